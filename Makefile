@@ -1,0 +1,35 @@
+# Every target makes its own environment first: nothing but Python 3.10 to 3.13 has to be installed.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: help env demo demo-full test lint bench clean
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+env: $(VENV)/installed  ## make the environment in .venv
+
+$(VENV)/installed: setup.cfg pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
+		{ echo "Python 3.10 to 3.13 is needed, and $(PYTHON) is $$($(PYTHON) --version 2>&1): make PYTHON=/path/to/python"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: env  ## raw files -> dataset -> plain and LUAB training -> one table and one picture under runs/demo (about 6 minutes)
+	$(BIN)/luab demo --output-dir runs/demo
+
+demo-full: env  ## the demo with 3 seeds and the control arm: clicks shuffled between the images
+	$(BIN)/luab demo --full --output-dir runs/demo-full
+
+test: env  ## run all tests
+	$(BIN)/python -m pytest
+
+lint: env  ## ruff, as CI runs it
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+clean:  ## remove the environment and what the runs wrote
+	rm -rf $(VENV) runs build *.egg-info

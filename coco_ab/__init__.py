@@ -1,0 +1,45 @@
+"""COCO-AB: COCO 2014's train images with the icons that their annotators dragged onto them, as a dataset."""
+
+from pathlib import Path
+from typing import Any
+
+import datasets
+
+import luab_data
+from luab_data.registration import register
+
+NAME = "coco_ab"
+
+register(
+    NAME,
+    "coco_ab.builder",
+    source_folders=[Path(__file__).parent, Path(luab_data.__file__).parent],
+)
+
+
+def load_dataset(
+    name: str = "default",
+    images: str | Path | None = None,
+    instances: str | Path | None = None,
+    byproducts: str | Path | None = None,
+    split: str | None = None,
+    streaming: bool = False,
+    rule: str | None = None,
+    **kwargs: Any,
+):
+    """COCO-AB from the raw files, from any working folder.
+
+    Args:
+        name: `default` (images and byproducts), `byproducts` (no images) or `sample` (ships with us).
+        images: The folder `train2014`, or `train2014.zip` (not unpacked).
+        instances: `instances_train2014.json`.
+        byproducts: `coco_ab_v1_0.json`, the folder that holds it, or a Hub repository. Default:
+            `coallaoh/COCO-AB`.
+        rule: How an icon's history becomes a point: `final` (default) or `authors`; see `coco_ab.points`.
+        split, streaming, kwargs: As for `datasets.load_dataset`.
+
+    Raises `luab_data.errors.SourceError` when something is missing; it says what to request or pass.
+    """
+    sources = {"images": images, "instances": instances, "byproducts": byproducts, "rule": rule}
+    given = {key: value for key, value in sources.items() if value is not None}
+    return datasets.load_dataset(NAME, name, split=split, streaming=streaming, **given, **kwargs)

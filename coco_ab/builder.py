@@ -1,0 +1,31 @@
+"""The builder behind `datasets.load_dataset("coco_ab", ...)`: rows straight from the raw files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from coco_ab.pairs import RawCocoAB
+from luab_data.builder import RawFilesBuilder, RawFilesConfig, configurations
+from luab_data.raw import DEFAULT
+
+
+@dataclass
+class CocoABConfig(RawFilesConfig):
+    """Where the raw files are; see `coco_ab.load_dataset`."""
+
+    instances: str | Path | None = None
+    rule: str | None = None
+
+
+class CocoAB(RawFilesBuilder):
+    """Configurations `default` (images and byproducts), `byproducts` (no images), `sample` (generated)."""
+
+    BUILDER_CONFIG_CLASS = CocoABConfig
+    BUILDER_CONFIGS = configurations(CocoABConfig)
+    OF_IMAGES = ("images", "instances")
+    SCRIPT = "loading_scripts/coco_ab.py"
+
+    def open_raw(self) -> RawCocoAB:
+        config = self.config
+        with_images = config.name == DEFAULT
+        rule = config.rule or "final"
+        return RawCocoAB(config.images, config.instances, self.byproducts(), with_images, rule)

@@ -1,0 +1,85 @@
+"""What the dataset card of COCO-AB says besides the counts."""
+
+from coco_ab.points import Rule
+from coco_ab.rows import FILE_NAME, HEIGHT, WIDTH
+from luab_data.card import PAPER, CardText
+from luab_data.constants import ANNOTATIONS, IMAGE, IMAGE_ID, LABELS, OBJECTS, POINTS
+
+COCO = """@inproceedings{lin2014microsoft,
+  title     = {Microsoft COCO: Common Objects in Context},
+  author    = {Lin, Tsung-Yi and Maire, Michael and Belongie, Serge and Hays, James and Perona, Pietro and
+               Ramanan, Deva and Doll{\\'a}r, Piotr and Zitnick, C. Lawrence},
+  booktitle = {European Conference on Computer Vision (ECCV)},
+  year      = {2014}
+}"""
+TERMS = "https://cocodataset.org/#termsofuse"
+
+_OF_COCO = {
+    WIDTH: "pixels of the image in this row",
+    HEIGHT: "pixels of the image in this row",
+    LABELS: "the classes that COCO's annotation lists, of 80",
+    OBJECTS: "COCO's boxes, for evaluation: `bbox` is `[x, y, width, height]` in pixels of the image in this "
+    "row, `category` the class, `area` that of the outline, `iscrowd` whether the box holds a group",
+}
+_RULES: dict[Rule, str] = {
+    "final": "where the icon of each class was in the end: the actions are replayed (`source`: the last one, "
+    "`add` or `move`), an icon that was removed has no point",
+    "authors": "where the icon of each class was dropped when it was last added; moves and removals are "
+    "ignored",
+}
+_ANNOTATIONS = (
+    "one entry for each time the image was annotated, empty for an image without a record. "
+    "`action_histories`: icons added, moved and removed, with their places and times; `category_histories`: "
+    "the pages of icons that the worker turned to; `mouse_tracking`: the cursor, often empty; `time_spent`: "
+    "ms on the page; sizes in pixels, null where unknown; `worker_id`: anonymised"
+)
+_INTRODUCTION = """COCO's training images of 2014 with what annotators left behind who tagged them by
+dragging an icon onto each class that they saw: every icon's history, and the cursor's path. The byproducts
+are those of Han et al., "Neglected Free Lunch" (ICCV 2023), published as
+[coallaoh/COCO-AB](https://huggingface.co/datasets/coallaoh/COCO-AB)."""
+_WITHOUT_IMAGES = (
+    "This is the part without images, for anyone to have; `file_name` names the image of each row."
+)
+_PROVENANCE = """Image files, COCO's instance annotations and byproduct records were joined by the image's id.
+Images were kept as they are, unless a side was longer than `max_side` pixels: then they were shrunk, their
+boxes with them, and encoded as JPEG of quality 95. Every record was checked; what could not be used is in
+`rejects.jsonl`. Of an image that was annotated twice, `points` are those of the last record.
+
+Points are ratios of the image, 0 to 1, x first. Times are milliseconds since the page opened."""
+_BYPRODUCTS_LICENCE = "The byproducts are published under Apache-2.0."
+_IMAGES_LICENCE = (
+    f"COCO's annotations are under CC BY 4.0; the images belong to their owners on Flickr and are used under "
+    f"[COCO's terms]({TERMS}): do not make this dataset public. {_BYPRODUCTS_LICENCE}"
+)
+
+
+def card_text(with_images: bool, rule: Rule) -> CardText:
+    """The card of a build with this rule for the points."""
+    names = {IMAGE_ID: "COCO's id of the image", FILE_NAME: "name of the image's file"}
+    byproducts = {
+        POINTS: f"one point for each class, `{{label, x, y, source}}`: {_RULES[rule]}",
+        ANNOTATIONS: _ANNOTATIONS,
+    }
+    metadata = {
+        "language": ["en"],
+        "annotations_creators": ["crowdsourced"],
+        "source_datasets": ["extended|coco"],
+        "task_categories": ["image-classification"],
+        "task_ids": ["multi-label-image-classification"],
+        "tags": ["annotation-byproducts", "mouse-tracking", "click", "luab"],
+    }
+    if with_images:
+        columns = {IMAGE: "the image file's bytes", **names, **_OF_COCO, **byproducts}
+        metadata |= {"license": "other", "license_name": "coco", "license_link": TERMS}
+    else:
+        columns = {**names, **byproducts}
+        metadata |= {"license": "apache-2.0"}
+    return CardText(
+        pretty_name="COCO-AB",
+        introduction=_INTRODUCTION if with_images else f"{_INTRODUCTION}\n\n{_WITHOUT_IMAGES}",
+        columns=columns,
+        provenance=_PROVENANCE,
+        licence=_IMAGES_LICENCE if with_images else _BYPRODUCTS_LICENCE,
+        citation=f"{PAPER}\n\n{COCO}",
+        metadata=metadata,
+    )

@@ -1,0 +1,190 @@
+"""An image, what COCO knows of it, and its byproducts -> one row. What is kept, and why the rest is
+not, is in `PairToRow`.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from datasets import Features
+
+from coco_ab.byproducts import Byproducts, find_byproducts
+from coco_ab.images import image_id_of, open_images
+from coco_ab.instances import INSTANCES, Instances, Labelled, find_instances
+from coco_ab.points import Rule, require_rule
+from coco_ab.rows import SizedImage, features, row, unknown_icons
+from luab_data.batches import Outcome
+from luab_data.constants import ANNOTATIONS, LABELS, POINTS
+from luab_data.errors import RejectedRecord
+from luab_data.images import checked_image, upright_size
+from luab_data.join import Pair, join
+from luab_data.raw import Source
+from luab_data.sources import BYPRODUCTS, IMAGES, Reject
+
+
+@dataclass(frozen=True)
+class Known:
+    """What two files say of one image: COCO's labels (None: not listed) and the annotators' records."""
+
+    labelled: Labelled | None
+    annotations: list[dict]
+
+
+class KnownImages:
+    """The byproducts, with COCO's labels beside them. A Lookup whose ids are the byproducts'."""
+
+    role = BYPRODUCTS
+    ignored = 0
+
+    def __init__(self, byproducts: Byproducts, instances: Instances):
+        self._byproducts = byproducts
+        self._instances = instances
+
+    def __contains__(self, entry_id: str) -> bool:
+        return entry_id in self._byproducts or self._labelled(entry_id) is not None
+
+    def get(self, entry_id: str) -> Known:
+        return Known(self._labelled(entry_id), self._byproducts.get(entry_id))
+
+    def ids(self) -> Iterator[str | Reject]:
+        return self._byproducts.ids()
+
+    def _labelled(self, entry_id: str) -> Labelled | None:
+        image_id = image_id_of(entry_id)
+        return None if image_id is None else self._instances.get(image_id)
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that is read whole when the pairs are asked for."""
+
+    role: str
+    place: Path
+    ignored: int = 0
+
+
+class RawCocoAB:
+    """The raw files that a user named; `open_images`, `find_instances`, `find_byproducts` say what they are.
+
+    Opening is cheap; the two JSON files are read by `pairs`. Raises `SourceError` where one is missing.
+    """
+
+    def __init__(
+        self,
+        images: str | Path | None,
+        instances: str | Path | None,
+        byproducts: str | Path | None,
+        with_images: bool = True,
+        rule: Rule = "final",
+    ):
+        require_rule(rule)
+        self.rule = rule
+        self.images = open_images(images) if with_images else None
+        self._instances = File(INSTANCES, find_instances(instances)) if with_images else None
+        self._byproducts = File(BYPRODUCTS, find_byproducts(byproducts))
+
+    @property
+    def sources(self) -> list[Source]:
+        return [each for each in (self.images, self._instances, self._byproducts) if each is not None]
+
+    def features(self) -> Features:
+        return features(images=self.images is not None)
+
+    def pairs(self, found: Counter[str] | None = None) -> Iterator[Pair | Reject]:
+        """All images and all byproducts, in the images' order; then what COCO lists without an image.
+
+        `found` as for `join`.
+        """
+        found = Counter() if found is None else found
+        byproducts = Byproducts(self._byproducts.place)
+        if self.images is None:
+            yield from join(None, byproducts, found)
+            return
+        instances = Instances(self._instances.place)
+        yield from join(self.images, KnownImages(byproducts, instances), found)
+        found[INSTANCES] += len(instances) + len(instances.rejects)
+        yield from instances.rejects
+        for name in instances.names():
+            if name not in self.images:
+                yield Reject(INSTANCES, name, "there is no image of this id")
+
+    def to_row(self, max_side: int | None = None) -> "PairToRow | RecordsToRow":
+        return RecordsToRow(self.rule) if self.images is None else PairToRow(max_side, self.rule)
+
+
+@dataclass(frozen=True)
+class PairToRow:
+    """(id, image, `Known`) -> `Outcome`; picklable, so that it runs in worker processes.
+
+    A whole image that COCO lists gives a row, with or without byproducts. Byproducts without such an
+    image give none.
+    """
+
+    max_side: int | None = None  # pixels
+    rule: Rule = "final"
+
+    def __call__(self, entry_id: str, image: bytes | None, known: Known | None) -> Outcome:
+        known = known or Known(None, [])
+        try:
+            sized = None if image is None else self._sized(image, entry_id, known.labelled)
+        except RejectedRecord as error:
+            return _no_row(entry_id, known, error.reason, "its image was rejected")
+        if sized is None:
+            return _no_row(entry_id, known, None, "there is no image of this id")
+        columns = row(image_id_of(entry_id), known.annotations, sized, known.labelled, self.rule)
+        used = {IMAGES: 1, INSTANCES: 1, BYPRODUCTS: len(known.annotations)}
+        return Outcome(columns, (), used, _facts(columns))
+
+    def _sized(self, image: bytes, entry_id: str, labelled: Labelled | None) -> SizedImage:
+        """The image, shrunk where asked for. Raises RejectedRecord when it is not the one that COCO
+        lists.
+        """
+        if image_id_of(entry_id) is None:
+            raise RejectedRecord("the file's name is not COCO_train2014_<id, 12 digits>.jpg")
+        if labelled is None:
+            raise RejectedRecord("the instances file does not list this image")
+        encoded = checked_image(image, self.max_side)
+        width, height = upright_size(image)
+        if (width, height) != (labelled.width, labelled.height):
+            raise RejectedRecord(
+                f"the image is {width} x {height} pixels, but the instances file says "
+                f"{labelled.width} x {labelled.height}: its boxes would not fit"
+            )
+        return SizedImage(encoded, *upright_size(encoded))
+
+
+@dataclass(frozen=True)
+class RecordsToRow:
+    """(id, nothing, records) -> `Outcome`: the byproducts-only configuration. Picklable."""
+
+    rule: Rule = "final"
+
+    def __call__(self, entry_id: str, _: None, annotations: list[dict]) -> Outcome:
+        columns = row(image_id_of(entry_id), annotations, rule=self.rule)
+        return Outcome(columns, (), {BYPRODUCTS: len(annotations)}, _facts(columns))
+
+
+def _no_row(entry_id: str, known: Known, image_reason: str | None, reason: str) -> Outcome:
+    """Nothing becomes a row: one reject for the image, one for each of its records, one for COCO's
+    entry.
+    """
+    rejects = [Reject(IMAGES, entry_id, image_reason)] if image_reason else []
+    rejects += [Reject(BYPRODUCTS, entry_id, reason)] * len(known.annotations)
+    if (
+        image_reason and known.labelled is not None
+    ):  # without an image, the join reports COCO's entry at the end
+        rejects.append(Reject(INSTANCES, entry_id, reason))
+    return Outcome(None, tuple(rejects))
+
+
+def _facts(columns: dict) -> dict[str, int]:
+    annotations = columns[ANNOTATIONS]
+    return {
+        "rows with annotations": int(bool(annotations)),
+        "annotations": len(annotations),
+        "rows with points": int(bool(columns[POINTS])),
+        "points": len(columns[POINTS]),
+        "labels": len(columns.get(LABELS, ())),
+        "actions with an icon of no COCO class": unknown_icons(annotations),
+    }

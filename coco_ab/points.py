@@ -1,0 +1,92 @@
+"""The history of a page's icons -> one point for each class, by one of two rules.
+
+`final` (ours): replay what the worker did, and take where the icons are at the end.
+    add     an icon appears at `point_to`
+    move    the icon of this class that is at `point_from` goes to `point_to`
+    remove  the icon of this class that is at `point_from` disappears
+A page may hold several icons of a class: where an action could mean more than one, it means the one nearest
+to `point_from`, and without `point_from` the one touched last. Of those left, the one touched last counts.
+
+`authors` (the dataloader notebook of Han et al., ICCV 2023): the last `add` of each class; moves and removes
+are ignored. The notebook rounds the point down to pixels of the original image; here it stays a ratio.
+
+Both rules read the last annotation of an image only, as the notebook does, whose later records replace
+earlier ones. An action without the point that it needs (an `add` or `move` without `point_to`) is
+passed over.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple, get_args
+
+from luab_data.errors import SourceError
+
+Rule = Literal["final", "authors"]
+
+
+class Placed(NamedTuple):
+    """An icon's place: `x`, `y` in ratios of the image, and the action that put it there, `add` or
+    `move`.
+    """
+
+    icon: str
+    x: float
+    y: float
+    source: str
+
+
+def require_rule(rule: str) -> None:
+    """Raises `SourceError` for an unknown rule."""
+    if rule not in get_args(Rule):
+        raise SourceError(f"rule={rule!r} is unknown; take one of {', '.join(get_args(Rule))}.")
+
+
+def points(annotations: Sequence[Mapping], rule: Rule = "final") -> list[Placed]:
+    """One place for each class, in the order in which the icons were placed.
+
+    `annotations`: as in the dataset's column, each with `action_histories`.
+    """
+    require_rule(rule)
+    actions = annotations[-1]["action_histories"] if annotations else []
+    placed = _replayed(actions) if rule == "final" else _added(actions)
+    by_class: dict[str, Placed] = {}
+    for place in placed:
+        by_class.pop(place.icon, None)  # so that the order is that of the places that count
+        by_class[place.icon] = place
+    return list(by_class.values())
+
+
+def _added(actions: Sequence[Mapping]) -> list[Placed]:
+    return [_at(action) for action in actions if action["action_type"] == "add" and action["point_to"]]
+
+
+def _replayed(actions: Sequence[Mapping]) -> list[Placed]:
+    """The icons on the page at the end, the one touched last at the end."""
+    page: list[Placed] = []
+    for action in actions:
+        kind, target = action["action_type"], action["point_to"]
+        if kind != "remove" and not target:
+            continue
+        if kind != "add":
+            meant = _meant(page, action)
+            if meant is not None:
+                page.pop(meant)
+        if kind != "remove":
+            page.append(_at(action))
+    return page
+
+
+def _meant(page: list[Placed], action: Mapping) -> int | None:
+    """Index of the icon that a `move` or `remove` speaks of; None where the page has none of its
+    class.
+    """
+    candidates = [index for index, place in enumerate(page) if place.icon == action["icon_type"]]
+    origin = action["point_from"]
+    if not candidates or not origin:
+        return candidates[-1] if candidates else None
+    return min(candidates, key=lambda i: (page[i].x - origin["x"]) ** 2 + (page[i].y - origin["y"]) ** 2)
+
+
+def _at(action: Mapping) -> Placed:
+    return Placed(
+        action["icon_type"], action["point_to"]["x"], action["point_to"]["y"], action["action_type"]
+    )

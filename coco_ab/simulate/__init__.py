@@ -1,0 +1,1 @@
+"""A toy world in COCO-AB's released layout: generated images and simulated annotators."""

@@ -1,0 +1,152 @@
+"""A documented model of the annotators: given an image's objects, the record that one worker leaves.
+
+1. The worker turns the 11 pages of icons in their order, a second or so each, some with the keyboard.
+2. On a class's page, the worker drags its icon onto one of its objects: Gaussian around the box's centre, the
+   standard deviation `spread` of the box's width and height. A share `missed` of the classes is not seen, and
+   a share `careless` of the icons falls anywhere in the image.
+3. A share `moved` of the icons is dropped beside the object first and then moved onto it. With chance
+   `mistaken`, an icon of a class that is not there is placed; of these, `noticed` are removed again.
+4. A share `traced` of the records has the cursor's path (minimum jerk, 60 Hz); the others have none.
+
+Positions are those of whole pixels of the rendered image. Shares and times are in the range of the released
+data; sizes of 0 (`unknown_size`) and null points are its quirks.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from coco_ab.classes import COCO_CLASSES
+from luab_data.drawing import Box
+from luab_data.simulated import anonymous_id, cursor_path, snapped
+
+RENDERED = np.array([450, 450])  # pixels: the page shows every image as a square
+# The pages of icons in their order: released name (but that of the first, which no record names, since it is
+# open from the beginning) and the category ids of its icons.
+PAGES = (
+    ("Person", (1, *range(27, 34))),
+    ("Animal", range(16, 26)),
+    ("Vehicle", range(2, 10)),
+    ("OutdoorObj", range(10, 16)),
+    ("Sports", range(34, 44)),
+    ("Kitchenware", range(44, 52)),
+    ("Food", range(52, 62)),
+    ("Furniture", range(62, 71)),
+    ("Appliance", range(78, 83)),
+    ("Electronics", range(72, 78)),
+    ("IndoorObjects", range(84, 91)),
+)
+
+
+@dataclass(frozen=True)
+class Annotators:
+    """The model's parameters; shares are 0..1."""
+
+    spread: float = 0.12  # of the box, standard deviation of a careful drop
+    missed: float = 0.08
+    careless: float = 0.05
+    moved: float = 0.08
+    mistaken: float = 0.10  # of the images
+    noticed: float = 0.7
+    traced: float = 0.3
+    unknown_size: float = 0.02
+    workers: int = 30
+
+
+ANNOTATORS = Annotators()
+
+
+def annotate(
+    image_id: int,
+    objects: list[tuple[str, Box, int]],
+    width: int,
+    height: int,
+    rng: np.random.Generator,
+    model: Annotators = ANNOTATORS,
+) -> dict:
+    """One released record of an image of `width` x `height` pixels."""
+    boxes: dict[str, list[Box | None]] = {}
+    for name, box, _ in objects:
+        boxes.setdefault(name, []).append(box)
+    boxes = {name: each for name, each in boxes.items() if rng.random() >= model.missed}
+    absent = sorted(set(COCO_CLASSES.values()) - {name for name, _, _ in objects})
+    wrong = str(rng.choice(absent)) if rng.random() < model.mistaken else None
+    if wrong:
+        boxes[wrong] = [None]
+    visit = _Visit(rng, traced=bool(rng.random() < model.traced))
+    for page, (page_name, icons) in enumerate(PAGES):
+        visit.turn_to(page, page_name)
+        for name in map(COCO_CLASSES.get, icons):  # None: an id that COCO does not use
+            if name in boxes:
+                box = boxes[name][int(rng.integers(len(boxes[name])))]
+                drops = _drops(box, np.array([width, height]), rng, model)
+                visit.drag(name, drops, removed=name == wrong and rng.random() < model.noticed)
+    known = bool(rng.random() >= model.unknown_size)
+    return {
+        "image_id": image_id,
+        "originalImageHeight": height if known else 0,
+        "originalImageWidth": width if known else 0,
+        "imageHeight": int(RENDERED[1]),
+        "imageWidth": int(RENDERED[0]),
+        "page_id": int(rng.integers(20)),
+        "hit_id": anonymous_id(int(rng.integers(2**31)), 32).lower(),
+        "worker_id": anonymous_id(int(rng.integers(model.workers)), 10),
+        "timeSpent": visit.clock + int(rng.integers(500, 4000)),
+        "actionHistories": visit.actions,
+        "categoryHistories": visit.categories,
+        "mouseTracking": visit.track,
+    }
+
+
+class _Visit:
+    """What one worker does on one page, and when: ms since the page opened."""
+
+    def __init__(self, rng: np.random.Generator, traced: bool):
+        self.clock = 0
+        self.actions: list[dict] = []
+        self.categories: list[dict] = []
+        self.track: list[dict] = []
+        self._rng = rng
+        self._traced = traced
+        self._cursor = np.array([0.5, 1.0])
+
+    def turn_to(self, page: int, name: str) -> None:
+        self.clock += int(self._rng.lognormal(7.0, 0.5))
+        if page:  # the first is open from the beginning
+            keyboard = bool(self._rng.random() < 0.4)
+            fields = {"categoryIndex": page, "categoryName": name, "timeAt": self.clock}
+            self.categories.append({**fields, "usingKeyboard": keyboard})
+
+    def drag(self, icon: str, drops: list[dict], removed: bool) -> None:
+        """Adds the icon at the first place, moves it to the others, perhaps removes it."""
+        self._act("add", icon, None, drops[0])
+        for start, end in pairwise(drops):
+            self._act("move", icon, start, end)
+        if removed:
+            self._act("remove", icon, drops[-1], None)
+
+    def _act(self, kind: str, icon: str, start: dict | None, end: dict | None) -> None:
+        aim = np.array(list((end or start).values()))
+        duration = float(np.clip(self._rng.lognormal(7.0, 0.5), 200, 20_000))
+        path, elapsed = cursor_path(self._cursor, aim, duration, self._rng)
+        if self._traced:
+            places = zip(snapped(path, RENDERED), (self.clock + elapsed).tolist(), strict=True)
+            self.track += [{"x": x, "y": y, "timeAt": time} for (x, y), time in places]
+        self.clock, self._cursor = self.clock + int(elapsed[-1]), path[-1]
+        self.actions.append(
+            {"actionType": kind, "iconType": icon, "pointFrom": start, "pointTo": end, "timeAt": self.clock}
+        )
+
+
+def _drops(box: Box | None, size: np.ndarray, rng: np.random.Generator, model: Annotators) -> list[dict]:
+    """Where the icon is dropped, one place or two; anywhere in the image for no box."""
+    if box is None or rng.random() < model.careless:
+        aim = rng.uniform(0, 1, 2)
+    else:
+        low, high = np.array([box.x0, box.y0]) / size, np.array([box.x1 + 1, box.y1 + 1]) / size
+        aim = ((low + high) / 2 + rng.normal(0, model.spread, 2) * (high - low)).clip(0, 1)
+    places = [aim]
+    if rng.random() < model.moved:
+        places.insert(0, (aim + rng.normal(0, 0.2, 2)).clip(0, 1))
+    return [dict(zip("xy", snapped(place, RENDERED), strict=True)) for place in places]

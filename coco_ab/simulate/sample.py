@@ -1,0 +1,41 @@
+"""Make the sample that ships with the package: `python -m coco_ab.simulate.sample`.
+
+A small simulated release goes the way of the real one: raw files -> records -> rows -> Parquet.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from coco_ab import byproducts, instances
+from coco_ab.pairs import RawCocoAB
+from coco_ab.simulate.release import write_release
+from luab_data.batches import load, to_batch
+
+OUT = Path(__file__).parents[1] / "sample" / "train-00000.parquet"
+IMAGES = 40
+
+
+def write_sample(path: str | Path) -> None:
+    """Write the sample as one Parquet file: the same rows each time."""
+    with tempfile.TemporaryDirectory() as folder:
+        release = write_release(folder, images=IMAGES)
+        raw = RawCocoAB(
+            release / "train2014", release / "annotations" / instances.FILE, release / byproducts.FILE
+        )
+        batch = to_batch([load(item) for item in raw.pairs()], raw.to_row(), raw.features())
+    pq.write_table(batch.table, path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=OUT, help="default: the package's own file")
+    out = parser.parse_args().out
+    write_sample(out)
+    print(out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""ImageNet-AB: ImageNet's train images with the clicks and mouse traces of their annotators, as a dataset."""
+
+from pathlib import Path
+from typing import Any
+
+import datasets
+
+import luab_data
+from luab_data.registration import register
+
+NAME = "imagenet_ab"
+
+register(
+    NAME,
+    "imagenet_ab.builder",
+    source_folders=[Path(__file__).parent, Path(luab_data.__file__).parent],
+)
+
+
+def load_dataset(
+    name: str = "default",
+    images: str | Path | None = None,
+    byproducts: str | Path | None = None,
+    split: str | None = None,
+    streaming: bool = False,
+    classes: list[str] | None = None,
+    **kwargs: Any,
+):
+    """ImageNet-AB from the raw files, from any working folder.
+
+    Args: name: `default` (images and byproducts), `byproducts` (no images) or `sample` (ships with the
+    package). images: a folder `<wnid>/*.JPEG`, `ILSVRC2012_img_train.tar`, or a dataset whose image file
+    names carry the ids, as `owner/name` on the Hub or as a local folder of Parquet files. Default:
+    `ILSVRC/imagenet-1k` on the Hub. byproducts: `imagenet_ab_v1_0.tar.gz`, the folder that it unpacks to,
+    or a Hub repository. Default: `coallaoh/ImageNet-AB`. classes: class folders to keep. Default: those of
+    the images, in ImageNet's order. split, streaming, kwargs: as for `datasets.load_dataset`.
+
+    Raises `luab_data.errors.SourceError` when something is missing; it says what to request or pass.
+    """
+    sources = {"images": images, "byproducts": byproducts, "classes": classes}
+    given = {key: value for key, value in sources.items() if value is not None}
+    return datasets.load_dataset(NAME, name, split=split, streaming=streaming, **given, **kwargs)

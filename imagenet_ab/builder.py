@@ -1,0 +1,26 @@
+"""The builder behind `datasets.load_dataset("imagenet_ab", ...)`: rows straight from the raw files."""
+
+from dataclasses import dataclass
+
+from imagenet_ab.pairs import RawImageNetAB
+from luab_data.builder import RawFilesBuilder, RawFilesConfig, configurations
+from luab_data.raw import DEFAULT
+
+
+@dataclass
+class ImageNetABConfig(RawFilesConfig):
+    """Where the raw files are; see `imagenet_ab.load_dataset`."""
+
+    classes: list[str] | None = None
+
+
+class ImageNetAB(RawFilesBuilder):
+    """Configurations `default` (images and byproducts), `byproducts` (no images), `sample` (generated)."""
+
+    BUILDER_CONFIG_CLASS = ImageNetABConfig
+    BUILDER_CONFIGS = configurations(ImageNetABConfig)
+    SCRIPT = "loading_scripts/imagenet_ab.py"
+
+    def open_raw(self) -> RawImageNetAB:
+        config = self.config
+        return RawImageNetAB(config.images, self.byproducts(), config.name == DEFAULT, config.classes)

@@ -1,0 +1,68 @@
+"""The XML files of ImageNet-AB, wherever they are: the released archive, an unpacked folder, or the Hub."""
+
+from pathlib import Path
+
+from imagenet_ab.classes import imagenet_names
+from luab_data.archives import TarStream
+from luab_data.errors import SourceError
+from luab_data.hub import download
+from luab_data.sources import BYPRODUCTS, MAX_RECORD_BYTES, FolderSource
+
+HUB_REPOSITORY = "coallaoh/ImageNet-AB"
+ARCHIVE = "imagenet_ab_v1_0.tar.gz"
+XML_FOLDERS = (
+    "",
+    "train_xml",
+    "imagenet_ab_v1_0/train_xml",
+)  # where a folder that a user passes holds the classes
+
+Byproducts = TarStream | FolderSource
+
+
+def open_byproducts(byproducts: str | Path | None = None) -> Byproducts:
+    """The source of the XML files, ids `<wnid>/<wnid>_<n>`.
+
+    `byproducts`: the released archive (read in place), the folder that it unpacks to, or a Hub repository
+    that holds it (`owner/name`, `owner/name@revision`, `hf://datasets/...`). Default: the authors'
+    repository. Raises `SourceError` that says what to request or pass.
+    """
+    path = Path(byproducts) if byproducts is not None else None
+    if path is not None and path.is_dir():
+        if (path / ARCHIVE).is_file():
+            return TarStream(path / ARCHIVE)
+        return _open_folder(path)
+    if path is not None and path.is_file():
+        return TarStream(path)
+    archive = download(BYPRODUCTS, str(byproducts or HUB_REPOSITORY), ARCHIVE)
+    return TarStream(archive)
+
+
+def classes_of(byproducts: Byproducts) -> list[str] | None:
+    """The class folders of the XML files; None where they are ImageNet's, so that labels do not depend on a
+    subset.
+
+    An archive whose first file is of an ImageNet class is taken for ImageNet's; another one is read through.
+    """
+    known = imagenet_names()
+    if isinstance(byproducts, FolderSource):
+        found = set(byproducts.classes())
+    else:
+        found = set()
+        for item in byproducts.ids():
+            if isinstance(item, str):
+                found.add(item.partition("/")[0])
+                if found <= known.keys():
+                    return None
+    return None if found <= known.keys() else sorted(found)
+
+
+def _open_folder(path: Path) -> FolderSource:
+    for folder in XML_FOLDERS:
+        if (path / folder).is_dir():
+            source = FolderSource(path / folder, BYPRODUCTS, (".xml",), max_bytes=MAX_RECORD_BYTES)
+            if source.classes():
+                return source
+    raise SourceError(
+        f"byproducts={str(path)!r} holds no <class>/<name>.xml. Pass {ARCHIVE}, or the folder that "
+        f"it unpacks to."
+    )

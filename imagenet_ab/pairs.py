@@ -1,0 +1,128 @@
+"""An image and its XML, joined by id -> one row. `PairToRow` is the rule of what is kept and what is not."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from datasets import Features
+
+from imagenet_ab.byproducts import classes_of, open_byproducts
+from imagenet_ab.classes import class_list
+from imagenet_ab.images import open_images
+from imagenet_ab.record import parse_record
+from imagenet_ab.rows import features, row
+from luab_data.archives import Spooled, TarStream
+from luab_data.batches import Outcome
+from luab_data.constants import ANNOTATIONS, CLICK
+from luab_data.errors import RejectedRecord
+from luab_data.hub import HubImages
+from luab_data.images import checked_image
+from luab_data.join import Pair, Payload, join
+from luab_data.raw import Source
+from luab_data.sources import BYPRODUCTS, IMAGES, ClassFilter, Reject
+
+
+class RawImageNetAB:
+    """The raw files that a user named, opened: see `open_images` and `open_byproducts` for what they may be.
+
+    `classes` are the class folders in the order of their labels: those asked for, else those of the images,
+    else of the XML files. Raises `SourceError` where something is missing.
+    """
+
+    def __init__(
+        self,
+        images: str | Path | None,
+        byproducts: str | Path | None,
+        with_images: bool = True,
+        classes: Sequence[str] | None = None,
+    ):
+        self.images = open_images(images) if with_images else None  # first: these are gated on the Hub
+        self.byproducts = open_byproducts(byproducts)
+        self.images_streamed = isinstance(self.images, HubImages)
+        self._spool = self.images_streamed and isinstance(self.byproducts, TarStream)
+        if classes is not None:
+            self.classes = class_list(classes)
+            self.byproducts = ClassFilter(self.byproducts, self.classes)
+            self.images = ClassFilter(self.images, self.classes) if with_images else None
+        else:
+            self.classes = class_list(self.images.classes() if with_images else classes_of(self.byproducts))
+
+    @property
+    def sources(self) -> list[Source]:
+        return [source for source in (self.images, self.byproducts) if source is not None]
+
+    def features(self) -> Features:
+        return features(self.classes, images=self.images is not None)
+
+    def pairs(self, found: Counter[str] | None = None) -> Iterator[Pair | Reject]:
+        """Joins them; `found` as for `join`. Images of the Hub are streamed, all others looked up."""
+        if self.images_streamed:
+            return join(self.images, Spooled(self.byproducts) if self._spool else self.byproducts, found)
+        return join(self.byproducts, self.images, found)
+
+    def to_row(self, max_side: int | None = None) -> "PairToRow":
+        return PairToRow(tuple(self.classes), self.images is not None, self.images_streamed, max_side)
+
+
+@dataclass(frozen=True)
+class PairToRow:
+    """(id, streamed payload, looked-up payload) -> `Outcome`; picklable, so that it runs in worker processes.
+
+    An image gives a row, with or without XML. An XML is rejected, and the image kept without annotations,
+    when it cannot be parsed; an XML without a good image gives no row. Without images (`with_images=False`)
+    every good XML gives a row.
+    """
+
+    classes: tuple[str, ...]
+    with_images: bool = True
+    images_streamed: bool = False
+    max_side: int | None = None  # pixels
+    _labels: dict[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self):
+        object.__setattr__(self, "_labels", {name: label for label, name in enumerate(self.classes)})
+
+    def __call__(self, entry_id: str, streamed: bytes | None, looked_up: Payload) -> Outcome:
+        image, xml = (streamed, looked_up) if self.images_streamed else (looked_up, streamed)
+        label = self._labels.get(entry_id.partition("/")[0])
+        if label is None:
+            reason = "its class is not among the dataset's classes: name all of them in classes"
+            return _no_row(entry_id, image is not None and reason, xml is not None and reason)
+        if self.with_images:
+            if image is None:
+                return _no_row(entry_id, None, "there is no image of this id")
+            try:
+                image = checked_image(_read(image), self.max_side)
+            except RejectedRecord as error:
+                return _no_row(entry_id, error.reason, xml is not None and "its image was rejected")
+        record, rejects = None, ()
+        try:
+            record = parse_record(_read(xml)) if xml is not None else None
+            columns = row(entry_id, image, record, label)
+        except RejectedRecord as error:
+            if not self.with_images:
+                return _no_row(entry_id, None, error.reason)
+            record, rejects = None, (Reject(BYPRODUCTS, entry_id, error.reason),)
+            columns = row(entry_id, image, None, label)
+        used = {IMAGES: int(self.with_images), BYPRODUCTS: int(record is not None)}
+        return Outcome(columns, rejects, used, _facts(columns))
+
+
+def _read(payload: Payload) -> bytes:
+    if isinstance(payload, RejectedRecord):
+        raise payload
+    return payload
+
+
+def _no_row(entry_id: str, image_reason: str | bool | None, xml_reason: str | bool | None) -> Outcome:
+    reasons = ((IMAGES, image_reason), (BYPRODUCTS, xml_reason))
+    return Outcome(None, tuple(Reject(source, entry_id, reason) for source, reason in reasons if reason))
+
+
+def _facts(columns: dict) -> dict[str, int]:
+    return {
+        "rows with annotations": int(bool(columns[ANNOTATIONS])),
+        "annotations": len(columns[ANNOTATIONS]),
+        "rows with a click": int(columns[CLICK] is not None),
+    }

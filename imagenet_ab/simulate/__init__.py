@@ -1,0 +1,1 @@
+"""A toy world in the released layout: generated images and simulated annotators."""

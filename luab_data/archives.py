@@ -1,0 +1,300 @@
+"""Tar archives, read in place and never unpacked: a stream of small files, and a tar of tars looked up by
+offset.
+
+Archives may be hostile. Only regular files with safe names are read, nothing is written under a name of the
+archive, and every read is bounded: by the largest allowed member, by what a header may claim, and by the
+whole decompressed size.
+"""
+
+import gzip
+import io
+import tarfile
+import tempfile
+import zlib
+from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from luab_data.errors import RejectedRecord, SourceError
+from luab_data.sources import (
+    BYPRODUCTS,
+    IMAGE_SUFFIXES,
+    IMAGES,
+    MAX_IMAGE_BYTES,
+    MAX_RECORD_BYTES,
+    Entry,
+    Reject,
+    Stream,
+    entries_of,
+    entry_id,
+    is_entry,
+)
+
+MAX_HEADER_BYTES = (
+    1 << 20
+)  # long names and extended headers: tarfile reads them whole, whatever size they claim
+MAX_TOTAL_BYTES = 64 << 30  # decompressed; the released ImageNet-AB archive has about 5 GB
+GZIP_MAGIC = b"\x1f\x8b"
+
+
+class TarStream:
+    """The files `.../<class>/<name><suffix>` of a `.tar.gz` or `.tar`, in the archive's order. A Stream."""
+
+    def __init__(
+        self,
+        path: str | Path,
+        role: str = BYPRODUCTS,
+        suffixes: tuple[str, ...] = (".xml",),
+        depth: int = 2,
+        max_bytes: int = MAX_RECORD_BYTES,
+        max_total_bytes: int = MAX_TOTAL_BYTES,
+    ):
+        self.place = Path(path)
+        self.role = role
+        self.suffixes = suffixes
+        self.depth = depth
+        self.max_bytes = max_bytes
+        self.max_total_bytes = max_total_bytes
+        self.ignored = 0
+        if not self.place.is_file():
+            raise SourceError(f"{role}={str(path)!r}: there is no such file.")
+
+    def __iter__(self) -> Iterator[Entry | Reject]:
+        self.ignored = 0
+        with self._opened() as reader:
+            for member in _members(reader):
+                if member.isdir():
+                    continue
+                if member.isreg() and not is_entry(PurePosixPath(member.name).name, self.suffixes):
+                    self.ignored += 1
+                    continue
+                try:
+                    _check(member, self.max_bytes)
+                    found = entry_id(member.name, self.depth)
+                except RejectedRecord as error:
+                    yield Reject(self.role, member.name, error.reason)
+                    continue
+                reader.seek(member.offset_data)
+                yield Entry(found, reader.read(member.size))
+            reader.drain()
+
+    def ids(self) -> Iterator[str | Reject]:
+        """The ids alone: one pass over the whole archive."""
+        for item in self:
+            yield item.id if isinstance(item, Entry) else item
+
+    @contextmanager
+    def _opened(self):
+        with self.place.open("rb") as file, _archive_errors(self.role, self.place):
+            compressed = file.read(2) == GZIP_MAGIC
+            file.seek(0)
+            longest = max(self.max_bytes, MAX_HEADER_BYTES) + tarfile.BLOCKSIZE
+            if compressed:
+                with gzip.GzipFile(fileobj=file) as content:
+                    yield _Reader(content, longest, self.max_total_bytes)
+            else:
+                yield _Reader(file, longest, self.max_total_bytes)
+
+
+class TarOfTars:
+    """The images of `ILSVRC2012_img_train.tar`: a tar of one `<class>.tar` for each class. Stream and Lookup.
+
+    The headers are read once (seeking from one to the next), then an image is one seek and one read in the
+    outer tar.
+    """
+
+    def __init__(self, path: str | Path, role: str = IMAGES, max_bytes: int = MAX_IMAGE_BYTES):
+        self.place = Path(path)
+        self.role = role
+        self.max_bytes = max_bytes
+        self.ignored = 0
+        if not self.place.is_file():
+            raise SourceError(f"{role}={str(path)!r}: there is no such file.")
+        self._places: dict[str, int] = {}  # id -> position in the arrays (a million tuples take more memory)
+        self._offsets = array("Q")
+        self._sizes = array("Q")
+        self._rejects: list[Reject] = []
+        self._indexed = False
+        self._file = self.place.open("rb")
+        with _archive_errors(role, self.place):
+            self._tars = dict(self._class_tars())
+        if not self._tars:
+            raise SourceError(
+                f"{role}={str(path)!r} holds no <class>.tar: expected ILSVRC2012_img_train.tar. "
+                "Unpack another archive and pass the folder that holds the class folders."
+            )
+
+    def classes(self) -> list[str]:
+        return list(self._tars)
+
+    def __iter__(self) -> Iterator[Entry | Reject]:
+        return entries_of(self)
+
+    def __contains__(self, entry_id: str) -> bool:
+        self._index()
+        return entry_id in self._places
+
+    def get(self, entry_id: str) -> bytes:
+        self._index()
+        place = self._places[entry_id]
+        self._file.seek(self._offsets[place])
+        return self._file.read(self._sizes[place])
+
+    def ids(self) -> Iterator[str | Reject]:
+        self._index()
+        yield from self._places
+        yield from self._rejects
+
+    def _class_tars(self) -> Iterator[tuple[str, tarfile.TarInfo]]:
+        size = self.place.stat().st_size
+        for member in _members(_Reader(self._file, MAX_HEADER_BYTES, size)):
+            if member.isdir():
+                continue
+            if not member.name.endswith(".tar"):
+                self.ignored += 1
+                continue
+            try:
+                _check(member, size)
+                yield entry_id(member.name, 1), member
+            except RejectedRecord as error:
+                self._rejects.append(Reject(self.role, member.name, error.reason))
+
+    def _index(self) -> None:
+        """Reads the headers of the class tars, once: minutes for all of ImageNet."""
+        if self._indexed:
+            return
+        with _archive_errors(self.role, self.place):
+            for class_name, tar in self._tars.items():
+                reader = _Reader(self._file, MAX_HEADER_BYTES, tar.size, start=tar.offset_data)
+                for member in _members(reader):
+                    self._add(class_name, member, tar.offset_data)
+        self._indexed = True
+
+    def _add(self, class_name: str, member: tarfile.TarInfo, start: int) -> None:
+        if member.isdir():
+            return
+        file_name = PurePosixPath(member.name).name
+        if member.isreg() and not is_entry(file_name, IMAGE_SUFFIXES):
+            self.ignored += 1
+            return
+        try:
+            _check(member, self.max_bytes)
+            found = f"{class_name}/{entry_id(member.name, 1)}"
+            if found in self._places:
+                raise RejectedRecord("second file of this id")
+        except RejectedRecord as error:
+            self._rejects.append(Reject(self.role, f"{class_name}/{member.name}", error.reason))
+            return
+        self._places[found] = len(self._offsets)
+        self._offsets.append(start + member.offset_data)
+        self._sizes.append(member.size)
+
+
+class Spooled:
+    """A stream copied into a compressed scratch file, so that its entries can be looked up. A Lookup.
+
+    For joins whose images can only be streamed: the byproducts are then the side that is looked up. The
+    file is deleted when the object is.
+    """
+
+    def __init__(self, stream: Stream):
+        self.role = stream.role
+        self._places: dict[str, int] = {}
+        self._ends = array("Q", [0])
+        self._rejects: list[Reject] = []
+        self._file = tempfile.TemporaryFile(prefix="luab-")  # noqa: SIM115 - lives as long as the object
+        for item in stream:
+            if isinstance(item, Reject):
+                self._rejects.append(item)
+            elif item.id in self._places:
+                self._rejects.append(Reject(self.role, item.id, "second file of this id"))
+            else:
+                self._places[item.id] = len(self._places)
+                packed = zlib.compress(item.payload, 1)
+                self._file.write(packed)
+                self._ends.append(self._ends[-1] + len(packed))
+        self.ignored = stream.ignored
+
+    def __contains__(self, entry_id: str) -> bool:
+        return entry_id in self._places
+
+    def get(self, entry_id: str) -> bytes:
+        place = self._places[entry_id]
+        self._file.seek(self._ends[place])
+        return zlib.decompress(self._file.read(self._ends[place + 1] - self._ends[place]))
+
+    def ids(self) -> Iterator[str | Reject]:
+        yield from self._places
+        yield from self._rejects
+
+
+def _members(reader: "_Reader") -> Iterator[tarfile.TarInfo]:
+    """All members; raises `tarfile.ReadError` where the archive ends without its end mark."""
+    with tarfile.open(fileobj=reader, mode="r:") as archive:
+        while (member := archive.next()) is not None:
+            archive.members.clear()  # tarfile keeps them all: a million members would fill the memory
+            yield member
+    # tarfile takes a broken or cut header for the end; the real end is a block of zeros.
+    if reader.last_block.strip(b"\0") or not reader.last_block:
+        raise tarfile.ReadError(f"broken or cut off at byte {reader.tell():,} of the archive")
+
+
+def _check(member: tarfile.TarInfo, max_bytes: int) -> None:
+    """Raises `RejectedRecord` unless the member is a plain file of an allowed size."""
+    if not member.isreg() or member.issparse():
+        raise RejectedRecord("not a plain file (a link, a device or a sparse file)")
+    if member.size > max_bytes:
+        raise RejectedRecord(f"{member.size:,} bytes, allowed are {max_bytes:,}")
+
+
+class _Reader(io.RawIOBase):
+    """The part of `file` that starts at `start`, with bounds on each read and on the whole, for tarfile to
+    read from.
+    """
+
+    def __init__(self, file, max_read: int, max_total: int, start: int = 0):
+        self._file = file
+        self._max_read = max_read
+        self._max_total = max_total
+        self._start = start
+        self._position = 0
+        self.last_block = b""
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= self._max_read:
+            raise tarfile.ReadError(f"a header claims {size:,} bytes, allowed are {self._max_read:,}")
+        self._file.seek(self._start + self._position)
+        self.last_block = self._file.read(min(size, self._max_total - self._position))
+        self._position += len(self.last_block)
+        return self.last_block
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence != io.SEEK_SET or offset < 0:
+            raise tarfile.ReadError("a header points before the archive's beginning")
+        if offset > self._max_total:
+            raise tarfile.ReadError(
+                f"a member ends {offset:,} bytes after the beginning of one of {self._max_total:,}"
+            )
+        self._position = offset
+        return offset
+
+    def tell(self) -> int:
+        return self._position
+
+    def drain(self) -> None:
+        """Reads on to the end: only there gzip's checksum tells whether all that was read is right."""
+        while self.read(MAX_HEADER_BYTES):
+            pass
+
+
+@contextmanager
+def _archive_errors(role: str, path: Path):
+    """Turns the many errors of a broken archive into one that says which file, and what to do."""
+    try:
+        yield
+    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        raise SourceError(
+            f"{role}={str(path)!r} cannot be read as a tar archive: {error}. Download it again, or unpack "
+            f"what can be saved of it and pass the folder."
+        ) from error

@@ -1,0 +1,21 @@
+"""Column names and sentinels of the dataset rows, named once."""
+
+# Columns of both datasets.
+IMAGE = "image"
+IMAGE_ID = "image_id"
+ANNOTATIONS = "annotations"
+
+# Columns of a single-label dataset (ImageNet-AB).
+LABEL = "label"
+CLASS_NAME = "class_name"
+CLICK = "click"
+
+# Columns of a multi-label dataset (COCO-AB), and the detection column that evaluation reads.
+LABELS = "labels"
+POINTS = "points"
+OBJECTS = "objects"
+
+# ClassLabel's own value for "no label": an image whose class is not among the dataset's classes.
+NO_LABEL = -1
+
+TRAIN = "train"

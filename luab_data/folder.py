@@ -1,0 +1,64 @@
+"""Opened raw files -> a dataset folder with its card: the step that both datasets' builds share."""
+
+from collections import Counter
+from pathlib import Path
+
+from luab_data.batches import ROWS_PER_BATCH
+from luab_data.build import build
+from luab_data.built import ShardStore, Summary
+from luab_data.card import CardText, dataset_card
+from luab_data.errors import SourceError
+from luab_data.raw import BYPRODUCTS_ONLY, DEFAULT, RawFiles, ignored, states
+
+# By configuration: rows with an image have some 100 kB, rows without one some kB.
+ROWS_PER_SHARD = {DEFAULT: 1000, BYPRODUCTS_ONLY: 50_000}
+ROWS_PER_GROUP = {DEFAULT: ROWS_PER_BATCH, BYPRODUCTS_ONLY: 10 * ROWS_PER_BATCH}
+
+
+def require_build_arguments(config: str, images: str | Path | None, **counts: int | None) -> None:
+    """Raises `SourceError` for a configuration that cannot be built, for counts below 1, and for options of
+    images where there are none.
+    """
+    if config not in ROWS_PER_SHARD:
+        raise SourceError(f"config={config!r}: allowed are {', '.join(ROWS_PER_SHARD)}.")
+    for name, value in counts.items():
+        if value is not None and value < 1:
+            raise SourceError(f"{name}={value}: it must be 1 or more.")
+    if config == BYPRODUCTS_ONLY:
+        for name, value in (("images", images), ("max_side", counts.get("max_side"))):
+            if value is not None:
+                raise SourceError(f"the configuration {config!r} has no images: leave {name}={value!r} out.")
+
+
+def build_folder(
+    raw: RawFiles,
+    text: CardText,
+    out: str | Path,
+    config: str,
+    arguments: dict,
+    max_side: int | None = None,
+    rows_per_shard: int | None = None,
+    num_proc: int = 1,
+    store: ShardStore | None = None,
+) -> Summary:
+    """Builds `out` of `raw`. `arguments`: what the rows depend on besides the files and `max_side`.
+
+    `store`: takes over the finished shards.
+    """
+    columns = raw.features()
+    found: Counter[str] = Counter()
+    of_images = {"max_side": max_side} if config == DEFAULT else {}
+    return build(
+        items=raw.pairs(found),
+        make_row=raw.to_row(max_side),
+        features=columns,
+        out=out,
+        arguments={"config": config, **states(raw), **of_images, **arguments},
+        found=found,
+        ignored=lambda: ignored(raw),
+        card=lambda summary: dataset_card(text, config, columns, summary),
+        rows_per_shard=rows_per_shard or ROWS_PER_SHARD[config],
+        rows_per_group=ROWS_PER_GROUP[config],
+        num_proc=num_proc,
+        store=store,
+    )

@@ -1,0 +1,62 @@
+"""Images and byproducts meet here: one function for both datasets, whichever side can only be streamed."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from luab_data.errors import RejectedRecord
+from luab_data.sources import Entry, Lookup, Reject, Stream
+
+Payload = Any | RejectedRecord | None  # a file's bytes, or what a lookup has read of a larger file
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What the two sides have of one id. The looked-up side is read when asked for, so that a pair costs
+    nothing.
+    """
+
+    id: str
+    from_stream: bytes | None  # None: the stream has no such id
+    lookup: Lookup | None  # None: the lookup has no such id
+
+    def from_lookup(self) -> Payload:
+        """The lookup's payload; None if it has none, the `RejectedRecord` itself if it cannot be read."""
+        if self.lookup is None:
+            return None
+        try:
+            return self.lookup.get(self.id)
+        except RejectedRecord as error:
+            return error
+
+
+def join(
+    stream: Stream | None, lookup: Lookup | None, found: Counter[str] | None = None
+) -> Iterator[Pair | Reject]:
+    """Streams one side, looks the other up, then yields what only the lookup has.
+
+    Same pairs in the same order each time. An id that comes twice in the stream is a reject the second
+    time; a lookup may list an id twice (two records of one image): it is one pair. `found` counts, by role,
+    what each side holds: entries and files that cannot be one. Without one side all pairs are the other's.
+    """
+    found = Counter() if found is None else found
+    seen: set[str] = set()
+    for item in () if stream is None else stream:
+        found[stream.role] += 1
+        if isinstance(item, Entry) and item.id in seen:
+            yield Reject(stream.role, item.id, "second entry of this id")
+        elif isinstance(item, Entry):
+            seen.add(item.id)
+            yield Pair(item.id, item.payload, lookup if lookup is not None and item.id in lookup else None)
+        else:
+            yield item
+    if lookup is None:
+        return
+    for item in lookup.ids():
+        found[lookup.role] += 1
+        if isinstance(item, Reject):
+            yield item
+        elif item not in seen:
+            seen.add(item)
+            yield Pair(item, None, lookup)

@@ -1,0 +1,62 @@
+"""The raw files of a dataset, opened: what the build and the builder of both datasets ask of them."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Protocol
+
+from datasets import Features
+
+from luab_data.batches import MakeRow
+from luab_data.fingerprint import fingerprint, is_local
+from luab_data.join import Pair
+from luab_data.sources import Reject
+
+# The configurations of both datasets.
+DEFAULT = "default"  # images and byproducts
+BYPRODUCTS_ONLY = "byproducts"  # without images, for anyone to have
+SAMPLE = "sample"  # generated rows that ship with the package
+
+
+class Source(Protocol):
+    """One of the files or folders that a user named."""
+
+    role: str
+    place: str | Path  # a path, or a Hub id
+    ignored: int  # files of another kind that the last pass came by
+
+
+class RawFiles(Protocol):
+    """All of them, opened. Opening raises `SourceError` where something is missing."""
+
+    @property
+    def sources(self) -> Sequence[Source]: ...
+
+    def features(self) -> Features:
+        """The columns' types of the rows that come of them."""
+        ...
+
+    def pairs(self, found: Counter[str] | None = None) -> Iterator[Pair | Reject]:
+        """What belongs together, and what cannot be used; `found` as for `join`."""
+        ...
+
+    def to_row(self, max_side: int | None = None) -> MakeRow:
+        """The rule that makes a row of a pair. Images whose longer side exceeds `max_side` are shrunk."""
+        ...
+
+
+def states(raw: RawFiles) -> dict[str, str]:
+    """By role, what tells a source and its state from another; without the folders that it lies in."""
+    places = {source.role: source.place for source in raw.sources}
+    return {role: fingerprint(at) if is_local(at) else str(at) for role, at in places.items()}
+
+
+def ignored(raw: RawFiles) -> dict[str, int]:
+    """By role, the files of other kinds or classes that the last pass came by."""
+    return {source.role: source.ignored for source in raw.sources}
+
+
+def sample_files(package: str) -> list[Path]:
+    """The Parquet files of the generated sample that ships with a dataset's package."""
+    return sorted(Path(str(files(package) / "sample")).glob("*.parquet"))

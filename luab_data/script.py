@@ -1,0 +1,76 @@
+"""The options and the last steps that the loading scripts share."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+from luab_data.built import Summary
+from luab_data.errors import SourceError
+from luab_data.folder import ROWS_PER_SHARD
+from luab_data.publish import Release
+from luab_data.raw import DEFAULT
+
+
+def build_options(description: str) -> argparse.ArgumentParser:
+    """A parser with the options of every build; a script adds those that name its raw files."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    parser.add_argument(
+        "--config", choices=list(ROWS_PER_SHARD), default=DEFAULT, help="byproducts: rows without images"
+    )
+    parser.add_argument(
+        "--max-side", type=int, metavar="PIXELS", help="shrink larger images, as JPEG of quality 95"
+    )
+    parser.add_argument("--num-proc", type=int, default=1, metavar="N", help="worker processes")
+    parser.add_argument("--rows-per-shard", type=int, metavar="N", help="at most; has a good default")
+    parser.add_argument(
+        "--push-to-hub",
+        metavar="ID",
+        help="upload the shards to this dataset repository as they are finished, and remove them from OUT",
+    )
+    parser.add_argument("--keep-shards", action="store_true", help="keep the uploaded shards in OUT too")
+    visibility = parser.add_mutually_exclusive_group()
+    visibility.add_argument("--private", action="store_true", help="a private repository (the default)")
+    visibility.add_argument("--public", action="store_true", help="a public repository")
+    parser.add_argument(
+        "--i-may-publish-the-images",
+        action="store_true",
+        help="allow --public with images: you have the right to give them away (their terms do not)",
+    )
+    return parser
+
+
+def run(arguments: argparse.Namespace, build: Callable[..., Summary], *own: str) -> None:
+    """Builds, reports, and uploads where asked to. `own` names the arguments that only this dataset has.
+
+    Ends the process with one line on stderr for a `SourceError`.
+    """
+    names = ("out", "config", "max_side", "num_proc", "rows_per_shard", *own)
+    given = {name: getattr(arguments, name) for name in names}
+    try:
+        with _release(arguments) as release:
+            summary = build(**given, store=release)
+            print(summary.report())
+            if release is not None:
+                version = release.finish(arguments.out, summary)
+                print(f"{release.address}: version {version}")
+        if all((arguments.out / name).exists() for name in summary.shards):
+            print(f"{arguments.out}: open it with datasets.load_dataset({str(arguments.out)!r})")
+    except SourceError as error:
+        sys.exit(f"error: {error}")
+
+
+def _release(arguments: argparse.Namespace) -> AbstractContextManager[Release | None]:
+    if arguments.push_to_hub is None:
+        return nullcontext()
+    return Release(
+        arguments.push_to_hub,
+        public=arguments.public,
+        with_images=arguments.config == DEFAULT,
+        may_publish_images=arguments.i_may_publish_the_images,
+        keep=arguments.keep_shards,
+    )

@@ -1,0 +1,57 @@
+"""One Parquet shard: row groups small enough to stream, images uncompressed (they are), everything else
+with zstd.
+"""
+
+import io
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from datasets import Features
+
+from luab_data.constants import IMAGE
+
+IMAGE_BYTES = f"{IMAGE}.bytes"
+
+
+class ShardWriter:
+    """Writes tables as row groups of one file; counts `rows` and `table_bytes`. The file is whole after
+    `with`.
+    """
+
+    def __init__(self, path: Path, features: Features):
+        self.rows = 0
+        self.table_bytes = 0
+        self._schema = (
+            features.arrow_schema
+        )  # carries the features, so that readers get ClassLabel and Image back
+        columns = _leaf_columns(self._schema)
+        self._writer = pq.ParquetWriter(
+            path,
+            self._schema,
+            compression={name: "none" if name == IMAGE_BYTES else "zstd" for name in columns},
+            use_dictionary=[name for name in columns if name != IMAGE_BYTES],
+            write_page_index=True,
+        )
+
+    def write(self, table: pa.Table) -> None:
+        if table.num_rows:
+            self._writer.write_table(table, row_group_size=table.num_rows)
+            self.rows += table.num_rows
+            self.table_bytes += table.nbytes
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self._writer.close()
+
+
+def _leaf_columns(schema: pa.Schema) -> list[str]:
+    """Parquet's own names of the columns, `annotations.list.element.worker_id`: its options are given by
+    them.
+    """
+    empty = io.BytesIO()
+    pq.write_table(schema.empty_table(), empty)
+    parquet_schema = pq.ParquetFile(empty).schema
+    return [parquet_schema.column(index).path for index in range(len(parquet_schema))]

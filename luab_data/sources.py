@@ -1,0 +1,301 @@
+"""Where bytes come from: sources that can be read from front to back (`Stream`) or asked for one entry
+(`Lookup`).
+
+An entry has an id, `<class>/<name>` without suffix (depth 2: ImageNet) or `<name>` (depth 1: COCO), and a
+payload, the bytes of one file. A file that cannot be an entry becomes a `Reject`; files of another kind,
+and the AppleDouble twins `._<name>` that macOS puts into archives, are only counted, in `ignored`. Nothing
+is ever written to disk under a name that an archive gives.
+"""
+
+import os
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple, Protocol
+
+from luab_data.errors import RejectedRecord, SourceError
+
+IMAGES = "images"
+BYPRODUCTS = "byproducts"
+
+IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png")
+MAX_IMAGE_BYTES = 64 << 20  # ImageNet's largest file has 15 MB
+MAX_RECORD_BYTES = 4 << 20  # one XML: a trace of 14 minutes at 60 Hz; real files have a few kB
+
+APPLE_DOUBLE = "._"
+
+
+class Entry(NamedTuple):
+    """One file of a stream."""
+
+    id: str
+    payload: bytes
+
+
+@dataclass(frozen=True)
+class Reject:
+    """One file or record that does not become part of a row: a line of `rejects.jsonl`."""
+
+    source: str  # the role of the source: IMAGES or BYPRODUCTS
+    id: str  # the entry's id, or the file's name in the source where it has no id
+    reason: str
+
+
+class Stream(Protocol):
+    """A source that is read from front to back, in the same order each time."""
+
+    role: str
+    place: str | Path  # where it lies: a path, or a Hub id
+    ignored: int  # files of another kind that the last pass came by
+
+    def __iter__(self) -> Iterator[Entry | Reject]: ...
+
+
+class Lookup(Protocol):
+    """A source that can be asked for one entry."""
+
+    role: str
+    ignored: int
+
+    def __contains__(self, entry_id: str) -> bool: ...
+
+    def get(self, entry_id: str) -> Any:
+        """Payload of an id that the source contains; raises `RejectedRecord` when it cannot be read."""
+        ...
+
+    def ids(self) -> Iterator[str | Reject]:
+        """All ids, in the same order each time, and what cannot be an entry."""
+        ...
+
+
+def entry_id(name: str, depth: int) -> str:
+    """Id of the file `name` of an archive or folder: its last `depth` parts, without suffix.
+
+    Raises `RejectedRecord` for absolute names, `..`, and names that are not text.
+    """
+    parts = PurePosixPath(name).parts
+    if name.startswith("/") or ".." in parts or "\\" in name or any(ord(c) < 32 for c in name):
+        raise RejectedRecord("unsafe name: absolute, or with '..', a backslash or a control character")
+    if not name.isascii() and name.encode("utf-8", "replace").decode("utf-8") != name:
+        raise RejectedRecord("the file's name is not UTF-8")
+    if len(parts) < depth:
+        raise RejectedRecord(f"the file lies {depth - len(parts)} folder too high: expected <class>/<name>")
+    *folders, file_name = parts[-depth:]
+    return "/".join([*folders, PurePosixPath(file_name).stem])
+
+
+def is_entry(file_name: str, suffixes: tuple[str, ...]) -> bool:
+    """Whether a file is of the source's kind, by its name alone."""
+    return file_name.lower().endswith(suffixes) and not file_name.startswith(APPLE_DOUBLE)
+
+
+def entries_of(lookup: Lookup) -> Iterator[Entry | Reject]:
+    """Streams a source that can be looked up."""
+    for item in lookup.ids():
+        if isinstance(item, Reject):
+            yield item
+            continue
+        try:
+            entry = Entry(item, lookup.get(item))
+        except RejectedRecord as error:
+            yield Reject(lookup.role, item, error.reason)
+            continue
+        yield entry
+
+
+class FolderSource:
+    """A folder of files, `<root>/<name>` (depth 1) or `<root>/<class>/<name>` (depth 2). Stream and Lookup.
+
+    Folders are listed when they are first needed, so that looking up the files of one class does not wait
+    for a million others. Links are followed: the folder is the user's own, and its depth is bounded.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        role: str = IMAGES,
+        suffixes: tuple[str, ...] = IMAGE_SUFFIXES,
+        depth: int = 2,
+        max_bytes: int = MAX_IMAGE_BYTES,
+    ):
+        self.place = Path(root)
+        self.role = role
+        self.suffixes = suffixes
+        self.depth = depth
+        self.max_bytes = max_bytes
+        if not self.place.is_dir():
+            raise SourceError(f"{role}={str(root)!r}: there is no such folder.")
+        self._folders = sorted(p.name for p in self.place.iterdir() if p.is_dir()) if depth == 2 else [""]
+        self._listed: dict[str, dict[str, str]] = {}  # folder -> {id: file name}
+        self._rejects: dict[str, list[Reject]] = {}
+        self._ignored: Counter[str] = Counter()
+
+    @property
+    def ignored(self) -> int:
+        return sum(self._ignored.values())
+
+    def classes(self) -> list[str] | None:
+        """Names of the class folders that hold at least one file of the source's kind; None without
+        classes.
+        """
+        if self.depth == 1:
+            return None
+        return [folder for folder in self._folders if self._has_entries(folder)]
+
+    def __iter__(self) -> Iterator[Entry | Reject]:
+        return entries_of(self)
+
+    def __contains__(self, entry_id: str) -> bool:
+        return entry_id in self._list(self._folder_of(entry_id))
+
+    def get(self, entry_id: str) -> bytes:
+        folder = self._folder_of(entry_id)
+        path = self.place / folder / self._list(folder)[entry_id]
+        try:
+            size = path.stat().st_size
+            if size > self.max_bytes:
+                raise RejectedRecord(f"{size:,} bytes, allowed are {self.max_bytes:,}")
+            return path.read_bytes()
+        except OSError as error:
+            raise RejectedRecord(f"the file cannot be read: {error.strerror}") from error
+
+    def ids(self) -> Iterator[str | Reject]:
+        for folder in self._folders:
+            yield from self._list(folder)
+            yield from self._rejects[folder]
+
+    def _has_entries(self, folder: str) -> bool:
+        with os.scandir(self.place / folder) as files:
+            return any(is_entry(file.name, self.suffixes) for file in files)
+
+    def _folder_of(self, entry_id: str) -> str:
+        return entry_id.rpartition("/")[0]
+
+    def _list(self, folder: str) -> dict[str, str]:
+        """`{id: file name}` of one folder; empty for a folder that the root does not have."""
+        if folder in self._listed or folder not in self._folders:
+            return self._listed.get(folder, {})
+        files: dict[str, str] = {}
+        rejects: list[Reject] = []
+        for path in sorted((self.place / folder).iterdir()):
+            name = f"{folder}/{path.name}" if folder else path.name
+            if not is_entry(path.name, self.suffixes) or path.is_dir():
+                self._ignored[folder] += 1
+                continue
+            try:
+                found = entry_id(name, self.depth)
+                if found in files:
+                    raise RejectedRecord(f"second file of this id, beside {files[found]!r}")
+                if not path.is_file():
+                    raise RejectedRecord("not a regular file")
+                files[found] = path.name
+            except RejectedRecord as error:
+                rejects.append(Reject(self.role, name, error.reason))
+        self._listed[folder] = files
+        self._rejects[folder] = rejects
+        return files
+
+
+class ZipSource:
+    """The files of a zip, read in place (COCO's `train2014.zip`). Stream and Lookup."""
+
+    def __init__(
+        self,
+        path: str | Path,
+        role: str = IMAGES,
+        suffixes: tuple[str, ...] = IMAGE_SUFFIXES,
+        depth: int = 1,
+        max_bytes: int = MAX_IMAGE_BYTES,
+    ):
+        self.place = Path(path)
+        self.role = role
+        self.max_bytes = max_bytes
+        self.ignored = 0
+        try:
+            self._zip = zipfile.ZipFile(self.place)
+        except (OSError, zipfile.BadZipFile) as error:
+            raise SourceError(f"{role}={str(path)!r} cannot be opened as a zip: {error}.") from error
+        self._members: dict[str, zipfile.ZipInfo] = {}
+        self._rejects: list[Reject] = []
+        for member in self._zip.infolist():
+            if member.is_dir():
+                continue
+            if not is_entry(PurePosixPath(member.filename).name, suffixes):
+                self.ignored += 1
+                continue
+            try:
+                found = entry_id(member.filename, depth)
+                if found in self._members:
+                    raise RejectedRecord(f"second file of this id, beside {self._members[found].filename!r}")
+                self._members[found] = member
+            except RejectedRecord as error:
+                self._rejects.append(Reject(role, member.filename, error.reason))
+
+    def classes(self) -> list[str] | None:
+        folders = {entry_id.rpartition("/")[0] for entry_id in self._members}
+        return None if folders == {""} else sorted(folders)
+
+    def __iter__(self) -> Iterator[Entry | Reject]:
+        return entries_of(self)
+
+    def __contains__(self, entry_id: str) -> bool:
+        return entry_id in self._members
+
+    def get(self, entry_id: str) -> bytes:
+        member = self._members[entry_id]
+        if member.flag_bits & 1:
+            raise RejectedRecord("the zip's member is encrypted")
+        try:
+            with self._zip.open(member) as file:
+                payload = file.read(self.max_bytes + 1)
+        except (OSError, zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+            raise RejectedRecord(f"the zip's member cannot be read: {error}") from error
+        if len(payload) > self.max_bytes:
+            raise RejectedRecord(f"more than the allowed {self.max_bytes:,} bytes")
+        return payload
+
+    def ids(self) -> Iterator[str | Reject]:
+        yield from self._members
+        yield from self._rejects
+
+
+class ClassFilter:
+    """The entries of some classes of another source (Stream and Lookup, as far as that one is); others are
+    ignored.
+    """
+
+    def __init__(self, source, classes: list[str]):
+        self.source = source
+        self.role = source.role
+        self.place = source.place
+        self._classes = frozenset(classes)
+        self._left_out = 0
+
+    @property
+    def ignored(self) -> int:
+        return self.source.ignored + self._left_out
+
+    def _keeps(self, entry_id: str) -> bool:
+        return entry_id.rpartition("/")[0] in self._classes
+
+    def __iter__(self) -> Iterator[Entry | Reject]:
+        yield from self._kept(self.source)
+
+    def __contains__(self, entry_id: str) -> bool:
+        return self._keeps(entry_id) and entry_id in self.source
+
+    def get(self, entry_id: str) -> bytes:
+        return self.source.get(entry_id)
+
+    def ids(self) -> Iterator[str | Reject]:
+        yield from self._kept(self.source.ids())
+
+    def _kept(self, items):
+        self._left_out = 0
+        for item in items:
+            if isinstance(item, Reject) or self._keeps(item if isinstance(item, str) else item.id):
+                yield item
+            else:
+                self._left_out += 1

@@ -1,0 +1,167 @@
+"""The command line of `run.py`: our options first, then transformers' training arguments."""
+
+import argparse
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+from transformers import HfArgumentParser, TrainingArguments
+
+from luab_trainer.config import LUABConfig
+
+
+def _option(default: Any, text: str, **metadata: Any) -> Any:
+    return field(default=default, metadata={"help": text, **metadata})
+
+
+@dataclass
+class RunArguments:
+    """What to train on what. Not `TrainingArguments`: nothing here concerns the trainer."""
+
+    model: str | None = _option(None, "Checkpoint to start from: a Hub id or a folder.")
+    from_config: str | None = _option(
+        None,
+        "Instead of --model: train this architecture from scratch; a config.json, its folder, or a Hub id.",
+    )
+    image_size: int | None = _option(
+        None, "Input size in pixels, with --from_config (default: the config's)."
+    )
+    dataset: str | None = _option(None, "Dataset with images, labels and byproducts: a folder or a Hub id.")
+    dataset_config: str | None = _option(None, "Its configuration, where it has several.")
+    train_split: str = _option("train", "Split to train on, or a part of one: train[:80%] (default: train).")
+    eval_split: str | None = _option(
+        None, "Split to evaluate on (default: validation or test, if there is one)."
+    )
+    eval_dataset: str | None = _option(None, "Another dataset to evaluate on (default: --dataset).")
+    eval_boxes: str | None = _option(
+        None,
+        "CSV of boxes (file,x0,y0,x1,y1,width,height): --eval_dataset is then a folder <class>/<file>; or "
+        "COCO's instances_val2014.json: it is then the folder val2014.",
+    )
+    image_column: str = _option("image", "Column of the image (default: image).")
+    label_column: str | None = _option(
+        None, "Column of the class, or list of classes (default: label or labels)."
+    )
+    point_column: str | None = _option(
+        None, "Column of the click, ratios of the image, {x, y} or [x, y] or null (default: click or points)."
+    )
+    annotations_column: str = _option("annotations", "Column of the annotations that hold the traces.")
+    min_crop: float = _option(0.08, "Smallest share of the image that a training crop shows (default: 0.08).")
+    color_jitter: float = _option(0.0, "Strength of random brightness, contrast and saturation (default: 0).")
+    random_erasing: float = _option(0.0, "Probability of blanking out a random rectangle (default: 0).")
+
+    def __post_init__(self):
+        if not 0 < self.min_crop <= 1:
+            raise ValueError(f"--min_crop {self.min_crop}: a share of the image, more than 0 and at most 1")
+        if self.image_size is not None and self.image_size < 1:
+            raise ValueError(f"--image_size {self.image_size}: pixels, 1 or more")
+        if self.color_jitter < 0:
+            raise ValueError(f"--color_jitter {self.color_jitter}: a strength, 0 or more")
+        if not 0 <= self.random_erasing <= 1:
+            raise ValueError(f"--random_erasing {self.random_erasing}: a probability, 0 to 1")
+
+
+# Of transformers' arguments, those that --help shows.
+COMMON = (
+    "output_dir", "num_train_epochs", "max_steps", "per_device_train_batch_size",
+    "per_device_eval_batch_size", "gradient_accumulation_steps", "learning_rate", "weight_decay",
+    "warmup_steps", "lr_scheduler_type", "seed", "bf16", "torch_compile", "dataloader_num_workers",
+    "eval_strategy", "save_strategy", "logging_steps", "load_best_model_at_end", "metric_for_best_model",
+    "resume_from_checkpoint", "report_to", "push_to_hub", "hub_model_id",
+)  # fmt: skip
+_INHERITED = {f.name for f in fields(TrainingArguments)}
+_RUN = tuple(f.name for f in fields(RunArguments))
+_LUAB = tuple(f.name for f in fields(LUABConfig) if f.name not in _INHERITED)
+
+
+class _Parser(HfArgumentParser):
+    """`--help` shows what most runs need; `--help_all` everything."""
+
+    def format_usage(self) -> str:
+        return f"usage: {self.prog} [CONFIG.yaml] [--option value ...]   (--help lists the options)\n"
+
+    def format_help(self) -> str:
+        return self.help_of(
+            {"what to train on what": _RUN, "byproducts": _LUAB, "training (most used)": COMMON}
+        )
+
+    def help_of(self, groups: dict[str, Sequence[str]]) -> str:
+        # The last action of a name is the plain option; transformers adds `--no_...` twins before or after.
+        actions = {a.dest: a for a in reversed(self._actions)}
+        formatter = argparse.HelpFormatter(self.prog, max_help_position=32, width=110)
+        formatter.add_usage("%(prog)s [CONFIG.yaml] [--option value ...]", [], [])
+        formatter.add_text(self.description)
+        for title, names in groups.items():
+            formatter.start_section(title)
+            for name in names:
+                action = copy.copy(actions[name])
+                action.option_strings = action.option_strings[:1]
+                action.metavar = None if action.choices else name.split("_")[-1].upper()
+                action.help = " ".join((action.help or "").split()).partition(". ")[0].replace("%", "%%")
+                formatter.add_argument(action)
+            formatter.end_section()
+        formatter.add_text(self.epilog)
+        return formatter.format_help()
+
+
+def parse(argv: Sequence[str], description: str) -> tuple[RunArguments, LUABConfig]:
+    """Options from the command line, over those of a YAML file that may come first.
+
+    Exits with a message for an unknown or missing option.
+    """
+    parser = _Parser(
+        (RunArguments, LUABConfig),
+        prog="run.py",
+        description=description,
+        epilog="Every other argument of transformers' TrainingArguments is taken too: --help_all lists them. "
+        "A YAML file holds the same names (`loss: attention`); options on the command line win.",
+        allow_abbrev=False,
+    )
+    argv = list(argv)
+    if "--help_all" in argv:
+        names = [f.name for f in fields(TrainingArguments) if f.init]
+        print(parser.help_of({"what to train on what": _RUN, "byproducts": _LUAB, "training": names}))
+        parser.exit()
+    if argv and argv[0].endswith((".yaml", ".yml")):
+        parser.set_defaults(**_from_yaml(parser, Path(argv.pop(0))))
+    try:
+        run, config = parser.parse_args_into_dataclasses(argv, look_for_args_file=False)
+    except ValueError as error:  # of the dataclasses: values that do not go together
+        parser.error(str(error))
+    if config.hub_token is not None:
+        parser.error(
+            "a token on a command line is seen by every user of the machine, and one in a YAML file by its "
+            "readers: leave --hub_token out, and log in with `hf auth login` or set HF_TOKEN"
+        )
+    if (run.model is None) == (run.from_config is None):
+        parser.error("give one of --model (a checkpoint) and --from_config (from scratch)")
+    if run.dataset is None:
+        parser.error("--dataset is missing: a folder or a Hub id; `--dataset imagenet_ab` is a small sample")
+    if run.image_size is not None and run.from_config is None:
+        parser.error("--image_size goes with --from_config; a checkpoint has its own size")
+    if run.eval_boxes is not None and run.eval_dataset is None:
+        parser.error("--eval_boxes needs --eval_dataset, the folder <class>/<file> of its images")
+    return run, config
+
+
+def _from_yaml(parser: argparse.ArgumentParser, file: Path) -> dict[str, Any]:
+    if not file.is_file():
+        parser.error(f"there is no file {file}")
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        parser.error(f"{file} is not YAML: {error}")
+    if not isinstance(values, dict):
+        parser.error(f"{file} must hold `name: value` lines")
+    known = {action.dest: action for action in parser._actions}
+    if unknown := sorted(set(map(str, values)) - set(known)):
+        parser.error(f"{file} has unknown options: {', '.join(unknown)}")
+    # YAML reads 1e-4 (no dot) as text, as everywhere; argparse turns texts into the option's type.
+    for name, value in values.items():
+        choices = known[name].choices
+        if choices and value not in choices:
+            parser.error(f"{file}: {name}={value!r} is unknown; take one of {', '.join(map(str, choices))}")
+    return values

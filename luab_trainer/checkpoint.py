@@ -1,0 +1,66 @@
+"""A checkpoint is the classifier's own, as `save_pretrained` writes it, with our extra head in a file
+beside it.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from luab_trainer.model import LUABModel
+
+HEAD_FILE = "luab_head.safetensors"  # absent when no loss has parameters of its own
+_CLASSIFIER = "model."  # prefix of the classifier's parameters in LUABModel
+
+
+def save_checkpoint(
+    luab: LUABModel, folder: str | Path, state_dict: Mapping[str, Tensor] | None = None
+) -> None:
+    """Write the classifier (loadable without our code) and the head.
+
+    `state_dict`: of the whole LUABModel, where it had to be gathered from several processes.
+    """
+    state_dict = luab.state_dict() if state_dict is None else state_dict
+    classifier = {k.removeprefix(_CLASSIFIER): v for k, v in state_dict.items() if k.startswith(_CLASSIFIER)}
+    head = {k: v.contiguous() for k, v in state_dict.items() if not k.startswith(_CLASSIFIER)}
+    luab.model.save_pretrained(folder, state_dict=classifier)
+    if head:
+        save_file(head, Path(folder, HEAD_FILE), metadata={"format": "pt"})
+    else:
+        Path(folder, HEAD_FILE).unlink(missing_ok=True)  # of an earlier run into the same folder
+
+
+def load_checkpoint(luab: LUABModel, folder: str | Path) -> None:
+    """Load both in place.
+
+    The classifier goes through `from_pretrained`: transformers may store it under other names than it has in
+    memory.
+
+    Raises:
+        ValueError: the checkpoint is of another model, or was trained with other losses.
+    """
+    model, info = type(luab.model).from_pretrained(
+        folder,
+        config=luab.model.config,
+        dtype=luab.model.dtype,
+        ignore_mismatched_sizes=True,  # reported below
+        output_loading_info=True,
+    )
+    wrong = {
+        key: value for key, value in info.items() if value and key in ("missing_keys", "mismatched_keys")
+    }
+    if wrong:
+        raise ValueError(f"{folder} is not a checkpoint of this {type(luab.model).__name__}: {wrong}")
+    luab.model.load_state_dict(model.state_dict())
+
+    file = Path(folder, HEAD_FILE)
+    head = load_file(file) if file.is_file() else {}
+    expected = luab.head_state_dict()
+    if {k: v.shape for k, v in head.items()} != {k: v.shape for k, v in expected.items()}:
+        raise ValueError(
+            f"{file} holds {sorted(head) or 'nothing'}, but this run's losses need "
+            f"{sorted(expected) or 'nothing'}: the checkpoint was trained with another --loss. Resume with "
+            f"the same one, or start anew from its classifier with --model {folder}."
+        )
+    luab.load_state_dict(head, strict=False)

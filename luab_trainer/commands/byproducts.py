@@ -1,0 +1,113 @@
+"""say how good the clicks and traces of a dataset are, against the real boxes
+
+    luab byproducts data/imagenet_ab --boxes boxes_train.csv
+    luab byproducts data/imagenet_ab --boxes ILSVRC2012_bbox_train_v2     the official XML files, unpacked
+    luab byproducts data/coco_ab                                          boxes from its own objects column
+
+Share of clicks and of traces inside the boxes, and the median distance to the box's centre (in units of the
+box's width and height: 0 is the centre, 0.5 the middle of an edge), over all rows, and of the worst classes
+and workers. --output gets all classes and workers as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+LEAST = 5  # a class or worker with fewer clicks is not called good or bad
+COLUMNS = {
+    "points": "points",
+    "points_inside": "inside",
+    "points_median_distance": "distance",
+    "points_uniform": "anywhere",
+    "points_center": "centre",
+    "clicks": "clicks",
+    "clicks_inside": "inside",
+    "clicks_median_distance": "distance",
+    "traces": "traces",
+    "traces_inside": "inside",
+    "traces_weighted": "weighted",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    options = argparse.ArgumentParser(
+        prog="luab byproducts", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = options.add_argument
+    add("dataset", metavar="DIR_OR_ID", help="ImageNet-AB or COCO-AB, as a built folder or on the Hub")
+    add("--config", help="the dataset's configuration")
+    add("--split", default="train", help="default: %(default)s")
+    add(
+        "--boxes", type=Path, metavar="CSV_OR_DIR", help="the real boxes, unless the rows have them (objects)"
+    )
+    add("--output", type=Path, metavar="FILE", help="write the figures of all classes and workers as JSON")
+    add("--lines", type=int, default=5, help="classes and workers to print (default: %(default)s)")
+    return options
+
+
+def main(argv: list[str]) -> int:
+    """Run the command; 0: done, 1: it could not be, and stderr says why."""
+    options = parser().parse_args(argv)
+    from luab_data.errors import SourceError
+    from luab_trainer.evaluation.byproduct_quality import measure
+    from luab_trainer.inputs import load_splits, pick_split
+
+    try:
+        rows = pick_split(
+            load_splits(options.dataset, options.config), options.split, options.dataset, "split"
+        )
+        summary = measure(rows, options.boxes).summary()
+    except SourceError as error:
+        print(f"luab byproducts: {error}", file=sys.stderr)
+        return 1
+    print(report(summary, options.lines))
+    if options.output:
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+        options.output.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+        print(f"\nall classes and workers in {options.output}")
+    return 0
+
+
+def report(summary: dict, lines: int) -> str:
+    """The figures as text."""
+    counted = summary["rows"] - summary["rows_without_boxes"]
+    parts = [f"{counted:,} of {summary['rows']:,} rows have boxes"]
+    if summary["points_of_classes_without_boxes"]:
+        parts[0] += f"; {summary['points_of_classes_without_boxes']:,} points are of classes that have none"
+    everything = summary["all"]
+    for name, meaning in (
+        ("points", "what training reads, against a point anywhere and in the centre of the image"),
+        ("clicks", "what each worker did"),
+        ("traces", "positions of the cursor; weighted: as training weighs them"),
+    ):
+        parts += ["", f"{name} ({meaning})", _table({"all": everything}, name)]
+    for kind, by in (("classes", "points"), ("workers", "clicks")):
+        groups = {key: each for key, each in summary[kind].items() if each.get(by, 0) >= LEAST}
+        worst = sorted(groups, key=lambda key: (groups[key][f"{by}_inside"], key))[:lines]
+        if worst:
+            heading = f"{kind} with the fewest {by} inside, of {len(groups):,} with at least {LEAST}"
+            parts += ["", heading, _table({key: groups[key] for key in worst}, by)]
+    return "\n".join(parts)
+
+
+def _table(groups: dict[str, dict[str, float]], prefix: str) -> str:
+    from luab_trainer.evaluation.report.terminal import grid
+
+    shown = [
+        key for key in COLUMNS if key.startswith(prefix) and any(key in each for each in groups.values())
+    ]
+    cells = [["", *(COLUMNS[key] for key in shown)]]
+    cells += [[name, *(_cell(key, each.get(key)) for key in shown)] for name, each in groups.items()]
+    return "\n".join(f"  {line}" for line in grid(cells))
+
+
+def _cell(key: str, value: float | None) -> str:
+    if value is None:
+        return "-"
+    if "_" not in key:
+        return f"{value:,}"
+    return f"{value:.2f}" if key.endswith("distance") else f"{100 * value:.1f} %"

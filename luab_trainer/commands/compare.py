@@ -1,0 +1,131 @@
+"""say which differences between evaluated models are larger than chance
+
+    luab compare runs/plain-eval runs/luab-eval
+    luab compare runs/eval                        the models of one evaluation
+    luab compare runs/eval/plain-seed* runs/eval/luab-seed*
+
+Each argument is a results.json of luab evaluate, or the folder that it wrote. All models are compared with
+the first. Models whose names differ by a seed only (plain-seed0, plain-seed1) are training runs of one model.
+
+The images are resampled, the same for both models (paired bootstrap); with several training runs, the spread
+between them counts as well. p is two-sided; over the benchmarks it is corrected by Holm's method, and a
+difference is called larger than chance when that is below 0.05.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from luab_trainer.evaluation.report.table import Row, Table
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    from luab_trainer.evaluation.bootstrap import RESAMPLES
+
+    options = argparse.ArgumentParser(
+        prog="luab compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    options.add_argument("results", nargs="+", type=Path, help="results.json, or its folder")
+    options.add_argument("--json", action="store_true", help="print JSON, rates instead of percent")
+    options.add_argument(
+        "--resamples", type=int, default=RESAMPLES, help="of the images (default: %(default)s)"
+    )
+    return options
+
+
+def main(argv: list[str]) -> int:
+    """Run the command; 0: done, 1: it could not be, and stderr says why."""
+    options = parser().parse_args(argv)
+    try:
+        if options.resamples < 100:
+            raise ValueError(f"--resamples {options.resamples}: at least 100, or the intervals mean nothing")
+        print(compare(options.results, options.resamples, options.json))
+    except ValueError as error:
+        print(f"luab compare: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def compare(results: list[Path], resamples: int, as_json: bool) -> str:
+    """The text to print.
+
+    Raises:
+        ValueError: the results cannot be read or compared.
+    """
+    from luab_trainer.evaluation.report.figures import figures
+
+    table = figures(results, resamples)
+    if not table.comparisons:
+        names = ", ".join(model.name for model in table.models)
+        raise ValueError(
+            f"nothing to compare: the models are {names}; none shares a benchmark with the first"
+        )
+    return json.dumps(as_dict(table), indent=1) if as_json else as_text(table)
+
+
+def as_dict(table: Table) -> dict[str, Any]:
+    """What `--json` prints."""
+    comparisons = [
+        {
+            "benchmark": row.benchmark,
+            "metric": row.metric,
+            "higher_is_better": row.higher_is_better,
+            "images": row.images,
+            "model": model,
+            "baseline": table.baseline,
+            "values": {name: row.estimates[name].value for name in (table.baseline, model)},
+            "training_runs": {name: row.estimates[name].seeds for name in (table.baseline, model)},
+            "difference": difference.estimate.value,
+            "interval": [difference.estimate.low, difference.estimate.high],
+            "p": difference.p,
+            "p_holm": difference.p_holm,
+            "larger_than_chance": difference.larger_than_chance,
+            "verdict": row.verdict(model) or "no difference shown",
+        }
+        for row in table.rows
+        for model, difference in row.differences.items()
+    ]
+    return {"level": table.level, "resamples": table.resamples, "comparisons": comparisons}
+
+
+def as_text(table: Table) -> str:
+    """Each model against the first, a line for each benchmark, then what the figures mean."""
+    from luab_trainer.evaluation.report.table import printable
+    from luab_trainer.evaluation.report.terminal import grid, wrapped
+
+    lines = []
+    baseline = printable(table.baseline)
+    for name in (model.name for model in table.models[1:]):
+        rows = [row for row in table.rows if name in row.differences]
+        if not rows:
+            continue
+        header = ["benchmark", "metric", baseline, printable(name), "difference", "p", "p (Holm)"]
+        cells = [_cells(table, row, name) for row in rows]
+        verdicts = [row.verdict(name) for row in rows]
+        count = (
+            f"{printable(name)} is better than {baseline} on {verdicts.count('better')} and worse on "
+            f"{verdicts.count('worse')} of {len(rows)} benchmarks by more than chance."
+        )
+        lines += [*grid([[*header, "larger than chance"], *cells], left=2), "", *wrapped([count]), ""]
+    return "\n".join([*lines, *wrapped(table.notes(starred=False))])
+
+
+def _cells(table: Table, row: Row, model: str) -> list[str]:
+    from luab_trainer.evaluation.report.table import interval, p_texts, percent, printable, signed
+
+    difference = row.differences[model]
+    return [
+        printable(row.title),
+        f"{printable(row.metric_name)} {row.arrow}",
+        percent(row.estimates[table.baseline].value),
+        percent(row.estimates[model].value),
+        f"{signed(difference)} {interval(difference.estimate)}",
+        *p_texts(difference, table.resamples),
+        row.verdict(model) or "no",
+    ]

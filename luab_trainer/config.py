@@ -1,0 +1,90 @@
+"""The training arguments that are ours, on top of transformers' `TrainingArguments`."""
+
+from dataclasses import dataclass, field
+
+from transformers import TrainingArguments
+from transformers.trainer_utils import HubStrategy
+
+
+@dataclass
+class LUABConfig(TrainingArguments):
+    """What byproducts to learn from, by which loss; everything else is transformers' `TrainingArguments`.
+
+    > NOTE: inherited defaults that are changed here:
+    > - `remove_unused_columns` is False: samples are made by our own dataset and collator.
+    > - `label_names` is ["labels"]: the trainer would take `target_labels` for labels too.
+    > - `ddp_find_unused_parameters` is True without gradient checkpointing, else False: what the trainer
+    >   does itself for a transformers model (some have parameters that a classifier does not use).
+    """
+
+    loss: str = field(
+        default="attention",
+        metadata={
+            "choices": ["none", "point", "attention", "both"],
+            "help": "Byproduct loss: attention = ask the model to look where the annotator was; point = the "
+            "paper's, regress the click from the features (works with every model); both; none = the plain "
+            "classifier.",
+        },
+    )
+    byproduct: str = field(
+        default="click",
+        metadata={
+            "choices": ["click", "trace", "click+trace"],
+            "help": "What to learn from: the click, the cursor's trace to it, or both.",
+        },
+    )
+    attention_weight: float | None = field(
+        default=None,
+        metadata={
+            "help": "Weight of the attention loss (default: 2; kl: 5 for CLS attention, else 1; several "
+            "labels an image: a twentieth of it)."
+        },
+    )
+    attention_form: str = field(
+        default="hinge",
+        metadata={
+            "choices": ["hinge", "kl"],
+            "help": "hinge = penalise attention far from the byproduct beyond a tolerance; kl = match a "
+            "Gaussian.",
+        },
+    )
+    attention_radius: float | None = field(
+        default=None,
+        metadata={
+            "help": "How far is far, as a ratio of the crop; of kl the Gaussian's sigma (default: hinge .25 "
+            "for CLS attention, .35 for feature maps; kl .15)."
+        },
+    )
+    attention_tolerance: float | None = field(
+        default=None,
+        metadata={"help": "Share of the attention that may be far (default: .5 for CLS attention, else .2)."},
+    )
+    point_weight: float | None = field(
+        default=None,
+        metadata={"help": "Weight of the point loss (default: 10; several labels an image: 0.5)."},
+    )
+
+    label_policy: str = field(
+        default="keep",
+        metadata={
+            "choices": ["keep", "authors"],
+            "help": "With several labels an image, in training crops: keep = an image keeps all its labels; "
+            "authors = a class whose point is cropped away loses its label.",
+        },
+    )
+
+    remove_unused_columns: bool = field(
+        default=False, metadata={"help": "Leave it off: samples are made by our own dataset and collator."}
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.hub_strategy not in (HubStrategy.END, HubStrategy.EVERY_SAVE):
+            raise ValueError(
+                f"hub_strategy={self.hub_strategy.value!r} uploads the optimizer's state, which is pickled: "
+                "what is published is safetensors only. Allowed are 'every_save' (the default) and 'end'."
+            )
+        if self.label_names is None:
+            self.label_names = ["labels"]
+        if self.ddp_find_unused_parameters is None:
+            self.ddp_find_unused_parameters = not self.gradient_checkpointing

@@ -1,0 +1,275 @@
+"""Rows -> samples: decode, look through a view, carry the byproducts along.
+
+A sample is a dict, and `luab_trainer.collator.collate` makes a batch of several:
+
+    pixel_values    [3, H, W] float32, normalised
+    labels          int, or for several labels an image [K] float32 of 0 and 1
+    target_points   list of [P, 2] float32 crop ratios, x first, one entry for each target
+    target_weights  list of [P] float32, sum 1, or all 0 when the target cannot be used
+    target_labels   list of int, the class of each target
+
+Without a byproduct there are no targets, neither here nor in the batch: no term of a loss is computed, and
+none is logged as 0.
+
+How an image looks in an epoch depends on the seed, the epoch and the row only: not on the number of workers
+or processes, nor on whether the run was resumed. `set_epoch` must be called before each epoch. Accelerate
+does so in a plain run, but neither in one of several processes nor after resuming within an epoch, so the
+trainer calls it.
+"""
+
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from numbers import Integral
+from typing import Any, get_args
+
+import datasets
+import numpy as np
+import torch
+from PIL import Image
+
+from luab_data.constants import IMAGE_ID
+from luab_trainer.images import decode
+from luab_trainer.targets import (
+    ROW_LABEL,
+    Byproduct,
+    ByproductKind,
+    Columns,
+    LabelPolicy,
+    Outside,
+    byproducts_of,
+    target_in_view,
+)
+from luab_trainer.transforms import EvalTransform
+
+Row = Mapping[str, Any]
+Sample = dict[str, Any]
+
+
+class RowToSample:
+    """One row -> one sample.
+
+    With several labels an image, a point of a class that is not among them makes no target.
+
+    Args:
+        transform: Image -> pixel_values and view; see `luab_trainer.transforms`.
+        byproduct: Which byproducts become targets; None: none, and their columns are not read.
+        columns: Where the row's parts are.
+        outside: What becomes of points outside the view; see `target_in_view`.
+        num_labels: K. Needed for several labels an image, else only checked.
+        label_policy: Which of an image's several labels hold for what the view shows. "keep": all. "authors":
+            a class that has a point loses its label when the point is outside the view; one without a point
+            keeps it (the COCO loader of Han et al., ICCV 2023). It needs the point column, with any
+            `byproduct`.
+    """
+
+    def __init__(
+        self,
+        transform: EvalTransform,
+        byproduct: ByproductKind | None = None,
+        columns: Columns | None = None,
+        outside: Outside = "drop",
+        num_labels: int | None = None,
+        label_policy: LabelPolicy = "keep",
+    ):
+        if label_policy not in get_args(LabelPolicy):
+            raise ValueError(
+                f"label_policy={label_policy!r} is unknown; take one of {', '.join(get_args(LabelPolicy))}."
+            )
+        self.transform = transform
+        self.byproduct = byproduct
+        self.columns = columns or Columns()
+        self.outside = outside
+        self.num_labels = num_labels
+        self.label_policy = label_policy
+        # What is read of a row's byproducts: for the targets, for the labels, or not at all.
+        self._read_as = byproduct or ("click" if label_policy == "authors" else None)
+        self.needed = (self.columns.image, self.columns.label, *self.columns.of_byproduct(self._read_as))
+
+    def __call__(self, row: Row, rng: np.random.Generator, position: int) -> Sample:
+        """`position`: the row's number, for errors.
+
+        Raises:
+            ValueError: an unreadable image, a missing label, a point that is not in ratios. Names the row.
+        """
+        try:
+            try:
+                image = decode(row[self.columns.image])
+            except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+                raise ValueError(
+                    f"cannot read the image in column {self.columns.image!r}: {error}. "
+                    "Repair the row or filter it out."
+                ) from error
+            pixel_values, view = self.transform(image, rng)
+            labels = self._labels(row[self.columns.label])
+            byproducts = self._byproducts(row, labels)
+        except ValueError as error:
+            image_id = f" ({IMAGE_ID} {row[IMAGE_ID]})" if IMAGE_ID in row else ""
+            raise ValueError(f"Row {position}{image_id}: {error}") from error
+        if self.label_policy == "authors":
+            labels[[b.label for b in byproducts if not target_in_view(b, view)[1].any()]] = 0
+            byproducts = [byproduct for byproduct in byproducts if labels[byproduct.label]]
+        if self.byproduct is None:
+            return {"pixel_values": pixel_values, "labels": labels}
+        targets = [target_in_view(byproduct, view, self.outside) for byproduct in byproducts]
+        return {
+            "pixel_values": pixel_values,
+            "labels": labels,
+            "target_points": [points for points, _ in targets],
+            "target_weights": [weights for _, weights in targets],
+            "target_labels": [byproduct.label for byproduct in byproducts],
+        }
+
+    def check_columns(self, names: Sequence[str]) -> None:
+        """Raise ValueError when a needed column is not among the dataset's."""
+        missing = [name for name in self.needed if name not in names]
+        if missing:
+            raise ValueError(
+                f"The dataset has no column {', '.join(map(repr, missing))}; it has "
+                f"{', '.join(sorted(names))}. Say which columns hold the image, the label, the point and the "
+                "annotations: `Columns`, or run.py's --image_column, --label_column, --point_column and "
+                "--annotations_column."
+            )
+
+    def prepare(self, rows: datasets.Dataset | datasets.IterableDataset) -> Any:
+        """The needed columns only, the images as bytes: what is not read costs nothing."""
+        if rows.column_names is not None:
+            self.check_columns(rows.column_names)
+            names = [*self.needed, *([IMAGE_ID] if IMAGE_ID in rows.column_names else [])]
+            rows = rows.select_columns(list(dict.fromkeys(names)))
+        if rows.features is not None and isinstance(rows.features[self.columns.image], datasets.Image):
+            rows = rows.cast_column(self.columns.image, datasets.Image(decode=False))
+        return rows.with_format(None)
+
+    def _labels(self, value: Any) -> int | torch.Tensor:
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            if self.num_labels is None:
+                raise ValueError(
+                    f"column {self.columns.label!r} has several labels; say how many (num_labels)"
+                )
+            labels = torch.zeros(self.num_labels)
+            labels[[self._checked(label) for label in value]] = 1
+            return labels
+        if self.label_policy != "keep":
+            raise ValueError(
+                f"label_policy={self.label_policy!r} is for several labels an image, but column "
+                f"{self.columns.label!r} has one; take 'keep'"
+            )
+        return self._checked(value)
+
+    def _byproducts(self, row: Row, labels: int | torch.Tensor) -> list[Byproduct]:
+        """The row's byproducts with their classes, in the image; of several labels only those of the row."""
+        if self._read_as is None:
+            return []
+        if isinstance(labels, int):
+            byproducts = byproducts_of(row, self._read_as, self.columns)
+            return [
+                b._replace(label=labels if b.label == ROW_LABEL else self._checked(b.label))
+                for b in byproducts
+            ]
+        if self._read_as != "click":
+            raise ValueError(
+                f"byproduct={self._read_as!r} does not say which of the image's labels a trace belongs to; "
+                "take byproduct='click'"
+            )
+        byproducts = byproducts_of(row, self._read_as, self.columns)
+        if any(byproduct.label == ROW_LABEL for byproduct in byproducts):
+            raise ValueError(
+                f"column {self.columns.point!r} has a point without a class, but the image several labels; "
+                "give points as a list of {'label': int, 'x': float, 'y': float}"
+            )
+        return [byproduct for byproduct in byproducts if labels[self._checked(byproduct.label)]]
+
+    def _checked(self, label: Any) -> int:
+        if not isinstance(label, Integral):
+            raise ValueError(
+                f"the label in column {self.columns.label!r} is {label!r}, not a class number; encode names "
+                "with `dataset.class_encode_column`, filter out rows without a label"
+            )
+        if label < 0 or (self.num_labels is not None and label >= self.num_labels):
+            allowed = "0 or more" if self.num_labels is None else f"0 to {self.num_labels - 1}"
+            raise ValueError(f"a label is {label}, allowed is {allowed}")
+        return int(label)
+
+
+class ViewDataset(torch.utils.data.Dataset):
+    """A map-style dataset of samples over a `datasets.Dataset` or any sequence of row dicts.
+
+    Args: `rows`, `transform`, the seed of the augmentation, and `RowToSample`'s options by name.
+    """
+
+    def __init__(
+        self,
+        rows: datasets.Dataset | Sequence[Row],
+        transform: EvalTransform,
+        seed: int = 0,
+        **options: Any,
+    ):
+        if isinstance(rows, datasets.IterableDataset):
+            raise TypeError(
+                "ViewDataset needs rows by number; a streaming dataset goes into ViewIterableDataset."
+            )
+        self.to_sample = RowToSample(transform, **options)
+        if isinstance(rows, datasets.Dataset) and rows.format["type"] != "custom":
+            rows = self.to_sample.prepare(rows)
+        elif len(rows):  # rows made on the fly, by the user's own class or `with_transform`: look at one
+            self.to_sample.check_columns(list(rows[0]))
+        self.rows = rows
+        self.seed = seed
+        self._epoch = _shared_epoch()
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw other views from now on, in running workers too (from the next image that they load)."""
+        self._epoch.fill_(epoch)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> Sample:
+        rng = np.random.default_rng((self.seed, int(self._epoch), index))
+        return self.to_sample(self.rows[index], rng, index)
+
+
+class ViewIterableDataset(torch.utils.data.IterableDataset):
+    """A stream of samples over a streaming dataset, whose shards are spread over the workers.
+
+    The view is drawn from the seed, the epoch and a checksum of the image's bytes: a position in the stream
+    would depend on the number of workers and on the shuffle buffer. Arguments as for `ViewDataset`.
+    """
+
+    def __init__(
+        self, rows: datasets.IterableDataset, transform: EvalTransform, seed: int = 0, **options: Any
+    ):
+        if not isinstance(rows, datasets.IterableDataset):
+            raise TypeError("ViewIterableDataset needs a streaming dataset; others go into ViewDataset.")
+        self.to_sample = RowToSample(transform, **options)
+        self.rows = self.to_sample.prepare(rows)
+        self.seed = seed
+        self._epoch = _shared_epoch()
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw other views, and shuffle otherwise, from the next iteration on; in running workers too."""
+        self._epoch.fill_(epoch)
+        self.rows.set_epoch(epoch)
+
+    def __iter__(self) -> Iterator[Sample]:
+        epoch = int(self._epoch)
+        for position, row in enumerate(self.rows):
+            if position == 0:
+                self.to_sample.check_columns(list(row))
+            key = _checksum(row[self.to_sample.columns.image], position)
+            yield self.to_sample(row, np.random.default_rng((self.seed, epoch, key)), position)
+
+
+def _shared_epoch() -> torch.Tensor:
+    """An int in shared memory: persistent workers have a copy of the dataset, and see the new epoch all the
+    same."""
+    return torch.zeros((), dtype=torch.int64).share_memory_()
+
+
+def _checksum(image: Any, position: int) -> int:
+    """Of the image's bytes, or of its path; the position for an image that is already decoded."""
+    if isinstance(image, Mapping):
+        image = image.get("bytes") or image.get("path")
+    if isinstance(image, str):
+        image = image.encode()
+    return zlib.crc32(image) if isinstance(image, bytes) else position

@@ -1,0 +1,1 @@
+"""The demonstration (`luab demo`): raw files -> dataset -> plain and LUAB training -> table and picture."""

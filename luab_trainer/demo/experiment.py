@@ -1,0 +1,198 @@
+"""Train each arm of the demonstration through `run.py`'s own functions, and read it on the two test sets.
+
+Arms: `plain` is the classifier alone; `luab` adds the attention loss on the clicks; `shuffled` is the
+control, LUAB with each image given another image's click: what it gains over `plain` is not information from
+the click.
+"""
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+
+import datasets
+import numpy as np
+import torch
+import transformers
+from tqdm.auto import tqdm
+
+from imagenet_ab.build import build_imagenet_ab
+from imagenet_ab.simulate.release import ARCHIVE, write_release
+from luab_data.constants import CLICK, IMAGE, TRAIN
+from luab_trainer.arguments import RunArguments
+from luab_trainer.config import LUABConfig
+from luab_trainer.demo.models import INPUT_SIZE, LEARNING_RATE, save_config
+from luab_trainer.evaluation.boxes import load_boxes
+from luab_trainer.evaluation.pointing import PointingGame
+from luab_trainer.run import samples, train
+from luab_trainer.targets import Columns
+from luab_trainer.transforms import EvalTransform, ImageSettings
+
+PLAIN, LUAB, SHUFFLED = "plain", "luab", "shuffled"
+TEST, SWAPPED = "test", "test_swapped"
+BATCH_SIZE = 32
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run."""
+
+    architecture: str
+    arm: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.architecture}-{self.arm}-{self.seed}"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a run reached, shares 0..1: accuracy and pointing game by test set."""
+
+    run: Run
+    accuracy: dict[str, float]
+    pointing: dict[str, float]
+
+
+@dataclass(frozen=True)
+class World:
+    """The folders of a demonstration: raw release, datasets, configs, checkpoints."""
+
+    root: Path
+
+    @property
+    def raw(self) -> Path:
+        return self.root / "raw"
+
+    def dataset(self, arm: str) -> Path:
+        return self.root / ("dataset_shuffled" if arm == SHUFFLED else "dataset")
+
+    def checkpoint(self, run: Run) -> Path:
+        return self.root / "checkpoints" / run.name
+
+    def test_rows(self, split: str, classes: list[str]) -> datasets.Dataset:
+        """Test images with their true boxes, the labels numbered like the training set's."""
+        return load_boxes(self.raw / "images" / split, self.raw / f"boxes_{split}.csv", classes)
+
+
+def prepare(root: Path, images_per_class: int, test_images_per_class: int, control: bool) -> World:
+    """Write the raw release and build the dataset from it; with `control` also the one of shuffled clicks."""
+    world = World(root)
+    write_release(
+        world.raw, images_per_class=images_per_class, evaluation_images_per_class=test_images_per_class
+    )
+    summary = build_imagenet_ab(
+        world.dataset(LUAB), images=world.raw / "images" / TRAIN, byproducts=world.raw / ARCHIVE
+    )
+    print(summary.report())
+    if control:
+        rows = datasets.load_dataset(str(world.dataset(LUAB)), split=TRAIN)
+        world.dataset(SHUFFLED).mkdir()
+        shuffle_clicks(rows).to_parquet(world.dataset(SHUFFLED) / f"{TRAIN}.parquet")
+    return world
+
+
+def shuffle_clicks(rows: datasets.Dataset, seed: int = 0) -> datasets.Dataset:
+    """The rows with the click column permuted between them; a missing click moves like any other."""
+    order = np.random.default_rng(seed).permutation(len(rows))
+    clicks = rows.data.column(CLICK).combine_chunks().take(order)
+    place = rows.column_names.index(CLICK)
+    table = rows.data.table.set_column(place, rows.data.schema.field(CLICK), clicks)
+    return datasets.Dataset(table, info=rows.info)
+
+
+def run_all(world: World, runs: list[Run], epochs: int) -> list[Scores]:
+    """Train and read all runs, one to a core: tiny nets gain more from that than from several threads."""
+    context = multiprocessing.get_context("spawn")
+    steps = context.Value("L", 0)
+    total = len(runs) * _steps(world, epochs)
+    workers = min(
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(), len(runs)
+    )
+    with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(steps,)) as pool:
+        futures = [pool.submit(run_one, world, run, epochs) for run in runs]
+        with tqdm(total=total, desc=f"Training {len(runs)} models", unit="step") as bar:
+            for count in _progress(steps, futures):
+                bar.update(count - bar.n)
+        return [future.result() for future in futures]
+
+
+def run_one(world: World, run: Run, epochs: int) -> Scores:
+    """Train one run and read it on both test sets."""
+    trainer = train(
+        RunArguments(
+            from_config=str(save_config(run.architecture, world.root / "configs")),
+            image_size=INPUT_SIZE,
+            dataset=str(world.dataset(run.arm)),
+            min_crop=0.5,
+        ),
+        LUABConfig(
+            output_dir=str(world.checkpoint(run)),
+            loss="none" if run.arm == PLAIN else "attention",
+            seed=run.seed,
+            num_train_epochs=epochs,
+            per_device_train_batch_size=BATCH_SIZE,
+            learning_rate=LEARNING_RATE[run.architecture],
+            weight_decay=0.05,
+            lr_scheduler_type="cosine",
+            warmup_steps=0.15,
+            per_device_eval_batch_size=100,
+            logging_steps=50,
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+            use_cpu=True,
+            dataloader_pin_memory=False,
+        ),
+        callbacks=[_CountSteps()],
+    )
+    settings = ImageSettings.from_processor(trainer.processing_class.to_dict())
+    classes = list(datasets.load_dataset(str(world.dataset(run.arm)), split=TRAIN).features["label"].names)
+    accuracy, pointing = {}, {}
+    for split in (TEST, SWAPPED):
+        rows = world.test_rows(split, classes)
+        dataset = samples(rows, EvalTransform(settings), trainer.args, Columns(), len(classes))
+        accuracy[split] = trainer.evaluate(dataset)["eval_accuracy"]
+        asked = rows.cast_column(IMAGE, datasets.Image(decode=False))
+        pointing[split] = PointingGame(asked, settings)(trainer.luab.model)[PointingGame.primary_metric]
+    return Scores(run, accuracy, pointing)
+
+
+_steps_done = None  # of all workers together; set in each worker
+
+
+def _steps(world: World, epochs: int) -> int:
+    rows = datasets.load_dataset(str(world.dataset(LUAB)), split=TRAIN).num_rows
+    return epochs * -(-rows // BATCH_SIZE)
+
+
+def _start_worker(steps) -> None:
+    global _steps_done
+    _steps_done = steps
+    # The trainer prints its logs; several workers share the terminal with the progress bar.
+    sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - open as long as the process
+    torch.set_num_threads(1)
+    transformers.logging.set_verbosity_error()
+    datasets.disable_progress_bars()
+
+
+class _CountSteps(transformers.TrainerCallback):
+    """Tells the parent process how far the workers are."""
+
+    def on_step_end(self, args, state, control, **kwargs):
+        with _steps_done.get_lock():
+            _steps_done.value += 1
+
+
+def _progress(steps, futures: Iterable[Future]) -> Iterator[int]:
+    """The number of steps done, every half second until all is done; raises a worker's error at once."""
+    pending = set(futures)
+    while pending:
+        done, pending = wait(pending, timeout=0.5)
+        for future in done:
+            future.result()
+        yield steps.value

@@ -1,0 +1,113 @@
+"""What the demonstration shows: one table of means over seeds, and one picture of where the models look."""
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from statistics import mean, stdev
+
+import datasets
+import matplotlib
+import torch
+from transformers import AutoModelForImageClassification
+
+from luab_data.constants import IMAGE, LABEL, OBJECTS
+from luab_trainer.demo.experiment import LUAB, PLAIN, SWAPPED, TEST, Run, Scores, World
+from luab_trainer.demo.models import INPUT_SIZE
+from luab_trainer.evaluation.pointing import attention_maps
+from luab_trainer.inputs import square_processor
+from luab_trainer.transforms import EvalTransform, ImageSettings
+
+ARM_TITLES = {
+    "plain": "plain",
+    "luab": "LUAB",
+    "shuffled": "LUAB, clicks shuffled (control)",
+}
+ARCHITECTURE_TITLES = {"vit": "ViT", "convnext": "ConvNeXt"}
+COLUMNS = ("model", "training", "accuracy", "accuracy, backgrounds swapped", "gap", "pointing game, swapped")
+
+
+def table(scores: Sequence[Scores]) -> str:
+    """Markdown, a line for each architecture and arm: mean over seeds ± standard deviation, in %."""
+    by_arm: dict[tuple[str, str], list[Scores]] = defaultdict(list)
+    for each in scores:
+        by_arm[each.run.architecture, each.run.arm].append(each)
+    lines = [COLUMNS, tuple("---" for _ in COLUMNS)]
+    for (architecture, arm), runs in by_arm.items():
+        figures = (
+            [run.accuracy[TEST] for run in runs],
+            [run.accuracy[SWAPPED] for run in runs],
+            [run.accuracy[TEST] - run.accuracy[SWAPPED] for run in runs],
+            [run.pointing[SWAPPED] for run in runs],
+        )
+        lines.append((ARCHITECTURE_TITLES[architecture], ARM_TITLES[arm], *map(_spread, figures)))
+    widths = [max(len(line[i]) for line in lines) for i in range(len(COLUMNS))]
+    return "\n".join(
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
+        for line in lines
+    )
+
+
+def _spread(values: list[float]) -> str:
+    return f"{100 * mean(values):.1f}" + (f" ± {100 * stdev(values):.1f}" if len(values) > 1 else "")
+
+
+def write_results(scores: Sequence[Scores], folder: Path) -> None:
+    """`results.md`, the table, and `results.json`, the figures of each run."""
+    (folder / "results.md").write_text(table(scores) + "\n", encoding="utf-8")
+    text = json.dumps([asdict(each) for each in scores], indent=1)
+    (folder / "results.json").write_text(text + "\n", encoding="utf-8")
+
+
+def draw_attention(world: World, architectures: Sequence[str], path: Path, images: int = 6) -> None:
+    """The same test images with swapped backgrounds, as the plain and the LUAB model of seed 0 see them.
+
+    The first image of each of the first classes: none is chosen for its looks.
+    """
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    models = {
+        (architecture, arm): AutoModelForImageClassification.from_pretrained(
+            world.checkpoint(Run(architecture, arm, 0))
+        ).eval()
+        for architecture in architectures
+        for arm in (PLAIN, LUAB)
+    }
+    names = next(iter(models.values())).config.id2label
+    rows = _first_of_each_class(world.test_rows(SWAPPED, list(names.values())), images)
+    transform = EvalTransform(ImageSettings.from_processor(square_processor(INPUT_SIZE).to_dict()))
+    pixel_values = torch.stack([transform(row[IMAGE].convert("RGB"))[0] for row in rows])
+    labels = torch.tensor([[row[LABEL]] for row in rows])
+
+    figure, axes = plt.subplots(
+        len(rows), 1 + len(models), figsize=(1.7 * (1 + len(models)), 1.85 * len(rows)), layout="constrained"
+    )
+    for axis, row in zip(axes[:, 0], rows, strict=True):
+        axis.imshow(row[IMAGE])
+        (x, y, w, h) = row[OBJECTS]["bbox"][0]
+        axis.add_patch(plt.Rectangle((x - 0.5, y - 0.5), w, h, fill=False, edgecolor="white"))
+        axis.set_title(names[row[LABEL]], fontsize=8)
+    axes[0, 0].set_title(f"image, true box\n{names[rows[0][LABEL]]}", fontsize=8)
+    for column, ((architecture, arm), model) in enumerate(models.items(), start=1):
+        with torch.no_grad():
+            maps = attention_maps(model, pixel_values, labels)[:, 0]
+            predicted = model(pixel_values).logits.argmax(-1).tolist()
+        for i, (axis, row) in enumerate(zip(axes[:, column], rows, strict=True)):
+            axis.imshow(row[IMAGE].convert("L"), cmap="gray")
+            axis.imshow(maps[i], cmap="inferno", alpha=0.6, extent=(-0.5, row[IMAGE].width - 0.5,
+                        row[IMAGE].height - 0.5, -0.5), interpolation="bilinear")  # fmt: skip
+            right = predicted[i] == row[LABEL]
+            title = f"{ARCHITECTURE_TITLES[architecture]}, {ARM_TITLES[arm]}\n" if i == 0 else ""
+            verdict = names[predicted[i]] + ("" if right else f" (not {names[row[LABEL]]})")
+            axis.set_title(title + verdict, fontsize=8, color="green" if right else "firebrick")
+    for axis in axes.flat:
+        axis.set_axis_off()
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
+def _first_of_each_class(rows: datasets.Dataset, count: int) -> list[dict]:
+    labels = rows[LABEL][:]
+    return [rows[labels.index(label)] for label in sorted(set(labels))[:count]]

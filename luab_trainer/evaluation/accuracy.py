@@ -1,0 +1,18 @@
+"""Top-1 accuracy, in the form that transformers' Trainer takes."""
+
+from torch import Tensor
+from transformers import EvalPrediction
+
+PRIMARY_METRIC = "accuracy"
+
+
+def predictions(logits: Tensor, labels: Tensor) -> Tensor:
+    """logits [B, K] -> predicted classes [B]: what is kept of an evaluation batch
+    (`preprocess_logits_for_metrics`).
+    """
+    return logits.argmax(dim=-1)
+
+
+def accuracy(evaluated: EvalPrediction) -> dict[str, float]:
+    """Share of rows whose predicted class is their label."""
+    return {PRIMARY_METRIC: float((evaluated.predictions == evaluated.label_ids).mean())}

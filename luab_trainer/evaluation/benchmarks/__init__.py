@@ -1,0 +1,53 @@
+"""All benchmarks by name, in the order of the tables. A new one is a class in a file here, listed below."""
+
+from __future__ import annotations
+
+from luab_trainer.evaluation.benchmark import Benchmark
+from luab_trainer.evaluation.benchmarks.backgrounds import Backgrounds
+from luab_trainer.evaluation.benchmarks.corruptions import ImageNetC
+from luab_trainer.evaluation.benchmarks.imagenet import (
+    ImageNet,
+    ImageNetV2,
+    ImageNetV2Threshold,
+    ImageNetV2Top,
+    Occlusion,
+    ReaL,
+    Sketch,
+)
+from luab_trainer.evaluation.benchmarks.objectnet import ObjectNet
+from luab_trainer.evaluation.benchmarks.si_score import SIScoreLocation, SIScoreRotation, SIScoreSize
+from luab_trainer.evaluation.benchmarks.subsets import ImageNetA, ImageNetO, ImageNetR
+from luab_trainer.evaluation.folders import Folder
+
+ROBUSTNESS = (
+    ImageNet,
+    ReaL,
+    ImageNetV2,
+    ImageNetV2Threshold,
+    ImageNetV2Top,
+    ImageNetA,
+    ImageNetR,
+    Sketch,
+    ImageNetO,
+    ImageNetC,
+    ObjectNet,
+    SIScoreSize,
+    SIScoreLocation,
+    SIScoreRotation,
+    Backgrounds,
+    Occlusion,
+)
+SUITES = {"robustness": [benchmark.name for benchmark in ROBUSTNESS]}
+BENCHMARKS: dict[str, type[Benchmark]] = {benchmark.name: benchmark for benchmark in (*ROBUSTNESS, Folder)}
+
+
+def find_benchmark(text: str, val: str | None = None) -> Benchmark:
+    """`NAME` or `NAME:ARGUMENT` -> the benchmark; `val`: see `Benchmark`.
+
+    Raises:
+        ValueError: no such benchmark, or not such an argument.
+    """
+    name, _, argument = text.partition(":")
+    if name not in BENCHMARKS:
+        raise ValueError(f"there is no benchmark {name!r}; there are {', '.join(BENCHMARKS)}")
+    return BENCHMARKS[name](argument, val)

@@ -1,0 +1,159 @@
+"""ImageNet's validation set and what is made of it: ReaL, centre occlusion; ImageNet-V2 and -Sketch.
+
+The validation images are read once for ImageNet, ReaL and ImageNet-O: all of them ask for the same image set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Predictions, Scores
+from luab_trainer.evaluation.benchmarks.val import ValBenchmark, val_number
+from luab_trainer.evaluation.class_maps import real_labels, wnid_index, wnids
+from luab_trainer.evaluation.folders import accuracy, labelled_items, wrong_folders
+
+
+class ImageNet(ValBenchmark):
+    name = "imagenet"
+    title = "ImageNet"
+    summary = "top-1 accuracy on the 50,000 validation images"
+    paper = (
+        "Russakovsky et al., ImageNet Large Scale Visual Recognition Challenge, IJCV 2015, arXiv 1409.0575"
+    )
+
+    def image_sets(self, root: Path) -> Iterator[ImageSet]:
+        yield self.val_set(root)
+
+    def score(self, predictions: Sequence[Predictions]) -> Scores:
+        (answers,) = predictions
+        return accuracy(answers)
+
+
+class ReaL(ValBenchmark):
+    """Right is any of the classes that the raters saw; images where they saw none do not count."""
+
+    name = "real"
+    title = "ImageNet-ReaL"
+    summary = "accuracy on the validation images with reassessed labels; those without a label do not count"
+    paper = "Beyer et al., Are we done with ImageNet?, 2020, arXiv 2006.07159"
+    images = 46_837
+
+    def image_sets(self, root: Path) -> Iterator[ImageSet]:
+        val = self.val_set(root)
+        for item in val.items:
+            val_number(item.id)  # before the pass over the images, not after it
+        yield val
+
+    def score(self, predictions: Sequence[Predictions]) -> Scores:
+        (answers,) = predictions
+        labels = [real_labels()[val_number(name) - 1] for name in answers.ids.astype(str)]
+        counts = np.array([bool(classes) for classes in labels])
+        if not counts.any():
+            raise ValueError("none of the validation images has a label in ReaL")
+        right = np.array(
+            [answer in classes for answer, classes in zip(answers.top[:, 0], labels, strict=True)]
+        )
+        kept, right = answers.where(counts), right[counts].astype(float)
+        return Scores(
+            {"accuracy": float(right.mean())}, kept.ids, kept.groups, kept.targets, right, kept.classes
+        )
+
+
+class Occlusion(ValBenchmark):
+    """A square of the mean colour hides the middle of what the model sees.
+
+    The paper reports centre occlusion without its full text saying the size at hand; the default is half of
+    the crop's side, a quarter of its area (112 of 224 pixels). CutMix (Yun et al., ICCV 2019, section 4.3)
+    fills the hole with 0 after normalisation too.
+    """
+
+    name = "occlusion"
+    title = "Centre occlusion"
+    summary = "top-1 accuracy on the validation images with a square of the mean colour over the middle"
+    paper = "Yun et al., CutMix, ICCV 2019, arXiv 1905.04899 (occlusion of the centre)"
+    argument_help = "side of the square as a ratio of the crop's side, 0 to 1; 0.5 when not given"
+    default_side: ClassVar[float] = 0.5
+
+    def __init__(self, argument: str = "", val: str | None = None):
+        super().__init__(argument, val)
+        try:
+            self.side = float(argument or self.default_side)
+        except ValueError:
+            self.side = -1.0
+        if not 0 <= self.side <= 1:
+            raise ValueError(f"benchmark 'occlusion' needs {self.argument_help}; got {argument!r}")
+
+    def image_sets(self, root: Path) -> Iterator[ImageSet]:
+        yield self.val_set(root, name=f"imagenet_val-occlusion-{self.side:g}", occlusion=self.side)
+
+    def score(self, predictions: Sequence[Predictions]) -> Scores:
+        (answers,) = predictions
+        return accuracy(answers)
+
+
+class ImageNetV2(Benchmark):
+    """New test images, sampled as ImageNet's were. The folders are class numbers: 10 comes after 2."""
+
+    name = "imagenet_v2"
+    title = "ImageNet-V2"
+    summary = "top-1 accuracy on 10,000 new images, sampled to match ImageNet's (matched frequency)"
+    paper = "Recht et al., Do ImageNet Classifiers Generalize to ImageNet?, ICML 2019, arXiv 1902.10811"
+    download = "https://huggingface.co/datasets/vaishaal/ImageNetV2"
+    layout = "imagenetv2-matched-frequency-format-val/<class number 0 to 999>/<image>"
+    folders = ("imagenetv2-matched-frequency-format-val", "imagenetv2-matched-frequency")
+    images = 10_000
+
+    def problem(self, folder: Path, partial: bool) -> str | None:
+        return wrong_folders(folder, [str(index) for index in range(len(wnids()))], partial)
+
+    def image_sets(self, root: Path) -> Iterator[ImageSet]:
+        targets = {str(index): index for index in range(len(wnids()))}
+        yield ImageSet(self.name, labelled_items(self.find(root), targets))
+
+    def score(self, predictions: Sequence[Predictions]) -> Scores:
+        (answers,) = predictions
+        return accuracy(answers)
+
+
+class ImageNetV2Threshold(ImageNetV2):
+    name = "imagenet_v2_threshold"
+    title = "ImageNet-V2 (threshold 0.7)"
+    summary = "the variant of images that at least 70 % of the annotators selected"
+    layout = "imagenetv2-threshold0.7-format-val/<class number 0 to 999>/<image>"
+    folders = ("imagenetv2-threshold0.7-format-val", "imagenetv2-threshold0.7")
+
+
+class ImageNetV2Top(ImageNetV2):
+    name = "imagenet_v2_top"
+    title = "ImageNet-V2 (top images)"
+    summary = "the variant of the images that most annotators selected"
+    layout = "imagenetv2-top-images-format-val/<class number 0 to 999>/<image>"
+    folders = ("imagenetv2-top-images-format-val", "imagenetv2-top-images", "imagenetv2-topimages")
+
+
+class Sketch(Benchmark):
+    name = "imagenet_sketch"
+    title = "ImageNet-Sketch"
+    summary = "top-1 accuracy on 50,889 sketches of the 1000 classes"
+    images = 50_889
+    paper = (
+        "Wang et al., Learning Robust Global Representations by Penalizing Local Predictive Power, "
+        "NeurIPS 2019, arXiv 1905.13549"
+    )
+    download = "https://github.com/HaohanWang/ImageNet-Sketch"
+    layout = "sketch/<wnid>/<image> (1000 folders)"
+    folders = ("sketch", "imagenet-sketch", "imagenet_sketch", "imagenet-sketch/sketch", "ImageNet-Sketch")
+
+    def problem(self, folder: Path, partial: bool) -> str | None:
+        return wrong_folders(folder, wnid_index(), partial)
+
+    def image_sets(self, root: Path) -> Iterator[ImageSet]:
+        yield ImageSet(self.name, labelled_items(self.find(root), wnid_index()))
+
+    def score(self, predictions: Sequence[Predictions]) -> Scores:
+        (answers,) = predictions
+        return accuracy(answers)

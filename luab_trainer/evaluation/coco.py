@@ -1,0 +1,61 @@
+"""COCO's images and instances file -> the rows that a model trained on COCO-AB is evaluated on."""
+
+import re
+from pathlib import Path
+
+import datasets
+import numpy as np
+
+from coco_ab.classes import COCO_CLASSES
+from coco_ab.instances import Instances
+from luab_data.constants import IMAGE, IMAGE_ID, LABELS, OBJECTS
+from luab_data.errors import SourceError
+
+_NAME = re.compile(r"(?:COCO_[a-z]+\d+_)?(\d{12})\.jpg", re.ASCII)
+
+
+def load_instances(images: str | Path, instances: str | Path) -> datasets.Dataset:
+    """One row for each image of the folder that the file lists, by name: its labels and its boxes.
+
+    Args:
+        images: folder of `COCO_val2014_<id, 12 digits>.jpg` (or `<id>.jpg`, as in the sets of 2017).
+        instances: `instances_val2014.json`.
+
+    Returns:
+        Dataset with image, image_id, labels and objects {"bbox": [[x, y, w, h]] pixels, "category": [int]},
+        in COCO's 80 classes.
+
+    Raises:
+        SourceError: a missing folder or file, a file that is not COCO's, no image that it lists.
+    """
+    images, instances = Path(images), Path(instances)
+    if not images.is_dir():
+        raise SourceError(f"eval_dataset={str(images)!r} is not a folder; give COCO's val2014.")
+    if not instances.is_file():
+        raise SourceError(f"eval_boxes={str(instances)!r} is not a file; give COCO's instances_val2014.json.")
+    known = Instances(instances)
+    columns: dict[str, list] = {IMAGE: [], IMAGE_ID: [], LABELS: [], OBJECTS: []}
+    for file in sorted(images.iterdir()):
+        match = _NAME.fullmatch(file.name)
+        found = known.get(int(match.group(1))) if match else None
+        if found is None:
+            continue
+        columns[IMAGE].append(str(file))
+        columns[IMAGE_ID].append(int(match.group(1)))
+        columns[LABELS].append(np.unique(found.category).tolist())
+        columns[OBJECTS].append({"bbox": found.bbox.tolist(), "category": found.category.tolist()})
+    if not columns[IMAGE]:
+        raise SourceError(f"{images} holds no image that {instances} lists: are they of the same year?")
+    label = datasets.ClassLabel(names=list(COCO_CLASSES.values()))
+    features = datasets.Features(
+        {
+            IMAGE: datasets.Image(),
+            IMAGE_ID: datasets.Value("int64"),
+            LABELS: datasets.List(label),
+            OBJECTS: {
+                "bbox": datasets.List(datasets.List(datasets.Value("float32"), length=4)),
+                "category": datasets.List(label),
+            },
+        }
+    )
+    return datasets.Dataset.from_dict(columns, features=features)

@@ -1,0 +1,126 @@
+"""Folders of images by class, and the benchmark that any such folder is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Item, Predictions, Scores
+
+IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp", ".webp")
+IGNORED = ("__MACOSX",)
+
+
+def class_folders(folder: Path) -> list[str]:
+    """Names of the folders in `folder`, sorted; hidden ones and what zip programs leave behind do not
+    count.
+    """
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if entry.is_dir() and entry.name not in IGNORED]
+    return sorted(name for name in names if not name.startswith("."))
+
+
+def image_files(folder: Path) -> list[str]:
+    """Names of the image files in `folder`, sorted."""
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if entry.name.lower().endswith(IMAGE_SUFFIXES)]
+    return sorted(name for name in names if not name.startswith("."))
+
+
+def labelled_items(folder: Path, targets: Mapping[str, int], group: str = "", prefix: str = "") -> list[Item]:
+    """The images of the class folders in `targets` (name -> class number) that exist, in order of their
+    paths.
+    """
+    return [
+        Item(f"{prefix}{name}/{image}", folder / name / image, targets[name], group)
+        for name in class_folders(folder)
+        if name in targets
+        for image in image_files(folder / name)
+    ]
+
+
+def wrong_folders(
+    folder: Path, expected: Collection[str], partial: bool, also: Collection[str] = ()
+) -> str | None:
+    """How the class folders in `folder` differ from `expected`, or None. With `partial`, some may be missing.
+
+    `also`: names that may be there and are not read.
+    """
+    found = class_folders(folder)
+    strangers = sorted(set(found) - set(expected) - set(also))
+    present = set(expected).intersection(found)
+    absent = sorted(set(expected) - present)
+    if strangers:
+        return f"{len(strangers)} folders that belong to no class: {few(strangers)}"
+    if absent and not (partial and present):
+        hint = "" if partial or not present else " (--partial judges on what is there)"
+        return f"{len(present)} of {len(expected)} class folders; missing are {few(absent)}{hint}"
+    if not any(image_files(folder / name) for name in present):
+        return f"class folders without images ({', '.join(IMAGE_SUFFIXES)}), such as {few(sorted(present))}"
+    return None
+
+
+def few(names: Sequence[str], most: int = 4) -> str:
+    """The first of many names."""
+    return ", ".join(names[:most]) + (f", ... ({len(names)} in all)" if len(names) > most else "")
+
+
+class Folder(Benchmark):
+    """Any folder `<class>/<image>`: top-1 accuracy of a model whose labels are called as the folders."""
+
+    name = "folder"
+    title = "Image folder"
+    summary = "top-1 accuracy on any folder of images by class; the folders are called as the model's labels"
+    paper = ""
+    download = "your own images: --benchmarks folder:NAME=PATH"
+    layout = "PATH/<class>/<image>"
+    folders = ()
+    argument_help = "NAME=PATH"
+
+    def __init__(self, argument: str = "", val: str | None = None):
+        super().__init__(argument, val)
+        self.label, equals, path = argument.partition("=")
+        if not (self.label and equals and path):
+            raise ValueError(
+                f"benchmark 'folder' needs a name and a path, folder:NAME=PATH, and got {argument!r}"
+            )
+        self.path = Path(path).expanduser()
+
+    @property
+    def key(self) -> str:
+        return self.label
+
+    def find(self, root: Path) -> Path | None:
+        """PATH as given, or below `root`."""
+        return next((path for path in (self.path, root / self.path) if path.is_dir()), None)
+
+    def missing(self, root: Path, partial: bool = False) -> str | None:
+        if self.find(root) is None:
+            return (
+                f"expected {self.layout}\n  found no folder {self.path}, neither as it stands nor in {root}"
+            )
+        return super().missing(root, partial)
+
+    def problem(self, folder: Path, partial: bool) -> str | None:
+        names = class_folders(folder)
+        return wrong_folders(folder, names, partial) if names else "no class folders"
+
+    def image_sets(self, root: Path) -> Iterator[ImageSet]:
+        folder = self.find(root)
+        names = class_folders(folder)
+        items = labelled_items(folder, {name: index for index, name in enumerate(names)})
+        yield ImageSet(f"folder-{self.label}", items, classes=tuple(names))
+
+    def score(self, predictions: Sequence[Predictions]) -> Scores:
+        (answers,) = predictions
+        return accuracy(answers)
+
+
+def accuracy(answers: Predictions) -> Scores:
+    """Top-1 (primary) and top-5 accuracy."""
+    right = answers.right().astype(float)
+    metrics = {"accuracy": float(right.mean())}
+    if answers.top.shape[1] >= 5:
+        metrics["top5_accuracy"] = float(answers.right(5).mean())
+    return Scores(metrics, answers.ids, answers.groups, answers.targets, right, answers.classes)

@@ -1,0 +1,173 @@
+"""ImageNet's official boxes (one XML an image, as PASCAL VOC's) -> a dataset with the `objects` column.
+
+The files come from image-net.org: ILSVRC2012_bbox_val_v3.tgz, or for the training images
+ILSVRC2012_bbox_train_v2.tar.gz. They give the first and the last pixel of a box, both from 0.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import datasets
+
+from imagenet_ab.classes import class_list
+from imagenet_ab.safe_xml import Element, read_elements, shortened
+from luab_data.constants import IMAGE, IMAGE_ID, LABEL, OBJECTS
+from luab_data.errors import RejectedRecord, SourceError
+from luab_trainer.evaluation.boxes import features
+
+IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png")
+MAX_BYTES = 2**20  # one XML; room for thousands of objects
+MAX_SIDE = 2**16  # pixels
+MAX_DIGITS = 6
+
+
+@dataclass(frozen=True)
+class BoxFile:
+    """One XML: the image's size in pixels, and the class (wnid) and x0, y0, x1, y1 of each object."""
+
+    width: int
+    height: int
+    objects: tuple[tuple[str, tuple[int, int, int, int]], ...]
+
+
+def load_ilsvrc_boxes(
+    images: str | Path, boxes: str | Path, classes: Sequence[str] | None = None
+) -> datasets.Dataset:
+    """One row for each image that has an XML with a box, sorted by path.
+
+    Args:
+        images: folder with the images, flat or in class folders.
+        boxes: folder with the XML files, at any depth, named as the images.
+        classes: wnids of the labels in order; default: ImageNet's 1000.
+
+    Returns:
+        Dataset with image, label (ClassLabel), image_id (the path without its suffix) and objects
+        {"bbox": [[x, y, w, h]] pixels, "category": [int]}: the boxes of the image's class. That is its class
+        folder, or in a flat folder the class of all its objects.
+
+    Raises:
+        SourceError: no such folder, no XML, no image for any of them, an XML that is not as it should be, an
+            image of a class that is not in `classes`. Names the file.
+    """
+    files = xml_files(Path(boxes))
+    names = class_list() if classes is None else list(classes)
+    index = {name: label for label, name in enumerate(names)}
+    columns: dict[str, list] = {IMAGE: [], LABEL: [], IMAGE_ID: [], OBJECTS: []}
+    for image in _images(Path(images)):
+        if image.stem not in files:
+            continue
+        found = read_box_file(files[image.stem])
+        folder = image.parent.name if image.parent != Path(images) else None
+        wnid = folder or _only_class(found, files[image.stem])
+        if wnid not in index:
+            raise SourceError(f"{image} is of the class {wnid!r}, which is none of the {len(names)} labels.")
+        corners = [box for name, box in found.objects if name == wnid]
+        columns[IMAGE].append(str(image))
+        columns[LABEL].append(index[wnid])
+        columns[IMAGE_ID].append(image.relative_to(images).with_suffix("").as_posix())
+        columns[OBJECTS].append(
+            {
+                "bbox": [[x0, y0, x1 + 1 - x0, y1 + 1 - y0] for x0, y0, x1, y1 in corners],
+                "category": [index[wnid]] * len(corners),
+            }
+        )
+    if not columns[IMAGE]:
+        raise SourceError(
+            f"none of the {len(files)} XML files in {boxes} is named as an image in "
+            f"{images}; give the boxes of the same images (ILSVRC2012_val_00000001.xml is that of "
+            "ILSVRC2012_val_00000001.JPEG)."
+        )
+    return datasets.Dataset.from_dict(columns, features=features(names))
+
+
+def parse_box_file(xml: bytes) -> BoxFile:
+    """One XML, from anybody: raises nothing but RejectedRecord, in bounded time and memory.
+
+    The reason names the object's number, the element and the value.
+    """
+    if len(xml) > MAX_BYTES:
+        raise RejectedRecord(f"more than {MAX_BYTES:,} bytes")
+    sizes = read_elements(xml, "size")
+    if len(sizes) != 1:
+        raise RejectedRecord(f"{len(sizes)} size elements, allowed is 1")
+    width, height = (_integer(sizes[0], side, "size", 1, MAX_SIDE) for side in ("width", "height"))
+    objects = []
+    for number, element in enumerate(read_elements(xml, "object"), start=1):
+        where = f"object {number}"
+        boxes = element.children.get("bndbox", [])
+        if len(boxes) != 1:
+            raise RejectedRecord(f"{where}: {len(boxes)} bndbox elements, allowed is 1")
+        # One of the 0-based files' last pixels may equal the side: some tools count from 1.
+        x0, x1 = (_integer(boxes[0], tag, where, 0, width) for tag in ("xmin", "xmax"))
+        y0, y1 = (_integer(boxes[0], tag, where, 0, height) for tag in ("ymin", "ymax"))
+        if x1 < x0 or y1 < y0:
+            raise RejectedRecord(f"{where}: the box {x0}, {y0}, {x1}, {y1} ends before it begins")
+        objects.append((_text(element, "name", where), (x0, y0, x1, y1)))
+    return BoxFile(width, height, tuple(objects))
+
+
+def _text(element: Element, tag: str, where: str) -> str:
+    found = element.children.get(tag, [])
+    text = found[0].text.strip() if len(found) == 1 else ""
+    if not text:
+        raise RejectedRecord(f"{where}: {tag} occurs {len(found)} times or is empty, needed is one value")
+    return text
+
+
+def _integer(element: Element, tag: str, where: str, low: int, high: int) -> int:
+    text = _text(element, tag, where)
+    value = int(text) if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS else -1
+    if not low <= value <= high:
+        raise RejectedRecord(
+            f"{where}: {tag} is {shortened(text)}, allowed is a whole number from {low} to {high}"
+        )
+    return value
+
+
+def read_box_file(file: Path) -> BoxFile:
+    """Raises SourceError, which names the file, for one that `parse_box_file` rejects."""
+    try:
+        with file.open("rb") as stream:
+            return parse_box_file(stream.read(MAX_BYTES + 1))
+    except RejectedRecord as error:
+        raise SourceError(f"{file}: {error.reason}. Get the file anew from image-net.org.") from error
+
+
+def _only_class(found: BoxFile, file: Path) -> str:
+    wnids = sorted({name for name, _ in found.objects})
+    if len(wnids) != 1:
+        raise SourceError(
+            f"{file}: objects of {len(wnids)} classes ({', '.join(wnids[:5])}), so it does not tell "
+            "the image's class; put the images in class folders."
+        )
+    return wnids[0]
+
+
+def xml_files(folder: Path) -> dict[str, Path]:
+    """Name without suffix -> file, of the XML files at any depth. Raises SourceError where there is none."""
+    if not folder.is_dir():
+        raise SourceError(
+            f"boxes={str(folder)!r} is not a folder; give the unpacked ILSVRC2012_bbox_val_v3.tgz."
+        )
+    files = {
+        file.stem: file for file in folder.rglob("*.xml") if not file.name.startswith("._") and file.is_file()
+    }
+    if not files:
+        raise SourceError(
+            f"boxes={str(folder)!r} has no XML file; give the unpacked ILSVRC2012_bbox_val_v3.tgz."
+        )
+    return files
+
+
+def _images(folder: Path) -> list[Path]:
+    """The images in the folder or in its class folders, sorted."""
+    if not folder.is_dir():
+        raise SourceError(f"images={str(folder)!r} is not a folder; give the one that holds the images.")
+    found = [
+        file
+        for pattern in ("*", "*/*")
+        for file in folder.glob(pattern)
+        if file.suffix.lower() in IMAGE_SUFFIXES
+    ]
+    return sorted(file for file in found if not file.name.startswith("._"))

@@ -1,0 +1,70 @@
+"""AUPR of telling unknown images from known ones by a score (ImageNet-O: Hendrycks et al., CVPR 2021)."""
+
+import datasets
+import evaluate
+import numpy as np
+
+_DESCRIPTION = """\
+Area under the precision-recall curve (average precision), where an image of an unknown class is a positive
+and a score says how strange the model finds it. On ImageNet-O: its 2,000 images against the validation images
+of its 200 classes, scored by minus the highest softmax probability over these 200 classes.
+"""
+_CITATION = """\
+@inproceedings{hendrycks2021nae,
+  title     = {Natural Adversarial Examples},
+  author    = {Hendrycks, Dan and Zhao, Kevin and Basart, Steven and Steinhardt, Jacob and Song, Dawn},
+  booktitle = {Proceedings of the IEEE/CVF Conference on Computer Vision and Pattern Recognition},
+  year      = {2021}
+}
+"""
+_KWARGS_DESCRIPTION = """
+Args:
+    predictions: one score for each image; the higher, the stranger.
+    references: 1 for an image of an unknown class (out of distribution), 0 for one of a known class.
+Returns:
+    `aupr`: 0 to 1; `aupr_chance`: what guessing gives, the share of unknown images.
+"""
+
+
+def average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
+    """Area under the precision-recall curve in steps: sum of precision x gain in recall over the thresholds.
+
+    Equal scores are one threshold.
+
+    Args:
+        scores: [N].
+        positive: [N] bool.
+
+    Raises:
+        ValueError: a score that is not finite, or no positive.
+    """
+    scores, positive = np.asarray(scores, np.float64), np.asarray(positive, bool)
+    if not np.isfinite(scores).all() or not positive.any():
+        raise ValueError("average precision needs finite scores, and at least one positive.")
+    order = np.argsort(-scores, kind="stable")
+    hits = positive[order].cumsum()
+    last = np.flatnonzero(np.diff(scores[order], append=np.nan) != 0)  # of each group of equal scores
+    precision, recall = hits[last] / (last + 1), hits[last] / hits[-1]
+    return float((precision * np.diff(recall, prepend=0)).sum())
+
+
+class AUPROutOfDistribution(evaluate.Metric):
+    """The `evaluate` module."""
+
+    def _info(self):
+        return evaluate.MetricInfo(
+            description=_DESCRIPTION,
+            citation=_CITATION,
+            inputs_description=_KWARGS_DESCRIPTION,
+            features=datasets.Features(
+                {"predictions": datasets.Value("float64"), "references": datasets.Value("int64")}
+            ),
+            reference_urls=[
+                "https://arxiv.org/abs/1907.07174",
+                "https://github.com/hendrycks/natural-adv-examples",
+            ],
+        )
+
+    def _compute(self, predictions, references):
+        unknown = np.asarray(references) == 1
+        return {"aupr": average_precision(predictions, unknown), "aupr_chance": float(unknown.mean())}

@@ -1,0 +1,220 @@
+"""MaxBoxAcc and MaxBoxAccV2: how well boxes around high scores match the real ones (Choe et al., CVPR 2020).
+
+The numbers are those of the authors' code (github.com/clovaai/wsolevaluation, `BoxEvaluator`), bit for bit,
+but without OpenCV. For each threshold t:
+
+1. the map, resized to 224x224 (bicubic), min-max normalised and cut down to 8 bits, is binarised at
+   `> int(t * maximum)`;
+2. its contours are the outer borders of its 8-connected components and the borders of their holes; each gives
+   the box x, y, min(x + width, 223), min(y + height, 223);
+3. V1 takes the contour with the largest area, V2 all contours; an empty mask gives the box 0, 0, 0, 0;
+4. an image is right when the best pair of these boxes and the real ones, in whole pixels of the 224x224 map,
+   has at least the wanted IoU (a box from 3 to 5 is 3 pixels wide).
+
+The accuracy at the best of all thresholds is the metric.
+"""
+
+from collections.abc import Sequence
+
+import datasets
+import evaluate
+import numpy as np
+
+from .contours import contour_boxes
+
+_DESCRIPTION = """\
+MaxBoxAcc: share of images whose box (around the largest component of the score map, at the best threshold)
+reaches IoU 0.5 with a real box. MaxBoxAccV2: boxes around all components, mean over IoU 0.3, 0.5 and 0.7,
+each with its best threshold.
+"""
+_CITATION = """\
+@inproceedings{choe2020evaluating,
+  title     = {Evaluating Weakly Supervised Object Localization Methods Right},
+  author    = {Choe, Junsuk and Oh, Seong Joon and Lee, Seungho and Chun, Sanghyuk and Akata, Zeynep
+               and Shim, Hyunjung},
+  booktitle = {Proceedings of the IEEE/CVF Conference on Computer Vision and Pattern Recognition},
+  year      = {2020}
+}
+"""
+_KWARGS_DESCRIPTION = """
+Args:
+    predictions: one score map `[h, w]` for each image, of any size and range; it covers the whole image.
+    references: one `{"boxes": [[x0, y0, x1, y1], ...], "width": int, "height": int}` for each image, pixels.
+    interval: distance of the thresholds, which go from 0 to below 1. Default 0.001, as the authors'.
+    normalize: whether to min-max normalise the maps. Without, they must be within 0 and 1.
+Returns:
+    `max_box_acc`, `max_box_acc_v2` and its parts `max_box_acc_v2_iou_30`, `_50`, `_70`: shares of the images;
+    `max_box_acc_threshold`: the threshold at which `max_box_acc` is reached.
+"""
+
+SIZE = 224  # side of the map on which boxes are compared, pixels
+IOUS = (0.3, 0.5, 0.7)
+
+
+class BoxAccuracy:
+    """Both metrics, one image after the other: 500 bytes of memory for each."""
+
+    def __init__(self, interval: float = 0.001, size: int = SIZE):
+        self.thresholds = np.arange(0, 1, interval)
+        self.size = size
+        self._hits: list[np.ndarray] = []  # bits of [V1 at IoU 0.5, V2 at each of IOUS] x thresholds, packed
+
+    def add(
+        self,
+        scores: np.ndarray,
+        boxes: Sequence[Sequence[float]],
+        width: int,
+        height: int,
+        normalize: bool = True,
+    ) -> None:
+        """One image of `width` x `height` pixels.
+
+        Args:
+            scores: [h, w], over the whole image.
+            boxes: [[x0, y0, x1, y1]], first and last pixels.
+            normalize: min-max normalise the map.
+
+        Raises:
+            ValueError: a map that is not 2-D or not within 0..1 (infinite, or not normalised); no boxes, or
+                reversed ones.
+        """
+        scores = np.asarray(scores, np.float64)
+        if np.isinf(scores).any() or not (normalize or ((scores >= 0) & (scores <= 1)).all()):
+            raise ValueError(
+                f"a score map has values from {scores.min()} to {scores.max()}, but they must be finite and, "
+                "with normalize=False, within 0 and 1."
+            )
+        scores = resized(scores, self.size)
+        # Bicubic interpolation overshoots a little: without normalisation that is cut off.
+        scores = min_max(scores) if normalize else scores.clip(0, 1)
+        real = _boxes_on_map(boxes, width, height, self.size)
+        largest, best = _ious_at(scores, real, self.thresholds)
+        self._hits.append(np.packbits([largest >= 0.5, *(best >= iou for iou in IOUS)], axis=1))
+
+    def hits(self) -> np.ndarray:
+        """[4, N] bool: whether each image is right by V1, and by V2 at each of `IOUS` (best thresholds)."""
+        counts = self._counts()
+        columns = [
+            [bool(hit[row, column // 8] >> (7 - column % 8) & 1) for hit in self._hits]
+            for row, column in enumerate(counts.argmax(axis=1))
+        ]
+        return np.array(columns)
+
+    def compute(self) -> dict[str, float]:
+        """The metrics, as shares of the images added so far (the authors print percent)."""
+        counts = self._counts()
+        shares = (counts / len(self._hits)).max(axis=1).tolist()
+        return {
+            "max_box_acc": shares[0],
+            "max_box_acc_v2": float(np.mean(shares[1:])),
+            **{
+                f"max_box_acc_v2_iou_{100 * iou:.0f}": share
+                for iou, share in zip(IOUS, shares[1:], strict=True)
+            },
+            "max_box_acc_threshold": float(self.thresholds[counts[0].argmax()]),
+        }
+
+    def _counts(self) -> np.ndarray:
+        """[4, thresholds]: right images."""
+        if not self._hits:
+            raise ValueError("no image was added, so there is no accuracy.")
+        number = len(self.thresholds)
+        return sum(np.unpackbits(hit, axis=1, count=number).astype(np.int64) for hit in self._hits)
+
+
+def resized(scores: np.ndarray, size: int) -> np.ndarray:
+    """[h, w] -> [size, size] by OpenCV's bicubic interpolation: a = -0.75, borders repeated, no smoothing."""
+    if scores.ndim != 2 or 0 in scores.shape:
+        raise ValueError(f"a score map has the shape {scores.shape}, but it must be [height, width].")
+    for axis in (1, 0):  # OpenCV's order: along the rows first
+        if scores.shape[axis] != size:
+            position, weights = _cubic(scores.shape[axis], size)
+            taps = [np.take(scores, position + tap, axis=axis, mode="clip") for tap in (-1, 0, 1, 2)]
+            shape = (1, size) if axis == 1 else (size, 1)
+            scores = sum(tap * weight.reshape(shape) for tap, weight in zip(taps, weights, strict=True))
+    return scores
+
+
+def _cubic(old: int, new: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of each of `new` cells: the `old` cell at or left of its centre [new]; weights of 4 cells [4, new]."""
+    # float32, as in OpenCV: the last bits decide which of 256 levels a value falls into.
+    position = ((np.arange(new) + 0.5) * (1 / (new / old)) - 0.5).astype(np.float32)
+    left = np.floor(position)
+    a, x = np.float32(-0.75), position - left
+    one = np.float32(1)
+    first = ((a * (x + one) - 5 * a) * (x + one) + 8 * a) * (x + one) - 4 * a
+    second = ((a + 2) * x - (a + 3)) * x * x + one
+    third = ((a + 2) * (one - x) - (a + 3)) * (one - x) * (one - x) + one
+    return left.astype(int), np.stack([first, second, third, one - first - second - third]).astype(np.float64)
+
+
+def min_max(scores: np.ndarray) -> np.ndarray:
+    """`scores` scaled to 0..1; all 0 when they are constant or one is NaN (the authors' rule)."""
+    if np.isnan(scores).any() or scores.min() == scores.max():
+        return np.zeros_like(scores)
+    scores = scores - scores.min()
+    return scores / scores.max()
+
+
+def _ious_at(scores: np.ndarray, real: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Best IoU with the `real` boxes at each threshold [T]: of the largest contour, of all contours."""
+    image = (scores * 255).astype(np.uint8)
+    level, boxes, largest = contour_boxes(image)
+    limit = [np.inf, np.inf, image.shape[1] - 1, image.shape[0] - 1]
+    largest = iou(np.minimum(largest, limit), real).max(axis=1)
+    best = np.where(image.max() > np.arange(len(largest)), 0, largest)  # an empty mask has the one box of V1
+    np.maximum.at(best, level, iou(np.minimum(boxes, limit), real).max(axis=1))
+    level_of = (thresholds * float(image.max())).astype(int)
+    return largest[level_of], best[level_of]
+
+
+def _boxes_on_map(boxes: Sequence[Sequence[float]], width: int, height: int, size: int) -> np.ndarray:
+    """Boxes in pixels of the image -> [n, 4] whole pixels of the map, cut off as the authors do."""
+    array = np.asarray(boxes, np.float64)
+    if array.ndim != 2 or array.shape[1] != 4 or not len(array):
+        raise ValueError(
+            f"boxes are {boxes!r}, but an image needs at least one, [[x0, y0, x1, y1], ...] in pixels."
+        )
+    if not (np.isfinite(array).all() and (array >= 0).all() and (array[:, 2:] >= array[:, :2]).all()):
+        raise ValueError(
+            f"boxes are {boxes!r}, but they must be x0, y0, x1, y1 with 0 <= x0 <= x1 and 0 <= y0 <= y1."
+        )
+    return (array * size / np.array([width, height, width, height], np.float64)).astype(int)
+
+
+def iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """[n, 4] and [m, 4] whole-pixel boxes, both ends included -> [n, m] intersection over union."""
+    low = np.maximum(first[:, None, :2], second[None, :, :2])
+    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
+    both = np.maximum(high - low + 1, 0).prod(axis=2)
+    area = [(boxes[:, 2:] - boxes[:, :2] + 1).prod(axis=1) for boxes in (first, second)]
+    return both / (area[0][:, None] + area[1][None, :] - both)
+
+
+class MaxBoxAcc(evaluate.Metric):
+    """The `evaluate` module."""
+
+    def _info(self):
+        box = datasets.Sequence(datasets.Value("float64"))
+        return evaluate.MetricInfo(
+            description=_DESCRIPTION,
+            citation=_CITATION,
+            inputs_description=_KWARGS_DESCRIPTION,
+            features=datasets.Features(
+                {
+                    "predictions": datasets.Sequence(datasets.Sequence(datasets.Value("float64"))),
+                    "references": {
+                        "boxes": datasets.Sequence(box),
+                        "width": datasets.Value("int64"),
+                        "height": datasets.Value("int64"),
+                    },
+                }
+            ),
+            reference_urls=["https://arxiv.org/abs/2001.07437", "https://github.com/clovaai/wsolevaluation"],
+        )
+
+    def _compute(self, predictions, references, interval=0.001, normalize=True):
+        accuracy = BoxAccuracy(interval)
+        for scores, real in zip(predictions, references, strict=True):
+            accuracy.add(scores, real["boxes"], real["width"], real["height"], normalize)
+        return accuracy.compute()

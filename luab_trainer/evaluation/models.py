@@ -1,0 +1,132 @@
+"""A classifier of anybody's, ready to be judged: its outputs, their names, and how it wants images.
+
+Nothing that a checkpoint brings is executed: weights come from safetensors only, remote code is never run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from luab_trainer.evaluation.class_maps import folder_outputs, imagenet_outputs
+from luab_trainer.transforms import ImageSettings
+
+TIMM = "timm:"
+TIMM_RESAMPLE = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A model and what is needed to ask it.
+
+    Attributes:
+        name: Its name in tables.
+        model: pixel_values `[B, 3, H, W]` -> logits `[B, K]`, or an output that has them as `.logits`.
+        labels: Names of the K outputs.
+        settings: How it wants images.
+        revision: Commit on the Hub; "" for a folder.
+        seed: Of its training, where the checkpoint says it.
+        fingerprint: Hash of the weights: other weights, other answers. Made from the model unless given.
+    """
+
+    name: str
+    model: nn.Module = field(repr=False)
+    labels: Sequence[str] = field(repr=False)
+    settings: ImageSettings
+    revision: str = ""
+    seed: int | None = None
+    fingerprint: str = ""
+
+    def __post_init__(self):
+        if not self.fingerprint:
+            object.__setattr__(self, "fingerprint", fingerprint(self.model))
+
+    def outputs(self, classes: Sequence[str] | None) -> list[int]:
+        """The outputs for `ImageSet.classes`, in their order (see `class_maps`)."""
+        return imagenet_outputs(self.labels) if classes is None else folder_outputs(self.labels, classes)
+
+    def logits(self, pixel_values: Tensor) -> Tensor:
+        """`[B, 3, H, W]` -> `[B, K]` float32."""
+        output = self.model(pixel_values)
+        return (output if isinstance(output, Tensor) else output.logits).float()
+
+
+def load_classifier(name: str, device: str | torch.device = "cpu") -> Classifier:
+    """A checkpoint's folder, a model's id on the Hub, or `timm:NAME`, in evaluation mode on `device`.
+
+    Raises:
+        ValueError: there is no such model, it is no image classifier, or it has no safetensors.
+    """
+    loaded = _from_timm(name) if name.startswith(TIMM) else _from_transformers(name)
+    loaded.model.eval().requires_grad_(False).to(device)
+    return loaded
+
+
+def fingerprint(model: nn.Module) -> str:
+    """Hash of all weights and buffers, whatever file they came from."""
+    digest = hashlib.blake2b(type(model).__name__.encode(), digest_size=16)
+    for key, value in model.state_dict().items():
+        digest.update(f"{key}{value.dtype}{tuple(value.shape)}".encode())
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _from_transformers(name: str) -> Classifier:
+    from transformers import AutoModelForImageClassification
+    from transformers.image_processing_base import ImageProcessingMixin
+
+    try:
+        model = AutoModelForImageClassification.from_pretrained(
+            name, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
+        )
+        # The dictionary only: making the processor would need torchvision.
+        processor, _ = ImageProcessingMixin.get_image_processor_dict(name)
+    except (OSError, ValueError) as error:
+        raise ValueError(
+            f"--model {name}: no image classifier could be loaded. It must be a folder as save_pretrained "
+            "writes it, or a model's id on the Hub, with config.json, preprocessor_config.json and weights "
+            f"in safetensors (never pickle, and no remote code). transformers says: {error}"
+        ) from error
+    labels = [model.config.id2label[index] for index in range(model.config.num_labels)]
+    revision = getattr(model.config, "_commit_hash", None) or ""
+    settings = ImageSettings.from_processor(processor)
+    return Classifier(name, model, labels, settings, revision=revision, seed=_seed(Path(name)))
+
+
+def _from_timm(name: str) -> Classifier:
+    try:
+        import timm
+    except ImportError as error:
+        raise ValueError(f"--model {name} needs timm: pip install 'luab[timm]'") from error
+    # timm prefers safetensors where a repository has them, and otherwise reads with weights_only=True.
+    model = timm.create_model(name.removeprefix(TIMM), pretrained=True)
+    config = timm.data.resolve_model_data_config(model)
+    height, width = config["input_size"][-2:]
+    ratio = 1.0 if config["crop_mode"] == "squash" else config["crop_pct"]
+    settings = ImageSettings(
+        size=(height, width),
+        mean=tuple(config["mean"]),
+        std=tuple(config["std"]),
+        resize=(height, width) if config["crop_mode"] == "squash" else int(min(height, width) / ratio),
+        resample=TIMM_RESAMPLE[config["interpolation"]],
+    )
+    labels = model.pretrained_cfg.get("label_names") or [f"LABEL_{at}" for at in range(model.num_classes)]
+    return Classifier(name, model, labels, settings)
+
+
+def _seed(folder: Path) -> int | None:
+    """The training's seed, as our trainer leaves it in `training_args.json` beside the weights."""
+    file = folder / "training_args.json"
+    return json.loads(file.read_text(encoding="utf-8")).get("seed") if file.is_file() else None

@@ -1,0 +1,187 @@
+"""The pointing game: does the maximum of the model's attention lie on the object?"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from transformers import PreTrainedModel
+
+from luab_data.constants import OBJECTS
+from luab_trainer.attention import spatial_attention
+from luab_trainer.collator import NO_TARGET
+from luab_trainer.geometry import View, to_view
+from luab_trainer.images import decode
+from luab_trainer.targets import Columns
+from luab_trainer.transforms import EvalTransform, ImageSettings
+
+CENTER = np.array([0.5, 0.5])  # crop ratios
+
+
+@dataclass(frozen=True)
+class _Question:
+    """One image: of each class that is asked for, the boxes [N, 4] (x0, y0, x1, y1), in crop ratios, clipped
+    to the crop.
+    """
+
+    pixel_values: Tensor
+    boxes: dict[int, np.ndarray]
+
+
+class PointingGame:
+    """Share of images whose attention has its maximum inside a true box (Zhang et al., ECCV 2016).
+
+    The attention (for a feature map: of the true class; for a vision transformer: the mean over its layers)
+    is upsampled bilinearly to the model's input. Boxes go through the same view as the image; one that the
+    crop cuts off keeps its visible part, and an image without a visible box is left out. With several labels
+    an image each of them is asked for, and only boxes of that category count (a vision transformer's
+    attention is the same for all of them).
+
+    Args: rows: with an image, a label and an `objects` column {"bbox": [[x, y, w, h]] pixels, "category":
+        [int]};
+            without `category`, all boxes are of the row's label.
+        settings: of the model's image processor: the view is the pipeline's.
+        columns: where image and label are.
+
+    Calling it returns
+        pointing_game: share of hits,
+        pointing_game_class_mean: mean of the classes' shares (the paper's),
+        pointing_game_center: share of hits of a model that always points at the centre, to compare with,
+        pointing_game_images: how many were asked; with several labels an image, pairs of image and class.
+    """
+
+    primary_metric = "pointing_game"
+
+    def __init__(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        settings: ImageSettings,
+        columns: Columns | None = None,
+        batch_size: int = 32,
+    ):
+        self.rows = rows
+        self.transform = EvalTransform(settings)
+        self.columns = columns or Columns()
+        self.batch_size = batch_size
+
+    def __call__(self, model: PreTrainedModel) -> dict[str, float]:
+        return self.metrics(self.counts(model))
+
+    @classmethod
+    def metrics(cls, counts: Tensor) -> dict[str, float]:
+        """From `counts`, which several processes may have added up."""
+        hits, center, asked = counts.sum(dim=0).tolist()
+        rates = cls.by_class(counts)[cls.primary_metric]
+        return {
+            cls.primary_metric: hits / max(asked, 1),
+            f"{cls.primary_metric}_class_mean": float(np.nanmean(rates)) if asked else 0.0,
+            f"{cls.primary_metric}_center": center / max(asked, 1),
+            f"{cls.primary_metric}_images": asked,
+        }
+
+    @classmethod
+    def by_class(cls, counts: Tensor) -> dict[str, np.ndarray]:
+        """Each class's share of hits [K], NaN for one that was not asked for, and how often each was."""
+        hits, center, asked = counts.cpu().double().numpy().T
+        asked_for = np.where(asked > 0, asked, np.nan)
+        return {
+            cls.primary_metric: hits / asked_for,
+            f"{cls.primary_metric}_center": center / asked_for,
+            f"{cls.primary_metric}_images": asked.astype(int),
+        }
+
+    @torch.no_grad()
+    def counts(self, model: PreTrainedModel) -> Tensor:
+        """[K, 3]: each class's hits, hits of the centre, questions; float32, on the model's device."""
+        training = model.training
+        model.eval()
+        counts = torch.zeros(model.config.num_labels, 3)
+        batch: list[_Question] = []
+        for question in self._questions():
+            batch.append(question)
+            if len(batch) == self.batch_size:
+                self._ask(model, batch, counts)
+                batch = []
+        if batch:
+            self._ask(model, batch, counts)
+        model.train(training)
+        return counts.to(model.device)
+
+    def _questions(self):
+        for row in self.rows:
+            image = decode(row[self.columns.image])
+            pixel_values, view = self.transform(image)
+            labels = row[self.columns.label]
+            several = not isinstance(labels, int)
+            boxes = {
+                label: visible_boxes(
+                    row[OBJECTS], image.width, image.height, view, label if several else None
+                )
+                for label in (labels if several else [labels])
+            }
+            boxes = {label: found for label, found in boxes.items() if len(found)}
+            if boxes:
+                yield _Question(pixel_values, boxes)
+
+    def _ask(self, model: PreTrainedModel, batch: list[_Question], counts: Tensor) -> None:
+        """Add the batch's hits, hits of the centre and questions to `counts` [K, 3]."""
+        pixel_values = torch.stack([question.pixel_values for question in batch]).to(
+            model.device, model.dtype
+        )
+        most = max(len(question.boxes) for question in batch)
+        classes = torch.full((len(batch), most), NO_TARGET)
+        for row, question in enumerate(batch):
+            classes[row, : len(question.boxes)] = torch.tensor(list(question.boxes))
+        maps = attention_maps(model, pixel_values, classes.to(model.device))  # [B, C, H, W], C = 1 for CLS
+        points = maxima(maps.flatten(0, 1)).unflatten(0, maps.shape[:2]).expand(-1, most, -1).cpu().numpy()
+        for question, found in zip(batch, points, strict=True):
+            for (label, boxes), point in zip(question.boxes.items(), found, strict=False):
+                counts[label] += torch.tensor([_hit(point, boxes), _hit(CENTER, boxes), 1.0])
+
+
+def attention_maps(model: PreTrainedModel, pixel_values: Tensor, classes: Tensor) -> Tensor:
+    """Where a classifier looks for each of `classes` [B, C] -> [B, C, H, W], of the size of `pixel_values`.
+
+    The mean over layers of `luab_trainer.attention`, upsampled bilinearly; not normalised. Vision
+    transformers look at the same place for all classes: C = 1.
+    """
+    attention = spatial_attention(model)
+    attention.watch(model)
+    model(pixel_values)
+    size = tuple(pixel_values.shape[-2:])
+    maps = attention.maps(model, size, classes).mean(dim=2)
+    return F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
+
+
+def maxima(maps: Tensor) -> Tensor:
+    """maps [B, H, W] -> where each is largest, [B, 2] crop ratios, x first (the pixel's centre)."""
+    height, width = maps.shape[-2:]
+    index = maps.flatten(1).argmax(dim=1)
+    return torch.stack([(index % width + 0.5) / width, (index // width + 0.5) / height], dim=1)
+
+
+def visible_boxes(
+    objects: Mapping[str, Any], width: int, height: int, view: View, category: int | None = None
+) -> np.ndarray:
+    """The visible part of an image's boxes -> [N, 4] (x0, y0, x1, y1) in crop ratios.
+
+    Args:
+        objects: {"bbox": [[x, y, w, h]] pixels of the image of `width` x `height`, "category": [int]}.
+        category: only boxes of this category.
+    """
+    boxes = np.asarray(objects["bbox"], np.float64).reshape(-1, 4)
+    if category is not None:
+        boxes = boxes[np.asarray(objects["category"]) == category]
+    corners = np.stack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1) / (width, height)
+    corners = np.sort(to_view(corners, view), axis=1).clip(
+        0, 1
+    )  # sorted: a flipped view swaps left and right
+    seen = (corners[:, 1] > corners[:, 0]).all(axis=1)
+    return corners[seen].reshape(-1, 4)
+
+
+def _hit(point: np.ndarray, boxes: np.ndarray) -> bool:
+    return bool(((point >= boxes[:, :2]) & (point <= boxes[:, 2:])).all(axis=1).any())

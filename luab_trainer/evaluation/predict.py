@@ -1,0 +1,212 @@
+"""One pass of a model over an image set: decode with all cores, answer in batches, keep what is done.
+
+The answers lie in `CACHE/<model's fingerprint>/<set>-<set's fingerprint>/part-<n>.npz`, a file for each 5,000
+images, written whole or not at all. A pass that was interrupted goes on at the first part that is missing; a
+second benchmark with the same image set reads no image.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from tqdm import tqdm
+
+from luab_trainer.evaluation.benchmark import ImageSet, Item, Predictions
+from luab_trainer.evaluation.class_maps import wnids
+from luab_trainer.evaluation.models import Classifier
+from luab_trainer.transforms import EvalTransform, ImageSettings
+
+FORMAT = 1  # of the cache; raised when the same images would give other answers
+PART = 5_000  # images
+BEST = 5  # classes kept of each image
+
+
+def all_cores() -> int:
+    """Cores that this process may use."""
+    with suppress(AttributeError):  # not on macOS and Windows
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class PassSettings:
+    """How to run a pass; none of it changes the answers.
+
+    Attributes:
+        device: Where the model is.
+        batch_size: Images at once.
+        num_workers: Processes that decode images; 0: this one.
+        progress: Whether to show a bar.
+    """
+
+    device: str | torch.device = "cpu"
+    batch_size: int = 64
+    num_workers: int = all_cores()
+    progress: bool = True
+
+
+def predict(classifier: Classifier, images: ImageSet, cache: Path, settings: PassSettings) -> Predictions:
+    """The model's answers on an image set, from the cache where they are there.
+
+    Raises:
+        ValueError: the set is empty, the model has not its classes, or an image cannot be read.
+    """
+    if not images.items:
+        raise ValueError(f"image set {images.name} has no images")
+    outputs = classifier.outputs(images.classes)
+    items = images.items
+    key = fingerprint(images, classifier.settings, outputs)
+    folder = cache / classifier.fingerprint / f"{images.name}-{key}"
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / f"part-{start // PART:05d}.npz" for start in range(0, len(items), PART)]
+    todo = [number for number, file in enumerate(files) if not _is_whole(file)]
+    try:
+        if todo:
+            _run(classifier, images, outputs, {number: files[number] for number in todo}, settings)
+    except ValueError as error:  # from another process it comes with that process's traceback in front
+        raise ValueError(str(error).rpartition("ValueError: ")[2].strip()) from error
+    parts = [_read(file) for file in files]
+    return Predictions(
+        ids=np.array([item.id.encode() for item in items]),
+        targets=np.array([item.target for item in items], np.int64),
+        groups=np.array([item.group for item in items]),
+        top=np.concatenate([part["top"] for part in parts]),
+        logits=np.concatenate([part["logits"] for part in parts]) if images.keep_logits else None,
+        classes=wnids() if images.classes is None else images.classes,
+    )
+
+
+def fingerprint(images: ImageSet, settings: ImageSettings, outputs: Sequence[int]) -> str:
+    """Hash of all that the answers depend on besides the weights; of a file its name, size and time."""
+    digest = hashlib.blake2b(digest_size=8)
+    digest.update(repr((FORMAT, PART, settings, outputs, replace(images, items=()))).encode())
+    for item in images.items:
+        source = item.image
+        if isinstance(source, Path):
+            status = source.stat()
+            source = (status.st_size, status.st_mtime_ns)
+        digest.update(f"{item.id}\0{source}\n".encode())
+    return digest.hexdigest()
+
+
+def read_image(item: Item) -> Image.Image:
+    """The image as RGB pixels in the file's own orientation, as the benchmarks' authors read them.
+
+    Raises:
+        ValueError: it cannot be read; the message names it.
+    """
+    try:
+        if isinstance(item.image, Path):
+            with Image.open(item.image) as image:
+                return image.convert("RGB")
+        value = item.image()
+        with Image.open(io.BytesIO(value["bytes"]) if value.get("bytes") else value["path"]) as image:
+            return image.convert("RGB")
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        name = item.image if isinstance(item.image, Path) else item.id
+        raise ValueError(
+            f"image {name} cannot be read: {error}; get it anew from the benchmark's source"
+        ) from error
+
+
+class PixelValues(Dataset):
+    """Image `i` of a set, as the model wants it: `[3, H, W]` float32."""
+
+    def __init__(self, images: ImageSet, settings: ImageSettings):
+        if images.whole:
+            settings = replace(settings, resize=settings.size)
+        self.images = images
+        self.transform = EvalTransform(settings)
+
+    def __len__(self) -> int:
+        return len(self.images.items)
+
+    def __getitem__(self, index: int) -> Tensor:
+        image = read_image(self.images.items[index])
+        if border := self.images.border:
+            image = image.crop((border, border, image.width - border, image.height - border))
+        values, _ = self.transform(image)
+        return occlude(values, self.images.occlusion)
+
+
+def occlude(values: Tensor, side: float) -> Tensor:
+    """`[3, H, W]` -> the same with a square of 0 (the mean colour) in the middle.
+
+    `side`: of the square, as a ratio of the crop's shorter side; rounded to whole pixels.
+    """
+    height, width = values.shape[1:]
+    pixels = round(side * min(height, width))
+    top, left = (height - pixels) // 2, (width - pixels) // 2
+    values[:, top : top + pixels, left : left + pixels] = 0
+    return values
+
+
+def _run(
+    classifier: Classifier,
+    images: ImageSet,
+    outputs: Sequence[int],
+    parts: dict[int, Path],
+    settings: PassSettings,
+) -> None:
+    """Answer the images of `parts` (number -> file) and write each part when its last image is answered."""
+    batches = [(number, batch) for number in parts for batch in _batches(number, len(images.items), settings)]
+    loader = DataLoader(
+        PixelValues(images, classifier.settings),
+        batch_sampler=[batch for _, batch in batches],
+        # Processes cost seconds to start; a few batches are decoded sooner without them.
+        num_workers=min(settings.num_workers, len(batches) - 1),
+        pin_memory=torch.device(settings.device).type == "cuda",
+    )
+    columns = torch.tensor(outputs, device=settings.device)
+    total = sum(len(batch) for _, batch in batches)
+    done: list[tuple[Tensor, ...]] = []
+    with (
+        tqdm(total=total, desc=images.name, unit="img", disable=not settings.progress) as bar,
+        torch.inference_mode(),
+    ):
+        for position, ((number, batch), values) in enumerate(zip(batches, loader, strict=True)):
+            logits = classifier.logits(values.to(settings.device, non_blocking=True))[:, columns]
+            # A stable sort: of equal logits the first class wins, as in argmax, on every machine.
+            top = logits.sort(dim=1, descending=True, stable=True).indices[:, :BEST]
+            done.append((top.cpu(), logits.cpu()) if images.keep_logits else (top.cpu(),))
+            bar.update(len(batch))
+            if position + 1 == len(batches) or batches[position + 1][0] != number:
+                _write(parts[number], [torch.cat(column).numpy() for column in zip(*done, strict=True)])
+                done.clear()
+
+
+def _batches(part: int, total: int, settings: PassSettings) -> Iterator[list[int]]:
+    """The positions of a part's images, in batches."""
+    end = min(total, (part + 1) * PART)
+    for start in range(part * PART, end, settings.batch_size):
+        yield list(range(start, min(end, start + settings.batch_size)))
+
+
+def _write(file: Path, arrays: Sequence[np.ndarray]) -> None:
+    """Write a part's best classes `[n, 5]` and, where there are, logits `[n, K]`."""
+    unfinished = file.with_suffix(".tmp")
+    with unfinished.open("wb") as stream:
+        np.savez(stream, **dict(zip(("top", "logits"), arrays, strict=False)))
+    unfinished.replace(file)
+
+
+def _read(file: Path) -> dict[str, np.ndarray]:
+    with np.load(file, allow_pickle=False) as arrays:
+        return dict(arrays)
+
+
+def _is_whole(file: Path) -> bool:
+    """Whether a part was written; a file that a full disk or a crash cut off is written anew."""
+    return file.is_file() and zipfile.is_zipfile(file)

@@ -1,0 +1,139 @@
+"""Galleries of the report: images with each model's attention over them, where it is right and where wrong.
+
+    right [M, N] --(choose)--> groups of images --(exhibit)--> embedded pictures, up to MAX_BYTES in all
+
+Nothing here runs a model: that is `looks`.
+"""
+
+import base64
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+# The longer side of an embedded picture, in pixels; a WebP of it takes 3 to 8 kB.
+SIDE = 192
+# All embedded pictures of a page together, in base64 characters: no picture is added beyond.
+MAX_BYTES = 8_000_000
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one model says of an image; `image` (a data URI) is what it sees, its attention over it, or ""."""
+
+    model: str
+    predicted: str
+    confidence: float
+    right: bool
+    image: str
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """One image: its file and true class, the picture (a data URI, `size` is width and height), the looks."""
+
+    file: str
+    true: str
+    image: str
+    size: tuple[int, int]
+    looks: tuple[Look, ...]
+
+    @property
+    def bytes(self) -> int:
+        return len(self.image) + sum(len(look.image) for look in self.looks)
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Some of the `total` images that have in common what `title` says."""
+
+    title: str
+    total: int
+    exhibits: tuple[Exhibit, ...]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Images of a kind: positions `chosen` of the `total` there are."""
+
+    title: str
+    chosen: np.ndarray
+    total: int
+
+
+def choose(right: np.ndarray, models: Sequence[str], each: int = 4, seed: int = 0) -> list[Choice]:
+    """Up to `each` images of every kind, drawn at random.
+
+    The kinds: for one or two models every combination of right and wrong; for more, where they differ, where
+    all are right, where all are wrong.
+
+    Args:
+        right: [M, N] bool.
+    """
+    rng = np.random.default_rng(seed)
+    choices = []
+    for title, kind in _kinds(np.asarray(right, dtype=bool), models):
+        found = np.flatnonzero(kind)
+        if len(found):
+            drawn = rng.choice(found, size=min(each, len(found)), replace=False)
+            choices.append(Choice(title, np.sort(drawn), len(found)))
+    return choices
+
+
+def within_budget(exhibits: Iterable[Exhibit], budget: int = MAX_BYTES) -> tuple[tuple[Exhibit, ...], int]:
+    """The first exhibits that take no more than `budget` together, and what is left of it."""
+    kept = []
+    for exhibit in exhibits:
+        if exhibit.bytes > budget:
+            break
+        kept.append(exhibit)
+        budget -= exhibit.bytes
+    return tuple(kept), budget
+
+
+def overlay(image: Image.Image, attention: np.ndarray) -> Image.Image:
+    """`image` lit by `attention` [h, w], a distribution over its grid: full light where it is highest.
+
+    Light and not colour: the object stays recognisable, and no colour map has to be learned. The scale is the
+    image's own, so that brightness tells where, not how much.
+    """
+    peak = float(attention.max())
+    share = attention / peak if peak > 0 else np.zeros_like(attention)
+    light = Image.fromarray(np.uint8(255 * share), mode="L").resize(image.size, Image.Resampling.BICUBIC)
+    return Image.composite(image, _dimmed(image), light)
+
+
+def thumbnail(image: Image.Image, side: int = SIDE) -> Image.Image:
+    """`image` with its longer side at most `side` pixels."""
+    scale = min(1.0, side / max(image.size))
+    size = tuple(max(1, round(pixels * scale)) for pixels in image.size)
+    return image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)
+
+
+def data_uri(image: Image.Image) -> str:
+    """The picture as a WebP in a data URI; made from pixels, so that nothing of a file's own bytes stays."""
+    buffer = io.BytesIO()
+    image.convert("RGB").save(buffer, "WEBP", quality=75)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def _dimmed(image: Image.Image) -> Image.Image:
+    """What no attention falls on: grey, and much darker."""
+    return image.convert("L").point(lambda value: 16 + value // 5).convert("RGB")
+
+
+def _kinds(right: np.ndarray, models: Sequence[str]) -> list[tuple[str, np.ndarray]]:
+    """Title and [N] bool of each kind of image; what sets the models apart comes first."""
+    if len(models) == 1:
+        return [("Right", right[0]), ("Wrong", ~right[0])]
+    every, none = right.all(axis=0), ~right.any(axis=0)
+    if len(models) == 2:
+        return [
+            (f"Only {models[1]} is right", right[1] & ~right[0]),
+            (f"Only {models[0]} is right", right[0] & ~right[1]),
+            ("Both right", every),
+            ("Both wrong", none),
+        ]
+    return [("The models differ", ~every & ~none), ("All right", every), ("All wrong", none)]

@@ -1,0 +1,148 @@
+"""What all forms of the report show: benchmarks as rows, models as columns, each figure with its interval."""
+
+import re
+from dataclasses import dataclass, field
+
+from luab_trainer.evaluation.benchmark import Benchmark
+from luab_trainer.evaluation.bootstrap import Difference, Estimate
+
+BETTER_HIGHER, BETTER_LOWER = "↑", "↓"
+
+# Metrics that are not written as their names are.
+_METRIC_NAMES = {"mce": "mCE", "aupr": "AUPR", "bg_gap": "BG-gap"}
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A column: one model.
+
+    Attributes:
+        runs: Names of its training runs, in the order of the results.
+        seeds: Of these, None where the checkpoint does not say it.
+    """
+
+    name: str
+    revision: str = ""
+    runs: tuple[str, ...] = ("",)
+    seeds: tuple[int | None, ...] = (None,)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A benchmark's primary metric.
+
+    Attributes:
+        estimates: Model name -> its figure, a rate; a model without an entry was not judged on it.
+        differences: Model name -> its difference to the table's first model.
+    """
+
+    benchmark: str
+    title: str
+    metric: str
+    higher_is_better: bool
+    images: int
+    source: str = ""
+    published_images: int | None = None
+    estimates: dict[str, Estimate] = field(default_factory=dict)
+    differences: dict[str, Difference] = field(default_factory=dict)
+
+    @property
+    def arrow(self) -> str:
+        return BETTER_HIGHER if self.higher_is_better else BETTER_LOWER
+
+    @property
+    def metric_name(self) -> str:
+        return _METRIC_NAMES.get(self.metric, self.metric.replace("_", " "))
+
+    def verdict(self, model: str) -> str:
+        """ "better" or "worse" than the first model by more than chance, else ""."""
+        difference = self.differences.get(model)
+        if difference is None or not difference.larger_than_chance:
+            return ""
+        return "better" if (difference.estimate.value > 0) == self.higher_is_better else "worse"
+
+
+@dataclass(frozen=True)
+class Table:
+    """The report's content; the first model is the one that the others are compared with.
+
+    Attributes:
+        level: Of the intervals.
+        resamples: Of the images.
+        skipped: Benchmarks that were not run, with the reason.
+    """
+
+    models: tuple[Model, ...]
+    rows: tuple[Row, ...]
+    level: float
+    resamples: int
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def baseline(self) -> str:
+        return self.models[0].name
+
+    @property
+    def comparisons(self) -> int:
+        return sum(len(row.differences) for row in self.rows)
+
+    def notes(self, starred: bool = True) -> list[str]:
+        """How to read the figures: a few sentences. `starred`: a * marks the differences."""
+        notes = [
+            f"Figures are in %, with {percent(self.level, 0)}% intervals from {self.resamples:,} resamples "
+            f"of the images. {BETTER_HIGHER} higher is better, {BETTER_LOWER} lower is better."
+        ]
+        several = [f"{model.name}: {len(model.runs)}" for model in self.models if len(model.runs) > 1]
+        single = [model.name for model in self.models if len(model.runs) == 1]
+        if several:
+            notes.append(f"Intervals also cover the spread between training runs ({', '.join(several)}).")
+        if single:
+            notes.append(
+                f"One training run of {', '.join(single)}: nothing says how much another run would differ."
+            )
+        if self.comparisons:
+            notes.append(
+                f"{f'* differs from {self.baseline} by more' if starred else 'More'} than chance: paired "
+                f"bootstrap on the same images, p < {1 - self.level:.2g} after Holm's correction for "
+                f"{self.comparisons} comparisons."
+            )
+        for row in self.rows:
+            if row.published_images not in (None, row.images):
+                notes.append(
+                    f"{row.title}: on {row.images:,} images; {row.published_images:,} are published."
+                )
+        notes += [f"Not run: {benchmark}, {why}" for benchmark, why in self.skipped.items()]
+        return notes
+
+
+def full_title(benchmark: Benchmark) -> str:
+    """Its title, with its argument where it has one: "Image folder (val)"."""
+    return benchmark.title if benchmark.key == benchmark.name else f"{benchmark.title} ({benchmark.key})"
+
+
+def percent(rate: float, digits: int = 1) -> str:
+    """0.7613 -> "76.1"."""
+    return f"{100 * rate:.{digits}f}"
+
+
+def interval(estimate: Estimate) -> str:
+    """The interval in percent, "[75.7, 76.5]"."""
+    return f"[{percent(estimate.low)}, {percent(estimate.high)}]"
+
+
+def signed(difference: Difference) -> str:
+    """A difference in percentage points with its sign, "+0.4"."""
+    return f"{100 * difference.estimate.value:+.1f}"
+
+
+def p_texts(difference: Difference, resamples: int) -> tuple[str, str]:
+    """p and Holm's p; where all resamples agree, the bound that so many can show: "< 0.0002"."""
+    sign = "< " if difference.p <= 2 / (resamples + 1) else ""
+    return f"{sign}{difference.p:.1g}" if sign else f"{difference.p:.2g}", f"{sign}{difference.p_holm:.2g}"
+
+
+def printable(text: str) -> str:
+    """`text` without what would move a terminal's cursor, break a line, or turn the direction of writing."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

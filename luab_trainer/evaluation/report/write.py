@@ -1,0 +1,95 @@
+"""Writes the report of an evaluation beside its results.json."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import quote
+
+from yaml import YAMLError
+
+from luab_trainer.evaluation.benchmark import Benchmark
+from luab_trainer.evaluation.bootstrap import RESAMPLES
+from luab_trainer.evaluation.models import Classifier
+from luab_trainer.evaluation.predict import PassSettings
+from luab_trainer.evaluation.report.figures import figures
+from luab_trainer.evaluation.report.galleries import MAX_BYTES, Gallery
+from luab_trainer.evaluation.report.looks import galleries
+from luab_trainer.evaluation.report.markdown import markdown, update_card
+from luab_trainer.evaluation.report.page import page
+from luab_trainer.evaluation.report.table import Table
+from luab_trainer.evaluation.suite import CACHE, unique_names
+
+MARKDOWN, PAGE, CARDS = "report.md", "report.html", "cards"
+# Models side by side in the galleries; more would not be told apart on a screen.
+MOST_LOOKS = 4
+
+
+def write_report(
+    output_dir: Path,
+    models: Sequence[str | Classifier],
+    benchmarks: Sequence[Benchmark],
+    root: Path,
+    settings: PassSettings,
+    load: Callable[[str], Classifier],
+    resamples: int = RESAMPLES,
+) -> Table:
+    """Make `report.md` and `report.html` of what `suite.run` with the same arguments left in `output_dir`.
+
+    Of several training runs of a model, the galleries show the first one's attention. `cards/<model>.md` is a
+    model card with the results, ready to be uploaded: the checkpoint's own README.md where it has one. The
+    checkpoint itself stays as it is.
+
+    Returns:
+        The table; `terminal(table)` is for the screen.
+    """
+    table = figures([output_dir], resamples)
+    shown = [model.runs[0] for model in table.models][:MOST_LOOKS]
+    names = unique_names([model if isinstance(model, str) else model.name for model in models])
+    classifiers = [
+        replace(load(model) if isinstance(model, str) else model, name=name)
+        for model, name in zip(models, names, strict=True)
+        if name in shown
+    ]
+    looks = _galleries(benchmarks, root, classifiers, output_dir / CACHE, settings)
+    (output_dir / MARKDOWN).write_text(markdown(table), encoding="utf-8")
+    (output_dir / PAGE).write_text(page(table, looks), encoding="utf-8")
+    folders = dict(zip(names, models, strict=True))
+    for model in table.models:
+        own = folders.get(model.runs[0])
+        _write_card(output_dir / CARDS, table, model.name, Path(own) if isinstance(own, str) else None)
+    return table
+
+
+def _write_card(cards: Path, table: Table, model: str, checkpoint: Path | None) -> None:
+    cards.mkdir(exist_ok=True)
+    card = cards / f"{quote(model, safe=' ')}.md"  # a model's name may be a path
+    card.unlink(missing_ok=True)
+    if checkpoint is not None and (checkpoint / "README.md").is_file():
+        card.write_bytes((checkpoint / "README.md").read_bytes())
+        try:
+            update_card(card, table, model)
+        except (ValueError, YAMLError) as error:
+            card.unlink()
+            warnings.warn(f"{checkpoint}: README.md is unreadable, {card} is new: {error}", stacklevel=2)
+        else:
+            return
+    update_card(card, table, model)
+
+
+def _galleries(
+    benchmarks: Sequence[Benchmark],
+    root: Path,
+    classifiers: Sequence[Classifier],
+    cache: Path,
+    settings: PassSettings,
+) -> list[Gallery]:
+    """Of all benchmarks; each may take an equal share of what the others before it left."""
+    found: list[Gallery] = []
+    left = MAX_BYTES
+    for position, benchmark in enumerate(benchmarks):
+        share = left // (len(benchmarks) - position)
+        own = galleries(benchmark, root, classifiers, cache, settings, budget=share)
+        left -= sum(exhibit.bytes for gallery in own for exhibit in gallery.exhibits)
+        found += own
+    return found

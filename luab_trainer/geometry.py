@@ -1,0 +1,146 @@
+"""The window through which the model sees an image, and what it does to points.
+
+Conventions. A point is `(x, y)` in ratios of the image, x first, origin at the top left. The ratio x lies at
+pixel coordinate `x * width`, and pixel i covers the interval [i, i + 1): a click in the middle of the
+leftmost of 4 pixels is x = 1/8, and x = 1 is the image's right edge. Crop ratios are the same of the crop
+that the model sees.
+
+Image and points move by the same `View`, so they cannot drift apart: `render` reads the pixels, `to_view`
+maps points.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+# How far outside the crop (in crop ratios) still counts as its border. Ratios are stored as float32 and a
+# crop's edges are quotients of pixels, so a click on the very edge comes out at 1 + 1e-7; a pixel is 1000
+# times as wide.
+BORDER_TOLERANCE = 1e-6
+MAX_TRIES = 10  # of drawing a crop that fits, as in torchvision
+
+
+class View(NamedTuple):
+    """The part of an image that the model sees: a window in image ratios, mirrored when `flipped`."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+    flipped: bool = False
+
+
+WHOLE_IMAGE = View(0.0, 0.0, 1.0, 1.0)
+
+
+def to_view(points: np.ndarray, view: View) -> np.ndarray:
+    """Image ratios `[..., 2]` -> crop ratios `[..., 2]`, x mirrored when the view is flipped."""
+    points = (np.asarray(points, np.float64) - (view.left, view.top)) / (view.width, view.height)
+    if view.flipped:
+        points[..., 0] = 1 - points[..., 0]
+    return points
+
+
+def from_view(points: np.ndarray, view: View) -> np.ndarray:
+    """Crop ratios `[..., 2]` -> image ratios `[..., 2]`: the inverse of `to_view`."""
+    points = np.array(points, np.float64)
+    if view.flipped:
+        points[..., 0] = 1 - points[..., 0]
+    return points * (view.width, view.height) + (view.left, view.top)
+
+
+def inside(points: np.ndarray) -> np.ndarray:
+    """Which crop ratios `[..., 2]` lie in the crop -> bool `[...]`.
+
+    The border counts as inside, on all four sides: released clicks lie on the image's edges 0 and 1, and with
+    only one side closed a point on a vertical border would be in or out depending on the flip.
+    """
+    points = np.asarray(points)
+    return ((points >= -BORDER_TOLERANCE) & (points <= 1 + BORDER_TOLERANCE)).all(-1)
+
+
+def random_resized_view(
+    width: int,
+    height: int,
+    rng: np.random.Generator,
+    scale: tuple[float, float] = (0.08, 1.0),
+    ratio: tuple[float, float] = (3 / 4, 4 / 3),
+    flip: float = 0.5,
+) -> View:
+    """Draw a random resized crop of a `width` x `height` pixel image, as torchvision's RandomResizedCrop.
+
+    Args:
+        scale: Bounds of the crop's area, as a share of the image's.
+        ratio: Bounds of the crop's width / height in pixels; drawn uniformly in its logarithm.
+        flip: Probability of mirroring left to right.
+
+    The crop's edges lie on pixel borders. When 10 draws do not fit, it is the largest central crop within
+    `ratio`.
+    """
+    flipped = bool(rng.random() < flip)
+    for _ in range(MAX_TRIES):
+        area = width * height * rng.uniform(*scale)
+        aspect = math.exp(rng.uniform(math.log(ratio[0]), math.log(ratio[1])))
+        w, h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+        if 0 < w <= width and 0 < h <= height:
+            left, top = int(rng.integers(width - w + 1)), int(rng.integers(height - h + 1))
+            return View(left / width, top / height, w / width, h / height, flipped)
+    w = min(width, max(1, round(height * ratio[1])))
+    h = min(height, max(1, round(width / ratio[0])))
+    return View((width - w) // 2 / width, (height - h) // 2 / height, w / width, h / height, flipped)
+
+
+def center_view(width: int, height: int, resize: int | tuple[int, int], crop: int | tuple[int, int]) -> View:
+    """The evaluation's view of a `width` x `height` pixel image: resize, then cut out the centre.
+
+    Args:
+        resize: Pixels of the resized image's shorter side, or its `(height, width)` whatever the aspect.
+        crop: Pixels of the crop that the model sees: a square's side or `(height, width)`; at most the
+            resized image.
+    """
+    crop_h, crop_w = pair(crop)
+    if isinstance(resize, int):
+        shorter = min(width, height)
+        resize_h, resize_w = resize * height // shorter, resize * width // shorter
+    else:
+        resize_h, resize_w = resize
+    if crop_h > resize_h or crop_w > resize_w:
+        raise ValueError(
+            f"A crop of {crop_h} x {crop_w} pixels (height x width) does not fit in an image resized to "
+            f"{resize_h} x {resize_w}; make `resize` at least as large as the crop."
+        )
+    # Whole pixels of the resized image, as transformers' image processors round them: pipelines see the same.
+    left, top = (resize_w - crop_w) // 2, (resize_h - crop_h) // 2
+    return View(left / resize_w, top / resize_h, crop_w / resize_w, crop_h / resize_h)
+
+
+def render(
+    image: Image.Image,
+    view: View,
+    size: int | tuple[int, int],
+    resample: Image.Resampling = Image.Resampling.BICUBIC,
+) -> Image.Image:
+    """The crop as the model sees it, `size` pixels (a square's side or `(height, width)`), in the image's
+    mode.
+
+    Only the window is resampled. As in "resize, then crop", the filter reads across the window's border where
+    the image goes on. A mode with a palette must be converted before.
+    """
+    height, width = pair(size)
+    box = (
+        max(0.0, view.left * image.width),
+        max(0.0, view.top * image.height),
+        min(image.width, (view.left + view.width) * image.width),
+        min(image.height, (view.top + view.height) * image.height),
+    )
+    # A gap of 3 first averages whole pixels where the crop shrinks more than threefold: invisible, and
+    # faster.
+    crop = image.resize((width, height), resample, box=box, reducing_gap=3.0)
+    return crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if view.flipped else crop
+
+
+def pair(size: int | tuple[int, int]) -> tuple[int, int]:
+    """A square's side or `(height, width)` -> `(height, width)`."""
+    return (size, size) if isinstance(size, int) else (size[0], size[1])

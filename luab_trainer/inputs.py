@@ -1,0 +1,230 @@
+"""What `run.py` starts from: rows, their columns and classes, the classifier and its image processor."""
+
+import importlib
+from collections import Counter
+from pathlib import Path
+
+import datasets
+import pyarrow.compute as pc
+from datasets.exceptions import DatasetsError
+from PIL.Image import Resampling
+from transformers import (
+    AutoConfig,
+    AutoImageProcessor,
+    AutoModelForImageClassification,
+    BaseImageProcessor,
+    PreTrainedModel,
+)
+from transformers.trainer_utils import get_last_checkpoint
+
+from luab_data import constants
+from luab_data.errors import SourceError
+from luab_trainer.model import MULTI_LABEL
+from luab_trainer.targets import ByproductKind, Columns, LabelPolicy
+from luab_trainer.transforms import IMAGENET_MEAN, IMAGENET_STD
+
+OURS = ("imagenet_ab", "coco_ab")  # packages that register a dataset of their name
+EVAL_SPLITS = ("validation", "val", "test")
+PROCESSOR_FILE = "preprocessor_config.json"
+
+
+def load_splits(source: str, config: str | None = None) -> datasets.DatasetDict:
+    """A dataset's splits: a folder of Parquet or images, one that `save_to_disk` wrote, a Hub id, or our
+    sample.
+
+    Raises:
+        SourceError: not found, not accessible, or an unknown configuration.
+    """
+    if source in OURS:
+        importlib.import_module(source)
+    try:
+        if any(Path(source, name).is_file() for name in ("dataset_dict.json", "state.json")):
+            loaded = datasets.load_from_disk(source)
+            return loaded if isinstance(loaded, dict) else datasets.DatasetDict(train=loaded)
+        return datasets.load_dataset(source, config)
+    except (OSError, ValueError, DatasetsError) as error:
+        raise SourceError(
+            f"cannot load the dataset {source!r}{f', configuration {config!r}' if config else ''}: {error}\n"
+            "Give a folder that one of the loading_scripts wrote, another dataset folder, or a Hub id "
+            "(owner/name; log in with `hf auth login` for a private or gated one)."
+        ) from error
+
+
+def pick_split(splits: datasets.DatasetDict, split: str, source: str, option: str) -> datasets.Dataset:
+    """A split, or a part of one as `datasets` writes it: "train[:80%]", "train[100:]".
+
+    Raises SourceError with the splits that there are.
+    """
+    name, part, _ = split.partition("[")
+    if name not in splits:
+        raise SourceError(f"{source} has no split {name!r}; it has {', '.join(splits)}. Set --{option}.")
+    if not part:
+        return splits[name]
+    try:
+        (rows,) = datasets.ReadInstruction.from_spec(split).to_absolute({name: len(splits[name])})
+    except (AssertionError, ValueError) as error:
+        raise SourceError(f"--{option} {split!r}: {error}; write it like 'train[:80%]'.") from error
+    return splits[name].select(range(rows.from_, rows.to))
+
+
+def find_columns(
+    rows: datasets.Dataset, image: str, label: str | None, point: str | None, annotations: str | None
+) -> Columns:
+    """The columns to read; unset ones take the names of a single-label dataset, or else of a multi-label one.
+
+    Raises:
+        SourceError: an image or label column that is not there.
+    """
+    names = rows.column_names
+    label = label or next((n for n in (constants.LABEL, constants.LABELS) if n in names), constants.LABEL)
+    point = point or next((n for n in (constants.CLICK, constants.POINTS) if n in names), constants.CLICK)
+    for option, column in (("image_column", image), ("label_column", label)):
+        if column not in names:
+            raise SourceError(
+                f"the dataset has no column {column!r}; it has {', '.join(names)}. Set --{option}."
+            )
+    return Columns(image=image, label=label, point=point, annotations=annotations)
+
+
+def is_multi_label(rows: datasets.Dataset, columns: Columns) -> bool:
+    """Whether the label column holds a list of classes."""
+    return isinstance(rows.features[columns.label], datasets.List)
+
+
+def check_task(
+    columns: Columns, multi_label: bool, loss: str, byproduct: ByproductKind, label_policy: LabelPolicy
+) -> None:
+    """Raises SourceError for options that do not go with the number of labels of an image."""
+    if multi_label and loss != "none" and byproduct != "click":
+        raise SourceError(
+            f"--byproduct {byproduct}: a trace does not say which of an image's labels (column "
+            f"{columns.label!r}) it belongs to; take --byproduct click."
+        )
+    if not multi_label and label_policy != "keep":
+        raise SourceError(
+            f"--label_policy {label_policy} is for several labels an image, but column {columns.label!r} has "
+            "one; leave the option out."
+        )
+
+
+def class_names(rows: datasets.Dataset, columns: Columns) -> list[str]:
+    """The classes' names in the order of their numbers; readable ones if the rows have them (`class_name`).
+
+    Raises:
+        SourceError: labels that are no class numbers.
+    """
+    feature = rows.features[columns.label]
+    if is_multi_label(rows, columns):
+        feature = feature.feature
+    if not isinstance(feature, datasets.ClassLabel):
+        if not (isinstance(feature, datasets.Value) and feature.dtype.startswith("int")):
+            raise SourceError(
+                f"column {columns.label!r} holds {feature}, but class numbers are needed: "
+                f"encode them once with dataset.class_encode_column({columns.label!r})."
+            )
+        labels = rows.select_columns(columns.label).with_format("arrow")[:][columns.label]
+        largest = pc.max(pc.list_flatten(labels) if is_multi_label(rows, columns) else labels).as_py()
+        if largest is None:
+            raise SourceError(f"column {columns.label!r} holds no label at all.")
+        return [str(i) for i in range(largest + 1)]
+    if constants.CLASS_NAME not in rows.column_names or is_multi_label(rows, columns):
+        return list(feature.names)
+    table = rows.select_columns([columns.label, constants.CLASS_NAME]).with_format("arrow")[:]
+    pairs = table.group_by([columns.label, constants.CLASS_NAME]).aggregate([]).to_pydict()
+    readable = dict(zip(pairs[columns.label], pairs[constants.CLASS_NAME], strict=True))
+    names = [readable.get(i) or name for i, name in enumerate(feature.names)]
+    # ImageNet has two cranes and two maillots: label2id needs them apart.
+    count = Counter(names)
+    return [f"{n} ({own})" if count[n] > 1 else n for n, own in zip(names, feature.names, strict=True)]
+
+
+def check_same_classes(train: datasets.Dataset, other: datasets.Dataset, columns: Columns) -> None:
+    """Raises SourceError when the class numbers of two datasets mean different classes."""
+    one, two = train.features[columns.label], other.features.get(columns.label)
+    if two is None:
+        raise SourceError(
+            f"the evaluation set has no column {columns.label!r}; it has {', '.join(other.column_names)}."
+        )
+    if one != two:
+        raise SourceError(
+            f"the evaluation set's classes are not the training set's: {two} against {one}. "
+            "Bring them in line with dataset.align_labels_with_mapping."
+        )
+
+
+def load_classifier(
+    model: str | None,
+    from_config: str | None,
+    names: list[str],
+    multi_label: bool = False,
+    image_size: int | None = None,
+) -> tuple[PreTrainedModel, BaseImageProcessor]:
+    """A pretrained classifier with a head for these classes, or one from scratch; and its image processor.
+
+    Raises:
+        SourceError: a checkpoint or configuration that cannot be loaded.
+    """
+    if from_config is not None and from_config.endswith(".json") and not Path(from_config).is_file():
+        raise SourceError(f"--from_config {from_config}: there is no such file.")
+    settings = {
+        "num_labels": len(names),
+        "id2label": dict(enumerate(names)),
+        "label2id": {name: i for i, name in enumerate(names)},
+        "problem_type": MULTI_LABEL if multi_label else "single_label_classification",
+    }
+    try:
+        if model is not None:
+            classifier = AutoModelForImageClassification.from_pretrained(
+                model,
+                ignore_mismatched_sizes=True,
+                use_safetensors=True,  # no pickle from anybody
+                trust_remote_code=False,
+                **settings,
+            )
+            return classifier, AutoImageProcessor.from_pretrained(model)
+        config = AutoConfig.from_pretrained(from_config, **settings)
+        config.architectures = config.architectures or []  # None fails for a type with several heads
+        config.name_or_path = ""
+        size = image_size or getattr(config, "image_size", 224)
+        config.image_size = size
+        folder = Path(from_config) if Path(from_config).is_dir() else Path(from_config).parent
+        if (folder / PROCESSOR_FILE).is_file() and image_size is None:
+            processor = AutoImageProcessor.from_pretrained(folder)
+        else:
+            processor = square_processor(size)
+        return AutoModelForImageClassification.from_config(config), processor
+    except (OSError, ValueError) as error:
+        option = f"--model {model}" if model is not None else f"--from_config {from_config}"
+        raise SourceError(f"{option}: {error}") from error
+
+
+def checkpoint_to_resume(value: str | None, output_dir: str) -> str | None:
+    """The checkpoint folder that `--resume_from_checkpoint` means: a folder, or "true" for the last one.
+
+    Raises:
+        SourceError: there is no such folder, or no checkpoint to go on from.
+    """
+    if value is None or value.lower() == "false":
+        return None
+    found = value
+    if value.lower() == "true":
+        found = get_last_checkpoint(output_dir) if Path(output_dir).is_dir() else None
+    if found is None or not Path(found).is_dir():
+        where = "no checkpoint in " + output_dir if found is None else "no such folder"
+        raise SourceError(
+            f"--resume_from_checkpoint {value}: there is {where}. "
+            "Give a checkpoint-<step> folder, or leave it out to start afresh."
+        )
+    return found
+
+
+def square_processor(size: int) -> BaseImageProcessor:
+    """Resize to `size` x `size`, ImageNet's mean and standard deviation."""
+    from transformers import ViTImageProcessor  # here: without torchvision its import alone warns
+
+    return ViTImageProcessor(
+        size={"height": size, "width": size},
+        resample=Resampling.BICUBIC,
+        image_mean=list(IMAGENET_MEAN),
+        image_std=list(IMAGENET_STD),
+    )

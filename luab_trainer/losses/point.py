@@ -1,0 +1,59 @@
+"""The paper's auxiliary loss: regress the byproduct's position from the classifier's own features."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def mean_over_targets(values: Tensor, usable: Tensor) -> Tensor:
+    """values [B, C], usable bool [B, C] -> [B]: mean over a row's usable targets, 0 where it has none."""
+    return (values * usable).sum(dim=1) / usable.sum(dim=1).clamp(min=1)
+
+
+class PointLoss(nn.Module):
+    """Smooth-L1 between a point regressed from the pooled features and the byproduct.
+
+        point(row) = mean over targets c of  smooth_l1(g_c(features), z_c)
+        z_c        = sum_p weight_p * point_p          (the mean of the target's points)
+
+    with g a Linear beside the classifier's, and smooth_l1 the mean over x and y of 0.5 d^2 for |d| < 1, else
+    |d| - 0.5. Source: Han et al., "Neglected Free Lunch", ICCV 2023, the auxiliary term of the objective
+    CE + lambda * w * smooth_l1, with w = 1 where the click is inside the crop.
+
+    Args:
+        features: D, the size of the pooled features (the input of the classifier's output Linear).
+        outputs: K, how many points are regressed: 1, or one for each class (several labels an image).
+    """
+
+    # Crop ratios differ by less than 1, so the term starts near 0.03 where cross-entropy starts at
+    # log(classes).
+    default_weight = 10.0
+
+    def __init__(self, features: int, outputs: int = 1):
+        super().__init__()
+        self.outputs = outputs
+        self.head = nn.Linear(features, 2 * outputs)
+        nn.init.constant_(self.head.bias, 0.5)  # start at the centre of the crop
+
+    def forward(self, features: Tensor, points: Tensor, weights: Tensor, labels: Tensor) -> Tensor:
+        """The term of each row [B], 0 where the byproduct is missing or outside the crop.
+
+        Args:
+            features: [B, D] pooled features.
+            points: [B, C, P, 2] crop ratios, x first. The authors' COCO code has y first; it makes no
+                difference to the loss, only to which of the head's two outputs is which.
+            weights: [B, C, P], sum 1 over P for a usable target, else 0.
+            labels: [B, C] class of each target, negative for padding.
+        """
+        predicted = self.head(features.to(self.head.weight.dtype)).float().unflatten(-1, (self.outputs, 2))
+        if self.outputs > 1:
+            index = labels.clamp(min=0).unsqueeze(-1).expand(*labels.shape, 2)
+            predicted = predicted.gather(1, index)  # [B, C, 2]
+        target = (weights.unsqueeze(-1) * points).sum(dim=2)  # [B, C, 2]
+        distance = F.smooth_l1_loss(predicted.expand_as(target), target, reduction="none").mean(dim=-1)
+        return mean_over_targets(distance, weights.sum(dim=-1) > 0)
+
+    def predict(self, features: Tensor) -> Tensor:
+        """[B, D] -> the regressed points [B, K, 2], crop ratios, x first."""
+        with torch.no_grad():
+            return self.head(features.to(self.head.weight.dtype)).float().unflatten(-1, (self.outputs, 2))

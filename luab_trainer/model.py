@@ -1,0 +1,180 @@
+"""The one module that the trainer sees: a transformers image classifier, the byproduct losses and their
+head.
+"""
+
+from dataclasses import dataclass
+from inspect import signature
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import PreTrainedModel
+from transformers.utils import ModelOutput
+
+from luab_trainer.attention import spatial_attention
+from luab_trainer.geometry import pair
+from luab_trainer.losses.attention import AttentionLoss, defaults
+from luab_trainer.losses.point import PointLoss
+from luab_trainer.taps import open_tap, output_linear, read_tap, tap_input
+
+CLASSIFICATION = "ce"  # name of the classification term in logs
+POINT = "point"
+ATTENTION = "attention"
+LOSSES = {"none": (), "point": (POINT,), "attention": (ATTENTION,), "both": (POINT, ATTENTION)}
+
+MULTI_LABEL = "multi_label_classification"  # transformers' `config.problem_type`
+# Binary cross-entropy averaged over the classes starts at log(2) and soon nears 0.1 on COCO's 80, where
+# cross-entropy starts at log(classes): with a single label's weights byproducts would outweigh the labels.
+# On 100 COCO images a twentieth moved a small ConvNeXt's attention onto the objects more often, not less.
+MULTI_LABEL_SHARE = 0.05
+
+
+@dataclass
+class LUABOutput(ModelOutput):
+    """loss: scalar. logits [B, K]. terms: {name: [B]}, unweighted, 0 for a row without a usable byproduct."""
+
+    loss: Tensor | None = None
+    logits: Tensor | None = None
+    terms: dict[str, Tensor] | None = None
+
+
+class LUABModel(nn.Module):
+    """Classifier + byproduct losses:  loss = mean over rows of (ce + sum over terms of weight * term).
+
+    A term is summed over the rows that have a byproduct and divided by the batch size, so a row's pull does
+    not depend on how many others have one. ce is cross-entropy, or with `problem_type =
+    multi_label_classification` binary cross-entropy averaged over the classes. It is computed here and not by
+    the model: transformers' models differ in whether they divide by the batch or by the accumulated batch.
+
+    Args:
+        model: any `AutoModelForImageClassification`; stays loadable on its own, and is saved as such.
+        loss: "none", "point", "attention" or "both".
+        point_weight, attention_weight: weights of the terms; None = the default beside the loss, of which
+            several labels an image take the share `MULTI_LABEL_SHARE`.
+        attention_form: "hinge" or "kl".
+        attention_radius, attention_tolerance: see `AttentionLoss`; None = the default of the model's family.
+        label_smoothing: of the cross-entropy, 0 to 1.
+    """
+
+    # The trainer then divides the loss by the number of accumulation steps, for every model alike.
+    accepts_loss_kwargs = False
+    main_input_name = "pixel_values"
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        loss: str = "none",
+        *,
+        point_weight: float | None = None,
+        attention_weight: float | None = None,
+        attention_form: str = "hinge",
+        attention_radius: float | None = None,
+        attention_tolerance: float | None = None,
+        label_smoothing: float = 0.0,
+    ):
+        super().__init__()
+        if loss not in LOSSES:
+            raise ValueError(f"loss={loss!r} is unknown; take one of {', '.join(LOSSES)}.")
+        self.model = model
+        self.label_smoothing = label_smoothing
+        self.weights: dict[str, float] = {}
+        share = MULTI_LABEL_SHARE if self.multi_label else 1.0
+        if POINT in LOSSES[loss]:
+            linear = output_linear(model)
+            tap_input(linear)
+            self.point = PointLoss(linear.in_features, model.config.num_labels if self.multi_label else 1)
+            self.weights[POINT] = share * PointLoss.default_weight if point_weight is None else point_weight
+        if ATTENTION in LOSSES[loss]:
+            self.spatial = spatial_attention(model)
+            default = defaults(self.spatial.kind, attention_form)
+            self.attention = AttentionLoss(
+                attention_form,
+                default.radius if attention_radius is None else attention_radius,
+                default.tolerance if attention_tolerance is None else attention_tolerance,
+            )
+            self.weights[ATTENTION] = share * default.weight if attention_weight is None else attention_weight
+        # FSDP's wrapping policy looks for it on the module that it wraps.
+        self._no_split_modules = model._no_split_modules
+        self._can_interpolate = "interpolate_pos_encoding" in signature(model.forward).parameters
+
+    @property
+    def config(self):
+        """The classifier's config; transformers' trainer and callbacks look for it here."""
+        return self.model.config
+
+    @property
+    def multi_label(self) -> bool:
+        return self.model.config.problem_type == MULTI_LABEL
+
+    def forward(
+        self,
+        pixel_values: Tensor,
+        labels: Tensor | None = None,
+        target_points: Tensor | None = None,
+        target_weights: Tensor | None = None,
+        target_labels: Tensor | None = None,
+    ) -> LUABOutput:
+        """A batch as `luab_trainer.collator.collate` makes it.
+
+        Args: pixel_values: [B, 3, H, W]. Position encodings are interpolated where the size is not the
+            config's. labels: [B] int64, or [B, K] of 0 and 1 (multi label). Without it there is no loss.
+            target_points: [B, C, P, 2] crop ratios, x first. target_weights: [B, C, P], sum 1 over P for a
+            usable target, else 0. target_labels: [B, C] int64, -1 for padding.
+        """
+        with_terms = labels is not None and target_points is not None
+        linear = output_linear(self.model) if with_terms and POINT in self.weights else None
+        if linear is not None:
+            open_tap(linear)
+        if with_terms and ATTENTION in self.weights:
+            self.spatial.watch(self.model)
+        logits = self._classify(pixel_values)
+        if labels is None:
+            return LUABOutput(logits=logits)
+
+        terms = {CLASSIFICATION: self._classification_term(logits, labels)}
+        if linear is not None:
+            features = read_tap(linear)
+            terms[POINT] = self.point(features, target_points, target_weights, target_labels)
+        if with_terms and ATTENTION in self.weights:
+            attention = self.spatial.maps(self.model, pixel_values.shape[-2:], target_labels)
+            terms[ATTENTION] = self.attention(attention, target_points, target_weights)
+        total = terms[CLASSIFICATION] + sum(
+            self.weights[name] * terms[name] for name in terms if name in self.weights
+        )
+        return LUABOutput(loss=total.mean(), logits=logits, terms=terms)
+
+    def _classify(self, pixel_values: Tensor) -> Tensor:
+        size = tuple(pixel_values.shape[-2:])
+        if self._can_interpolate and size != pair(self.config.image_size):
+            return self.model(pixel_values, interpolate_pos_encoding=True).logits
+        return self.model(pixel_values).logits
+
+    def _classification_term(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """[B] cross-entropy, or binary cross-entropy averaged over the classes."""
+        logits = logits.float()
+        if self.multi_label:
+            return F.binary_cross_entropy_with_logits(logits, labels.float(), reduction="none").mean(dim=1)
+        return F.cross_entropy(logits, labels, reduction="none", label_smoothing=self.label_smoothing)
+
+    def head_state_dict(self) -> dict[str, Tensor]:
+        """The parameters that are not the classifier's: what a plain checkpoint does not hold."""
+        return {name: value for name, value in self.state_dict().items() if not name.startswith("model.")}
+
+    def gradient_checkpointing_enable(
+        self, gradient_checkpointing_kwargs: dict | None = None, **kwargs
+    ) -> None:
+        self.model.gradient_checkpointing_enable(_non_reentrant(gradient_checkpointing_kwargs), **kwargs)
+
+    def activation_checkpointing_enable(
+        self, activation_checkpointing_kwargs: dict | None = None, **kwargs
+    ) -> None:
+        """The same under its newer name."""
+        self.model.activation_checkpointing_enable(_non_reentrant(activation_checkpointing_kwargs), **kwargs)
+
+
+def _non_reentrant(kwargs: dict | None) -> dict:
+    """Reentrant checkpointing runs the forward without gradients: the attention term would train nothing."""
+    if kwargs and kwargs.get("use_reentrant"):
+        raise ValueError(
+            "gradient_checkpointing_kwargs: use_reentrant must be False; the byproduct losses need it."
+        )
+    return {**(kwargs or {}), "use_reentrant": False}

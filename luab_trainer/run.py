@@ -1,0 +1,164 @@
+"""Train and evaluate an image classifier with annotation byproducts.
+
+    accelerate launch luab_trainer/run.py --model google/vit-base-patch16-224 --dataset DIR_OR_ID \
+        --byproduct click --loss attention --output_dir runs/vit
+    python luab_trainer/run.py config.yaml
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+if __package__ in (None, ""):  # run as a script: import from the checkout, not from this folder's own names
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import datasets
+import numpy as np
+from transformers import TrainerCallback, set_seed
+
+from luab_data.constants import OBJECTS
+from luab_data.errors import SourceError
+from luab_trainer.arguments import RunArguments, parse
+from luab_trainer.attention import CLS_ATTENTION, FEATURE_MAP
+from luab_trainer.config import LUABConfig
+from luab_trainer.dataset import ViewDataset
+from luab_trainer.evaluation.boxes import load_boxes
+from luab_trainer.evaluation.coco import load_instances
+from luab_trainer.evaluation.multi_label import CLASSES_FILE, write_classes
+from luab_trainer.evaluation.pointing import PointingGame
+from luab_trainer.inputs import (
+    EVAL_SPLITS,
+    check_same_classes,
+    check_task,
+    checkpoint_to_resume,
+    class_names,
+    find_columns,
+    is_multi_label,
+    load_classifier,
+    load_splits,
+    pick_split,
+)
+from luab_trainer.targets import Columns
+from luab_trainer.trainer import LUABTrainer
+from luab_trainer.transforms import ColorJitter, EvalTransform, ImageSettings, RandomErasing, TrainTransform
+
+
+def main(argv: list[str] | None = None) -> None:
+    run, args = parse(sys.argv[1:] if argv is None else argv, __doc__.partition("\n")[0])
+    try:
+        train(run, args)
+    except SourceError as error:
+        sys.exit(f"run.py: {error}")
+
+
+def train(
+    run: RunArguments, args: LUABConfig, callbacks: Sequence[TrainerCallback] | None = None
+) -> LUABTrainer:
+    """Train, evaluate, save; push if asked to."""
+    with args.main_process_first():
+        train_rows, eval_rows = load_rows(run)
+    columns = find_columns(
+        train_rows, run.image_column, run.label_column, run.point_column, run.annotations_column
+    )
+    if eval_rows is not None:
+        check_same_classes(train_rows, eval_rows, columns)
+    set_seed(args.seed)
+    names = class_names(train_rows, columns)
+    multi_label = is_multi_label(train_rows, columns)
+    check_task(columns, multi_label, args.loss, args.byproduct, args.label_policy)
+    model, processor = load_classifier(run.model, run.from_config, names, multi_label, run.image_size)
+    checkpoint = checkpoint_to_resume(args.resume_from_checkpoint, args.output_dir)
+    try:
+        settings = ImageSettings.from_processor(processor.to_dict())
+        augmented = TrainTransform(
+            settings,
+            scale=(run.min_crop, 1.0),
+            on_image=[ColorJitter(run.color_jitter)] if run.color_jitter else [],
+            on_tensor=[RandomErasing(run.random_erasing)] if run.random_erasing else [],
+        )
+        trainer = LUABTrainer(
+            model,
+            args,
+            train_dataset=samples(train_rows, augmented, args, columns, len(names)),
+            eval_dataset=samples(eval_rows, EvalTransform(settings), args, columns, len(names)),
+            processing_class=processor,
+            dataset_name=run.dataset,
+            eval_dataset_name=run.eval_dataset,
+            callbacks=callbacks,
+        )
+    except ValueError as error:  # options that do not go with this model or these columns
+        raise SourceError(str(error)) from error
+    trainer.train(resume_from_checkpoint=checkpoint)
+    if eval_rows is not None:
+        metrics = trainer.evaluate()
+        game, by_class = pointing_game(trainer, eval_rows, settings, columns)
+        trainer.save_metrics("eval", metrics | game, combined=False)
+        if multi_label and trainer.is_world_process_zero():
+            by_class = trainer.compute_metrics.by_class | by_class
+            write_classes(Path(args.output_dir, CLASSES_FILE), names, by_class)
+    trainer.save_model()
+    return trainer
+
+
+def load_rows(run: RunArguments) -> tuple[datasets.Dataset, datasets.Dataset | None]:
+    """Training rows and evaluation rows, None when there are none."""
+    splits = load_splits(run.dataset, run.dataset_config)
+    train_rows = pick_split(splits, run.train_split, run.dataset, "train_split")
+    if run.eval_boxes is not None and run.eval_boxes.endswith(".json"):
+        return train_rows, load_instances(run.eval_dataset, run.eval_boxes)
+    if run.eval_boxes is not None:
+        feature = train_rows.features[run.label_column or "label"]
+        return train_rows, load_boxes(run.eval_dataset, run.eval_boxes, getattr(feature, "names", None))
+    if run.eval_dataset is not None:
+        splits = load_splits(run.eval_dataset)
+    split = run.eval_split or next((name for name in EVAL_SPLITS if name in splits), None)
+    if split is None:
+        return train_rows, next(iter(splits.values())) if run.eval_dataset is not None else None
+    return train_rows, pick_split(splits, split, run.eval_dataset or run.dataset, "eval_split")
+
+
+def samples(
+    rows: datasets.Dataset | None,
+    transform: EvalTransform,
+    args: LUABConfig,
+    columns: Columns,
+    num_labels: int,
+) -> ViewDataset | None:
+    """Samples of the rows; targets only where a loss wants them and the rows have the byproduct's column."""
+    if rows is None:
+        return None
+    byproduct = None if args.loss == "none" else args.byproduct
+    training = isinstance(transform, TrainTransform)
+    if not training and not set(columns.of_byproduct(byproduct)) <= set(rows.column_names):
+        byproduct = None  # an evaluation set without byproducts is evaluated all the same
+    return ViewDataset(
+        rows,
+        transform,
+        args.seed,
+        byproduct=byproduct,
+        columns=columns,
+        num_labels=num_labels,
+        label_policy=args.label_policy if training else "keep",
+    )
+
+
+def pointing_game(
+    trainer: LUABTrainer, rows: datasets.Dataset, settings: ImageSettings, columns: Columns
+) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    """Metrics, logged and named `eval_...`, and those of each class [K]; nothing for rows without boxes or a
+    model without known attention.
+    """
+    model = trainer.luab.model
+    if OBJECTS not in rows.column_names or model.config.model_type not in CLS_ATTENTION + FEATURE_MAP:
+        return {}, {}
+    rows = rows.cast_column(columns.image, datasets.Image(decode=False))
+    own = rows.shard(trainer.accelerator.num_processes, trainer.accelerator.process_index, contiguous=False)
+    counts = PointingGame(own, settings, columns, trainer.args.per_device_eval_batch_size).counts(model)
+    counts = trainer.accelerator.reduce(counts, reduction="sum")
+    metrics = {f"eval_{name}": value for name, value in PointingGame.metrics(counts).items()}
+    trainer.log(dict(metrics))
+    return metrics, PointingGame.by_class(counts)
+
+
+if __name__ == "__main__":
+    main()

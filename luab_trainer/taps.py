@@ -1,0 +1,75 @@
+"""Reading a tensor out of the middle of a forward pass without a second pass and without global state.
+
+A tap is a list on the very module that produces the tensor: `open_tap` before the forward, `read_tap` after
+it. The list is on the module (not in a closure or a global), so replicas of `nn.DataParallel`, several
+models in one process and wrappers such as DDP or FSDP do not mix. A tap that is not open costs nothing; in
+particular the second forward of activation checkpointing, which runs during the backward pass, finds the
+taps closed and keeps nothing alive.
+"""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+TAP = "luab_tap"  # the attribute of a module that holds its tap
+
+
+def open_tap(module: nn.Module) -> None:
+    """From now on, what the module's code hands to `record` is kept."""
+    setattr(module, TAP, [])
+
+
+def record(module: nn.Module, value: Any) -> None:
+    """Keep `value` if the module's tap is open."""
+    tap = getattr(module, TAP, None)
+    if tap is not None:
+        tap.append(value)
+
+
+def read_tap(module: nn.Module) -> Any:
+    """The last recorded value; closes the tap, so that no activation outlives the step."""
+    tap = getattr(module, TAP)
+    setattr(module, TAP, None)
+    return tap[-1]
+
+
+def tap_input(module: nn.Module) -> None:
+    """From now on the module records its first positional input. Any number of calls add one hook."""
+    if _record_input not in module._forward_pre_hooks.values():
+        module.register_forward_pre_hook(_record_input)
+
+
+def tap_feature_map(base_model: nn.Module) -> None:
+    """From now on the transformers base model records its `last_hidden_state`. Any number of calls add one
+    hook.
+    """
+    if _record_feature_map not in base_model._forward_hooks.values():
+        base_model.register_forward_hook(_record_feature_map)
+
+
+def _record_input(module: nn.Module, args: tuple[Tensor, ...]) -> None:
+    record(module, args[0])
+
+
+def _record_feature_map(module: nn.Module, args: tuple, output: Any) -> None:
+    record(module, output.last_hidden_state)
+
+
+def output_linear(model: nn.Module) -> nn.Linear:
+    """The Linear that computes the logits of a transformers image classifier; its input are the pooled
+    features.
+
+    Every `...ForImageClassification` builds its head after the backbone, so it is the last Linear of the
+    model.
+
+    Raises:
+        ValueError: the classifier ends in something else than a Linear with one output per label.
+    """
+    linears = [module for module in model.modules() if isinstance(module, nn.Linear)]
+    if not linears or linears[-1].out_features != model.config.num_labels:
+        found = f"its last Linear has {linears[-1].out_features} outputs" if linears else "it has no Linear"
+        raise ValueError(
+            f"{type(model).__name__} must end in an nn.Linear with one output per label "
+            f"({model.config.num_labels}), but {found}. Use --loss none, or another model."
+        )
+    return linears[-1]

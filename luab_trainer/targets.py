@@ -1,0 +1,200 @@
+"""Dataset row -> byproducts -> targets in the crop: what the annotators' clicks and traces ask of the model.
+
+A target is a set of weighted points. Everything later (mean point, density on a grid: `luab_trainer.density`)
+is computed from them.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
+
+from luab_data import constants
+from luab_trainer.geometry import View, inside, to_view
+
+ByproductKind = Literal["click", "trace", "click+trace"]
+Outside = Literal["drop", "keep"]
+LabelPolicy = Literal["keep", "authors"]
+
+# Time in which a cursor position loses weight by the factor e, ms. ImageNet-AB's workers hover 0.75 s on
+# average before they select an image, so the first half of a typical track weighs a quarter of the second.
+TRACE_TIME_CONSTANT = 250.0
+# Positions below this share of the heaviest one's weight are left out: at 60 Hz it keeps the last 1.7 s.
+TRACE_NEGLIGIBLE = 1e-3
+
+ROW_LABEL = -1  # a byproduct's label: "the class of the row"
+# Both coordinates of a point that is padding or outside the crop, as in the authors' loader; its weight is 0.
+NO_POINT = -1.0
+
+# Clicks on a border come out slightly outside 0 to 1; beyond this a value cannot be a ratio.
+FAR_OUTSIDE = 2.0
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of the dataset that training reads. `None`: there is no such column.
+
+    Attributes:
+        image: The image, as `datasets.Image`.
+        label: The class, an int; or, for several labels an image, a list of ints.
+        point: One point `{x, y}` or `[x, y]` or null; or, for several labels, a list of `{label, x, y}`.
+        annotations: ImageNet-AB's annotations, with `selected`, `mouse_tracking` and `selected_record`.
+    """
+
+    image: str = constants.IMAGE
+    label: str = constants.LABEL
+    point: str | None = constants.CLICK
+    annotations: str | None = constants.ANNOTATIONS
+
+    def of_byproduct(self, kind: ByproductKind | None) -> list[str]:
+        """The columns that byproducts of this kind are read from, those that must be there."""
+        if kind is not None and kind not in get_args(ByproductKind):
+            raise ValueError(
+                f"byproduct={kind!r} is unknown; take one of {', '.join(get_args(ByproductKind))}."
+            )
+        needed = {
+            "click": ("point",),
+            "trace": ("annotations",),
+            "click+trace": ("point", "annotations"),
+            None: (),
+        }
+        for field in needed[kind]:
+            if getattr(self, field) is None:
+                raise ValueError(
+                    f"byproduct={kind!r} is read from the {field} column; say which one that is."
+                )
+        return [getattr(self, field) for field in needed[kind]]
+
+
+class Byproduct(NamedTuple):
+    """Weighted points of one class of one image. `label`: the class, or `ROW_LABEL`."""
+
+    label: int
+    points: np.ndarray  # [P, 2] image ratios
+    weights: np.ndarray  # [P], sum 1
+
+
+def byproducts_of(row: Mapping[str, Any], kind: ByproductKind, columns: Columns) -> list[Byproduct]:
+    """The byproducts of a row: one for each class that has one, none when there is nothing usable.
+
+    "click": the point column. "trace": see `trace`. "click+trace": both, half the weight each; when one of
+    them is missing the other has all of it.
+
+    Raises:
+        ValueError: a point that is not in ratios, not finite, or misses a coordinate.
+    """
+    clicks = clicks_of(row[columns.point], columns.point) if "click" in kind else []
+    if "trace" not in kind:
+        return clicks
+    track = trace(row[columns.annotations] or [])
+    if track is None:
+        return clicks
+    if not clicks:
+        return [Byproduct(ROW_LABEL, *track)]
+    if len(clicks) > 1 or clicks[0].label != ROW_LABEL:
+        raise ValueError(
+            f"byproduct={kind!r} needs one point for each image, but column {columns.point!r} has one for "
+            "each class: a trace does not say which class it belongs to. Take byproduct='click'."
+        )
+    points = np.concatenate([clicks[0].points, track[0]])
+    weights = np.concatenate([clicks[0].weights, track[1]]) / 2
+    return [Byproduct(ROW_LABEL, points, weights)]
+
+
+def clicks_of(value: Any, column: str) -> list[Byproduct]:
+    """The point column's value -> one byproduct for each class, with all points of that class."""
+    if value is None:
+        return []
+    if isinstance(value, Mapping) or (len(value) == 2 and not isinstance(value[0], Mapping)):
+        point = _point(value, column)
+        return [] if point is None else [Byproduct(ROW_LABEL, point[None], np.ones(1))]
+    by_label: dict[int, list[np.ndarray]] = {}
+    for entry in value:
+        if not isinstance(entry, Mapping) or entry.get("label") is None:
+            raise ValueError(
+                f"Column {column!r} holds {entry!r}; a list of points needs entries "
+                "{'label': int, 'x': float, 'y': float}."
+            )
+        point = _point(entry, column)
+        if point is not None:
+            by_label.setdefault(int(entry["label"]), []).append(point)
+    return [Byproduct(label, np.stack(p), np.full(len(p), 1 / len(p))) for label, p in by_label.items()]
+
+
+def trace(
+    annotations: list[Mapping[str, Any]], time_constant: float = TRACE_TIME_CONSTANT
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Where the cursor was on its way to the click -> points `[P, 2]` image ratios, weights `[P]` of sum 1.
+
+    A position at time t, up to the annotation's first selecting click at t_c, weighs exp(-(t_c - t) /
+    time_constant) (ms), shared between the positions of the same time (tracks repeat times). Each
+    annotation's weights sum to 1 over the number of annotations that count: selected when the page was
+    submitted, with a click, with positions before it. None when there is none.
+    """
+    tracks = []
+    for annotation in annotations:
+        if not (annotation["selected"] and annotation["selected_record"] and annotation["mouse_tracking"]):
+            continue
+        clicked = min(record["time"] for record in annotation["selected_record"])
+        before = [p for p in annotation["mouse_tracking"] if p["time"] <= clicked]
+        if not before:
+            continue
+        age = clicked - np.array([p["time"] for p in before], np.float64)
+        _, moment, repeats = np.unique(age, return_inverse=True, return_counts=True)
+        # Ages count from the newest position: after a minute's rest exp() would underflow to nothing.
+        weights = np.exp(-(age - age.min()) / time_constant) / repeats[moment]
+        kept = weights > TRACE_NEGLIGIBLE * weights.max()
+        points = np.array([(p["x"], p["y"]) for p in before], np.float64)
+        if not (np.abs(points) <= FAR_OUTSIDE).all():  # also false for NaN
+            raise ValueError(
+                "mouse_tracking holds positions that are not ratios of the image, 0 to 1, x first."
+            )
+        tracks.append((points[kept], weights[kept] / weights[kept].sum()))
+    if not tracks:
+        return None
+    return np.concatenate([p for p, _ in tracks]), np.concatenate([w for _, w in tracks]) / len(tracks)
+
+
+def target_in_view(
+    byproduct: Byproduct, view: View, outside: Outside = "drop"
+) -> tuple[np.ndarray, np.ndarray]:
+    """A byproduct as the crop shows it -> points `[P, 2]` crop ratios, weights `[P]`, both float32.
+
+    Weights sum to 1, or are all 0: no usable target. With "drop", the authors' rule, points outside the crop
+    are (-1, -1) with weight 0; with "keep" they stay where they are, beyond the border (for densities, whose
+    tail may reach into the crop).
+    """
+    points = to_view(byproduct.points, view)
+    weights = np.asarray(byproduct.weights, np.float64)
+    if outside == "drop":
+        seen = inside(points)
+        points = np.where(seen[:, None], points, NO_POINT)
+        weights = np.where(seen, weights, 0.0)
+    elif outside != "keep":
+        raise ValueError(f"outside={outside!r} is unknown; take 'drop' or 'keep'.")
+    total = weights.sum()
+    return points.astype(np.float32), (weights / total if total > 0 else weights).astype(np.float32)
+
+
+def _point(value: Any, column: str) -> np.ndarray | None:
+    """`{x, y}` or `[x, y]` -> float64 `[2]`, None when both coordinates are null."""
+    pair = (value.get("x"), value.get("y")) if isinstance(value, Mapping) else tuple(value)
+    if pair == (None, None):
+        return None
+    if None in pair:
+        raise ValueError(
+            f"Column {column!r} holds the point {value!r}; it needs both x and y, or null for no point."
+        )
+    x, y = float(pair[0]), float(pair[1])
+    if not (math.isfinite(x) and math.isfinite(y)):
+        raise ValueError(
+            f"Column {column!r} holds the point {value!r}; use null for an image without a point."
+        )
+    if max(abs(x), abs(y)) > FAR_OUTSIDE:
+        raise ValueError(
+            f"Column {column!r} holds the point {pair}, but points are ratios of the image, 0 to 1, x first. "
+            "These look like pixels: divide x by the image's width and y by its height."
+        )
+    return np.array((x, y))

@@ -1,0 +1,257 @@
+"""transformers' Trainer for `LUABModel`: logs each term, saves plain checkpoints."""
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import CommitInfo
+from huggingface_hub.errors import HTTPError
+from torch import Tensor, nn
+from transformers import PreTrainedModel, Trainer, TrainerCallback, set_seed
+from transformers.trainer_utils import EvalLoopOutput, HubStrategy
+from transformers.utils import PushInProgress
+
+from luab_data.errors import SourceError
+from luab_data.hub import require_write
+from luab_data.retry import reason
+from luab_trainer.checkpoint import load_checkpoint, save_checkpoint
+from luab_trainer.collator import collate
+from luab_trainer.config import LUABConfig
+from luab_trainer.evaluation.accuracy import accuracy, predictions
+from luab_trainer.evaluation.multi_label import MultiLabelMetrics
+from luab_trainer.model import CLASSIFICATION, LUABModel, LUABOutput
+from luab_trainer.model_card import licence_of, model_card
+from luab_trainer.upload import Uploads, public_arguments
+
+ARGUMENTS_FILE = "training_args.json"
+CARD_FILE = "README.md"
+
+
+class LUABTrainer(Trainer):
+    """Trains a classifier with byproduct losses.
+
+    Each term is logged unweighted, as its mean over all rows since the last log (`ce`, `point`, `attention`;
+    in evaluation `eval_ce`, ...): `loss = ce + sum(weight * term)`.
+
+    The loss of a batch is a mean over its rows, and the trainer averages it over accumulation steps and over
+    processes. So every (micro-)batch counts the same: 8 rows at once and 8 accumulation steps of 1 row train
+    alike, but when an epoch's last batch is smaller its rows weigh more. `--dataloader_drop_last` leaves it
+    out.
+
+    Args:
+        model: any `AutoModelForImageClassification`, wrapped according to `args`; or a `LUABModel`.
+        dataset_name: for the model card; a Hub id, or a folder, of which the name is shown.
+        eval_dataset_name: the same of the evaluation's, where it is another one.
+        others: as `Trainer`. The processing class (the image processor) is saved beside the model.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel | LUABModel,
+        args: LUABConfig,
+        *,
+        dataset_name: str | None = None,
+        eval_dataset_name: str | None = None,
+        **kwargs: Any,
+    ):
+        if not isinstance(model, LUABModel):
+            set_seed(args.seed)  # the head's initial weights
+            model = LUABModel(
+                model,
+                args.loss,
+                point_weight=args.point_weight,
+                attention_weight=args.attention_weight,
+                attention_form=args.attention_form,
+                attention_radius=args.attention_radius,
+                attention_tolerance=args.attention_tolerance,
+                label_smoothing=args.label_smoothing_factor,
+            )
+        defaults = {"data_collator": collate}
+        if model.multi_label:
+            defaults |= {"compute_metrics": MultiLabelMetrics()}
+        else:
+            defaults |= {"compute_metrics": accuracy, "preprocess_logits_for_metrics": predictions}
+        self.dataset_name, self.eval_dataset_name = dataset_name, eval_dataset_name
+        self._sums: dict[bool, dict[str, Tensor]] = {True: {}, False: {}}  # by "in training"
+        super().__init__(model=model, args=args, **{**defaults, **kwargs})
+        self.label_smoother = None  # LUABModel smooths: the trainer's own would replace the whole loss
+        self.add_callback(_SetEpoch(self))
+
+    # ---- Loss and logs
+
+    def compute_loss(
+        self, model: nn.Module, inputs: dict[str, Tensor], return_outputs: bool = False, **kwargs: Any
+    ) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
+        outputs: LUABOutput = model(**inputs)
+        self._add(outputs.terms, training=self.model.training)
+        loss = outputs.loss
+        return (loss, {"loss": loss, "logits": outputs.logits}) if return_outputs else loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        if "loss" in logs:  # a log of training steps; evaluation adds its terms to its metrics
+            logs.update(self._means(training=True))
+        super().log(logs, start_time)
+
+    def evaluation_loop(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> EvalLoopOutput:
+        self._sums[False] = {}
+        output = super().evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **kwargs)
+        means = self._means(training=False)
+        if means:
+            weights = {CLASSIFICATION: 1.0, **self.luab.weights}
+            # Exact, where the trainer's own weighs a smaller last batch like a full one.
+            means["loss"] = sum(weights[name] * mean for name, mean in means.items())
+            output.metrics.update({f"{metric_key_prefix}_{name}": mean for name, mean in means.items()})
+        return output
+
+    def _add(self, terms: dict[str, Tensor], training: bool) -> None:
+        """Add a batch's terms {name: [B]}: sums and counts stay on the device until they are logged."""
+        rows = next(iter(terms.values())).shape[0]
+        real = rows if training else self._real_rows(rows)
+        sums = self._sums[training]
+        for name, term in terms.items():
+            added = torch.stack(
+                [term[:real].detach().float().sum(), term.new_tensor(real, dtype=torch.float32)]
+            )
+            sums[name] = sums[name] + added if name in sums else added
+
+    def _real_rows(self, rows: int) -> int:
+        """How many of this process's rows are no repetitions that fill up the last batch of several
+        processes.
+        """
+        state = self.accelerator.gradient_state
+        if self.accelerator.num_processes == 1 or not state.end_of_dataloader or state.remainder <= 0:
+            return rows
+        return min(max(state.remainder - self.accelerator.process_index * rows, 0), rows)
+
+    def _means(self, training: bool) -> dict[str, float]:
+        """Mean of each term over the rows of all processes since the last call. Called by all processes."""
+        sums, self._sums[training] = self._sums[training], {}
+        if not sums:
+            return {}
+        total = self.accelerator.reduce(torch.stack(list(sums.values())), reduction="sum").tolist()
+        return {name: value / max(count, 1) for name, (value, count) in zip(sums, total, strict=True)}
+
+    # ---- Checkpoints
+
+    @property
+    def luab(self) -> LUABModel:
+        """The model without wrappers (DDP, compilation)."""
+        return self.accelerator.unwrap_model(self.model, keep_torch_compile=False)
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
+        """A plain transformers checkpoint, the head, the image processor, the arguments as JSON, the card."""
+        if not self.args.should_save:
+            return
+        folder = Path(output_dir or self.args.output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_checkpoint(self.luab, folder, state_dict)
+        if self.processing_class is not None:
+            self.processing_class.save_pretrained(folder)
+        arguments = json.dumps(public_arguments(self.args), indent=2)
+        (folder / ARGUMENTS_FILE).write_text(f"{arguments}\n", encoding="utf-8")
+        self._write_card(folder)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        if self.is_fsdp_enabled:  # sharded, in its own format
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+        else:
+            load_checkpoint(self.luab, resume_from_checkpoint)
+
+    def _load_best_model(self) -> None:
+        if self.is_fsdp_enabled or self.is_deepspeed_enabled:
+            super()._load_best_model()
+        else:
+            load_checkpoint(self.luab, self.state.best_model_checkpoint)
+
+    def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+        """Ours; the arguments of the trainer's own are not needed."""
+        if self.is_world_process_zero():
+            self._write_card(Path(self.args.output_dir))
+
+    def _write_card(self, folder: Path) -> None:
+        names = (self.dataset_name, self.eval_dataset_name or self.dataset_name)
+        card = model_card(self.luab, self.args, self.state, *names, self._base_licence)
+        (folder / CARD_FILE).write_text(card, encoding="utf-8")
+
+    @cached_property
+    def _base_licence(self) -> str | None:
+        """Of the model that this one started from; asked for only where the card is published."""
+        return licence_of(self.luab.config.name_or_path) if self.args.push_to_hub else None
+
+    # ---- The Hub
+
+    def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
+        """Makes the repository, before there is anything to lose.
+
+        Raises:
+            SourceError: no access, or no connection.
+        """
+        try:
+            super().init_hf_repo(token, private)
+            if self.is_world_process_zero():
+                require_write(self.hub_model_id, "model", token or self.args.hub_token)
+        except (HTTPError, OSError) as error:
+            raise SourceError(
+                f"--push_to_hub: the Hub gives no access to {self.args.hub_model_id or 'a new repository'}: "
+                f"{reason(error)} Log in with `hf auth login` (or set HF_TOKEN) as one who may write there."
+            ) from error
+        if self.is_world_process_zero():
+            self.args.hub_model_id = self.hub_model_id  # with its owner, for the card
+            self._uploads = Uploads(self.hub_model_id, self.args)
+
+    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
+        """Uploads a checkpoint while training goes on.
+
+        The trainer's own copies a fixed list of files, without our head, pickles its arguments, and tells
+        nobody of an upload that failed.
+        """
+        if not self.is_world_process_zero() or self.args.hub_strategy == HubStrategy.END:
+            return
+        busy = self.push_in_progress is not None and not self.push_in_progress.is_done()
+        if not busy:
+            self.push_in_progress = PushInProgress([])
+        if not busy or self.args.hub_always_push:
+            message = f"Training in progress, step {self.state.global_step}"
+            self.push_in_progress.jobs.append(self._uploads.start(Path(checkpoint_folder), message))
+
+    def push_to_hub(
+        self,
+        commit_message: str | None = "End of training",
+        blocking: bool = True,
+        token: str | None = None,
+        revision: str | None = None,
+        private: bool | None = None,
+        **kwargs: Any,
+    ) -> CommitInfo | None:
+        """Saves the model and uploads it, after the checkpoints. Called by all processes; always `blocking`.
+
+        Raises:
+            SourceError: the upload failed; the model is saved all the same.
+        """
+        if token is not None or revision is not None:
+            raise ValueError("set hub_token and hub_revision in the config: all uploads go to one place.")
+        if self.hub_model_id is None:
+            self.init_hf_repo(private=private)
+        self.save_model(_internal_call=True)
+        if not self.is_world_process_zero():
+            return None
+        self._finish_current_push()
+        return self._uploads.finish(Path(self.args.output_dir), commit_message)
+
+
+class _SetEpoch(TrainerCallback):
+    """Tells the training dataset the epoch, which decides its augmentation.
+
+    Accelerate does it only in a plain run: neither in one of several processes, nor after resuming in the
+    middle of an epoch.
+    """
+
+    def __init__(self, trainer: Trainer):
+        self.trainer = trainer
+
+    def on_epoch_begin(self, args, state, control, **kwargs):
+        set_epoch = getattr(self.trainer.train_dataset, "set_epoch", None)
+        if set_epoch is not None:
+            set_epoch(int(state.epoch or 0))

@@ -1,0 +1,39 @@
+"""Every command of `luab` is found by its file name and explains itself."""
+
+import subprocess
+import sys
+
+import pytest
+
+from luab_trainer.cli import commands, main
+
+
+def test_help_lists_every_command_with_its_summary(capsys):
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    for name, summary in commands().items():
+        assert summary, f"{name} has no docstring to show"
+        assert summary in shown
+
+
+def test_unknown_command_says_which_there_are(capsys):
+    assert main(["trian"]) == 2
+    assert "there is no command 'trian'" in (shown := capsys.readouterr().err)
+    assert all(name in shown for name in commands())
+
+
+@pytest.mark.parametrize("name", commands())
+def test_command_help(name):
+    done = subprocess.run(
+        [sys.executable, "-m", "luab_trainer.cli", name, "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "usage" in done.stdout.lower()
+
+
+def test_listing_commands_does_not_import_torch():
+    code = "import sys; from luab_trainer.cli import usage; usage(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

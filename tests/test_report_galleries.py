@@ -1,0 +1,197 @@
+"""Galleries: which images are shown, what lies over them, and the whole report of two checkpoints."""
+
+import base64
+import io
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from huggingface_hub import ModelCard
+from miniatures import QUIET, colour_classifier, paint
+from PIL import Image
+from tiny_models import tiny_model
+
+from luab_trainer.evaluation import suite
+from luab_trainer.evaluation.benchmarks import find_benchmark
+from luab_trainer.evaluation.class_maps import wnids
+from luab_trainer.evaluation.models import Classifier
+from luab_trainer.evaluation.predict import predict
+from luab_trainer.evaluation.report.galleries import (
+    SIDE,
+    Exhibit,
+    Look,
+    choose,
+    data_uri,
+    overlay,
+    thumbnail,
+    within_budget,
+)
+from luab_trainer.evaluation.report.looks import galleries
+from luab_trainer.evaluation.report.write import write_report
+from luab_trainer.transforms import ImageSettings
+
+NAMES = ["ant", "bee", "cat", "dog", "<b>elk</b>"]
+SETTINGS = ImageSettings(size=32, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5), resize=32)
+
+
+def opened(uri: str) -> Image.Image:
+    kind, _, data = uri.partition(",")
+    assert kind == "data:image/webp;base64"
+    return Image.open(io.BytesIO(base64.b64decode(data)))
+
+
+def test_two_models_have_four_kinds_of_images():
+    right = np.array([[1, 1, 0, 0, 0, 0], [1, 0, 1, 0, 0, 0]], bool)
+    kinds = {
+        choice.title: (choice.chosen.tolist(), choice.total) for choice in choose(right, ["a", "b"], each=2)
+    }
+    assert kinds["Both right"] == ([0], 1)
+    assert kinds["Only a is right"] == ([1], 1)
+    assert kinds["Only b is right"] == ([2], 1)
+    chosen, total = kinds["Both wrong"]
+    assert set(chosen) < {3, 4, 5} and len(chosen) == 2 and total == 3
+
+
+def test_one_model_and_many_models():
+    right = np.array([[1, 0, 0], [1, 0, 1], [1, 0, 0]], bool)
+    assert {c.title: c.chosen.tolist() for c in choose(right[:1], ["a"])} == {"Right": [0], "Wrong": [1, 2]}
+    many = {choice.title: choice.chosen.tolist() for choice in choose(right, ["a", "b", "c"])}
+    assert many == {"All right": [0], "The models differ": [2], "All wrong": [1]}
+
+
+def test_light_falls_where_the_attention_is():
+    image = Image.new("RGB", (64, 32), (200, 40, 40))
+    attention = np.zeros((4, 8))
+    attention[1, 6] = 1
+    lit = np.asarray(overlay(image, attention)).astype(int)
+    assert np.abs(lit[12, 52] - (200, 40, 40)).max() <= 3
+    # Elsewhere dark and without colour.
+    assert lit[12, 8].max() < 60 and np.ptp(lit[12, 8]) == 0
+    assert np.isfinite(np.asarray(overlay(image, np.zeros((4, 8))))).all()
+
+
+def test_pictures_are_small():
+    picture = thumbnail(Image.new("RGB", (1000, 500)))
+    assert picture.size == (SIDE, SIDE // 2)
+    assert thumbnail(Image.new("RGB", (64, 40))).size == (64, 40)
+    assert thumbnail(Image.new("RGB", (5000, 2))).size == (SIDE, 1)
+    assert opened(data_uri(picture)).size == picture.size
+
+
+def test_embedded_pictures_stay_within_the_budget():
+    exhibit = Exhibit("a", "b", "x" * 100, (1, 1), (Look("m", "c", 0.5, True, "y" * 50),))
+    kept, left = within_budget([exhibit] * 10, budget=500)
+    assert (len(kept), left) == (3, 50)
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Noise, six images each of five classes."""
+    rng = np.random.default_rng(0)
+    for name in NAMES:
+        folder = tmp_path / "val" / name.replace("/", "")
+        folder.mkdir(parents=True)
+        for number in range(6):
+            Image.fromarray(rng.integers(0, 256, (40, 48, 3), np.uint8)).save(folder / f"{number}.png")
+    return tmp_path
+
+
+def classifier(model_type: str, seed: int = 0) -> Classifier:
+    labels = [name.replace("/", "") for name in NAMES]
+    return Classifier(model_type, tiny_model(model_type, seed=seed).eval(), labels, SETTINGS, seed=seed)
+
+
+def test_looks_say_what_the_models_answered(root):
+    benchmark = find_benchmark("folder:val=val")
+    models = [classifier("vit"), classifier("resnet")]
+    found = galleries(benchmark, root, models, root / "cache", QUIET, each=30)
+    (images,) = benchmark.image_sets(root)
+    answers = [predict(model, images, root / "cache", QUIET) for model in models]
+    exhibits = {exhibit.file: exhibit for gallery in found for exhibit in gallery.exhibits}
+    assert len(exhibits) == 30
+    for position, name in enumerate(answers[0].ids.astype(str)):
+        exhibit = exhibits[name]
+        assert exhibit.true == name.partition("/")[0]
+        for look, own in zip(exhibit.looks, answers, strict=True):
+            assert look.predicted == images.classes[own.top[position, 0]]
+            assert look.right == (look.predicted == exhibit.true)
+            assert 1 / 5 <= look.confidence <= 1
+            assert opened(look.image).size == opened(exhibit.image).size == exhibit.size == (32, 32)
+    for gallery in found:
+        rights = {tuple(look.right for look in exhibit.looks) for exhibit in gallery.exhibits}
+        assert len(rights) == 1 and gallery.total == len(gallery.exhibits)
+
+
+def test_a_models_look_does_not_change_its_answers(root):
+    benchmark = find_benchmark("folder:val=val")
+    model = classifier("vit")
+    before = predict(model, next(benchmark.image_sets(root)), root / "one", QUIET).logits
+    galleries(benchmark, root, [model], root / "one", QUIET)
+    after = predict(model, next(benchmark.image_sets(root)), root / "two", QUIET).logits
+    assert after == pytest.approx(before, abs=1e-5)
+
+
+def test_models_without_attention_are_shown_without(tmp_path):
+    paint(tmp_path / "val" / "star" / "a.png", 100)
+    model = colour_classifier([100, 200], labels=["star", "ring"])
+    (gallery,) = galleries(find_benchmark("folder:val=val"), tmp_path, [model], tmp_path / "cache", QUIET)
+    (exhibit,) = gallery.exhibits
+    assert exhibit.looks[0].image == "" and exhibit.looks[0].right
+    # What the model saw: the class's colour, back from normalised values.
+    assert np.abs(np.asarray(opened(exhibit.image)).astype(int) - (44, 20, 20)).max() < 12
+
+
+def test_no_gallery_where_right_is_not_said_of_the_best_class(tmp_path):
+    # ReaL: class 5 is right where the folder says another.
+    for number in (1, 2, 3):
+        paint(tmp_path / "imagenet" / "val" / wnids()[9] / f"ILSVRC2012_val_{number:08d}.JPEG", 65)
+    assert galleries(find_benchmark("real"), tmp_path, [colour_classifier()], tmp_path / "cache", QUIET) == []
+
+
+@pytest.mark.parametrize("budget", [0, 3000])
+def test_a_small_budget_leaves_galleries_out(root, budget):
+    found = galleries(
+        find_benchmark("folder:val=val"), root, [classifier("vit")], root / "cache", QUIET, budget=budget
+    )
+    assert sum(exhibit.bytes for gallery in found for exhibit in gallery.exhibits) <= budget
+
+
+def test_the_whole_report(root):
+    models = [classifier("vit"), classifier("convnext")]
+    benchmarks = [find_benchmark("folder:val=val"), find_benchmark("folder:again=val")]
+    suite.run(models, benchmarks, root, root / "out", QUIET, None)
+    table = write_report(root / "out", models, benchmarks, root, QUIET, None, resamples=200)
+    assert [row.benchmark for row in table.rows] == ["val", "again"]
+    page = (root / "out" / "report.html").read_text(encoding="utf-8")
+    assert "&lt;b&gt;elk" in page and "<b>elk" not in page
+    assert len(re.findall(r'src="data:image/webp;base64,', page)) >= 12
+    assert "| Image folder (val) |" in (root / "out" / "report.md").read_text(encoding="utf-8")
+    data = ModelCard.load(root / "out" / "cards" / "convnext.md").data
+    assert [result.dataset_type for result in data.eval_results] == ["val", "again"]
+
+
+@pytest.mark.parametrize(
+    ("card", "kept"), [("---\nlicense: mit\n---\nMine.\n", True), ("---\n- : [\n---\nMine.\n", False)]
+)
+def test_the_checkpoints_own_card_is_the_one_to_upload(root, card, kept):
+    checkpoint = root / "checkpoint"
+    checkpoint.mkdir()
+    (checkpoint / "README.md").write_text(card, encoding="utf-8")
+    arguments = [str(checkpoint)], [find_benchmark("folder:val=val")], root
+    suite.run(*arguments, root / "out", QUIET, lambda name: classifier("vit"))
+    write_report(root / "out", *arguments[:2], root, QUIET, lambda name: classifier("vit"), resamples=100)
+    written = ModelCard.load(root / "out" / "cards" / "checkpoint.md")
+    assert written.data.eval_results[0].dataset_type == "val"
+    assert ("Mine." in written.text) == kept and (written.data.get("license") == "mit") == kept
+    assert (checkpoint / "README.md").read_text(encoding="utf-8") == card
+
+
+def test_of_several_training_runs_one_look_is_shown(root):
+    models = [replace(classifier("vit", seed), name=f"vit-seed{seed}") for seed in range(3)]
+    benchmarks = [find_benchmark("folder:val=val")]
+    suite.run(models, benchmarks, root, root / "out", QUIET, None)
+    table = write_report(root / "out", models, benchmarks, root, QUIET, None, resamples=200)
+    assert [(model.name, len(model.runs)) for model in table.models] == [("vit", 3)]
+    page = (root / "out" / "report.html").read_text(encoding="utf-8")
+    assert "vit-seed0<" in page and "vit-seed1<" not in page

@@ -1,0 +1,234 @@
+"""run.py: from a dataset folder to a checkpoint, by command line, by YAML, in one process and in two."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import datasets
+import pytest
+import yaml
+from clicked import clicked_dataset
+from tiny_models import tiny_model
+from transformers import AutoModelForImageClassification
+
+from luab_trainer.arguments import parse
+from luab_trainer.run import main
+
+REPO = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A dataset folder: train (24 rows) and validation (10), with clicks and boxes."""
+    folder = tmp_path_factory.mktemp("data")
+    for split, count in (("train", 24), ("validation", 10)):
+        rows = clicked_dataset(count, seed=count)
+        objects = [{"bbox": [[4.0, 8.0, 30.0, 24.0]], "category": [label]} for label in rows["label"]]
+        rows.add_column("objects", objects).to_parquet(folder / f"{split}.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    """A folder with the config.json of a tiny ViT."""
+    folder = tmp_path_factory.mktemp("config")
+    tiny_model("vit").config.save_pretrained(folder)
+    return folder
+
+
+def options(data, config, out, **more):
+    values = {
+        "from_config": config, "dataset": data, "output_dir": out, "max_steps": 3, "logging_steps": 1,
+        "per_device_train_batch_size": 8, "save_strategy": "no", "use_cpu": True, "disable_tqdm": True,
+        "learning_rate": 1e-3, **more,
+    }  # fmt: skip
+    return [text for name, value in values.items() for text in (f"--{name}", str(value))]
+
+
+def test_trains_evaluates_and_saves(data, config, tmp_path):
+    main(options(data, config, tmp_path, loss="both", byproduct="click"))
+    metrics = json.loads((tmp_path / "eval_results.json").read_text())
+    assert {
+        "eval_accuracy",
+        "eval_ce",
+        "eval_point",
+        "eval_attention",
+        "eval_pointing_game",
+    } <= metrics.keys()
+    assert metrics["eval_pointing_game_images"] == 10
+    model = AutoModelForImageClassification.from_pretrained(tmp_path)
+    assert model.config.id2label[3] == "class_3"
+    card = (tmp_path / "README.md").read_text()
+    assert f"| accuracy | {metrics['eval_accuracy']:.4f} |" in card
+    assert "| pointing_game |" in card
+    assert "| started from | random weights |" in card
+
+
+def test_starts_from_a_checkpoint_with_other_classes_and_a_yaml_file(data, tmp_path):
+    tiny_model("convnext", num_labels=3).save_pretrained(tmp_path / "base")
+    from luab_trainer.inputs import square_processor
+
+    square_processor(32).save_pretrained(tmp_path / "base")
+    file = tmp_path / "config.yaml"
+    out = tmp_path / "out"
+    settings = {
+        "model": str(tmp_path / "base"), "dataset": str(data), "output_dir": str(out), "loss": "point",
+        "max_steps": 5, "learning_rate": "1e-3", "use_cpu": True, "save_strategy": "no", "disable_tqdm": True,
+    }  # fmt: skip
+    file.write_text(yaml.safe_dump(settings))
+    main([str(file), "--max_steps", "1", "--loss", "attention"])
+    arguments = json.loads((out / "training_args.json").read_text())
+    assert (arguments["max_steps"], arguments["loss"], arguments["learning_rate"]) == (1, "attention", 1e-3)
+    assert AutoModelForImageClassification.from_pretrained(out).config.num_labels == 5
+
+
+def test_any_dataset_with_image_label_and_point_columns(config, tmp_path):
+    rows = clicked_dataset(12)
+    points = [click and [click["x"], click["y"]] for click in rows["click"]]
+    rows = rows.remove_columns("click").rename_columns({"image": "photo", "label": "breed"})
+    rows = rows.add_column("clicked_at", points)
+    datasets.DatasetDict(fit=rows).save_to_disk(tmp_path / "mine")
+    names = {
+        "image_column": "photo",
+        "label_column": "breed",
+        "point_column": "clicked_at",
+        "train_split": "fit",
+    }
+    main(options(tmp_path / "mine", config, tmp_path / "out", loss="point", **names))
+    assert (tmp_path / "out" / "model.safetensors").is_file()
+    state_logs = (tmp_path / "out" / "README.md").read_text()
+    assert "Not evaluated yet." in state_logs
+
+
+def test_resume_continues_the_run(data, config, tmp_path):
+    more = {"save_strategy": "steps", "save_steps": 1, "max_steps": 4}
+    main(options(data, config, tmp_path / "whole", **more))
+    (tmp_path / "resumed").mkdir()
+    (tmp_path / "whole" / "checkpoint-2").rename(tmp_path / "resumed" / "checkpoint-2")
+    main(options(data, config, tmp_path / "resumed", resume_from_checkpoint="true", **more))
+    whole, resumed = (
+        json.loads((tmp_path / name / "checkpoint-4" / "trainer_state.json").read_text())["log_history"]
+        for name in ("whole", "resumed")
+    )
+    assert [entry["loss"] for entry in resumed] == pytest.approx([entry["loss"] for entry in whole], rel=1e-5)
+
+
+def test_two_processes_train_like_one(data, config, tmp_path):
+    """The launched script, as the README calls it; the same global batch gives the same logged numbers."""
+    common = {"loss": "both", "max_steps": 3, "train_sampling_strategy": "sequential", "max_grad_norm": 0}
+    main(options(data, config, tmp_path / "one", **common))
+    arguments = options(data, config, tmp_path / "two", **{**common, "per_device_train_batch_size": 4})
+    done = subprocess.run(
+        [
+            # --cpu would start one process only; --multi_gpu starts as many as asked, and --use_cpu (in
+            # the options) keeps them off the GPU.
+            sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2",
+            "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no",
+            "--main_process_port", "0",
+            "luab_trainer/run.py", *arguments,
+        ],
+        capture_output=True, text=True, check=False, cwd=REPO, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        timeout=180,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads((tmp_path / "two" / "eval_results.json").read_text())["epoch"] == 1, "not two processes"
+    one, two = (json.loads((tmp_path / name / "eval_results.json").read_text()) for name in ("one", "two"))
+    for name in ("loss", "ce", "point", "attention", "accuracy", "pointing_game", "pointing_game_images"):
+        assert two[f"eval_{name}"] == pytest.approx(one[f"eval_{name}"], rel=2e-3), name
+
+
+def test_help_shows_ours_first_and_hides_the_hundred_others(capsys):
+    with pytest.raises(SystemExit) as exit_:
+        parse(["--help"], "Train.")
+    assert exit_.value.code == 0
+    shown = capsys.readouterr().out
+    assert shown.index("--model") < shown.index("--loss") < shown.index("--learning_rate")
+    assert "--fsdp" not in shown
+    with pytest.raises(SystemExit):
+        parse(["--help_all"], "Train.")
+    assert "--fsdp" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give one of --model"),
+        (["--model", "a", "--from_config", "b"], "give one of --model"),
+        (["--model", "a"], "--dataset is missing"),
+        (["--model", "a", "--dataset", "b", "--image_size", "9"], "--image_size goes with --from_config"),
+        (["--model", "a", "--dataset", "b", "--eval_boxes", "c"], "--eval_boxes needs --eval_dataset"),
+        (["--model", "a", "--dataset", "b", "--loss", "clicks"], "invalid choice: 'clicks'"),
+        (["missing.yaml"], "there is no file missing.yaml"),
+        (["--from_config", "a", "--dataset", "b", "--image_size", "0"], "--image_size 0: pixels"),
+        (["--model", "a", "--dataset", "b", "--min_crop", "3"], "--min_crop 3.0: a share"),
+        (["--model", "a", "--dataset", "b", "--min_crop", "-1"], "--min_crop -1.0: a share"),
+        (["--model", "a", "--dataset", "b", "--random_erasing", "2"], "--random_erasing 2.0: a probability"),
+    ],
+)
+def test_wrong_command_lines_say_the_fix(arguments, message, capsys):
+    with pytest.raises(SystemExit):
+        parse(arguments, "Train.")
+    shown = capsys.readouterr().err
+    assert message in shown
+    assert "--fsdp" not in shown  # the hundred other options do not bury the message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("lose: point", "unknown options: lose"),
+        ("loss: clicks", "take one of none"),
+        ("[1]", "must hold"),
+        ("a: [", "is not YAML"),
+    ],
+)
+def test_wrong_yaml_says_the_fix(tmp_path, text, message, capsys):
+    file = tmp_path / "config.yaml"
+    file.write_text(text)
+    with pytest.raises(SystemExit):
+        parse([str(file)], "Train.")
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"dataset": "/no/such/folder"}, "cannot load the dataset '/no/such/folder'"),
+        ({"train_split": "trian"}, "has no split 'trian'; it has train, validation. Set --train_split"),
+        ({"eval_split": "dev"}, "has no split 'dev'; it has train, validation. Set --eval_split"),
+        (
+            {"image_column": "photo"},
+            "no column 'photo'; it has image, label, click, objects. Set --image_column",
+        ),
+        (
+            {"label_column": "breed"},
+            "no column 'breed'; it has image, label, click, objects. Set --label_column",
+        ),
+        ({"label_column": "click"}, "class numbers are needed"),
+        (
+            {"from_config": "/no/such/config.json"},
+            "config.json: there is no such file",
+        ),
+        ({"point_column": "clicks"}, "The dataset has no column 'clicks'"),
+        ({"attention_radius": "-1"}, "attention_radius=-1.0 must be positive"),
+        ({"resume_from_checkpoint": "/nope"}, "--resume_from_checkpoint /nope: there is no such folder"),
+        ({"resume_from_checkpoint": "true"}, "--resume_from_checkpoint true: there is no checkpoint in"),
+    ],
+)
+def test_wrong_names_say_the_fix(data, config, tmp_path, more, message):
+    with pytest.raises(SystemExit) as exit_:
+        main(options(data, config, tmp_path, **more))
+    assert message in str(exit_.value)
+
+
+def test_readable_class_names(data, config, tmp_path):
+    from luab_trainer.inputs import class_names
+    from luab_trainer.targets import Columns
+
+    rows = clicked_dataset(10)
+    names = ["tench", "crane", "crane", "cat", None]
+    rows = rows.add_column("class_name", [names[label] for label in rows["label"]])
+    found = class_names(rows, Columns())
+    assert found == ["tench", "crane (class_1)", "crane (class_2)", "cat", "class_4"]

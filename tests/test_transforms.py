@@ -1,0 +1,161 @@
+"""Images to pixel_values."""
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from factories import noise_image
+from PIL import ExifTags, Image
+
+from luab_trainer.geometry import WHOLE_IMAGE, render
+from luab_trainer.images import decode
+from luab_trainer.transforms import ColorJitter, EvalTransform, ImageSettings, RandomErasing, TrainTransform
+
+SETTINGS = ImageSettings(size=32)
+
+
+def pillow_processor(name: str, **settings) -> transformers.ImageProcessingMixin:
+    """The processor that computes with Pillow; newer releases have it under a name of its own."""
+    kind = getattr(transformers, f"{name}Pil", None) or getattr(transformers, name)
+    return kind(**settings)
+
+
+@pytest.mark.parametrize(
+    "processor",
+    [
+        pillow_processor("ViTImageProcessor"),
+        pillow_processor("DeiTImageProcessor"),
+        pillow_processor("BitImageProcessor", size={"shortest_edge": 256}),
+        pillow_processor("ConvNextImageProcessor", size={"shortest_edge": 64}),
+        pillow_processor("ConvNextImageProcessor", size={"shortest_edge": 384}),
+    ],
+    ids=["squash", "squash and crop", "resize and crop", "crop_pct", "crop_pct without crop"],
+)
+@pytest.mark.parametrize("size", [(500, 375), (123, 301)])
+def test_evaluation_sees_what_the_models_own_processor_sees(processor, size):
+    image = noise_image(*size)
+    expected = processor(image, return_tensors="pt")["pixel_values"][0]
+    values, _ = EvalTransform(ImageSettings.from_processor(processor.to_dict()))(image)
+    assert values.shape == expected.shape and values.dtype == torch.float32
+    # Theirs rounds to 8 bits twice, after the resize and after the crop: a level is about 0.02.
+    assert (values - expected).abs().max() < 0.06
+    assert (values - expected).abs().mean() < 0.003
+
+
+def test_the_default_is_imagenets_evaluation():
+    view = EvalTransform(ImageSettings(size=224)).view(512, 256)
+    assert (view.width, view.height) == (224 / 512, 224 / 256)
+    white = Image.new("RGB", (300, 300), "white")
+    values, _ = EvalTransform(SETTINGS)(white)
+    expected = (1 - torch.tensor([0.485, 0.456, 0.406])) / torch.tensor([0.229, 0.224, 0.225])
+    torch.testing.assert_close(values[:, 5, 5], expected)
+
+
+def test_an_unknown_size_is_named():
+    with pytest.raises(ValueError, match="longest_edge"):
+        ImageSettings.from_processor({"size": {"longest_edge": 300}})
+
+
+def test_training_reads_the_view_that_it_returns():
+    image = noise_image(50, 40)
+    transform = TrainTransform(SETTINGS)
+    views = set()
+    for seed in range(20):
+        values, view = transform(image, np.random.default_rng(seed))
+        torch.testing.assert_close(values, transform.normalize(render(image, view, 32)))
+        views.add(view)
+    assert len(views) == 20
+    assert {view.flipped for view in views} == {True, False}
+
+
+def test_training_is_the_same_for_the_same_generator():
+    transform = TrainTransform(SETTINGS, on_image=[ColorJitter()], on_tensor=[RandomErasing(0.9)])
+    (one, view), (other, other_view) = (
+        transform(noise_image(50, 40), np.random.default_rng(3)) for _ in range(2)
+    )
+    assert view == other_view
+    assert torch.equal(one, other)
+
+
+def test_augmentations_run_in_order_and_leave_the_view_alone():
+    calls = []
+
+    def on_image(name):
+        return lambda crop, rng: calls.append((name, crop.size)) or crop
+
+    def on_tensor(values, rng):
+        calls.append(("tensor", tuple(values.shape)))
+        return values + 1
+
+    image = noise_image(50, 40)
+    plain, view = TrainTransform(SETTINGS)(image, np.random.default_rng(0))
+    augmented, same_view = TrainTransform(
+        SETTINGS, on_image=[on_image("a"), on_image("b")], on_tensor=[on_tensor]
+    )(image, np.random.default_rng(0))
+    assert calls == [("a", (32, 32)), ("b", (32, 32)), ("tensor", (3, 32, 32))]
+    assert view == same_view
+    torch.testing.assert_close(augmented, plain + 1)
+
+
+def test_color_jitter_changes_colours_not_places():
+    stripes = np.zeros((16, 16, 3), np.uint8)
+    stripes[:, :8] = (200, 100, 50)
+    stripes[:, 8:] = (40, 90, 160)
+    jittered = np.asarray(ColorJitter(0.4)(Image.fromarray(stripes), np.random.default_rng(1)))
+    assert (jittered != stripes).any()
+    for half in (jittered[:, :8], jittered[:, 8:]):
+        assert (half == half[0, 0]).all()
+    untouched = np.asarray(ColorJitter(0.0)(Image.fromarray(stripes), np.random.default_rng(1)))
+    assert (untouched == stripes).all()
+
+
+def test_random_erasing_blanks_one_rectangle_as_often_as_asked():
+    rng = np.random.default_rng(0)
+    shares = []
+    for _ in range(300):
+        erased = RandomErasing(0.5)(torch.ones(3, 40, 40), rng)[0] == 0
+        shares.append(erased.float().mean().item())
+        if erased.any():
+            rows, columns = erased.any(1), erased.any(0)
+            assert erased.sum() == rows.sum() * columns.sum()
+    used = [share for share in shares if share > 0]
+    assert 0.42 < len(used) / len(shares) < 0.58
+    assert min(used) > 0.01 and max(used) < 0.36
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK", "P", "RGBA", "LA", "1", "YCbCr"])
+def test_every_mode_becomes_rgb(mode):
+    image = noise_image(20, 10).convert("RGB" if mode != "LA" else "L").convert(mode)
+    decoded = decode(image)
+    assert decoded.mode == "RGB" and decoded.size == (20, 10)
+    assert EvalTransform(SETTINGS)(decoded)[0].shape == (3, 32, 32)
+
+
+def test_16_bits_become_8_and_transparent_becomes_white():
+    ramp = Image.fromarray(np.array([[0, 128 * 256, 65535]], np.uint16))
+    assert np.asarray(decode(ramp))[0].tolist() == [[0] * 3, [128] * 3, [255] * 3]
+    glass = Image.new("RGBA", (1, 1), (255, 0, 0, 0))
+    assert decode(glass).getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_a_photo_is_turned_upright(tmp_path):
+    # A red left edge, stored lying on its side as cameras do: 6 = to be turned by 90 degrees clockwise.
+    upright = Image.new("RGB", (16, 32), "blue")
+    upright.paste("red", (0, 0, 8, 32))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    upright.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "photo.png", exif=exif)
+    assert Image.open(tmp_path / "photo.png").size == (32, 16)
+
+    for value in (tmp_path / "photo.png", (tmp_path / "photo.png").read_bytes()):
+        decoded = decode(value)
+        assert decoded.size == (16, 32)
+        assert decoded.getpixel((2, 16)) == (255, 0, 0)
+        assert decoded.getpixel((13, 16)) == (0, 0, 255)
+        assert np.asarray(render(decoded, WHOLE_IMAGE, (32, 16)))[16, 2].tolist() == [255, 0, 0]
+
+
+@pytest.mark.parametrize("value", [None, 7, {"bytes": None, "path": None}, "nowhere.png"])
+def test_what_is_no_image_is_refused(value):
+    with pytest.raises(ValueError, match="give the bytes of an image file"):
+        decode(value)
