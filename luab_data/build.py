@@ -227,7 +227,11 @@ def _state_folder(out: Path, arguments: dict) -> Iterator[Path]:
     try:
         with FileLock(state / "lock", timeout=0):
             plan = state / "plan.json"
-            if plan.exists():
+            counts = sorted(state.glob("[0-9]*.json"))
+            if not any(json.loads(path.read_text(encoding="utf-8"))["rows"] for path in counts):
+                for path in counts:  # nothing to keep: other arguments may start afresh here
+                    path.unlink()
+            elif plan.exists():
                 _require_same(out, json.loads(plan.read_text(encoding="utf-8")), arguments)
             _write_json(plan, arguments)
             yield state

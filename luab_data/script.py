@@ -13,10 +13,13 @@ from luab_data.publish import Release
 from luab_data.raw import DEFAULT
 
 
-def build_options(description: str) -> argparse.ArgumentParser:
+def build_options(prog: str | None, description: str) -> argparse.ArgumentParser:
     """A parser with the options of every build; a script adds those that name its raw files."""
     parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+        prog=prog,
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument(

@@ -201,18 +201,19 @@ def test_kill_9_leaves_no_process_and_the_next_run_finishes(tmp_path):
 
 
 @pytest.mark.parametrize("finished", [True, False])
-def test_other_arguments_or_changed_sources_are_refused(raw, finished):
+def test_other_arguments_or_changed_sources_are_refused(raw, monkeypatch, finished):
     tmp_path, payloads = raw
-    build(tmp_path)
-    if not finished:
-        (tmp_path / "out" / ".build").mkdir()
-        plan = json.loads((tmp_path / "out" / "summary.json").read_text())["arguments"]
-        (tmp_path / "out" / ".build" / "plan.json").write_text(json.dumps(plan))
+    if finished:
+        build(tmp_path, rows_per_shard=3)
+    else:
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            StopAtRename(patch, 4, after=False)  # one shard is finished
+            build(tmp_path, rows_per_shard=3)
     with pytest.raises(SourceError, match="max_side: None then, 16 now"):
-        build(tmp_path, max_side=16)
+        build(tmp_path, max_side=16, rows_per_shard=3)
     (tmp_path / "train" / f"{next(iter(payloads))}.JPEG").write_bytes(b"changed")
     with pytest.raises(SourceError, match="images: "):
-        build(tmp_path)
+        build(tmp_path, rows_per_shard=3)
 
 
 def test_a_folder_with_other_files_is_left_alone(raw):
@@ -246,6 +247,15 @@ def test_not_one_row_is_an_error_that_names_the_reasons(raw):
     tmp_path, _ = raw
     with pytest.raises(SourceError, match=r"rejects\.jsonl"):
         build(tmp_path, classes=["n09999999"])
+
+
+def test_after_not_one_row_the_corrected_command_works_in_the_same_folder(raw):
+    tmp_path, payloads = raw
+    with pytest.raises(SourceError, match="not one row"):
+        build(tmp_path, classes=["n09999999"])
+    assert build(tmp_path).rows == len(payloads)
+    build(tmp_path, "undisturbed")
+    assert files_of(tmp_path / "out") == files_of(tmp_path / "undisturbed")
 
 
 def test_max_side_shrinks_larger_images_only():

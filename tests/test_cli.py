@@ -37,3 +37,17 @@ def test_command_help(name):
 def test_listing_commands_does_not_import_torch():
     code = "import sys; from luab_trainer.cli import usage; usage(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["imagenet_ab", "coco_ab"])
+def test_build_has_the_options_of_the_loading_script(name, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["build", name, "--help"])
+    assert ended.value.code == 0
+    assert f"luab build {name} --images" in (shown := capsys.readouterr().out)
+    assert "--max-side" in shown
+
+
+def test_build_of_an_unknown_dataset_says_which_there_are(capsys):
+    assert main(["build", "imagenet"]) == 2
+    assert "imagenet_ab,coco_ab" in capsys.readouterr().err
