@@ -22,7 +22,7 @@ class CocoAB(RawFilesBuilder):
     BUILDER_CONFIG_CLASS = CocoABConfig
     BUILDER_CONFIGS = configurations(CocoABConfig)
     OF_IMAGES = ("images", "instances")
-    SCRIPT = "loading_scripts/coco_ab.py"
+    SCRIPT = "luab build coco_ab"
 
     def open_raw(self) -> RawCocoAB:
         config = self.config

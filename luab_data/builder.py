@@ -65,7 +65,7 @@ class RawFilesBuilder(datasets.ArrowBasedBuilder):
 
     VERSION = VERSION
     OF_IMAGES: ClassVar[tuple[str, ...]] = ("images",)  # arguments of the configuration `default` alone
-    SCRIPT: ClassVar[str]  # the loading script that lists what was left out
+    SCRIPT: ClassVar[str]  # the command that lists what was left out
 
     def __init__(self, *args, config_name=None, data_files=None, **kwargs):
         own = self.BUILDER_CONFIG_CLASS.own_names()
