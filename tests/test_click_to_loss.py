@@ -85,7 +85,7 @@ def test_click_becomes_the_attention_term(batch, undecided):
 
 def test_click_becomes_the_point_term(batch, undecided):
     luab = LUABModel(undecided, "point", point_weight=10.0)
-    # A new head says: the centre of the crop, (0.5, 0.5). smooth-L1 of (0.25, 0): the mean of 0.5 * 0.25^2 and 0.
+    # A new head says (0.5, 0.5), the centre. smooth-L1 of (0.25, 0): the mean of 0.5 * 0.25^2 and 0.
     output = luab(**batch)
     assert output.terms["point"].item() == pytest.approx(0.015625)
     assert output.loss.item() == pytest.approx(math.log(2) + 10.0 * 0.015625)

@@ -4,7 +4,6 @@ import math
 
 import pytest
 import torch
-from torch import nn
 
 from luab_trainer.losses.attention import AttentionLoss, defaults
 from luab_trainer.losses.point import PointLoss
