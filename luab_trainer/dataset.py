@@ -93,13 +93,13 @@ class RowToSample:
         """
         try:
             try:
-                image = decode(row[self.columns.image])
+                pixels = decode(row[self.columns.image])
             except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
                 raise ValueError(
                     f"cannot read the image in column {self.columns.image!r}: {error}. "
                     "Repair the row or filter it out."
                 ) from error
-            pixel_values, view = self.transform(image, rng)
+            pixel_values, view = self.transform(pixels, rng)
             labels = self._labels(row[self.columns.label])
             byproducts = self._byproducts(row, labels)
         except ValueError as error:

@@ -5,15 +5,18 @@ pixel coordinate `x * width`, and pixel i covers the interval [i, i + 1): a clic
 leftmost of 4 pixels is x = 1/8, and x = 1 is the image's right edge. Crop ratios are the same of the crop
 that the model sees.
 
-Image and points move by the same `View`, so they cannot drift apart: `render` reads the pixels, `to_view`
-maps points.
+Image and points move by the same `View`, so they cannot drift apart: `render` and `render_window` read the
+pixels, `to_view` maps points.
 """
 
 import math
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from PIL import Image
+from torch import Tensor
+from torch.nn.functional import interpolate
 
 # How far outside the crop (in crop ratios) still counts as its border. Ratios are stored as float32 and a
 # crop's edges are quotients of pixels, so a click on the very edge comes out at 1 + 1e-7; a pixel is 1000
@@ -139,6 +142,21 @@ def render(
     # faster.
     crop = image.resize((width, height), resample, box=box, reducing_gap=3.0)
     return crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if view.flipped else crop
+
+
+def render_window(pixels: np.ndarray, view: View, size: int | tuple[int, int], mode: str) -> Tensor:
+    """`render` for a view whose edges lie on whole pixels, as random ones do: uint8 `[H, W, 3]` -> uint8
+    `[3, h, w]`.
+
+    `mode`: "bilinear" or "bicubic". Torch resamples in a quarter of Pillow's time, and as in "crop, then
+    resize", the filter stops at the window's border. Bytes differ from Pillow's by 0.02 levels on average.
+    """
+    height, width = pixels.shape[:2]
+    left, top = round(view.left * width), round(view.top * height)
+    right, bottom = round((view.left + view.width) * width), round((view.top + view.height) * height)
+    window = torch.from_numpy(pixels[top:bottom, left:right]).permute(2, 0, 1)
+    crop = interpolate(window[None], size=pair(size), mode=mode, antialias=True)[0]
+    return crop.flip(-1) if view.flipped else crop
 
 
 def pair(size: int | tuple[int, int]) -> tuple[int, int]:

@@ -1,6 +1,8 @@
 """An image -> what the model reads, and the view that was taken of it, so that points can follow.
 
-    image --(view)--> crop --(on_image)--> crop --(normalize)--> tensor --(on_tensor)--> pixel_values
+    pixels --(view)--> crop --(on_image)--> crop --(normalize)--> tensor --(on_tensor)--> pixel_values
+
+`pixels` are uint8 `[H, W, 3]`, upright RGB, as `luab_trainer.images.decode` gives them.
 
 Only the view moves pixels. An augmentation that leaves them in place is any callable `(crop, rng) -> crop`:
 
@@ -22,12 +24,14 @@ import torch
 from PIL import Image, ImageEnhance
 from torch import Tensor
 
-from luab_trainer.geometry import View, center_view, pair, random_resized_view, render
+from luab_trainer.geometry import View, center_view, pair, random_resized_view, render, render_window
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 # From this size on ConvNeXt's image processor resizes without cropping.
 CONVNEXT_UNCROPPED = 384
+# Filters that `render_window` has; the others are Pillow's alone.
+FAST_FILTERS = {Image.Resampling.BILINEAR: "bilinear", Image.Resampling.BICUBIC: "bicubic"}
 
 ImageAugmentation = Callable[[Image.Image, np.random.Generator], Image.Image]
 TensorAugmentation = Callable[[Tensor, np.random.Generator], Tensor]
@@ -101,16 +105,23 @@ class EvalTransform:
             resize = round(max(self.size) / 0.875)
         return center_view(width, height, resize, self.size)
 
-    def __call__(self, image: Image.Image, rng: np.random.Generator | None = None) -> tuple[Tensor, View]:
-        """RGB image -> pixel_values `[3, H, W]` float32, normalised, and the view of it."""
-        view = self.view(image.width, image.height, rng)
-        return self.normalize(render(image, view, self.size, self.settings.resample)), view
+    def __call__(self, pixels: np.ndarray, rng: np.random.Generator | None = None) -> tuple[Tensor, View]:
+        """uint8 `[H, W, 3]` -> pixel_values `[3, h, w]` float32, normalised, and the view of the image."""
+        height, width = pixels.shape[:2]
+        view = self.view(width, height, rng)
+        # Pillow, like the model's own image processor: the view's edges need not lie on whole pixels.
+        crop = render(Image.fromarray(pixels), view, self.size, self.settings.resample)
+        return self.normalize(to_tensor(crop)), view
 
-    def normalize(self, crop: Image.Image) -> Tensor:
-        """RGB crop -> `[3, H, W]` float32, (value / 255 - mean) / std."""
-        values = torch.from_numpy(np.array(crop)).permute(2, 0, 1)
-        values = values.to(torch.float32, memory_format=torch.contiguous_format)
+    def normalize(self, crop: Tensor) -> Tensor:
+        """uint8 `[3, h, w]` -> float32, (value / 255 - mean) / std."""
+        values = crop.to(torch.float32, memory_format=torch.contiguous_format)
         return values.mul_(self._scale).add_(self._shift)
+
+
+def to_tensor(crop: Image.Image) -> Tensor:
+    """RGB crop -> uint8 `[3, h, w]`."""
+    return torch.from_numpy(np.array(crop)).permute(2, 0, 1)
 
 
 class TrainTransform(EvalTransform):
@@ -140,12 +151,20 @@ class TrainTransform(EvalTransform):
         """A random view, drawn from `rng`."""
         return random_resized_view(width, height, rng, self.scale, self.ratio, self.flip)
 
-    def __call__(self, image: Image.Image, rng: np.random.Generator) -> tuple[Tensor, View]:
-        """RGB image -> pixel_values `[3, H, W]` float32, normalised, and the view that was drawn."""
-        view = self.view(image.width, image.height, rng)
-        crop = render(image, view, self.size, self.settings.resample)
-        for augment in self.on_image:
-            crop = augment(crop, rng)
+    def __call__(self, pixels: np.ndarray, rng: np.random.Generator) -> tuple[Tensor, View]:
+        """uint8 `[H, W, 3]` -> pixel_values `[3, h, w]` float32, normalised, and the view that was drawn."""
+        height, width = pixels.shape[:2]
+        view = self.view(width, height, rng)
+        mode = FAST_FILTERS.get(self.settings.resample)
+        if mode is None:
+            crop = to_tensor(render(Image.fromarray(pixels), view, self.size, self.settings.resample))
+        else:
+            crop = render_window(pixels, view, self.size, mode)
+        if self.on_image:
+            image = Image.fromarray(crop.permute(1, 2, 0).numpy())
+            for augment in self.on_image:
+                image = augment(image, rng)
+            crop = to_tensor(image)
         values = self.normalize(crop)
         for augment in self.on_tensor:
             values = augment(values, rng)

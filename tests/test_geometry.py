@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -14,6 +15,7 @@ from luab_trainer.geometry import (
     inside,
     random_resized_view,
     render,
+    render_window,
     to_view,
 )
 
@@ -59,6 +61,28 @@ def test_a_bright_pixel_is_found_at_the_mapped_point(sized_view, seed, out_heigh
     found = from_view([(found_column + 0.5) / out_width, (found_row + 0.5) / out_height], view)
     planted = np.array([(column + 0.5) / width, (row + 0.5) / height])
     # The brightest output pixel overlaps the planted pixel: half of one and half of the other apart at most.
+    apart = np.abs(found - planted)
+    assert apart[0] <= 0.5 / width + 0.5 * view.width / out_width + 1e-6
+    assert apart[1] <= 0.5 / height + 0.5 * view.height / out_height + 1e-6
+
+
+@given(st.integers(8, 60), st.integers(8, 60), seeds, st.integers(12, 64), st.integers(12, 64))
+@settings(max_examples=300, deadline=None)
+def test_a_bright_pixel_is_found_in_a_window_too(width, height, seed, out_height, out_width):
+    rng = np.random.default_rng(seed)
+    view = random_resized_view(width, height, rng)
+    column, row = rng.integers((width, height))
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[row, column] = 255
+    planted = np.array([(column + 0.5) / width, (row + 0.5) / height])
+    assume(inside(to_view(planted, view)))
+
+    crop = render_window(pixels, view, (out_height, out_width), "bilinear")
+
+    assert crop.shape == (3, out_height, out_width) and crop.dtype == torch.uint8
+    bright = np.argwhere(crop[0].numpy() == crop[0].numpy().max())  # bytes tie: take their middle
+    found_row, found_column = bright.mean(0)
+    found = from_view([(found_column + 0.5) / out_width, (found_row + 0.5) / out_height], view)
     apart = np.abs(found - planted)
     assert apart[0] <= 0.5 / width + 0.5 * view.width / out_width + 1e-6
     assert apart[1] <= 0.5 / height + 0.5 * view.height / out_height + 1e-6

@@ -16,6 +16,7 @@ from luab_data.constants import IMAGE, LABEL, OBJECTS
 from luab_trainer.demo.experiment import LUAB, PLAIN, SWAPPED, TEST, Run, Scores, World
 from luab_trainer.demo.models import INPUT_SIZE
 from luab_trainer.evaluation.pointing import attention_maps
+from luab_trainer.images import decode
 from luab_trainer.inputs import square_processor
 from luab_trainer.transforms import EvalTransform, ImageSettings
 
@@ -78,7 +79,7 @@ def draw_attention(world: World, architectures: Sequence[str], path: Path, image
     names = next(iter(models.values())).config.id2label
     rows = _first_of_each_class(world.test_rows(SWAPPED, list(names.values())), images)
     transform = EvalTransform(ImageSettings.from_processor(square_processor(INPUT_SIZE).to_dict()))
-    pixel_values = torch.stack([transform(row[IMAGE].convert("RGB"))[0] for row in rows])
+    pixel_values = torch.stack([transform(decode(row[IMAGE]))[0] for row in rows])
     labels = torch.tensor([[row[LABEL]] for row in rows])
 
     figure, axes = plt.subplots(

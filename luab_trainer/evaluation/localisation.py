@@ -214,10 +214,11 @@ def _questions(
         if not objects["bbox"]:
             continue
         try:
-            image = decode(row[columns.image])
+            pixels = decode(row[columns.image])
         except (OSError, SyntaxError, ValueError) as error:
             raise ValueError(f"Row {number} ({image_id}): cannot read the image: {error}") from error
-        pixel_values, _ = transform(image)
+        pixel_values, _ = transform(pixels)
+        height, width = pixels.shape[:2]
         for label in [labels] if isinstance(labels, int) else labels:
             boxes = [
                 list(box)
@@ -225,7 +226,7 @@ def _questions(
                 if isinstance(labels, int) or objects["category"][at] == label
             ]
             if boxes:
-                yield _Question(pixel_values, image_id, label, boxes, image.width, image.height)
+                yield _Question(pixel_values, image_id, label, boxes, width, height)
 
 
 def _answer(

@@ -112,14 +112,13 @@ class PointingGame:
 
     def _questions(self):
         for row in self.rows:
-            image = decode(row[self.columns.image])
-            pixel_values, view = self.transform(image)
+            pixels = decode(row[self.columns.image])
+            pixel_values, view = self.transform(pixels)
+            height, width = pixels.shape[:2]
             labels = row[self.columns.label]
             several = not isinstance(labels, int)
             boxes = {
-                label: visible_boxes(
-                    row[OBJECTS], image.width, image.height, view, label if several else None
-                )
+                label: visible_boxes(row[OBJECTS], width, height, view, label if several else None)
                 for label in (labels if several else [labels])
             }
             boxes = {label: found for label, found in boxes.items() if len(found)}

@@ -137,7 +137,7 @@ class PixelValues(Dataset):
         image = read_image(self.images.items[index])
         if border := self.images.border:
             image = image.crop((border, border, image.width - border, image.height - border))
-        values, _ = self.transform(image)
+        values, _ = self.transform(np.array(image))
         return occlude(values, self.images.occlusion)
 
 
