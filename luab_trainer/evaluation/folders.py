@@ -10,6 +10,7 @@ from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Item, Predict
 
 IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp", ".webp")
 IGNORED = ("__MACOSX",)
+OWN = "wherever you keep it: it is your own"  # instead of where to download a benchmark
 
 
 def class_folders(folder: Path) -> list[str]:
@@ -61,6 +62,23 @@ def wrong_folders(
     return None
 
 
+def own_name(benchmark: str, argument: str, expected: str) -> tuple[str, str]:
+    """`NAME=REST` of images of one's own -> both.
+
+    Raises:
+        ValueError: it is not of that form, which `expected` shows.
+    """
+    name, equals, rest = argument.partition("=")
+    if not (name and equals and rest):
+        raise ValueError(f"benchmark {benchmark!r} is written {benchmark}:{expected}; got {argument!r}")
+    return name, rest
+
+
+def existing(path: Path, root: Path) -> Path | None:
+    """`path` as it stands or below `root`, whichever is there."""
+    return next((place for place in (path, root / path) if place.exists()), None)
+
+
 def few(names: Sequence[str], most: int = 4) -> str:
     """The first of many names."""
     return ", ".join(names[:most]) + (f", ... ({len(names)} in all)" if len(names) > most else "")
@@ -73,27 +91,28 @@ class Folder(Benchmark):
     title = "Image folder"
     summary = "top-1 accuracy on any folder of images by class; the folders are called as the model's labels"
     paper = ""
-    download = "your own images: --benchmarks folder:NAME=PATH"
+    download = OWN
     layout = "PATH/<class>/<image>"
     folders = ()
     argument_help = "NAME=PATH"
 
     def __init__(self, argument: str = "", val: str | None = None):
         super().__init__(argument, val)
-        self.label, equals, path = argument.partition("=")
-        if not (self.label and equals and path):
-            raise ValueError(
-                f"benchmark 'folder' needs a name and a path, folder:NAME=PATH, and got {argument!r}"
-            )
+        self.own_name, path = own_name(self.name, argument, self.argument_help)
         self.path = Path(path).expanduser()
 
     @property
+    def label(self) -> str:
+        return self.own_name
+
+    @property
     def key(self) -> str:
-        return self.label
+        return self.own_name
 
     def find(self, root: Path) -> Path | None:
         """PATH as given, or below `root`."""
-        return next((path for path in (self.path, root / self.path) if path.is_dir()), None)
+        found = existing(self.path, root)
+        return found if found is not None and found.is_dir() else None
 
     def missing(self, root: Path, partial: bool = False) -> str | None:
         if self.find(root) is None:
@@ -107,10 +126,13 @@ class Folder(Benchmark):
         return wrong_folders(folder, names, partial) if names else "no class folders"
 
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
+        yield self.image_set(root)
+
+    def image_set(self, root: Path) -> ImageSet:
         folder = self.find(root)
         names = class_folders(folder)
         items = labelled_items(folder, {name: index for index, name in enumerate(names)})
-        yield ImageSet(f"folder-{self.label}", items, classes=tuple(names))
+        return ImageSet(f"folder-{self.own_name}", items, classes=tuple(names))
 
     def score(self, predictions: Sequence[Predictions]) -> Scores:
         (answers,) = predictions

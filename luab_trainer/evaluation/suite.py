@@ -9,6 +9,7 @@ from pathlib import Path
 from luab_trainer.evaluation.benchmark import Benchmark
 from luab_trainer.evaluation.models import Classifier
 from luab_trainer.evaluation.predict import PassSettings, predict
+from luab_trainer.evaluation.questions import UnsuitedModel
 from luab_trainer.evaluation.results import Results
 
 CACHE = "predictions"  # below the output folder
@@ -53,7 +54,8 @@ def run(
 
     Args:
         models: Names for `load`, or classifiers.
-        benchmarks: Those that `usable` let through; `skipped`: the others.
+        benchmarks: Those that `usable` let through; `skipped`: the others. One that a model is not suited for
+            is skipped for that model.
     """
     results = Results(output_dir)
     for key, why in (skipped or {}).items():
@@ -70,6 +72,10 @@ def run(
                     for images in benchmark.image_sets(root)
                 ]
                 scores = benchmark.score(answers)
+            except UnsuitedModel as why:
+                results.skip(f"{benchmark.key} of {classifier.name}", str(why))
+                results.write()
+                continue
             except ValueError as error:
                 raise ValueError(f"benchmark {benchmark.key}, model {classifier.name}: {error}") from error
             results.add(benchmark, classifier, scores)

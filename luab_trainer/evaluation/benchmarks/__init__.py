@@ -14,11 +14,13 @@ from luab_trainer.evaluation.benchmarks.imagenet import (
     ReaL,
     Sketch,
 )
+from luab_trainer.evaluation.benchmarks.localisation import EnergyPointingGame, Localisation, PointingGame
 from luab_trainer.evaluation.benchmarks.objectnet import ObjectNet
 from luab_trainer.evaluation.benchmarks.si_score import SIScoreLocation, SIScoreRotation, SIScoreSize
 from luab_trainer.evaluation.benchmarks.subsets import ImageNetA, ImageNetO, ImageNetR
 from luab_trainer.evaluation.folders import Folder
 
+WHERE = (Localisation, PointingGame, EnergyPointingGame)
 ROBUSTNESS = (
     ImageNet,
     ReaL,
@@ -36,6 +38,7 @@ ROBUSTNESS = (
     SIScoreRotation,
     Backgrounds,
     Occlusion,
+    *WHERE,
 )
 SUITES = {"robustness": [benchmark.name for benchmark in ROBUSTNESS]}
 BENCHMARKS: dict[str, type[Benchmark]] = {benchmark.name: benchmark for benchmark in (*ROBUSTNESS, Folder)}
@@ -51,3 +54,14 @@ def find_benchmark(text: str, val: str | None = None) -> Benchmark:
     if name not in BENCHMARKS:
         raise ValueError(f"there is no benchmark {name!r}; there are {', '.join(BENCHMARKS)}")
     return BENCHMARKS[name](argument, val)
+
+
+def suite(name: str) -> list[str]:
+    """The names of a suite's benchmarks.
+
+    Raises:
+        ValueError: no such suite.
+    """
+    if name not in SUITES:
+        raise ValueError(f"there is no suite {name!r}; there are {', '.join(SUITES)}")
+    return SUITES[name]

@@ -6,15 +6,16 @@ The validation images are read once for ImageNet, ReaL and ImageNet-O: all of th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
 from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Predictions, Scores
-from luab_trainer.evaluation.benchmarks.val import ValBenchmark, val_number
+from luab_trainer.evaluation.benchmarks.val import ValBenchmark, ValOrOwn, val_number
 from luab_trainer.evaluation.class_maps import real_labels, wnid_index, wnids
-from luab_trainer.evaluation.folders import accuracy, labelled_items, wrong_folders
+from luab_trainer.evaluation.folders import Folder, accuracy, labelled_items, wrong_folders
 
 
 class ImageNet(ValBenchmark):
@@ -63,7 +64,7 @@ class ReaL(ValBenchmark):
         )
 
 
-class Occlusion(ValBenchmark):
+class Occlusion(ValOrOwn):
     """A square of the mean colour hides the middle of what the model sees.
 
     The paper reports centre occlusion without its full text saying the size at hand; the default is half of
@@ -75,20 +76,35 @@ class Occlusion(ValBenchmark):
     title = "Centre occlusion"
     summary = "top-1 accuracy on the validation images with a square of the mean colour over the middle"
     paper = "Yun et al., CutMix, ICCV 2019, arXiv 1905.04899 (occlusion of the centre)"
-    argument_help = "side of the square as a ratio of the crop's side, 0 to 1; 0.5 when not given"
+    argument_help = "SIDE, NAME=PATH or NAME=PATH@SIDE"
     default_side: ClassVar[float] = 0.5
 
     def __init__(self, argument: str = "", val: str | None = None):
         super().__init__(argument, val)
+        folder, _, side = argument.rpartition("@") if "@" in argument else ("", "", argument)
+        if "=" in side:
+            folder, side = argument, ""
+        if folder:
+            self.use(Folder(folder))
         try:
-            self.side = float(argument or self.default_side)
+            self.side = float(side or self.default_side)
         except ValueError:
             self.side = -1.0
         if not 0 <= self.side <= 1:
-            raise ValueError(f"benchmark 'occlusion' needs {self.argument_help}; got {argument!r}")
+            raise ValueError(
+                f"benchmark 'occlusion' takes {self.argument_help}: SIDE is that of the square as a ratio of "
+                f"the crop's, 0 to 1 ({self.default_side} when not given), PATH a folder <class>/<image> "
+                f"instead of ImageNet's; got {argument!r}"
+            )
+
+    @property
+    def label(self) -> str:
+        side = "" if self.side == self.default_side else f"{self.side:g}"
+        return "@".join(filter(None, (self.own.own_name if self.own else "", side)))
 
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
-        yield self.val_set(root, name=f"imagenet_val-occlusion-{self.side:g}", occlusion=self.side)
+        images = self.image_set(root)
+        yield replace(images, name=f"{images.name}-occlusion-{self.side:g}", occlusion=self.side)
 
     def score(self, predictions: Sequence[Predictions]) -> Scores:
         (answers,) = predictions

@@ -118,8 +118,8 @@ class Table:
 
 
 def full_title(benchmark: Benchmark) -> str:
-    """Its title, with its argument where it has one: "Image folder (val)"."""
-    return benchmark.title if benchmark.key == benchmark.name else f"{benchmark.title} ({benchmark.key})"
+    """Its title, with what tells it from others of its name: "Image folder (val)"."""
+    return f"{benchmark.title} ({benchmark.label})" if benchmark.label else benchmark.title
 
 
 def percent(rate: float, digits: int = 1) -> str:
