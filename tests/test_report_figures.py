@@ -229,3 +229,17 @@ def test_results_without_a_judged_model(tmp_path):
     (tmp_path / "results.json").write_text('{"models": [], "benchmarks": {}}')
     with pytest.raises(ValueError, match="no model was judged"):
         figures([tmp_path])
+
+
+def test_further_metrics_are_means_over_training_runs(tmp_path):
+    models = {}
+    for name, right in (("a-seed0", 3), ("a-seed1", 1), ("b", 4)):
+        scores = right_on(4, range(right))
+        scores.metrics["top5_accuracy"] = right / 4
+        models[name] = {"imagenet": scores}
+    del models["b"]["imagenet"].metrics["top5_accuracy"]
+    one, two = (dict(list(models.items())[:count]) for count in (2, 3))
+    (row,) = figures([evaluated(tmp_path / "one", one)], resamples=200).rows
+    assert row.further == {"top5_accuracy": {"a": 0.5}}
+    (row,) = figures([evaluated(tmp_path / "two", two)], resamples=200).rows
+    assert row.further == {}  # one of the runs has it not

@@ -12,10 +12,11 @@ def add_judging_options(options: argparse.ArgumentParser, output_dir: str) -> No
     add = options.add_argument
     add(
         "--model",
-        action="append",
+        action="extend",
+        nargs="+",
         default=[],
         metavar="DIR_OR_ID",
-        help="folder of a checkpoint, model id on the Hub, or timm:NAME; repeat it to compare",
+        help="folders of checkpoints, model ids on the Hub, or timm:NAME; several are compared",
     )
     add("--output-dir", type=Path, default=Path(output_dir), metavar="DIR", help="default: %(default)s")
     add("--device", help="cpu, cuda, cuda:1, mps (default: cuda where there is one, else cpu)")

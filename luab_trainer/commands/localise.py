@@ -18,8 +18,6 @@ from pathlib import Path
 
 from luab_trainer.commands._judging import add_judging_options, judging_options
 
-RATIOS = ("max_box_acc_threshold",)
-
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
@@ -56,6 +54,7 @@ def run(options: argparse.Namespace) -> int:
     judging = judging_options(options)
     from luab_trainer.evaluation.benchmarks import WHERE, find_benchmark
     from luab_trainer.evaluation.judge import judge
+    from luab_trainer.evaluation.report.table import metric_value
     from luab_trainer.evaluation.report.terminal import grid
     from luab_trainer.evaluation.report.write import PAGE
     from luab_trainer.evaluation.suite import usable
@@ -66,12 +65,12 @@ def run(options: argparse.Namespace) -> int:
     judged = [entry["models"] for entry in results.content["benchmarks"].values()]
     models = list(judged[0])
     lines = [
-        [metric, *(cell(metric, of_model[name]["metrics"][metric]) for name in models)]
+        [metric, *(metric_value(metric, of_model[name]["metrics"][metric]) for name in models)]
         for of_model in judged
         for metric in of_model[models[0]]["metrics"]
     ]
     images = ["images", *(f"{judged[0][name]['n']:,}" for name in models)]
-    print("\n".join(grid([["metric", *models], *lines, images])))
+    print("\n".join(grid([["metric, in %", *models], *lines, images])))
     for key, why in results.content["skipped"].items():
         print(f"Not run: {key}, {why}")
     print(f"More in {options.output_dir / PAGE}")
@@ -92,8 +91,3 @@ def where(options: argparse.Namespace) -> str:
         return f"{options.images.name or 'images'}={options.images}{os.pathsep}{options.boxes}"
     split = f"{options.config}/{options.split}" if options.config else options.split
     return f"{Path(options.dataset).name or 'dataset'}={options.dataset}@{split}"
-
-
-def cell(metric: str, value: float) -> str:
-    """A metric's value for people: rates in percent."""
-    return f"{value:.3f}" if metric in RATIOS else f"{100 * value:.1f} %"

@@ -1,6 +1,8 @@
 """What the demonstration shows: one table of means over seeds, and one picture of where the models look."""
 
 import json
+import os
+import shlex
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -25,6 +27,7 @@ ARM_TITLES = {
     "luab": "LUAB",
     "shuffled": "LUAB, clicks shuffled (control)",
 }
+WHERE = ("localisation", "pointing_game", "energy_pointing_game")  # benchmarks of where a model looks
 ARCHITECTURE_TITLES = {"vit": "ViT", "convnext": "ConvNeXt"}
 COLUMNS = ("model", "training", "accuracy", "accuracy, backgrounds swapped", "gap", "pointing game, swapped")
 
@@ -59,6 +62,27 @@ def write_results(scores: Sequence[Scores], folder: Path) -> None:
     (folder / "results.md").write_text(table(scores) + "\n", encoding="utf-8")
     text = json.dumps([asdict(each) for each in scores], indent=1)
     (folder / "results.json").write_text(text + "\n", encoding="utf-8")
+
+
+def evaluation(world: World, architecture: str, runs: Sequence[Run]) -> str:
+    """The `luab evaluate` command that judges an architecture's checkpoints on all that the demo has."""
+    benchmarks = [
+        f"folder:{TEST}=images/{TEST}",
+        f"folder:{SWAPPED}=images/{SWAPPED}",
+        f"occlusion:{TEST}=images/{TEST}",
+        *(f"{kind}:{SWAPPED}=images/{SWAPPED}{os.pathsep}boxes_{SWAPPED}.csv" for kind in WHERE),
+    ]
+    models = " ".join(
+        shlex.quote(str(world.checkpoint(run))) for run in runs if run.architecture == architecture
+    )
+    lines = [
+        "luab evaluate",
+        f"--data {shlex.quote(str(world.raw))}",
+        f"--model {models}",
+        f"--benchmarks {shlex.quote(','.join(benchmarks))}",
+        f"--output-dir {shlex.quote(str(world.root / 'evaluation'))}",
+    ]
+    return " \\\n    ".join(lines)
 
 
 def draw_attention(world: World, architectures: Sequence[str], path: Path, images: int = 6) -> None:

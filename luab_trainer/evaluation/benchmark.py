@@ -152,6 +152,29 @@ class Scores:
         return {self.class_names[index]: float(mean) for index, mean in zip(present, means, strict=True)}
 
 
+@dataclass(frozen=True)
+class Verdicts:
+    """Image by image, what a model answered and whether it is right: what galleries show.
+
+    Attributes:
+        right: `[N]` bool.
+        best: `[N]` int64, the class that it answered, as `Predictions.top` numbers it.
+        truth: `[N]`, what the image shows, in words.
+        among: `[N]` bool, the images that may be shown; None: all.
+        rivals: The classes that could be answered; None: all.
+        mapped: `[N]` int64, the class whose activation map is shown; None: `best`.
+        note: What is special about the images; "" for nothing.
+    """
+
+    right: np.ndarray
+    best: np.ndarray
+    truth: Sequence[str]
+    among: np.ndarray | None = None
+    rivals: Sequence[int] | None = None
+    mapped: np.ndarray | None = None
+    note: str = ""
+
+
 class Benchmark(ABC):
     """One benchmark.
 
@@ -220,6 +243,10 @@ class Benchmark(ABC):
     @abstractmethod
     def score(self, predictions: Sequence[Predictions]) -> Scores:
         """The model's answers, one `Predictions` for each image set, -> the benchmark's numbers."""
+
+    def verdicts(self, answers: Predictions) -> Verdicts | None:
+        """For the galleries, where there is one image set and right and wrong can be said of its images."""
+        return None
 
     def statistic(self, per_image: np.ndarray, groups: np.ndarray) -> float:
         """The primary metric of `Scores.per_image` `[M]` and `groups` `[M]`; of a resample too

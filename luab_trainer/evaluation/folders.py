@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Item, Predictions, Scores
+from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Item, Predictions, Scores, Verdicts
 
 IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp", ".webp")
 IGNORED = ("__MACOSX",)
@@ -84,7 +84,23 @@ def few(names: Sequence[str], most: int = 4) -> str:
     return ", ".join(names[:most]) + (f", ... ({len(names)} in all)" if len(names) > most else "")
 
 
-class Folder(Benchmark):
+class Top1:
+    """Mixed into a benchmark of one image set: it is right where the model's best class is the image's."""
+
+    def score(self, predictions: Sequence[Predictions]) -> Scores:
+        """Top-1 (primary) and top-5 accuracy."""
+        (answers,) = predictions
+        right = answers.right().astype(float)
+        metrics = {"accuracy": float(right.mean())}
+        if answers.top.shape[1] >= 5:
+            metrics["top5_accuracy"] = float(answers.right(5).mean())
+        return Scores(metrics, answers.ids, answers.groups, answers.targets, right, answers.classes)
+
+    def verdicts(self, answers: Predictions) -> Verdicts:
+        return Verdicts(answers.right(), answers.top[:, 0], [answers.classes[k] for k in answers.targets])
+
+
+class Folder(Top1, Benchmark):
     """Any folder `<class>/<image>`: top-1 accuracy of a model whose labels are called as the folders."""
 
     name = "folder"
@@ -133,16 +149,3 @@ class Folder(Benchmark):
         names = class_folders(folder)
         items = labelled_items(folder, {name: index for index, name in enumerate(names)})
         return ImageSet(f"folder-{self.own_name}", items, classes=tuple(names))
-
-    def score(self, predictions: Sequence[Predictions]) -> Scores:
-        (answers,) = predictions
-        return accuracy(answers)
-
-
-def accuracy(answers: Predictions) -> Scores:
-    """Top-1 (primary) and top-5 accuracy."""
-    right = answers.right().astype(float)
-    metrics = {"accuracy": float(right.mean())}
-    if answers.top.shape[1] >= 5:
-        metrics["top5_accuracy"] = float(answers.right(5).mean())
-    return Scores(metrics, answers.ids, answers.groups, answers.targets, right, answers.classes)

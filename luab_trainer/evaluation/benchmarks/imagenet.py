@@ -12,13 +12,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Predictions, Scores
+from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Predictions, Scores, Verdicts
 from luab_trainer.evaluation.benchmarks.val import ValBenchmark, ValOrOwn, val_number
-from luab_trainer.evaluation.class_maps import real_labels, wnid_index, wnids
-from luab_trainer.evaluation.folders import Folder, accuracy, labelled_items, wrong_folders
+from luab_trainer.evaluation.class_maps import first_name, real_labels, wnid_index, wnids
+from luab_trainer.evaluation.folders import Folder, Top1, labelled_items, wrong_folders
 
 
-class ImageNet(ValBenchmark):
+class ImageNet(Top1, ValBenchmark):
     name = "imagenet"
     title = "ImageNet"
     summary = "top-1 accuracy on the 50,000 validation images"
@@ -28,10 +28,6 @@ class ImageNet(ValBenchmark):
 
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
         yield self.val_set(root)
-
-    def score(self, predictions: Sequence[Predictions]) -> Scores:
-        (answers,) = predictions
-        return accuracy(answers)
 
 
 class ReaL(ValBenchmark):
@@ -51,20 +47,23 @@ class ReaL(ValBenchmark):
 
     def score(self, predictions: Sequence[Predictions]) -> Scores:
         (answers,) = predictions
-        labels = [real_labels()[val_number(name) - 1] for name in answers.ids.astype(str)]
-        counts = np.array([bool(classes) for classes in labels])
-        if not counts.any():
+        verdicts = self.verdicts(answers)
+        if not verdicts.among.any():
             raise ValueError("none of the validation images has a label in ReaL")
-        right = np.array(
-            [answer in classes for answer, classes in zip(answers.top[:, 0], labels, strict=True)]
-        )
-        kept, right = answers.where(counts), right[counts].astype(float)
+        kept, right = answers.where(verdicts.among), verdicts.right[verdicts.among].astype(float)
         return Scores(
             {"accuracy": float(right.mean())}, kept.ids, kept.groups, kept.targets, right, kept.classes
         )
 
+    def verdicts(self, answers: Predictions) -> Verdicts:
+        labels = [real_labels()[val_number(name) - 1] for name in answers.ids.astype(str)]
+        best = answers.top[:, 0]
+        right = np.array([answer in classes for answer, classes in zip(best, labels, strict=True)])
+        truth = [" or ".join(first_name(answers.classes[k]) for k in sorted(classes)) for classes in labels]
+        return Verdicts(right, best, truth, among=np.array([bool(classes) for classes in labels]))
 
-class Occlusion(ValOrOwn):
+
+class Occlusion(Top1, ValOrOwn):
     """A square of the mean colour hides the middle of what the model sees.
 
     The paper reports centre occlusion without its full text saying the size at hand; the default is half of
@@ -84,10 +83,10 @@ class Occlusion(ValOrOwn):
         folder, _, side = argument.rpartition("@") if "@" in argument else ("", "", argument)
         if "=" in side:
             folder, side = argument, ""
-        if folder:
-            self.use(Folder(folder))
         try:
             self.side = float(side or self.default_side)
+            if folder:
+                self.use(Folder(folder))
         except ValueError:
             self.side = -1.0
         if not 0 <= self.side <= 1:
@@ -106,12 +105,8 @@ class Occlusion(ValOrOwn):
         images = self.image_set(root)
         yield replace(images, name=f"{images.name}-occlusion-{self.side:g}", occlusion=self.side)
 
-    def score(self, predictions: Sequence[Predictions]) -> Scores:
-        (answers,) = predictions
-        return accuracy(answers)
 
-
-class ImageNetV2(Benchmark):
+class ImageNetV2(Top1, Benchmark):
     """New test images, sampled as ImageNet's were. The folders are class numbers: 10 comes after 2."""
 
     name = "imagenet_v2"
@@ -130,10 +125,6 @@ class ImageNetV2(Benchmark):
         targets = {str(index): index for index in range(len(wnids()))}
         yield ImageSet(self.name, labelled_items(self.find(root), targets))
 
-    def score(self, predictions: Sequence[Predictions]) -> Scores:
-        (answers,) = predictions
-        return accuracy(answers)
-
 
 class ImageNetV2Threshold(ImageNetV2):
     name = "imagenet_v2_threshold"
@@ -151,7 +142,7 @@ class ImageNetV2Top(ImageNetV2):
     folders = ("imagenetv2-top-images-format-val", "imagenetv2-top-images", "imagenetv2-topimages")
 
 
-class Sketch(Benchmark):
+class Sketch(Top1, Benchmark):
     name = "imagenet_sketch"
     title = "ImageNet-Sketch"
     summary = "top-1 accuracy on 50,889 sketches of the 1000 classes"
@@ -169,7 +160,3 @@ class Sketch(Benchmark):
 
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
         yield ImageSet(self.name, labelled_items(self.find(root), wnid_index()))
-
-    def score(self, predictions: Sequence[Predictions]) -> Scores:
-        (answers,) = predictions
-        return accuracy(answers)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from luab_trainer.evaluation.benchmark import ImageSet, Predictions, Scores
+from luab_trainer.evaluation.benchmark import ImageSet, Predictions, Scores, Verdicts
 from luab_trainer.evaluation.benchmarks.val import NUMBER, ValBenchmark, ValOrOwn
 from luab_trainer.evaluation.box_sets import BoxDataset, BoxFolder
 from luab_trainer.evaluation.boxes import ImageBoxes
@@ -129,6 +129,11 @@ class PointingGame(BoxBenchmark):
 
     def metrics(self, judgement: Judgement) -> dict[str, float]:
         return judgement.pointing_metrics()
+
+    def verdicts(self, answers: Predictions) -> Verdicts:
+        right = Judgement(answers.looks, answers.targets).per_image(self.primary).astype(bool)
+        truth = [answers.classes[k] for k in answers.targets]
+        return Verdicts(right, answers.top[:, 0], truth, mapped=answers.targets, note="true class's map")
 
 
 class EnergyPointingGame(BoxBenchmark):

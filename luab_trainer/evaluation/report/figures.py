@@ -113,7 +113,21 @@ def _row(key: str, models: dict[str, list[Run]], resamples: int, seed: int) -> R
         source=". ".join(filter(None, (entry["summary"], entry["paper"], entry["download"]))),
         estimates={name: estimate(figure[name], draws[name], len(runs_of[name])) for name in figure},
         differences=differences,
+        further=_further(benchmark, runs_of, key),
     )
+
+
+def _further(benchmark: Benchmark, runs_of: dict[str, list[Run]], key: str) -> dict[str, dict[str, float]]:
+    """The metrics besides the primary one that all runs have."""
+    of_runs = {name: [run.result(key)["metrics"] for run in group] for name, group in runs_of.items()}
+    first, *others = (metrics for group in of_runs.values() for metrics in group)
+    shared = [m for m in first if m != benchmark.primary and all(m in metrics for metrics in others)]
+    return {
+        metric: {
+            name: float(np.mean([metrics[metric] for metrics in group])) for name, group in of_runs.items()
+        }
+        for metric in shared
+    }
 
 
 def _difference(value: float, draws: np.ndarray, seeds: int) -> Difference:

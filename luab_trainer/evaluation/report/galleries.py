@@ -11,21 +11,25 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 # The longer side of an embedded picture, in pixels; a WebP of it takes 3 to 8 kB.
 SIDE = 192
 # All embedded pictures of a page together, in base64 characters: no picture is added beyond.
 MAX_BYTES = 8_000_000
+BOX_COLOUR = (255, 214, 10)
 
 
 @dataclass(frozen=True)
 class Look:
-    """What one model says of an image; `image` (a data URI) is what it sees, its attention over it, or ""."""
+    """What one model says of an image; `image` (a data URI) is what it sees, its attention over it, or "".
+
+    `confidence`: None where it was not kept.
+    """
 
     model: str
     predicted: str
-    confidence: float
+    confidence: float | None
     right: bool
     image: str
 
@@ -63,7 +67,13 @@ class Choice:
     total: int
 
 
-def choose(right: np.ndarray, models: Sequence[str], each: int = 4, seed: int = 0) -> list[Choice]:
+def choose(
+    right: np.ndarray,
+    models: Sequence[str],
+    each: int = 4,
+    seed: int = 0,
+    among: np.ndarray | None = None,
+) -> list[Choice]:
     """Up to `each` images of every kind, drawn at random.
 
     The kinds: for one or two models every combination of right and wrong; for more, where they differ, where
@@ -71,11 +81,12 @@ def choose(right: np.ndarray, models: Sequence[str], each: int = 4, seed: int = 
 
     Args:
         right: [M, N] bool.
+        among: [N] bool, the images that may be drawn; default: all.
     """
     rng = np.random.default_rng(seed)
     choices = []
     for title, kind in _kinds(np.asarray(right, dtype=bool), models):
-        found = np.flatnonzero(kind)
+        found = np.flatnonzero(kind if among is None else kind & among)
         if len(found):
             drawn = rng.choice(found, size=min(each, len(found)), replace=False)
             choices.append(Choice(title, np.sort(drawn), len(found)))
@@ -103,6 +114,17 @@ def overlay(image: Image.Image, attention: np.ndarray) -> Image.Image:
     share = attention / peak if peak > 0 else np.zeros_like(attention)
     light = Image.fromarray(np.uint8(255 * share), mode="L").resize(image.size, Image.Resampling.BICUBIC)
     return Image.composite(image, _dimmed(image), light)
+
+
+def with_boxes(image: Image.Image, boxes: Sequence[Sequence[float]], width: int, height: int) -> Image.Image:
+    """`image` with its `boxes` [[x, y, w, h]], pixels of `width` x `height`, outlined."""
+    image, across, down = image.copy(), image.width / width, image.height / height
+    draw = ImageDraw.Draw(image)
+    for x, y, w, h in boxes:
+        left, top = round(x * across), round(y * down)
+        right, bottom = round((x + w) * across) - 1, round((y + h) * down) - 1
+        draw.rectangle((left, top, max(left, right), max(top, bottom)), outline=BOX_COLOUR)
+    return image
 
 
 def thumbnail(image: Image.Image, side: int = SIDE) -> Image.Image:

@@ -9,7 +9,19 @@ from luab_trainer.evaluation.bootstrap import Difference, Estimate
 BETTER_HIGHER, BETTER_LOWER = "↑", "↓"
 
 # Metrics that are not written as their names are.
-_METRIC_NAMES = {"mce": "mCE", "aupr": "AUPR", "bg_gap": "BG-gap"}
+_METRIC_NAMES = {
+    "mce": "mCE",
+    "mce_unnormalized": "mCE, unnormalised",
+    "aupr": "AUPR",
+    "bg_gap": "BG-gap",
+    "max_box_acc": "MaxBoxAcc",
+    "max_box_acc_v2": "MaxBoxAccV2",
+    "max_box_acc_v2_iou_30": "MaxBoxAccV2 at IoU 0.3",
+    "max_box_acc_v2_iou_50": "MaxBoxAccV2 at IoU 0.5",
+    "max_box_acc_v2_iou_70": "MaxBoxAccV2 at IoU 0.7",
+}
+# Metrics that are no rates in %.
+_RATIOS = ("max_box_acc_threshold",)
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
 
@@ -36,6 +48,7 @@ class Row:
     Attributes:
         estimates: Model name -> its figure, a rate; a model without an entry was not judged on it.
         differences: Model name -> its difference to the table's first model.
+        further: Other metric -> model name -> its value, mean over the training runs.
     """
 
     benchmark: str
@@ -47,6 +60,7 @@ class Row:
     published_images: int | None = None
     estimates: dict[str, Estimate] = field(default_factory=dict)
     differences: dict[str, Difference] = field(default_factory=dict)
+    further: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property
     def arrow(self) -> str:
@@ -54,7 +68,7 @@ class Row:
 
     @property
     def metric_name(self) -> str:
-        return _METRIC_NAMES.get(self.metric, self.metric.replace("_", " "))
+        return metric_name(self.metric)
 
     def verdict(self, model: str) -> str:
         """ "better" or "worse" than the first model by more than chance, else ""."""
@@ -120,6 +134,16 @@ class Table:
 def full_title(benchmark: Benchmark) -> str:
     """Its title, with what tells it from others of its name: "Image folder (val)"."""
     return f"{benchmark.title} ({benchmark.label})" if benchmark.label else benchmark.title
+
+
+def metric_name(metric: str) -> str:
+    """For people."""
+    return _METRIC_NAMES.get(metric, metric.replace("_", " "))
+
+
+def metric_value(metric: str, value: float) -> str:
+    """For people: a rate in percent, "76.1"."""
+    return f"{value:.3f}" if metric in _RATIOS else percent(value)
 
 
 def percent(rate: float, digits: int = 1) -> str:
