@@ -55,7 +55,7 @@ def test_two_models_side_by_side(checkpoints, root, tmp_path, capsys):
     assert "benchmark metric straight swapped" in shown
     assert re.search(r"ImageNet accuracy ↑ 100\.0 \S+ \S+ 66\.7 ", shown)
     assert re.search(r"ImageNet-A accuracy ↑ 100\.0 \S+ \S+ 100\.0 ", shown)
-    assert "imagenet: judged on 3 images; 50,000 are published" in shown
+    assert "ImageNet: on 3 images; 50,000 are published" in shown
     # What is not there is said, with where to get it.
     ran = {"imagenet", "real", "imagenet_a", "occlusion"}
     for name in set(SUITES["robustness"]) - ran:

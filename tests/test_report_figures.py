@@ -243,3 +243,12 @@ def test_further_metrics_are_means_over_training_runs(tmp_path):
     assert row.further == {"top5_accuracy": {"a": 0.5}}
     (row,) = figures([evaluated(tmp_path / "two", two)], resamples=200).rows
     assert row.further == {}  # one of the runs has it not
+
+
+def test_no_interval_reaches_beyond_what_the_metric_can_be(tmp_path):
+    # Two runs, 90% and 100%: Student's t for one degree of freedom reaches far.
+    models = {
+        f"a-seed{seed}": {"imagenet": right_on(100, range(right))} for seed, right in ((0, 90), (1, 100))
+    }
+    (row,) = figures([evaluated(tmp_path, models)], resamples=500).rows
+    assert row.estimates["a"].high == 1 and row.estimates["a"].low < 0.8

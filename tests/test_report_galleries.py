@@ -82,7 +82,7 @@ def test_pictures_are_small():
 
 
 def test_embedded_pictures_stay_within_the_budget():
-    exhibit = Exhibit("a", "b", "x" * 100, (1, 1), (Look("m", "c", 0.5, True, "y" * 50),))
+    exhibit = Exhibit("a", "b", "x" * 100, (1, 1), (Look("m", "c", 0.5, True, "y" * 50, "right"),))
     kept, left = within_budget([exhibit] * 10, budget=500)
     assert (len(kept), left) == (3, 50)
 
@@ -208,6 +208,7 @@ def test_the_pointing_game_shows_boxes(root):
     for exhibit in exhibits:
         assert [look.model for look in exhibit.looks] == ["vit"]  # the other does not show where it looks
         assert exhibit.looks[0].confidence is None
+        assert exhibit.looks[0].verdict == ("in a box" if exhibit.looks[0].right else "beside the boxes")
         # 6..29 of 48 pixels is 4..19 of 32, 10..39 of 40 is 8..31: the outline, yellow on noise.
         pixels = np.asarray(opened(exhibit.image)).astype(int)
         frame = np.concatenate([pixels[8, 4:20], pixels[31, 4:20], pixels[8:, 4], pixels[8:, 19]])

@@ -58,9 +58,10 @@ def main(argv: list[str]) -> int | None:
         f"In %, mean ± standard deviation over {seeds} seeds. "
         f"Where the models look: {world.root / 'attention.png'}"
     )
+    one_each = [Run(arguments.models[0], arm, seed=0) for arm in arms]
     print(
-        "\nThe same checkpoints with intervals and galleries, on hidden centres and real boxes too:\n\n"
-        f"{evaluation(world, arguments.models[0], runs)}\n"
+        "\nWith intervals and galleries, on hidden centres and real boxes too (name the checkpoints of the "
+        f"other seeds as well, and the intervals cover them):\n\n{evaluation(world, one_each)}\n"
     )
     return None
 

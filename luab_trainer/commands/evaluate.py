@@ -5,7 +5,7 @@ Any image classifier of transformers (or timm:NAME), on the files that the bench
     luab evaluate --model runs/luab --model runs/plain --suite robustness --data /data/benchmarks
     luab evaluate --list --data /data/benchmarks          what is there, and where to get the rest
     luab evaluate --model runs/luab --benchmarks imagenet,occlusion:0.3 --data /data/benchmarks
-    luab evaluate --model runs/demo --benchmarks folder:val=images/val,folder:swapped=images/test_swapped
+    luab evaluate --model runs/demo --benchmarks folder:val=images/val,where:val=images/val:boxes_val.csv
 
 --output-dir gets the report (report.html, report.md), results.json with the scores of each image, and the
 models' answers: a run that was interrupted goes on where it was.
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ValueError: no such benchmark or model, or files that are not as they should be.
     """
-    from luab_trainer.evaluation.benchmarks import BENCHMARKS, find_benchmark, suite
+    from luab_trainer.evaluation.benchmarks import BENCHMARKS, find_benchmarks, suite
 
     root = options.data
     if not root.is_dir():
@@ -74,12 +74,12 @@ def run(options: argparse.Namespace) -> int:
         return 0
     judging = judging_options(options)
     named = options.benchmarks.split(",") if options.benchmarks else suite(options.suite or DEFAULT_SUITE)
-    benchmarks = [find_benchmark(name.strip(), options.val) for name in named]
+    benchmarks = [found for name in named for found in find_benchmarks(name.strip(), options.val)]
 
     from luab_trainer.evaluation.judge import judge
     from luab_trainer.evaluation.report.terminal import terminal
     from luab_trainer.evaluation.report.write import PAGE
-    from luab_trainer.evaluation.results import FILE, counts
+    from luab_trainer.evaluation.results import FILE
     from luab_trainer.evaluation.suite import usable
 
     present, absent = usable(benchmarks, root, skip_absent=not options.benchmarks, partial=options.partial)
@@ -87,8 +87,8 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(
             f"none of the benchmarks is in {root}:\n\n{overview(root, options.val, options.partial, named)}"
         )
-    results, table = judge(benchmarks=present, root=root, skipped=absent, **judging)
-    print("\n".join([terminal(table), *counts(results.content)]))
+    _, table = judge(benchmarks=present, root=root, skipped=absent, **judging)
+    print(terminal(table))
     print(f"More in {options.output_dir / PAGE} and {options.output_dir / FILE}")
     return 0
 

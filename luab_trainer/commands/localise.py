@@ -52,15 +52,14 @@ def run(options: argparse.Namespace) -> int:
     """
     source = where(options)
     judging = judging_options(options)
-    from luab_trainer.evaluation.benchmarks import WHERE, find_benchmark
+    from luab_trainer.evaluation.benchmarks import find_benchmarks
     from luab_trainer.evaluation.judge import judge
     from luab_trainer.evaluation.report.table import metric_value
     from luab_trainer.evaluation.report.terminal import grid
     from luab_trainer.evaluation.report.write import PAGE
     from luab_trainer.evaluation.suite import usable
 
-    named = [find_benchmark(f"{benchmark.name}:{source}") for benchmark in WHERE]
-    present, _ = usable(named, Path(), skip_absent=False)
+    present, _ = usable(find_benchmarks(f"where:{source}"), Path(), skip_absent=False)
     results, _ = judge(benchmarks=present, root=Path(), **judging)
     judged = [entry["models"] for entry in results.content["benchmarks"].values()]
     models = list(judged[0])

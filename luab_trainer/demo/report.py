@@ -27,7 +27,6 @@ ARM_TITLES = {
     "luab": "LUAB",
     "shuffled": "LUAB, clicks shuffled (control)",
 }
-WHERE = ("localisation", "pointing_game", "energy_pointing_game")  # benchmarks of where a model looks
 ARCHITECTURE_TITLES = {"vit": "ViT", "convnext": "ConvNeXt"}
 COLUMNS = ("model", "training", "accuracy", "accuracy, backgrounds swapped", "gap", "pointing game, swapped")
 
@@ -64,21 +63,19 @@ def write_results(scores: Sequence[Scores], folder: Path) -> None:
     (folder / "results.json").write_text(text + "\n", encoding="utf-8")
 
 
-def evaluation(world: World, architecture: str, runs: Sequence[Run]) -> str:
-    """The `luab evaluate` command that judges an architecture's checkpoints on all that the demo has."""
+def evaluation(world: World, runs: Sequence[Run]) -> str:
+    """The `luab evaluate` command that judges the checkpoints of `runs` on all that the demo has."""
     benchmarks = [
         f"folder:{TEST}=images/{TEST}",
         f"folder:{SWAPPED}=images/{SWAPPED}",
         f"occlusion:{TEST}=images/{TEST}",
-        *(f"{kind}:{SWAPPED}=images/{SWAPPED}{os.pathsep}boxes_{SWAPPED}.csv" for kind in WHERE),
+        f"where:{SWAPPED}=images/{SWAPPED}{os.pathsep}boxes_{SWAPPED}.csv",
     ]
-    models = " ".join(
-        shlex.quote(str(world.checkpoint(run))) for run in runs if run.architecture == architecture
-    )
+    models = [shlex.quote(str(world.checkpoint(run))) for run in runs]
     lines = [
         "luab evaluate",
         f"--data {shlex.quote(str(world.raw))}",
-        f"--model {models}",
+        f"--model {' '.join(models)}",
         f"--benchmarks {shlex.quote(','.join(benchmarks))}",
         f"--output-dir {shlex.quote(str(world.root / 'evaluation'))}",
     ]

@@ -164,6 +164,7 @@ class Verdicts:
         rivals: The classes that could be answered; None: all.
         mapped: `[N]` int64, the class whose activation map is shown; None: `best`.
         note: What is special about the images; "" for nothing.
+        words: For right and for wrong.
     """
 
     right: np.ndarray
@@ -173,6 +174,7 @@ class Verdicts:
     rivals: Sequence[int] | None = None
     mapped: np.ndarray | None = None
     note: str = ""
+    words: tuple[str, str] = ("right", "wrong")
 
 
 class Benchmark(ABC):
@@ -195,6 +197,7 @@ class Benchmark(ABC):
     folders: ClassVar[tuple[str, ...]]
     primary: ClassVar[str] = "accuracy"
     higher_is_better: ClassVar[bool] = True
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)  # of the primary metric
     images: int | None = None  # as published, where known
     argument_help: ClassVar[str] = ""
 

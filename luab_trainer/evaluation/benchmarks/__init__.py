@@ -20,7 +20,7 @@ from luab_trainer.evaluation.benchmarks.si_score import SIScoreLocation, SIScore
 from luab_trainer.evaluation.benchmarks.subsets import ImageNetA, ImageNetO, ImageNetR
 from luab_trainer.evaluation.folders import Folder
 
-WHERE = (Localisation, PointingGame, EnergyPointingGame)
+WHERE = (Localisation, PointingGame, EnergyPointingGame)  # the model looks
 ROBUSTNESS = (
     ImageNet,
     ReaL,
@@ -40,7 +40,10 @@ ROBUSTNESS = (
     Occlusion,
     *WHERE,
 )
-SUITES = {"robustness": [benchmark.name for benchmark in ROBUSTNESS]}
+SUITES = {
+    "robustness": [benchmark.name for benchmark in ROBUSTNESS],
+    "where": [benchmark.name for benchmark in WHERE],
+}
 BENCHMARKS: dict[str, type[Benchmark]] = {benchmark.name: benchmark for benchmark in (*ROBUSTNESS, Folder)}
 
 
@@ -54,6 +57,12 @@ def find_benchmark(text: str, val: str | None = None) -> Benchmark:
     if name not in BENCHMARKS:
         raise ValueError(f"there is no benchmark {name!r}; there are {', '.join(BENCHMARKS)}")
     return BENCHMARKS[name](argument, val)
+
+
+def find_benchmarks(text: str, val: str | None = None) -> list[Benchmark]:
+    """As `find_benchmark`; `SUITE` or `SUITE:ARGUMENT` means all of a suite, each with the argument."""
+    name, colon, argument = text.partition(":")
+    return [find_benchmark(f"{each}{colon}{argument}", val) for each in SUITES.get(name, [name])]
 
 
 def suite(name: str) -> list[str]:

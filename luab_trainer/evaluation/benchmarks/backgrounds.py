@@ -45,6 +45,7 @@ class Backgrounds(Benchmark):
     folders = ("bg_challenge", "backgrounds_challenge", "in9")
     primary = "bg_gap"
     higher_is_better = False
+    bounds = (-1.0, 1.0)
     images = len(VARIANTS) * 4_050
 
     def problem(self, folder: Path, partial: bool) -> str | None:

@@ -38,6 +38,7 @@ class BoxBenchmark(ValOrOwn):
         super().__init__(argument, val)
         if argument:
             self.use(own_boxes(self.name, argument))
+        self._images: dict[Path, ImageSet] = {}  # of each ROOT: many small files are read once for all models
 
     def find_boxes(self, root: Path) -> Path | None:
         """The folder of the official XML files."""
@@ -68,7 +69,9 @@ class BoxBenchmark(ValOrOwn):
         )
 
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
-        yield self.own.image_set(root) if self.own else self._official(root)
+        if root not in self._images:
+            self._images[root] = self.own.image_set(root) if self.own else self._official(root)
+        yield self._images[root]
 
     def _official(self, root: Path) -> ImageSet:
         images = self.val_set(root)
@@ -105,7 +108,7 @@ class Localisation(BoxBenchmark):
     """
 
     name = "localisation"
-    title = "Localisation (MaxBoxAccV2)"
+    title = "Localisation"
     summary = "boxes cut from the model's map of the true class: share with IoU 0.3, 0.5, 0.7 to a real one"
     paper = (
         "Choe et al., Evaluating Weakly Supervised Object Localization Methods Right, CVPR 2020, "
@@ -133,7 +136,8 @@ class PointingGame(BoxBenchmark):
     def verdicts(self, answers: Predictions) -> Verdicts:
         right = Judgement(answers.looks, answers.targets).per_image(self.primary).astype(bool)
         truth = [answers.classes[k] for k in answers.targets]
-        return Verdicts(right, answers.top[:, 0], truth, mapped=answers.targets, note="true class's map")
+        words = ("in a box", "beside the boxes")
+        return Verdicts(right, answers.top[:, 0], truth, mapped=answers.targets, words=words)
 
 
 class EnergyPointingGame(BoxBenchmark):

@@ -111,7 +111,11 @@ def _row(key: str, models: dict[str, list[Run]], resamples: int, seed: int) -> R
         images=scores.scores.shape[1],
         published_images=entry["published_images"],
         source=". ".join(filter(None, (entry["summary"], entry["paper"], entry["download"]))),
-        estimates={name: estimate(figure[name], draws[name], len(runs_of[name])) for name in figure},
+        # The spread between runs may reach beyond what the metric can be.
+        estimates={
+            name: estimate(figure[name], draws[name].clip(*benchmark.bounds), len(runs_of[name]))
+            for name in figure
+        },
         differences=differences,
         further=_further(benchmark, runs_of, key),
     )

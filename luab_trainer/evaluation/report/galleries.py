@@ -24,7 +24,7 @@ BOX_COLOUR = (255, 214, 10)
 class Look:
     """What one model says of an image; `image` (a data URI) is what it sees, its attention over it, or "".
 
-    `confidence`: None where it was not kept.
+    `confidence`: None where it was not kept. `verdict`: `right` in words.
     """
 
     model: str
@@ -32,6 +32,7 @@ class Look:
     confidence: float | None
     right: bool
     image: str
+    verdict: str
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ def choose(
     each: int = 4,
     seed: int = 0,
     among: np.ndarray | None = None,
+    words: tuple[str, str] = ("right", "wrong"),
 ) -> list[Choice]:
     """Up to `each` images of every kind, drawn at random.
 
@@ -82,10 +84,11 @@ def choose(
     Args:
         right: [M, N] bool.
         among: [N] bool, the images that may be drawn; default: all.
+        words: for right and for wrong, in the titles.
     """
     rng = np.random.default_rng(seed)
     choices = []
-    for title, kind in _kinds(np.asarray(right, dtype=bool), models):
+    for title, kind in _kinds(np.asarray(right, dtype=bool), models, *words):
         found = np.flatnonzero(kind if among is None else kind & among)
         if len(found):
             drawn = rng.choice(found, size=min(each, len(found)), replace=False)
@@ -146,16 +149,16 @@ def _dimmed(image: Image.Image) -> Image.Image:
     return image.convert("L").point(lambda value: 16 + value // 5).convert("RGB")
 
 
-def _kinds(right: np.ndarray, models: Sequence[str]) -> list[tuple[str, np.ndarray]]:
+def _kinds(right: np.ndarray, models: Sequence[str], yes: str, no: str) -> list[tuple[str, np.ndarray]]:
     """Title and [N] bool of each kind of image; what sets the models apart comes first."""
     if len(models) == 1:
-        return [("Right", right[0]), ("Wrong", ~right[0])]
+        return [(yes.capitalize(), right[0]), (no.capitalize(), ~right[0])]
     every, none = right.all(axis=0), ~right.any(axis=0)
     if len(models) == 2:
         return [
-            (f"Only {models[1]} is right", right[1] & ~right[0]),
-            (f"Only {models[0]} is right", right[0] & ~right[1]),
-            ("Both right", every),
-            ("Both wrong", none),
+            (f"Only {models[1]} is {yes}", right[1] & ~right[0]),
+            (f"Only {models[0]} is {yes}", right[0] & ~right[1]),
+            (f"Both {yes}", every),
+            (f"Both {no}", none),
         ]
-    return [("The models differ", ~every & ~none), ("All right", every), ("All wrong", none)]
+    return [("The models differ", ~every & ~none), (f"All {yes}", every), (f"All {no}", none)]

@@ -61,13 +61,13 @@ def galleries(
     if not asked:
         return []
     right = np.stack([one.verdicts.right for one in asked])
-    names, among = [one.classifier.name for one in asked], asked[0].verdicts.among
+    names, any_verdicts = [one.classifier.name for one in asked], asked[0].verdicts
     found = []
-    for choice in choose(right, names, each, among=among):
+    for choice in choose(right, names, each, among=any_verdicts.among, words=any_verdicts.words):
         exhibits = _exhibits(images, asked, choice.chosen, settings.device)
         kept, budget = within_budget(exhibits, budget)
         if kept:
-            title = ", ".join(filter(None, (full_title(benchmark), asked[0].verdicts.note)))
+            title = ", ".join(filter(None, (full_title(benchmark), any_verdicts.note)))
             found.append(Gallery(f"{title}: {choice.title}", choice.total, kept))
     return found
 
@@ -121,7 +121,8 @@ def _looks(images: ImageSet, asked: _Asked, chosen: np.ndarray, device: str | to
             picture = _picture(pixel_values[position], classifier.settings)
             image = data_uri(thumbnail(overlay(picture, maps[position])))
         right = bool(verdicts.right[chosen[position]])
-        looks.append(Look(classifier.name, name, confidence[position], right, image))
+        verdict = verdicts.words[0 if right else 1]
+        looks.append(Look(classifier.name, name, confidence[position], right, image, verdict))
     return looks
 
 

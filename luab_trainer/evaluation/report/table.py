@@ -19,6 +19,11 @@ _METRIC_NAMES = {
     "max_box_acc_v2_iou_30": "MaxBoxAccV2 at IoU 0.3",
     "max_box_acc_v2_iou_50": "MaxBoxAccV2 at IoU 0.5",
     "max_box_acc_v2_iou_70": "MaxBoxAccV2 at IoU 0.7",
+    "max_box_acc_threshold": "threshold of MaxBoxAcc (ratio)",
+    "top5_accuracy": "top-5 accuracy",
+    "pointing_game_center": "of always pointing at the centre",
+    "pointing_game_class_mean": "mean of the classes",
+    "energy_pointing_game_uniform": "of attention that is everywhere",
 }
 # Metrics that are no rates in %.
 _RATIOS = ("max_box_acc_threshold",)
