@@ -105,7 +105,8 @@ def overview(root: Path, val: str | None, partial: bool, names: list[str]) -> st
             benchmark = find_benchmark(name, val)
             problem = benchmark.missing(root, partial)
             if problem is None:
-                state = f"present: {benchmark.find(root) or val}"
+                places = benchmark.places(root)
+                state = f"present: {', '.join(map(str, places)) or val}"
             else:
                 state = f"{'absent' if benchmark.absent(root) else 'incomplete'}: {problem}"
                 state += f"\n  get it from {benchmark.download}"

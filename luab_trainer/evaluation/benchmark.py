@@ -190,7 +190,7 @@ class Benchmark(ABC):
     title: ClassVar[str]
     summary: ClassVar[str]
     paper: ClassVar[str]
-    download: ClassVar[str]
+    download: str
     layout: ClassVar[str]
     # Names that the benchmark's folder may have below ROOT, the usual one first; none: only what the argument
     # names is read.
@@ -219,6 +219,10 @@ class Benchmark(ABC):
     def find(self, root: Path) -> Path | None:
         """The benchmark's folder below `root`, or None: absent."""
         return next((root / name for name in self.folders if (root / name).is_dir()), None)
+
+    def places(self, root: Path) -> list[Path]:
+        """All folders that it reads."""
+        return [folder for folder in [self.find(root)] if folder is not None]
 
     def absent(self, root: Path) -> bool:
         """Nothing of it is below `root`, so that a suite may go on without it."""

@@ -10,7 +10,6 @@ from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Item, Predict
 
 IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp", ".webp")
 IGNORED = ("__MACOSX",)
-OWN = "wherever you keep it: it is your own"  # instead of where to download a benchmark
 
 
 def class_folders(folder: Path) -> list[str]:
@@ -107,7 +106,7 @@ class Folder(Top1, Benchmark):
     title = "Image folder"
     summary = "top-1 accuracy on any folder of images by class; the folders are called as the model's labels"
     paper = ""
-    download = OWN
+    download = "your own images: --benchmarks folder:NAME=PATH"
     layout = "PATH/<class>/<image>"
     folders = ()
     argument_help = "NAME=PATH"

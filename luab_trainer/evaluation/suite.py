@@ -35,7 +35,8 @@ def usable(
         elif skip_absent and benchmark.absent(root):
             absent[benchmark.key] = f"not in {root}; get it from {benchmark.download}"
         else:
-            wrong.append(f"{benchmark.key}: {problem}\n  get it from {benchmark.download}")
+            source = f"\n  get it from {benchmark.download}" if benchmark.download else ""
+            wrong.append(f"{benchmark.key}: {problem}{source}")
     if wrong:
         raise ValueError("\n".join(["these benchmarks cannot be run as their files are:", *wrong]))
     return present, absent

@@ -44,6 +44,9 @@ class BoxBenchmark(ValOrOwn):
         """The folder of the official XML files."""
         return next((root / name for name in self.box_folders if (root / name).is_dir()), None)
 
+    def places(self, root: Path) -> list[Path]:
+        return [*super().places(root), self.find_boxes(root)]
+
     def absent(self, root: Path) -> bool:
         return super().absent(root) or (self.own is None and self.find_boxes(root) is None)
 

@@ -86,6 +86,9 @@ class ImageNetO(ValBenchmark):
     primary = "aupr"
     images = 12_000
 
+    def places(self, root: Path) -> list[Path]:
+        return [self.find_o(root), *super().places(root)]
+
     def absent(self, root: Path) -> bool:
         return self.find_o(root) is None or super().absent(root)
 

@@ -11,7 +11,6 @@ from typing import Any, Protocol
 from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Item, RowImage
 from luab_trainer.evaluation.class_maps import imagenet_outputs, wnid_index
 from luab_trainer.evaluation.folders import (
-    OWN,
     class_folders,
     few,
     image_files,
@@ -100,8 +99,8 @@ class ValOrOwn(ValBenchmark):
     own: Own | None = None
 
     def use(self, own: Own) -> None:
-        """Judge on these."""
-        self.own, self.images, self.download = own, None, OWN
+        """Judge on these; none of them are published."""
+        self.own, self.images, self.download = own, None, ""
 
     @property
     def label(self) -> str:

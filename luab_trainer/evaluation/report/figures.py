@@ -53,11 +53,10 @@ def figure_draws(benchmark: Benchmark, of: Scores, resamples: int, seed: int) ->
     An image that stands in every group (each corruption of it, say) is drawn with all its copies: they are
     no independent images. Where the groups have images of their own, each keeps its number of images.
     """
+    if type(benchmark).statistic is Benchmark.statistic:  # the mean over images, whatever their groups
+        return mean_draws(of.scores, resamples, seed)
     names, group = _groups(of.groups)
     copies = _copies(of.ids, group, names) if len(names) > 1 else None  # [U, G]
-    if type(benchmark).statistic is Benchmark.statistic:
-        images = of.scores if copies is None else of.scores[:, copies].mean(axis=2)
-        return mean_draws(images, resamples, seed)
     if not _is_of_group_means(benchmark.statistic, group, names):
         return metric_draws(
             lambda chosen: [benchmark.statistic(scores[chosen], of.groups[chosen]) for scores in of.scores],

@@ -127,11 +127,13 @@ class Table:
                 f"bootstrap on the same images, p < {1 - self.level:.2g} after Holm's correction for "
                 f"{self.comparisons} comparisons."
             )
-        for row in self.rows:
-            if row.published_images not in (None, row.images):
-                notes.append(
-                    f"{row.title}: on {row.images:,} images; {row.published_images:,} are published."
-                )
+        partial = [
+            f"{row.title} {row.images:,} of {row.published_images:,}"
+            for row in self.rows
+            if row.published_images not in (None, row.images)
+        ]
+        if partial:
+            notes.append(f"Not as many images as are published: {'; '.join(partial)}.")
         notes += [f"Not run: {benchmark}, {why}" for benchmark, why in self.skipped.items()]
         return notes
 
