@@ -110,8 +110,9 @@ def fingerprint(images: ImageSet, settings: ImageSettings, outputs: Sequence[int
     return digest.hexdigest()
 
 
-def read_image(item: Item, upright: bool = False) -> Image.Image:
-    """The image as RGB pixels in the file's own orientation, as the benchmarks' authors read them.
+def read_image(item: Item, upright: bool = False) -> np.ndarray:
+    """The image's pixels, uint8 `[H, W, 3]` RGB, in the file's own orientation, as the benchmarks' authors
+    read them.
 
     `upright`: turned by its EXIF orientation instead, as annotators saw it.
 
@@ -123,10 +124,10 @@ def read_image(item: Item, upright: bool = False) -> Image.Image:
             return decode(item.image if isinstance(item.image, Path) else item.image())
         if isinstance(item.image, Path):
             with Image.open(item.image) as image:
-                return image.convert("RGB")
+                return np.array(image.convert("RGB"))
         value = item.image()
         with Image.open(io.BytesIO(value["bytes"]) if value.get("bytes") else value["path"]) as image:
-            return image.convert("RGB")
+            return np.array(image.convert("RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         name = item.image if isinstance(item.image, Path) else item.id
         raise ValueError(
@@ -149,10 +150,10 @@ class PixelValues(Dataset):
         return len(self.images.items)
 
     def __getitem__(self, index: int) -> Tensor:
-        image = read_image(self.images.items[index], self.images.upright)
+        pixels = read_image(self.images.items[index], self.images.upright)
         if border := self.images.border:
-            image = image.crop((border, border, image.width - border, image.height - border))
-        values, _ = self.transform(np.array(image))
+            pixels = pixels[border:-border, border:-border]
+        values, _ = self.transform(pixels)
         return occlude(values, self.images.occlusion)
 
 
