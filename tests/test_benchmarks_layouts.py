@@ -149,6 +149,8 @@ def test_a_suite_skips_the_absent_and_stops_at_the_partial(tmp_path):
         ("imagenet:3", "takes no argument"),
         ("occlusion:2", "0 to 1"),
         ("occlusion:half", "0 to 1"),
+        ("occlusion:toy=val@2", "0 to 1"),
+        ("occlusion:toy=", "SIDE, NAME=PATH or NAME=PATH@SIDE"),
         ("folder:val", "folder:NAME=PATH"),
     ],
 )

@@ -3,7 +3,7 @@
 import datasets
 import numpy as np
 import pytest
-from miniatures import COLOURS, colour_classifier, nearest, paint, score
+from miniatures import COLOURS, QUIET, colour_classifier, nearest, paint, score
 from PIL import Image
 
 from imagenet_ab.classes import imagenet_names
@@ -13,7 +13,7 @@ from luab_trainer.evaluation.benchmarks.backgrounds import VARIANTS
 from luab_trainer.evaluation.benchmarks.corruptions import CORRUPTIONS, KINDS
 from luab_trainer.evaluation.benchmarks.val import hub_items
 from luab_trainer.evaluation.class_maps import find_by_name, objectnet_folders, real_labels, subset, wnids
-from luab_trainer.evaluation.predict import read_image
+from luab_trainer.evaluation.predict import predict, read_image
 
 
 def number_of(name: str) -> int:
@@ -77,7 +77,7 @@ def test_validation_images_of_a_dataset(tmp_path):
     items = hub_items(str(tmp_path / "hub"))
     assert [item.id for item in items] == [f.name for f in files]
     assert [item.target for item in items] == [7, 8, 500]
-    assert read_image(items[1]).getpixel((0, 0)) == tuple(COLOURS[8])
+    assert read_image(items[1])[0, 0].tolist() == COLOURS[8].tolist()
 
 
 def test_real_accepts_any_label_and_leaves_out_images_without(tmp_path):
@@ -200,6 +200,25 @@ def test_objectnet(tmp_path):
     assert scores.per_class() == {"chair": 0.5, "lemon": 0.5}
 
 
+def test_objectnets_border_is_one_pixel(tmp_path):
+    # Red around a ring of another colour around the object's: each width of the border gives another class.
+    lemon, broom = number_of("lemon"), number_of("broom")
+    pixels = np.empty((10, 10, 3), np.uint8)
+    pixels[:] = (255, 0, 0)
+    pixels[1:9, 1:9] = COLOURS[broom]
+    pixels[2:8, 2:8] = COLOURS[lemon]
+    answers = {
+        cut: nearest(pixels[cut : 10 - cut, cut : 10 - cut].mean((0, 1)), range(1000)) for cut in (0, 1, 2)
+    }
+    assert len(set(answers.values())) == 3
+    (folder,) = (name for name, classes in objectnet_folders().items() if classes == [lemon])
+    file = tmp_path / "objectnet-1.0" / "images" / folder / "a.png"
+    file.parent.mkdir(parents=True)
+    Image.fromarray(pixels).save(file)
+    (images,) = find_benchmark("objectnet").image_sets(tmp_path)
+    assert predict(colour_classifier(), images, tmp_path / "cache", QUIET).top[0, 0] == answers[1]
+
+
 def test_si_score(tmp_path):
     folder = tmp_path / "si-score" / "area"
     assert [find_by_name(name) for name in ("missile", "pig", "ipod")] == [657, 341, 605]
@@ -253,14 +272,26 @@ def test_occlusion_hides_the_middle(tmp_path):
     val = tmp_path / "imagenet" / "val"
     paint(val / wnids()[answer] / "ILSVRC2012_val_00000001.JPEG", 888)
     paint(val / wnids()[888] / "ILSVRC2012_val_00000002.JPEG", 888)
-    assert (
-        score(find_benchmark("occlusion"), tmp_path).per_image.tolist() == [1, 0] if answer < 888 else [0, 1]
-    )
-    assert (
-        score(find_benchmark("occlusion:0"), tmp_path).per_image.tolist() == [0, 1]
-        if answer < 888
-        else [1, 0]
-    )
+    occluded = score(find_benchmark("occlusion"), tmp_path)
+    assert occluded.per_class() == {wnids()[answer]: 1, wnids()[888]: 0}
+    seen = score(find_benchmark("occlusion:0"), tmp_path)
+    assert seen.per_class() == {wnids()[answer]: 0, wnids()[888]: 1}
+
+
+def test_occlusion_of_a_folder(tmp_path):
+    answer = nearest(0.75 * COLOURS[888], range(1000))
+    paint(tmp_path / "val" / "star" / "a.png", 888)
+    paint(tmp_path / "val" / "ring" / "b.png", 888)
+    classifier = colour_classifier([888, answer], labels=["star", "ring"])
+    for argument, label, expected in (
+        ("toy=val", "toy", {"star": 0, "ring": 1}),
+        ("toy=val@0", "toy@0", {"star": 1, "ring": 0}),
+    ):
+        benchmark = find_benchmark(f"occlusion:{argument}")
+        assert benchmark.key == f"occlusion:{label}"
+        assert benchmark.images is None  # none are published
+        assert score(benchmark, tmp_path, classifier).per_class() == expected
+    assert "found no folder nowhere" in find_benchmark("occlusion:toy=nowhere").missing(tmp_path)
 
 
 def test_any_folder_of_the_models_own_classes(tmp_path):

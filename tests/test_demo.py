@@ -1,12 +1,14 @@
 """The demonstration runs from raw files to table and picture, and its control arm really is one."""
 
 import json
+import shlex
 
 import datasets
 import pytest
 from PIL import Image
 
 from luab_trainer.commands.demo import main
+from luab_trainer.commands.evaluate import main as evaluate
 from luab_trainer.demo.experiment import Run, Scores, shuffle_clicks
 from luab_trainer.demo.report import table
 
@@ -22,10 +24,26 @@ def test_demo_writes_table_figures_and_picture(tmp_path, capsys):
         ("shuffled", 0),
     ]
     assert all(0 <= share <= 1 for each in runs for share in each["accuracy"].values())
-    assert (out / "results.md").read_text() in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert (out / "results.md").read_text() in printed
     with Image.open(out / "attention.png") as picture:
         assert picture.width > 300
-    assert (out / "checkpoints" / "convnext-luab-0" / "model.safetensors").exists()
+    assert (out / "checkpoints" / "convnext-luab-seed0" / "model.safetensors").exists()
+    # The command that it ends with runs, and reads all that the demo wrote.
+    command = printed[printed.index("luab evaluate") :]
+    arguments = shlex.split(command.replace("\\\n", " "))[2:]
+    assert evaluate([*arguments, "--num-workers", "0", "--device", "cpu"]) == 0
+    found = json.loads((out / "evaluation" / "results.json").read_text())
+    accuracy = found["benchmarks"]["test_swapped"]["models"]["convnext-luab-seed0"]["metrics"]["accuracy"]
+    assert accuracy == pytest.approx(runs[1]["accuracy"]["test_swapped"])
+    assert set(found["benchmarks"]) == {
+        "test",
+        "test_swapped",
+        "occlusion:test",
+        "localisation:test_swapped",
+        "pointing_game:test_swapped",
+        "energy_pointing_game:test_swapped",
+    }
     # The same command again starts afresh; a folder of other things is left alone.
     other = tmp_path / "other"
     other.mkdir()

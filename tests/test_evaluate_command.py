@@ -12,7 +12,7 @@ from miniatures import paint, save_checkpoint
 
 from luab_trainer.commands.evaluate import main
 from luab_trainer.evaluation.benchmarks import SUITES, find_benchmark
-from luab_trainer.evaluation.class_maps import wnids
+from luab_trainer.evaluation.class_maps import subset, wnids
 from luab_trainer.evaluation.models import load_classifier
 from luab_trainer.evaluation.suite import unique_names
 
@@ -55,7 +55,7 @@ def test_two_models_side_by_side(checkpoints, root, tmp_path, capsys):
     assert "benchmark metric straight swapped" in shown
     assert re.search(r"ImageNet accuracy ↑ 100\.0 \S+ \S+ 66\.7 ", shown)
     assert re.search(r"ImageNet-A accuracy ↑ 100\.0 \S+ \S+ 100\.0 ", shown)
-    assert "imagenet: judged on 3 images; 50,000 are published" in shown
+    assert "Not as many images as are published: ImageNet 3 of 50,000;" in shown
     # What is not there is said, with where to get it.
     ran = {"imagenet", "real", "imagenet_a", "occlusion"}
     for name in set(SUITES["robustness"]) - ran:
@@ -133,6 +133,9 @@ def test_list_says_what_is_there_and_where_the_rest_is(root, capsys):
     for name in SUITES["robustness"]:
         assert name in shown
     assert f"present: {root / 'imagenet-a'}" in shown
+    paint(root / "imagenet-o" / wnids()[subset("o")[0]] / "a.jpg", 313)
+    assert main(["--list", "--data", str(root), "--partial"]) == 0
+    assert f"present: {root / 'imagenet-o'}, {root / 'imagenet' / 'val'}" in capsys.readouterr().out
     assert "https://people.eecs.berkeley.edu/~hendrycks/imagenet-r.tar" in shown
     assert main(["--list", "--data", str(root)]) == 0
     assert "incomplete: expected imagenet-a" in capsys.readouterr().out

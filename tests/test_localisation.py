@@ -1,32 +1,36 @@
-"""Localisation: a model whose map is known, official box files good and bad, and rows in -> numbers out."""
+"""Localisation: a model whose map is known; rows, folders and official layouts in -> numbers out."""
 
 import json
+import os
+from pathlib import Path
 
+import datasets
 import numpy as np
 import pytest
 import torch
-from datasets import Dataset
+from boxed import box_xml, picture
+from datasets import ClassLabel, Dataset, Features, List, Value
+from miniatures import QUIET, colour_classifier, paint, save_checkpoint, score
 from PIL import Image
 from tiny_models import tiny_model
 from torch import nn
 
-from luab_data.errors import RejectedRecord, SourceError
+from luab_trainer.commands.compare import main as compare
 from luab_trainer.commands.localise import main
-from luab_trainer.evaluation.ilsvrc_boxes import BoxFile, load_ilsvrc_boxes, parse_box_file
-from luab_trainer.evaluation.localisation import Judgement, Localisation, ScoreMap, score_maps
-from luab_trainer.targets import Columns
+from luab_trainer.evaluation import suite
+from luab_trainer.evaluation.benchmark import ImageSet, Item
+from luab_trainer.evaluation.benchmarks import WHERE, find_benchmark
+from luab_trainer.evaluation.box_sets import set_of_rows
+from luab_trainer.evaluation.boxes import ImageBoxes
+from luab_trainer.evaluation.class_maps import wnids
+from luab_trainer.evaluation.localisation import HITS, Judgement, WhereItLooks, attention_of, maps_after
+from luab_trainer.evaluation.models import Classifier, load_classifier
+from luab_trainer.evaluation.predict import predict
+from luab_trainer.evaluation.questions import UnsuitedModel
 from luab_trainer.transforms import ImageSettings
 
 SETTINGS = ImageSettings(size=32, mean=(0, 0, 0), std=(1, 1, 1), resize=48)
 MAPPED = ("vit", "dinov2_with_registers", "beit", "convnext", "convnextv2", "resnet", "swin", "swinv2")
-
-
-def picture(width: int, height: int, *squares: tuple[int, int, int, int, str]) -> Image.Image:
-    """A black image with rectangles x0, y0, x1, y1 (ends excluded) in a colour."""
-    image = Image.new("RGB", (width, height))
-    for *box, colour in squares:
-        image.paste(colour, tuple(box))
-    return image
 
 
 def colour_model():
@@ -45,245 +49,316 @@ def colour_model():
     return model
 
 
-def test_a_model_that_sees_colours_finds_them():
+def rows(*rows: dict, several: bool = False) -> Dataset:
+    """A dataset of `rows` with the classes red and green."""
+    label = ClassLabel(names=["red", "green"])
+    objects = {"bbox": List(List(Value("float32"), length=4)), "category": List(Value("int64"))}
+    columns = {"image": datasets.Image(), "objects": objects, "labels": List(label)}
+    columns = columns if several else {"image": datasets.Image(), "objects": objects, "label": label}
+    if "image_id" in rows[0]:
+        columns["image_id"] = Value("string")
+    return Dataset.from_list(list(rows), features=Features(columns))
+
+
+def seen_by(model, images: ImageSet, cache: Path, labels=("red", "green")) -> Judgement:
+    answers = predict(Classifier("model", model, labels, SETTINGS), images, cache, QUIET)
+    return Judgement(answers.looks, answers.targets)
+
+
+def test_a_model_that_sees_colours_finds_them(tmp_path):
     # The image is twice as wide as high and is not cropped: the red object on the far left still counts.
     image = picture(256, 128, (0, 32, 64, 96, "red"), (160, 32, 224, 96, "lime"))
-    rows = [
-        {"image": image, "label": 0, "objects": {"bbox": [[0, 32, 64, 64]], "category": [0]}},
-        {"image": image, "label": 1, "objects": {"bbox": [[160, 32, 64, 64]], "category": [1]}},
-        {"image": image, "label": 1, "objects": {"bbox": [], "category": []}},
-    ]
-    judgement = Localisation(rows, SETTINGS).judge(colour_model())
-    found = judgement.metrics()
-    assert found["localisation_images"] == 2
-    assert found["max_box_acc"] == found["max_box_acc_v2_iou_50"] == 1
-    assert found["pointing_game"] == found["pointing_game_class_mean"] == 1
-    assert found["pointing_game_center"] == 0
-    assert found["energy_pointing_game_uniform"] == pytest.approx(1 / 8)
-    assert found["energy_pointing_game"] > 3 / 8  # pooling smears a colour over the next cell on each side
-    assert judgement.labels == [0, 1]
-    for name, values in judgement.per_image().items():
-        assert found[name] == pytest.approx(values.mean())
+    images = set_of_rows(
+        "toy",
+        rows(
+            {"image": image, "label": 0, "objects": {"bbox": [[0, 32, 64, 64]], "category": [0]}},
+            {"image": image, "label": 1, "objects": {"bbox": [[160, 32, 64, 64]], "category": [1]}},
+            {"image": image, "label": 1, "objects": {"bbox": [], "category": []}},
+            {"image": image, "label": -1, "objects": {"bbox": [[0, 0, 9, 9]], "category": [0]}},
+        ),
+    )
+    assert [(item.id, item.target) for item in images.items] == [("0", 0), ("1", 1)]
+    judgement = seen_by(colour_model(), images, tmp_path)
+    boxes = judgement.box_metrics()
+    assert boxes["max_box_acc"] == boxes["max_box_acc_v2_iou_50"] == 1
+    pointing = judgement.pointing_metrics()
+    assert pointing["pointing_game"] == pointing["pointing_game_class_mean"] == 1
+    assert pointing["pointing_game_center"] == 0
+    energy = judgement.energy_metrics()
+    assert energy["energy_pointing_game_uniform"] == pytest.approx(1 / 8)
+    # Pooling smears a colour over the next cell on each side.
+    assert energy["energy_pointing_game"] > 3 / 8
+    for metrics, name in (
+        (boxes, "max_box_acc"),
+        (boxes, "max_box_acc_v2"),
+        (pointing, "pointing_game"),
+        (energy, "energy_pointing_game"),
+    ):
+        assert metrics[name] == pytest.approx(judgement.per_image(name).mean())
 
 
-def test_looking_at_the_other_object_is_a_miss():
+def test_looking_at_the_other_object_is_a_miss(tmp_path):
     image = picture(128, 128, (0, 0, 64, 64, "red"), (64, 64, 128, 128, "lime"))
-    rows = [{"image": image, "label": 0, "objects": {"bbox": [[64, 64, 64, 64]]}}]
-    found = Localisation(rows, SETTINGS)(colour_model())
-    assert found["pointing_game"] == found["max_box_acc_v2_iou_70"] == 0
-    assert found["energy_pointing_game"] < 0.05
-    # The rows' class 0 is the model's output 1.
-    found = Localisation(rows, SETTINGS, outputs=[1, 0])(colour_model())
-    assert found["pointing_game"] == found["max_box_acc"] == 1
+    objects = {"bbox": [[64, 64, 64, 64]], "category": [0]}
+    images = set_of_rows("toy", rows({"image": image, "label": 0, "objects": objects}))
+    judgement = seen_by(colour_model(), images, tmp_path)
+    assert judgement.per_image("pointing_game") == judgement.box_metrics()["max_box_acc_v2_iou_70"] == 0
+    assert judgement.per_image("energy_pointing_game") < 0.05
+    # The rows' class 0, red, is the model's output 1.
+    judgement = seen_by(colour_model(), images, tmp_path, labels=("green", "red"))
+    assert judgement.per_image("pointing_game") == judgement.per_image("max_box_acc") == 1
 
 
-def test_each_label_of_an_image_is_asked_with_its_own_boxes():
+def test_each_label_of_an_image_is_asked_with_its_own_boxes(tmp_path):
     image = picture(128, 128, (0, 0, 64, 64, "red"), (64, 64, 128, 128, "lime"))
     objects = {"bbox": [[64, 64, 64, 64], [0, 0, 64, 64]], "category": [1, 0]}
-    rows = [{"image": image, "labels": [0, 1], "objects": objects}]
-    maps = list(score_maps(colour_model(), rows, SETTINGS, Columns(label="labels"), batch_size=1))
-    assert [(each.label, each.boxes) for each in maps] == [(0, [[0, 0, 64, 64]]), (1, [[64, 64, 64, 64]])]
-    assert [tuple(each.point < 64) for each in maps] == [(True, True), (False, False)]
+    row = {"image": image, "image_id": "a", "labels": [0, 1], "objects": objects}
+    images = set_of_rows("toy", rows(row, several=True))
+    assert [item.id for item in images.items] == ["a/red", "a/green"]
+    assert [boxes.bbox for boxes in images.boxes] == [[[0, 0, 64, 64]], [[64, 64, 64, 64]]]
+    assert seen_by(colour_model(), images, tmp_path).per_image("pointing_game").tolist() == [1, 1]
+
+
+def test_boxes_of_rows_are_those_of_the_upright_image(tmp_path):
+    # The file lies on its side; people saw the red square at the top right, and drew the box there.
+    image = picture(64, 128, (32, 0, 64, 32, "red")).transpose(Image.Transpose.ROTATE_90)
+    exif = image.getexif()
+    exif[0x0112] = 6  # to be turned by 90 degrees clockwise
+    image.save(tmp_path / "a.png", exif=exif)
+    row = {
+        "image": str(tmp_path / "a.png"),
+        "label": 0,
+        "objects": {"bbox": [[32, 0, 32, 32]], "category": [0]},
+    }
+    images = set_of_rows("toy", rows(row))
+    assert images.items[0].image == tmp_path / "a.png"
+    assert (images.boxes[0].width, images.boxes[0].height) == (64, 128)
+    assert seen_by(colour_model(), images, tmp_path).per_image("pointing_game") == 1
+
+
+def look(model, pixel_values, classes):
+    """[B, 3, H, W] and [B] -> maps and logits."""
+    attention = attention_of(model)
+    attention.watch(model)
+    with torch.no_grad():
+        logits = model(pixel_values).logits
+        return maps_after(model, attention, tuple(pixel_values.shape[-2:]), classes), logits
 
 
 @pytest.mark.parametrize("model_type", MAPPED)
 def test_maps_of_every_family(model_type):
-    model = tiny_model(model_type).train()
-    rng = np.random.default_rng(0)
-    rows = [
-        {
-            "image": Image.fromarray(rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)),
-            "label": label,
-            "objects": {"bbox": [[0, 0, 50, 40]]},
-        }
-        for label in (0, 3, 4)
-    ]
-    maps = list(score_maps(model, rows, SETTINGS, batch_size=2))
-    assert model.training  # as it was
-    assert [each.label for each in maps] == [0, 3, 4]
-    for each in maps:
-        assert each.attention.shape == each.scores.shape
-        assert each.attention.sum() == pytest.approx(1, abs=1e-5)
-        assert ((each.point >= 0) & (each.point <= (50, 40))).all()
-    other = next(score_maps(model, [{**rows[0], "label": 1}], SETTINGS))
+    model = tiny_model(model_type).eval()
+    pixel_values = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    maps, _ = look(model, pixel_values, torch.tensor([0, 3, 4]))
+    assert maps.attention.shape == maps.scores.shape == (3, *maps.scores.shape[1:])
+    assert maps.attention.sum(dim=(1, 2)).numpy() == pytest.approx(1, abs=1e-5)
+    assert ((maps.points > 0) & (maps.points < 1)).all()
+    other, _ = look(model, pixel_values, torch.tensor([1, 3, 4]))
     of_class = model_type in ("convnext", "convnextv2", "resnet", "swin", "swinv2")
-    assert np.allclose(maps[0].scores, other.scores, atol=1e-6) != of_class  # CLS attention knows no classes
+    assert torch.allclose(maps.scores[0], other.scores[0], atol=1e-6) != of_class  # CLS attention: no classes
+    assert torch.allclose(maps.scores[1:], other.scores[1:], atol=1e-6)
 
 
 def test_the_map_of_a_feature_map_model_averages_to_the_logit():
     model = tiny_model("convnextv2").eval()
-    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8))
-    rows = [{"image": image, "label": label, "objects": {"bbox": [[0, 0, 9, 9]]}} for label in range(5)]
-    means = np.array([each.scores.mean() for each in score_maps(model, rows, SETTINGS)])
-    pixel_values = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None] / 255
-    logits = model(pixel_values).logits[0].detach().numpy()
+    pixel_values = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    maps, logits = look(model, pixel_values.expand(5, -1, -1, -1), torch.arange(5))
     linear = model.classifier
-    constant = (linear.weight @ model.convnextv2.layernorm.bias + linear.bias).detach().numpy()
-    assert means + constant == pytest.approx(logits, abs=1e-4)
+    constant = (linear.weight @ model.convnextv2.layernorm.bias + linear.bias).detach()
+    assert (maps.scores.mean(dim=(1, 2)) + constant).numpy() == pytest.approx(logits[0].numpy(), abs=1e-4)
 
 
-def test_first_and_last_pixel_of_a_box_are_compared():
+@pytest.mark.parametrize("workers", [0, 2])
+def test_first_and_last_pixel_of_a_box_are_compared(workers):
     # 2x2 pixels of a 4x4 image are 112x112 pixels of the map; the last one's index is 1, on the map 1 * 56.
-    scores = np.zeros((224, 224))
-    scores[:57, :57] = 1
-    judgement = Judgement()
-    judgement.add(ScoreMap("a", 0, scores, scores, np.array([0.5, 0.5]), [[0, 0, 2, 2]], 4, 4))
-    assert judgement.metrics()["max_box_acc_v2"] == 1  # box 0..57 against 0..56: IoU 57**2 / 58**2
+    scores = np.zeros((40, 224, 224), np.float32)
+    scores[:, :57, :57] = 1
+    points = np.full((40, 2), 0.125, np.float32)
+    items = [Item(str(number), Path(), 0) for number in range(40)]
+    images = ImageSet(
+        "toy", items, boxes=[ImageBoxes([[0, 0, 2, 2]], 4, 4)] * 39 + [ImageBoxes([[2, 2, 2, 2]], 4, 4)]
+    )
+    classifier = Classifier("model", tiny_model("vit"), ["a"], SETTINGS)
+    question = WhereItLooks(classifier, [0], images, num_workers=workers)
+    looks = question.keep(range(40), [np.zeros((40, 1)), scores, scores, points])
+    assert looks[HITS].shape == (40, 4, 125)
+    judgement = Judgement(looks, np.zeros(40, int))
+    # The first 39: box 0..57 against 0..56, IoU 57**2 / 58**2.
+    assert judgement.per_image("max_box_acc_v2").tolist() == [1] * 39 + [0]
+    assert judgement.per_image("pointing_game").tolist() == [1] * 39 + [0]
+
+
+def test_wrong_models_rows_and_images_are_named(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"no image")
+    row = {"image": str(tmp_path / "a.png"), "label": 0, "image_id": "n1/x"}
+    objects = {"bbox": [[0, 0, 1, 1]], "category": [0]}
+    with pytest.raises(ValueError, match=r"toy, row 0 \(n1/x\): cannot read the image"):
+        set_of_rows("toy", rows({**row, "objects": objects}))
+    with pytest.raises(ValueError, match="none of the 1 rows has a box"):
+        set_of_rows("toy", rows({**row, "objects": {"bbox": [], "category": []}}))
+    with pytest.raises(ValueError, match=r"no column 'objects'.*image, label"):
+        set_of_rows("toy", rows({**row, "objects": objects}).remove_columns("objects"))
+    with pytest.raises(ValueError, match="ClassLabel"):
+        set_of_rows("toy", rows({**row, "objects": objects}).cast_column("label", Value("int64")))
+    for model in (nn.Linear(1, 1), tiny_model("mobilevit")):
+        with pytest.raises(UnsuitedModel, match=r"(Linear|mobilevit) looks, only where .*vit, deit"):
+            attention_of(model)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """The colour model's folder, with the classes red and green."""
+    folder = tmp_path_factory.mktemp("checkpoint") / "model"
+    model = colour_model()
+    model.config.id2label = {0: "red", 1: "green"}
+    model.save_pretrained(folder)
+    processor = {"size": {"height": 32, "width": 32}, "image_mean": [0, 0, 0], "image_std": [1, 1, 1]}
+    (folder / "preprocessor_config.json").write_text(json.dumps(processor))
+    return folder
 
 
 @pytest.fixture
-def checkpoint(tmp_path):
-    """The colour model's folder, with the classes red and green."""
-    model = colour_model()
-    model.config.id2label = {0: "red", 1: "green"}
-    model.save_pretrained(tmp_path / "model")
-    processor = {"size": {"height": 32, "width": 32}, "image_mean": [0, 0, 0], "image_std": [1, 1, 1]}
-    (tmp_path / "model" / "preprocessor_config.json").write_text(json.dumps(processor))
-    return tmp_path / "model"
-
-
-def test_command_compares_models(checkpoint, tmp_path, capsys):
+def coloured(tmp_path):
+    """A red and a green object in class folders, and a CSV in which the red one's box is wrong."""
     for name, colour in (("green", "lime"), ("red", "red")):  # alphabetical: not the model's order
         (tmp_path / "images" / name).mkdir(parents=True)
         picture(128, 128, (0, 0, 64, 64, colour)).save(tmp_path / "images" / name / "a.png")
     (tmp_path / "boxes.csv").write_text(
         "file,x0,y0,x1,y1,width,height\ngreen/a.png,0,0,63,63,128,128\nred/a.png,64,64,127,127,128,128\n"
     )
-    sources = ["--images", str(tmp_path / "images"), "--boxes", str(tmp_path / "boxes.csv")]
-    output = tmp_path / "out" / "localisation.json"
-    assert main(["--model", str(checkpoint), *sources, "--output", str(output), "--device", "cpu"]) == 0
-    printed = capsys.readouterr().out.splitlines()
-    assert printed[0].split() == ["metric", "model"]
-    assert ["pointing_game", "50.0", "%"] in [line.split() for line in printed]
-    written = json.loads(output.read_text())["model"]
-    assert written["ids"] == ["green/a", "red/a"]
-    assert written["per_image"]["pointing_game"] == [1, 0]
-    assert written["metrics"]["max_box_acc"] == 0.5
+    return tmp_path
 
 
-def test_command_says_what_is_wrong(checkpoint, tmp_path, capsys):
-    assert main(["--model", str(checkpoint), "--images", str(tmp_path)]) == 1
+OPTIONS = ["--device", "cpu", "--num-workers", "0"]
+
+
+def test_command_compares_models(checkpoint, coloured, capsys):
+    blind = tiny_model("vit", num_labels=2)
+    blind.config.id2label = {0: "green", 1: "red"}
+    blind.save_pretrained(coloured / "blind")
+    (coloured / "blind" / "preprocessor_config.json").write_bytes(
+        (checkpoint / "preprocessor_config.json").read_bytes()
+    )
+    models = ["--model", str(checkpoint), "--model", str(coloured / "blind")]
+    sources = ["--images", str(coloured / "images"), "--boxes", str(coloured / "boxes.csv")]
+    out = coloured / "out"
+    assert main([*models, *sources, "--output-dir", str(out), *OPTIONS]) == 0
+    printed = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert printed[0] == ["metric,", "in", "%", "model", "blind"]
+    assert next(line for line in printed if line[0] == "pointing_game")[:2] == ["pointing_game", "50.0"]
+    assert ["images", "2", "2"] in printed
+    found = json.loads((out / "results.json").read_text())["benchmarks"]
+    assert found["localisation:images"]["models"]["model"]["metrics"]["max_box_acc"] == 0.5
+    entry = found["pointing_game:images"]["models"]["model"]
+    assert entry["per_class"] == {"green": 1, "red": 0}
+    with np.load(out / entry["per_image"], allow_pickle=False) as kept:
+        assert kept["ids"].tolist() == [b"green/a", b"red/a"]
+        assert kept["score"].tolist() == [1, 0]
+    assert "MaxBoxAccV2 at IoU 0.7" in (out / "report.html").read_text()
+    assert compare([str(out)]) == 0
+    assert "Pointing game (images)" in capsys.readouterr().out
+
+
+def test_command_reads_a_dataset(checkpoint, coloured, capsys):
+    image = Image.open(coloured / "images" / "red" / "a.png")
+    row = {"image": image, "label": 0, "objects": {"bbox": [[0, 0, 64, 64]], "category": [0]}}
+    datasets.DatasetDict(validation=rows(row, row)).save_to_disk(coloured / "boxed")
+    dataset = ["--dataset", str(coloured / "boxed"), "--split", "validation[1:]"]
+    assert main(["--model", str(checkpoint), *dataset, "--output-dir", str(coloured / "out"), *OPTIONS]) == 0
+    printed = capsys.readouterr().out
+    assert ["pointing_game", "100.0"] in [line.split() for line in printed.splitlines()]
+    assert ["images", "1"] in [line.split() for line in printed.splitlines()]
+
+
+def test_command_says_what_is_wrong(checkpoint, coloured, capsys):
+    model = ["--model", str(checkpoint), "--output-dir", str(coloured / "out"), *OPTIONS]
+    assert main([*model, "--images", str(coloured)]) == 1
     assert "either --images and --boxes, or --dataset" in capsys.readouterr().err
-    file = tmp_path / "boxes.csv"
+    assert main([*model, "--images", str(coloured), "--boxes", "nowhere"]) == 1
+    assert "found no a CSV or a folder of XML files nowhere" in capsys.readouterr().err
+    file = coloured / "boxes.csv"
     file.write_text("file,x0,y0,x1,y1,width,height\nblue/a.png,0,0,63,63,128,128\n")
-    (tmp_path / "blue").mkdir()
-    picture(9, 9).save(tmp_path / "blue" / "a.png")
-    assert main(["--model", str(checkpoint), "--images", str(tmp_path), "--boxes", str(file)]) == 1
+    (coloured / "images" / "red").rename(coloured / "images" / "blue")
+    assert main([*model, "--images", str(coloured / "images"), "--boxes", str(file)]) == 1
     assert "none of the model's 2 classes: blue" in capsys.readouterr().err
 
 
-def test_wrong_models_and_images_are_named():
-    rows = [{"image": b"no image", "label": 0, "image_id": "n1/x", "objects": {"bbox": [[0, 0, 1, 1]]}}]
-    with pytest.raises(ValueError, match=r"Row 0 \(n1/x\): cannot read the image"):
-        Localisation(rows, SETTINGS)(tiny_model("vit"))
-    with pytest.raises(ValueError, match="not a Linear's"):
-        Localisation(rows, SETTINGS)(nn.Linear(1, 1))
-    with pytest.raises(ValueError, match="no image was added"):
-        Localisation([], SETTINGS)(tiny_model("vit"))
-    with pytest.raises(ValueError, match="Supported model types"):
-        Localisation(rows, SETTINGS)(tiny_model("mobilevit"))
+def test_a_model_that_does_not_show_where_it_looks(coloured, capsys):
+    model = tiny_model("mobilevit", num_labels=2)
+    model.config.id2label = {0: "red", 1: "green"}
+    model.save_pretrained(coloured / "mobile")
+    processor = {"size": {"height": 32, "width": 32}}
+    (coloured / "mobile" / "preprocessor_config.json").write_text(json.dumps(processor))
+    sources = ["--images", str(coloured / "images"), "--boxes", str(coloured / "boxes.csv")]
+    model = ["--model", str(coloured / "mobile"), "--output-dir", str(coloured / "out"), *OPTIONS]
+    assert main([*model, *sources]) == 1
+    message = capsys.readouterr().err
+    assert "pointing_game:images of mobile: it is not known where mobilevit looks" in message
 
 
-OFFICIAL = """<annotation>
-	<folder>val</folder>
-	<filename>ILSVRC2012_val_00000002</filename>
-	<source><database>ILSVRC_2012</database></source>
-	<size><width>500</width><height>375</height><depth>3</depth></size>
-	<segmented>0</segmented>
-	{objects}
-</annotation>"""
-OBJECT = (
-    "<object><name>{}</name><pose>Unspecified</pose><truncated>0</truncated><difficult>0</difficult>"
-    "<bndbox><xmin>{}</xmin><ymin>{}</ymin><xmax>{}</xmax><ymax>{}</ymax></bndbox></object>"
-)
+def test_official_layout_as_a_benchmark(tmp_path):
+    """Two validation images, half in a class's colour; the model's map is highest there."""
+    for k, left in ((100, True), (555, False)):
+        name = f"ILSVRC2012_val_{k:08d}"
+        file = tmp_path / "imagenet" / "val" / wnids()[k] / f"{name}.JPEG"
+        paint(file, k)
+        colour = Image.open(file).resize((100, 200))
+        image = picture(200, 200)
+        image.paste(colour, (0 if left else 100, 0))
+        image.save(file, "png")
+        xml = box_xml((wnids()[k], 0, 0, 99, 199), ("n01440764", 0, 0, 199, 199)).replace(b"500", b"200")
+        (tmp_path / "imagenet" / "ILSVRC2012_bbox_val_v3" / "val").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "imagenet" / "ILSVRC2012_bbox_val_v3" / "val" / f"{name}.xml").write_bytes(
+            xml.replace(b"375", b"200")
+        )
+    save_checkpoint(tmp_path / "model")
+    classifier = load_classifier(str(tmp_path / "model"))
+    found = score(find_benchmark("pointing_game"), tmp_path, classifier)
+    # Both boxes are on the left; what is of another class (the whole image) does not count.
+    assert found.per_class() == {wnids()[100]: 1, wnids()[555]: 0}
+    assert found.metrics["pointing_game_center"] == 1
+    for kind in WHERE:
+        assert find_benchmark(kind.name).missing(tmp_path, partial=True) is None
+        scores = score(find_benchmark(kind.name), tmp_path, classifier)
+        assert scores.metrics[kind.primary] == scores.per_image.mean()
+    assert len(list((tmp_path / "cache").glob("*/imagenet_val-boxes-*"))) == 1  # one pass for all three
 
 
-def box_xml(*objects: tuple) -> bytes:
-    return OFFICIAL.format(objects="".join(OBJECT.format(*each) for each in objects)).encode()
+def test_boxes_that_are_missing_are_named(tmp_path):
+    for k in (0, 1):
+        paint(tmp_path / "imagenet" / "val" / wnids()[k] / f"ILSVRC2012_val_{k + 1:08d}.JPEG", k)
+    benchmark = find_benchmark("localisation")
+    assert benchmark.absent(tmp_path)
+    message = benchmark.missing(tmp_path, partial=True)
+    assert "ILSVRC2012_bbox_val_v3/**/ILSVRC2012_val_<number>.xml" in message and "found none of" in message
+    (tmp_path / "imagenet" / "bbox").mkdir()
+    assert "no XML file" in benchmark.missing(tmp_path, partial=True)
+    (tmp_path / "imagenet" / "bbox" / "ILSVRC2012_val_00000001.xml").write_bytes(
+        box_xml(("n01440764", 1, 1, 9, 9))
+    )
+    assert benchmark.missing(tmp_path, partial=True) is None
+    (images,) = benchmark.image_sets(tmp_path)
+    assert [item.id for item in images.items] == [f"{wnids()[0]}/ILSVRC2012_val_00000001.JPEG"]
+    assert images.boxes == (ImageBoxes([[1, 1, 9, 9]], 500, 375),)
+    for k in range(2, 1000):
+        paint(tmp_path / "imagenet" / "val" / wnids()[k] / f"ILSVRC2012_val_{k + 1:08d}.JPEG", k)
+    assert "no XML file for 999 images, such as n01443537/ILSVRC2012_val_00000002" in benchmark.missing(
+        tmp_path
+    )
 
 
-def test_an_official_file():
-    xml = box_xml(("n09193705", 45, 49, 499, 162), ("n09193705", 2, 69, 437, 207))
-    expected = (("n09193705", (45, 49, 499, 162)), ("n09193705", (2, 69, 437, 207)))
-    assert parse_box_file(xml) == BoxFile(500, 375, expected)
-    assert parse_box_file(box_xml()) == BoxFile(500, 375, ())
+def test_a_model_that_is_not_suited_is_skipped(tmp_path):
+    paint(tmp_path / "val" / "star" / "a.png", 100)
+    (tmp_path / "boxes.csv").write_text("file,x0,y0,x1,y1,width,height\nstar/a.png,0,0,3,3,8,8\n")
+    named = f"pointing_game:toy=val{os.pathsep}boxes.csv", "folder:toy=val"
+    benchmarks = [find_benchmark(text) for text in named]
+    model = colour_classifier([100, 200], labels=["star", "ring"])
+    results = suite.run([model], benchmarks, tmp_path, tmp_path / "out", QUIET, None).content
+    assert set(results["benchmarks"]) == {"toy"}
+    assert "a ColourClassifier looks" in results["skipped"]["pointing_game:toy of colours"]
 
 
-@pytest.mark.parametrize(
-    ("xml", "reason"),
-    [
-        (b"", "not well-formed"),
-        (b"\x00\x05\x16\x07", "not well-formed"),
-        (b"<a><object/></a>", "0 size elements"),
-        (b'<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>', "DOCTYPE"),
-        (b"<a>" * 100, "nested deeper"),
-        (b"<a>" + b" " * 2_000_000, "more than 1,048,576 bytes"),
-        (box_xml(("n1", 10, 0, 5, 9)), "object 1: the box 10, 0, 5, 9 ends before it begins"),
-        (box_xml(("n1", 0, 0, 5, 9), ("n1", "1e3", 0, 5, 9)), "object 2: xmin is '1e3'"),
-        (box_xml(("n1", -1, 0, 5, 9)), "object 1: xmin is '-1'"),
-        (box_xml(("n1", 0, 0, 501, 9)), "object 1: xmax is '501', allowed is a whole number from 0 to 500"),
-        (box_xml(("n1", "9" * 5000, 0, 5, 9)), "object 1: xmin is '99999"),
-        (box_xml(("n1", "²", 0, 5, 9)), "object 1: xmin is '²'"),
-        (box_xml(("", 0, 0, 5, 9)), "object 1: name occurs 1 times or is empty"),
-        (box_xml(("n1", "", 0, 5, 9)), "object 1: xmin occurs"),
-        (box_xml().replace(b"<segmented>", b"<object/><segmented>"), "object 1: 0 bndbox"),
-        (box_xml().replace(b"500", b"0"), "size: width is '0'"),
-    ],
-)
-def test_a_bad_file_is_rejected_with_the_reason(xml, reason):
-    with pytest.raises(RejectedRecord) as error:
-        parse_box_file(xml)
-    assert reason in error.value.reason
-
-
-def official(root, layout: str):
-    """Two images and their box files, flat or in class folders -> images, boxes."""
-    wnids = ("n01443537", "n01440764")
-    for number, wnid in enumerate(wnids, start=1):
-        name = f"ILSVRC2012_val_0000000{number}"
-        folder = root / "images" / (wnid if layout == "folders" else "")
-        folder.mkdir(parents=True, exist_ok=True)
-        picture(500, 375, (100, 100, 200, 200, "red")).save(folder / f"{name}.JPEG")
-        (root / "boxes" / "val").mkdir(parents=True, exist_ok=True)
-        (root / "boxes" / "val" / f"{name}.xml").write_bytes(box_xml((wnid, 100, 100, 199, 199)))
-    (root / "boxes" / "val" / "._ILSVRC2012_val_00000001.xml").write_bytes(b"\x00\x05\x16\x07")
-    return root / "images", root / "boxes"
-
-
-@pytest.mark.parametrize("layout", ["flat", "folders"])
-def test_official_boxes_become_a_dataset(tmp_path, layout):
-    images, boxes = official(tmp_path, layout)
-    rows = load_ilsvrc_boxes(images, boxes)
-    assert isinstance(rows, Dataset)
-    by_label = {row["label"]: row for row in rows}
-    assert set(by_label) == {0, 1}  # tench, goldfish
-    assert rows.features["label"].names[1] == "n01443537"
-    assert by_label[1]["objects"] == {"bbox": [[100, 100, 100, 100]], "category": [1]}
-    name = "ILSVRC2012_val_00000001"
-    assert by_label[1]["image_id"] == (name if layout == "flat" else f"n01443537/{name}")
-    assert by_label[1]["image"].size == (500, 375)
-    found = Localisation(rows, SETTINGS)(colour_model())
-    assert found["localisation_images"] == 2
-
-
-def test_official_boxes_that_do_not_fit_are_refused(tmp_path):
-    images, boxes = official(tmp_path, "flat")
-    with pytest.raises(SourceError, match="none of the 1 labels"):
-        load_ilsvrc_boxes(images, boxes, ["n01440764"])
-    with pytest.raises(SourceError, match="not a folder"):
-        load_ilsvrc_boxes(images, tmp_path / "absent")
-    with pytest.raises(SourceError, match="not a folder"):
-        load_ilsvrc_boxes(tmp_path / "absent", boxes)
-    with pytest.raises(SourceError, match="no XML file"):
-        load_ilsvrc_boxes(images, images)
-    file = boxes / "val" / "ILSVRC2012_val_00000002.xml"
-    file.write_bytes(box_xml(("n01440764", 1, 1, 2, 2), ("n01443537", 1, 1, 2, 2)))
-    with pytest.raises(SourceError, match="objects of 2 classes"):
-        load_ilsvrc_boxes(images, boxes)
-    file.write_bytes(b"<a>")
-    with pytest.raises(SourceError, match=r"ILSVRC2012_val_00000002\.xml: not well-formed"):
-        load_ilsvrc_boxes(images, boxes)
-    for each in images.iterdir():
-        each.rename(each.with_name(f"other_{each.name}"))
-    with pytest.raises(SourceError, match="none of the 2 XML files"):
-        load_ilsvrc_boxes(images, boxes)
+@pytest.mark.parametrize("argument", ["toy", "toy=images", "toy=@train", "=a:b", "toy=:boxes.csv"])
+def test_arguments_that_name_no_boxes(argument):
+    with pytest.raises(ValueError, match=r"written localisation:NAME=IMAGES.BOXES or NAME=DATASET@SPLIT"):
+        find_benchmark(f"localisation:{argument}")

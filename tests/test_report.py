@@ -162,7 +162,10 @@ class Page(HTMLParser):
 
 
 def gallery(name: str) -> Gallery:
-    looks = (Look("plain", name, 0.9, False, PIXEL), Look(name, "tench", 0.8, True, ""))
+    looks = (
+        Look("plain", name, 0.9, False, PIXEL, "wrong"),
+        Look(name, "tench", 0.8, True, "", "right"),
+    )
     return Gallery(name, 12, (Exhibit(name, name, PIXEL, (96, 64), looks),))
 
 

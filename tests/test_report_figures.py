@@ -71,16 +71,16 @@ def test_p_values_are_corrected_for_all_comparisons(tmp_path):
 
 
 def test_training_runs_are_one_model_with_their_spread(tmp_path):
-    runs = {"plain/seed-0": 200, "plain/seed-1": 260, "luab-seed0": 250, "luab-seed1": 240, "luab-seed2": 245}
-    models = {name: {"imagenet": right_on(400, range(right))} for name, right in runs.items()}
+    runs = {"plain/seed-0": 485, "plain/seed-1": 515, "luab-seed0": 610, "luab-seed1": 600, "luab-seed2": 605}
+    models = {name: {"imagenet": right_on(1000, range(right))} for name, right in runs.items()}
     table = figures([evaluated(tmp_path, models)], resamples=20_000)
     assert [(model.name, len(model.runs)) for model in table.models] == [("plain", 2), ("luab", 3)]
     assert table.models[1].seeds == (2, 3, 4)
     plain, luab = (table.rows[0].estimates[name] for name in ("plain", "luab"))
-    assert (plain.value, plain.seeds) == (pytest.approx(0.575), 2)
-    # Student's t with one degree of freedom: 12.7 standard errors of 0.075.
-    assert plain.high - plain.value > 12 * 0.075
-    assert luab.high - luab.low < 0.15
+    assert (plain.value, plain.seeds) == (pytest.approx(0.5), 2)
+    # Student's t with one degree of freedom: 12.7 standard errors of 0.015.
+    assert plain.high - plain.value > 12 * 0.015
+    assert luab.high - luab.low < 0.1
     assert "plain: 2, luab: 3" in " ".join(table.notes())
 
 
@@ -108,6 +108,13 @@ def test_copies_of_an_image_are_not_independent_images():
     value = benchmark.statistic(data.scores[0], data.groups)
     assert draws.mean() == pytest.approx(value, rel=0.02)
     assert draws.std() == pytest.approx(value * math.sqrt(0.75 / 0.25 / 40), rel=0.06)
+
+
+def test_images_of_one_name_in_several_class_folders_are_no_copies():
+    folders = [f"folder {n}" for n in range(100)]
+    data = of("objectnet", [1] * 50 + [0] * 50, folders, [f"{name}/a.png".encode() for name in folders])
+    draws = figure_draws(find_benchmark("objectnet"), data, resamples=4000, seed=0)[0]
+    assert draws.std() == pytest.approx(0.5 / 10, rel=0.06)
 
 
 def test_groups_with_images_of_their_own_are_resampled_apart():
@@ -179,7 +186,7 @@ def test_what_was_skipped_and_what_is_partial_is_said(tmp_path):
     content["skipped"] = {"imagenet_c": "not in /data"}
     (out / "results.json").write_text(json.dumps(content))
     notes = figures([out], resamples=100).notes()
-    assert "ImageNet: on 50 images; 50,000 are published." in notes
+    assert "Not as many images as are published: ImageNet 50 of 50,000." in notes
     assert "Not run: imagenet_c, not in /data" in notes
 
 
@@ -229,3 +236,26 @@ def test_results_without_a_judged_model(tmp_path):
     (tmp_path / "results.json").write_text('{"models": [], "benchmarks": {}}')
     with pytest.raises(ValueError, match="no model was judged"):
         figures([tmp_path])
+
+
+def test_further_metrics_are_means_over_training_runs(tmp_path):
+    models = {}
+    for name, right in (("a-seed0", 3), ("a-seed1", 1), ("b", 4)):
+        scores = right_on(4, range(right))
+        scores.metrics["top5_accuracy"] = right / 4
+        models[name] = {"imagenet": scores}
+    del models["b"]["imagenet"].metrics["top5_accuracy"]
+    one, two = (dict(list(models.items())[:count]) for count in (2, 3))
+    (row,) = figures([evaluated(tmp_path / "one", one)], resamples=200).rows
+    assert row.further == {"top5_accuracy": {"a": 0.5}}
+    (row,) = figures([evaluated(tmp_path / "two", two)], resamples=200).rows
+    assert row.further == {}  # one of the runs has it not
+
+
+def test_no_interval_reaches_beyond_what_the_metric_can_be(tmp_path):
+    # Two runs, 90% and 100%: Student's t for one degree of freedom reaches far.
+    models = {
+        f"a-seed{seed}": {"imagenet": right_on(100, range(right))} for seed, right in ((0, 90), (1, 100))
+    }
+    (row,) = figures([evaluated(tmp_path, models)], resamples=500).rows
+    assert row.estimates["a"].high == 1 and row.estimates["a"].low < 0.8

@@ -2,22 +2,24 @@
 
 import base64
 import io
+import os
 import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from huggingface_hub import ModelCard
-from miniatures import QUIET, colour_classifier, paint
+from miniatures import COLOURS, QUIET, colour_classifier, nearest, paint
 from PIL import Image
 from tiny_models import tiny_model
 
 from luab_trainer.evaluation import suite
 from luab_trainer.evaluation.benchmarks import find_benchmark
-from luab_trainer.evaluation.class_maps import wnids
+from luab_trainer.evaluation.class_maps import first_name, objectnet_folders, subset, wnids
 from luab_trainer.evaluation.models import Classifier
 from luab_trainer.evaluation.predict import predict
 from luab_trainer.evaluation.report.galleries import (
+    BOX_COLOUR,
     SIDE,
     Exhibit,
     Look,
@@ -80,7 +82,7 @@ def test_pictures_are_small():
 
 
 def test_embedded_pictures_stay_within_the_budget():
-    exhibit = Exhibit("a", "b", "x" * 100, (1, 1), (Look("m", "c", 0.5, True, "y" * 50),))
+    exhibit = Exhibit("a", "b", "x" * 100, (1, 1), (Look("m", "c", 0.5, True, "y" * 50, "right"),))
     kept, left = within_budget([exhibit] * 10, budget=500)
     assert (len(kept), left) == (3, 50)
 
@@ -142,11 +144,82 @@ def test_models_without_attention_are_shown_without(tmp_path):
     assert np.abs(np.asarray(opened(exhibit.image)).astype(int) - (44, 20, 20)).max() < 12
 
 
-def test_no_gallery_where_right_is_not_said_of_the_best_class(tmp_path):
-    # ReaL: class 5 is right where the folder says another.
-    for number in (1, 2, 3):
-        paint(tmp_path / "imagenet" / "val" / wnids()[9] / f"ILSVRC2012_val_{number:08d}.JPEG", 65)
-    assert galleries(find_benchmark("real"), tmp_path, [colour_classifier()], tmp_path / "cache", QUIET) == []
+def shown(name, root, classifier=None):
+    """What the galleries show: file -> true class, predicted class, right."""
+    models = [classifier or colour_classifier()]
+    found = galleries(find_benchmark(name), root, models, root / "cache", QUIET, each=30)
+    return {
+        each.file: (each.true, each.looks[0].predicted, each.looks[0].right)
+        for gallery in found
+        for each in gallery.exhibits
+    }
+
+
+def test_right_is_what_the_benchmark_says(tmp_path):
+    # ReaL: 1 has no label, 2 shows a vending machine or a safe..., whatever the folder says.
+    for number, k in ((1, 65), (2, 795)):
+        paint(tmp_path / "imagenet" / "val" / wnids()[9] / f"ILSVRC2012_val_{number:08d}.JPEG", k)
+    names = " or ".join(first_name(wnids()[k]) for k in (795, 970))
+    assert shown("real", tmp_path) == {
+        f"{wnids()[9]}/ILSVRC2012_val_00000002.JPEG": (names, first_name(wnids()[795]), True)
+    }
+    # ImageNet-A: the best of its 200 classes.
+    inside = subset("a")
+    outside = next(k for k in range(500, 1000) if k not in inside)
+    second = nearest(COLOURS[outside], inside)
+    paint(tmp_path / "imagenet-a" / wnids()[second] / "a.jpg", outside)
+    name = first_name(wnids()[second])
+    assert shown("imagenet_a", tmp_path) == {f"{wnids()[second]}/a.jpg": (name, name, True)}
+    # ObjectNet: any of the object's classes.
+    chair = objectnet_folders()["chair"][1]
+    paint(tmp_path / "objectnet-1.0" / "images" / "chair" / "a.png", chair, border=1)
+    assert shown("objectnet", tmp_path) == {"chair/a.png": ("chair", first_name(wnids()[chair]), True)}
+    # ImageNet-9: one of its nine classes; only the mixed backgrounds are shown.
+    for variant in ("mixed_same", "mixed_rand"):
+        paint(tmp_path / "bg_challenge" / variant / "val" / "00_dog" / "b.JPEG", 151)
+        paint(tmp_path / "bg_challenge" / variant / "val" / "00_dog" / "c.JPEG", 0)
+    assert shown("backgrounds", tmp_path) == {
+        "mixed_rand/00_dog/b.JPEG": ("Dog", first_name(wnids()[151]), True),
+        "mixed_rand/00_dog/c.JPEG": ("Dog", first_name(wnids()[0]), False),
+    }
+
+
+def test_confidence_is_among_the_classes_that_could_be_answered(tmp_path):
+    inside = subset("r")
+    paint(tmp_path / "imagenet-r" / wnids()[inside[0]] / "a.jpg", inside[0])
+    (gallery,) = galleries(
+        find_benchmark("imagenet_r"), tmp_path, [colour_classifier()], tmp_path / "c", QUIET
+    )
+    answers = predict(
+        colour_classifier(), next(find_benchmark("imagenet_r").image_sets(tmp_path)), tmp_path / "c", QUIET
+    )
+    assert gallery.exhibits[0].looks[0].confidence == pytest.approx(answers.confidence_among(inside)[0])
+
+
+def test_the_pointing_game_shows_boxes(root):
+    (root / "boxes.csv").write_text(
+        "file,x0,y0,x1,y1,width,height\n" + "".join(f"{name}/0.png,6,10,29,39,48,40\n" for name in NAMES[:4])
+    )
+    named = f"pointing_game:toy=val{os.pathsep}boxes.csv"
+    models = [classifier("vit"), replace(colour_classifier([1, 2, 3, 4, 5], NAMES), settings=SETTINGS)]
+    found = galleries(find_benchmark(named), root, models, root / "cache", QUIET, each=30)
+    exhibits = [exhibit for gallery in found for exhibit in gallery.exhibits]
+    assert {exhibit.file for exhibit in exhibits} == {f"{name}/0" for name in NAMES[:4]}
+    for exhibit in exhibits:
+        assert [look.model for look in exhibit.looks] == ["vit"]  # the other does not show where it looks
+        assert exhibit.looks[0].confidence is None
+        assert exhibit.looks[0].verdict == ("in a box" if exhibit.looks[0].right else "beside the boxes")
+        # 6..29 of 48 pixels is 4..19 of 32, 10..39 of 40 is 8..31: the outline, yellow on noise.
+        pixels = np.asarray(opened(exhibit.image)).astype(int)
+        frame = np.concatenate([pixels[8, 4:20], pixels[31, 4:20], pixels[8:, 4], pixels[8:, 19]])
+        assert np.abs(frame - BOX_COLOUR).mean() < np.abs(pixels[10:30, 6:18] - BOX_COLOUR).mean() / 2
+
+
+def test_no_gallery_where_images_are_not_right_or_wrong(tmp_path):
+    k = subset("o")[0]
+    paint(tmp_path / "imagenet-o" / wnids()[k] / "a.jpg", 1)
+    paint(tmp_path / "imagenet" / "val" / wnids()[k] / "ILSVRC2012_val_00000001.JPEG", k)
+    assert shown("imagenet_o", tmp_path) == {}
 
 
 @pytest.mark.parametrize("budget", [0, 3000])

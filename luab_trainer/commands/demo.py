@@ -39,7 +39,7 @@ def main(argv: list[str]) -> int | None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from luab_trainer.demo.experiment import LUAB, PLAIN, SHUFFLED, Run, prepare, run_all
-    from luab_trainer.demo.report import draw_attention, table, write_results
+    from luab_trainer.demo.report import draw_attention, evaluation, table, write_results
 
     shutil.rmtree(arguments.output_dir, ignore_errors=True)
     arguments.output_dir.mkdir(parents=True)
@@ -57,6 +57,11 @@ def main(argv: list[str]) -> int | None:
     print(
         f"In %, mean ± standard deviation over {seeds} seeds. "
         f"Where the models look: {world.root / 'attention.png'}"
+    )
+    one_each = [Run(arguments.models[0], arm, seed=0) for arm in arms]
+    print(
+        "\nWith intervals and galleries, on hidden centres and real boxes too (name the checkpoints of the "
+        f"other seeds as well, and the intervals cover them):\n\n{evaluation(world, one_each)}\n"
     )
     return None
 

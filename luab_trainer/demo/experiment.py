@@ -46,7 +46,7 @@ class Run:
 
     @property
     def name(self) -> str:
-        return f"{self.architecture}-{self.arm}-{self.seed}"
+        return f"{self.architecture}-{self.arm}-seed{self.seed}"
 
 
 @dataclass(frozen=True)

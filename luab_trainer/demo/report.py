@@ -1,6 +1,8 @@
 """What the demonstration shows: one table of means over seeds, and one picture of where the models look."""
 
 import json
+import os
+import shlex
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -59,6 +61,25 @@ def write_results(scores: Sequence[Scores], folder: Path) -> None:
     (folder / "results.md").write_text(table(scores) + "\n", encoding="utf-8")
     text = json.dumps([asdict(each) for each in scores], indent=1)
     (folder / "results.json").write_text(text + "\n", encoding="utf-8")
+
+
+def evaluation(world: World, runs: Sequence[Run]) -> str:
+    """The `luab evaluate` command that judges the checkpoints of `runs` on all that the demo has."""
+    benchmarks = [
+        f"folder:{TEST}=images/{TEST}",
+        f"folder:{SWAPPED}=images/{SWAPPED}",
+        f"occlusion:{TEST}=images/{TEST}",
+        f"where:{SWAPPED}=images/{SWAPPED}{os.pathsep}boxes_{SWAPPED}.csv",
+    ]
+    models = [shlex.quote(str(world.checkpoint(run))) for run in runs]
+    lines = [
+        "luab evaluate",
+        f"--data {shlex.quote(str(world.raw))}",
+        f"--model {' '.join(models)}",
+        f"--benchmarks {shlex.quote(','.join(benchmarks))}",
+        f"--output-dir {shlex.quote(str(world.root / 'evaluation'))}",
+    ]
+    return " \\\n    ".join(lines)
 
 
 def draw_attention(world: World, architectures: Sequence[str], path: Path, images: int = 6) -> None:

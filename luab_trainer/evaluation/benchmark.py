@@ -13,9 +13,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from luab_trainer.evaluation.boxes import ImageBoxes
 
 
 class Item(NamedTuple):
@@ -35,16 +38,36 @@ class Item(NamedTuple):
 
 
 @dataclass(frozen=True)
+class RowImage:
+    """An `Item.image`: that of row `row` of a dataset whose column `image` is not decoded."""
+
+    dataset: Any
+    row: int
+
+    def __str__(self) -> str:  # what the cache knows it by
+        return f"{self.dataset._fingerprint}:{self.row}"
+
+    def __call__(self) -> Mapping[str, Any]:
+        return self.dataset[self.row]["image"]
+
+
+@dataclass(frozen=True)
 class ImageSet:
     """Images that one pass of a model reads.
 
-    Attributes: name: Also the folder of its cached predictions. classes: The class folders that
-        `Item.target` counts; None: ImageNet's 1000. For other classes the model's
-            further outputs stay in the running, as wrong answers.
+    Attributes:
+        name: Also the folder of its cached predictions.
+        classes: The class folders that `Item.target` counts; None: ImageNet's 1000. For other classes the
+            model's further outputs stay in the running, as wrong answers.
         whole: The images already are what the model sees (published at 224 x 224): no margin is cut off.
-        border: Pixels cut off on all four sides before anything else. occlusion: Side of a square of the
-        mean colour in the middle of the crop, as a ratio of the crop's side. keep_logits: False: only the
-        best 5 classes are kept, for sets whose logits would fill a disk.
+        border: Pixels cut off on all four sides before anything else.
+        occlusion: Side of a square of the mean colour in the middle of the crop, as a ratio of the crop's
+            side.
+        keep_logits: False: only the best 5 classes are kept, for sets whose logits would fill a disk.
+        upright: Turn images by their EXIF orientation. False: as the files are, which is how the benchmarks'
+            authors read them.
+        boxes: Of each item, those of its class: then the model is also asked where it looks (`looks`), and
+            the whole image is squeezed into its input.
     """
 
     name: str
@@ -54,6 +77,8 @@ class ImageSet:
     border: int = 0
     occlusion: float = 0.0
     keep_logits: bool = True
+    upright: bool = False
+    boxes: Sequence[ImageBoxes] | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +92,7 @@ class Predictions:
         top: `[N, min(5, K)]` int64, the best classes, best first.
         logits: `[N, K]` float32, or None (`ImageSet.keep_logits`).
         classes: Names of the classes that `targets` counts: class folders, or ImageNet's wnids.
+        looks: Of a set with boxes what `localisation.Judgement` reads, `[N, ...]` each; else None.
     """
 
     ids: np.ndarray
@@ -75,6 +101,7 @@ class Predictions:
     top: np.ndarray
     logits: np.ndarray | None
     classes: Sequence[str] = field(repr=False)
+    looks: dict[str, np.ndarray] | None = field(default=None, repr=False)
 
     def right(self, best: int = 1) -> np.ndarray:
         """`[N]` bool: the right class is among the `best` (1 to 5)."""
@@ -92,7 +119,10 @@ class Predictions:
     def where(self, chosen: np.ndarray) -> Predictions:
         """Those of the images for which `chosen` `[N]` bool is true."""
         arrays = (self.ids, self.targets, self.groups, self.top, self.logits)
-        return Predictions(*(None if array is None else array[chosen] for array in arrays), self.classes)
+        looks = self.looks and {name: array[chosen] for name, array in self.looks.items()}
+        return Predictions(
+            *(None if array is None else array[chosen] for array in arrays), self.classes, looks
+        )
 
 
 @dataclass(frozen=True)
@@ -122,26 +152,53 @@ class Scores:
         return {self.class_names[index]: float(mean) for index, mean in zip(present, means, strict=True)}
 
 
+@dataclass(frozen=True)
+class Verdicts:
+    """Image by image, what a model answered and whether it is right: what galleries show.
+
+    Attributes:
+        right: `[N]` bool.
+        best: `[N]` int64, the class that it answered, as `Predictions.top` numbers it.
+        truth: `[N]`, what the image shows, in words.
+        among: `[N]` bool, the images that may be shown; None: all.
+        rivals: The classes that could be answered; None: all.
+        mapped: `[N]` int64, the class whose activation map is shown; None: `best`.
+        note: What is special about the images; "" for nothing.
+        words: For right and for wrong.
+    """
+
+    right: np.ndarray
+    best: np.ndarray
+    truth: Sequence[str]
+    among: np.ndarray | None = None
+    rivals: Sequence[int] | None = None
+    mapped: np.ndarray | None = None
+    note: str = ""
+    words: tuple[str, str] = ("right", "wrong")
+
+
 class Benchmark(ABC):
     """One benchmark.
 
-    Args: argument: What stood after the colon in `NAME:ARGUMENT`; only some benchmarks take one. val: Where
-        to find ImageNet's validation images instead of below ROOT: a folder, or a dataset's id on the
-            Hub. Benchmarks that do not read them ignore it.
+    Args:
+        argument: What stood after the colon in `NAME:ARGUMENT`; only some benchmarks take one.
+        val: Where to find ImageNet's validation images instead of below ROOT: a folder, or a dataset's id on
+            the Hub. Benchmarks that do not read them ignore it.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     summary: ClassVar[str]
     paper: ClassVar[str]
-    download: ClassVar[str]
+    download: str
     layout: ClassVar[str]
-    folders: ClassVar[
-        tuple[str, ...]
-    ]  # names that the benchmark's folder may have below ROOT, the usual one first
+    # Names that the benchmark's folder may have below ROOT, the usual one first; none: only what the argument
+    # names is read.
+    folders: ClassVar[tuple[str, ...]]
     primary: ClassVar[str] = "accuracy"
     higher_is_better: ClassVar[bool] = True
-    images: ClassVar[int | None] = None  # as published, where known
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)  # of the primary metric
+    images: int | None = None  # as published, where known
     argument_help: ClassVar[str] = ""
 
     def __init__(self, argument: str = "", val: str | None = None):
@@ -150,13 +207,22 @@ class Benchmark(ABC):
         self.argument, self.val = argument, val
 
     @property
+    def label(self) -> str:
+        """What tells it from the same benchmark with another argument."""
+        return self.argument
+
+    @property
     def key(self) -> str:
         """Its name in tables and results: unique among the benchmarks of one run."""
-        return f"{self.name}:{self.argument}" if self.argument else self.name
+        return f"{self.name}:{self.label}" if self.label else self.name
 
     def find(self, root: Path) -> Path | None:
         """The benchmark's folder below `root`, or None: absent."""
         return next((root / name for name in self.folders if (root / name).is_dir()), None)
+
+    def places(self, root: Path) -> list[Path]:
+        """All folders that it reads."""
+        return [folder for folder in [self.find(root)] if folder is not None]
 
     def absent(self, root: Path) -> bool:
         """Nothing of it is below `root`, so that a suite may go on without it."""
@@ -184,6 +250,10 @@ class Benchmark(ABC):
     @abstractmethod
     def score(self, predictions: Sequence[Predictions]) -> Scores:
         """The model's answers, one `Predictions` for each image set, -> the benchmark's numbers."""
+
+    def verdicts(self, answers: Predictions) -> Verdicts | None:
+        """For the galleries, where there is one image set and right and wrong can be said of its images."""
+        return None
 
     def statistic(self, per_image: np.ndarray, groups: np.ndarray) -> float:
         """The primary metric of `Scores.per_image` `[M]` and `groups` `[M]`; of a resample too

@@ -12,7 +12,8 @@ import datasets
 from luab_data.constants import IMAGE, IMAGE_ID, LABEL, OBJECTS
 from luab_data.errors import SourceError
 
-CSV_COLUMNS = ("file", "x0", "y0", "x1", "y1", "width", "height")
+WIDTH, HEIGHT = "width", "height"  # columns: pixels of the image
+CSV_COLUMNS = ("file", "x0", "y0", "x1", "y1", WIDTH, HEIGHT)
 
 
 class ImageBoxes(NamedTuple):
@@ -35,8 +36,8 @@ def load_boxes(
         classes: names of the labels in order; default: the class folders that the CSV names, sorted.
 
     Returns:
-        Dataset with image, label (ClassLabel), image_id (`<class>/<name>`) and
-        objects {"bbox": [[x, y, w, h]] pixels, "category": [label]}.
+        Dataset with image, label (ClassLabel), image_id (`<class>/<name>`), objects {"bbox": [[x, y, w, h]]
+        pixels, "category": [label]}, and width and height of the image that the pixels are of.
 
     Raises:
         SourceError: a missing file or column, a value that is no number, a class that is not in `classes`.
@@ -49,8 +50,9 @@ def load_boxes(
     names = list(found if classes is None else classes)
     if unknown := sorted(set(found) - set(names)):
         raise SourceError(f"{boxes} has images of the classes {unknown}, but the labels are {names}.")
-    columns: dict[str, list] = {IMAGE: [], LABEL: [], IMAGE_ID: [], OBJECTS: []}
-    for file, (found_boxes, _, _) in by_file.items():
+    table = features(names)
+    columns: dict[str, list] = {name: [] for name in table}
+    for file, (found_boxes, width, height) in by_file.items():
         path = images / file
         if not path.is_file():
             raise SourceError(f"{boxes} lists {file}, but there is no {path}.")
@@ -59,10 +61,13 @@ def load_boxes(
         columns[LABEL].append(label)
         columns[IMAGE_ID].append(file.rpartition(".")[0])
         columns[OBJECTS].append({"bbox": found_boxes, "category": [label] * len(found_boxes)})
-    return datasets.Dataset.from_dict(columns, features=features(names))
+        columns[WIDTH].append(width)
+        columns[HEIGHT].append(height)
+    return datasets.Dataset.from_dict(columns, features=table)
 
 
 def features(classes: Sequence[str]) -> datasets.Features:
+    """The columns of images with boxes of their class."""
     return datasets.Features(
         {
             IMAGE: datasets.Image(),
@@ -72,6 +77,8 @@ def features(classes: Sequence[str]) -> datasets.Features:
                 "bbox": datasets.List(datasets.List(datasets.Value("float32"), length=4)),
                 "category": datasets.List(datasets.ClassLabel(names=list(classes))),
             },
+            WIDTH: datasets.Value("float32"),
+            HEIGHT: datasets.Value("float32"),
         }
     )
 

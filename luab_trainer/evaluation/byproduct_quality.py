@@ -26,8 +26,9 @@ import numpy as np
 
 from luab_data import constants
 from luab_data.errors import SourceError
+from luab_trainer.evaluation.boxes import HEIGHT, WIDTH
 from luab_trainer.evaluation.metrics.energy_pointing_game.energy_pointing_game import energy_inside
-from luab_trainer.evaluation.row_boxes import HEIGHT, WIDTH, BoxFiles, row_boxes
+from luab_trainer.evaluation.row_boxes import BoxFiles, row_boxes
 from luab_trainer.targets import trace
 
 Row = Mapping[str, Any]

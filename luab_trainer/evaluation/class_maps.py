@@ -143,6 +143,11 @@ def folder_outputs(labels: Sequence[str], folders: Sequence[str]) -> list[int]:
     return found + [at for at in range(len(labels)) if at not in set(found)]
 
 
+def first_name(folder: str) -> str:
+    """A wnid's first name; any other class folder's name as it is."""
+    return imagenet_names().get(folder, folder).partition(",")[0]
+
+
 @cache
 def _all_names() -> list[list[str]]:
     """The names of each ImageNet class, in small letters."""

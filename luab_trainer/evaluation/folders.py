@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Item, Predictions, Scores
+from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Item, Predictions, Scores, Verdicts
 
 IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp", ".webp")
 IGNORED = ("__MACOSX",)
@@ -61,12 +61,45 @@ def wrong_folders(
     return None
 
 
+def own_name(benchmark: str, argument: str, expected: str) -> tuple[str, str]:
+    """`NAME=REST` of images of one's own -> both.
+
+    Raises:
+        ValueError: it is not of that form, which `expected` shows.
+    """
+    name, equals, rest = argument.partition("=")
+    if not (name and equals and rest):
+        raise ValueError(f"benchmark {benchmark!r} is written {benchmark}:{expected}; got {argument!r}")
+    return name, rest
+
+
+def existing(path: Path, root: Path) -> Path | None:
+    """`path` as it stands or below `root`, whichever is there."""
+    return next((place for place in (path, root / path) if place.exists()), None)
+
+
 def few(names: Sequence[str], most: int = 4) -> str:
     """The first of many names."""
     return ", ".join(names[:most]) + (f", ... ({len(names)} in all)" if len(names) > most else "")
 
 
-class Folder(Benchmark):
+class Top1:
+    """Mixed into a benchmark of one image set: it is right where the model's best class is the image's."""
+
+    def score(self, predictions: Sequence[Predictions]) -> Scores:
+        """Top-1 (primary) and top-5 accuracy."""
+        (answers,) = predictions
+        right = answers.right().astype(float)
+        metrics = {"accuracy": float(right.mean())}
+        if answers.top.shape[1] >= 5:
+            metrics["top5_accuracy"] = float(answers.right(5).mean())
+        return Scores(metrics, answers.ids, answers.groups, answers.targets, right, answers.classes)
+
+    def verdicts(self, answers: Predictions) -> Verdicts:
+        return Verdicts(answers.right(), answers.top[:, 0], [answers.classes[k] for k in answers.targets])
+
+
+class Folder(Top1, Benchmark):
     """Any folder `<class>/<image>`: top-1 accuracy of a model whose labels are called as the folders."""
 
     name = "folder"
@@ -80,20 +113,21 @@ class Folder(Benchmark):
 
     def __init__(self, argument: str = "", val: str | None = None):
         super().__init__(argument, val)
-        self.label, equals, path = argument.partition("=")
-        if not (self.label and equals and path):
-            raise ValueError(
-                f"benchmark 'folder' needs a name and a path, folder:NAME=PATH, and got {argument!r}"
-            )
+        self.own_name, path = own_name(self.name, argument, self.argument_help)
         self.path = Path(path).expanduser()
 
     @property
+    def label(self) -> str:
+        return self.own_name
+
+    @property
     def key(self) -> str:
-        return self.label
+        return self.own_name
 
     def find(self, root: Path) -> Path | None:
         """PATH as given, or below `root`."""
-        return next((path for path in (self.path, root / self.path) if path.is_dir()), None)
+        found = existing(self.path, root)
+        return found if found is not None and found.is_dir() else None
 
     def missing(self, root: Path, partial: bool = False) -> str | None:
         if self.find(root) is None:
@@ -107,20 +141,10 @@ class Folder(Benchmark):
         return wrong_folders(folder, names, partial) if names else "no class folders"
 
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
+        yield self.image_set(root)
+
+    def image_set(self, root: Path) -> ImageSet:
         folder = self.find(root)
         names = class_folders(folder)
         items = labelled_items(folder, {name: index for index, name in enumerate(names)})
-        yield ImageSet(f"folder-{self.label}", items, classes=tuple(names))
-
-    def score(self, predictions: Sequence[Predictions]) -> Scores:
-        (answers,) = predictions
-        return accuracy(answers)
-
-
-def accuracy(answers: Predictions) -> Scores:
-    """Top-1 (primary) and top-5 accuracy."""
-    right = answers.right().astype(float)
-    metrics = {"accuracy": float(right.mean())}
-    if answers.top.shape[1] >= 5:
-        metrics["top5_accuracy"] = float(answers.right(5).mean())
-    return Scores(metrics, answers.ids, answers.groups, answers.targets, right, answers.classes)
+        return ImageSet(f"folder-{self.own_name}", items, classes=tuple(names))

@@ -14,7 +14,7 @@ from imagenet_ab.classes import class_list
 from imagenet_ab.safe_xml import Element, read_elements, shortened
 from luab_data.constants import IMAGE, IMAGE_ID, LABEL, OBJECTS
 from luab_data.errors import RejectedRecord, SourceError
-from luab_trainer.evaluation.boxes import features
+from luab_trainer.evaluation.boxes import HEIGHT, WIDTH, features
 
 IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png")
 MAX_BYTES = 2**20  # one XML; room for thousands of objects
@@ -30,6 +30,10 @@ class BoxFile:
     height: int
     objects: tuple[tuple[str, tuple[int, int, int, int]], ...]
 
+    def boxes_of(self, wnid: str) -> list[list[int]]:
+        """[[x, y, w, h]] pixels of the objects of a class."""
+        return [[x0, y0, x1 + 1 - x0, y1 + 1 - y0] for name, (x0, y0, x1, y1) in self.objects if name == wnid]
+
 
 def load_ilsvrc_boxes(
     images: str | Path, boxes: str | Path, classes: Sequence[str] | None = None
@@ -42,9 +46,10 @@ def load_ilsvrc_boxes(
         classes: wnids of the labels in order; default: ImageNet's 1000.
 
     Returns:
-        Dataset with image, label (ClassLabel), image_id (the path without its suffix) and objects
-        {"bbox": [[x, y, w, h]] pixels, "category": [int]}: the boxes of the image's class. That is its class
-        folder, or in a flat folder the class of all its objects.
+        Dataset with image, label (ClassLabel), image_id (the path without its suffix), objects {"bbox":
+        [[x, y, w, h]] pixels, "category": [int]}, the boxes of the image's class, and width and height of the
+        image that the pixels are of. The class is the image's folder, or in a flat folder the class of all
+        its objects.
 
     Raises:
         SourceError: no such folder, no XML, no image for any of them, an XML that is not as it should be, an
@@ -53,7 +58,8 @@ def load_ilsvrc_boxes(
     files = xml_files(Path(boxes))
     names = class_list() if classes is None else list(classes)
     index = {name: label for label, name in enumerate(names)}
-    columns: dict[str, list] = {IMAGE: [], LABEL: [], IMAGE_ID: [], OBJECTS: []}
+    table = features(names)
+    columns: dict[str, list] = {name: [] for name in table}
     for image in _images(Path(images)):
         if image.stem not in files:
             continue
@@ -62,23 +68,20 @@ def load_ilsvrc_boxes(
         wnid = folder or _only_class(found, files[image.stem])
         if wnid not in index:
             raise SourceError(f"{image} is of the class {wnid!r}, which is none of the {len(names)} labels.")
-        corners = [box for name, box in found.objects if name == wnid]
         columns[IMAGE].append(str(image))
         columns[LABEL].append(index[wnid])
         columns[IMAGE_ID].append(image.relative_to(images).with_suffix("").as_posix())
-        columns[OBJECTS].append(
-            {
-                "bbox": [[x0, y0, x1 + 1 - x0, y1 + 1 - y0] for x0, y0, x1, y1 in corners],
-                "category": [index[wnid]] * len(corners),
-            }
-        )
+        bbox = found.boxes_of(wnid)
+        columns[OBJECTS].append({"bbox": bbox, "category": [index[wnid]] * len(bbox)})
+        columns[WIDTH].append(found.width)
+        columns[HEIGHT].append(found.height)
     if not columns[IMAGE]:
         raise SourceError(
             f"none of the {len(files)} XML files in {boxes} is named as an image in "
             f"{images}; give the boxes of the same images (ILSVRC2012_val_00000001.xml is that of "
             "ILSVRC2012_val_00000001.JPEG)."
         )
-    return datasets.Dataset.from_dict(columns, features=features(names))
+    return datasets.Dataset.from_dict(columns, features=table)
 
 
 def parse_box_file(xml: bytes) -> BoxFile:

@@ -110,8 +110,13 @@ def _from_timm(name: str) -> Classifier:
         import timm
     except ImportError as error:
         raise ValueError(f"--model {name} needs timm: pip install 'luab[timm]'") from error
-    # timm prefers safetensors where a repository has them, and otherwise reads with weights_only=True.
-    model = timm.create_model(name.removeprefix(TIMM), pretrained=True)
+    try:
+        # timm prefers safetensors where a repository has them, and otherwise reads with weights_only=True.
+        model = timm.create_model(name.removeprefix(TIMM), pretrained=True)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ValueError(
+            f"--model {name}: timm cannot load it: {error} (its models: timm.list_models(pretrained=True))"
+        ) from error
     config = timm.data.resolve_model_data_config(model)
     height, width = config["input_size"][-2:]
     ratio = 1.0 if config["crop_mode"] == "squash" else config["crop_pct"]

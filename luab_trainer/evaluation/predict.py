@@ -1,8 +1,9 @@
 """One pass of a model over an image set: decode with all cores, answer in batches, keep what is done.
 
-The answers lie in `CACHE/<model's fingerprint>/<set>-<set's fingerprint>/part-<n>.npz`, a file for each 5,000
-images, written whole or not at all. A pass that was interrupted goes on at the first part that is missing; a
-second benchmark with the same image set reads no image.
+What is asked is a `Question`. The answers lie in `CACHE/<model's fingerprint>/<set>-<set's
+fingerprint>/part-<n>.npz`, a file for each 5,000 images, written whole or not at all. A pass that was
+interrupted goes on at the first part that is missing; a second benchmark with the same image set reads no
+image.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hashlib
 import io
 import os
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,12 +26,15 @@ from tqdm import tqdm
 
 from luab_trainer.evaluation.benchmark import ImageSet, Item, Predictions
 from luab_trainer.evaluation.class_maps import wnids
+from luab_trainer.evaluation.localisation import WhereItLooks
 from luab_trainer.evaluation.models import Classifier
+from luab_trainer.evaluation.questions import Question, UnsuitedModel, WhichClass
+from luab_trainer.geometry import pair
+from luab_trainer.images import decode
 from luab_trainer.transforms import EvalTransform, ImageSettings
 
 FORMAT = 1  # of the cache; raised when the same images would give other answers
 PART = 5_000  # images
-BEST = 5  # classes kept of each image
 
 
 def all_cores() -> int:
@@ -62,6 +66,7 @@ def predict(classifier: Classifier, images: ImageSet, cache: Path, settings: Pas
 
     Raises:
         ValueError: the set is empty, the model has not its classes, or an image cannot be read.
+        UnsuitedModel: the set asks where the model looks, and it is none that shows that.
     """
     if not images.items:
         raise ValueError(f"image set {images.name} has no images")
@@ -74,7 +79,10 @@ def predict(classifier: Classifier, images: ImageSet, cache: Path, settings: Pas
     todo = [number for number, file in enumerate(files) if not _is_whole(file)]
     try:
         if todo:
-            _run(classifier, images, outputs, {number: files[number] for number in todo}, settings)
+            question = _question(classifier, images, outputs, settings)
+            _run(classifier, images, question, {number: files[number] for number in todo}, settings)
+    except UnsuitedModel:
+        raise
     except ValueError as error:  # from another process it comes with that process's traceback in front
         raise ValueError(str(error).rpartition("ValueError: ")[2].strip()) from error
     parts = [_read(file) for file in files]
@@ -82,9 +90,10 @@ def predict(classifier: Classifier, images: ImageSet, cache: Path, settings: Pas
         ids=np.array([item.id.encode() for item in items]),
         targets=np.array([item.target for item in items], np.int64),
         groups=np.array([item.group for item in items]),
-        top=np.concatenate([part["top"] for part in parts]),
-        logits=np.concatenate([part["logits"] for part in parts]) if images.keep_logits else None,
+        top=_joined(parts, "top"),
+        logits=_joined(parts, "logits") if images.keep_logits else None,
         classes=wnids() if images.classes is None else images.classes,
+        looks=None if images.boxes is None else {name: _joined(parts, name) for name in WhereItLooks.kept},
     )
 
 
@@ -101,19 +110,24 @@ def fingerprint(images: ImageSet, settings: ImageSettings, outputs: Sequence[int
     return digest.hexdigest()
 
 
-def read_image(item: Item) -> Image.Image:
-    """The image as RGB pixels in the file's own orientation, as the benchmarks' authors read them.
+def read_image(item: Item, upright: bool = False) -> np.ndarray:
+    """The image's pixels, uint8 `[H, W, 3]` RGB, in the file's own orientation, as the benchmarks' authors
+    read them.
+
+    `upright`: turned by its EXIF orientation instead, as annotators saw it.
 
     Raises:
         ValueError: it cannot be read; the message names it.
     """
     try:
+        if upright:
+            return decode(item.image if isinstance(item.image, Path) else item.image())
         if isinstance(item.image, Path):
             with Image.open(item.image) as image:
-                return image.convert("RGB")
+                return np.array(image.convert("RGB"))
         value = item.image()
         with Image.open(io.BytesIO(value["bytes"]) if value.get("bytes") else value["path"]) as image:
-            return image.convert("RGB")
+            return np.array(image.convert("RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         name = item.image if isinstance(item.image, Path) else item.id
         raise ValueError(
@@ -127,6 +141,8 @@ class PixelValues(Dataset):
     def __init__(self, images: ImageSet, settings: ImageSettings):
         if images.whole:
             settings = replace(settings, resize=settings.size)
+        if images.boxes is not None:  # squeezed: a map of the model's covers all of the image
+            settings = replace(settings, resize=pair(settings.size))
         self.images = images
         self.transform = EvalTransform(settings)
 
@@ -134,10 +150,10 @@ class PixelValues(Dataset):
         return len(self.images.items)
 
     def __getitem__(self, index: int) -> Tensor:
-        image = read_image(self.images.items[index])
+        pixels = read_image(self.images.items[index], self.images.upright)
         if border := self.images.border:
-            image = image.crop((border, border, image.width - border, image.height - border))
-        values, _ = self.transform(np.array(image))
+            pixels = pixels[border:-border, border:-border]
+        values, _ = self.transform(pixels)
         return occlude(values, self.images.occlusion)
 
 
@@ -153,10 +169,18 @@ def occlude(values: Tensor, side: float) -> Tensor:
     return values
 
 
+def _question(
+    classifier: Classifier, images: ImageSet, outputs: Sequence[int], settings: PassSettings
+) -> Question:
+    if images.boxes is None:
+        return WhichClass(classifier, outputs, images.keep_logits)
+    return WhereItLooks(classifier, outputs, images, settings.num_workers, settings.progress)
+
+
 def _run(
     classifier: Classifier,
     images: ImageSet,
-    outputs: Sequence[int],
+    question: Question,
     parts: dict[int, Path],
     settings: PassSettings,
 ) -> None:
@@ -169,7 +193,6 @@ def _run(
         num_workers=min(settings.num_workers, len(batches) - 1),
         pin_memory=torch.device(settings.device).type == "cuda",
     )
-    columns = torch.tensor(outputs, device=settings.device)
     total = sum(len(batch) for _, batch in batches)
     done: list[tuple[Tensor, ...]] = []
     with (
@@ -177,29 +200,36 @@ def _run(
         torch.inference_mode(),
     ):
         for position, ((number, batch), values) in enumerate(zip(batches, loader, strict=True)):
-            logits = classifier.logits(values.to(settings.device, non_blocking=True))[:, columns]
-            # A stable sort: of equal logits the first class wins, as in argmax, on every machine.
-            top = logits.sort(dim=1, descending=True, stable=True).indices[:, :BEST]
-            done.append((top.cpu(), logits.cpu()) if images.keep_logits else (top.cpu(),))
+            answers = question.ask(values.to(settings.device, non_blocking=True), batch)
+            done.append(tuple(answer.cpu() for answer in answers))
             bar.update(len(batch))
             if position + 1 == len(batches) or batches[position + 1][0] != number:
-                _write(parts[number], [torch.cat(column).numpy() for column in zip(*done, strict=True)])
+                columns = [torch.cat(column).numpy() for column in zip(*done, strict=True)]
+                _write(parts[number], question.keep(_positions(number, len(images.items)), columns))
                 done.clear()
+
+
+def _positions(part: int, total: int) -> range:
+    """The positions of a part's images."""
+    return range(part * PART, min(total, (part + 1) * PART))
 
 
 def _batches(part: int, total: int, settings: PassSettings) -> Iterator[list[int]]:
     """The positions of a part's images, in batches."""
-    end = min(total, (part + 1) * PART)
-    for start in range(part * PART, end, settings.batch_size):
-        yield list(range(start, min(end, start + settings.batch_size)))
+    positions = _positions(part, total)
+    for start in range(0, len(positions), settings.batch_size):
+        yield list(positions[start : start + settings.batch_size])
 
 
-def _write(file: Path, arrays: Sequence[np.ndarray]) -> None:
-    """Write a part's best classes `[n, 5]` and, where there are, logits `[n, K]`."""
+def _write(file: Path, arrays: Mapping[str, np.ndarray]) -> None:
     unfinished = file.with_suffix(".tmp")
     with unfinished.open("wb") as stream:
-        np.savez(stream, **dict(zip(("top", "logits"), arrays, strict=False)))
+        np.savez(stream, **arrays)
     unfinished.replace(file)
+
+
+def _joined(parts: Sequence[Mapping[str, np.ndarray]], name: str) -> np.ndarray:
+    return np.concatenate([part[name] for part in parts])
 
 
 def _read(file: Path) -> dict[str, np.ndarray]:

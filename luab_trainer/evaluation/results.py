@@ -5,9 +5,8 @@
     {"models": [{"name", "revision", "fingerprint", "seed"}],
      "benchmarks": {KEY: {"benchmark", "title", "summary", "paper", "download", "primary", "higher_is_better",
                           "published_images",
-                          "models": {MODEL: {"metrics": {NAME: value}, "per_class": {CLASS: value}, "
-                          ""n": images,
-                                             "per_image": path below the results' folder}}}},
+                          "models": {MODEL: {"metrics": {NAME: value}, "per_class": {CLASS: value},
+                                             "n": images, "per_image": path below the results' folder}}}},
      "skipped": {KEY: why}}
 
 Rates are 0 to 1. A `per_image` file is an npz without pickle: `ids` (UTF-8 bytes), `groups`, `targets`,
@@ -86,16 +85,6 @@ def describe(benchmark: Benchmark) -> dict[str, Any]:
         "published_images": benchmark.images,
         "models": {},
     }
-
-
-def counts(content: dict[str, Any]) -> list[str]:
-    """A line for each benchmark that was not judged on as many images as are published."""
-    notes = []
-    for key, entry in content["benchmarks"].items():
-        count, published = max(result["n"] for result in entry["models"].values()), entry["published_images"]
-        if published and count != published:
-            notes.append(f"{key}: judged on {count:,} images; {published:,} are published")
-    return notes
 
 
 def _file_name(name: str) -> str:

@@ -9,10 +9,8 @@ import numpy as np
 from luab_data import constants
 from luab_data.errors import SourceError
 from luab_data.images import upright_size
-from luab_trainer.evaluation.boxes import read_boxes
+from luab_trainer.evaluation.boxes import HEIGHT, WIDTH, read_boxes
 from luab_trainer.evaluation.ilsvrc_boxes import read_box_file, xml_files
-
-WIDTH, HEIGHT = "width", "height"  # columns: pixels of the image
 
 
 def row_boxes(row: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray] | None:
@@ -20,14 +18,22 @@ def row_boxes(row: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray] | None:
     objects = row[constants.OBJECTS]
     if not objects["bbox"]:
         return None
+    return _ratios(objects["bbox"], *row_size(row), objects.get("category"))
+
+
+def row_size(row: Mapping[str, Any]) -> tuple[float, float]:
+    """Width and height of the row's upright image, in the pixels that its boxes are given in.
+
+    Raises:
+        SourceError: a row with neither width and height nor an image.
+        OSError: an image that cannot be read.
+    """
     if WIDTH in row:
-        width, height = row[WIDTH], row[HEIGHT]
-    elif constants.IMAGE in row:
-        image = row[constants.IMAGE]
-        width, height = upright_size(image["bytes"] or Path(image["path"]).read_bytes())
-    else:
+        return row[WIDTH], row[HEIGHT]
+    if constants.IMAGE not in row:
         raise SourceError("boxes are in pixels, and rows have neither width and height nor the image.")
-    return _ratios(objects["bbox"], width, height, objects.get("category"))
+    image = row[constants.IMAGE]
+    return upright_size(image["bytes"] or Path(image["path"]).read_bytes())
 
 
 class BoxFiles:

@@ -9,6 +9,7 @@ from pathlib import Path
 from luab_trainer.evaluation.benchmark import Benchmark
 from luab_trainer.evaluation.models import Classifier
 from luab_trainer.evaluation.predict import PassSettings, predict
+from luab_trainer.evaluation.questions import UnsuitedModel
 from luab_trainer.evaluation.results import Results
 
 CACHE = "predictions"  # below the output folder
@@ -34,7 +35,8 @@ def usable(
         elif skip_absent and benchmark.absent(root):
             absent[benchmark.key] = f"not in {root}; get it from {benchmark.download}"
         else:
-            wrong.append(f"{benchmark.key}: {problem}\n  get it from {benchmark.download}")
+            source = f"\n  get it from {benchmark.download}" if benchmark.download else ""
+            wrong.append(f"{benchmark.key}: {problem}{source}")
     if wrong:
         raise ValueError("\n".join(["these benchmarks cannot be run as their files are:", *wrong]))
     return present, absent
@@ -53,7 +55,8 @@ def run(
 
     Args:
         models: Names for `load`, or classifiers.
-        benchmarks: Those that `usable` let through; `skipped`: the others.
+        benchmarks: Those that `usable` let through; `skipped`: the others. One that a model is not suited for
+            is skipped for that model.
     """
     results = Results(output_dir)
     for key, why in (skipped or {}).items():
@@ -70,6 +73,10 @@ def run(
                     for images in benchmark.image_sets(root)
                 ]
                 scores = benchmark.score(answers)
+            except UnsuitedModel as why:
+                results.skip(f"{benchmark.key} of {classifier.name}", str(why))
+                results.write()
+                continue
             except ValueError as error:
                 raise ValueError(f"benchmark {benchmark.key}, model {classifier.name}: {error}") from error
             results.add(benchmark, classifier, scores)

@@ -14,11 +14,13 @@ from luab_trainer.evaluation.benchmarks.imagenet import (
     ReaL,
     Sketch,
 )
+from luab_trainer.evaluation.benchmarks.localisation import EnergyPointingGame, Localisation, PointingGame
 from luab_trainer.evaluation.benchmarks.objectnet import ObjectNet
 from luab_trainer.evaluation.benchmarks.si_score import SIScoreLocation, SIScoreRotation, SIScoreSize
 from luab_trainer.evaluation.benchmarks.subsets import ImageNetA, ImageNetO, ImageNetR
 from luab_trainer.evaluation.folders import Folder
 
+WHERE = (Localisation, PointingGame, EnergyPointingGame)  # the model looks
 ROBUSTNESS = (
     ImageNet,
     ReaL,
@@ -36,8 +38,12 @@ ROBUSTNESS = (
     SIScoreRotation,
     Backgrounds,
     Occlusion,
+    *WHERE,
 )
-SUITES = {"robustness": [benchmark.name for benchmark in ROBUSTNESS]}
+SUITES = {
+    "robustness": [benchmark.name for benchmark in ROBUSTNESS],
+    "where": [benchmark.name for benchmark in WHERE],
+}
 BENCHMARKS: dict[str, type[Benchmark]] = {benchmark.name: benchmark for benchmark in (*ROBUSTNESS, Folder)}
 
 
@@ -51,3 +57,20 @@ def find_benchmark(text: str, val: str | None = None) -> Benchmark:
     if name not in BENCHMARKS:
         raise ValueError(f"there is no benchmark {name!r}; there are {', '.join(BENCHMARKS)}")
     return BENCHMARKS[name](argument, val)
+
+
+def find_benchmarks(text: str, val: str | None = None) -> list[Benchmark]:
+    """As `find_benchmark`; `SUITE` or `SUITE:ARGUMENT` means all of a suite, each with the argument."""
+    name, colon, argument = text.partition(":")
+    return [find_benchmark(f"{each}{colon}{argument}", val) for each in SUITES.get(name, [name])]
+
+
+def suite(name: str) -> list[str]:
+    """The names of a suite's benchmarks.
+
+    Raises:
+        ValueError: no such suite.
+    """
+    if name not in SUITES:
+        raise ValueError(f"there is no suite {name!r}; there are {', '.join(SUITES)}")
+    return SUITES[name]

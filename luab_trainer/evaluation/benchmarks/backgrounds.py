@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Item, Predictions, Scores
+from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Item, Predictions, Scores, Verdicts
 from luab_trainer.evaluation.class_maps import in9_names, in9_of_imagenet
 from luab_trainer.evaluation.folders import class_folders, few, labelled_items, wrong_folders
 
@@ -45,6 +45,7 @@ class Backgrounds(Benchmark):
     folders = ("bg_challenge", "backgrounds_challenge", "in9")
     primary = "bg_gap"
     higher_is_better = False
+    bounds = (-1.0, 1.0)
     images = len(VARIANTS) * 4_050
 
     def problem(self, folder: Path, partial: bool) -> str | None:
@@ -68,12 +69,22 @@ class Backgrounds(Benchmark):
 
     def score(self, predictions: Sequence[Predictions]) -> Scores:
         (answers,) = predictions
-        right = (np.array(in9_of_imagenet())[answers.top[:, 0]] == answers.targets).astype(float)
+        right = self.verdicts(answers).right.astype(float)
         metrics = {"bg_gap": self.statistic(right, answers.groups)}
         metrics |= {
             name: float(right[answers.groups == name].mean()) for name in np.unique(answers.groups).tolist()
         }
         return Scores(metrics, answers.ids, answers.groups, answers.targets, right, in9_names())
+
+    def verdicts(self, answers: Predictions) -> Verdicts:
+        best, names = answers.top[:, 0], in9_names()
+        return Verdicts(
+            right=np.array(in9_of_imagenet())[best] == answers.targets,
+            best=best,
+            truth=[names[target] for target in answers.targets],
+            among=answers.groups == RAND,
+            note="mixed-rand",
+        )
 
     def statistic(self, per_image: np.ndarray, groups: np.ndarray) -> float:
         return float(per_image[groups == SAME].mean() - per_image[groups == RAND].mean())

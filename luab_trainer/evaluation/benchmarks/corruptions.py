@@ -48,6 +48,7 @@ class ImageNetC(Benchmark):
     folders = ("imagenet-c", "imagenet_c", "ImageNet-C")
     primary = "mce"
     higher_is_better = False
+    bounds = (0.0, np.inf)
     images = 15 * 5 * 50_000
 
     def problem(self, folder: Path, partial: bool) -> str | None:

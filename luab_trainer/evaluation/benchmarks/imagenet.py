@@ -6,18 +6,19 @@ The validation images are read once for ImageNet, ReaL and ImageNet-O: all of th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Predictions, Scores
-from luab_trainer.evaluation.benchmarks.val import ValBenchmark, val_number
-from luab_trainer.evaluation.class_maps import real_labels, wnid_index, wnids
-from luab_trainer.evaluation.folders import accuracy, labelled_items, wrong_folders
+from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Predictions, Scores, Verdicts
+from luab_trainer.evaluation.benchmarks.val import ValBenchmark, ValOrOwn, val_number
+from luab_trainer.evaluation.class_maps import first_name, real_labels, wnid_index, wnids
+from luab_trainer.evaluation.folders import Folder, Top1, labelled_items, wrong_folders
 
 
-class ImageNet(ValBenchmark):
+class ImageNet(Top1, ValBenchmark):
     name = "imagenet"
     title = "ImageNet"
     summary = "top-1 accuracy on the 50,000 validation images"
@@ -27,10 +28,6 @@ class ImageNet(ValBenchmark):
 
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
         yield self.val_set(root)
-
-    def score(self, predictions: Sequence[Predictions]) -> Scores:
-        (answers,) = predictions
-        return accuracy(answers)
 
 
 class ReaL(ValBenchmark):
@@ -50,20 +47,23 @@ class ReaL(ValBenchmark):
 
     def score(self, predictions: Sequence[Predictions]) -> Scores:
         (answers,) = predictions
-        labels = [real_labels()[val_number(name) - 1] for name in answers.ids.astype(str)]
-        counts = np.array([bool(classes) for classes in labels])
-        if not counts.any():
+        verdicts = self.verdicts(answers)
+        if not verdicts.among.any():
             raise ValueError("none of the validation images has a label in ReaL")
-        right = np.array(
-            [answer in classes for answer, classes in zip(answers.top[:, 0], labels, strict=True)]
-        )
-        kept, right = answers.where(counts), right[counts].astype(float)
+        kept, right = answers.where(verdicts.among), verdicts.right[verdicts.among].astype(float)
         return Scores(
             {"accuracy": float(right.mean())}, kept.ids, kept.groups, kept.targets, right, kept.classes
         )
 
+    def verdicts(self, answers: Predictions) -> Verdicts:
+        labels = [real_labels()[val_number(name) - 1] for name in answers.ids.astype(str)]
+        best = answers.top[:, 0]
+        right = np.array([answer in classes for answer, classes in zip(best, labels, strict=True)])
+        truth = [" or ".join(first_name(answers.classes[k]) for k in sorted(classes)) for classes in labels]
+        return Verdicts(right, best, truth, among=np.array([bool(classes) for classes in labels]))
 
-class Occlusion(ValBenchmark):
+
+class Occlusion(Top1, ValOrOwn):
     """A square of the mean colour hides the middle of what the model sees.
 
     The paper reports centre occlusion without its full text saying the size at hand; the default is half of
@@ -75,27 +75,38 @@ class Occlusion(ValBenchmark):
     title = "Centre occlusion"
     summary = "top-1 accuracy on the validation images with a square of the mean colour over the middle"
     paper = "Yun et al., CutMix, ICCV 2019, arXiv 1905.04899 (occlusion of the centre)"
-    argument_help = "side of the square as a ratio of the crop's side, 0 to 1; 0.5 when not given"
+    argument_help = "SIDE, NAME=PATH or NAME=PATH@SIDE"
     default_side: ClassVar[float] = 0.5
 
     def __init__(self, argument: str = "", val: str | None = None):
         super().__init__(argument, val)
+        folder, _, side = argument.rpartition("@") if "@" in argument else ("", "", argument)
+        if "=" in side:
+            folder, side = argument, ""
         try:
-            self.side = float(argument or self.default_side)
+            self.side = float(side or self.default_side)
+            if folder:
+                self.use(Folder(folder))
         except ValueError:
             self.side = -1.0
         if not 0 <= self.side <= 1:
-            raise ValueError(f"benchmark 'occlusion' needs {self.argument_help}; got {argument!r}")
+            raise ValueError(
+                f"benchmark 'occlusion' takes {self.argument_help}: SIDE is that of the square as a ratio of "
+                f"the crop's, 0 to 1 ({self.default_side} when not given), PATH a folder <class>/<image> "
+                f"instead of ImageNet's; got {argument!r}"
+            )
+
+    @property
+    def label(self) -> str:
+        side = "" if self.side == self.default_side else f"{self.side:g}"
+        return "@".join(filter(None, (self.own.own_name if self.own else "", side)))
 
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
-        yield self.val_set(root, name=f"imagenet_val-occlusion-{self.side:g}", occlusion=self.side)
-
-    def score(self, predictions: Sequence[Predictions]) -> Scores:
-        (answers,) = predictions
-        return accuracy(answers)
+        images = self.image_set(root)
+        yield replace(images, name=f"{images.name}-occlusion-{self.side:g}", occlusion=self.side)
 
 
-class ImageNetV2(Benchmark):
+class ImageNetV2(Top1, Benchmark):
     """New test images, sampled as ImageNet's were. The folders are class numbers: 10 comes after 2."""
 
     name = "imagenet_v2"
@@ -114,10 +125,6 @@ class ImageNetV2(Benchmark):
         targets = {str(index): index for index in range(len(wnids()))}
         yield ImageSet(self.name, labelled_items(self.find(root), targets))
 
-    def score(self, predictions: Sequence[Predictions]) -> Scores:
-        (answers,) = predictions
-        return accuracy(answers)
-
 
 class ImageNetV2Threshold(ImageNetV2):
     name = "imagenet_v2_threshold"
@@ -135,7 +142,7 @@ class ImageNetV2Top(ImageNetV2):
     folders = ("imagenetv2-top-images-format-val", "imagenetv2-top-images", "imagenetv2-topimages")
 
 
-class Sketch(Benchmark):
+class Sketch(Top1, Benchmark):
     name = "imagenet_sketch"
     title = "ImageNet-Sketch"
     summary = "top-1 accuracy on 50,889 sketches of the 1000 classes"
@@ -153,7 +160,3 @@ class Sketch(Benchmark):
 
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
         yield ImageSet(self.name, labelled_items(self.find(root), wnid_index()))
-
-    def score(self, predictions: Sequence[Predictions]) -> Scores:
-        (answers,) = predictions
-        return accuracy(answers)

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Predictions, Scores
-from luab_trainer.evaluation.class_maps import objectnet_all_folders, objectnet_folders
+from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Predictions, Scores, Verdicts
+from luab_trainer.evaluation.class_maps import objectnet_all_folders, objectnet_folders, wnids
 from luab_trainer.evaluation.folders import labelled_items, wrong_folders
 
-BORDER = 1  # pixels of the red frame around each image, which marks it as a test image
+# Pixels of the red frame around each image, which marks it as a test image. It is 1 wide; the authors' loader
+# (github.com/abarbu/objectnet-template-pytorch) cuts off 2.
+BORDER = 1
 
 
 class ObjectNet(Benchmark):
@@ -45,10 +47,7 @@ class ObjectNet(Benchmark):
 
     def score(self, predictions: Sequence[Predictions]) -> Scores:
         (answers,) = predictions
-        names = list(objectnet_folders())
-        object_of = np.full(len(answers.classes), -1)  # [1000] ImageNet class -> position in names
-        for position, classes in enumerate(objectnet_folders().values()):
-            object_of[classes] = position
+        names, object_of = list(objectnet_folders()), self._object_of()
         truth = np.array([names.index(name) for name in answers.groups])
         best = object_of[answers.top]
         overlap = np.flatnonzero(object_of >= 0)
@@ -59,3 +58,15 @@ class ObjectNet(Benchmark):
             "accuracy_113": float((object_of[answers.answer_among(overlap)] == truth).mean()),
         }
         return Scores(metrics, answers.ids, answers.groups, truth, right, names)
+
+    def verdicts(self, answers: Predictions) -> Verdicts:
+        right = self.score([answers]).per_image.astype(bool)
+        return Verdicts(right, answers.top[:, 0], answers.groups.tolist())
+
+    @staticmethod
+    def _object_of() -> np.ndarray:
+        """`[1000]`: ImageNet class -> position of its object in `objectnet_folders`, -1: none."""
+        object_of = np.full(len(wnids()), -1)
+        for position, classes in enumerate(objectnet_folders().values()):
+            object_of[classes] = position
+        return object_of

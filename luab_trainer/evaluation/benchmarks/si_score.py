@@ -12,7 +12,7 @@ import numpy as np
 
 from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Predictions, Scores
 from luab_trainer.evaluation.class_maps import find_by_name
-from luab_trainer.evaluation.folders import accuracy, labelled_items, wrong_folders
+from luab_trainer.evaluation.folders import Top1, labelled_items, wrong_folders
 
 # The class folders of the released images; each is one of the names of an ImageNet class.
 _CLASSES = """
@@ -33,7 +33,7 @@ def targets() -> dict[str, int]:
     return {name: find_by_name(OTHER_NAMES.get(name, name)) for name in CLASSES}
 
 
-class SIScore(Benchmark):
+class SIScore(Top1, Benchmark):
     """Top-1 accuracy over all 1000 classes.
 
     `accuracy` is the mean over images. With the published `metadata.csv` beside the class folders,
@@ -58,7 +58,7 @@ class SIScore(Benchmark):
 
     def score(self, predictions: Sequence[Predictions]) -> Scores:
         (answers,) = predictions
-        scores = accuracy(answers)
+        scores = super().score(predictions)
         if all(answers.groups):
             _, position = np.unique(answers.groups, return_inverse=True)
             means = np.bincount(position, scores.per_image) / np.bincount(position)

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Item, Predictions, Scores
+from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Item, Predictions, Scores, Verdicts
 from luab_trainer.evaluation.benchmarks.val import ValBenchmark
 from luab_trainer.evaluation.class_maps import subset, wnid_index, wnids
 from luab_trainer.evaluation.folders import labelled_items, wrong_folders
@@ -32,9 +32,15 @@ class SubsetBenchmark(Benchmark):
 
     def score(self, predictions: Sequence[Predictions]) -> Scores:
         (answers,) = predictions
-        right = (answers.answer_among(subset(self.letter)) == answers.targets).astype(float)
+        right = self.verdicts(answers).right.astype(float)
         metrics = {"accuracy": float(right.mean())}
         return Scores(metrics, answers.ids, answers.groups, answers.targets, right, answers.classes)
+
+    def verdicts(self, answers: Predictions) -> Verdicts:
+        classes = subset(self.letter)
+        best = answers.answer_among(classes)
+        truth = [answers.classes[k] for k in answers.targets]
+        return Verdicts(best == answers.targets, best, truth, rivals=classes)
 
 
 class ImageNetA(SubsetBenchmark):
@@ -79,6 +85,9 @@ class ImageNetO(ValBenchmark):
     folders_o: ClassVar[tuple[str, ...]] = ("imagenet-o", "imagenet_o")
     primary = "aupr"
     images = 12_000
+
+    def places(self, root: Path) -> list[Path]:
+        return [self.find_o(root), *super().places(root)]
 
     def absent(self, root: Path) -> bool:
         return self.find_o(root) is None or super().absent(root)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Item
+from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Item, RowImage
 from luab_trainer.evaluation.class_maps import imagenet_outputs, wnid_index
-from luab_trainer.evaluation.folders import class_folders, few, image_files, labelled_items, wrong_folders
+from luab_trainer.evaluation.folders import (
+    class_folders,
+    few,
+    image_files,
+    labelled_items,
+    wrong_folders,
+)
 
 VAL_IMAGES = 50_000
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -73,6 +78,44 @@ class ValBenchmark(Benchmark):
         return ImageSet(**{"name": "imagenet_val", "items": items} | changes)
 
 
+class Own(Protocol):
+    """Images of the user's, which an argument names; see `ValOrOwn`."""
+
+    own_name: str
+
+    def find(self, root: Path) -> Path | None:
+        """Where they are, or None."""
+
+    def missing(self, root: Path, partial: bool = False) -> str | None:
+        """As `Benchmark.missing`."""
+
+    def image_set(self, root: Path) -> ImageSet:
+        """The images."""
+
+
+class ValOrOwn(ValBenchmark):
+    """A benchmark of ImageNet's validation images, or of others that its argument names."""
+
+    own: Own | None = None
+
+    def use(self, own: Own) -> None:
+        """Judge on these; none of them are published."""
+        self.own, self.images, self.download = own, None, ""
+
+    @property
+    def label(self) -> str:
+        return self.own.own_name if self.own else self.argument
+
+    def find(self, root: Path) -> Path | None:
+        return self.own.find(root) if self.own else super().find(root)
+
+    def missing(self, root: Path, partial: bool = False) -> str | None:
+        return self.own.missing(root, partial) if self.own else super().missing(root, partial)
+
+    def image_set(self, root: Path) -> ImageSet:
+        return self.own.image_set(root) if self.own else self.val_set(root)
+
+
 def val_number(name: str) -> int:
     """1 to 50000 of a validation image's name."""
     found = NUMBER.search(name)
@@ -128,20 +171,6 @@ def _devkit_labels(data: Path) -> dict[str, int]:
     return {f"ILSVRC2012_val_{n:08d}": wnid_index()[wnid_of[class_id]] for n, class_id in enumerate(ids, 1)}
 
 
-@dataclass(frozen=True)
-class HubImage:
-    """Row `row` of a dataset, read when it is needed."""
-
-    dataset: Any
-    row: int
-
-    def __str__(self) -> str:  # what the cache knows it by
-        return f"{self.dataset._fingerprint}:{self.row}"
-
-    def __call__(self) -> Mapping[str, Any]:
-        return self.dataset[self.row]["image"]
-
-
 def hub_items(name: str) -> list[Item]:
     """The validation split of a dataset with `image` and `label`, such as ILSVRC/imagenet-1k; its train files
     are not downloaded.
@@ -178,6 +207,6 @@ def hub_items(name: str) -> list[Item]:
         for path in batch["image"].combine_chunks().field("path").to_pylist()
     ]
     return [
-        Item(path or f"{row:05d}", HubImage(split, row), target_of[label])
+        Item(path or f"{row:05d}", RowImage(split, row), target_of[label])
         for row, (path, label) in enumerate(zip(ids, split["label"], strict=True))
     ]

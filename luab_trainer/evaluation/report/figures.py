@@ -53,11 +53,10 @@ def figure_draws(benchmark: Benchmark, of: Scores, resamples: int, seed: int) ->
     An image that stands in every group (each corruption of it, say) is drawn with all its copies: they are
     no independent images. Where the groups have images of their own, each keeps its number of images.
     """
+    if type(benchmark).statistic is Benchmark.statistic:  # the mean over images, whatever their groups
+        return mean_draws(of.scores, resamples, seed)
     names, group = _groups(of.groups)
     copies = _copies(of.ids, group, names) if len(names) > 1 else None  # [U, G]
-    if type(benchmark).statistic is Benchmark.statistic:
-        images = of.scores if copies is None else of.scores[:, copies].mean(axis=2)
-        return mean_draws(images, resamples, seed)
     if not _is_of_group_means(benchmark.statistic, group, names):
         return metric_draws(
             lambda chosen: [benchmark.statistic(scores[chosen], of.groups[chosen]) for scores in of.scores],
@@ -111,9 +110,27 @@ def _row(key: str, models: dict[str, list[Run]], resamples: int, seed: int) -> R
         images=scores.scores.shape[1],
         published_images=entry["published_images"],
         source=". ".join(filter(None, (entry["summary"], entry["paper"], entry["download"]))),
-        estimates={name: estimate(figure[name], draws[name], len(runs_of[name])) for name in figure},
+        # The spread between runs may reach beyond what the metric can be.
+        estimates={
+            name: estimate(figure[name], draws[name].clip(*benchmark.bounds), len(runs_of[name]))
+            for name in figure
+        },
         differences=differences,
+        further=_further(benchmark, runs_of, key),
     )
+
+
+def _further(benchmark: Benchmark, runs_of: dict[str, list[Run]], key: str) -> dict[str, dict[str, float]]:
+    """The metrics besides the primary one that all runs have."""
+    of_runs = {name: [run.result(key)["metrics"] for run in group] for name, group in runs_of.items()}
+    first, *others = (metrics for group in of_runs.values() for metrics in group)
+    shared = [m for m in first if m != benchmark.primary and all(m in metrics for metrics in others)]
+    return {
+        metric: {
+            name: float(np.mean([metrics[metric] for metrics in group])) for name, group in of_runs.items()
+        }
+        for metric in shared
+    }
 
 
 def _difference(value: float, draws: np.ndarray, seeds: int) -> Difference:

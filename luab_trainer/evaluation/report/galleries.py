@@ -11,23 +11,28 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 # The longer side of an embedded picture, in pixels; a WebP of it takes 3 to 8 kB.
 SIDE = 192
 # All embedded pictures of a page together, in base64 characters: no picture is added beyond.
 MAX_BYTES = 8_000_000
+BOX_COLOUR = (255, 214, 10)
 
 
 @dataclass(frozen=True)
 class Look:
-    """What one model says of an image; `image` (a data URI) is what it sees, its attention over it, or ""."""
+    """What one model says of an image; `image` (a data URI) is what it sees, its attention over it, or "".
+
+    `confidence`: None where it was not kept. `verdict`: `right` in words.
+    """
 
     model: str
     predicted: str
-    confidence: float
+    confidence: float | None
     right: bool
     image: str
+    verdict: str
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,14 @@ class Choice:
     total: int
 
 
-def choose(right: np.ndarray, models: Sequence[str], each: int = 4, seed: int = 0) -> list[Choice]:
+def choose(
+    right: np.ndarray,
+    models: Sequence[str],
+    each: int = 4,
+    seed: int = 0,
+    among: np.ndarray | None = None,
+    words: tuple[str, str] = ("right", "wrong"),
+) -> list[Choice]:
     """Up to `each` images of every kind, drawn at random.
 
     The kinds: for one or two models every combination of right and wrong; for more, where they differ, where
@@ -71,11 +83,13 @@ def choose(right: np.ndarray, models: Sequence[str], each: int = 4, seed: int = 
 
     Args:
         right: [M, N] bool.
+        among: [N] bool, the images that may be drawn; default: all.
+        words: for right and for wrong, in the titles.
     """
     rng = np.random.default_rng(seed)
     choices = []
-    for title, kind in _kinds(np.asarray(right, dtype=bool), models):
-        found = np.flatnonzero(kind)
+    for title, kind in _kinds(np.asarray(right, dtype=bool), models, *words):
+        found = np.flatnonzero(kind if among is None else kind & among)
         if len(found):
             drawn = rng.choice(found, size=min(each, len(found)), replace=False)
             choices.append(Choice(title, np.sort(drawn), len(found)))
@@ -105,6 +119,17 @@ def overlay(image: Image.Image, attention: np.ndarray) -> Image.Image:
     return Image.composite(image, _dimmed(image), light)
 
 
+def with_boxes(image: Image.Image, boxes: Sequence[Sequence[float]], width: int, height: int) -> Image.Image:
+    """`image` with its `boxes` [[x, y, w, h]], pixels of `width` x `height`, outlined."""
+    image, across, down = image.copy(), image.width / width, image.height / height
+    draw = ImageDraw.Draw(image)
+    for x, y, w, h in boxes:
+        left, top = round(x * across), round(y * down)
+        right, bottom = round((x + w) * across) - 1, round((y + h) * down) - 1
+        draw.rectangle((left, top, max(left, right), max(top, bottom)), outline=BOX_COLOUR)
+    return image
+
+
 def thumbnail(image: Image.Image, side: int = SIDE) -> Image.Image:
     """`image` with its longer side at most `side` pixels."""
     scale = min(1.0, side / max(image.size))
@@ -124,16 +149,16 @@ def _dimmed(image: Image.Image) -> Image.Image:
     return image.convert("L").point(lambda value: 16 + value // 5).convert("RGB")
 
 
-def _kinds(right: np.ndarray, models: Sequence[str]) -> list[tuple[str, np.ndarray]]:
+def _kinds(right: np.ndarray, models: Sequence[str], yes: str, no: str) -> list[tuple[str, np.ndarray]]:
     """Title and [N] bool of each kind of image; what sets the models apart comes first."""
     if len(models) == 1:
-        return [("Right", right[0]), ("Wrong", ~right[0])]
+        return [(yes.capitalize(), right[0]), (no.capitalize(), ~right[0])]
     every, none = right.all(axis=0), ~right.any(axis=0)
     if len(models) == 2:
         return [
-            (f"Only {models[1]} is right", right[1] & ~right[0]),
-            (f"Only {models[0]} is right", right[0] & ~right[1]),
-            ("Both right", every),
-            ("Both wrong", none),
+            (f"Only {models[1]} is {yes}", right[1] & ~right[0]),
+            (f"Only {models[0]} is {yes}", right[0] & ~right[1]),
+            (f"Both {yes}", every),
+            (f"Both {no}", none),
         ]
-    return [("The models differ", ~every & ~none), ("All right", every), ("All wrong", none)]
+    return [("The models differ", ~every & ~none), (f"All {yes}", every), (f"All {no}", none)]

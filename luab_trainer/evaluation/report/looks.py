@@ -1,7 +1,9 @@
 """Galleries of a benchmark: the models are asked again about a few images, for their attention this time."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -9,11 +11,12 @@ from PIL import Image
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from imagenet_ab.classes import imagenet_names
-from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Predictions
+from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Predictions, Verdicts
+from luab_trainer.evaluation.class_maps import first_name
 from luab_trainer.evaluation.models import Classifier
 from luab_trainer.evaluation.pointing import attention_maps
 from luab_trainer.evaluation.predict import PassSettings, PixelValues, predict
+from luab_trainer.evaluation.questions import UnsuitedModel
 from luab_trainer.evaluation.report.galleries import (
     MAX_BYTES,
     Exhibit,
@@ -23,6 +26,7 @@ from luab_trainer.evaluation.report.galleries import (
     data_uri,
     overlay,
     thumbnail,
+    with_boxes,
     within_budget,
 )
 from luab_trainer.evaluation.report.table import full_title
@@ -40,53 +44,55 @@ def galleries(
 ) -> list[Gallery]:
     """Images of a benchmark on which the models are right or wrong, `each` of every kind.
 
-    Only of benchmarks that are the plain top-1 accuracy on one image set: elsewhere (ReaL, 200 classes, gaps)
-    the best class is not what right or wrong is said of. The answers come from `cache`.
+    Only of benchmarks that say so of their images (`Benchmark.verdicts`). The answers come from `cache`.
 
     Args:
+        classifiers: Those that are not suited for the benchmark are left out.
         budget: Of embedded pictures, in bytes; to be shared between benchmarks.
     """
-    image_sets = list(benchmark.image_sets(root))
-    if len(image_sets) != 1 or not image_sets[0].keep_logits:
+    if type(benchmark).verdicts is Benchmark.verdicts:
         return []
-    (images,) = image_sets
-    answers = [predict(classifier, images, cache, settings) for classifier in classifiers]
-    if not all(_is_top1(benchmark, own) for own in answers):
+    (images,) = benchmark.image_sets(root)
+    asked = []
+    for classifier in classifiers:
+        with suppress(UnsuitedModel):
+            answers = predict(classifier, images, cache, settings)
+            asked.append(_Asked(classifier, answers, benchmark.verdicts(answers)))
+    if not asked:
         return []
-    right = np.stack([own.right() for own in answers])
+    right = np.stack([one.verdicts.right for one in asked])
+    names, any_verdicts = [one.classifier.name for one in asked], asked[0].verdicts
     found = []
-    for choice in choose(right, [classifier.name for classifier in classifiers], each):
-        exhibits = _exhibits(images, classifiers, answers, choice.chosen, settings.device)
+    for choice in choose(right, names, each, among=any_verdicts.among, words=any_verdicts.words):
+        exhibits = _exhibits(images, asked, choice.chosen, settings.device)
         kept, budget = within_budget(exhibits, budget)
         if kept:
-            found.append(Gallery(f"{full_title(benchmark)}: {choice.title}", choice.total, kept))
+            title = ", ".join(filter(None, (full_title(benchmark), any_verdicts.note)))
+            found.append(Gallery(f"{title}: {choice.title}", choice.total, kept))
     return found
 
 
-def _is_top1(benchmark: Benchmark, answers: Predictions) -> bool:
-    scores = benchmark.score([answers])
-    return np.array_equal(scores.ids, answers.ids) and np.array_equal(scores.per_image, answers.right())
+class _Asked(NamedTuple):
+    classifier: Classifier
+    answers: Predictions
+    verdicts: Verdicts
 
 
 def _exhibits(
-    images: ImageSet,
-    classifiers: Sequence[Classifier],
-    answers: Sequence[Predictions],
-    chosen: np.ndarray,
-    device: str | torch.device,
+    images: ImageSet, asked: Sequence[_Asked], chosen: np.ndarray, device: str | torch.device
 ) -> list[Exhibit]:
-    looks = [
-        _looks(images, classifier, own, chosen, device)
-        for classifier, own in zip(classifiers, answers, strict=True)
-    ]
+    looks = [_looks(images, one, chosen, device) for one in asked]
+    classifiers, answers = [one.classifier for one in asked], [one.answers for one in asked]
     plain = PixelValues(images, classifiers[0].settings)
     exhibits = []
     for position, index in enumerate(chosen.tolist()):
         picture = thumbnail(_picture(plain[index], classifiers[0].settings))
+        if images.boxes is not None:
+            picture = with_boxes(picture, *images.boxes[index])
         exhibits.append(
             Exhibit(
                 file=answers[0].ids[index].decode(),
-                true=_class_name(answers[0].classes[answers[0].targets[index]]),
+                true=first_name(asked[0].verdicts.truth[index]),
                 image=data_uri(picture),
                 size=picture.size,
                 looks=tuple(own[position] for own in looks),
@@ -95,31 +101,28 @@ def _exhibits(
     return exhibits
 
 
-def _looks(
-    images: ImageSet,
-    classifier: Classifier,
-    answers: Predictions,
-    chosen: np.ndarray,
-    device: str | torch.device,
-) -> list[Look]:
+def _looks(images: ImageSet, asked: _Asked, chosen: np.ndarray, device: str | torch.device) -> list[Look]:
     """One model's look at each chosen image."""
+    classifier, answers, verdicts = asked
     outputs = classifier.outputs(images.classes)
-    best = answers.top[chosen, 0]
+    best = verdicts.best[chosen]
+    mapped = best if verdicts.mapped is None else verdicts.mapped[chosen]
     dataset = PixelValues(images, classifier.settings)
     pixel_values = torch.stack([dataset[index] for index in chosen.tolist()])
-    classes = torch.tensor([[outputs[index]] for index in best], device=device)
+    classes = torch.tensor([[outputs[index]] for index in mapped], device=device)
     maps = _attention(classifier, pixel_values.to(device), classes)
-    confidence = _softmax(answers.logits[chosen])[np.arange(len(chosen)), best]
+    confidence = _confidence(answers, verdicts, chosen)
     looks = []
     for position, index in enumerate(best.tolist()):
         known = index < len(answers.classes)
-        name = _class_name(answers.classes[index]) if known else classifier.labels[outputs[index]]
+        name = first_name(answers.classes[index]) if known else classifier.labels[outputs[index]]
         image = ""
         if maps is not None:
             picture = _picture(pixel_values[position], classifier.settings)
             image = data_uri(thumbnail(overlay(picture, maps[position])))
-        right = index == answers.targets[chosen[position]]
-        looks.append(Look(classifier.name, name, float(confidence[position]), bool(right), image))
+        right = bool(verdicts.right[chosen[position]])
+        verdict = verdicts.words[0 if right else 1]
+        looks.append(Look(classifier.name, name, confidence[position], right, image, verdict))
     return looks
 
 
@@ -141,11 +144,11 @@ def _picture(pixel_values: Tensor, settings: ImageSettings) -> Image.Image:
     return Image.fromarray(values.permute(1, 2, 0).contiguous().numpy())
 
 
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True), dtype=np.float64)
-    return exponentials / exponentials.sum(axis=1, keepdims=True)
-
-
-def _class_name(folder: str) -> str:
-    """A wnid's first name; any other class folder's name as it is."""
-    return imagenet_names().get(folder, folder).partition(",")[0]
+def _confidence(answers: Predictions, verdicts: Verdicts, chosen: np.ndarray) -> list[float | None]:
+    """Of each chosen image the probability of the class that was answered, softmax over its rivals."""
+    if answers.logits is None:
+        return [None] * len(chosen)
+    logits = answers.logits[chosen].astype(np.float64)
+    rivals = logits if verdicts.rivals is None else logits[:, verdicts.rivals]
+    own = logits[np.arange(len(chosen)), verdicts.best[chosen]]
+    return (1 / np.exp(rivals - own[:, None]).sum(axis=1)).tolist()

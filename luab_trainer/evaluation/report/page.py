@@ -11,7 +11,17 @@ from functools import cache
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from luab_trainer.evaluation.report.galleries import Gallery
-from luab_trainer.evaluation.report.table import Row, Table, interval, p_texts, percent, printable, signed
+from luab_trainer.evaluation.report.table import (
+    Row,
+    Table,
+    interval,
+    metric_name,
+    metric_value,
+    p_texts,
+    percent,
+    printable,
+    signed,
+)
 
 # Told apart by people with any colour vision (Okabe and Ito, 2008); each bar has its model's name beside it.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
@@ -73,5 +83,10 @@ def _template() -> Template:
         "signed": signed,
         "printable": printable,
     }
-    environment.globals |= {"COLOURS": COLOURS, "p_texts": p_texts}
+    environment.globals |= {
+        "COLOURS": COLOURS,
+        "p_texts": p_texts,
+        "metric_name": metric_name,
+        "metric_value": metric_value,
+    }
     return environment.get_template("page.html")

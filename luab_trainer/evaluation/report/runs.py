@@ -137,7 +137,11 @@ def _read(path: Path) -> list[Run]:
         ) from error
     judged = [run for run in runs if run.benchmarks]
     if not judged:
-        raise ValueError(f"{file}: no model was judged on a benchmark; run luab evaluate to its end")
+        skipped = "".join(f"\n  {key}: {why}" for key, why in (content.get("skipped") or {}).items())
+        raise ValueError(
+            f"{file}: no model was judged on a benchmark; run luab evaluate to its end"
+            + (f". Not run:{skipped}" if skipped else "")
+        )
     return judged
 
 

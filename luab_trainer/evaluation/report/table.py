@@ -9,7 +9,24 @@ from luab_trainer.evaluation.bootstrap import Difference, Estimate
 BETTER_HIGHER, BETTER_LOWER = "↑", "↓"
 
 # Metrics that are not written as their names are.
-_METRIC_NAMES = {"mce": "mCE", "aupr": "AUPR", "bg_gap": "BG-gap"}
+_METRIC_NAMES = {
+    "mce": "mCE",
+    "mce_unnormalized": "mCE, unnormalised",
+    "aupr": "AUPR",
+    "bg_gap": "BG-gap",
+    "max_box_acc": "MaxBoxAcc",
+    "max_box_acc_v2": "MaxBoxAccV2",
+    "max_box_acc_v2_iou_30": "MaxBoxAccV2 at IoU 0.3",
+    "max_box_acc_v2_iou_50": "MaxBoxAccV2 at IoU 0.5",
+    "max_box_acc_v2_iou_70": "MaxBoxAccV2 at IoU 0.7",
+    "max_box_acc_threshold": "threshold of MaxBoxAcc (ratio)",
+    "top5_accuracy": "top-5 accuracy",
+    "pointing_game_center": "of always pointing at the centre",
+    "pointing_game_class_mean": "mean of the classes",
+    "energy_pointing_game_uniform": "of attention that is everywhere",
+}
+# Metrics that are no rates in %.
+_RATIOS = ("max_box_acc_threshold",)
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
 
@@ -36,6 +53,7 @@ class Row:
     Attributes:
         estimates: Model name -> its figure, a rate; a model without an entry was not judged on it.
         differences: Model name -> its difference to the table's first model.
+        further: Other metric -> model name -> its value, mean over the training runs.
     """
 
     benchmark: str
@@ -47,6 +65,7 @@ class Row:
     published_images: int | None = None
     estimates: dict[str, Estimate] = field(default_factory=dict)
     differences: dict[str, Difference] = field(default_factory=dict)
+    further: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property
     def arrow(self) -> str:
@@ -54,7 +73,7 @@ class Row:
 
     @property
     def metric_name(self) -> str:
-        return _METRIC_NAMES.get(self.metric, self.metric.replace("_", " "))
+        return metric_name(self.metric)
 
     def verdict(self, model: str) -> str:
         """ "better" or "worse" than the first model by more than chance, else ""."""
@@ -108,18 +127,30 @@ class Table:
                 f"bootstrap on the same images, p < {1 - self.level:.2g} after Holm's correction for "
                 f"{self.comparisons} comparisons."
             )
-        for row in self.rows:
-            if row.published_images not in (None, row.images):
-                notes.append(
-                    f"{row.title}: on {row.images:,} images; {row.published_images:,} are published."
-                )
+        partial = [
+            f"{row.title} {row.images:,} of {row.published_images:,}"
+            for row in self.rows
+            if row.published_images not in (None, row.images)
+        ]
+        if partial:
+            notes.append(f"Not as many images as are published: {'; '.join(partial)}.")
         notes += [f"Not run: {benchmark}, {why}" for benchmark, why in self.skipped.items()]
         return notes
 
 
 def full_title(benchmark: Benchmark) -> str:
-    """Its title, with its argument where it has one: "Image folder (val)"."""
-    return benchmark.title if benchmark.key == benchmark.name else f"{benchmark.title} ({benchmark.key})"
+    """Its title, with what tells it from others of its name: "Image folder (val)"."""
+    return f"{benchmark.title} ({benchmark.label})" if benchmark.label else benchmark.title
+
+
+def metric_name(metric: str) -> str:
+    """For people."""
+    return _METRIC_NAMES.get(metric, metric.replace("_", " "))
+
+
+def metric_value(metric: str, value: float) -> str:
+    """For people: a rate in percent, "76.1"."""
+    return f"{value:.3f}" if metric in _RATIOS else percent(value)
 
 
 def percent(rate: float, digits: int = 1) -> str:

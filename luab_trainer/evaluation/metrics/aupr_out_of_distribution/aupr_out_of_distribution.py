@@ -3,6 +3,7 @@
 import datasets
 import evaluate
 import numpy as np
+from sklearn.metrics import average_precision_score
 
 _DESCRIPTION = """\
 Area under the precision-recall curve (average precision), where an image of an unknown class is a positive
@@ -27,9 +28,7 @@ Returns:
 
 
 def average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
-    """Area under the precision-recall curve in steps: sum of precision x gain in recall over the thresholds.
-
-    Equal scores are one threshold.
+    """Area under the precision-recall curve in steps, scikit-learn's, as the authors of ImageNet-O take it.
 
     Args:
         scores: [N].
@@ -41,11 +40,7 @@ def average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
     scores, positive = np.asarray(scores, np.float64), np.asarray(positive, bool)
     if not np.isfinite(scores).all() or not positive.any():
         raise ValueError("average precision needs finite scores, and at least one positive.")
-    order = np.argsort(-scores, kind="stable")
-    hits = positive[order].cumsum()
-    last = np.flatnonzero(np.diff(scores[order], append=np.nan) != 0)  # of each group of equal scores
-    precision, recall = hits[last] / (last + 1), hits[last] / hits[-1]
-    return float((precision * np.diff(recall, prepend=0)).sum())
+    return float(average_precision_score(positive, scores))
 
 
 class AUPROutOfDistribution(evaluate.Metric):

@@ -57,7 +57,7 @@ class BoxAccuracy:
     def __init__(self, interval: float = 0.001, size: int = SIZE):
         self.thresholds = np.arange(0, 1, interval)
         self.size = size
-        self._hits: list[np.ndarray] = []  # bits of [V1 at IoU 0.5, V2 at each of IOUS] x thresholds, packed
+        self._hits: list[np.ndarray] = []  # of each image, as `judge` gives it
 
     def add(
         self,
@@ -67,7 +67,23 @@ class BoxAccuracy:
         height: int,
         normalize: bool = True,
     ) -> None:
-        """One image of `width` x `height` pixels.
+        """Judge one image and take it in; arguments as of `judge`."""
+        self.take(self.judge(scores, boxes, width, height, normalize))
+
+    def take(self, hits: np.ndarray) -> None:
+        """One image, as `judge` gave it: here, in another process, or earlier."""
+        self._hits.append(hits)
+
+    def judge(
+        self,
+        scores: np.ndarray,
+        boxes: Sequence[Sequence[float]],
+        width: int,
+        height: int,
+        normalize: bool = True,
+    ) -> np.ndarray:
+        """One image of `width` x `height` pixels -> its hits: bits of [V1 at IoU 0.5, V2 at each of `IOUS`] x
+        thresholds, packed to [4, thresholds / 8] uint8.
 
         Args:
             scores: [h, w], over the whole image.
@@ -89,7 +105,7 @@ class BoxAccuracy:
         scores = min_max(scores) if normalize else scores.clip(0, 1)
         real = _boxes_on_map(boxes, width, height, self.size)
         largest, best = _ious_at(scores, real, self.thresholds)
-        self._hits.append(np.packbits([largest >= 0.5, *(best >= iou for iou in IOUS)], axis=1))
+        return np.packbits([largest >= 0.5, *(best >= iou for iou in IOUS)], axis=1)
 
     def hits(self) -> np.ndarray:
         """[4, N] bool: whether each image is right by V1, and by V2 at each of `IOUS` (best thresholds)."""

@@ -1,0 +1,45 @@
+"""The options that `luab evaluate` and `luab localise` share: which models, and how to run them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add_judging_options(options: argparse.ArgumentParser, output_dir: str) -> None:
+    """Add them; `judging_options` reads them."""
+    add = options.add_argument
+    add(
+        "--model",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="DIR_OR_ID",
+        help="folders of checkpoints, model ids on the Hub, or timm:NAME; several are compared",
+    )
+    add("--output-dir", type=Path, default=Path(output_dir), metavar="DIR", help="default: %(default)s")
+    add("--device", help="cpu, cuda, cuda:1, mps (default: cuda where there is one, else cpu)")
+    add("--batch-size", type=int, default=64, help="images at once (default: %(default)s)")
+    add("--num-workers", type=int, help="processes that decode images (default: all cores)")
+
+
+def judging_options(options: argparse.Namespace) -> dict[str, Any]:
+    """What `judge` takes of them.
+
+    Raises:
+        ValueError: no model, or a number that makes no sense.
+    """
+    if not options.model:
+        raise ValueError("--model is needed: a checkpoint's folder, a model's id on the Hub, or timm:NAME")
+    if options.batch_size < 1:
+        raise ValueError(f"--batch-size {options.batch_size}: it must be 1 or more")
+    if options.num_workers is not None and options.num_workers < 0:
+        raise ValueError(f"--num-workers {options.num_workers}: it must be 0 (no other processes) or more")
+    return {
+        "models": options.model,
+        "output_dir": options.output_dir,
+        "device": options.device,
+        "batch_size": options.batch_size,
+        "num_workers": options.num_workers,
+    }

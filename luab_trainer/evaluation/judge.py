@@ -1,0 +1,48 @@
+"""From the names of models to a table and the report: what `luab evaluate` and `luab localise` do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache, partial
+from pathlib import Path
+
+import torch
+
+from luab_trainer.evaluation.benchmark import Benchmark
+from luab_trainer.evaluation.models import load_classifier
+from luab_trainer.evaluation.predict import PassSettings, all_cores
+from luab_trainer.evaluation.report.table import Table
+from luab_trainer.evaluation.report.write import write_report
+from luab_trainer.evaluation.results import Results
+from luab_trainer.evaluation.suite import run
+
+MODELS_KEPT = 4  # in memory, for the report's galleries after all models were judged
+
+
+def judge(
+    models: Sequence[str],
+    benchmarks: Sequence[Benchmark],
+    root: Path,
+    output_dir: Path,
+    device: str | None = None,
+    batch_size: int = 64,
+    num_workers: int | None = None,
+    skipped: Mapping[str, str] | None = None,
+) -> tuple[Results, Table]:
+    """Judge each model on each benchmark and write the report.
+
+    Args:
+        models: Folders of checkpoints, ids on the Hub, or `timm:NAME`.
+        benchmarks: Those that `suite.usable` let through; `skipped`: the others.
+        device: Default: CUDA where there is one, else the CPU.
+        num_workers: Processes that decode images and judge maps. Default: all cores.
+
+    Raises:
+        ValueError: a model that cannot be loaded, or does not have the benchmark's classes; an unreadable
+            image.
+    """
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    settings = PassSettings(device, batch_size, all_cores() if num_workers is None else num_workers)
+    load = lru_cache(MODELS_KEPT)(partial(load_classifier, device=device))
+    results = run(models, benchmarks, root, output_dir, settings, load, dict(skipped or {}))
+    return results, write_report(output_dir, models, benchmarks, root, settings, load)
