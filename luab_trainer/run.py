@@ -93,6 +93,7 @@ def train(
         metrics = trainer.evaluate()
         game, by_class = pointing_game(trainer, eval_rows, settings, columns)
         trainer.save_metrics("eval", metrics | game, combined=False)
+        trainer.log_metrics("eval", metrics | game)  # behind a progress bar the log itself prints nothing
         if multi_label and trainer.is_world_process_zero():
             by_class = trainer.compute_metrics.by_class | by_class
             write_classes(Path(args.output_dir, CLASSES_FILE), names, by_class)
