@@ -1,6 +1,7 @@
 """`run.py --push_to_hub`: checkpoints go up while the model is trained, and load anywhere."""
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,35 @@ def test_a_pickle_is_refused(hub, clients, work):
     assert judged.value == 1
     assert "never pickle" in judged.output
     assert not hub.sent.get("pytorch_model.bin")
+
+
+@pytest.mark.skipif(find_spec("timm") is None, reason="timm is not installed")
+def test_timm_reads_safetensors_and_no_pickle(hub, clients, work):
+    """Timm by itself falls back to `pytorch_model.bin`, and to the authors' own servers."""
+    from safetensors.torch import save
+    from timm import create_model
+
+    model = create_model("test_vit", num_classes=5)
+    names = [f"class_{k}" for k in range(5)]
+    config = {"architecture": "test_vit", "num_classes": 5, "pretrained_cfg": {"label_names": names}}
+    described = {"config.json": json.dumps(config).encode()}
+    hub.add("model", "you/timm").add(**described, **{"model.safetensors": save(model.state_dict())})
+    hub.add("model", "you/pickled").add(**described, **{"pytorch_model.bin": b"\x80\x04."})
+    for k in range(5):
+        (work / "mine" / f"class_{k}").mkdir(parents=True)
+        Image.new("RGB", (32, 32), (50 * k, 0, 0)).save(work / "mine" / f"class_{k}" / "image.png")
+    judged = clients.call(evaluate, "timm:hf-hub:you/timm", work / "mine", cwd=work)
+    assert judged.value == 0, judged.output
+    for name in (
+        "timm:hf-hub:you/pickled",
+        "timm:hf-hub:you/none",
+        "timm:no_such_model",
+        "timm:legacy_xception",
+    ):
+        refused = clients.call(evaluate, name, work / "mine", cwd=work)
+        assert refused.value == 1, refused.output
+        assert f"luab evaluate: --model {name}: no classifier could be loaded" in refused.output
+    assert not hub.count("pytorch_model.bin")
 
 
 @pytest.mark.parametrize(
