@@ -33,6 +33,7 @@ class Uploads:
     def __init__(self, repo_id: str, args: LUABConfig):
         self.repo_id = repo_id
         self._staged = Path(args.output_dir, STAGED)
+        shutil.rmtree(self._staged, ignore_errors=True)  # of a run that was killed
         self._target = {"repo_id": repo_id, "token": args.hub_token, "revision": args.hub_revision}
         self._api = HfApi()
 

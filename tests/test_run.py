@@ -107,6 +107,8 @@ def test_resume_continues_the_run(data, config, tmp_path):
     main(options(data, config, tmp_path / "whole", **more))
     (tmp_path / "resumed").mkdir()
     (tmp_path / "whole" / "checkpoint-2").rename(tmp_path / "resumed" / "checkpoint-2")
+    (tmp_path / "resumed" / "checkpoint-3").mkdir()  # of a run that was killed while it saved
+    (tmp_path / "resumed" / "checkpoint-3" / "model.safetensors").write_bytes(b"cut off")
     main(options(data, config, tmp_path / "resumed", resume_from_checkpoint="true", **more))
     whole, resumed = (
         json.loads((tmp_path / name / "checkpoint-4" / "trainer_state.json").read_text())["log_history"]
@@ -213,7 +215,10 @@ def test_wrong_yaml_says_the_fix(tmp_path, text, message, capsys):
         ),
         ({"point_column": "clicks"}, "The dataset has no column 'clicks'"),
         ({"attention_radius": "-1"}, "attention_radius=-1.0 must be positive"),
-        ({"resume_from_checkpoint": "/nope"}, "--resume_from_checkpoint /nope: there is no such folder"),
+        (
+            {"resume_from_checkpoint": "/nope"},
+            "--resume_from_checkpoint /nope: there is no whole checkpoint there",
+        ),
         ({"resume_from_checkpoint": "true"}, "--resume_from_checkpoint true: there is no checkpoint in"),
     ],
 )

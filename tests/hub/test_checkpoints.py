@@ -32,7 +32,7 @@ def work(tmp_path):
     for split, count in (("train", 24), ("validation", 10)):
         clicked_dataset(count, seed=count).to_parquet(tmp_path / "data" / f"{split}.parquet")
     tiny_model("vit").config.save_pretrained(tmp_path / "config")
-    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "_upload" / "checkpoint-9").mkdir(parents=True)  # of a run that was killed
     (tmp_path / "out" / "notes.bin").write_text("private")
     return tmp_path
 

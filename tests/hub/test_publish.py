@@ -19,6 +19,11 @@ from hub.server import Rule
 from luab_data import publish, retry
 from luab_data.fingerprint import without_states
 
+try:
+    import duckdb
+except ImportError:
+    duckdb = None
+
 SCRIPT = str(ROOT / "loading_scripts" / "imagenet_ab.py")
 
 
@@ -99,6 +104,23 @@ def test_from_raw_files_to_a_private_repository_and_back(hub, clients, raw):
         "ids": ids, "streamed": ids, "pandas": ids, "pyarrow": ids, "half": ids[:3], "size": (40, 30),
         "labels": ["n01440764", "n02123045"],
     }  # fmt: skip
+
+
+def duckdb_reads(repo_id):
+    duckdb.register_filesystem(HfFileSystem())
+    shards = f"hf://datasets/{repo_id}/data/*.parquet"
+    return duckdb.sql(
+        f"SELECT image_id, click.x, len(annotations) FROM '{shards}' WHERE click IS NOT NULL"
+    ).fetchall()
+
+
+@pytest.mark.skipif(duckdb is None, reason="duckdb is not installed")
+def test_duckdb_reads_it(hub, clients, raw):
+    assert clients.call(push, *options("you/duck"), token=TOKEN, cwd=raw).status == 0
+    found = clients.call(duckdb_reads, "you/duck", token=TOKEN)
+    assert found.status == 0, found.output
+    assert len(found.value) == 5
+    assert {row[1:] for row in found.value} == {(0.5, 1)}
 
 
 def test_the_same_content_makes_no_commit_and_no_upload(hub, clients, raw):
