@@ -7,6 +7,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 if __package__ in (None, ""):  # run as a script: import from the checkout, not from this folder's own names
@@ -84,6 +85,7 @@ def train(
             processing_class=processor,
             dataset_name=run.dataset,
             eval_dataset_name=run.eval_dataset,
+            run_arguments=asdict(run),
             callbacks=callbacks,
         )
     except ValueError as error:  # options that do not go with this model or these columns

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Mapping
 from concurrent.futures import Future
 from fnmatch import fnmatch
 from pathlib import Path
@@ -80,11 +81,13 @@ class Uploads:
             )
 
 
-def public_arguments(args: LUABConfig) -> dict[str, Any]:
-    """The training arguments for everyone to see: no tokens, and of this machine's folders the names only."""
+def public_arguments(args: LUABConfig, others: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The training arguments for everyone to see, after `others`: no tokens, and of this machine's folders
+    the names only.
+    """
     return {
         key: Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
-        for key, value in args.to_dict().items()
+        for key, value in {**(others or {}), **args.to_dict()}.items()
         if not key.endswith("_token")
     }
 

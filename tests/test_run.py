@@ -10,6 +10,7 @@ import datasets
 import pytest
 import yaml
 from clicked import clicked_dataset
+from huggingface_hub import ModelCard
 from tiny_models import tiny_model
 from transformers import AutoModelForImageClassification
 
@@ -78,9 +79,14 @@ def test_starts_from_a_checkpoint_with_other_classes_and_a_yaml_file(data, tmp_p
         "max_steps": 5, "learning_rate": "1e-3", "use_cpu": True, "save_strategy": "no", "disable_tqdm": True,
     }  # fmt: skip
     file.write_text(yaml.safe_dump(settings))
-    main([str(file), "--max_steps", "1", "--loss", "attention"])
+    more = ["--min_crop", "0.3", "--train_split", "train[:9]", "--eval_split", "train[9:]"]
+    main([str(file), "--max_steps", "1", "--loss", "attention", *more])
     arguments = json.loads((out / "training_args.json").read_text())
     assert (arguments["max_steps"], arguments["loss"], arguments["learning_rate"]) == (1, "attention", 1e-3)
+    assert (arguments["min_crop"], arguments["model"]) == (0.3, "base"), "of run.py too, without folders"
+    card = ModelCard.load(out / "README.md")
+    assert {result.dataset_split for result in card.data.eval_results} == {"train[9:]"}
+    assert f"trained on {data.name} (`train[:9]`) and" in card.text
     assert AutoModelForImageClassification.from_pretrained(out).config.num_labels == 5
 
 
