@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import CommitInfo
+from huggingface_hub import CommitInfo, HfApi
 from huggingface_hub.errors import HTTPError
 from torch import Tensor, nn
 from transformers import PreTrainedModel, Trainer, TrainerCallback, set_seed
@@ -197,7 +197,11 @@ class LUABTrainer(Trainer):
         try:
             super().init_hf_repo(token, private)
             if self.is_world_process_zero():
-                require_write(self.hub_model_id, "model", token or self.args.hub_token)
+                own = token or self.args.hub_token
+                require_write(self.hub_model_id, "model", own)
+                if self.args.hub_revision is not None:
+                    branch = self.args.hub_revision
+                    HfApi().create_branch(self.hub_model_id, branch=branch, token=own, exist_ok=True)
         except (HTTPError, OSError) as error:
             raise SourceError(
                 f"--push_to_hub: the Hub gives no access to {self.args.hub_model_id or 'a new repository'}: "
@@ -236,7 +240,7 @@ class LUABTrainer(Trainer):
         Raises:
             SourceError: the upload failed; the model is saved all the same.
         """
-        if token is not None or revision is not None:
+        if token not in (None, self.args.hub_token) or revision not in (None, self.args.hub_revision):
             raise ValueError("set hub_token and hub_revision in the config: all uploads go to one place.")
         if self.hub_model_id is None:
             self.init_hf_repo(private=private)

@@ -94,6 +94,15 @@ def test_trained_published_and_read_back(hub, clients, work):
     assert "luab-vit" in judged.output
 
 
+def test_a_revision_of_its_own_is_made_and_main_stays(hub, clients, work):
+    options = {"hub_revision": "second-try", "max_steps": 1}
+    result = clients.call(train, options, "you/tries", token=TOKEN, cwd=work)
+    assert result.status == 0, result.output
+    repository = hub.model("you/tries")
+    assert sorted(repository.branches["second-try"].files) == PUBLISHED
+    assert not repository.titles
+
+
 def test_a_failed_upload_is_reported_and_the_next_one_catches_up(hub, clients, work):
     hub.fail("POST .*/commit/", 500)
     result = clients.call(train, {"hub_always_push": True}, "you/catches-up", token=TOKEN, cwd=work)
