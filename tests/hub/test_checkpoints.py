@@ -1,12 +1,14 @@
 """`run.py --push_to_hub`: checkpoints go up while the model is trained, and load anywhere."""
 
 import json
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from clicked import clicked_dataset
 from huggingface_hub import ModelCard
+from huggingface_hub.cli.hf import main as hf
 from PIL import Image
 from tiny_models import tiny_model
 from transformers import AutoModelForImageClassification, pipeline
@@ -57,6 +59,12 @@ def read_back(repo_id):
     return type(model).__name__, any(info.values()), sorted(answer["label"] for answer in answers)
 
 
+def upload_by_hand(repo_id):
+    """The command of the README, and of the error when an upload failed."""
+    sys.argv = ["hf", "upload", repo_id, "out", "--exclude", "*/*"]
+    hf()
+
+
 def evaluate(repo_id, folder):
     """`luab evaluate` on a folder of images by class."""
     arguments = ["--model", repo_id, "--benchmarks", f"folder:mine={folder}", "--output-dir", "report"]
@@ -92,6 +100,11 @@ def test_trained_published_and_read_back(hub, clients, work):
     judged = clients.call(evaluate, "you/luab-vit", work / "mine", cwd=work)
     assert judged.value == 0, judged.output
     assert "luab-vit" in judged.output
+
+    (work / "out" / "notes.bin").unlink()
+    by_hand = clients.call(upload_by_hand, "you/by-hand", token=TOKEN, cwd=work)
+    assert sorted(hub.model("you/by-hand").files) == PUBLISHED, by_hand.output
+    assert clients.call(read_back, "you/by-hand").value == found.value
 
 
 def test_a_revision_of_its_own_is_made_and_main_stays(hub, clients, work):
