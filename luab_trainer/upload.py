@@ -40,13 +40,13 @@ class Uploads:
 
     def start(self, folder: Path, message: str) -> Future:
         """Uploads a checkpoint in the background; a failure is a warning, for the next save has all of it."""
-        # Linked, so that it may be rotated away in the meantime.
         staged = self._staged / folder.name
-        shutil.rmtree(staged, ignore_errors=True)
-        staged.mkdir(parents=True)
-        for file in _files(folder):
-            _link(file, staged / file.name)
-        upload = self._api.run_as_future(self._upload, staged, message)
+        try:
+            _stage(folder, staged)
+            upload = self._api.run_as_future(self._upload, staged, message)
+        except OSError as error:
+            upload = Future()
+            upload.set_exception(error)
         upload.add_done_callback(lambda done: self._settle(done, staged))
         return upload
 
@@ -94,6 +94,14 @@ def public_arguments(args: LUABConfig, others: Mapping[str, Any] | None = None) 
 
 def _files(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if any(fnmatch(path.name, pattern) for pattern in FILES)]
+
+
+def _stage(folder: Path, staged: Path) -> None:
+    """Links what is uploaded, so that the checkpoint may be rotated away in the meantime."""
+    shutil.rmtree(staged, ignore_errors=True)
+    staged.mkdir(parents=True)
+    for file in _files(folder):
+        _link(file, staged / file.name)
 
 
 def _link(file: Path, target: Path) -> None:

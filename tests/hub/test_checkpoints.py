@@ -1,6 +1,7 @@
 """`run.py --push_to_hub`: checkpoints go up while the model is trained, and load anywhere."""
 
 import json
+import shutil
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -129,6 +130,15 @@ def test_a_failed_upload_is_reported_and_the_next_one_catches_up(hub, clients, w
     assert repository.files["model.safetensors"].content == model
 
 
+def test_a_checkpoint_that_cannot_be_staged_does_not_stop_training(hub, clients, work):
+    shutil.rmtree(work / "out" / "_upload")
+    (work / "out" / "_upload").write_text("in the way")
+    result = clients.call(train, {}, "you/staged", token=TOKEN, cwd=work)
+    assert result.status == 0, result.output
+    assert "checkpoint-1 was not uploaded to you/staged: " in result.output
+    assert sorted(hub.model("you/staged").files) == PUBLISHED
+
+
 def test_a_last_upload_that_fails_loses_nothing(hub, clients, work):
     hub.fail("POST .*/commit/", 503, times=100)
     result = clients.call(train, {"hub_strategy": "end"}, "you/later", token=TOKEN, cwd=work)
@@ -180,6 +190,7 @@ def test_a_pickle_is_refused(hub, clients, work):
     assert judged.value == 1
     assert "never pickle" in judged.output
     assert not hub.sent.get("pytorch_model.bin")
+    assert not hub.count("/api/models/you/pickled/(commits|discussions)"), "nobody is asked to convert it"
 
 
 @pytest.mark.skipif(find_spec("timm") is None, reason="timm is not installed")
