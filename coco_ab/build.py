@@ -1,4 +1,4 @@
-"""Raw COCO-AB -> a dataset folder: what `loading_scripts/coco_ab.py` calls."""
+"""Raw COCO-AB -> a dataset folder: what `loading_scripts/coco_ab.py` and `luab build coco_ab` call."""
 
 from pathlib import Path
 

@@ -1,4 +1,6 @@
-"""Raw ImageNet-AB -> a dataset folder: what `loading_scripts/imagenet_ab.py` calls."""
+"""Raw ImageNet-AB -> a dataset folder: what `loading_scripts/imagenet_ab.py` and `luab build imagenet_ab`
+call.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
