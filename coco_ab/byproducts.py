@@ -1,8 +1,8 @@
 """COCO-AB's byproducts: one JSON array of 82.8 thousand records (398 MB), read into an Arrow table of
 100 MB.
 
-Units: `x`, `y` are ratios of the rendered image, 0 to 1; sizes are pixels, null where the release has
-0; times are ms since the page opened, `time_spent` ms on the page.
+Units: `x`, `y` are ratios of the rendered image, 0 to 1 (the cursor may be outside); sizes are pixels, null
+where the release has 0; times are ms since the page opened, `time_spent` ms on the page.
 """
 
 from collections.abc import Iterator
@@ -24,6 +24,9 @@ FILE = "coco_ab_v1_0.json"
 # An icon dropped at the image's border lies slightly outside; far outside, the value is not a ratio
 # (pixels, say).
 _RATIO = Real(-0.5, 1.5)
+# The cursor may be anywhere on the page: the image is some 450 pixels of it. Icons count, and a record is not
+# lost for where the cursor went.
+_CURSOR = Real(-10.0, 10.0)
 _TIME = Int(high=10**14, stored=pa.int64())
 _SIZE = Int(zero_unknown=True)
 _POINT = Struct({"x": _RATIO, "y": _RATIO}, required=("x", "y"))
@@ -52,7 +55,7 @@ RECORD = Struct(
         "categoryHistories": ListOf(
             Struct({"categoryIndex": Int(), "categoryName": Text(), "timeAt": _TIME, "usingKeyboard": Flag()})
         ),
-        "mouseTracking": ListOf(Struct({"x": _RATIO, "y": _RATIO, "timeAt": _TIME}, required=("x", "y"))),
+        "mouseTracking": ListOf(Struct({"x": _CURSOR, "y": _CURSOR, "timeAt": _TIME}, required=("x", "y"))),
         "timeSpent": _TIME,
         "worker_id": Text(),
         "hit_id": Text(),

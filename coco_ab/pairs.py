@@ -22,6 +22,8 @@ from luab_data.join import Pair, join
 from luab_data.raw import Source
 from luab_data.sources import BYPRODUCTS, IMAGES, Reject
 
+NO_IMAGE = "there is no image of this id, or it cannot be read"
+
 
 @dataclass(frozen=True)
 class Known:
@@ -102,12 +104,19 @@ class RawCocoAB:
             yield from join(None, byproducts, found)
             return
         instances = Instances(self._instances.place)
-        yield from join(self.images, KnownImages(byproducts, instances), found)
+        paired: set[str] = (
+            set()
+        )  # the images that could be read: the row, or its reject, has COCO's entry too
+        for item in join(self.images, KnownImages(byproducts, instances), found):
+            if isinstance(item, Pair) and item.from_stream is not None:
+                paired.add(item.id)
+            yield item
         found[INSTANCES] += len(instances) + len(instances.rejects)
         yield from instances.rejects
         for name in instances.names():
-            if name not in self.images:
-                yield Reject(INSTANCES, name, "there is no image of this id")
+            if name not in paired:
+                unread = name in self.images
+                yield Reject(INSTANCES, name, "its image was rejected" if unread else NO_IMAGE)
 
     def to_row(self, max_side: int | None = None) -> "PairToRow | RecordsToRow":
         return RecordsToRow(self.rule) if self.images is None else PairToRow(max_side, self.rule)
@@ -131,7 +140,7 @@ class PairToRow:
         except RejectedRecord as error:
             return _no_row(entry_id, known, error.reason, "its image was rejected")
         if sized is None:
-            return _no_row(entry_id, known, None, "there is no image of this id")
+            return _no_row(entry_id, known, None, NO_IMAGE)
         columns = row(image_id_of(entry_id), known.annotations, sized, known.labelled, self.rule)
         used = {IMAGES: 1, INSTANCES: 1, BYPRODUCTS: len(known.annotations)}
         return Outcome(columns, (), used, _facts(columns))
@@ -141,7 +150,7 @@ class PairToRow:
         lists.
         """
         if image_id_of(entry_id) is None:
-            raise RejectedRecord("the file's name is not COCO_train2014_<id, 12 digits>.jpg")
+            raise RejectedRecord("the file's name is neither COCO_train2014_<id, 12 digits>.jpg nor <id>.jpg")
         if labelled is None:
             raise RejectedRecord("the instances file does not list this image")
         encoded = checked_image(image, self.max_side)

@@ -28,7 +28,7 @@ from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
 from luab_data.batches import ROWS_PER_BATCH, Batch, LoadedItem, MakeRow, load, to_batch
-from luab_data.built import CARD, ShardStore, Summary, file_sha256, shard_name
+from luab_data.built import CARD, REJECTS, ShardStore, Summary, file_sha256, shard_name
 from luab_data.errors import SourceError
 from luab_data.join import Pair
 from luab_data.shards import ShardWriter
@@ -154,7 +154,7 @@ def _finish(out: Path, state: Path, found, ignored, arguments, card) -> Summary:
     """Adds up the shards, checks the counts, and writes the files that describe the whole."""
     used, facts, rejected, totals = Counter(), Counter(), Counter(), Counter()
     shards = {}
-    with _replacing(out / "rejects.jsonl") as lines:
+    with _replacing(out / REJECTS) as lines:
         for path in sorted(state.glob("[0-9]*.json")):
             counts = json.loads(path.read_text(encoding="utf-8"))
             used.update(counts["used"])
@@ -186,7 +186,7 @@ def _finish(out: Path, state: Path, found, ignored, arguments, card) -> Summary:
         arguments=arguments,
     )
     if not summary.rows:
-        raise SourceError(f"not one row came out of {roles}: see {out / 'rejects.jsonl'} for the reasons.")
+        raise SourceError(f"not one row came out of {roles}: see {out / REJECTS} for the reasons.")
     with _replacing(out / CARD) as file:
         file.write(card(summary))
     _write_json(out / "summary.json", asdict(summary))

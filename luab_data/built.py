@@ -10,7 +10,8 @@ from luab_data.constants import TRAIN
 
 SHARDS = re.compile(rf"data/{TRAIN}-\d+\.parquet")  # their names in a built folder
 CARD = "README.md"
-DESCRIPTIONS = (CARD, "summary.json", "rejects.jsonl")  # the other files of a finished build
+REJECTS = "rejects.jsonl"
+DESCRIPTIONS = (CARD, "summary.json", REJECTS)  # the other files of a finished build
 
 
 class ShardStore(Protocol):

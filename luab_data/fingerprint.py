@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,14 @@ def fingerprint(path: str | Path) -> str:
         status = file.stat() if file.exists() else file.lstat()
         digest.update(repr((str(file.relative_to(path)), status.st_size, status.st_mtime_ns)).encode())
     return f"{path.name} ({digest.hexdigest()[:16]})"
+
+
+def without_states(text: str) -> str:
+    """A text that names sources by their fingerprints -> the same with their names only.
+
+    States tell one machine's files from another's, not what is in them: readers have no use for them.
+    """
+    return re.sub(r" \([0-9a-f]{16}\)", "", text)
 
 
 def is_local(value: object) -> bool:

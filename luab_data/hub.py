@@ -13,15 +13,18 @@ from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
     HfHubHTTPError,
+    HFValidationError,
     HTTPError,
     LocalEntryNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
+    RevisionNotFoundError,
 )
 from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
 from luab_data.constants import IMAGE, TRAIN
 from luab_data.errors import RejectedRecord, SourceError
+from luab_data.retry import reason
 from luab_data.sources import IMAGES, Entry, Reject
 
 _HUB_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
@@ -80,11 +83,15 @@ def download(argument: str, repository: str, file_name: str) -> Path:
     """
     with access_errors(argument, repository, instead=f"{file_name}, downloaded by hand"):
         if repository.startswith("hf://"):
-            place = HfFileSystem().resolve_path(repository)
+            try:
+                place = HfFileSystem().resolve_path(repository)
+            except ValueError as error:
+                raise SourceError(
+                    f"{argument}={repository!r}: {error} Write it like hf://datasets/owner/name/{file_name}."
+                ) from error
+            path = place.path_in_repo or file_name
             return Path(
-                hf_hub_download(
-                    place.repo_id, place.path_in_repo, repo_type=place.repo_type, revision=place.revision
-                )
+                hf_hub_download(place.repo_id, path, repo_type=place.repo_type, revision=place.revision)
             )
         parsed = hub_id(repository)
         if parsed is None:
@@ -104,7 +111,7 @@ def require_write(repo_id: str, repo_type: str, token: str | None = None) -> Non
 @contextmanager
 def access_errors(argument: str, repo: str, instead: str) -> Iterator[None]:
     """Turns the Hub clients' errors into one that says what to request, or what to pass instead."""
-    page = f"https://huggingface.co/datasets/{repo}"
+    page = f"https://huggingface.co/datasets/{_repository_of(repo)}"
     otherwise = f"or pass {argument}=<{instead}>"
     try:
         yield
@@ -114,23 +121,36 @@ def access_errors(argument: str, repo: str, instead: str) -> Iterator[None]:
         if "gated" in str(error):
             raise SourceError(_gated(argument, repo, page, otherwise)) from error
         raise SourceError(_not_found(argument, repo, page, otherwise)) from error
-    except RepositoryNotFoundError as error:
+    except (RepositoryNotFoundError, HFValidationError) as error:
         raise SourceError(_not_found(argument, repo, page, otherwise)) from error
     except (OfflineModeIsEnabled, LocalEntryNotFoundError, ConnectionError) as error:
         raise SourceError(_unreachable(argument, repo, error, otherwise)) from error
     except EntryNotFoundError as error:
         raise SourceError(
-            f"{argument}={repo!r} does not hold the expected file ({error}). See {page}."
+            f"{argument}={repo!r} does not hold the expected file ({reason(error)}) See {page}."
+        ) from error
+    except RevisionNotFoundError as error:
+        raise SourceError(
+            f"{argument}={repo!r}: {page} has no such revision. Check it, {otherwise}."
         ) from error
     except HfHubHTTPError as error:
-        raise SourceError(f"{argument}={repo!r}: the Hub says: {error}. Try later, {otherwise}.") from error
+        raise SourceError(
+            f"{argument}={repo!r}: the Hub says: {reason(error)} Try later, {otherwise}."
+        ) from error
+    except FileNotFoundError as error:  # of a path hf://...
+        raise SourceError(_not_found(argument, repo, page, otherwise)) from error
     except HTTPError as error:  # the HTTP client's own errors: no connection, a timeout
         raise SourceError(_unreachable(argument, repo, error, otherwise)) from error
 
 
+def _repository_of(place: str) -> str:
+    """`owner/name` of `owner/name@revision` or `hf://datasets/owner/name@revision/...`."""
+    return "/".join(place.removeprefix("hf://datasets/").split("/")[:2]).partition("@")[0]
+
+
 def _unreachable(argument: str, repo: str, error: Exception, otherwise: str) -> str:
     return (
-        f"{argument}={repo!r} is not on this machine, and the Hub cannot be reached ({error}). "
+        f"{argument}={repo!r} is not on this machine, and the Hub cannot be reached ({reason(error)}) "
         f"Check the network, HF_ENDPOINT and HF_HUB_OFFLINE, {otherwise}."
     )
 

@@ -17,12 +17,13 @@ from huggingface_hub import (
     CommitOperationDelete,
     HfApi,
 )
-from huggingface_hub.errors import HfHubHTTPError, HTTPError, RevisionNotFoundError
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError, RevisionNotFoundError
 from huggingface_hub.hf_api import RepoFile
 
-from luab_data.built import CARD, DESCRIPTIONS, SHARDS, Summary
+from luab_data.built import CARD, DESCRIPTIONS, REJECTS, SHARDS, Summary
 from luab_data.card import PATH_OR_ID
 from luab_data.errors import SourceError
+from luab_data.fingerprint import without_states
 from luab_data.hub import require_write
 from luab_data.retry import patiently, reason
 
@@ -49,9 +50,9 @@ def require_publishable(public: bool, with_images: bool, may_publish_images: boo
 class Release:
     """The next version of a dataset repository; the `ShardStore` of its build. A context manager.
 
-    The repository is made if there is none, private unless `public`; an existing one keeps its visibility.
-    An uploaded shard is removed from this disk unless `keep`, and unless it belongs to a build that was
-    finished before.
+    The repository is made if there is none, private unless `public`; an existing one keeps its visibility,
+    and has to be as `public` or `private` say, where one of them is given. An uploaded shard is removed from
+    this disk unless `keep`, and unless it belongs to a build that was finished before.
 
     Raises `SourceError` where there is no access, for images in a public repository (see
     `require_publishable`), and, in any later call, for an upload that failed for good.
@@ -61,6 +62,7 @@ class Release:
         self,
         repo_id: str,
         public: bool = False,
+        private: bool = False,
         with_images: bool = True,
         may_publish_images: bool = False,
         keep: bool = False,
@@ -80,6 +82,12 @@ class Release:
             self._on_main = self._shards("main")
             self._on_branch = self._shards(BRANCH)
         require_publishable(is_public, with_images, may_publish_images)
+        if (private and is_public) or (public and not is_public):
+            there, asked = ("public", "--private") if is_public else ("private", "--public")
+            raise SourceError(
+                f"--push-to-hub {repo_id}: this repository is {there} already. Leave {asked} out, change it "
+                f"at {self.address}/settings, or name another repository."
+            )
 
     def __enter__(self) -> "Release":
         return self
@@ -168,10 +176,12 @@ class Release:
         old = sorted(self._on_main.keys() - summary.shards.keys())
         operations += [CommitOperationDelete(name) for name in old]
         for name in DESCRIPTIONS:
-            content = (out / name).read_bytes()
+            content = (out / name).read_text(encoding="utf-8")
             if name == CARD:
-                content = content.replace(PATH_OR_ID.encode(), self._repo["repo_id"].encode())
-            operations.append(CommitOperationAdd(name, content))
+                content = content.replace(PATH_OR_ID, self._repo["repo_id"])
+            if name != REJECTS:
+                content = without_states(content)
+            operations.append(CommitOperationAdd(name, content.encode()))
         commit = self._api.create_commit(
             **self._repo, operations=operations, commit_message=f"{summary.rows:,} rows"
         )
@@ -212,6 +222,8 @@ def _upload_errors(repo_id: str) -> Iterator[None]:
     """Turns the Hub clients' errors into one that says what to do."""
     try:
         yield
+    except HFValidationError as error:
+        raise SourceError(f"--push-to-hub {repo_id!r} is no name of a repository: {reason(error)}") from error
     except (HTTPError, OSError, RuntimeError) as error:
         if isinstance(error, HfHubHTTPError) and error.response.status_code in _REFUSED:
             raise SourceError(

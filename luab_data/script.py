@@ -73,6 +73,7 @@ def _release(arguments: argparse.Namespace) -> AbstractContextManager[Release | 
     return Release(
         arguments.push_to_hub,
         public=arguments.public,
+        private=arguments.private,
         with_images=arguments.config == DEFAULT,
         may_publish_images=arguments.i_may_publish_the_images,
         keep=arguments.keep_shards,

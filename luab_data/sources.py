@@ -7,10 +7,12 @@ and the AppleDouble twins `._<name>` that macOS puts into archives, are only cou
 is ever written to disk under a name that an archive gives.
 """
 
+import lzma
 import os
 import zipfile
+import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, Protocol
@@ -25,6 +27,9 @@ MAX_IMAGE_BYTES = 64 << 20  # ImageNet's largest file has 15 MB
 MAX_RECORD_BYTES = 4 << 20  # one XML: a trace of 14 minutes at 60 Hz; real files have a few kB
 
 APPLE_DOUBLE = "._"
+
+# What `zipfile` raises for a member whose data is broken, or packed in a way that it does not know.
+_BROKEN_MEMBER = (OSError, zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error, lzma.LZMAError)
 
 
 class Entry(NamedTuple):
@@ -110,6 +115,7 @@ class FolderSource:
 
     Folders are listed when they are first needed, so that looking up the files of one class does not wait
     for a million others. Links are followed: the folder is the user's own, and its depth is bounded.
+    `rename`: id by the file's name -> id, for sets whose files have two names.
     """
 
     def __init__(
@@ -119,12 +125,14 @@ class FolderSource:
         suffixes: tuple[str, ...] = IMAGE_SUFFIXES,
         depth: int = 2,
         max_bytes: int = MAX_IMAGE_BYTES,
+        rename: Callable[[str], str] = str,
     ):
         self.place = Path(root)
         self.role = role
         self.suffixes = suffixes
         self.depth = depth
         self.max_bytes = max_bytes
+        self._rename = rename
         if not self.place.is_dir():
             raise SourceError(f"{role}={str(root)!r}: there is no such folder.")
         self._folders = sorted(p.name for p in self.place.iterdir() if p.is_dir()) if depth == 2 else [""]
@@ -185,7 +193,7 @@ class FolderSource:
                 self._ignored[folder] += 1
                 continue
             try:
-                found = entry_id(name, self.depth)
+                found = self._rename(entry_id(name, self.depth))
                 if found in files:
                     raise RejectedRecord(f"second file of this id, beside {files[found]!r}")
                 if not path.is_file():
@@ -199,7 +207,7 @@ class FolderSource:
 
 
 class ZipSource:
-    """The files of a zip, read in place (COCO's `train2014.zip`). Stream and Lookup."""
+    """The files of a zip, read in place (COCO's `train2014.zip`). Stream and Lookup. `rename` as above."""
 
     def __init__(
         self,
@@ -208,6 +216,7 @@ class ZipSource:
         suffixes: tuple[str, ...] = IMAGE_SUFFIXES,
         depth: int = 1,
         max_bytes: int = MAX_IMAGE_BYTES,
+        rename: Callable[[str], str] = str,
     ):
         self.place = Path(path)
         self.role = role
@@ -226,7 +235,7 @@ class ZipSource:
                 self.ignored += 1
                 continue
             try:
-                found = entry_id(member.filename, depth)
+                found = rename(entry_id(member.filename, depth))
                 if found in self._members:
                     raise RejectedRecord(f"second file of this id, beside {self._members[found].filename!r}")
                 self._members[found] = member
@@ -250,7 +259,7 @@ class ZipSource:
         try:
             with self._zip.open(member) as file:
                 payload = file.read(self.max_bytes + 1)
-        except (OSError, zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+        except _BROKEN_MEMBER as error:
             raise RejectedRecord(f"the zip's member cannot be read: {error}") from error
         if len(payload) > self.max_bytes:
             raise RejectedRecord(f"more than the allowed {self.max_bytes:,} bytes")

@@ -44,6 +44,7 @@ def load_checkpoint(luab: LUABModel, folder: str | Path) -> None:
         folder,
         config=luab.model.config,
         dtype=luab.model.dtype,
+        use_safetensors=True,  # no pickle from anybody
         ignore_mismatched_sizes=True,  # reported below
         output_loading_info=True,
     )

@@ -15,7 +15,8 @@ from transformers import (
     BaseImageProcessor,
     PreTrainedModel,
 )
-from transformers.trainer_utils import get_last_checkpoint
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from luab_data import constants
 from luab_data.errors import SourceError
@@ -199,7 +200,7 @@ def load_classifier(
 
 
 def checkpoint_to_resume(value: str | None, output_dir: str) -> str | None:
-    """The checkpoint folder that `--resume_from_checkpoint` means: a folder, or "true" for the last one.
+    """The checkpoint folder that `--resume_from_checkpoint` means: a folder, or "true": the last whole one.
 
     Raises:
         SourceError: there is no such folder, or no checkpoint to go on from.
@@ -208,9 +209,13 @@ def checkpoint_to_resume(value: str | None, output_dir: str) -> str | None:
         return None
     found = value
     if value.lower() == "true":
-        found = get_last_checkpoint(output_dir) if Path(output_dir).is_dir() else None
-    if found is None or not Path(found).is_dir():
-        where = "no checkpoint in " + output_dir if found is None else "no such folder"
+        # The trainer writes its state last: a run that was killed while it saved leaves a folder without it.
+        states = Path(output_dir).glob(f"{PREFIX_CHECKPOINT_DIR}-*/{TRAINER_STATE_NAME}")
+        whole = {state.parent.name.rpartition("-")[2]: str(state.parent) for state in states}
+        last = max(filter(str.isdecimal, whole), key=int, default=None)
+        found = None if last is None else whole[last]
+    if found is None or not Path(found, TRAINER_STATE_NAME).is_file():
+        where = "no checkpoint in " + output_dir if found is None else "no whole checkpoint there"
         raise SourceError(
             f"--resume_from_checkpoint {value}: there is {where}. "
             "Give a checkpoint-<step> folder, or leave it out to start afresh."

@@ -68,10 +68,12 @@ def model_card(
     dataset: str | None,
     evaluated_on: str | None = None,
     base_licence: str | None = None,
+    splits: tuple[str | None, str | None] = (None, None),
 ) -> str:
     """Markdown with a YAML header. Folders of this machine are named by their last part only.
 
-    `base_licence`: of the model that this one started from, where it is known.
+    `base_licence`: of the model that this one started from, where it is known. `splits`: of training and
+    evaluation, as far as they were given.
     """
     name = (args.hub_model_id or Path(args.output_dir).name).split("/")[-1]
     dataset_name, dataset_id = _name_and_id(dataset)
@@ -93,6 +95,7 @@ def model_card(
                 task_type=TASK,
                 dataset_type=eval_id or "imagefolder",
                 dataset_name=eval_name,
+                dataset_split=splits[1],
                 metric_type=metric,
                 metric_value=value,
             )
@@ -106,10 +109,12 @@ def model_card(
         name=name,
         model_class=type(luab.model).__name__,
         parameters=luab.model.num_parameters(),
-        dataset=dataset_name,
+        dataset=f"{dataset_name}{_part(splits[0])}",
         byproducts=f" and its annotation byproducts ({args.byproduct})." if luab.weights else ".",
         location=args.hub_model_id or ".",
-        results=_table(("metric", f"on {eval_name}"), [(m, f"{v:.4f}") for m, v in results.items()])
+        results=_table(
+            ("metric", f"on {eval_name}{_part(splits[1])}"), [(m, f"{v:.4f}") for m, v in results.items()]
+        )
         or "Not evaluated yet.",
         meaning=_MULTI_LABEL_RESULTS if MAP in results else "",
         training=_table(
@@ -176,6 +181,10 @@ def _name_and_id(source: str | None) -> tuple[str, str | None]:
     if Path(source).exists() or source.count("/") > 1 or source.startswith((".", "/", "~")):
         return Path(source).resolve().name, None
     return source, source if "/" in source else None
+
+
+def _part(split: str | None) -> str:
+    return "" if split is None else f" (`{split}`)"
 
 
 def _table(header: tuple[str, str], rows: list[tuple[str, Any]]) -> str:

@@ -7,6 +7,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 if __package__ in (None, ""):  # run as a script: import from the checkout, not from this folder's own names
@@ -84,6 +85,7 @@ def train(
             processing_class=processor,
             dataset_name=run.dataset,
             eval_dataset_name=run.eval_dataset,
+            run_arguments=asdict(run),
             callbacks=callbacks,
         )
     except ValueError as error:  # options that do not go with this model or these columns
@@ -93,6 +95,7 @@ def train(
         metrics = trainer.evaluate()
         game, by_class = pointing_game(trainer, eval_rows, settings, columns)
         trainer.save_metrics("eval", metrics | game, combined=False)
+        trainer.log_metrics("eval", metrics | game)  # behind a progress bar the log itself prints nothing
         if multi_label and trainer.is_world_process_zero():
             by_class = trainer.compute_metrics.by_class | by_class
             write_classes(Path(args.output_dir, CLASSES_FILE), names, by_class)

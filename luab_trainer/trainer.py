@@ -1,12 +1,13 @@
 """transformers' Trainer for `LUABModel`: logs each term, saves plain checkpoints."""
 
 import json
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import CommitInfo
+from huggingface_hub import CommitInfo, HfApi
 from huggingface_hub.errors import HTTPError
 from torch import Tensor, nn
 from transformers import PreTrainedModel, Trainer, TrainerCallback, set_seed
@@ -44,6 +45,8 @@ class LUABTrainer(Trainer):
         model: any `AutoModelForImageClassification`, wrapped according to `args`; or a `LUABModel`.
         dataset_name: for the model card; a Hub id, or a folder, of which the name is shown.
         eval_dataset_name: the same of the evaluation's, where it is another one.
+        run_arguments: what else the run depends on, JSON-able; saved beside the training arguments. The card
+            names its `train_split` and `eval_split`.
         others: as `Trainer`. The processing class (the image processor) is saved beside the model.
     """
 
@@ -54,6 +57,7 @@ class LUABTrainer(Trainer):
         *,
         dataset_name: str | None = None,
         eval_dataset_name: str | None = None,
+        run_arguments: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ):
         if not isinstance(model, LUABModel):
@@ -74,6 +78,7 @@ class LUABTrainer(Trainer):
         else:
             defaults |= {"compute_metrics": accuracy, "preprocess_logits_for_metrics": predictions}
         self.dataset_name, self.eval_dataset_name = dataset_name, eval_dataset_name
+        self.run_arguments = run_arguments or {}
         self._sums: dict[bool, dict[str, Tensor]] = {True: {}, False: {}}  # by "in training"
         super().__init__(model=model, args=args, **{**defaults, **kwargs})
         self.label_smoother = None  # LUABModel smooths: the trainer's own would replace the whole loss
@@ -149,7 +154,7 @@ class LUABTrainer(Trainer):
         save_checkpoint(self.luab, folder, state_dict)
         if self.processing_class is not None:
             self.processing_class.save_pretrained(folder)
-        arguments = json.dumps(public_arguments(self.args), indent=2)
+        arguments = json.dumps(public_arguments(self.args, self.run_arguments), indent=2)
         (folder / ARGUMENTS_FILE).write_text(f"{arguments}\n", encoding="utf-8")
         self._write_card(folder)
 
@@ -172,7 +177,8 @@ class LUABTrainer(Trainer):
 
     def _write_card(self, folder: Path) -> None:
         names = (self.dataset_name, self.eval_dataset_name or self.dataset_name)
-        card = model_card(self.luab, self.args, self.state, *names, self._base_licence)
+        splits = (self.run_arguments.get("train_split"), self.run_arguments.get("eval_split"))
+        card = model_card(self.luab, self.args, self.state, *names, self._base_licence, splits)
         (folder / CARD_FILE).write_text(card, encoding="utf-8")
 
     @cached_property
@@ -182,16 +188,20 @@ class LUABTrainer(Trainer):
 
     # ---- The Hub
 
-    def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
+    def init_hf_repo(self, token: str | None = None, **options: bool | None) -> None:
         """Makes the repository, before there is anything to lose.
 
         Raises:
             SourceError: no access, or no connection.
         """
         try:
-            super().init_hf_repo(token, private)
+            super().init_hf_repo(token, **options)
             if self.is_world_process_zero():
-                require_write(self.hub_model_id, "model", token or self.args.hub_token)
+                own = token or self.args.hub_token
+                require_write(self.hub_model_id, "model", own)
+                if self.args.hub_revision is not None:
+                    branch = self.args.hub_revision
+                    HfApi().create_branch(self.hub_model_id, branch=branch, token=own, exist_ok=True)
         except (HTTPError, OSError) as error:
             raise SourceError(
                 f"--push_to_hub: the Hub gives no access to {self.args.hub_model_id or 'a new repository'}: "
@@ -230,7 +240,7 @@ class LUABTrainer(Trainer):
         Raises:
             SourceError: the upload failed; the model is saved all the same.
         """
-        if token is not None or revision is not None:
+        if token not in (None, self.args.hub_token) or revision not in (None, self.args.hub_revision):
             raise ValueError("set hub_token and hub_revision in the config: all uploads go to one place.")
         if self.hub_model_id is None:
             self.init_hf_repo(private=private)

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Mapping
 from concurrent.futures import Future
 from fnmatch import fnmatch
 from pathlib import Path
@@ -33,18 +34,19 @@ class Uploads:
     def __init__(self, repo_id: str, args: LUABConfig):
         self.repo_id = repo_id
         self._staged = Path(args.output_dir, STAGED)
+        shutil.rmtree(self._staged, ignore_errors=True)  # of a run that was killed
         self._target = {"repo_id": repo_id, "token": args.hub_token, "revision": args.hub_revision}
         self._api = HfApi()
 
     def start(self, folder: Path, message: str) -> Future:
         """Uploads a checkpoint in the background; a failure is a warning, for the next save has all of it."""
-        # Linked, so that it may be rotated away in the meantime.
         staged = self._staged / folder.name
-        shutil.rmtree(staged, ignore_errors=True)
-        staged.mkdir(parents=True)
-        for file in _files(folder):
-            _link(file, staged / file.name)
-        upload = self._api.run_as_future(self._upload, staged, message)
+        try:
+            _stage(folder, staged)
+            upload = self._api.run_as_future(self._upload, staged, message)
+        except OSError as error:
+            upload = Future()
+            upload.set_exception(error)
         upload.add_done_callback(lambda done: self._settle(done, staged))
         return upload
 
@@ -79,17 +81,27 @@ class Uploads:
             )
 
 
-def public_arguments(args: LUABConfig) -> dict[str, Any]:
-    """The training arguments for everyone to see: no tokens, and of this machine's folders the names only."""
+def public_arguments(args: LUABConfig, others: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The training arguments for everyone to see, after `others`: no tokens, and of this machine's folders
+    the names only.
+    """
     return {
         key: Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
-        for key, value in args.to_dict().items()
+        for key, value in {**(others or {}), **args.to_dict()}.items()
         if not key.endswith("_token")
     }
 
 
 def _files(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if any(fnmatch(path.name, pattern) for pattern in FILES)]
+
+
+def _stage(folder: Path, staged: Path) -> None:
+    """Links what is uploaded, so that the checkpoint may be rotated away in the meantime."""
+    shutil.rmtree(staged, ignore_errors=True)
+    staged.mkdir(parents=True)
+    for file in _files(folder):
+        _link(file, staged / file.name)
 
 
 def _link(file: Path, target: Path) -> None:

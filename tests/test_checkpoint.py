@@ -100,6 +100,14 @@ def test_checkpoint_of_another_model_is_refused(tmp_path):
         load_checkpoint(LUABModel(tiny_model("vit")), tmp_path)
 
 
+def test_a_pickled_checkpoint_is_refused(tmp_path):
+    luab = LUABModel(tiny_model("convnext"), "none")
+    luab.model.config.save_pretrained(tmp_path)
+    torch.save(luab.model.state_dict(), tmp_path / "pytorch_model.bin")
+    with pytest.raises(OSError, match="safetensors"):
+        load_checkpoint(luab, tmp_path)
+
+
 def test_a_gathered_state_dict_is_split(tmp_path):
     luab = LUABModel(tiny_model("vit"), "point")
     gathered = {name: value + 1 for name, value in luab.state_dict().items()}

@@ -106,6 +106,13 @@ def test_absent_null_and_zero_are_unknown(tmp_path):
     }
 
 
+def test_a_cursor_beside_the_image_does_not_cost_the_record(tmp_path):
+    track = [{"x": -2.5, "y": 1.75, "timeAt": 1}]
+    [found] = write(tmp_path / "r.json", [record(1, mouseTracking=track)]).get("COCO_train2014_000000000001")
+    assert found["mouse_tracking"] == in_dataset_names(track)
+    assert found["action_histories"]
+
+
 BAD = {
     "image_id is missing": {"page_id": 1},
     "image_id is '9'": record("9"),

@@ -222,9 +222,14 @@ def options(data, out, model="convnext", **more):
 
 
 @pytest.mark.parametrize(("model", "policy"), [("convnext", "authors"), ("vit", "keep")])
-def test_run_trains_evaluates_and_saves(data, tmp_path, model, policy):
-    main(options(data, tmp_path, model, loss="both", label_policy=policy))
+def test_run_trains_evaluates_prints_and_saves(data, tmp_path, capsys, model, policy):
+    main(options(data, tmp_path, model, loss="both", label_policy=policy, disable_tqdm=False))
     metrics = json.loads((tmp_path / "eval_results.json").read_text())
+    printed = dict(
+        line.replace(" ", "").split("=") for line in capsys.readouterr().out.splitlines() if "=" in line
+    )
+    assert float(printed["eval_mAP"]) == pytest.approx(metrics["eval_mAP"], abs=1e-4)
+    assert float(printed["eval_pointing_game"]) == pytest.approx(metrics["eval_pointing_game"], abs=1e-4)
     assert metrics["eval_classes_without_positive"] == 1
     assert metrics["eval_pointing_game_images"] == 9, "0, 1 or 2 labels an image"
     assert 0 < metrics["eval_mAP"] < 1
@@ -325,8 +330,10 @@ def coco(tmp_path):
     return folder, file
 
 
-def test_coco_validation_images(coco):
+def test_coco_validation_images(coco, caplog, monkeypatch):
+    monkeypatch.setattr(datasets.logging.get_logger("datasets"), "propagate", True)
     rows = load_instances(*coco)
+    assert "val2014 has not 1 of the 3 images that" in caplog.text
     assert rows["image_id"][:] == [42, 73]
     cat = list(COCO_CLASSES.values()).index("cat")
     assert rows["labels"][:] == [[], [0, cat]]

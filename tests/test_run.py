@@ -10,6 +10,7 @@ import datasets
 import pytest
 import yaml
 from clicked import clicked_dataset
+from huggingface_hub import ModelCard
 from tiny_models import tiny_model
 from transformers import AutoModelForImageClassification
 
@@ -78,9 +79,14 @@ def test_starts_from_a_checkpoint_with_other_classes_and_a_yaml_file(data, tmp_p
         "max_steps": 5, "learning_rate": "1e-3", "use_cpu": True, "save_strategy": "no", "disable_tqdm": True,
     }  # fmt: skip
     file.write_text(yaml.safe_dump(settings))
-    main([str(file), "--max_steps", "1", "--loss", "attention"])
+    more = ["--min_crop", "0.3", "--train_split", "train[:9]", "--eval_split", "train[9:]"]
+    main([str(file), "--max_steps", "1", "--loss", "attention", *more])
     arguments = json.loads((out / "training_args.json").read_text())
     assert (arguments["max_steps"], arguments["loss"], arguments["learning_rate"]) == (1, "attention", 1e-3)
+    assert (arguments["min_crop"], arguments["model"]) == (0.3, "base"), "of run.py too, without folders"
+    card = ModelCard.load(out / "README.md")
+    assert {result.dataset_split for result in card.data.eval_results} == {"train[9:]"}
+    assert f"trained on {data.name} (`train[:9]`) and" in card.text
     assert AutoModelForImageClassification.from_pretrained(out).config.num_labels == 5
 
 
@@ -107,6 +113,8 @@ def test_resume_continues_the_run(data, config, tmp_path):
     main(options(data, config, tmp_path / "whole", **more))
     (tmp_path / "resumed").mkdir()
     (tmp_path / "whole" / "checkpoint-2").rename(tmp_path / "resumed" / "checkpoint-2")
+    (tmp_path / "resumed" / "checkpoint-3").mkdir()  # of a run that was killed while it saved
+    (tmp_path / "resumed" / "checkpoint-3" / "model.safetensors").write_bytes(b"cut off")
     main(options(data, config, tmp_path / "resumed", resume_from_checkpoint="true", **more))
     whole, resumed = (
         json.loads((tmp_path / name / "checkpoint-4" / "trainer_state.json").read_text())["log_history"]
@@ -213,7 +221,10 @@ def test_wrong_yaml_says_the_fix(tmp_path, text, message, capsys):
         ),
         ({"point_column": "clicks"}, "The dataset has no column 'clicks'"),
         ({"attention_radius": "-1"}, "attention_radius=-1.0 must be positive"),
-        ({"resume_from_checkpoint": "/nope"}, "--resume_from_checkpoint /nope: there is no such folder"),
+        (
+            {"resume_from_checkpoint": "/nope"},
+            "--resume_from_checkpoint /nope: there is no whole checkpoint there",
+        ),
         ({"resume_from_checkpoint": "true"}, "--resume_from_checkpoint true: there is no checkpoint in"),
     ],
 )

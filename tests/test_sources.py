@@ -155,6 +155,23 @@ def test_a_header_that_claims_gigabytes_is_refused(tmp_path, kind):
         list(TarStream(path))
 
 
+@pytest.mark.parametrize(
+    "packing", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
+def test_a_broken_zip_member_is_one_reject(tmp_path, packing):
+    path = tmp_path / "train2014.zip"
+    with zipfile.ZipFile(path, "w", packing) as archive:
+        archive.writestr("a.jpg", bytes(range(256)) * 8)
+        archive.writestr("b.jpg", b"whole")
+    content = bytearray(path.read_bytes())
+    begin = 30 + len("a.jpg")  # behind the local header
+    content[begin : begin + 16] = b"\xff" * 16
+    path.write_bytes(content)
+    [broken, whole] = ZipSource(path)
+    assert "the zip's member cannot be read" in broken.reason
+    assert whole == ("b", b"whole")
+
+
 @pytest.mark.parametrize("keep", [0.3, 0.9, 0.99])
 @pytest.mark.parametrize("compressed", [True, False])
 def test_a_cut_archive_is_an_error_and_not_a_short_dataset(tmp_path, keep, compressed):

@@ -5,17 +5,21 @@ from pathlib import Path
 
 import datasets
 import numpy as np
+from datasets.utils.logging import get_logger
 
 from coco_ab.classes import COCO_CLASSES
 from coco_ab.instances import Instances
 from luab_data.constants import IMAGE, IMAGE_ID, LABELS, OBJECTS
 from luab_data.errors import SourceError
 
+logger = get_logger(__name__)
+
 _NAME = re.compile(r"(?:COCO_[a-z]+\d+_)?(\d{12})\.jpg", re.ASCII)
 
 
 def load_instances(images: str | Path, instances: str | Path) -> datasets.Dataset:
-    """One row for each image of the folder that the file lists, by name: its labels and its boxes.
+    """One row for each image of the folder that the file lists, by name: its labels and its boxes. Warns
+    of what it leaves out.
 
     Args:
         images: folder of `COCO_val2014_<id, 12 digits>.jpg` (or `<id>.jpg`, as in the sets of 2017).
@@ -46,6 +50,10 @@ def load_instances(images: str | Path, instances: str | Path) -> datasets.Datase
         columns[OBJECTS].append({"bbox": found.bbox.tolist(), "category": found.category.tolist()})
     if not columns[IMAGE]:
         raise SourceError(f"{images} holds no image that {instances} lists: are they of the same year?")
+    if (absent := len(known) - len(columns[IMAGE])) > 0:
+        logger.warning(f"{images} has not {absent:,} of the {len(known):,} images that {instances} lists.")
+    if known.rejects:
+        logger.warning(f"{instances}: left out {len(known.rejects):,} entries, the first {known.rejects[0]}.")
     label = datasets.ClassLabel(names=list(COCO_CLASSES.values()))
     features = datasets.Features(
         {

@@ -10,15 +10,19 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
+from huggingface_hub import hf_hub_download
 from PIL import Image
 from torch import Tensor, nn
 
+from luab_data.retry import reason
 from luab_trainer.evaluation.class_maps import folder_outputs, imagenet_outputs
 from luab_trainer.transforms import ImageSettings
 
 TIMM = "timm:"
+TIMM_WEIGHTS = "model.safetensors"
 TIMM_RESAMPLE = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -110,12 +114,17 @@ def _from_timm(name: str) -> Classifier:
         import timm
     except ImportError as error:
         raise ValueError(f"--model {name} needs timm: pip install 'luab[timm]'") from error
+    of_timm = name.removeprefix(TIMM)
     try:
-        # timm prefers safetensors where a repository has them, and otherwise reads with weights_only=True.
-        model = timm.create_model(name.removeprefix(TIMM), pretrained=True)
+        # Timm itself takes a pickle where it finds no safetensors: it is handed the file that it may read.
+        described = timm.create_model(of_timm, pretrained=False).pretrained_cfg
+        weights = {"file": _timm_weights(described), "source": "", "custom_load": False}
+        model = timm.create_model(of_timm, pretrained=True, pretrained_cfg_overlay=weights)
     except (OSError, RuntimeError, ValueError) as error:
         raise ValueError(
-            f"--model {name}: timm cannot load it: {error} (its models: timm.list_models(pretrained=True))"
+            f"--model {name}: no classifier could be loaded. It must be one of timm's "
+            f"(timm.list_models(pretrained=True)) whose repository on the Hub has {TIMM_WEIGHTS} (never "
+            f"pickle): {reason(error)}"
         ) from error
     config = timm.data.resolve_model_data_config(model)
     height, width = config["input_size"][-2:]
@@ -129,6 +138,19 @@ def _from_timm(name: str) -> Classifier:
     )
     labels = model.pretrained_cfg.get("label_names") or [f"LABEL_{at}" for at in range(model.num_classes)]
     return Classifier(name, model, labels, settings)
+
+
+def _timm_weights(described: dict[str, Any]) -> str:
+    """Path of the weights, from timm's `pretrained_cfg`; safetensors or nothing.
+
+    Raises OSError where there is no such file, ValueError where the model has no repository.
+    """
+    if described.get("source") == "local-dir":
+        return str(Path(described["file"], TIMM_WEIGHTS))
+    if not described.get("hf_hub_id"):
+        raise ValueError("its weights are not on the Hub")
+    repository, _, revision = described["hf_hub_id"].partition("@")
+    return hf_hub_download(repository, TIMM_WEIGHTS, revision=revision or None)
 
 
 def _seed(folder: Path) -> int | None:

@@ -50,7 +50,7 @@ class Clients:
             **{name: value for name, value in os.environ.items() if not name.startswith("HF_")},
             "HF_ENDPOINT": url, "HF_HOME": str(home), "NO_PROXY": "127.0.0.1,localhost",
             "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_TELEMETRY": "1",
-            "DISABLE_SAFETENSORS_CONVERSION": "1", "OMP_NUM_THREADS": "1",
+            "OMP_NUM_THREADS": "1",
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")]),
         }  # fmt: skip
         command = [sys.executable, str(Path(__file__).with_name("forks.py"))]

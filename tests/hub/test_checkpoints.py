@@ -1,11 +1,15 @@
 """`run.py --push_to_hub`: checkpoints go up while the model is trained, and load anywhere."""
 
 import json
+import shutil
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from clicked import clicked_dataset
 from huggingface_hub import ModelCard
+from huggingface_hub.cli.hf import main as hf
 from PIL import Image
 from tiny_models import tiny_model
 from transformers import AutoModelForImageClassification, pipeline
@@ -31,7 +35,7 @@ def work(tmp_path):
     for split, count in (("train", 24), ("validation", 10)):
         clicked_dataset(count, seed=count).to_parquet(tmp_path / "data" / f"{split}.parquet")
     tiny_model("vit").config.save_pretrained(tmp_path / "config")
-    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "_upload" / "checkpoint-9").mkdir(parents=True)  # of a run that was killed
     (tmp_path / "out" / "notes.bin").write_text("private")
     return tmp_path
 
@@ -54,6 +58,12 @@ def read_back(repo_id):
     model, info = AutoModelForImageClassification.from_pretrained(repo_id, output_loading_info=True)
     answers = pipeline("image-classification", model=repo_id, device="cpu")(Image.new("RGB", (50, 40)))
     return type(model).__name__, any(info.values()), sorted(answer["label"] for answer in answers)
+
+
+def upload_by_hand(repo_id):
+    """The command of the README, and of the error when an upload failed."""
+    sys.argv = ["hf", "upload", repo_id, "out", "--exclude", "*/*"]
+    hf()
 
 
 def evaluate(repo_id, folder):
@@ -92,6 +102,20 @@ def test_trained_published_and_read_back(hub, clients, work):
     assert judged.value == 0, judged.output
     assert "luab-vit" in judged.output
 
+    (work / "out" / "notes.bin").unlink()
+    by_hand = clients.call(upload_by_hand, "you/by-hand", token=TOKEN, cwd=work)
+    assert sorted(hub.model("you/by-hand").files) == PUBLISHED, by_hand.output
+    assert clients.call(read_back, "you/by-hand").value == found.value
+
+
+def test_a_revision_of_its_own_is_made_and_main_stays(hub, clients, work):
+    options = {"hub_revision": "second-try", "max_steps": 1}
+    result = clients.call(train, options, "you/tries", token=TOKEN, cwd=work)
+    assert result.status == 0, result.output
+    repository = hub.model("you/tries")
+    assert sorted(repository.branches["second-try"].files) == PUBLISHED
+    assert not repository.titles
+
 
 def test_a_failed_upload_is_reported_and_the_next_one_catches_up(hub, clients, work):
     hub.fail("POST .*/commit/", 500)
@@ -104,6 +128,15 @@ def test_a_failed_upload_is_reported_and_the_next_one_catches_up(hub, clients, w
     assert "Training in progress, step 1" not in repository.titles
     model = (work / "out" / "model.safetensors").read_bytes()
     assert repository.files["model.safetensors"].content == model
+
+
+def test_a_checkpoint_that_cannot_be_staged_does_not_stop_training(hub, clients, work):
+    shutil.rmtree(work / "out" / "_upload")
+    (work / "out" / "_upload").write_text("in the way")
+    result = clients.call(train, {}, "you/staged", token=TOKEN, cwd=work)
+    assert result.status == 0, result.output
+    assert "checkpoint-1 was not uploaded to you/staged: " in result.output
+    assert sorted(hub.model("you/staged").files) == PUBLISHED
 
 
 def test_a_last_upload_that_fails_loses_nothing(hub, clients, work):
@@ -157,6 +190,36 @@ def test_a_pickle_is_refused(hub, clients, work):
     assert judged.value == 1
     assert "never pickle" in judged.output
     assert not hub.sent.get("pytorch_model.bin")
+    assert not hub.count("/api/models/you/pickled/(commits|discussions)"), "nobody is asked to convert it"
+
+
+@pytest.mark.skipif(find_spec("timm") is None, reason="timm is not installed")
+def test_timm_reads_safetensors_and_no_pickle(hub, clients, work):
+    """Timm by itself falls back to `pytorch_model.bin`, and to the authors' own servers."""
+    from safetensors.torch import save
+    from timm import create_model
+
+    model = create_model("test_vit", num_classes=5)
+    names = [f"class_{k}" for k in range(5)]
+    config = {"architecture": "test_vit", "num_classes": 5, "pretrained_cfg": {"label_names": names}}
+    described = {"config.json": json.dumps(config).encode()}
+    hub.add("model", "you/timm").add(**described, **{"model.safetensors": save(model.state_dict())})
+    hub.add("model", "you/pickled").add(**described, **{"pytorch_model.bin": b"\x80\x04."})
+    for k in range(5):
+        (work / "mine" / f"class_{k}").mkdir(parents=True)
+        Image.new("RGB", (32, 32), (50 * k, 0, 0)).save(work / "mine" / f"class_{k}" / "image.png")
+    judged = clients.call(evaluate, "timm:hf-hub:you/timm", work / "mine", cwd=work)
+    assert judged.value == 0, judged.output
+    for name in (
+        "timm:hf-hub:you/pickled",
+        "timm:hf-hub:you/none",
+        "timm:no_such_model",
+        "timm:legacy_xception",
+    ):
+        refused = clients.call(evaluate, name, work / "mine", cwd=work)
+        assert refused.value == 1, refused.output
+        assert f"luab evaluate: --model {name}: no classifier could be loaded" in refused.output
+    assert not hub.count("pytorch_model.bin")
 
 
 @pytest.mark.parametrize(

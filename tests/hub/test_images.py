@@ -8,6 +8,7 @@ from factories import WNIDS, image_bytes, noise_image, raw_byproducts
 
 import imagenet_ab
 from hub.conftest import TOKEN
+from luab_data.errors import SourceError
 
 GATED = "ILSVRC/imagenet-1k"
 PER_CLASS = 12
@@ -67,3 +68,45 @@ def test_terms_that_are_not_accepted_name_the_page(hub, clients, published, toke
     assert f"images='{GATED}' is gated. Accept its terms at https://huggingface.co/datasets/{GATED}" in error
     assert "hf auth login" in error
     assert not hub.sent
+
+
+def byproducts_of(place):
+    """How a script that reads byproducts from `place` ends: rows, or the error's one line."""
+    try:
+        return len(imagenet_ab.load_dataset("byproducts", byproducts=place, split="train"))
+    except SourceError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("hf://datasets/you/none/ab.tar.gz", "Check https://huggingface.co/datasets/you/none, log in"),
+        (
+            "hf://datasets/you/gated@main/imagenet_ab_v1_0.tar.gz",
+            "at https://huggingface.co/datasets/you/gated and",
+        ),
+        ("hf://you", "Write it like hf://datasets/owner/name/imagenet_ab_v1_0.tar.gz."),
+        ("you/gated@main", "Accept its terms at https://huggingface.co/datasets/you/gated and log in"),
+        ("you/open@v9", "https://huggingface.co/datasets/you/open has no such revision"),
+        ("you/open", "does not hold the expected file"),
+        ("you/-", "there is no such dataset"),
+    ],
+)
+def test_a_place_on_the_hub_that_gives_nothing(hub, clients, place, message):
+    hub.add("dataset", "you/open").add(other=b"")
+    hub.add("dataset", "you/gated", gated=True).add(**{"imagenet_ab_v1_0.tar.gz": b""})
+    result = clients.call(byproducts_of, place, token="hf_reader")
+    assert result.status == 0, result.output
+    assert message in result.value
+
+
+def test_a_refused_download_does_not_tell_its_signed_address(hub, clients, published):
+    hub.fail("GET /lfs/download", 403, times=100)
+    result = clients.call(byproducts_of, "coallaoh/ImageNet-AB")
+    assert "the Hub says: 403 Forbidden" in result.value
+    assert "signature" not in result.value
+
+
+def test_a_repository_may_be_named_as_an_address(hub, clients, published):
+    assert clients.call(byproducts_of, "hf://datasets/coallaoh/ImageNet-AB").value == 2 * PER_CLASS - 1

@@ -17,6 +17,12 @@ from hub.conftest import TOKEN
 from hub.repositories import File
 from hub.server import Rule
 from luab_data import publish, retry
+from luab_data.fingerprint import without_states
+
+try:
+    import duckdb
+except ImportError:
+    duckdb = None
 
 SCRIPT = str(ROOT / "loading_scripts" / "imagenet_ab.py")
 
@@ -82,6 +88,9 @@ def test_from_raw_files_to_a_private_repository_and_back(hub, clients, raw):
     card = repository.files["README.md"].content
     assert b'load_dataset("you/new"' in card
     expected = files_of(raw / "local")
+    expected |= {
+        name: without_states(expected[name].decode()).encode() for name in ("README.md", "summary.json")
+    }
     published = {path: file.content for path, file in repository.files.items()}
     assert published.pop("README.md") == expected.pop("README.md").replace(b"PATH_OR_ID", b"you/new")
     assert published.pop(".gitattributes")
@@ -97,8 +106,28 @@ def test_from_raw_files_to_a_private_repository_and_back(hub, clients, raw):
     }  # fmt: skip
 
 
+def duckdb_reads(repo_id):
+    duckdb.register_filesystem(HfFileSystem())
+    shards = f"hf://datasets/{repo_id}/data/*.parquet"
+    return duckdb.sql(
+        f"SELECT image_id, click.x, len(annotations) FROM '{shards}' WHERE click IS NOT NULL"
+    ).fetchall()
+
+
+@pytest.mark.skipif(duckdb is None, reason="duckdb is not installed")
+def test_duckdb_reads_it(hub, clients, raw):
+    assert clients.call(push, *options("you/duck"), token=TOKEN, cwd=raw).status == 0
+    found = clients.call(duckdb_reads, "you/duck", token=TOKEN)
+    assert found.status == 0, found.output
+    assert len(found.value) == 5
+    assert {row[1:] for row in found.value} == {(0.5, 1)}
+
+
 def test_the_same_content_makes_no_commit_and_no_upload(hub, clients, raw):
-    for out in ("out", "out", "elsewhere"):
+    for out in ("out", "out", "elsewhere", "downloaded anew"):
+        if out == "downloaded anew":
+            for path in (*raw.glob("train/*/*"), raw / "ab.tar.gz"):
+                os.utime(path)
         result = clients.call(push, *options("you/same", out), token=TOKEN, cwd=raw)
         assert result.status == 0, result.output
         assert "version v1" in result.output
@@ -221,6 +250,29 @@ def test_images_do_not_go_into_a_repository_that_is_already_public(hub, clients,
     assert not (raw / "out").exists()
     may = options("you/open", "out", 1, "--i-may-publish-the-images")
     assert clients.call(push, *may, token=TOKEN, cwd=raw).status == 0
+
+
+@pytest.mark.parametrize(("there", "asked"), [("public", "--private"), ("private", "--public")])
+def test_a_repository_that_is_there_is_not_of_another_visibility_than_asked_for(
+    hub, clients, raw, there, asked
+):
+    hub.add("dataset", "you/there", private=there == "private")
+    arguments = ["--byproducts", "ab.tar.gz", "--out", "out", "--push-to-hub", "you/there", asked]
+    result = clients.call(push, *arguments, "--config", "byproducts", token=TOKEN, cwd=raw)
+    assert result.status == 1
+    assert (
+        f"error: --push-to-hub you/there: this repository is {there} already. Leave {asked}" in result.output
+    )
+    assert not (raw / "out").exists()
+    assert not hub.dataset("you/there").titles
+
+
+@pytest.mark.parametrize("name", ["you/too/many", "you/two words"])
+def test_a_name_that_cannot_be_one_is_said(hub, clients, raw, name):
+    result = clients.call(push, *options(name), token=TOKEN, cwd=raw)
+    assert result.status == 1
+    assert f"error: --push-to-hub '{name}' is no name of a repository" in result.output
+    assert "Traceback" not in result.output
 
 
 def test_byproducts_are_for_everyone(hub, clients, raw):
