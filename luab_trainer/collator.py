@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import default_collate
 
 from luab_trainer.targets import NO_POINT
 
@@ -30,7 +31,8 @@ def collate(samples: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
     """
     labels = [sample["labels"] for sample in samples]
     batch = {
-        "pixel_values": torch.stack([sample["pixel_values"] for sample in samples]),
+        # In a worker torch's own collate writes into shared memory at once: one copy less than `stack`.
+        "pixel_values": default_collate([sample["pixel_values"] for sample in samples]),
         "labels": torch.stack(labels) if isinstance(labels[0], Tensor) else torch.tensor(labels),
     }
     return batch | _targets(samples) if "target_labels" in samples[0] else batch
