@@ -18,7 +18,7 @@ $(VENV)/installed: setup.cfg pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
-demo: env  ## raw files -> dataset -> plain and LUAB training -> one table and one picture under runs/demo (about 6 minutes)
+demo: env  ## raw files -> dataset -> plain and LUAB training -> one table and one picture under runs/demo (about 4 minutes)
 	$(BIN)/luab demo --output-dir runs/demo
 
 demo-full: env  ## the demo with 3 seeds and the control arm: clicks shuffled between the images
