@@ -7,14 +7,13 @@ whole decompressed size.
 """
 
 import gzip
-import io
 import tarfile
 import tempfile
 import zlib
 from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.sources import (
@@ -28,12 +27,18 @@ from luab_data.sources import (
     Stream,
     entries_of,
     entry_id,
+    file_name_of,
     is_entry,
 )
+from luab_data.tar import (
+    MAX_HEADER_BYTES,
+    READ_AHEAD,
+    BoundedReader,
+    archive_errors,
+    check_plain,
+    members,
+)
 
-MAX_HEADER_BYTES = (
-    1 << 20
-)  # long names and extended headers: tarfile reads them whole, whatever size they claim
 MAX_TOTAL_BYTES = 64 << 30  # decompressed; the released ImageNet-AB archive has about 5 GB
 GZIP_MAGIC = b"\x1f\x8b"
 
@@ -63,14 +68,14 @@ class TarStream:
     def __iter__(self) -> Iterator[Entry | Reject]:
         self.ignored = 0
         with self._opened() as reader:
-            for member in _members(reader):
+            for member in members(reader):
                 if member.isdir():
                     continue
-                if member.isreg() and not is_entry(PurePosixPath(member.name).name, self.suffixes):
+                if member.isreg() and not is_entry(file_name_of(member.name), self.suffixes):
                     self.ignored += 1
                     continue
                 try:
-                    _check(member, self.max_bytes)
+                    check_plain(member, self.max_bytes)
                     found = entry_id(member.name, self.depth)
                 except RejectedRecord as error:
                     yield Reject(self.role, member.name, error.reason)
@@ -86,15 +91,15 @@ class TarStream:
 
     @contextmanager
     def _opened(self):
-        with self.place.open("rb") as file, _archive_errors(self.role, self.place):
+        with self.place.open("rb") as file, archive_errors(self.role, self.place):
             compressed = file.read(2) == GZIP_MAGIC
             file.seek(0)
             longest = max(self.max_bytes, MAX_HEADER_BYTES) + tarfile.BLOCKSIZE
             if compressed:
                 with gzip.GzipFile(fileobj=file) as content:
-                    yield _Reader(content, longest, self.max_total_bytes)
+                    yield BoundedReader(content, longest, self.max_total_bytes, ahead=READ_AHEAD)
             else:
-                yield _Reader(file, longest, self.max_total_bytes)
+                yield BoundedReader(file, longest, self.max_total_bytes, ahead=READ_AHEAD)
 
 
 class TarOfTars:
@@ -117,7 +122,7 @@ class TarOfTars:
         self._rejects: list[Reject] = []
         self._indexed = False
         self._file = self.place.open("rb")
-        with _archive_errors(role, self.place):
+        with archive_errors(role, self.place):
             self._tars = dict(self._class_tars())
         if not self._tars:
             raise SourceError(
@@ -148,14 +153,14 @@ class TarOfTars:
 
     def _class_tars(self) -> Iterator[tuple[str, tarfile.TarInfo]]:
         size = self.place.stat().st_size
-        for member in _members(_Reader(self._file, MAX_HEADER_BYTES, size)):
+        for member in members(BoundedReader(self._file, MAX_HEADER_BYTES, size)):
             if member.isdir():
                 continue
             if not member.name.endswith(".tar"):
                 self.ignored += 1
                 continue
             try:
-                _check(member, size)
+                check_plain(member, size)
                 yield entry_id(member.name, 1), member
             except RejectedRecord as error:
                 self._rejects.append(Reject(self.role, member.name, error.reason))
@@ -164,22 +169,22 @@ class TarOfTars:
         """Reads the headers of the class tars, once: minutes for all of ImageNet."""
         if self._indexed:
             return
-        with _archive_errors(self.role, self.place):
+        with archive_errors(self.role, self.place):
             for class_name, tar in self._tars.items():
-                reader = _Reader(self._file, MAX_HEADER_BYTES, tar.size, start=tar.offset_data)
-                for member in _members(reader):
+                reader = BoundedReader(self._file, MAX_HEADER_BYTES, tar.size, start=tar.offset_data)
+                for member in members(reader):
                     self._add(class_name, member, tar.offset_data)
         self._indexed = True
 
     def _add(self, class_name: str, member: tarfile.TarInfo, start: int) -> None:
         if member.isdir():
             return
-        file_name = PurePosixPath(member.name).name
+        file_name = file_name_of(member.name)
         if member.isreg() and not is_entry(file_name, IMAGE_SUFFIXES):
             self.ignored += 1
             return
         try:
-            _check(member, self.max_bytes)
+            check_plain(member, self.max_bytes)
             found = f"{class_name}/{entry_id(member.name, 1)}"
             if found in self._places:
                 raise RejectedRecord("second file of this id")
@@ -227,74 +232,3 @@ class Spooled:
     def ids(self) -> Iterator[str | Reject]:
         yield from self._places
         yield from self._rejects
-
-
-def _members(reader: "_Reader") -> Iterator[tarfile.TarInfo]:
-    """All members; raises `tarfile.ReadError` where the archive ends without its end mark."""
-    with tarfile.open(fileobj=reader, mode="r:") as archive:
-        while (member := archive.next()) is not None:
-            archive.members.clear()  # tarfile keeps them all: a million members would fill the memory
-            yield member
-    # tarfile takes a broken or cut header for the end; the real end is a block of zeros.
-    if reader.last_block.strip(b"\0") or not reader.last_block:
-        raise tarfile.ReadError(f"broken or cut off at byte {reader.tell():,} of the archive")
-
-
-def _check(member: tarfile.TarInfo, max_bytes: int) -> None:
-    """Raises `RejectedRecord` unless the member is a plain file of an allowed size."""
-    if not member.isreg() or member.issparse():
-        raise RejectedRecord("not a plain file (a link, a device or a sparse file)")
-    if member.size > max_bytes:
-        raise RejectedRecord(f"{member.size:,} bytes, allowed are {max_bytes:,}")
-
-
-class _Reader(io.RawIOBase):
-    """The part of `file` that starts at `start`, with bounds on each read and on the whole, for tarfile to
-    read from.
-    """
-
-    def __init__(self, file, max_read: int, max_total: int, start: int = 0):
-        self._file = file
-        self._max_read = max_read
-        self._max_total = max_total
-        self._start = start
-        self._position = 0
-        self.last_block = b""
-
-    def read(self, size: int = -1) -> bytes:
-        if not 0 <= size <= self._max_read:
-            raise tarfile.ReadError(f"a header claims {size:,} bytes, allowed are {self._max_read:,}")
-        self._file.seek(self._start + self._position)
-        self.last_block = self._file.read(min(size, self._max_total - self._position))
-        self._position += len(self.last_block)
-        return self.last_block
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        if whence != io.SEEK_SET or offset < 0:
-            raise tarfile.ReadError("a header points before the archive's beginning")
-        if offset > self._max_total:
-            raise tarfile.ReadError(
-                f"a member ends {offset:,} bytes after the beginning of one of {self._max_total:,}"
-            )
-        self._position = offset
-        return offset
-
-    def tell(self) -> int:
-        return self._position
-
-    def drain(self) -> None:
-        """Reads on to the end: only there gzip's checksum tells whether all that was read is right."""
-        while self.read(MAX_HEADER_BYTES):
-            pass
-
-
-@contextmanager
-def _archive_errors(role: str, path: Path):
-    """Turns the many errors of a broken archive into one that says which file, and what to do."""
-    try:
-        yield
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        raise SourceError(
-            f"{role}={str(path)!r} cannot be read as a tar archive: {error}. Download it again, or unpack "
-            f"what can be saved of it and pass the folder."
-        ) from error

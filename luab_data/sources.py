@@ -9,12 +9,13 @@ is ever written to disk under a name that an archive gives.
 
 import lzma
 import os
+import re
 import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from luab_data.errors import RejectedRecord, SourceError
@@ -30,6 +31,8 @@ APPLE_DOUBLE = "._"
 
 # What `zipfile` raises for a member whose data is broken, or packed in a way that it does not know.
 _BROKEN_MEMBER = (OSError, zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error, lzma.LZMAError)
+
+_UNSAFE = re.compile(r"[\x00-\x1f\\]")
 
 
 class Entry(NamedTuple):
@@ -80,15 +83,25 @@ def entry_id(name: str, depth: int) -> str:
 
     Raises `RejectedRecord` for absolute names, `..`, and names that are not text.
     """
-    parts = PurePosixPath(name).parts
-    if name.startswith("/") or ".." in parts or "\\" in name or any(ord(c) < 32 for c in name):
+    parts = _parts(name)
+    if name.startswith("/") or ".." in parts or _UNSAFE.search(name):
         raise RejectedRecord("unsafe name: absolute, or with '..', a backslash or a control character")
     if not name.isascii() and name.encode("utf-8", "replace").decode("utf-8") != name:
         raise RejectedRecord("the file's name is not UTF-8")
     if len(parts) < depth:
         raise RejectedRecord(f"the file lies {depth - len(parts)} folder too high: expected <class>/<name>")
     *folders, file_name = parts[-depth:]
-    return "/".join([*folders, PurePosixPath(file_name).stem])
+    dot = file_name.rfind(".")
+    return "/".join([*folders, file_name[:dot] if 0 < dot < len(file_name) - 1 else file_name])
+
+
+def file_name_of(name: str) -> str:
+    """The last part of a name in an archive."""
+    return next(reversed(_parts(name)), "")
+
+
+def _parts(name: str) -> list[str]:
+    return [part for part in name.split("/") if part not in ("", ".")]
 
 
 def is_entry(file_name: str, suffixes: tuple[str, ...]) -> bool:
@@ -231,7 +244,7 @@ class ZipSource:
         for member in self._zip.infolist():
             if member.is_dir():
                 continue
-            if not is_entry(PurePosixPath(member.filename).name, suffixes):
+            if not is_entry(file_name_of(member.filename), suffixes):
                 self.ignored += 1
                 continue
             try:
