@@ -14,7 +14,7 @@ from coco_ab.images import image_id_of, open_images
 from coco_ab.instances import INSTANCES, Instances, Labelled, find_instances
 from coco_ab.points import Rule, require_rule
 from coco_ab.rows import SizedImage, features, row, unknown_icons
-from luab_data.batches import Outcome
+from luab_data.batches import Outcome, RowByRow
 from luab_data.constants import ANNOTATIONS, LABELS, POINTS
 from luab_data.errors import RejectedRecord
 from luab_data.images import checked_image, upright_size
@@ -118,8 +118,8 @@ class RawCocoAB:
                 unread = name in self.images
                 yield Reject(INSTANCES, name, "its image was rejected" if unread else NO_IMAGE)
 
-    def to_row(self, max_side: int | None = None) -> "PairToRow | RecordsToRow":
-        return RecordsToRow(self.rule) if self.images is None else PairToRow(max_side, self.rule)
+    def to_batch(self, max_side: int | None = None) -> RowByRow:
+        return RowByRow(RecordsToRow(self.rule) if self.images is None else PairToRow(max_side, self.rule))
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,22 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from datasets import Features
 
 from imagenet_ab.byproducts import classes_of, open_byproducts
 from imagenet_ab.classes import class_list
+from imagenet_ab.columns import Columns, parse_columns
 from imagenet_ab.images import open_images
-from imagenet_ab.record import parse_record
+from imagenet_ab.record import Record, parse_record
 from imagenet_ab.rows import features, row
 from luab_data.archives import Spooled, TarStream
-from luab_data.batches import Outcome
-from luab_data.constants import ANNOTATIONS, CLICK
+from luab_data.batches import Batch, LoadedItem, LoadedPair, Outcome, to_batch
+from luab_data.constants import ANNOTATIONS, CLICK, IMAGE_ID
 from luab_data.errors import RejectedRecord
 from luab_data.hub import HubImages
 from luab_data.images import checked_image
@@ -61,8 +64,9 @@ class RawImageNetAB:
             return join(self.images, Spooled(self.byproducts) if self._spool else self.byproducts, found)
         return join(self.byproducts, self.images, found)
 
-    def to_row(self, max_side: int | None = None) -> "PairToRow":
-        return PairToRow(tuple(self.classes), self.images is not None, self.images_streamed, max_side)
+    def to_batch(self, max_side: int | None = None) -> "PairsToBatch":
+        to_row = PairToRow(tuple(self.classes), self.images is not None, self.images_streamed, max_side)
+        return PairsToBatch(to_row)
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ class PairToRow:
     def __post_init__(self):
         object.__setattr__(self, "_labels", {name: label for label, name in enumerate(self.classes)})
 
-    def __call__(self, entry_id: str, streamed: bytes | None, looked_up: Payload) -> Outcome:
+    def __call__(self, entry_id: str, streamed: Payload, looked_up: Payload) -> Outcome:
         image, xml = (streamed, looked_up) if self.images_streamed else (looked_up, streamed)
         label = self._labels.get(entry_id.partition("/")[0])
         if label is None:
@@ -98,7 +102,7 @@ class PairToRow:
                 return _no_row(entry_id, error.reason, xml is not None and "its image was rejected")
         record, rejects = None, ()
         try:
-            record = parse_record(_read(xml)) if xml is not None else None
+            record = _record(xml)
             columns = row(entry_id, image, record, label)
         except RejectedRecord as error:
             if not self.with_images:
@@ -106,7 +110,63 @@ class PairToRow:
             record, rejects = None, (Reject(BYPRODUCTS, entry_id, error.reason),)
             columns = row(entry_id, image, None, label)
         used = {IMAGES: int(self.with_images), BYPRODUCTS: int(record is not None)}
-        return Outcome(columns, rejects, used, _facts(columns))
+        return Outcome(columns, rejects, used)
+
+
+@dataclass(frozen=True)
+class PairsToBatch:
+    """A `MakeBatch`: the rows that `to_row` makes, in less time.
+
+    The XMLs of the released layout are parsed together, to columns. `to_row` gets a record without
+    annotations in place of each, decides what becomes a row, and the rows get the columns. All other XMLs
+    are for `to_row` to parse.
+    """
+
+    to_row: PairToRow
+
+    def __call__(self, items: Sequence[LoadedItem], schema: pa.Schema) -> Batch:
+        items, columns = self._parsed(list(items))
+        batch = to_batch(items, self.to_row, schema)
+        table = batch.table
+        if not table[IMAGE_ID].equals(pa.chunked_array([columns.image_ids])):
+            columns = _filled_up(columns, table)
+        for name, column in ((CLICK, columns.clicks), (ANNOTATIONS, columns.annotations)):
+            table = table.set_column(table.column_names.index(name), table.field(name), column)
+        return replace(batch, table=table, facts=_facts(table))
+
+    def _parsed(self, items: list[LoadedItem]) -> tuple[list[LoadedItem], Columns]:
+        """`items` with records in place of the XMLs that are in the columns."""
+        streamed = not self.to_row.images_streamed
+        xmls = {}  # by place in `items`
+        for place, item in enumerate(items):
+            xml = None if isinstance(item, Reject) else item.streamed if streamed else item.looked_up
+            if isinstance(xml, bytes):
+                xmls[place] = xml
+        columns = parse_columns(list(xmls.values()))
+        places, belongs = list(xmls), []
+        for number, image_id in zip(columns.numbers.tolist(), columns.image_ids.to_pylist(), strict=True):
+            entry_id, *payloads = items[places[number]]
+            belongs.append(entry_id == image_id)  # else it is for `to_row` to say why not
+            if belongs[-1]:
+                payloads[0 if streamed else 1] = Record(image_id, ())
+                items[places[number]] = LoadedPair(entry_id, *payloads)
+        return items, columns if all(belongs) else columns.only(belongs)
+
+
+def _filled_up(columns: Columns, table: pa.Table) -> Columns:
+    """One record for each row of `table`: that of the row's image in `columns`, else the row's own."""
+    own = pa.array(range(len(columns.image_ids), len(columns.image_ids) + len(table)), pa.int32())
+    ids = table[IMAGE_ID].combine_chunks()
+    places = pc.coalesce(pc.index_in(ids, value_set=columns.image_ids), own)
+    clicks, annotations = (
+        pa.concat_arrays([column, *table[name].chunks]).take(places)
+        for name, column in ((CLICK, columns.clicks), (ANNOTATIONS, columns.annotations))
+    )
+    return Columns(places.to_numpy(), ids, clicks, annotations)
+
+
+def _record(xml: Payload) -> Record | None:
+    return xml if xml is None or isinstance(xml, Record) else parse_record(_read(xml))
 
 
 def _read(payload: Payload) -> bytes:
@@ -120,9 +180,12 @@ def _no_row(entry_id: str, image_reason: str | bool | None, xml_reason: str | bo
     return Outcome(None, tuple(Reject(source, entry_id, reason) for source, reason in reasons if reason))
 
 
-def _facts(columns: dict) -> dict[str, int]:
-    return {
-        "rows with annotations": int(bool(columns[ANNOTATIONS])),
-        "annotations": len(columns[ANNOTATIONS]),
-        "rows with a click": int(columns[CLICK] is not None),
-    }
+def _facts(table: pa.Table) -> Counter[str]:
+    annotations = pc.list_value_length(table[ANNOTATIONS])
+    return Counter(
+        {
+            "rows with annotations": pc.sum(pc.greater(annotations, 0), min_count=0).as_py(),
+            "annotations": pc.sum(annotations, min_count=0).as_py(),
+            "rows with a click": len(table) - table[CLICK].null_count,
+        }
+    )

@@ -74,6 +74,10 @@ def click(record: Record | None) -> dict[str, float] | None:
     """
     selected = [each for each in record.annotations if each.selected] if record else []
     clicks = [each.selected_record[0] for each in selected if each.selected_record]
-    if not clicks:
-        return None
-    return {axis: sum(getattr(each, axis) for each in clicks) / len(clicks) for axis in ("x", "y")}
+    return mean_point([(each.x, each.y) for each in clicks]) if clicks else None
+
+
+def mean_point(points: Sequence[tuple[float, float]]) -> dict[str, float]:
+    """The mean of one or more (x, y)."""
+    xs, ys = zip(*points, strict=True)
+    return {"x": sum(xs) / len(xs), "y": sum(ys) / len(ys)}

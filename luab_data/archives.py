@@ -6,7 +6,6 @@ archive, and every read is bounded: by the largest allowed member, by what a hea
 whole decompressed size.
 """
 
-import gzip
 import tarfile
 import tempfile
 import zlib
@@ -16,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from luab_data.errors import RejectedRecord, SourceError
+from luab_data.inflate import GzipFile
 from luab_data.sources import (
     BYPRODUCTS,
     IMAGE_SUFFIXES,
@@ -34,6 +34,7 @@ from luab_data.tar import (
     MAX_HEADER_BYTES,
     READ_AHEAD,
     BoundedReader,
+    Member,
     archive_errors,
     check_plain,
     members,
@@ -80,8 +81,7 @@ class TarStream:
                 except RejectedRecord as error:
                     yield Reject(self.role, member.name, error.reason)
                     continue
-                reader.seek(member.offset_data)
-                yield Entry(found, reader.read(member.size))
+                yield Entry(found, reader.read_at(member.offset_data, member.size))
             reader.drain()
 
     def ids(self) -> Iterator[str | Reject]:
@@ -96,7 +96,7 @@ class TarStream:
             file.seek(0)
             longest = max(self.max_bytes, MAX_HEADER_BYTES) + tarfile.BLOCKSIZE
             if compressed:
-                with gzip.GzipFile(fileobj=file) as content:
+                with GzipFile(fileobj=file) as content:
                     yield BoundedReader(content, longest, self.max_total_bytes, ahead=READ_AHEAD)
             else:
                 yield BoundedReader(file, longest, self.max_total_bytes, ahead=READ_AHEAD)
@@ -151,7 +151,7 @@ class TarOfTars:
         yield from self._places
         yield from self._rejects
 
-    def _class_tars(self) -> Iterator[tuple[str, tarfile.TarInfo]]:
+    def _class_tars(self) -> Iterator[tuple[str, Member]]:
         size = self.place.stat().st_size
         for member in members(BoundedReader(self._file, MAX_HEADER_BYTES, size)):
             if member.isdir():
@@ -176,7 +176,7 @@ class TarOfTars:
                     self._add(class_name, member, tar.offset_data)
         self._indexed = True
 
-    def _add(self, class_name: str, member: tarfile.TarInfo, start: int) -> None:
+    def _add(self, class_name: str, member: Member, start: int) -> None:
         if member.isdir():
             return
         file_name = file_name_of(member.name)

@@ -1,11 +1,12 @@
 """Some pairs -> one Arrow table: the step that the build and the streaming builders share."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple
 
 import pyarrow as pa
-from datasets import Features
 
 from luab_data.join import Pair, Payload
 from luab_data.sources import Reject
@@ -13,8 +14,7 @@ from luab_data.sources import Reject
 ROWS_PER_BATCH = 100  # some 10 MB of ImageNet: a Parquet row group, a worker's task, what streaming holds
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one pair: a row or none, what was rejected, and how many entries of each role are in
     the row.
 
@@ -24,15 +24,23 @@ class Outcome:
 
     row: dict | None
     rejects: tuple[Reject, ...] = ()
-    used: Mapping[str, int] = field(default_factory=dict)
-    facts: Mapping[str, int] = field(default_factory=dict)
+    used: Mapping[str, int] = MappingProxyType({})
+    facts: Mapping[str, int] = MappingProxyType({})
 
 
 # (id, streamed payload, looked-up payload) -> Outcome. Pure and picklable: it runs in worker processes.
-MakeRow = Callable[[str, bytes | None, Payload], Outcome]
+MakeRow = Callable[[str, Payload, Payload], Outcome]
 
-# A pair whose two payloads are read.
-LoadedItem = tuple[str, bytes | None, Payload] | Reject
+
+class LoadedPair(NamedTuple):
+    """A pair whose two payloads are read."""
+
+    id: str
+    streamed: Payload
+    looked_up: Payload
+
+
+LoadedItem = LoadedPair | Reject
 
 
 @dataclass(frozen=True)
@@ -45,12 +53,26 @@ class Batch:
     facts: Counter[str]
 
 
+# The rows of some items, in their order, as a table with the schema. Pure and picklable.
+MakeBatch = Callable[[Sequence[LoadedItem], pa.Schema], Batch]
+
+
+@dataclass(frozen=True)
+class RowByRow:
+    """A `MakeBatch` that makes each row for itself."""
+
+    make_row: MakeRow
+
+    def __call__(self, items: Sequence[LoadedItem], schema: pa.Schema) -> Batch:
+        return to_batch(items, self.make_row, schema)
+
+
 def load(item: Pair | Reject) -> LoadedItem:
-    return item if isinstance(item, Reject) else (item.id, item.from_stream, item.from_lookup())
+    return item if isinstance(item, Reject) else LoadedPair(item.id, item.from_stream, item.from_lookup())
 
 
-def to_batch(items: Iterable[LoadedItem], make_row: MakeRow, features: Features) -> Batch:
-    """Makes the rows of `items`, in their order, as a table with the schema of `features`."""
+def to_batch(items: Iterable[LoadedItem], make_row: MakeRow, schema: pa.Schema) -> Batch:
+    """Makes the rows of `items`, in their order, as a table."""
     rows, rejects, used, facts = [], [], Counter(), Counter()
     for item in items:
         if isinstance(item, Reject):
@@ -58,8 +80,9 @@ def to_batch(items: Iterable[LoadedItem], make_row: MakeRow, features: Features)
             continue
         outcome = make_row(*item)
         rejects.extend(outcome.rejects)
-        used.update(outcome.used)
-        facts.update(outcome.facts)
+        for counts, more in ((used, outcome.used), (facts, outcome.facts)):
+            for name, number in more.items():  # Counter.update takes as long as the rest
+                counts[name] += number
         if outcome.row is not None:
             rows.append(outcome.row)
-    return Batch(pa.Table.from_pylist(rows, schema=features.arrow_schema), rejects, used, facts)
+    return Batch(pa.Table.from_pylist(rows, schema=schema), rejects, used, facts)

@@ -23,11 +23,12 @@ from functools import partial
 from operator import itemgetter
 from pathlib import Path
 
+import pyarrow as pa
 from datasets import Features
 from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
-from luab_data.batches import ROWS_PER_BATCH, Batch, LoadedItem, MakeRow, load, to_batch
+from luab_data.batches import ROWS_PER_BATCH, Batch, LoadedItem, MakeBatch, load
 from luab_data.built import CARD, REJECTS, ShardStore, Summary, file_sha256, shard_name
 from luab_data.errors import SourceError
 from luab_data.join import Pair
@@ -38,7 +39,7 @@ from luab_data.workers import ordered_map
 
 def build(
     items: Iterable[Pair | Reject],
-    make_row: MakeRow,
+    make_batch: MakeBatch,
     features: Features,
     out: str | Path,
     arguments: dict,
@@ -64,7 +65,7 @@ def build(
         return finished
     with _state_folder(out, arguments) as state:
         is_finished = partial(_is_finished, out, state, store=store)
-        tasks = _tasks(items, make_row, features, is_finished, rows_per_shard, rows_per_group)
+        tasks = _tasks(items, make_batch, features.arrow_schema, is_finished, rows_per_shard, rows_per_group)
         results = ordered_map(_run_task, tasks, num_proc)
         with tqdm(desc="rows", unit=" rows", unit_scale=True) as progress:
             for shard, of_shard in itertools.groupby(results, key=itemgetter(0)):
@@ -80,16 +81,16 @@ def build(
 @dataclass(frozen=True)
 class _Task:
     shard: int
-    make_row: MakeRow
-    features: Features
+    make_batch: MakeBatch
+    schema: pa.Schema
     items: list[LoadedItem]
 
 
 def _run_task(task: _Task) -> tuple[int, Batch]:
-    return task.shard, to_batch(task.items, task.make_row, task.features)
+    return task.shard, task.make_batch(task.items, task.schema)
 
 
-def _tasks(items, make_row, features, is_finished, rows_per_shard, rows_per_group) -> Iterator[_Task]:
+def _tasks(items, make_batch, schema, is_finished, rows_per_shard, rows_per_group) -> Iterator[_Task]:
     """The tasks of all shards that are not finished. Finished shards' items are passed over without being
     read.
     """
@@ -103,7 +104,7 @@ def _tasks(items, make_row, features, is_finished, rows_per_shard, rows_per_grou
         empty = True
         while group := list(itertools.islice(of_shard, rows_per_group)):
             empty = False
-            yield _Task(shard, make_row, features, [load(item) for item in group])
+            yield _Task(shard, make_batch, schema, [load(item) for item in group])
         if empty:
             return
 

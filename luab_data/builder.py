@@ -15,11 +15,11 @@ from typing import ClassVar
 import datasets
 import pyarrow.parquet as pq
 
-from luab_data.batches import ROWS_PER_BATCH, load, to_batch
+from luab_data.batches import load
 from luab_data.constants import TRAIN
 from luab_data.errors import SourceError
 from luab_data.fingerprint import fingerprint, is_local
-from luab_data.raw import BYPRODUCTS_ONLY, DEFAULT, SAMPLE, RawFiles, sample_files
+from luab_data.raw import BYPRODUCTS_ONLY, DEFAULT, ROWS_PER_GROUP, SAMPLE, RawFiles, sample_files
 
 VERSION = datasets.Version("1.0.0")
 
@@ -105,13 +105,14 @@ class RawFilesBuilder(datasets.ArrowBasedBuilder):
                 yield number, pq.read_table(path)
             return
         raw = self.open_raw()
-        items, to_row = raw.pairs(), raw.to_row()
+        items, make_batch = raw.pairs(), raw.to_batch()
+        schema = self.info.features.arrow_schema
         rejected, rows = Counter(), 0
         for number in itertools.count():
-            group = list(itertools.islice(items, ROWS_PER_BATCH))
+            group = list(itertools.islice(items, ROWS_PER_GROUP[self.config.name]))
             if not group:
                 break
-            batch = to_batch([load(item) for item in group], to_row, self.info.features)
+            batch = make_batch([load(item) for item in group], schema)
             rejected.update(reject.source for reject in batch.rejects)
             rows += batch.table.num_rows
             if batch.table.num_rows:

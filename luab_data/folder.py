@@ -3,16 +3,14 @@
 from collections import Counter
 from pathlib import Path
 
-from luab_data.batches import ROWS_PER_BATCH
 from luab_data.build import build
 from luab_data.built import ShardStore, Summary
 from luab_data.card import CardText, dataset_card
 from luab_data.errors import SourceError
-from luab_data.raw import BYPRODUCTS_ONLY, DEFAULT, RawFiles, ignored, states
+from luab_data.raw import BYPRODUCTS_ONLY, DEFAULT, ROWS_PER_GROUP, RawFiles, ignored, states
 
 # By configuration: rows with an image have some 100 kB, rows without one some kB.
 ROWS_PER_SHARD = {DEFAULT: 1000, BYPRODUCTS_ONLY: 50_000}
-ROWS_PER_GROUP = {DEFAULT: ROWS_PER_BATCH, BYPRODUCTS_ONLY: 10 * ROWS_PER_BATCH}
 
 
 def require_build_arguments(config: str, images: str | Path | None, **counts: int | None) -> None:
@@ -50,7 +48,7 @@ def build_folder(
     of_images = {"max_side": max_side} if config == DEFAULT else {}
     return build(
         items=raw.pairs(found),
-        make_row=raw.to_row(max_side),
+        make_batch=raw.to_batch(max_side),
         features=columns,
         out=out,
         arguments={"config": config, **states(raw), **of_images, **arguments},

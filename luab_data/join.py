@@ -2,8 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from luab_data.errors import RejectedRecord
 from luab_data.sources import Entry, Lookup, Reject, Stream
@@ -11,8 +10,7 @@ from luab_data.sources import Entry, Lookup, Reject, Stream
 Payload = Any | RejectedRecord | None  # a file's bytes, or what a lookup has read of a larger file
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(NamedTuple):
     """What the two sides have of one id. The looked-up side is read when asked for, so that a pair costs
     nothing.
     """

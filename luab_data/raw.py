@@ -8,7 +8,7 @@ from typing import Protocol
 
 from datasets import Features
 
-from luab_data.batches import MakeRow
+from luab_data.batches import ROWS_PER_BATCH, MakeBatch
 from luab_data.fingerprint import fingerprint, is_local
 from luab_data.join import Pair
 from luab_data.sources import Reject
@@ -17,6 +17,9 @@ from luab_data.sources import Reject
 DEFAULT = "default"  # images and byproducts
 BYPRODUCTS_ONLY = "byproducts"  # without images, for anyone to have
 SAMPLE = "sample"  # generated rows that ship with the package
+
+# Rows without an image have some kB, and are made the faster the more of them are made at once.
+ROWS_PER_GROUP = {DEFAULT: ROWS_PER_BATCH, BYPRODUCTS_ONLY: 20 * ROWS_PER_BATCH}
 
 
 class Source(Protocol):
@@ -41,8 +44,8 @@ class RawFiles(Protocol):
         """What belongs together, and what cannot be used; `found` as for `join`."""
         ...
 
-    def to_row(self, max_side: int | None = None) -> MakeRow:
-        """The rule that makes a row of a pair. Images whose longer side exceeds `max_side` are shrunk."""
+    def to_batch(self, max_side: int | None = None) -> MakeBatch:
+        """The rule that makes rows of pairs. Images whose longer side exceeds `max_side` are shrunk."""
         ...
 
 

@@ -38,7 +38,8 @@ class ShardWriter:
         if table.num_rows:
             self._writer.write_table(table, row_group_size=table.num_rows)
             self.rows += table.num_rows
-            self.table_bytes += table.nbytes
+            # As serialised: `nbytes` depends on how the arrays came about.
+            self.table_bytes += sum(map(pa.ipc.get_record_batch_size, table.to_batches()))
 
     def __enter__(self):
         return self

@@ -97,11 +97,15 @@ def entry_id(name: str, depth: int) -> str:
 
 def file_name_of(name: str) -> str:
     """The last part of a name in an archive."""
-    return next(reversed(_parts(name)), "")
+    return _parts(name)[-1]
 
 
 def _parts(name: str) -> list[str]:
-    return [part for part in name.split("/") if part not in ("", ".")]
+    """The parts of a name that say something; one or more."""
+    parts = name.split("/")
+    if "" in parts or "." in parts:
+        parts = [part for part in parts if part not in ("", ".")] or [""]
+    return parts
 
 
 def is_entry(file_name: str, suffixes: tuple[str, ...]) -> bool:

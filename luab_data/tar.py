@@ -13,8 +13,10 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from luab_data.errors import RejectedRecord, SourceError
+from luab_data.inflate import InflateError
 
 MAX_HEADER_BYTES = (
     1 << 20
@@ -26,7 +28,27 @@ MAX_KNOWN = 1000  # kinds of header
 _NUMBERS = re.compile(rb"([0-7]{11})[\0 ][0-7]{11}[\0 ]([0-7]{6})\0 ")
 
 
-def members(reader: "BoundedReader") -> Iterator[tarfile.TarInfo]:
+class PlainFile(NamedTuple):
+    """What a `tarfile.TarInfo` says of a plain file."""
+
+    name: str
+    size: int
+    offset_data: int
+
+    def isreg(self) -> bool:
+        return True
+
+    def isdir(self) -> bool:
+        return False
+
+    def issparse(self) -> bool:
+        return False
+
+
+Member = tarfile.TarInfo | PlainFile
+
+
+def members(reader: "BoundedReader") -> Iterator[Member]:
     """All members; raises `tarfile.ReadError` where the archive ends without its end mark."""
     with tarfile.open(fileobj=reader, mode="r:") as archive:
         headers = _KnownHeaders()
@@ -34,8 +56,7 @@ def members(reader: "BoundedReader") -> Iterator[tarfile.TarInfo]:
         while member is not None:
             archive.members.clear()  # tarfile keeps them all: a million members would fill the memory
             yield member
-            reader.seek(archive.offset)
-            block = reader.read(tarfile.BLOCKSIZE)
+            block = reader.read_at(archive.offset, tarfile.BLOCKSIZE)
             # A global header says something of all members behind it.
             member = None if archive.pax_headers else headers.read(block, archive.offset)
             if member is not None:
@@ -59,12 +80,13 @@ class _KnownHeaders:
         self._prefixes: dict[bytes, str] = {}
 
     def learn(self, block: bytes, member: tarfile.TarInfo) -> None:
-        if member.type in (tarfile.REGTYPE, tarfile.AREGTYPE) and not member.pax_headers and block.isascii():
+        # The member may be one that this header only tells the name or the size of.
+        if block[156:157] in (tarfile.REGTYPE, tarfile.AREGTYPE) and member.isreg() and block.isascii():
             if len(self._prefixes) >= MAX_KNOWN:
                 self._prefixes.clear()
             self._prefixes[_rest(block)] = _text(block[345:500])
 
-    def read(self, block: bytes, offset: int) -> tarfile.TarInfo | None:
+    def read(self, block: bytes, offset: int) -> PlainFile | None:
         """The member whose header is `block`, at `offset` of the archive; None where `tarfile` has to say."""
         numbers = _NUMBERS.fullmatch(block, 124, 156)
         prefix = self._prefixes.get(_rest(block)) if numbers is not None else None
@@ -72,15 +94,12 @@ class _KnownHeaders:
         # checksum counts its own field as spaces.
         if prefix is None or not block.isascii():
             return None
-        total = (zlib.adler32(block) & 0xFFFF) - 1 - sum(block[148:156]) + 8 * ord(" ")
+        total = (zlib.adler32(block) & 0xFFFF) - (zlib.adler32(block[148:156]) & 0xFFFF) + 8 * ord(" ")
         name = _text(block[:100])
         if total != int(numbers[2], 8) or not name or name.endswith("/"):
             return None
-        member = tarfile.TarInfo(f"{prefix}/{name}" if prefix else name)
-        member.size = int(numbers[1], 8)
-        member.offset = offset
-        member.offset_data = offset + tarfile.BLOCKSIZE
-        return member
+        path = f"{prefix}/{name}" if prefix else name
+        return PlainFile(path, int(numbers[1], 8), offset + tarfile.BLOCKSIZE)
 
 
 def _rest(block: bytes) -> bytes:
@@ -91,7 +110,7 @@ def _text(field: bytes) -> str:
     return field.partition(b"\0")[0].decode("ascii")
 
 
-def check_plain(member: tarfile.TarInfo, max_bytes: int) -> None:
+def check_plain(member: Member, max_bytes: int) -> None:
     """Raises `RejectedRecord` unless the member is a plain file of an allowed size."""
     if not member.isreg() or member.issparse():
         raise RejectedRecord("not a plain file (a link, a device or a sparse file)")
@@ -118,26 +137,31 @@ class BoundedReader(io.RawIOBase):
         self.last_block = b""
 
     def read(self, size: int = -1) -> bytes:
+        return self.read_at(self._position, size)
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Like `seek` and `read`."""
         if not 0 <= size <= self._max_read:
             raise tarfile.ReadError(f"a header claims {size:,} bytes, allowed are {self._max_read:,}")
-        size = min(size, self._max_total - self._position)
-        at = self._position - self._buffered_from
+        if offset + size > self._max_total:
+            size = self._max_total - self.seek(offset)
+        at = offset - self._buffered_from
         if at < 0 or at + size > len(self._buffer):
-            self._fill(size)
+            self._fill(offset, size)
             at = 0
-        self.last_block = self._buffer[at : at + size]
-        self._position += len(self.last_block)
-        return self.last_block
+        self.last_block = block = self._buffer[at : at + size]
+        self._position = offset + len(block)
+        return block
 
-    def _fill(self, size: int) -> None:
-        """Buffers `size` bytes or more from the position on; what is left in the buffer is not read again: a
+    def _fill(self, offset: int, size: int) -> None:
+        """Buffers `size` bytes or more from `offset` on; what is left in the buffer is not read again: a
         compressed file cannot go back.
         """
-        at = self._position - self._buffered_from
+        at = offset - self._buffered_from
         left = self._buffer[at:] if at >= 0 else b""
-        self._file.seek(self._start + self._position + len(left))
+        self._file.seek(self._start + offset + len(left))
         self._buffer = left + self._file.read(max(size - len(left), self._ahead))
-        self._buffered_from = self._position
+        self._buffered_from = offset
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         if whence != io.SEEK_SET or offset < 0:
@@ -163,7 +187,7 @@ def archive_errors(role: str, path: Path):
     """Turns the many errors of a broken archive into one that says which file, and what to do."""
     try:
         yield
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+    except (tarfile.TarError, EOFError, InflateError, OSError) as error:
         raise SourceError(
             f"{role}={str(path)!r} cannot be read as a tar archive: {error}. Download it again, or unpack "
             f"what can be saved of it and pass the folder."

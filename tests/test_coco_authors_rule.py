@@ -21,7 +21,7 @@ from PIL import Image
 
 from coco_ab.pairs import RawCocoAB
 from coco_ab.simulate.release import write_release
-from luab_data.batches import load, to_batch
+from luab_data.batches import load
 from luab_trainer.dataset import RowToSample
 from luab_trainer.geometry import View, random_resized_view, to_view
 from luab_trainer.targets import Columns
@@ -108,7 +108,7 @@ def compare(folder: Path, theirs: AuthorsRule, tolerance: float) -> dict[str, in
         folder / "coco_ab_v1_0.json",
         rule="authors",
     )
-    rows = to_batch([load(item) for item in raw.pairs()], raw.to_row(), raw.features()).table
+    rows = raw.to_batch()([load(item) for item in raw.pairs()], raw.features().arrow_schema).table
     rows = rows.select(["image_id", "width", "height", "labels", "points"]).to_pylist()
     rng = np.random.default_rng(0)
     seen = dict.fromkeys(("points", "dropped", "without point", "on the edge"), 0)

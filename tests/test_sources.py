@@ -1,12 +1,15 @@
 """Sources give the same entries wherever the files lie, and bounded errors for hostile ones."""
 
 import gzip
+import io
 import tarfile
 import tracemalloc
 import zipfile
 
 import pytest
 from factories import WNIDS, raw_byproducts, raw_images, record_xml, tar_of_tars, write_tar
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from luab_data.archives import Spooled, TarOfTars, TarStream
 from luab_data.errors import RejectedRecord, SourceError
@@ -247,3 +250,80 @@ def test_fingerprint_follows_the_files_and_not_their_place(tmp_path, images):
     assert fingerprint(tmp_path / "moved" / "train") == before
     (tmp_path / "moved" / "train" / f"{A}.JPEG").write_bytes(b"changed in place")
     assert fingerprint(tmp_path / "moved" / "train") != before
+
+
+def long_headers(path):
+    """An archive whose files need headers of their own, between files that do not."""
+    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT) as archive:
+        for number in range(3):
+            for folder in ("x" * 120, "y"):
+                info = tarfile.TarInfo(f"{folder}/{WNIDS[0]}/{WNIDS[0]}_{number}{folder[:1]}.xml")
+                info.size = 5
+                archive.addfile(info, io.BytesIO(b"<a/>\n"))
+    with tarfile.open(path, "a", format=tarfile.PAX_FORMAT) as archive:
+        for number in range(3):
+            info = tarfile.TarInfo(f"{WNIDS[1]}/{WNIDS[1]}_{number}.xml")
+            info.size = 5
+            info.pax_headers = {"comment": "é"} if number == 1 else {}
+            archive.addfile(info, io.BytesIO(b"<a/>\n"))
+            info.name = f"{'p' * 90}/{'q' * 90}/{WNIDS[1]}/{WNIDS[1]}_p{number}.xml"  # a prefix, or pax
+            archive.addfile(info, io.BytesIO(b"<b/>\n"))
+    return path
+
+
+def listed(path):
+    try:
+        return list(TarStream(path, max_bytes=10_000, max_total_bytes=1 << 20))
+    except SourceError as error:
+        return str(error)
+
+
+@pytest.fixture
+def by_tarfile_alone(monkeypatch):
+    """Lists an archive without the shortcut for headers that repeat."""
+
+    def list_slowly(path):
+        with monkeypatch.context() as patch:
+            patch.setattr("luab_data.tar._KnownHeaders.read", lambda *_: None)
+            return listed(path)
+
+    return list_slowly
+
+
+def test_headers_of_all_kinds_are_read_as_tarfile_reads_them(tmp_path, by_tarfile_alone):
+    path = long_headers(tmp_path / "a.tar")
+    with tarfile.open(path) as archive:
+        expected = [(m.name.rpartition("/")[2][:-4], archive.extractfile(m).read()) for m in archive]
+    found = listed(path)
+    assert [(entry.id.rpartition("/")[2], entry.payload) for entry in found] == expected
+    assert len(found) == 12
+    assert found == by_tarfile_alone(path)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 511), st.integers(0, 255)), max_size=4))
+def test_a_broken_tar_is_read_as_tarfile_reads_it(tmp_path, by_tarfile_alone, edits):
+    content = bytearray(long_headers(tmp_path / "a.tar").read_bytes())
+    for block, offset, value in edits:
+        at = min(block * 512 + offset, len(content) - 1)
+        start = at // 512 * 512
+        content[at] = value
+        if value % 2:  # else the checksum is wrong
+            header = content[start : start + 148] + b" " * 8 + content[start + 156 : start + 512]
+            content[start + 148 : start + 156] = b"%06o\0 " % sum(header)
+    (tmp_path / "b.tar").write_bytes(content)
+    assert listed(tmp_path / "b.tar") == by_tarfile_alone(tmp_path / "b.tar")
+
+
+@pytest.mark.parametrize("flip", [0, 60, -6, -2, None])
+def test_both_inflaters_refuse_what_is_broken(tmp_path, monkeypatch, flip):
+    path = raw_byproducts(tmp_path / "ab.tar.gz", [A, B])
+    content = bytearray(path.read_bytes())
+    if flip is not None:
+        content[flip] ^= 0xFF
+        path.write_bytes(content)
+    ours = listed(path)
+    monkeypatch.setattr("luab_data.archives.GzipFile", gzip.GzipFile)
+    python = listed(path)
+    assert isinstance(ours, str) == isinstance(python, str) == (flip is not None)
+    assert isinstance(ours, str) or ours == python

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from coco_ab import byproducts, instances
 from coco_ab.pairs import RawCocoAB
 from coco_ab.simulate.release import write_release
-from luab_data.batches import load, to_batch
+from luab_data.batches import load
 
 OUT = Path(__file__).parents[1] / "sample" / "train-00000.parquet"
 IMAGES = 40
@@ -25,7 +25,7 @@ def write_sample(path: str | Path) -> None:
         raw = RawCocoAB(
             release / "train2014", release / "annotations" / instances.FILE, release / byproducts.FILE
         )
-        batch = to_batch([load(item) for item in raw.pairs()], raw.to_row(), raw.features())
+        batch = raw.to_batch()([load(item) for item in raw.pairs()], raw.features().arrow_schema)
     pq.write_table(batch.table, path)
 
 
