@@ -33,18 +33,26 @@ CLASSES = 50
 TWINS = 100  # one file of so many has an AppleDouble twin
 
 
+def image_names(count: int) -> Iterator[str]:
+    """`<wnid>/<wnid>_<n>`, class by class."""
+    from imagenet_ab.classes import imagenet_names
+
+    classes = list(imagenet_names())[:CLASSES]
+    for number in range(count):
+        wnid = classes[number * CLASSES // count]
+        yield f"{wnid}/{wnid}_{number}"
+
+
 def write_archive(path: Path, files: int) -> None:
     """An archive of the released layout."""
     import numpy as np
 
-    from imagenet_ab.classes import imagenet_names
     from imagenet_ab.simulate.annotators import annotate
     from imagenet_ab.simulate.release import write_xml
     from luab_data.drawing import Box
 
     rng = np.random.default_rng(0)
     xmls = [write_xml(annotate("IMAGE/ID", Box(120, 100, 360, 300), 500, 375, rng)) for _ in range(RECORDS)]
-    classes = list(imagenet_names())[:CLASSES]
 
     def add(name: str, data: bytes) -> None:
         member = tarfile.TarInfo(f"imagenet_ab_v1_0/train_xml/{name}")
@@ -53,12 +61,10 @@ def write_archive(path: Path, files: int) -> None:
         archive.members.clear()
 
     with tarfile.open(path, "w:gz", compresslevel=6) as archive:
-        for number in range(files):
-            wnid = classes[number * CLASSES // files]
-            name = f"{wnid}/{wnid}_{number}"
+        for number, name in enumerate(image_names(files)):
             add(f"{name}.xml", xmls[number % RECORDS].replace(b"IMAGE/ID", name.encode()))
             if number % TWINS == 0:
-                add(f"{wnid}/._{wnid}_{number}.xml", b"\0\5\26\7" + bytes(140))
+                add("{}/._{}.xml".format(*name.split("/")), b"\0\5\26\7" + bytes(140))
 
 
 def unpack(archive: Path, folder: Path) -> int:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from luab_data.errors import RejectedRecord
-from luab_data.sources import Entry, Lookup, Reject, Stream
+from luab_data.packed import PackedFolders
+from luab_data.sources import Lookup, Reject, Stream
 
 Payload = Any | RejectedRecord | None  # a file's bytes, or what a lookup has read of a larger file
 
@@ -39,22 +40,30 @@ def join(
     what each side holds: entries and files that cannot be one. Without one side all pairs are the other's.
     """
     found = Counter() if found is None else found
-    seen: set[str] = set()
+    seen = PackedFolders()
     for item in () if stream is None else stream:
         found[stream.role] += 1
-        if isinstance(item, Entry) and item.id in seen:
-            yield Reject(stream.role, item.id, "second entry of this id")
-        elif isinstance(item, Entry):
-            seen.add(item.id)
+        if isinstance(item, Reject):
+            yield item
+        elif _is_new(item.id, seen):
             yield Pair(item.id, item.payload, lookup if lookup is not None and item.id in lookup else None)
         else:
-            yield item
+            yield Reject(stream.role, item.id, "second entry of this id")
     if lookup is None:
         return
     for item in lookup.ids():
         found[lookup.role] += 1
         if isinstance(item, Reject):
             yield item
-        elif item not in seen:
-            seen.add(item)
+        elif _is_new(item, seen):
             yield Pair(item, None, lookup)
+
+
+def _is_new(entry_id: str, seen: PackedFolders) -> bool:
+    """Whether an id comes for the first time. Then it is added."""
+    folder, _, name = entry_id.rpartition("/")
+    names = seen[folder]
+    if name in names:
+        return False
+    names[name] = ""
+    return True

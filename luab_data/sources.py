@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from luab_data.errors import RejectedRecord, SourceError
+from luab_data.packed import PackedFolders
 
 IMAGES = "images"
 BYPRODUCTS = "byproducts"
@@ -153,7 +154,7 @@ class FolderSource:
         if not self.place.is_dir():
             raise SourceError(f"{role}={str(root)!r}: there is no such folder.")
         self._folders = sorted(p.name for p in self.place.iterdir() if p.is_dir()) if depth == 2 else [""]
-        self._listed: dict[str, dict[str, str]] = {}  # folder -> {id: file name}
+        self._listed = PackedFolders()  # folder -> {id: file name}
         self._rejects: dict[str, list[Reject]] = {}
         self._ignored: Counter[str] = Counter()
 
@@ -200,8 +201,10 @@ class FolderSource:
 
     def _list(self, folder: str) -> dict[str, str]:
         """`{id: file name}` of one folder; empty for a folder that the root does not have."""
-        if folder in self._listed or folder not in self._folders:
-            return self._listed.get(folder, {})
+        if folder in self._listed:
+            return self._listed[folder]
+        if folder not in self._folders:
+            return {}
         files: dict[str, str] = {}
         rejects: list[Reject] = []
         for path in sorted((self.place / folder).iterdir()):
@@ -218,7 +221,7 @@ class FolderSource:
                 files[found] = path.name
             except RejectedRecord as error:
                 rejects.append(Reject(self.role, name, error.reason))
-        self._listed[folder] = files
+        self._listed[folder].update(files)
         self._rejects[folder] = rejects
         return files
 
