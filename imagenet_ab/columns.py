@@ -128,11 +128,10 @@ class _Values:
 
     def image_ids(self) -> pa.StringArray:
         """Of each file; those of its `metadata` must be the same."""
-        texts = self._layout.values(self._layout.places("imageID"))
+        texts = self._plain_texts("imageID", _IMAGE_ID)
         first = np.searchsorted(self._layout.files, np.arange(self._layout.files[-1] + 1))
         own = texts.take(pa.array(first))
-        same = pc.equal(texts, own.take(pa.array(self._layout.files)))
-        self._require(pc.and_(same, pc.match_substring_regex(texts, _IMAGE_ID)), "imageID")
+        self._require(pc.equal(texts, own.take(pa.array(self._layout.files))), "imageID")
         return own
 
     def annotations(self) -> pa.StructArray:
@@ -193,9 +192,8 @@ class _Values:
         return pa.array(np.rint(times).astype(np.int64))
 
     def _points(self, structure: str, low: float, high: float) -> dict[str, pa.Array]:
-        return {
-            axis: pa.array(self._between((structure, axis), low, high).astype(np.float32)) for axis in "xy"
-        }
+        points = ((axis, self._between((structure, axis), low, high)) for axis in "xy")
+        return {axis: pa.array(numbers.clip(low, high).astype(np.float32)) for axis, numbers in points}
 
     def _whole(self, name: str, high: int, type: pa.DataType) -> pa.Array:
         numbers = self._numbers[(name,)]
@@ -208,10 +206,14 @@ class _Values:
             unknown |= numbers == 0  # 0 means unknown
         return self._spread(pa.array(numbers, mask=unknown).cast(type), name)
 
-    def _texts(self, name: str) -> pa.Array:
+    def _plain_texts(self, name: str, pattern: str) -> pa.StringArray:
         texts = self._layout.values(self._layout.places(name))
         short = pc.less_equal(pc.binary_length(texts), MAX_TEXT)
-        self._require(pc.and_(short, pc.match_substring_regex(texts, _TEXT)), name)
+        self._require(pc.and_(short, pc.match_substring_regex(texts, pattern)), name)
+        return texts
+
+    def _texts(self, name: str) -> pa.Array:
+        texts = self._plain_texts(name, _TEXT)
         return self._spread(pc.if_else(pc.equal(texts, ""), None, texts), name)
 
     def _booleans(self) -> pa.Array:

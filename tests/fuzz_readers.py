@@ -5,9 +5,9 @@
 Each input is a sound file (the seeds below) with some bytes, tokens or spans changed; its number alone says
 how, so that a finding is repeated with `--only READER --first NUMBER --inputs 1`. A reader may give records,
 or one of its documented errors: RejectedRecord for a record, Reject and SourceError for a file. Anything
-else, inputs that take longer than SECONDS, or a process larger than MEGABYTES are a finding; then the exit
-code is 1. XML is also read the fast way: what that reads must be what the strict parser reads.
-`tests/test_fuzz.py` runs a short piece of it.
+else, a RuntimeWarning, inputs that take longer than SECONDS, or a process larger than MEGABYTES are a
+finding; then the exit code is 1. XML is also read the fast way: what that reads must be what the strict
+parser reads. `tests/test_fuzz.py` runs a short piece of it.
 """
 
 import argparse
@@ -21,6 +21,7 @@ import sys
 import tarfile
 import tempfile
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -276,7 +277,8 @@ def fuzz(reader: str, first: int, count: int) -> tuple[Counter[str], list[str]]:
             numbers = range(start, min(start + BATCH, first + count))
             inputs = [make(random.Random(f"{reader} {number}")) for number in numbers]
             try:
-                with time_limit(SECONDS):
+                with time_limit(SECONDS), warnings.catch_warnings():
+                    warnings.simplefilter("error", RuntimeWarning)
                     outcomes.update(read(inputs, Path(folder)))
             except Exception as error:  # whatever it is, it is what is looked for
                 findings.append(f"{reader}, inputs {numbers}: {type(error).__name__}: {str(error)[:300]}")

@@ -71,6 +71,7 @@ TAKEN = {
     "seconds": (b"1641425051975", b"1641425051.9755"),
     "half milliseconds": (b"1641425051975", b"1641425051975.5"),
     "no position": (b"<imagePosition><x>857</x><y>1976</y></imagePosition>", b"<imagePosition/>"),
+    "longest text": (b"47DBDD543E", b"4" * 255),
     "another order": (
         b"<selected>True</selected>\n",
         b"<hoveredRecord><time>7</time><action>leave</action></hoveredRecord><selected>false</selected>",
@@ -105,6 +106,9 @@ def test_sound_but_not_of_the_layout_is_left_to_the_parser(case):
 
 MORE_REJECTED = {
     "root closed as another": (XML.replace(b"</anything>", b"</another>"), ""),
+    "long imageID": (XML.replace(b"_105</", b"_" + b"1" * 300 + b"</"), ""),
+    "long text": (XML.replace(b"47DBDD543E", b"4" * 256), ""),
+    "long number": (XML.replace(b"0.44135802469135804", b"0." + b"4" * 254), ""),
     "root not closed": (XML.replace(b"</anything>", b""), ""),
     "two roots": (XML + XML[XML.index(b"<anything>") :], ""),
     "declaration twice": (XML[:23] + XML, ""),
