@@ -151,12 +151,12 @@ def pointing_game(
     """Metrics, logged and named `eval_...`, and those of each class [K]; nothing for rows without boxes or a
     model without known attention.
     """
-    model = trainer.luab.model
-    if OBJECTS not in rows.column_names or model.config.model_type not in CLS_ATTENTION + FEATURE_MAP:
+    if OBJECTS not in rows.column_names or trainer.luab.config.model_type not in CLS_ATTENTION + FEATURE_MAP:
         return {}, {}
     rows = rows.cast_column(columns.image, datasets.Image(decode=False))
     own = rows.shard(trainer.accelerator.num_processes, trainer.accelerator.process_index, contiguous=False)
-    counts = PointingGame(own, settings, columns, trainer.args.per_device_eval_batch_size).counts(model)
+    game = PointingGame(own, settings, columns, trainer.args.per_device_eval_batch_size)
+    counts = game.counts(trainer.whole_classifier())
     counts = trainer.accelerator.reduce(counts, reduction="sum")
     metrics = {f"eval_{name}": value for name, value in PointingGame.metrics(counts).items()}
     trainer.log(dict(metrics))

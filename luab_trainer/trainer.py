@@ -10,6 +10,7 @@ import torch
 from huggingface_hub import CommitInfo, HfApi
 from huggingface_hub.errors import HTTPError
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 from transformers import PreTrainedModel, Trainer, TrainerCallback, set_seed
 from transformers.trainer_utils import EvalLoopOutput, HubStrategy
 from transformers.utils import PushInProgress
@@ -17,7 +18,7 @@ from transformers.utils import PushInProgress
 from luab_data.errors import SourceError
 from luab_data.hub import require_write
 from luab_data.retry import reason
-from luab_trainer.checkpoint import load_checkpoint, save_checkpoint
+from luab_trainer.checkpoint import load_checkpoint, require_whole_checkpoints, save_checkpoint
 from luab_trainer.collator import collate
 from luab_trainer.config import LUABConfig
 from luab_trainer.evaluation.accuracy import accuracy, predictions
@@ -81,6 +82,8 @@ class LUABTrainer(Trainer):
         self.run_arguments = run_arguments or {}
         self._sums: dict[bool, dict[str, Tensor]] = {True: {}, False: {}}  # by "in training"
         super().__init__(model=model, args=args, **{**defaults, **kwargs})
+        if self.is_fsdp_enabled:
+            require_whole_checkpoints(self.accelerator.state.fsdp_plugin)
         self.label_smoother = None  # LUABModel smooths: the trainer's own would replace the whole loss
         self.add_callback(_SetEpoch(self))
 
@@ -144,6 +147,19 @@ class LUABTrainer(Trainer):
     def luab(self) -> LUABModel:
         """The model without wrappers (DDP, compilation)."""
         return self.accelerator.unwrap_model(self.model, keep_torch_compile=False)
+
+    def whole_classifier(self) -> PreTrainedModel:
+        """The classifier, for this process to call as often as it likes. Called by all processes.
+
+        Under FSDP each layer asks all processes for its weights at each forward, and one that has fewer
+        batches than the others would leave them waiting: here all weights are gathered first, for good.
+        """
+        if self.is_fsdp_enabled:
+            for module in self.model.modules():
+                if isinstance(module, FSDPModule):
+                    module.set_reshard_after_forward(False, recurse=False)
+                    module.unshard()
+        return self.luab.model
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         """A plain transformers checkpoint, the head, the image processor, the arguments as JSON, the card."""
