@@ -12,7 +12,8 @@ from huggingface_hub.errors import HTTPError
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 from transformers import PreTrainedModel, Trainer, TrainerCallback, set_seed
-from transformers.trainer_utils import EvalLoopOutput, HubStrategy
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput, HubStrategy
 from transformers.utils import PushInProgress
 
 from luab_data.errors import SourceError
@@ -173,6 +174,13 @@ class LUABTrainer(Trainer):
         arguments = json.dumps(public_arguments(self.args, self.run_arguments), indent=2)
         (folder / ARGUMENTS_FILE).write_text(f"{arguments}\n", encoding="utf-8")
         self._write_card(folder)
+
+    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
+        """The state, which is written last, stands for a whole checkpoint: an earlier run's must not."""
+        folder = Path(self.args.output_dir, f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}")
+        if self.args.should_save:
+            (folder / TRAINER_STATE_NAME).unlink(missing_ok=True)
+        super()._save_checkpoint(*args, **kwargs)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         if self.is_fsdp_enabled:  # sharded, in its own format
