@@ -7,10 +7,14 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from luab_data.built import Summary
+from luab_data.disk import full_disk_explained
 from luab_data.errors import SourceError
 from luab_data.folder import ROWS_PER_SHARD
 from luab_data.publish import Release
 from luab_data.raw import DEFAULT
+from luab_data.workers import WorkerDied
+
+GO_ON = "Free some and run the same command again: it goes on where it stopped."
 
 
 def build_options(prog: str | None, description: str) -> argparse.ArgumentParser:
@@ -50,12 +54,12 @@ def build_options(prog: str | None, description: str) -> argparse.ArgumentParser
 def run(arguments: argparse.Namespace, build: Callable[..., Summary], *own: str) -> None:
     """Builds, reports, and uploads where asked to. `own` names the arguments that only this dataset has.
 
-    Ends the process with one line on stderr for a `SourceError`.
+    Ends the process with one line on stderr for a `SourceError`, a full disk and a dead worker process.
     """
     names = ("out", "config", "max_side", "num_proc", "rows_per_shard", *own)
     given = {name: getattr(arguments, name) for name in names}
     try:
-        with _release(arguments) as release:
+        with full_disk_explained(arguments.out, GO_ON), _release(arguments) as release:
             summary = build(**given, store=release)
             print(summary.report())
             if release is not None:
@@ -63,7 +67,7 @@ def run(arguments: argparse.Namespace, build: Callable[..., Summary], *own: str)
                 print(f"{release.address}: version {version}")
         if all((arguments.out / name).exists() for name in summary.shards):
             print(f"{arguments.out}: open it with datasets.load_dataset({str(arguments.out)!r})")
-    except SourceError as error:
+    except (SourceError, WorkerDied) as error:
         sys.exit(f"error: {error}")
 
 

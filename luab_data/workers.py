@@ -14,10 +14,17 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+class WorkerDied(RuntimeError):
+    """A process of the pool is gone; the message says what to do."""
+
+
 def ordered_map(function: Callable[[T], R], tasks: Iterable[T], num_proc: int) -> Iterator[R]:
     """`map(function, tasks)` in `num_proc` processes; at most two tasks a process are under way.
 
     Processes are spawned: a forked one may hang on the locks of threads that the parent has and it has not.
+
+    Raises:
+        WorkerDied: one of the processes ended by itself.
     """
     if num_proc <= 1:
         yield from map(function, tasks)
@@ -33,7 +40,7 @@ def ordered_map(function: Callable[[T], R], tasks: Iterable[T], num_proc: int) -
         while pending:
             yield pending.popleft().result()
     except BrokenProcessPool as error:
-        raise RuntimeError(
+        raise WorkerDied(
             "A worker process died, most often for lack of memory. Run the same command again to go on; "
             "fewer processes (num_proc) take less memory."
         ) from error

@@ -5,8 +5,10 @@ beside it.
 from collections.abc import Mapping
 from pathlib import Path
 
+from accelerate import FullyShardedDataParallelPlugin
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from torch.distributed.fsdp import StateDictType
 
 from luab_trainer.model import LUABModel
 
@@ -29,6 +31,17 @@ def save_checkpoint(
         save_file(head, Path(folder, HEAD_FILE), metadata={"format": "pt"})
     else:
         Path(folder, HEAD_FILE).unlink(missing_ok=True)  # of an earlier run into the same folder
+
+
+def require_whole_checkpoints(plugin: FullyShardedDataParallelPlugin) -> None:
+    """Raises ValueError for settings of FSDP under which a run would end without a plain checkpoint."""
+    version, kind = plugin.fsdp_version, plugin.state_dict_type
+    if version != 2 or kind != StateDictType.FULL_STATE_DICT:
+        raise ValueError(
+            f"FSDP with fsdp_version {version} and fsdp_state_dict_type {kind.name} is not supported: only "
+            "version 2 with FULL_STATE_DICT saves the classifier as a plain checkpoint. Take "
+            "configs/accelerate/fsdp.yaml, or set both so in your own file."
+        )
 
 
 def load_checkpoint(luab: LUABModel, folder: str | Path) -> None:

@@ -1,6 +1,7 @@
 """What `run.py` starts from: rows, their columns and classes, the classifier and its image processor."""
 
 import importlib
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from luab_data import constants
+from luab_data.disk import full_disk_explained
 from luab_data.errors import SourceError
 from luab_trainer.model import MULTI_LABEL
 from luab_trainer.targets import ByproductKind, Columns, LabelPolicy
@@ -26,6 +28,7 @@ from luab_trainer.transforms import IMAGENET_MEAN, IMAGENET_STD
 
 OURS = ("imagenet_ab", "coco_ab")  # packages that register a dataset of their name
 EVAL_SPLITS = ("validation", "val", "test")
+CACHE_FULL = "Free some, or set HF_HOME to a folder on another disk, and run the same command again."
 PROCESSOR_FILE = "preprocessor_config.json"
 
 
@@ -39,16 +42,23 @@ def load_splits(source: str, config: str | None = None) -> datasets.DatasetDict:
     if source in OURS:
         importlib.import_module(source)
     try:
-        if any(Path(source, name).is_file() for name in ("dataset_dict.json", "state.json")):
-            loaded = datasets.load_from_disk(source)
-            return loaded if isinstance(loaded, dict) else datasets.DatasetDict(train=loaded)
-        return datasets.load_dataset(source, config)
+        with full_disk_explained(datasets.config.HF_DATASETS_CACHE, CACHE_FULL):
+            return _load(source, config)
+    except SourceError:
+        raise
     except (OSError, ValueError, DatasetsError) as error:
         raise SourceError(
             f"cannot load the dataset {source!r}{f', configuration {config!r}' if config else ''}: {error}\n"
             "Give a folder that one of the loading_scripts wrote, another dataset folder, or a Hub id "
             "(owner/name; log in with `hf auth login` for a private or gated one)."
         ) from error
+
+
+def _load(source: str, config: str | None) -> datasets.DatasetDict:
+    if any(Path(source, name).is_file() for name in ("dataset_dict.json", "state.json")):
+        loaded = datasets.load_from_disk(source)
+        return loaded if isinstance(loaded, dict) else datasets.DatasetDict(train=loaded)
+    return datasets.load_dataset(source, config)
 
 
 def pick_split(splits: datasets.DatasetDict, split: str, source: str, option: str) -> datasets.Dataset:
@@ -209,18 +219,26 @@ def checkpoint_to_resume(value: str | None, output_dir: str) -> str | None:
         return None
     found = value
     if value.lower() == "true":
-        # The trainer writes its state last: a run that was killed while it saved leaves a folder without it.
-        states = Path(output_dir).glob(f"{PREFIX_CHECKPOINT_DIR}-*/{TRAINER_STATE_NAME}")
-        whole = {state.parent.name.rpartition("-")[2]: str(state.parent) for state in states}
+        folders = filter(_is_whole, Path(output_dir).glob(f"{PREFIX_CHECKPOINT_DIR}-*"))
+        whole = {folder.name.rpartition("-")[2]: str(folder) for folder in folders}
         last = max(filter(str.isdecimal, whole), key=int, default=None)
         found = None if last is None else whole[last]
-    if found is None or not Path(found, TRAINER_STATE_NAME).is_file():
+    if found is None or not _is_whole(Path(found)):
         where = "no checkpoint in " + output_dir if found is None else "no whole checkpoint there"
         raise SourceError(
             f"--resume_from_checkpoint {value}: there is {where}. "
             "Give a checkpoint-<step> folder, or leave it out to start afresh."
         )
     return found
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    """The trainer writes its state last: a run that was killed while it saved leaves none, or half of it."""
+    try:
+        json.loads((checkpoint / TRAINER_STATE_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def square_processor(size: int) -> BaseImageProcessor:

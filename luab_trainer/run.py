@@ -5,6 +5,7 @@
     python luab_trainer/run.py config.yaml
 """
 
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -18,6 +19,7 @@ import numpy as np
 from transformers import TrainerCallback, set_seed
 
 from luab_data.constants import OBJECTS
+from luab_data.disk import full_disk_explained
 from luab_data.errors import SourceError
 from luab_trainer.arguments import RunArguments, parse
 from luab_trainer.attention import CLS_ATTENTION, FEATURE_MAP
@@ -43,13 +45,28 @@ from luab_trainer.targets import Columns
 from luab_trainer.trainer import LUABTrainer
 from luab_trainer.transforms import ColorJitter, EvalTransform, ImageSettings, RandomErasing, TrainTransform
 
+GO_ON = (
+    "Run the same command again, with --resume_from_checkpoint True if there is a checkpoint: it goes on "
+    "from the last whole one."
+)
+DISK_FULL = f"Free some (--save_total_limit keeps fewer checkpoints). {GO_ON}"
+WORKER_DIED = (
+    "a process of the data loader died, most often for lack of memory. Fewer of them "
+    f"(--dataloader_num_workers) take less. {GO_ON}"
+)
+
 
 def main(argv: list[str] | None = None) -> None:
     run, args = parse(sys.argv[1:] if argv is None else argv, __doc__.partition("\n")[0])
     try:
-        train(run, args)
+        with full_disk_explained(args.output_dir, DISK_FULL):
+            train(run, args)
     except SourceError as error:
         sys.exit(f"run.py: {error}")
+    except RuntimeError as error:
+        if not re.match(r"DataLoader worker \(pid", str(error)):
+            raise
+        sys.exit(f"run.py: {WORKER_DIED}")
 
 
 def train(
@@ -151,12 +168,12 @@ def pointing_game(
     """Metrics, logged and named `eval_...`, and those of each class [K]; nothing for rows without boxes or a
     model without known attention.
     """
-    model = trainer.luab.model
-    if OBJECTS not in rows.column_names or model.config.model_type not in CLS_ATTENTION + FEATURE_MAP:
+    if OBJECTS not in rows.column_names or trainer.luab.config.model_type not in CLS_ATTENTION + FEATURE_MAP:
         return {}, {}
     rows = rows.cast_column(columns.image, datasets.Image(decode=False))
     own = rows.shard(trainer.accelerator.num_processes, trainer.accelerator.process_index, contiguous=False)
-    counts = PointingGame(own, settings, columns, trainer.args.per_device_eval_batch_size).counts(model)
+    game = PointingGame(own, settings, columns, trainer.args.per_device_eval_batch_size)
+    counts = game.counts(trainer.whole_classifier())
     counts = trainer.accelerator.reduce(counts, reduction="sum")
     metrics = {f"eval_{name}": value for name, value in PointingGame.metrics(counts).items()}
     trainer.log(dict(metrics))

@@ -10,14 +10,16 @@ import torch
 from huggingface_hub import CommitInfo, HfApi
 from huggingface_hub.errors import HTTPError
 from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule
 from transformers import PreTrainedModel, Trainer, TrainerCallback, set_seed
-from transformers.trainer_utils import EvalLoopOutput, HubStrategy
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput, HubStrategy
 from transformers.utils import PushInProgress
 
 from luab_data.errors import SourceError
 from luab_data.hub import require_write
 from luab_data.retry import reason
-from luab_trainer.checkpoint import load_checkpoint, save_checkpoint
+from luab_trainer.checkpoint import load_checkpoint, require_whole_checkpoints, save_checkpoint
 from luab_trainer.collator import collate
 from luab_trainer.config import LUABConfig
 from luab_trainer.evaluation.accuracy import accuracy, predictions
@@ -81,6 +83,8 @@ class LUABTrainer(Trainer):
         self.run_arguments = run_arguments or {}
         self._sums: dict[bool, dict[str, Tensor]] = {True: {}, False: {}}  # by "in training"
         super().__init__(model=model, args=args, **{**defaults, **kwargs})
+        if self.is_fsdp_enabled:
+            require_whole_checkpoints(self.accelerator.state.fsdp_plugin)
         self.label_smoother = None  # LUABModel smooths: the trainer's own would replace the whole loss
         self.add_callback(_SetEpoch(self))
 
@@ -145,6 +149,19 @@ class LUABTrainer(Trainer):
         """The model without wrappers (DDP, compilation)."""
         return self.accelerator.unwrap_model(self.model, keep_torch_compile=False)
 
+    def whole_classifier(self) -> PreTrainedModel:
+        """The classifier, for this process to call as often as it likes. Called by all processes.
+
+        Under FSDP each layer asks all processes for its weights at each forward, and one that has fewer
+        batches than the others would leave them waiting: here all weights are gathered first, for good.
+        """
+        if self.is_fsdp_enabled:
+            for module in self.model.modules():
+                if isinstance(module, FSDPModule):
+                    module.set_reshard_after_forward(False, recurse=False)
+                    module.unshard()
+        return self.luab.model
+
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         """A plain transformers checkpoint, the head, the image processor, the arguments as JSON, the card."""
         if not self.args.should_save:
@@ -157,6 +174,13 @@ class LUABTrainer(Trainer):
         arguments = json.dumps(public_arguments(self.args, self.run_arguments), indent=2)
         (folder / ARGUMENTS_FILE).write_text(f"{arguments}\n", encoding="utf-8")
         self._write_card(folder)
+
+    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
+        """The state, which is written last, stands for a whole checkpoint: an earlier run's must not."""
+        folder = Path(self.args.output_dir, f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}")
+        if self.args.should_save:
+            (folder / TRAINER_STATE_NAME).unlink(missing_ok=True)
+        super()._save_checkpoint(*args, **kwargs)
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         if self.is_fsdp_enabled:  # sharded, in its own format

@@ -1,9 +1,6 @@
 """Several labels an image, from the rows to the checkpoint: label policies, metrics, run.py, COCO's boxes."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import datasets
@@ -11,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from factories import image_bytes, noise_image
+from launched import launch
 from PIL import Image
 from tiny_models import tiny_model
 from transformers import AutoModelForImageClassification, EvalPrediction
@@ -27,7 +25,6 @@ from luab_trainer.run import main
 from luab_trainer.targets import Columns
 from luab_trainer.transforms import ImageSettings
 
-REPO = Path(__file__).resolve().parents[1]
 NAMES = ["cat", "dog", "cup", "bird"]
 COLUMNS = Columns(label="labels", point="points")
 
@@ -257,16 +254,7 @@ def test_two_processes_evaluate_like_one(data, tmp_path):
     """10 images in batches of 4: the last batch is filled up, which must count nothing twice."""
     common = {"loss": "none", "learning_rate": 0, "max_steps": 1, "per_device_eval_batch_size": 4}
     main(options(data, tmp_path / "one", **common))
-    done = subprocess.run(
-        [
-            sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2",
-            "--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no",
-            "--main_process_port", "0", "luab_trainer/run.py", *options(data, tmp_path / "two", **common),
-        ],
-        capture_output=True, text=True, check=False, cwd=REPO, env={**os.environ, "OMP_NUM_THREADS": "1"},
-        timeout=600,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
+    launch("multi-gpu", 2, options(data, tmp_path / "two", **common))
     one, two = (json.loads((tmp_path / name / "eval_results.json").read_text()) for name in ("one", "two"))
     for name in ("mAP", "f1_macro", "f1_micro", "ce", "pointing_game", "pointing_game_images"):
         assert two[f"eval_{name}"] == pytest.approx(one[f"eval_{name}"], rel=1e-4), name
