@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+BENCHMARKS := byproducts_xml coco_json loader step build
 
 .PHONY: help env demo demo-full test lint bench clean
 .DEFAULT_GOAL := help
@@ -30,6 +31,10 @@ test: env  ## run all tests
 lint: env  ## ruff, as CI runs it
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+bench: env  ## measure speed and memory beside the alternatives; figures under runs/bench (about 15 minutes)
+	@mkdir -p runs/bench
+	for each in $(BENCHMARKS); do $(BIN)/python benchmarks/$$each.py --json runs/bench/$$each.json || exit 1; done
 
 clean:  ## remove the environment and what the runs wrote
 	rm -rf $(VENV) runs build *.egg-info

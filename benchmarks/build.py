@@ -150,7 +150,7 @@ def main() -> None:
             "samples": samples[:: max(1, len(samples) // 100)],
         },
     }
-    medians = report(runs, "build", facts, arguments.json)["medians"]
+    medians = report(runs, ["build"], facts, arguments.json)["medians"]
     for name, median in medians.items():
         print(
             f"{name:12} {arguments.images / median['wall_s']:,.0f} images/s, "

@@ -14,7 +14,7 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -74,8 +74,8 @@ def alternate(ways: dict[str, Way], arguments: tuple, repeats: int) -> dict[str,
     return runs
 
 
-def report(runs: dict[str, list[dict]], ours: str, facts: dict, file: Path | None) -> dict:
-    """Prints medians, and how many times as fast `ours` is as each other way; writes all of it as JSON."""
+def report(runs: dict[str, list[dict]], ours: Sequence[str], facts: dict, file: Path | None) -> dict:
+    """Prints medians, and how many times as fast each of `ours` is as each other way; writes it as JSON."""
     result = {
         **facts,
         "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, "
@@ -86,9 +86,10 @@ def report(runs: dict[str, list[dict]], ours: str, facts: dict, file: Path | Non
             for name, each in runs.items()
         },
         "ratios": {
-            other: {key: _ratio(runs[other], runs[ours], key) for key in ("cpu_s", "wall_s")}
+            f"{way} : {other}": {key: _ratio(runs[other], runs[way], key) for key in ("cpu_s", "wall_s")}
+            for way in ours
             for other in runs
-            if other != ours
+            if other not in ours
         },
     }
     for name, medians in result["medians"].items():
@@ -96,10 +97,10 @@ def report(runs: dict[str, list[dict]], ours: str, facts: dict, file: Path | Non
             f"{name:12} CPU {medians['cpu_s']:.2f} s, wall {medians['wall_s']:.2f} s, "
             f"peak memory {max(run['peak_rss_mb'] for run in runs[name]):.0f} MB"
         )
-    for other, ratios in result["ratios"].items():
+    for ways, ratios in result["ratios"].items():
         for key, ratio in ratios.items():
             print(
-                f"{key[:-2]}: {ratio['median']:.2f} times as fast as {other} "
+                f"{ways}, {key[:-2]}: {ratio['median']:.2f} times as fast "
                 f"({ratio['lowest']:.2f} to {ratio['highest']:.2f})"
             )
     if file is not None:
