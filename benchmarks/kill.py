@@ -1,6 +1,6 @@
 """What is left after kill -9? Builds and training runs, killed at random moments and run again.
 
-    python benchmarks/kill.py [--kills 20] [--seed 0] [--out runs/kill]
+    python benchmarks/kill.py [--kills 20] [--jobs build training] [--seed 0] [--out runs/kill]
 
 Each trial starts a build (two worker processes, 40 shards) or a training run (a checkpoint at each of 20
 steps) into a fresh folder, kills a process of it with SIGKILL at a random moment between the folder's first
@@ -31,6 +31,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 STEPS = 20
+JOBS = ("build", "training")
 WEIGHTS = ("model.safetensors", "luab_head.safetensors")
 
 
@@ -91,7 +92,7 @@ def training_job(dataset: Path) -> Job:
     def stage(out: Path) -> str:
         whole = whole_checkpoints(out)
         half = len(list(out.glob("checkpoint-*"))) > len(whole)
-        final = ", saving the model" if (out / "config.json").exists() else ""
+        final = ", at the final model" if (out / "config.json").exists() else ""
         return f"step {max(whole, default=0)}{', one half written' if half else ''}{final}"
 
     def result(out: Path) -> dict:
@@ -184,6 +185,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--kills", type=int, default=20, help="of each job (default: %(default)s)")
+    parser.add_argument("--jobs", nargs="+", choices=JOBS, default=JOBS, help="what to kill (default: both)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("runs/kill"), help="folder, written anew")
     arguments = parser.parse_args()
@@ -196,7 +198,7 @@ def main() -> None:
     for job in (build_job(out / "raw"), training_job(out / "build")):
         expected, seconds = undisturbed(job, out / job.name)
         print(f"{job.name}, undisturbed: {seconds:.1f} s from the folder's first sign to the end")
-        for number in range(arguments.kills):
+        for number in range(arguments.kills if job.name in arguments.jobs else 0):
             worker = job.workers and number % 4 == 3
             trials.append(trial(job, out / "killed", expected, seconds, worker, rng))
             last = trials[-1]
@@ -206,7 +208,7 @@ def main() -> None:
                 flush=True,
             )
     counts = Counter((each.job, each.same) for each in trials)
-    for job in ("build", "training"):
+    for job in arguments.jobs:
         print(f"{job}: {counts[job, True]} of {arguments.kills} came out the same")
     (out / "kill.json").write_text(
         json.dumps([asdict(each) for each in trials], indent=1) + "\n", encoding="utf-8"

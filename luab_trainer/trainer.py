@@ -182,6 +182,13 @@ class LUABTrainer(Trainer):
             (folder / TRAINER_STATE_NAME).unlink(missing_ok=True)
         super()._save_checkpoint(*args, **kwargs)
 
+    def _run_epoch(self, **kwargs: Any) -> None:
+        """Resumed at its last step, in the middle of an epoch, a run would take one step more."""
+        if self.state.global_step < self.state.max_steps:
+            super()._run_epoch(**kwargs)
+        else:
+            self.control.should_training_stop = True
+
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         if self.is_fsdp_enabled:  # sharded, in its own format
             super()._load_from_checkpoint(resume_from_checkpoint, model)

@@ -5,6 +5,7 @@ import os
 import subprocess
 from pathlib import Path
 
+import datasets
 import pytest
 import torch
 from clicked import clicked_dataset
@@ -104,6 +105,15 @@ def test_training_goes_on_when_there_is_space_again(small_disk, tmp_path, traini
         for folder in (out, tmp_path / "whole")
     ]
     assert logs[0] == logs[1]
+
+
+def test_a_full_cache_is_named_with_its_own_fix(small_disk, tmp_path, training, monkeypatch):
+    small_disk.resize(16)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", small_disk.folder)
+    with pytest.raises(SystemExit) as exit_:
+        main([*training, str(tmp_path / "out")])
+    assert str(exit_.value).startswith(f"run.py: '{small_disk.folder}': no space left on its disk (")
+    assert "HF_HOME" in str(exit_.value)
 
 
 @needs_dev_full

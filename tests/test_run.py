@@ -117,6 +117,17 @@ def test_resume_continues_the_run(data, config, tmp_path):
     assert [entry["loss"] for entry in resumed] == pytest.approx([entry["loss"] for entry in whole], rel=1e-5)
 
 
+def test_a_finished_run_that_is_resumed_takes_no_further_step(data, config, tmp_path):
+    """As after a kill during the last evaluation: 2 steps of the 3 of an epoch."""
+    more = {"save_strategy": "steps", "save_steps": 1, "max_steps": 2, "lr_scheduler_type": "constant"}
+    main(options(data, config, tmp_path, **more))
+    weights = (tmp_path / "model.safetensors").read_bytes()
+    (tmp_path / "model.safetensors").unlink()
+    main(options(data, config, tmp_path, resume_from_checkpoint="true", **more))
+    assert (tmp_path / "model.safetensors").read_bytes() == weights
+    assert {path.name for path in tmp_path.glob("checkpoint-*")} == {"checkpoint-1", "checkpoint-2"}
+
+
 def test_help_shows_ours_first_and_hides_the_hundred_others(capsys):
     with pytest.raises(SystemExit) as exit_:
         parse(["--help"], "Train.")
