@@ -32,7 +32,7 @@ lint: env  ## ruff, as CI runs it
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-bench: env  ## measure speed and memory beside the alternatives; figures under runs/bench (about 15 minutes)
+bench: env  ## measure speed and memory beside the alternatives; figures under runs/bench
 	@mkdir -p runs/bench
 	for each in $(BENCHMARKS); do $(BIN)/python benchmarks/$$each.py --json runs/bench/$$each.json || exit 1; done
 
