@@ -8,6 +8,7 @@ from coco_ab.points import Rule
 from luab_data.built import ShardStore, Summary
 from luab_data.folder import build_folder, require_build_arguments
 from luab_data.raw import DEFAULT
+from luab_data.workers import LOCAL, open_workers
 
 
 def build_coco_ab(
@@ -19,20 +20,26 @@ def build_coco_ab(
     rule: Rule = "final",
     max_side: int | None = None,
     rows_per_shard: int | None = None,
-    num_proc: int = 1,
+    num_proc: int | None = None,
+    engine: str = LOCAL,
+    ray_address: str | None = None,
     store: ShardStore | None = None,
 ) -> Summary:
     """Writes the dataset folder `out`; goes on where a killed run with the same arguments stopped.
 
     `images`, `instances`, `byproducts`, `rule`: as for `coco_ab.load_dataset`. `config`: `default`, or
     `byproducts` for rows without images. `max_side`: images with a longer side (pixels) are shrunk to it,
-    with their boxes; all others keep their bytes. `store` takes over finished shards (see
-    `luab_data.publish`). Raises `SourceError` when a source is missing or `out` is another build's.
+    with their boxes; all others keep their bytes. `num_proc`, `engine`, `ray_address`: see
+    `luab_data.workers.open_workers`. `store` takes over finished shards (see `luab_data.publish`). Raises
+    `SourceError` when a source is missing or `out` is another build's.
     """
     require_build_arguments(
         config, images, max_side=max_side, rows_per_shard=rows_per_shard, num_proc=num_proc
     )
     with_images = config == DEFAULT
-    raw = RawCocoAB(images, instances, byproducts, with_images, rule)
-    text = card_text(with_images, rule)
-    return build_folder(raw, text, out, config, {"rule": rule}, max_side, rows_per_shard, num_proc, store)
+    with open_workers(engine, num_proc, ray_address) as ordered_map:
+        raw = RawCocoAB(images, instances, byproducts, with_images, rule)
+        text = card_text(with_images, rule)
+        return build_folder(
+            raw, text, out, config, {"rule": rule}, max_side, rows_per_shard, ordered_map, store
+        )

@@ -10,6 +10,7 @@ from imagenet_ab.pairs import RawImageNetAB
 from luab_data.built import ShardStore, Summary
 from luab_data.folder import build_folder, require_build_arguments
 from luab_data.raw import DEFAULT
+from luab_data.workers import LOCAL, open_workers
 
 
 def build_imagenet_ab(
@@ -20,29 +21,33 @@ def build_imagenet_ab(
     classes: Sequence[str] | None = None,
     max_side: int | None = None,
     rows_per_shard: int | None = None,
-    num_proc: int = 1,
+    num_proc: int | None = None,
+    engine: str = LOCAL,
+    ray_address: str | None = None,
     store: ShardStore | None = None,
 ) -> Summary:
     """Writes the dataset folder `out`; goes on where a killed run with the same arguments stopped.
 
     `images`, `byproducts`, `classes`: as for `imagenet_ab.load_dataset`. `config`: `default`, or
     `byproducts` for rows without images. `max_side`: images with a longer side (pixels) are shrunk to it
-    and encoded again; all others keep their bytes. `store` takes over finished shards (see
-    `luab_data.publish`). Raises `SourceError` when a source is missing or `out` is another build's.
+    and encoded again; all others keep their bytes. `num_proc`, `engine`, `ray_address`: see
+    `luab_data.workers.open_workers`. `store` takes over finished shards (see `luab_data.publish`). Raises
+    `SourceError` when a source is missing or `out` is another build's.
     """
     require_build_arguments(
         config, images, max_side=max_side, rows_per_shard=rows_per_shard, num_proc=num_proc
     )
     with_images = config == DEFAULT
-    raw = RawImageNetAB(images, byproducts, with_images, classes)
-    return build_folder(
-        raw,
-        card_text(raw.classes, with_images),
-        out,
-        config,
-        {"classes": list(classes) if classes is not None else None},
-        max_side,
-        rows_per_shard,
-        num_proc,
-        store,
-    )
+    with open_workers(engine, num_proc, ray_address) as ordered_map:
+        raw = RawImageNetAB(images, byproducts, with_images, classes)
+        return build_folder(
+            raw,
+            card_text(raw.classes, with_images),
+            out,
+            config,
+            {"classes": list(classes) if classes is not None else None},
+            max_side,
+            rows_per_shard,
+            ordered_map,
+            store,
+        )

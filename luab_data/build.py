@@ -34,7 +34,7 @@ from luab_data.errors import SourceError
 from luab_data.join import Pair
 from luab_data.shards import ShardWriter
 from luab_data.sources import Reject
-from luab_data.workers import ordered_map
+from luab_data.workers import OrderedMap
 
 
 def build(
@@ -48,15 +48,16 @@ def build(
     card: Callable[[Summary], str],
     rows_per_shard: int = 1000,
     rows_per_group: int = ROWS_PER_BATCH,
-    num_proc: int = 1,
+    ordered_map: OrderedMap = map,
     store: ShardStore | None = None,
 ) -> Summary:
     """Builds the dataset folder `out`, or goes on where a killed build stopped.
 
     `arguments` (JSON-able) is what the rows depend on: a later run into the same folder must have the same.
     `found` is the counter that `join` fills while `items` are consumed; `ignored` gives the sources' own
-    counts at the end. `store` is offered each finished shard. Raises `SourceError` for a folder that is not
-    this build's, `RuntimeError` if counts do not add up.
+    counts at the end. `ordered_map` makes the rows, here or in other processes (`luab_data.workers`). `store`
+    is offered each finished shard. Raises `SourceError` for a folder that is not this build's,
+    `RuntimeError` if counts do not add up.
     """
     out = Path(out)
     arguments = json.loads(json.dumps({**arguments, "rows_per_shard": rows_per_shard}))
@@ -66,7 +67,7 @@ def build(
     with _state_folder(out, arguments) as state:
         is_finished = partial(_is_finished, out, state, store=store)
         tasks = _tasks(items, make_batch, features.arrow_schema, is_finished, rows_per_shard, rows_per_group)
-        results = ordered_map(_run_task, tasks, num_proc)
+        results = ordered_map(_run_task, tasks)
         with tqdm(desc="rows", unit=" rows", unit_scale=True) as progress:
             for shard, of_shard in itertools.groupby(results, key=itemgetter(0)):
                 _write_shard(out, state, shard, (batch for _, batch in of_shard), features, progress)

@@ -8,6 +8,7 @@ from luab_data.built import ShardStore, Summary
 from luab_data.card import CardText, dataset_card
 from luab_data.errors import SourceError
 from luab_data.raw import BYPRODUCTS_ONLY, DEFAULT, ROWS_PER_GROUP, RawFiles, ignored, states
+from luab_data.workers import OrderedMap
 
 # By configuration: rows with an image have some 100 kB, rows without one some kB.
 ROWS_PER_SHARD = {DEFAULT: 1000, BYPRODUCTS_ONLY: 50_000}
@@ -36,12 +37,12 @@ def build_folder(
     arguments: dict,
     max_side: int | None = None,
     rows_per_shard: int | None = None,
-    num_proc: int = 1,
+    ordered_map: OrderedMap = map,
     store: ShardStore | None = None,
 ) -> Summary:
     """Builds `out` of `raw`. `arguments`: what the rows depend on besides the files and `max_side`.
 
-    `store`: takes over the finished shards.
+    `ordered_map`: see `luab_data.workers`. `store`: takes over the finished shards.
     """
     columns = raw.features()
     found: Counter[str] = Counter()
@@ -57,6 +58,6 @@ def build_folder(
         card=lambda summary: dataset_card(text, config, columns, summary),
         rows_per_shard=rows_per_shard or ROWS_PER_SHARD[config],
         rows_per_group=ROWS_PER_GROUP[config],
-        num_proc=num_proc,
+        ordered_map=ordered_map,
         store=store,
     )

@@ -12,7 +12,7 @@ from luab_data.errors import SourceError
 from luab_data.folder import ROWS_PER_SHARD
 from luab_data.publish import Release
 from luab_data.raw import DEFAULT
-from luab_data.workers import WorkerDied
+from luab_data.workers import ENGINES, LOCAL, WorkerDied
 
 GO_ON = "Free some and run the same command again: it goes on where it stopped."
 
@@ -32,7 +32,17 @@ def build_options(prog: str | None, description: str) -> argparse.ArgumentParser
     parser.add_argument(
         "--max-side", type=int, metavar="PIXELS", help="shrink larger images, as JPEG of quality 95"
     )
-    parser.add_argument("--num-proc", type=int, default=1, metavar="N", help="worker processes")
+    parser.add_argument(
+        "--num-proc", type=int, metavar="N", help="workers (default: 1; with ray: all that the cluster has)"
+    )
+    parser.add_argument(
+        "--engine", choices=ENGINES, default=LOCAL, help="ray: workers on the machines of a Ray cluster"
+    )
+    parser.add_argument(
+        "--ray-address",
+        metavar="HOST:PORT",
+        help="of the cluster, or auto (default: $RAY_ADDRESS, or else one on this machine for this build)",
+    )
     parser.add_argument("--rows-per-shard", type=int, metavar="N", help="at most; has a good default")
     parser.add_argument(
         "--push-to-hub",
@@ -56,7 +66,7 @@ def run(arguments: argparse.Namespace, build: Callable[..., Summary], *own: str)
 
     Ends the process with one line on stderr for a `SourceError`, a full disk and a dead worker process.
     """
-    names = ("out", "config", "max_side", "num_proc", "rows_per_shard", *own)
+    names = ("out", "config", "max_side", "num_proc", "engine", "ray_address", "rows_per_shard", *own)
     given = {name: getattr(arguments, name) for name in names}
     try:
         with full_disk_explained(arguments.out, GO_ON), _release(arguments) as release:

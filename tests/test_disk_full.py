@@ -17,7 +17,7 @@ import luab_trainer.trainer
 from luab_data import disk
 from luab_data.disk import full_disk_explained
 from luab_data.errors import SourceError
-from luab_data.workers import ordered_map
+from luab_data.workers import open_workers
 from luab_trainer.dataset import ViewDataset
 from luab_trainer.inputs import checkpoint_to_resume
 from luab_trainer.run import main
@@ -144,7 +144,8 @@ def test_other_errors_pass(tmp_path):
 
 def test_a_dead_worker_of_a_build_is_one_line(tmp_path, monkeypatch):
     def build(**arguments):
-        list(ordered_map(os._exit, [1], 2))
+        with open_workers(num_proc=2) as ordered_map:
+            list(ordered_map(os._exit, [1]))
 
     monkeypatch.setattr(imagenet_ab.script, "build_imagenet_ab", build)
     with pytest.raises(SystemExit, match=r"^error: A worker process died.* Run the same command again"):

@@ -1,0 +1,145 @@
+"""The build on a Ray cluster: the local build's files, whatever worker or node is lost on the way.
+
+The cluster's nodes are processes of this machine. The first one does no tasks: results lie on the others.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from factories import raw_byproducts, raw_images, record_xml
+
+from imagenet_ab.build import build_imagenet_ab
+from luab_data.errors import SourceError
+from luab_data.workers import WorkerDied, open_workers
+
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+pytest.importorskip("ray", reason="pip install 'luab[ray]'")
+from ray.cluster_utils import Cluster
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+BYTES = 1 << 20  # more than what Ray sends along with a message: such results stay on the node that made them
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent))  # of the nodes: this file, and no code of ours
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+        for _ in range(2):
+            cluster.add_node(num_cpus=1)
+        cluster.wait_for_nodes()
+        yield cluster
+        cluster.shutdown()
+
+
+@pytest.fixture
+def raw(tmp_path):
+    """The arguments of a build with rejects and more than one shard, and the files that it gives."""
+    ids = list(raw_images(tmp_path / "train", per_class=40))
+    (tmp_path / "train" / f"{ids[3]}.JPEG").write_bytes(b"<html>not found</html>")
+    twice = (f"imagenet_ab_v1_0/train_xml/{ids[5]}.xml", record_xml(ids[5]))
+    raw_byproducts(tmp_path / "ab.tar.gz", ids[1:], more=[twice])
+    arguments = {
+        "images": tmp_path / "train",
+        "byproducts": tmp_path / "ab.tar.gz",
+        "max_side": 20,
+        "rows_per_shard": 7,
+    }
+    build_imagenet_ab(tmp_path / "expected", **arguments)
+    return arguments, files_of(tmp_path / "expected")
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_cluster_builds_the_same_files(raw, tmp_path, cluster):
+    arguments, expected = raw
+    build_imagenet_ab(tmp_path / "out", **arguments, engine="ray", ray_address=cluster.address)
+    assert files_of(tmp_path / "out") == expected
+    assert expected["rejects.jsonl"].count(b"\n") == 3
+
+
+def test_the_script_starts_a_cluster_of_its_own_and_ends_it(raw, tmp_path):
+    arguments, expected = raw
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in arguments.items()]
+    script = REPOSITORY / "loading_scripts" / "imagenet_ab.py"
+    command = [sys.executable, str(script), *options, "--out=out", "--engine=ray", "--num-proc=2"]
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert files_of(tmp_path / "out") == expected
+
+
+def dies_once(task: tuple[Path, int]) -> bytes:
+    """Kills its process the first time that any process comes here with task 5."""
+    marker, number = task
+    if number == 5 and not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return bytes([number]) * BYTES
+
+
+def test_a_killed_worker_costs_nothing(cluster, tmp_path):
+    marker = tmp_path / "killed"
+    with open_workers("ray", ray_address=cluster.address) as ordered_map:
+        results = list(ordered_map(dies_once, [(marker, number) for number in range(20)]))
+    assert marker.exists()
+    assert results == [bytes([number]) * BYTES for number in range(20)]
+
+
+def makes_a_file(task: tuple[Path, int, bytes]) -> bytes:
+    folder, number, _ = task
+    (folder / str(number)).touch()
+    return bytes([number]) * BYTES
+
+
+def test_a_lost_node_costs_nothing_even_with_results_on_it(cluster, tmp_path):
+    with open_workers("ray", num_proc=5, ray_address=cluster.address) as ordered_map:
+        results = ordered_map(makes_a_file, [(tmp_path, number, bytes(BYTES)) for number in range(12)])
+        first = next(results)
+        waited_until = time.monotonic() + 60
+        while len(list(tmp_path.iterdir())) < 10 and time.monotonic() < waited_until:
+            time.sleep(0.1)
+        time.sleep(1)  # the last one's result is on its way
+        for node in list(cluster.worker_nodes):
+            node.kill_all_processes(check_alive=False, allow_graceful=False)
+        for marker in tmp_path.iterdir():
+            marker.unlink()
+        cluster.add_node(num_cpus=2)
+        assert [first, *results] == [bytes([number]) * BYTES for number in range(12)]
+    assert len(list(tmp_path.iterdir())) > 2  # of those that were done, some were done again
+
+
+def dies(task: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_task_that_kills_each_worker_ends_the_build_with_what_to_do(cluster):
+    with (
+        pytest.raises(WorkerDied, match="Run the same command again to go on"),
+        open_workers("ray", ray_address=cluster.address) as ordered_map,
+    ):
+        list(ordered_map(dies, [0]))
+
+
+def look_up(task: str) -> None:
+    raise KeyError(task)
+
+
+def test_an_error_of_the_function_keeps_its_type(cluster):
+    with pytest.raises(KeyError), open_workers("ray", ray_address=cluster.address) as ordered_map:
+        list(ordered_map(look_up, ["x"]))
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere"])
+def test_an_address_without_a_cluster_is_named_at_once(tmp_path, address):
+    with pytest.raises(SourceError, match=f"ray_address='{address}': there is no Ray cluster"):
+        build_imagenet_ab(tmp_path / "out", engine="ray", ray_address=address)
