@@ -2,7 +2,7 @@
 
     python benchmarks/kill.py [--kills 20] [--jobs build training] [--seed 0] [--out runs/kill]
 
-Each trial starts a build (two worker processes, 40 shards) or a training run (a checkpoint at each of 20
+Each trial starts a build (two worker processes, 80 shards) or a training run (a checkpoint at each of 60
 steps) into a fresh folder, kills a process of it with SIGKILL at a random moment between the folder's first
 sign and the undisturbed run's end, and runs the same command again, the training with
 `--resume_from_checkpoint True` where there is a whole checkpoint. In every fourth trial of a build a worker
@@ -30,7 +30,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
-STEPS = 20
+STEPS = 60
 JOBS = ("build", "training")
 WEIGHTS = ("model.safetensors", "luab_head.safetensors")
 
@@ -193,7 +193,7 @@ def main() -> None:
 
     out, rng = arguments.out.resolve(), random.Random(arguments.seed)
     shutil.rmtree(out, ignore_errors=True)
-    write_release(out / "raw", images_per_class=500, evaluation_images_per_class=0, progress=False)
+    write_release(out / "raw", images_per_class=1000, evaluation_images_per_class=0, progress=False)
     trials = []
     for job in (build_job(out / "raw"), training_job(out / "build")):
         expected, seconds = undisturbed(job, out / job.name)
