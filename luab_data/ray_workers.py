@@ -63,6 +63,7 @@ def _connect(ray, num_proc: int | None, address: str | None) -> AbstractContextM
         return ray.init(address, runtime_env={"py_modules": code}, logging_level="WARNING", **starts)
     except (OSError, ValueError) as error:
         raise SourceError(
-            f"ray_address={address!r}: there is no Ray cluster ({error}). Pass the host:port that `ray start "
-            f"--head` printed, or leave it and ${ADDRESS_VARIABLE} out to use this machine alone."
+            f"ray_address={address!r}: no Ray cluster can be reached ({error}). Pass the host:port that "
+            f"`ray start --head` printed, or leave it and ${ADDRESS_VARIABLE} out to use this machine alone. "
+            "A cluster that asks for a token wants RAY_AUTH_MODE=token and that token, here and on each node."
         ) from error

@@ -141,5 +141,5 @@ def test_an_error_of_the_function_keeps_its_type(cluster):
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere"])
 def test_an_address_without_a_cluster_is_named_at_once(tmp_path, address):
-    with pytest.raises(SourceError, match=f"ray_address='{address}': there is no Ray cluster"):
+    with pytest.raises(SourceError, match=f"ray_address='{address}': no Ray cluster can be reached"):
         build_imagenet_ab(tmp_path / "out", engine="ray", ray_address=address)
