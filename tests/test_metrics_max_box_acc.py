@@ -133,7 +133,7 @@ def test_accuracy_is_that_of_opencv_at_every_threshold():
         width, height = rng.integers(80, 500, 2).tolist()
         ends = np.array([[x - radius, y - radius, x + radius, y + radius], [0, 0, 0.1, 0.1]])
         real = (ends.clip(0, 1) * [width, height, width, height]).astype(int).tolist()
-        accuracy.add(scores, real, width, height)
+        accuracy.add(accuracy.judge(scores, real, width, height))
         cam = cv2.resize(scores, (224, 224), interpolation=cv2.INTER_CUBIC)
         cam = cam - cam.min()
         gray = (cam / cam.max() * 255).astype(np.uint8)
@@ -188,7 +188,7 @@ def test_one_block_by_hand():
     accuracy = BoxAccuracy()
     # The block's box is 50..150 by 50..100 (x + width, not the last pixel): 101 x 51 pixels on the map of an
     # image twice as large. The real box is 50..150 by 50..150 on the map: IoU 51 / 101, just above 0.5.
-    accuracy.add(blocks((50, 50, 150, 100, 1.0)), [[100, 100, 301, 301]], 448, 448)
+    accuracy.add(accuracy.judge(blocks((50, 50, 150, 100, 1.0)), [[100, 100, 301, 301]], 448, 448))
     assert accuracy.hits()[:, 0].tolist() == [True, True, True, False]
     assert accuracy.compute()["max_box_acc_v2"] == pytest.approx(2 / 3)
 
@@ -196,7 +196,7 @@ def test_one_block_by_hand():
 def test_versions_differ_where_the_object_is_not_the_largest_part():
     scores = blocks((0, 0, 60, 60, 0.9), (100, 100, 140, 140, 0.9))
     accuracy = BoxAccuracy()
-    accuracy.add(scores, [[100, 100, 140, 140]], 224, 224)
+    accuracy.add(accuracy.judge(scores, [[100, 100, 140, 140]], 224, 224))
     found = accuracy.compute()
     assert (found["max_box_acc"], found["max_box_acc_v2"]) == (0, 1)
 
@@ -205,10 +205,10 @@ def test_the_threshold_is_chosen_over_all_images():
     # The object is the inner block in one image and the outer one in the other: no threshold serves both.
     scores = blocks((20, 20, 200, 200, 0.5), (90, 90, 130, 130, 1.0))
     accuracy = BoxAccuracy()
-    accuracy.add(scores, [[90, 90, 130, 130]], 224, 224)
-    accuracy.add(scores, [[20, 20, 200, 200]], 224, 224)
+    accuracy.add(accuracy.judge(scores, [[90, 90, 130, 130]], 224, 224))
+    accuracy.add(accuracy.judge(scores, [[20, 20, 200, 200]], 224, 224))
     assert accuracy.compute()["max_box_acc"] == 0.5
-    accuracy.add(scores, [[90, 90, 130, 130]], 224, 224)
+    accuracy.add(accuracy.judge(scores, [[90, 90, 130, 130]], 224, 224))
     found = accuracy.compute()
     assert found["max_box_acc"] == 2 / 3
     # 0.5 is level 127 of 255: from 127 / 255 on the outer block is gone.
@@ -219,15 +219,15 @@ def test_a_map_without_contrast_gives_the_first_pixel():
     for scores in (np.zeros((7, 7)), np.full((7, 7), np.nan)):
         assert not min_max(scores).any()
         accuracy = BoxAccuracy()
-        accuracy.add(scores, [[0, 0, 0, 0]], 224, 224)
+        accuracy.add(accuracy.judge(scores, [[0, 0, 0, 0]], 224, 224))
         assert accuracy.compute()["max_box_acc_v2"] == 1
 
 
 def test_normalize_can_be_left_out():
     scores = blocks((50, 50, 100, 100, 0.5)) + 0.25
     raw, scaled = BoxAccuracy(), BoxAccuracy()
-    raw.add(scores, [[50, 50, 100, 100]], 224, 224, normalize=False)
-    scaled.add(scores, [[50, 50, 100, 100]], 224, 224)
+    raw.add(raw.judge(scores, [[50, 50, 100, 100]], 224, 224, normalize=False))
+    scaled.add(scaled.judge(scores, [[50, 50, 100, 100]], 224, 224))
     assert raw.compute()["max_box_acc_threshold"] == pytest.approx(0.33)  # the ground is 63 of at most 191
     assert scaled.compute()["max_box_acc_threshold"] == 0
 
@@ -246,7 +246,7 @@ def test_normalize_can_be_left_out():
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 def test_wrong_input_is_named(scores, boxes, message):
     with pytest.raises(ValueError, match=message):
-        BoxAccuracy().add(scores, boxes, 224, 224)
+        BoxAccuracy().judge(scores, boxes, 224, 224)
 
 
 def test_no_image_no_accuracy():

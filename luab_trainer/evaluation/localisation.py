@@ -161,7 +161,7 @@ class Judgement:
         self.looks, self.targets = looks, targets
         self.boxes = BoxAccuracy()
         for hits in looks[HITS]:
-            self.boxes.take(hits)
+            self.boxes.add(hits)
 
     def per_image(self, metric: str) -> np.ndarray:
         """[N] float, whose mean is `metric` (of boxes: at the thresholds that are best for all images)."""

@@ -59,18 +59,7 @@ class BoxAccuracy:
         self.size = size
         self._hits: list[np.ndarray] = []  # of each image, as `judge` gives it
 
-    def add(
-        self,
-        scores: np.ndarray,
-        boxes: Sequence[Sequence[float]],
-        width: int,
-        height: int,
-        normalize: bool = True,
-    ) -> None:
-        """Judge one image and take it in; arguments as of `judge`."""
-        self.take(self.judge(scores, boxes, width, height, normalize))
-
-    def take(self, hits: np.ndarray) -> None:
+    def add(self, hits: np.ndarray) -> None:
         """One image, as `judge` gave it: here, in another process, or earlier."""
         self._hits.append(hits)
 
@@ -232,5 +221,5 @@ class MaxBoxAcc(evaluate.Metric):
     def _compute(self, predictions, references, interval=0.001, normalize=True):
         accuracy = BoxAccuracy(interval)
         for scores, real in zip(predictions, references, strict=True):
-            accuracy.add(scores, real["boxes"], real["width"], real["height"], normalize)
+            accuracy.add(accuracy.judge(scores, real["boxes"], real["width"], real["height"], normalize))
         return accuracy.compute()
