@@ -27,6 +27,7 @@ from luab_trainer.config import LUABConfig
 from luab_trainer.demo.models import INPUT_SIZE, LEARNING_RATE, save_config
 from luab_trainer.evaluation.boxes import load_boxes
 from luab_trainer.evaluation.pointing import PointingGame
+from luab_trainer.evaluation.predict import all_cores
 from luab_trainer.run import samples, train
 from luab_trainer.targets import Columns
 from luab_trainer.transforms import EvalTransform, ImageSettings
@@ -110,9 +111,7 @@ def run_all(world: World, runs: list[Run], epochs: int) -> list[Scores]:
     context = multiprocessing.get_context("spawn")
     steps = context.Value("L", 0)
     total = len(runs) * _steps(world, epochs)
-    workers = min(
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(), len(runs)
-    )
+    workers = min(all_cores(), len(runs))
     with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(steps,)) as pool:
         futures = [pool.submit(run_one, world, run, epochs) for run in runs]
         with tqdm(total=total, desc=f"Training {len(runs)} models", unit="step") as bar:
