@@ -15,8 +15,8 @@ from imagenet_ab.safe_xml import Element, read_elements, shortened
 from luab_data.constants import IMAGE, IMAGE_ID, LABEL, OBJECTS
 from luab_data.errors import RejectedRecord, SourceError
 from luab_trainer.evaluation.boxes import HEIGHT, WIDTH, features
+from luab_trainer.evaluation.folders import class_folders, image_files
 
-IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png")
 MAX_BYTES = 2**20  # one XML; room for thousands of objects
 MAX_SIDE = 2**16  # pixels
 MAX_DIGITS = 6
@@ -167,10 +167,5 @@ def _images(folder: Path) -> list[Path]:
     """The images in the folder or in its class folders, sorted."""
     if not folder.is_dir():
         raise SourceError(f"images={str(folder)!r} is not a folder; give the one that holds the images.")
-    found = [
-        file
-        for pattern in ("*", "*/*")
-        for file in folder.glob(pattern)
-        if file.suffix.lower() in IMAGE_SUFFIXES
-    ]
-    return sorted(file for file in found if not file.name.startswith("._"))
+    places = [folder, *(folder / name for name in class_folders(folder))]
+    return sorted(place / name for place in places for name in image_files(place))
