@@ -275,7 +275,7 @@ def test_command_says_what_is_wrong(checkpoint, coloured, capsys):
     assert main([*model, "--images", str(coloured)]) == 1
     assert "either --images and --boxes, or --dataset" in capsys.readouterr().err
     assert main([*model, "--images", str(coloured), "--boxes", "nowhere"]) == 1
-    assert "found no a CSV or a folder of XML files nowhere" in capsys.readouterr().err
+    assert "found no CSV or folder of XML files nowhere" in capsys.readouterr().err
     file = coloured / "boxes.csv"
     file.write_text("file,x0,y0,x1,y1,width,height\nblue/a.png,0,0,63,63,128,128\n")
     (coloured / "images" / "red").rename(coloured / "images" / "blue")

@@ -35,7 +35,7 @@ class BoxFolder:
         return existing(self.images, root)
 
     def missing(self, root: Path, partial: bool = False) -> str | None:
-        places = {"a folder of images": self.images, "a CSV or a folder of XML files": self.boxes}
+        places = {"folder of images": self.images, "CSV or folder of XML files": self.boxes}
         absent = [f"{what} {path}" for what, path in places.items() if existing(path, root) is None]
         if not absent:
             return None
