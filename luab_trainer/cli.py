@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import os
 import sys
 from pathlib import Path
 
@@ -42,7 +43,15 @@ def main(argv: list[str] | None = None) -> int:
     if name not in commands():
         print(f"luab: there is no command {name!r}\n\n{usage()}", file=sys.stderr)
         return 2
-    return importlib.import_module(f"luab_trainer.commands.{name}").main(rest) or 0
+    command = importlib.import_module(f"luab_trainer.commands.{name}")
+    try:
+        status = command.main(rest) or 0
+        sys.stdout.flush()
+    except BrokenPipeError:  # `luab compare ... | head`: nobody reads on
+        # What Python writes out when it exits goes to nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status
 
 
 if __name__ == "__main__":

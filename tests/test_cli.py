@@ -42,6 +42,25 @@ def test_listing_commands_does_not_import_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+@pytest.mark.parametrize("lines", [1, 100_000])
+def test_a_reader_that_leaves_gets_no_traceback(lines):
+    """As in `luab compare ... | head`, for what fits into a buffer and what does not."""
+    code = (
+        "import sys\n"
+        "from luab_trainer import cli\n"
+        "from luab_trainer.commands import build\n"
+        f"build.main = lambda argv: print('line\\n' * {lines})\n"
+        "sys.stdin.read()\n"
+        "sys.exit(cli.main(['build']))"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code], **pipes) as process:
+        process.stdout.close()
+        process.stdin.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
+
+
 @pytest.mark.parametrize("name", ["imagenet_ab", "coco_ab"])
 def test_build_has_the_options_of_the_loading_script(name, capsys):
     with pytest.raises(SystemExit) as ended:
