@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from accelerate import FullyShardedDataParallelPlugin
+from accelerate.utils.constants import FSDP_MODEL_NAME
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.distributed.fsdp import StateDictType
 
+from luab_data.errors import SourceError
 from luab_trainer.model import LUABModel
 
 HEAD_FILE = "luab_head.safetensors"  # absent when no loss has parameters of its own
@@ -41,6 +43,18 @@ def require_whole_checkpoints(plugin: FullyShardedDataParallelPlugin) -> None:
             f"FSDP with fsdp_version {version} and fsdp_state_dict_type {kind.name} is not supported: only "
             "version 2 with FULL_STATE_DICT saves the classifier as a plain checkpoint. Take "
             "configs/accelerate/fsdp.yaml, or set both so in your own file."
+        )
+
+
+def check_fsdp(folder: str | Path, fsdp: bool) -> None:
+    """Raises SourceError where a run with FSDP would go on without it, or the other way round: neither can
+    read the optimizer's state that the other wrote.
+    """
+    sharded = any(Path(folder).glob(f"{FSDP_MODEL_NAME}*"))
+    if sharded != fsdp:
+        raise SourceError(
+            f"{folder} is of a run {'with' if sharded else 'without'} FSDP: resume it in the same way, or "
+            f"start anew from its classifier with --model {folder}."
         )
 
 

@@ -19,7 +19,7 @@ from transformers.utils import PushInProgress
 from luab_data.errors import SourceError
 from luab_data.hub import require_write
 from luab_data.retry import reason
-from luab_trainer.checkpoint import load_checkpoint, require_whole_checkpoints, save_checkpoint
+from luab_trainer.checkpoint import check_fsdp, load_checkpoint, require_whole_checkpoints, save_checkpoint
 from luab_trainer.collator import collate
 from luab_trainer.config import LUABConfig
 from luab_trainer.evaluation.accuracy import accuracy, predictions
@@ -190,6 +190,7 @@ class LUABTrainer(Trainer):
             self.control.should_training_stop = True
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        check_fsdp(resume_from_checkpoint, self.is_fsdp_enabled)
         if self.is_fsdp_enabled:  # sharded, in its own format
             super()._load_from_checkpoint(resume_from_checkpoint, model)
         else:

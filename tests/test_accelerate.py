@@ -17,7 +17,8 @@ from launched import REPO, launch
 from tiny_models import tiny_model
 from transformers import AutoModelForImageClassification
 
-from luab_trainer.checkpoint import require_whole_checkpoints
+from luab_data.errors import SourceError
+from luab_trainer.checkpoint import check_fsdp, require_whole_checkpoints
 from luab_trainer.run import main
 
 CONFIGS = REPO / "configs" / "accelerate"
@@ -99,6 +100,11 @@ def test_sharded_weights_train_like_whole_ones_and_resume(folder):
     launch("fsdp", 2, [*options(folder, "resumed", 2), "--resume_from_checkpoint", "True"], script)
     for expected, step in zip(curve(folder / "fsdp"), curve(folder / "resumed"), strict=True):
         assert step == pytest.approx(expected)
+    with pytest.raises(SystemExit, match=r"checkpoint-4 is of a run with FSDP: resume it in the same way"):
+        main([*options(folder, "resumed", 1), "--resume_from_checkpoint", "True"])
+    check_fsdp(folder / "resumed" / "checkpoint-4", fsdp=True)
+    with pytest.raises(SourceError, match=r"is of a run without FSDP.* with --model "):
+        check_fsdp(folder / "one" / "checkpoint-4", fsdp=True)
 
 
 def test_fsdp_settings_that_save_no_plain_checkpoint_say_the_fix():
