@@ -69,6 +69,18 @@ def score(benchmark: Benchmark, root: Path, classifier: Classifier | None = None
     return scores
 
 
+def pass_colours_on(model: nn.Module) -> None:
+    """Make a ResNet of three channels hand the colours of each patch to its classifier."""
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.zeros_(module.weight)
+            if "embedder" in name or "shortcut" in name:
+                middle = module.kernel_size[0] // 2
+                module.weight.data[range(3), range(3), middle, middle] = 1
+        elif isinstance(module, nn.BatchNorm2d):
+            module.running_var.fill_(1 - module.eps)
+
+
 def save_checkpoint(folder: Path, flip: bool = False) -> None:
     """A ResNet as transformers saves it that answers like `ColourClassifier`, or with red and blue swapped.
 
@@ -79,14 +91,7 @@ def save_checkpoint(folder: Path, flip: bool = False) -> None:
         id2label=dict(enumerate(wnids())), label2id={wnid: k for k, wnid in enumerate(wnids())},
     )  # fmt: skip
     model = ResNetForImageClassification(config).eval()
-    for name, module in model.named_modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.zeros_(module.weight)
-            if "embedder" in name or "shortcut" in name:
-                middle = module.kernel_size[0] // 2
-                module.weight.data[range(3), range(3), middle, middle] = 1
-        elif isinstance(module, nn.BatchNorm2d):
-            module.running_var.fill_(1 - module.eps)
+    pass_colours_on(model)
     colours = torch.tensor(COLOURS / 255, dtype=torch.float32)
     colours = colours.flip(1) if flip else colours
     model.classifier[1].weight.data = 200 * colours

@@ -10,7 +10,7 @@ import pytest
 import torch
 from boxed import box_xml, picture
 from datasets import ClassLabel, Dataset, Features, List, Value
-from miniatures import QUIET, colour_classifier, paint, save_checkpoint, score
+from miniatures import QUIET, colour_classifier, paint, pass_colours_on, save_checkpoint, score
 from PIL import Image
 from tiny_models import tiny_model
 from torch import nn
@@ -36,14 +36,7 @@ MAPPED = ("vit", "dinov2_with_registers", "beit", "convnext", "convnextv2", "res
 def colour_model():
     """A ResNet whose map of class 0 is how red, of class 1 how green each 4x4 patch is."""
     model = tiny_model("resnet", embedding_size=3, hidden_sizes=[3], depths=[1], num_labels=2).eval()
-    for name, module in model.named_modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.zeros_(module.weight)
-            if "embedder" in name or "shortcut" in name:
-                middle = module.kernel_size[0] // 2
-                module.weight.data[range(3), range(3), middle, middle] = 1
-        elif isinstance(module, nn.BatchNorm2d):
-            module.running_var.fill_(1 - module.eps)
+    pass_colours_on(model)
     linear = model.classifier[-1]
     linear.weight.data = torch.tensor([[20.0, 0, 0], [0, 20.0, 0]])
     return model
