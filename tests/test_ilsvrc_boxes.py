@@ -43,13 +43,13 @@ def test_a_bad_file_is_rejected_with_the_reason(xml, reason):
 
 
 def official(root, layout: str):
-    """Two images and their box files, flat or in class folders -> images, boxes."""
+    """Two images, a JPEG and a WebP, and their box files, flat or in class folders -> images, boxes."""
     wnids = ("n01443537", "n01440764")
-    for number, wnid in enumerate(wnids, start=1):
+    for number, (wnid, suffix) in enumerate(zip(wnids, ("JPEG", "webp"), strict=True), start=1):
         name = f"ILSVRC2012_val_0000000{number}"
         folder = root / "images" / (wnid if layout == "folders" else "")
         folder.mkdir(parents=True, exist_ok=True)
-        picture(500, 375, (100, 100, 200, 200, "red")).save(folder / f"{name}.JPEG")
+        picture(500, 375, (100, 100, 200, 200, "red")).save(folder / f"{name}.{suffix}")
         (root / "boxes" / "val").mkdir(parents=True, exist_ok=True)
         (root / "boxes" / "val" / f"{name}.xml").write_bytes(box_xml((wnid, 100, 100, 199, 199)))
     (root / "boxes" / "val" / "._ILSVRC2012_val_00000001.xml").write_bytes(b"\x00\x05\x16\x07")
