@@ -60,7 +60,10 @@ def main(argv: list[str] | None = None) -> None:
     run, args = parse(sys.argv[1:] if argv is None else argv, __doc__.partition("\n")[0])
     try:
         with full_disk_explained(args.output_dir, DISK_FULL):
-            train(run, args)
+            trainer = train(run, args)
+        # A process that exits with open connections may abort. The launcher then kills the others, of which
+        # the first may still be saving the model.
+        trainer.accelerator.end_training()
     except SourceError as error:
         sys.exit(f"run.py: {error}")
     except RuntimeError as error:
