@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel, Image, List, load_dataset
 from factories import WNIDS, image_bytes, noise_image, raw_byproducts, raw_images, record_xml, tar_of_tars
@@ -256,6 +257,16 @@ def test_after_not_one_row_the_corrected_command_works_in_the_same_folder(raw):
     assert build(tmp_path).rows == len(payloads)
     build(tmp_path, "undisturbed")
     assert files_of(tmp_path / "out") == files_of(tmp_path / "undisturbed")
+
+
+def test_files_of_many_bytes_make_smaller_row_groups_with_the_same_rows(raw, monkeypatch):
+    tmp_path, payloads = raw
+    build(tmp_path)
+    monkeypatch.setattr("luab_data.batches.BYTES_PER_BATCH", 1)
+    build(tmp_path, "small")
+    whole, small = (pq.ParquetFile(next((tmp_path / out / "data").iterdir())) for out in ("out", "small"))
+    assert (whole.num_row_groups, small.num_row_groups) == (1, len(payloads))
+    assert small.read().equals(whole.read())
 
 
 def test_max_side_shrinks_larger_images_only():
