@@ -13,7 +13,16 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel, Image, List, load_dataset
-from factories import WNIDS, image_bytes, noise_image, raw_byproducts, raw_images, record_xml, tar_of_tars
+from factories import (
+    WNIDS,
+    files_of,
+    image_bytes,
+    noise_image,
+    raw_byproducts,
+    raw_images,
+    record_xml,
+    tar_of_tars,
+)
 from PIL import Image as PILImage
 
 from imagenet_ab.build import build_imagenet_ab
@@ -30,10 +39,6 @@ def raw(tmp_path):
     ids = [*list(payloads)[1:], f"{WNIDS[0]}/{WNIDS[0]}_99"]
     raw_byproducts(tmp_path / "ab.tar.gz", ids)
     return tmp_path, payloads
-
-
-def files_of(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def rejects_of(folder: Path) -> dict[tuple[str, str], str]:
