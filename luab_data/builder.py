@@ -64,7 +64,7 @@ class RawFilesBuilder(datasets.ArrowBasedBuilder):
 
     VERSION = VERSION
     OF_IMAGES: ClassVar[tuple[str, ...]] = ("images",)  # arguments of the configuration `default` alone
-    SCRIPT: ClassVar[str]  # the command that lists what was left out
+    BUILD_COMMAND: ClassVar[str]
 
     def __init__(self, *args, config_name=None, data_files=None, **kwargs):
         own = self.BUILDER_CONFIG_CLASS.own_names()
@@ -115,10 +115,13 @@ class RawFilesBuilder(datasets.ArrowBasedBuilder):
         if not rows:
             raise SourceError(
                 f"not one row came out of {self.config.own()}; rejected: {dict(rejected)}. Are the "
-                f"byproducts those of these images and classes? {self.SCRIPT} lists each one with its reason."
+                "byproducts those of these images and classes? "
+                f"{self.BUILD_COMMAND} lists each one with its reason."
             )
         if rejected:
-            logger.warning(f"Left out: {dict(rejected)}. {self.SCRIPT} lists each one with its reason.")
+            logger.warning(
+                f"Left out: {dict(rejected)}. {self.BUILD_COMMAND} lists each one with its reason."
+            )
 
     def _require_known_arguments(self) -> None:
         name, config = self.config.name, self.config
