@@ -21,6 +21,7 @@ import shutil
 import sys
 import tempfile
 import threading
+from functools import partial
 from pathlib import Path
 
 from byproducts_xml import image_names, write_archive
@@ -66,14 +67,6 @@ def build(num_proc: int, folder: Path):
     return job
 
 
-def build_alone(folder: Path):
-    return build(1, folder)
-
-
-def build_by_two(folder: Path):
-    return build(2, folder)
-
-
 def copy(folder: Path):
     out = folder / "out"
     shutil.rmtree(out, ignore_errors=True)
@@ -86,12 +79,12 @@ def copy(folder: Path):
     return job
 
 
-WAYS = {"build": build_alone, "build, 2": build_by_two, "copy": copy}
+WAYS = {"build": partial(build, 1), "build, 2": partial(build, 2), "copy": copy}
 
 
 def memory(folder: Path) -> list[tuple[int, float]]:
     """Builds, and returns (rows finished, resident MB) as they were taken."""
-    job, samples, stop = build_alone(folder), [], threading.Event()
+    job, samples, stop = build(1, folder), [], threading.Event()
 
     def watch() -> None:
         while not stop.wait(0.1):

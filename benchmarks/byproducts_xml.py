@@ -83,13 +83,13 @@ def unpack(archive: Path, folder: Path) -> int:
 
 def tables_of_ours(archive: Path, unpacked: Path) -> Iterator[pa.Table]:
     from imagenet_ab.pairs import RawImageNetAB
-    from luab_data.batches import load
+    from luab_data.batches import groups
     from luab_data.raw import BYPRODUCTS_ONLY, ROWS_PER_GROUP
 
     raw = RawImageNetAB(None, archive, with_images=False)
-    schema, items, make_batch = raw.features().arrow_schema, raw.pairs(), raw.to_batch()
-    while group := list(itertools.islice(items, ROWS_PER_GROUP[BYPRODUCTS_ONLY])):
-        yield make_batch([load(item) for item in group], schema).table
+    schema, make_batch = raw.features().arrow_schema, raw.to_batch()
+    for group in groups(raw.pairs(), ROWS_PER_GROUP[BYPRODUCTS_ONLY]):
+        yield make_batch(group, schema).table
 
 
 def tables_of_elementtree(archive: Path, unpacked: Path) -> Iterator[pa.Table]:

@@ -26,14 +26,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the checkout, wh
 Way = Callable[..., Callable[[], Callable[[], dict[str, float]]]]
 
 
-def options(description: str, repeats: int = 5) -> argparse.ArgumentParser:
-    """A parser with the options of all benchmarks."""
+def options(description: str, repeats: int = 5, name: str = "--repeats") -> argparse.ArgumentParser:
+    """A parser with the options of all benchmarks; `name` is what the repeats are called."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--repeats", type=int, default=repeats, help="runs of each way (default: %(default)s)"
-    )
+    parser.add_argument(name, type=int, default=repeats, help="runs of each way (default: %(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     return parser
 

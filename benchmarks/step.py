@@ -21,7 +21,6 @@ import resource
 import statistics
 import tempfile
 import time
-from pathlib import Path
 
 from measuring import in_fresh_process, options
 
@@ -142,8 +141,7 @@ def peak_mb(name: str, way: str, folder: str) -> float:
 
 
 def main() -> None:
-    parser = options(__doc__, repeats=1)
-    parser.add_argument("--steps", type=int, default=9, help="of each way (default: %(default)s)")
+    parser = options(__doc__, repeats=9, name="--steps")
     parser.add_argument("--models", nargs="+", choices=list(WAYS), default=list(WAYS), help="(default: both)")
     arguments = parser.parse_args()
     results = {}
@@ -167,7 +165,7 @@ def main() -> None:
                     f"({100 * (low - 1):+.1f} to {100 * (high - 1):+.1f}), peak memory {peak:.0f} MB"
                 )
     if arguments.json is not None:
-        Path(arguments.json).write_text(json.dumps(results, indent=1) + "\n")
+        arguments.json.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ class CocoAB(RawFilesBuilder):
     BUILDER_CONFIG_CLASS = CocoABConfig
     BUILDER_CONFIGS = configurations(CocoABConfig)
     OF_IMAGES = ("images", "instances")
-    SCRIPT = "luab build coco_ab"
+    BUILD_COMMAND = "luab build coco_ab"
 
     def open_raw(self) -> RawCocoAB:
         config = self.config

@@ -104,9 +104,8 @@ class RawCocoAB:
             yield from join(None, byproducts, found)
             return
         instances = Instances(self._instances.place)
-        paired: set[str] = (
-            set()
-        )  # the images that could be read: the row, or its reject, has COCO's entry too
+        # The images that could be read: the row, or its reject, has COCO's entry too.
+        paired: set[str] = set()
         for item in join(self.images, KnownImages(byproducts, instances), found):
             if isinstance(item, Pair) and item.from_stream is not None:
                 paired.add(item.id)

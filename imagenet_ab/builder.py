@@ -19,7 +19,7 @@ class ImageNetAB(RawFilesBuilder):
 
     BUILDER_CONFIG_CLASS = ImageNetABConfig
     BUILDER_CONFIGS = configurations(ImageNetABConfig)
-    SCRIPT = "luab build imagenet_ab"
+    BUILD_COMMAND = "luab build imagenet_ab"
 
     def open_raw(self) -> RawImageNetAB:
         config = self.config

@@ -10,11 +10,8 @@ from luab_data.sources import BYPRODUCTS, MAX_RECORD_BYTES, FolderSource
 
 HUB_REPOSITORY = "coallaoh/ImageNet-AB"
 ARCHIVE = "imagenet_ab_v1_0.tar.gz"
-XML_FOLDERS = (
-    "",
-    "train_xml",
-    "imagenet_ab_v1_0/train_xml",
-)  # where a folder that a user passes holds the classes
+# Where a folder that a user passes holds the classes.
+XML_FOLDERS = ("", "train_xml", "imagenet_ab_v1_0/train_xml")
 
 Byproducts = TarStream | FolderSource
 

@@ -83,8 +83,8 @@ def _keep_memory() -> None:
     """Has the C library keep the memory of one batch for the next.
 
     glibc hands a large block back to the system when it is freed, and the next batch waits for the system to
-    clear its pages: a quarter of the whole time. What it hands back is what is larger than the largest block
-    freed so far (mallopt(3), dynamic threshold). Pages of this block are never touched.
+    clear its pages: about a fifth of a batch's CPU time. What it hands back is what is larger than the
+    largest block freed so far (mallopt(3), dynamic threshold). Pages of this block are never touched.
     """
     np.empty(KEPT_BYTES, np.uint8)
 

@@ -128,9 +128,10 @@ class PairsToBatch:
         items, columns = self._parsed(list(items))
         batch = to_batch(items, self.to_row, schema)
         table = batch.table
-        if not table[IMAGE_ID].equals(pa.chunked_array([columns.image_ids])):
-            columns = _filled_up(columns, table)
+        places = _places(columns.image_ids, table[IMAGE_ID])
         for name, column in ((CLICK, columns.clicks), (ANNOTATIONS, columns.annotations)):
+            if places is not None:
+                column = pa.concat_arrays([column, *table[name].chunks]).take(places)
             table = table.set_column(table.column_names.index(name), table.field(name), column)
         return replace(batch, table=table, facts=_facts(table))
 
@@ -153,16 +154,12 @@ class PairsToBatch:
         return items, columns if all(belongs) else columns.only(belongs)
 
 
-def _filled_up(columns: Columns, table: pa.Table) -> Columns:
-    """One record for each row of `table`: that of the row's image in `columns`, else the row's own."""
-    own = pa.array(range(len(columns.image_ids), len(columns.image_ids) + len(table)), pa.int32())
-    ids = table[IMAGE_ID].combine_chunks()
-    places = pc.coalesce(pc.index_in(ids, value_set=columns.image_ids), own)
-    clicks, annotations = (
-        pa.concat_arrays([column, *table[name].chunks]).take(places)
-        for name, column in ((CLICK, columns.clicks), (ANNOTATIONS, columns.annotations))
-    )
-    return Columns(places.to_numpy(), ids, clicks, annotations)
+def _places(parsed: pa.StringArray, rows: pa.ChunkedArray) -> pa.ChunkedArray | None:
+    """Where each row's values are among those `parsed` followed by the rows' own; None: they are `parsed`."""
+    if rows.equals(pa.chunked_array([parsed])):
+        return None
+    own = pa.array(range(len(parsed), len(parsed) + len(rows)), pa.int32())
+    return pc.coalesce(pc.index_in(rows, value_set=parsed), own)
 
 
 def _record(xml: Payload) -> Record | None:

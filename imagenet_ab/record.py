@@ -7,11 +7,9 @@ and the image's position are pixels; times are epoch milliseconds; `estimate_tim
 
 import re
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 from imagenet_ab.safe_xml import Element, read_elements, shortened
 from luab_data.errors import RejectedRecord
-from luab_data.sources import APPLE_DOUBLE
 
 MAX_TEXT = 255  # characters of one value
 # A border around the image gives ratios slightly outside 0..1; a value far outside is no ratio (pixels, say).
@@ -78,11 +76,6 @@ class Record:
 
     image_id: str
     annotations: tuple[Annotation, ...]
-
-
-def is_apple_double(name: str) -> bool:
-    """Whether a path in the archive is the binary twin `._<name>` that macOS leaves beside a file."""
-    return PurePosixPath(name).name.startswith(APPLE_DOUBLE)
 
 
 def parse_record(xml: bytes) -> Record:

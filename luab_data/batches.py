@@ -1,7 +1,7 @@
 """Some pairs -> one Arrow table: the step that the build and the streaming builders share."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
@@ -12,6 +12,7 @@ from luab_data.join import Pair, Payload
 from luab_data.sources import Reject
 
 ROWS_PER_BATCH = 100  # some 10 MB of ImageNet: a Parquet row group, a worker's task, what streaming holds
+BYTES_PER_BATCH = 64 << 20  # of files; ends a batch early only where they are far larger than the released
 
 
 class Outcome(NamedTuple):
@@ -69,6 +70,23 @@ class RowByRow:
 
 def load(item: Pair | Reject) -> LoadedItem:
     return item if isinstance(item, Reject) else LoadedPair(item.id, item.from_stream, item.from_lookup())
+
+
+def groups(items: Iterable[Pair | Reject], most: int) -> Iterator[list[LoadedItem]]:
+    """`items`, read, in groups of `most`, or of fewer whose files have `BYTES_PER_BATCH` together. An item is
+    read when its group is asked for.
+    """
+    group, size = [], 0
+    for item in items:
+        loaded = load(item)
+        group.append(loaded)
+        if isinstance(loaded, LoadedPair):
+            size += sum(len(each) for each in (loaded.streamed, loaded.looked_up) if isinstance(each, bytes))
+        if len(group) == most or size >= BYTES_PER_BATCH:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
 def to_batch(items: Iterable[LoadedItem], make_row: MakeRow, schema: pa.Schema) -> Batch:

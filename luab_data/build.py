@@ -28,7 +28,7 @@ from datasets import Features
 from filelock import FileLock, Timeout
 from tqdm.auto import tqdm
 
-from luab_data.batches import ROWS_PER_BATCH, Batch, LoadedItem, MakeBatch, load
+from luab_data.batches import ROWS_PER_BATCH, Batch, LoadedItem, MakeBatch, groups
 from luab_data.built import CARD, REJECTS, ShardStore, Summary, file_sha256, shard_name
 from luab_data.errors import SourceError
 from luab_data.join import Pair
@@ -103,9 +103,9 @@ def _tasks(items, make_batch, schema, is_finished, rows_per_shard, rows_per_grou
                 return
             continue
         empty = True
-        while group := list(itertools.islice(of_shard, rows_per_group)):
+        for group in groups(of_shard, rows_per_group):
             empty = False
-            yield _Task(shard, make_batch, schema, [load(item) for item in group])
+            yield _Task(shard, make_batch, schema, group)
         if empty:
             return
 

@@ -4,7 +4,6 @@ For streaming, `datasets` replaces names such as `Path` and `open` in the module
 own; so what looks at paths is in other modules.
 """
 
-import itertools
 import sys
 from abc import abstractmethod
 from collections import Counter
@@ -15,7 +14,7 @@ from typing import ClassVar
 import datasets
 import pyarrow.parquet as pq
 
-from luab_data.batches import load
+from luab_data.batches import groups
 from luab_data.constants import TRAIN
 from luab_data.errors import SourceError
 from luab_data.fingerprint import fingerprint, is_local
@@ -65,7 +64,7 @@ class RawFilesBuilder(datasets.ArrowBasedBuilder):
 
     VERSION = VERSION
     OF_IMAGES: ClassVar[tuple[str, ...]] = ("images",)  # arguments of the configuration `default` alone
-    SCRIPT: ClassVar[str]  # the command that lists what was left out
+    BUILD_COMMAND: ClassVar[str]
 
     def __init__(self, *args, config_name=None, data_files=None, **kwargs):
         own = self.BUILDER_CONFIG_CLASS.own_names()
@@ -105,14 +104,10 @@ class RawFilesBuilder(datasets.ArrowBasedBuilder):
                 yield number, pq.read_table(path)
             return
         raw = self.open_raw()
-        items, make_batch = raw.pairs(), raw.to_batch()
-        schema = self.info.features.arrow_schema
+        make_batch, schema = raw.to_batch(), self.info.features.arrow_schema
         rejected, rows = Counter(), 0
-        for number in itertools.count():
-            group = list(itertools.islice(items, ROWS_PER_GROUP[self.config.name]))
-            if not group:
-                break
-            batch = make_batch([load(item) for item in group], schema)
+        for number, group in enumerate(groups(raw.pairs(), ROWS_PER_GROUP[self.config.name])):
+            batch = make_batch(group, schema)
             rejected.update(reject.source for reject in batch.rejects)
             rows += batch.table.num_rows
             if batch.table.num_rows:
@@ -120,10 +115,13 @@ class RawFilesBuilder(datasets.ArrowBasedBuilder):
         if not rows:
             raise SourceError(
                 f"not one row came out of {self.config.own()}; rejected: {dict(rejected)}. Are the "
-                f"byproducts those of these images and classes? {self.SCRIPT} lists each one with its reason."
+                "byproducts those of these images and classes? "
+                f"{self.BUILD_COMMAND} lists each one with its reason."
             )
         if rejected:
-            logger.warning(f"Left out: {dict(rejected)}. {self.SCRIPT} lists each one with its reason.")
+            logger.warning(
+                f"Left out: {dict(rejected)}. {self.BUILD_COMMAND} lists each one with its reason."
+            )
 
     def _require_known_arguments(self) -> None:
         name, config = self.config.name, self.config

@@ -51,9 +51,8 @@ class CardText:
     provenance: str
     licence: str
     citation: str
-    metadata: dict = field(
-        default_factory=dict
-    )  # further YAML: license, tags, task_categories, source_datasets
+    # Further YAML: license, tags, task_categories, source_datasets.
+    metadata: dict = field(default_factory=dict)
 
 
 def dataset_card(text: CardText, config_name: str, features: Features, summary: Summary) -> str:

@@ -22,9 +22,8 @@ class ShardWriter:
     def __init__(self, path: Path, features: Features):
         self.rows = 0
         self.table_bytes = 0
-        self._schema = (
-            features.arrow_schema
-        )  # carries the features, so that readers get ClassLabel and Image back
+        # It carries the features, so that readers get ClassLabel and Image back.
+        self._schema = features.arrow_schema
         columns = _leaf_columns(self._schema)
         self._writer = pq.ParquetWriter(
             path,

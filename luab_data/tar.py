@@ -18,9 +18,8 @@ from typing import NamedTuple
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.inflate import InflateError
 
-MAX_HEADER_BYTES = (
-    1 << 20
-)  # long names and extended headers: tarfile reads them whole, whatever size they claim
+# Long names and extended headers: tarfile reads them whole, whatever size they claim.
+MAX_HEADER_BYTES = 1 << 20
 READ_AHEAD = 1 << 18  # bytes
 MAX_KNOWN = 1000  # kinds of header
 

@@ -73,3 +73,9 @@ def tar_of_tars(path: Path, payloads: dict[str, bytes]) -> Path:
         ]
         inner.append((f"{class_name}.tar", write_tar(path.with_suffix(".inner"), own).read_bytes()))
     return write_tar(path, inner)
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """The content of every file below a folder, by its path there."""
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}

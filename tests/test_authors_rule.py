@@ -6,15 +6,15 @@ expressed in crop coordinates with weight 1, else the weight is 0 and Z = (-1, -
 ElementTree.
 """
 
-import tarfile
 from xml.etree import ElementTree
 
 import datasets
 import numpy as np
 import pytest
 
-from imagenet_ab.record import is_apple_double, parse_record
+from imagenet_ab.record import parse_record
 from imagenet_ab.rows import features, row
+from luab_data.archives import TarStream
 from luab_trainer.geometry import View, random_resized_view
 from luab_trainer.targets import Columns, byproducts_of, target_in_view
 
@@ -133,11 +133,7 @@ def test_worked_by_hand():
 
 def test_the_real_image_miniature(shared_dir):
     archive = shared_dir / "imagenet_ab_mini" / "imagenet_ab_v1_0.tar.gz"
-    xmls = []
-    with tarfile.open(archive) as tar:
-        for member in tar:
-            if member.isfile() and not is_apple_double(member.name):
-                xmls.append(tar.extractfile(member).read())
+    xmls = [entry.payload for entry in TarStream(archive)]
     weights = compare(xmls[::4], (64, 64), np.random.default_rng(2))
     assert len(weights) > 4000
     assert 0.3 < np.mean(weights) < 0.8

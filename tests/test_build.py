@@ -10,9 +10,19 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from datasets import ClassLabel, Image, List, load_dataset
-from factories import WNIDS, image_bytes, noise_image, raw_byproducts, raw_images, record_xml, tar_of_tars
+from factories import (
+    WNIDS,
+    files_of,
+    image_bytes,
+    noise_image,
+    raw_byproducts,
+    raw_images,
+    record_xml,
+    tar_of_tars,
+)
 from PIL import Image as PILImage
 
 from imagenet_ab.build import build_imagenet_ab
@@ -29,10 +39,6 @@ def raw(tmp_path):
     ids = [*list(payloads)[1:], f"{WNIDS[0]}/{WNIDS[0]}_99"]
     raw_byproducts(tmp_path / "ab.tar.gz", ids)
     return tmp_path, payloads
-
-
-def files_of(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def rejects_of(folder: Path) -> dict[tuple[str, str], str]:
@@ -256,6 +262,16 @@ def test_after_not_one_row_the_corrected_command_works_in_the_same_folder(raw):
     assert build(tmp_path).rows == len(payloads)
     build(tmp_path, "undisturbed")
     assert files_of(tmp_path / "out") == files_of(tmp_path / "undisturbed")
+
+
+def test_files_of_many_bytes_make_smaller_row_groups_with_the_same_rows(raw, monkeypatch):
+    tmp_path, payloads = raw
+    build(tmp_path)
+    monkeypatch.setattr("luab_data.batches.BYTES_PER_BATCH", 1)
+    build(tmp_path, "small")
+    whole, small = (pq.ParquetFile(next((tmp_path / out / "data").iterdir())) for out in ("out", "small"))
+    assert (whole.num_row_groups, small.num_row_groups) == (1, len(payloads))
+    assert small.read().equals(whole.read())
 
 
 def test_max_side_shrinks_larger_images_only():

@@ -9,7 +9,7 @@ import datasets
 import pytest
 import torch
 from clicked import clicked_dataset
-from factories import raw_byproducts, raw_images
+from factories import files_of, raw_byproducts, raw_images
 from tiny_models import tiny_model
 
 import imagenet_ab.script
@@ -48,10 +48,6 @@ def small_disk(tmp_path):
         pytest.skip("mounting a tmpfs needs root")
     yield disk
     subprocess.run(["umount", "--lazy", str(disk.folder)], check=True)
-
-
-def files_of(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_a_build_goes_on_when_there_is_space_again(small_disk, tmp_path):

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from factories import raw_byproducts, raw_images, record_xml
+from factories import files_of, raw_byproducts, raw_images, record_xml
 
 from imagenet_ab.build import build_imagenet_ab
 from luab_data.errors import SourceError
@@ -52,10 +52,6 @@ def raw(tmp_path):
     }
     build_imagenet_ab(tmp_path / "expected", **arguments)
     return arguments, files_of(tmp_path / "expected")
-
-
-def files_of(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_a_cluster_builds_the_same_files(raw, tmp_path, cluster):

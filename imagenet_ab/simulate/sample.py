@@ -4,16 +4,14 @@ A small simulated release goes the way of the real one: raw files -> records -> 
 """
 
 import argparse
-import tarfile
 import tempfile
 from pathlib import Path
 
-from datasets import Dataset
+import pyarrow.parquet as pq
 
-from imagenet_ab.classes import class_list
-from imagenet_ab.record import Record, is_apple_double, parse_record
-from imagenet_ab.rows import features, row
+from imagenet_ab.pairs import RawImageNetAB
 from imagenet_ab.simulate.release import ARCHIVE, write_release
+from luab_data.batches import load
 
 OUT = Path(__file__).parents[1] / "sample" / "train-00000.parquet"
 IMAGES_PER_CLASS = 6
@@ -30,25 +28,9 @@ def write_sample(path: str | Path) -> None:
             size=SIZE,
             progress=False,
         )
-        images = {
-            f"{file.parent.name}/{file.stem}": file.read_bytes()
-            for file in sorted((release / "images" / "train").glob("*/*.JPEG"))
-        }
-        records = _records(release / ARCHIVE)
-    classes = class_list(image_id.split("/")[0] for image_id in images)
-    columns = features(classes, images=True)
-    rows = [
-        row(image_id, data, records.get(image_id), classes.index(image_id.split("/")[0]))
-        for image_id, data in images.items()
-    ]
-    encoded = [columns.encode_example(each) for each in rows]
-    Dataset.from_list(encoded, features=columns).to_parquet(path)
-
-
-def _records(archive: Path) -> dict[str, Record]:
-    with tarfile.open(archive) as members:
-        xmls = [members.extractfile(each).read() for each in members if not is_apple_double(each.name)]
-    return {record.image_id: record for record in map(parse_record, xmls)}
+        raw = RawImageNetAB(release / "images" / "train", release / ARCHIVE)
+        batch = raw.to_batch()([load(item) for item in raw.pairs()], raw.features().arrow_schema)
+    pq.write_table(batch.table, path)
 
 
 def main() -> None:

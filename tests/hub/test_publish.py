@@ -2,13 +2,12 @@
 
 import os
 import signal
-from pathlib import Path
 
 import pandas
 import pyarrow.dataset
 import pytest
 from datasets import load_dataset
-from factories import raw_byproducts, raw_images
+from factories import files_of, raw_byproducts, raw_images
 from huggingface_hub import HfFileSystem
 
 from coco_ab.simulate.release import write_release
@@ -45,12 +44,6 @@ def options(repo_id, out="out", rows=1, *more):
     sources = ["--images", "train", "--byproducts", "ab.tar.gz", "--out", out]
     target = ["--push-to-hub", repo_id] if repo_id else []
     return [*sources, "--rows-per-shard", str(rows), *target, *more]
-
-
-def files_of(folder: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
-    }
 
 
 def read_back(repo_id, **settings):
