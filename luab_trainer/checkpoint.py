@@ -65,7 +65,7 @@ def load_checkpoint(luab: LUABModel, folder: str | Path) -> None:
     memory.
 
     Raises:
-        ValueError: the checkpoint is of another model, or was trained with other losses.
+        SourceError: the checkpoint is of another model, or was trained with other losses.
     """
     model, info = type(luab.model).from_pretrained(
         folder,
@@ -79,14 +79,14 @@ def load_checkpoint(luab: LUABModel, folder: str | Path) -> None:
         key: value for key, value in info.items() if value and key in ("missing_keys", "mismatched_keys")
     }
     if wrong:
-        raise ValueError(f"{folder} is not a checkpoint of this {type(luab.model).__name__}: {wrong}")
+        raise SourceError(f"{folder} is not a checkpoint of this {type(luab.model).__name__}: {wrong}")
     luab.model.load_state_dict(model.state_dict())
 
     file = Path(folder, HEAD_FILE)
     head = load_file(file) if file.is_file() else {}
     expected = luab.head_state_dict()
     if {k: v.shape for k, v in head.items()} != {k: v.shape for k, v in expected.items()}:
-        raise ValueError(
+        raise SourceError(
             f"{file} holds {sorted(head) or 'nothing'}, but this run's losses need "
             f"{sorted(expected) or 'nothing'}: the checkpoint was trained with another --loss. Resume with "
             f"the same one, or start anew from its classifier with --model {folder}."

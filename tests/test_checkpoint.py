@@ -10,6 +10,7 @@ from tiny_models import images, tiny_model
 from transformers import AutoImageProcessor, AutoModelForImageClassification, ViTImageProcessor, pipeline
 from transformers.utils import logging
 
+from luab_data.errors import SourceError
 from luab_trainer.checkpoint import HEAD_FILE, load_checkpoint, save_checkpoint
 from luab_trainer.config import LUABConfig
 from luab_trainer.model import LUABModel
@@ -90,7 +91,7 @@ def test_load_brings_back_classifier_and_head(tmp_path, model_type, caplog):
 
 def test_checkpoint_of_another_loss_is_refused(tmp_path):
     save_checkpoint(LUABModel(tiny_model("vit"), "attention"), tmp_path)
-    with pytest.raises(ValueError, match="trained with another --loss"):
+    with pytest.raises(SourceError, match="trained with another --loss"):  # run.py: one line
         load_checkpoint(LUABModel(tiny_model("vit"), "both"), tmp_path)
 
 

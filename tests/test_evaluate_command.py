@@ -161,6 +161,8 @@ def test_no_benchmark_at_all(checkpoints, tmp_path, capsys):
 def test_arguments_that_are_missing(tmp_path, capsys):
     assert "--model is needed" in refused(capsys, "--data", tmp_path)
     assert "no such folder" in refused(capsys, "--data", tmp_path / "nothing")
+    both = ("--suite", "robustness", "--benchmarks", "imagenet")
+    assert "either --suite or --benchmarks" in refused(capsys, "--data", tmp_path, "--model", "x", *both)
 
 
 def test_weights_in_pickle_are_refused(checkpoints, root, tmp_path, capsys):

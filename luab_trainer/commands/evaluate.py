@@ -73,6 +73,8 @@ def run(options: argparse.Namespace) -> int:
         print(overview(root, options.val, options.partial, list(BENCHMARKS)))
         return 0
     judging = judging_options(options)
+    if options.suite and options.benchmarks:
+        raise ValueError("give either --suite or --benchmarks")
     named = options.benchmarks.split(",") if options.benchmarks else suite(options.suite or DEFAULT_SUITE)
     benchmarks = [found for name in named for found in find_benchmarks(name.strip(), options.val)]
 
