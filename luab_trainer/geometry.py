@@ -154,8 +154,10 @@ def render_window(pixels: np.ndarray, view: View, size: int | tuple[int, int], m
     height, width = pixels.shape[:2]
     left, top = round(view.left * width), round(view.top * height)
     right, bottom = round((view.left + view.width) * width), round((view.top + view.height) * height)
-    window = torch.from_numpy(pixels[top:bottom, left:right]).permute(2, 0, 1)
-    crop = interpolate(window[None], size=pair(size), mode=mode, antialias=True)[0]
+    # The batch's axis comes first: added after `permute`, torch takes the window for planes of one channel
+    # each, copies it to such planes, and needs half as long again.
+    window = torch.from_numpy(pixels[top:bottom, left:right])[None].permute(0, 3, 1, 2)
+    crop = interpolate(window, size=pair(size), mode=mode, antialias=True)[0]
     return crop.flip(-1) if view.flipped else crop
 
 

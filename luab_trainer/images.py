@@ -1,9 +1,13 @@
-"""The image column's value -> upright RGB pixels, as the annotator's browser showed them."""
+"""The image column's value -> upright RGB pixels, as the annotator's browser showed them.
+
+Opening an image tells its size; decoding it, the expensive part, can wait until the view is drawn.
+"""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import simplejpeg
@@ -11,45 +15,84 @@ from PIL import ExifTags, Image
 
 from luab_data.images import upright_rgb
 
+# Bytes of a JPEG's header: what starts a segment, and the kinds of segment that matter here.
+MARKER, START_OF_SCAN, APP1 = 0xFF, 0xDA, 0xE1
+
+
+class OpenedImage(NamedTuple):
+    """Size in pixels, upright, and what decodes it: uint8 `[H, W, 3]`, RGB."""
+
+    width: int
+    height: int
+    pixels: Callable[[], np.ndarray]
+
 
 def decode(value: Any) -> np.ndarray:
-    """`{bytes, path}` as `datasets.Image(decode=False)` gives it, bytes, a path, or a PIL image -> pixels
-    uint8 `[H, W, 3]`, upright RGB.
+    """`open_image(value).pixels()`, with the errors of both."""
+    return open_image(value).pixels()
+
+
+def open_image(value: Any) -> OpenedImage:
+    """`{bytes, path}` as `datasets.Image(decode=False)` gives it, bytes, a path, or a PIL image.
 
     Raises:
         ValueError: no image in `value`, or a type that is none of these.
-        OSError, SyntaxError, Image.DecompressionBombError: unreadable or absurdly large, as Pillow says it.
+        OSError, SyntaxError, Image.DecompressionBombError: unreadable or absurdly large, as Pillow says it;
+            a damaged file may raise only when it is decoded.
     """
     if isinstance(value, Image.Image):
-        return np.array(upright_rgb(value))
+        return _by_pillow(value)
     data, path = value, value
     if isinstance(value, Mapping):
         data, path = value.get("bytes"), value.get("path")
     if isinstance(data, bytes):
-        return _decode_file(data)
+        return _open_file(data)
     if isinstance(path, str | Path) and Path(path).is_file():
-        return _decode_file(Path(path).read_bytes())
+        return _open_file(Path(path).read_bytes())
     if isinstance(path, str) and "://" in path:
-        return np.array(upright_rgb(_remote(path)))
+        return _by_pillow(_remote(path))
     raise ValueError(
         f"no image: got {str(value)[:100]!r}; give the bytes of an image file, the path of one that exists, "
         "or a PIL image"
     )
 
 
-def _decode_file(data: bytes) -> np.ndarray:
-    """Pillow reads the header and decides; the pixels of an upright colour JPEG come from simplejpeg.
+def _open_file(data: bytes) -> OpenedImage:
+    """The pixels of an upright colour JPEG come from simplejpeg, all others from Pillow, which knows more.
 
     Both are libjpeg-turbo and give the same pixels, simplejpeg in 0.7 of the time.
     """
-    image = Image.open(io.BytesIO(data))
-    upright = image.getexif().get(ExifTags.Base.Orientation, 1) == 1
-    if image.format == "JPEG" and image.mode == "RGB" and upright:
-        try:
-            return simplejpeg.decode_jpeg(data)
-        except ValueError:  # damaged, or a variant that it does not know: Pillow's word counts
-            pass
-    return np.array(upright_rgb(image))
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+    except ValueError:  # no JPEG, or one that only Pillow can explain
+        return _by_pillow(Image.open(io.BytesIO(data)))
+    if colours == "YCbCr" and width * height <= Image.MAX_IMAGE_PIXELS and _is_upright(data):
+        return OpenedImage(width, height, partial(_decode_jpeg, data))
+    return _by_pillow(Image.open(io.BytesIO(data)))
+
+
+def _is_upright(data: bytes) -> bool:
+    """Whether a JPEG is shown as it is stored. Only an APP1 segment, which few have, can say that it is not
+    (EXIF, XMP); then Pillow is asked.
+    """
+    place = 2
+    while place + 4 <= len(data) and data[place] == MARKER and data[place + 1] != APP1:
+        if data[place + 1] == START_OF_SCAN:
+            return True
+        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return Image.open(io.BytesIO(data)).getexif().get(ExifTags.Base.Orientation, 1) == 1
+
+
+def _decode_jpeg(data: bytes) -> np.ndarray:
+    try:
+        return simplejpeg.decode_jpeg(data)
+    except ValueError:  # damaged, or a variant that it does not know: Pillow's word counts
+        return np.array(upright_rgb(Image.open(io.BytesIO(data))))
+
+
+def _by_pillow(image: Image.Image) -> OpenedImage:
+    pixels = np.array(upright_rgb(image))
+    return OpenedImage(pixels.shape[1], pixels.shape[0], lambda: pixels)
 
 
 def _remote(path: str) -> Image.Image:

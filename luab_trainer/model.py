@@ -2,9 +2,11 @@
 head.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from inspect import signature
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import PreTrainedModel
@@ -15,6 +17,7 @@ from luab_trainer.geometry import pair
 from luab_trainer.losses.attention import AttentionLoss, defaults
 from luab_trainer.losses.point import PointLoss
 from luab_trainer.taps import open_tap, output_linear, read_tap, tap_input
+from luab_trainer.transforms import normalize
 
 CLASSIFICATION = "ce"  # name of the classification term in logs
 POINT = "point"
@@ -53,6 +56,8 @@ class LUABModel(nn.Module):
         attention_form: "hinge" or "kl".
         attention_radius, attention_tolerance: see `AttentionLoss`; None = the default of the model's family.
         label_smoothing: of the cross-entropy, 0 to 1.
+        mean, std: the image processor's, of the three channels, on a scale of 0 to 1; for batches of bytes,
+            as `luab_trainer.dataset` gives them.
     """
 
     # The trainer then divides the loss by the number of accumulation steps, for every model alike.
@@ -70,12 +75,15 @@ class LUABModel(nn.Module):
         attention_radius: float | None = None,
         attention_tolerance: float | None = None,
         label_smoothing: float = 0.0,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
     ):
         super().__init__()
         if loss not in LOSSES:
             raise ValueError(f"loss={loss!r} is unknown; take one of {', '.join(LOSSES)}.")
         self.model = model
         self.label_smoothing = label_smoothing
+        self.mean, self.std = mean, std
         self.weights: dict[str, float] = {}
         share = MULTI_LABEL_SHARE if self.multi_label else 1.0
         if POINT in LOSSES[loss]:
@@ -115,11 +123,12 @@ class LUABModel(nn.Module):
     ) -> LUABOutput:
         """A batch as `luab_trainer.collator.collate` makes it.
 
-        Args: pixel_values: [B, 3, H, W]. Position encodings are interpolated where the size is not the
-            config's. labels: [B] int64, or [B, K] of 0 and 1 (multi label). Without it there is no loss.
-            target_points: [B, C, P, 2] crop ratios, x first. target_weights: [B, C, P], sum 1 over P for a
-            usable target, else 0. target_labels: [B, C] int64, -1 for padding.
+        Args: pixel_values: [B, 3, H, W], uint8 or normalised. Position encodings are interpolated where the
+            size is not the config's. labels: [B] int64, or [B, K] of 0 and 1 (multi label). Without it there
+            is no loss. target_points: [B, C, P, 2] crop ratios, x first. target_weights: [B, C, P], sum 1
+            over P for a usable target, else 0. target_labels: [B, C] int64, -1 for padding.
         """
+        pixel_values = self._normalized(pixel_values)
         with_terms = labels is not None and target_points is not None
         linear = output_linear(self.model) if with_terms and POINT in self.weights else None
         if linear is not None:
@@ -141,6 +150,16 @@ class LUABModel(nn.Module):
             self.weights[name] * terms[name] for name in terms if name in self.weights
         )
         return LUABOutput(loss=total.mean(), logits=logits, terms=terms)
+
+    def _normalized(self, pixel_values: Tensor) -> Tensor:
+        if pixel_values.dtype != torch.uint8:
+            return pixel_values
+        if self.mean is None or self.std is None:
+            raise ValueError(
+                "pixel_values are bytes, which are normalised as the image processor says: pass LUABTrainer "
+                "the processing_class, or LUABModel its mean and std."
+            )
+        return normalize(pixel_values, self.mean, self.std)
 
     def _classify(self, pixel_values: Tensor) -> Tensor:
         size = tuple(pixel_values.shape[-2:])

@@ -91,12 +91,12 @@ def train(
     checkpoint = checkpoint_to_resume(args.resume_from_checkpoint, args.output_dir)
     try:
         settings = ImageSettings.from_processor(processor.to_dict())
-        augmented = TrainTransform(
-            settings,
-            scale=(run.min_crop, 1.0),
-            on_image=[ColorJitter(run.color_jitter)] if run.color_jitter else [],
-            on_tensor=[RandomErasing(run.random_erasing)] if run.random_erasing else [],
-        )
+        augmentations = []
+        if run.color_jitter:
+            augmentations.append(ColorJitter(run.color_jitter))
+        if run.random_erasing:
+            augmentations.append(RandomErasing(run.random_erasing, colour=settings.mean))
+        augmented = TrainTransform(settings, scale=(run.min_crop, 1.0), augmentations=augmentations)
         trainer = LUABTrainer(
             model,
             args,

@@ -26,6 +26,7 @@ from luab_trainer.evaluation.accuracy import accuracy, predictions
 from luab_trainer.evaluation.multi_label import MultiLabelMetrics
 from luab_trainer.model import CLASSIFICATION, LUABModel, LUABOutput
 from luab_trainer.model_card import licence_of, model_card
+from luab_trainer.transforms import normalization_of
 from luab_trainer.upload import Uploads, public_arguments
 
 ARGUMENTS_FILE = "training_args.json"
@@ -49,7 +50,8 @@ class LUABTrainer(Trainer):
         eval_dataset_name: the same of the evaluation's, where it is another one.
         run_arguments: what else the run depends on, JSON-able; saved beside the training arguments. The card
             names its `train_split` and `eval_split`.
-        others: as `Trainer`. The processing class (the image processor) is saved beside the model.
+        others: as `Trainer`. The processing class is the image processor: batches of bytes are normalised as
+            it says, and it is saved beside the model.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class LUABTrainer(Trainer):
     ):
         if not isinstance(model, LUABModel):
             set_seed(args.seed)  # the head's initial weights
+            processor = kwargs.get("processing_class")
             model = LUABModel(
                 model,
                 args.loss,
@@ -73,6 +76,7 @@ class LUABTrainer(Trainer):
                 attention_radius=args.attention_radius,
                 attention_tolerance=args.attention_tolerance,
                 label_smoothing=args.label_smoothing_factor,
+                **({} if processor is None else normalization_of(processor.to_dict())),
             )
         defaults = {"data_collator": collate}
         if model.multi_label:

@@ -16,9 +16,10 @@ from luab_trainer.dataset import ViewDataset
 from luab_trainer.geometry import View
 from luab_trainer.model import LUABModel
 from luab_trainer.taps import output_linear
-from luab_trainer.transforms import EvalTransform, ImageSettings
+from luab_trainer.transforms import EvalTransform, ImageSettings, normalize
 from tests.tiny_models import tiny_model
 
+MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 XML = b"""<annotation><metadata>
   <imageID>n01440764/n01440764_105</imageID>
   <selected>True</selected>
@@ -54,6 +55,8 @@ def batch():
     assert batch["target_points"].tolist() == [[[[0.75, 0.5]]]]
     assert batch["target_weights"].tolist() == [[[1.0]]]
     assert batch["target_labels"].tolist() == [[1]]
+    # The image is black: bytes of 0, which the model normalises.
+    assert batch["pixel_values"].dtype == torch.uint8 and not batch["pixel_values"].any()
     return batch
 
 
@@ -67,13 +70,12 @@ def undecided():
 
 
 def test_click_becomes_the_attention_term(batch, undecided):
-    luab = LUABModel(
-        undecided, "attention", attention_radius=0.35, attention_tolerance=0.2, attention_weight=2.0
-    )
+    disc = {"attention_radius": 0.35, "attention_tolerance": 0.2}
+    luab = LUABModel(undecided, "attention", **disc, attention_weight=2.0, mean=MEAN, std=STD)
     # 16 x 16 pixels are a grid of 2 x 2 cells, a quarter of the attention in each. The right cells' centres
     # are 0.25 from the click, within the disc; the left cells' 0.56, beyond it (it ends at 0.35 + 0.35 / 4).
     spatial_attention(undecided).watch(undecided)
-    undecided(batch["pixel_values"])
+    undecided(normalize(batch["pixel_values"], MEAN, STD))
     attention = spatial_attention(undecided).maps(undecided, (16, 16), batch["target_labels"])
     assert attention.tolist() == [[[[[0.25, 0.25], [0.25, 0.25]]]]]
     # So half of the attention is far, and 0.2 may be: the term is 0.3.
@@ -84,7 +86,7 @@ def test_click_becomes_the_attention_term(batch, undecided):
 
 
 def test_click_becomes_the_point_term(batch, undecided):
-    luab = LUABModel(undecided, "point", point_weight=10.0)
+    luab = LUABModel(undecided, "point", point_weight=10.0, mean=MEAN, std=STD)
     # A new head says (0.5, 0.5), the centre. smooth-L1 of (0.25, 0): the mean of 0.5 * 0.25^2 and 0.
     output = luab(**batch)
     assert output.terms["point"].item() == pytest.approx(0.015625)

@@ -1,5 +1,7 @@
 """Rows to samples: reproducible views, any dataset with image, label and point, errors that name the row."""
 
+import weakref
+
 import datasets
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from factories import image_bytes, noise_image
 from torch.utils.data import DataLoader
 
 from luab_trainer.collator import collate
-from luab_trainer.dataset import ViewDataset, ViewIterableDataset
+from luab_trainer.dataset import AT_ONCE, ViewDataset, ViewIterableDataset
 from luab_trainer.geometry import to_view
 from luab_trainer.targets import Columns
 from luab_trainer.transforms import EvalTransform, ImageSettings, TrainTransform
@@ -76,6 +78,29 @@ def test_a_view_depends_on_seed_epoch_and_row_only():
     assert not set(pixels(dataset)) & set(first)
     dataset.set_epoch(0)
     assert pixels(dataset) == first
+
+
+def test_a_batch_is_its_rows():
+    dataset = ViewDataset(table(10), TRAIN, byproduct="click")
+    order = [7 * index % 10 for index in range(2 * AT_ONCE + 3)]
+    together, alone = dataset.__getitems__(order), [dataset[index] for index in order]
+    assert pixels(together) == pixels(alone)
+    for name in ("target_points", "target_weights"):
+        assert [np.array(s[name]).tolist() for s in together] == [np.array(s[name]).tolist() for s in alone]
+    assert [s["labels"] for s in together] == [s["labels"] for s in alone] == [index % 3 for index in order]
+
+
+def test_one_image_of_a_batch_is_decoded_at_a_time():
+    decoded = []
+
+    class Watching(EvalTransform):
+        def crop(self, pixels, view, rng=None):
+            assert not any(reference() is not None for reference in decoded)
+            decoded.append(weakref.ref(pixels))
+            return super().crop(pixels, view, rng)
+
+    jpegs = [{"image": image_bytes(noise_image(20, 20), "JPEG"), "label": 0}] * 5
+    assert len(ViewDataset(jpegs, Watching(EVAL.settings)).__getitems__(list(range(5)))) == len(decoded) == 5
 
 
 def epochs_seen(loader, dataset, epochs: int, set_epoch: bool) -> list[list[bytes]]:

@@ -193,6 +193,19 @@ def test_compiled_model_agrees(model_type):
     assert luab.point.head.weight.grad.abs().sum() > 0
 
 
+@pytest.mark.parametrize("model_type", ["vit", "convnext"])
+def test_bytes_are_normalised_as_the_image_processor_says(model_type):
+    mean, std = (0.5, 0.4, 0.3), (0.25, 0.5, 0.2)
+    luab = LUABModel(tiny_model(model_type), "both", mean=mean, std=std).eval()
+    crops = torch.randint(256, (BATCH, 3, 32, 32), dtype=torch.uint8)
+    expected = (crops / 255 - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
+    for layout in (torch.contiguous_format, torch.channels_last):
+        found = luab(**batch() | {"pixel_values": crops.contiguous(memory_format=layout)})
+        torch.testing.assert_close(found.loss, luab(**batch() | {"pixel_values": expected}).loss)
+    with pytest.raises(ValueError, match="pass LUABTrainer the processing_class, or LUABModel its mean"):
+        LUABModel(tiny_model(model_type))(crops)
+
+
 def test_other_image_sizes_interpolate_the_positions():
     luab = LUABModel(tiny_model("vit"), "attention")
     inputs = batch()

@@ -6,7 +6,6 @@ from pathlib import Path
 import datasets
 import numpy as np
 import pytest
-import torch
 from factories import image_bytes, noise_image
 from launched import launch
 from PIL import Image
@@ -19,11 +18,11 @@ from luab_trainer.dataset import ViewDataset
 from luab_trainer.evaluation.coco import load_instances
 from luab_trainer.evaluation.multi_label import MultiLabelMetrics, write_classes
 from luab_trainer.evaluation.pointing import PointingGame
-from luab_trainer.geometry import View
+from luab_trainer.geometry import WHOLE_IMAGE, View
 from luab_trainer.inputs import class_names, pick_split
 from luab_trainer.run import main
 from luab_trainer.targets import Columns
-from luab_trainer.transforms import ImageSettings
+from luab_trainer.transforms import EvalTransform, ImageSettings
 
 NAMES = ["cat", "dog", "cup", "bird"]
 COLUMNS = Columns(label="labels", point="points")
@@ -67,8 +66,18 @@ def multi_label_rows(count: int, seed: int = 0) -> datasets.Dataset:
 # ---- Label policies, worked by hand
 
 
-def whole(image, rng=None):
-    return torch.zeros(3, 2, 2), View(0, 0, 1, 1)
+class Through(EvalTransform):
+    """Always the same view."""
+
+    def __init__(self, view):
+        super().__init__(ImageSettings(size=2))
+        self.fixed = view
+
+    def view(self, width, height, rng=None):
+        return self.fixed
+
+
+whole = Through(WHOLE_IMAGE)
 
 
 def seen_through(view: View, **options):
@@ -84,7 +93,7 @@ def seen_through(view: View, **options):
         ],
     }
     options = {"byproduct": "click", "columns": COLUMNS, "num_labels": 4, **options}
-    return ViewDataset([row], lambda image, rng: (torch.zeros(3, 2, 2), view), **options)[0]
+    return ViewDataset([row], Through(view), **options)[0]
 
 
 RIGHT_HALF = View(0.5, 0.0, 0.5, 1.0, flipped=True)

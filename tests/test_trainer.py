@@ -12,18 +12,20 @@ from tiny_models import IMAGE_SIZE, NUM_LABELS, tiny_model
 from luab_trainer.collator import collate
 from luab_trainer.config import LUABConfig
 from luab_trainer.dataset import ViewDataset
+from luab_trainer.inputs import square_processor
 from luab_trainer.model import LUABModel
 from luab_trainer.trainer import LUABTrainer
 from luab_trainer.transforms import ColorJitter, EvalTransform, ImageSettings, TrainTransform
 
 SETTINGS = ImageSettings(size=IMAGE_SIZE)
+MEAN, STD = SETTINGS.mean, SETTINGS.std
 TERMS = ("loss", "ce", "point", "attention")
 WEIGHTS = {"point_weight": 4.0, "attention_weight": 3.0, "attention_tolerance": 0.05}
 
 
 def samples(count=20, train=False, **options):
     """Samples of random images with clicks: one fixed view, or the augmented ones of training."""
-    transform = TrainTransform(SETTINGS, on_image=[ColorJitter()]) if train else EvalTransform(SETTINGS)
+    transform = TrainTransform(SETTINGS, augmentations=[ColorJitter()]) if train else EvalTransform(SETTINGS)
     return ViewDataset(clicked_dataset(count), transform, **{"byproduct": "click", **options})
 
 
@@ -47,6 +49,7 @@ def trainer(folder, model="vit", train=None, evaluation=None, callbacks=None, **
         LUABConfig(str(folder), **arguments),
         train_dataset=samples() if train is None else train,
         eval_dataset=evaluation,
+        processing_class=square_processor(IMAGE_SIZE),
         callbacks=callbacks,
     )
 
@@ -222,7 +225,7 @@ def test_load_best_model_at_end_brings_the_head_back(tmp_path):
 
 
 def test_a_ready_luab_model_is_taken_as_it_is(tmp_path):
-    luab = LUABModel(tiny_model("convnext"), "attention", attention_weight=7.0)
+    luab = LUABModel(tiny_model("convnext"), "attention", attention_weight=7.0, mean=MEAN, std=STD)
     assert trainer(tmp_path, luab).model is luab
 
 

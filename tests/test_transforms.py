@@ -7,7 +7,7 @@ import pytest
 import torch
 import transformers
 from factories import image_bytes, noise_image
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageOps
 
 from luab_data.images import upright_rgb
 from luab_trainer.geometry import render
@@ -18,6 +18,7 @@ from luab_trainer.transforms import (
     ImageSettings,
     RandomErasing,
     TrainTransform,
+    normalize,
     to_tensor,
 )
 
@@ -61,6 +62,17 @@ def test_the_default_is_imagenets_evaluation():
     torch.testing.assert_close(values[:, 5, 5], expected)
 
 
+def test_what_training_normalises_later_is_what_evaluation_sees():
+    pixels = np.array(noise_image(50, 40))
+    transform = TrainTransform(SETTINGS)
+    values, view = transform(pixels, np.random.default_rng(0))
+    crops = torch.stack([transform.crop(pixels, view)] * 3)
+    assert crops.shape == (3, 3, 32, 32) and crops.dtype == torch.uint8
+    for batch in (normalize(crops, SETTINGS.mean, SETTINGS.std), normalize(crops[:0], (0,) * 3, (1,) * 3)):
+        assert batch.dtype == torch.float32 and batch.is_contiguous(memory_format=torch.channels_last)
+        assert all(torch.equal(each, values) for each in batch)
+
+
 def test_an_unknown_size_is_named():
     with pytest.raises(ValueError, match="longest_edge"):
         ImageSettings.from_processor({"size": {"longest_edge": 300}})
@@ -85,7 +97,7 @@ def test_training_reads_the_view_that_it_returns(resample):
 
 
 def test_training_is_the_same_for_the_same_generator():
-    transform = TrainTransform(SETTINGS, on_image=[ColorJitter()], on_tensor=[RandomErasing(0.9)])
+    transform = TrainTransform(SETTINGS, augmentations=[ColorJitter(), RandomErasing(0.9)])
     (one, view), (other, other_view) = (
         transform(np.array(noise_image(50, 40)), np.random.default_rng(3)) for _ in range(2)
     )
@@ -96,21 +108,19 @@ def test_training_is_the_same_for_the_same_generator():
 def test_augmentations_run_in_order_and_leave_the_view_alone():
     calls = []
 
-    def on_image(name):
-        return lambda crop, rng: calls.append((name, crop.size)) or crop
-
-    def on_tensor(values, rng):
-        calls.append(("tensor", tuple(values.shape)))
-        return values + 1
+    def inverted(name):
+        return lambda crop, rng: calls.append((name, crop.size)) or ImageOps.invert(crop)
 
     pixels = np.array(noise_image(50, 40))
     plain, view = TrainTransform(SETTINGS)(pixels, np.random.default_rng(0))
-    augmented, same_view = TrainTransform(
-        SETTINGS, on_image=[on_image("a"), on_image("b")], on_tensor=[on_tensor]
-    )(pixels, np.random.default_rng(0))
-    assert calls == [("a", (32, 32)), ("b", (32, 32)), ("tensor", (3, 32, 32))]
+    same, same_view = TrainTransform(SETTINGS, augmentations=[inverted("a"), inverted("b")])(
+        pixels, np.random.default_rng(0)
+    )
+    assert calls == [("a", (32, 32)), ("b", (32, 32))]
     assert view == same_view
-    torch.testing.assert_close(augmented, plain + 1)
+    assert torch.equal(same, plain)
+    once, _ = TrainTransform(SETTINGS, augmentations=[inverted("a")])(pixels, np.random.default_rng(0))
+    assert not torch.equal(once, plain)
 
 
 def test_color_jitter_changes_colours_not_places():
@@ -127,16 +137,27 @@ def test_color_jitter_changes_colours_not_places():
 
 def test_random_erasing_blanks_one_rectangle_as_often_as_asked():
     rng = np.random.default_rng(0)
+    white = Image.new("RGB", (40, 30), "white")
     shares = []
     for _ in range(300):
-        erased = RandomErasing(0.5)(torch.ones(3, 40, 40), rng)[0] == 0
-        shares.append(erased.float().mean().item())
+        pixels = np.asarray(RandomErasing(0.5, colour=(0, 0.5, 1))(white, rng))
+        erased = (pixels == (0, 128, 255)).all(-1)
+        assert (pixels[~erased] == 255).all()
+        shares.append(erased.mean())
         if erased.any():
-            rows, columns = erased.any(1), erased.any(0)
-            assert erased.sum() == rows.sum() * columns.sum()
+            assert erased.sum() == erased.any(1).sum() * erased.any(0).sum()
+    assert (np.asarray(white) == 255).all(), "the crop that was given is another's"
     used = [share for share in shares if share > 0]
     assert 0.42 < len(used) / len(shares) < 0.58
     assert min(used) > 0.01 and max(used) < 0.36
+
+
+def test_the_erased_rectangle_is_nothing_to_the_model():
+    erase = RandomErasing(1.0, scale=(1.0, 1.0), ratio=(1.0, 1.0))
+    values, _ = TrainTransform(SETTINGS, augmentations=[erase])(
+        np.array(noise_image(50, 40)), np.random.default_rng(0)
+    )
+    assert values.abs().max() < 0.01  # half a level, of 255, over a standard deviation
 
 
 @pytest.mark.parametrize("mode", ["L", "CMYK", "P", "RGBA", "LA", "1", "YCbCr"])
