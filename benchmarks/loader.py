@@ -1,43 +1,50 @@
 """How fast do images become augmented batches with the click as target? Ours against the notebook's way.
 
-    python benchmarks/loader.py [--photos FOLDER] [--passes 4] [--json FILE]
+    python benchmarks/loader.py [--photos FOLDER] [--repeats 25] [--json FILE]
 
-Takes the JPEGs below a folder, or draws 120 of 500 x 375 pixels, gives each a click, and makes batches of 32
-at 224 x 224 on one core, in alternation, each time in a fresh process:
+Takes the JPEGs below a folder, or draws 128 of 500 x 375 pixels, gives each a click, and makes batches of 32
+at 224 x 224 on one core. In one process the ways go over the images in turn:
 
-    notebook        the authors' loader: Pillow, full decode, random crop, bicubic, flip, tensor, normalise;
-                    the click moved into the crop. From bytes in memory.
-    ours            `ViewDataset` and `collate` over the Parquet files that the loading script writes, and
-                    the density of the attention loss on a 14 x 14 grid
-    ours, 384       the same, of images stored with `--max-side 384`
-    decoder         for scale: libjpeg-turbo alone reads the images, whole
+    notebook            the authors' loader: Pillow, full decode, random crop, bicubic, flip, tensor,
+                        normalise; the click moved into the crop. From bytes in memory.
+    ours                `ViewDataset` and `collate` over the Parquet files that the loading script writes,
+                        normalised as the model does it, and the density of the attention loss, 14 x 14
+    ours, 384           the same, of images stored with `--max-side 384`
+    ours, bytes         what the loader itself does of it: the model normalises where it is, and the loss
+    ours, 384, bytes    makes the densities there
+    decoder             the limit: libjpeg-turbo alone reads the images, whole
+    decoder, 384
 
 The first three end in float32 `[32, 3, 224, 224]` with labels, points and weights.
 """
 
 import io
+import itertools
 import math
 import random
 import sys
 import tempfile
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
-from measuring import alternate, in_fresh_process, options, report
+from measuring import in_fresh_process, in_turn, options, report
 
 SIZE, BATCH = 224, 32
-DRAWN = 120
+DRAWN = 128
+OURS = ("ours", "ours, 384", "ours, bytes", "ours, 384, bytes")
 
 
 def write_tables(photos: Path | None, folder: Path) -> int:
-    """Parquet files of the photos with a click each, as they are and shrunk to 384. Returns how many."""
+    """Parquet files of the photos with a click each, as they are and shrunk to 384; whole batches, for which
+    the first few photos come twice. Returns how many.
+    """
     import datasets
     import numpy as np
 
     from imagenet_ab.simulate.images import draw
     from luab_data.images import JPEG_QUALITY, checked_image
 
+    datasets.disable_progress_bars()
     rng = np.random.default_rng(0)
     if photos is not None:
         files = [path.read_bytes() for path in sorted(photos.rglob("*.JPEG"))]
@@ -58,6 +65,7 @@ def write_tables(photos: Path | None, folder: Path) -> int:
             "click": {"x": datasets.Value("float32"), "y": datasets.Value("float32")},
         }
     )
+    files = [files[number % len(files)] for number in range(math.ceil(len(files) / BATCH) * BATCH)]
     clicks = rng.uniform(0.2, 0.8, (len(files), 2))
     for name, max_side in (("full", None), ("384", 384)):
         rows = [
@@ -73,7 +81,7 @@ def write_tables(photos: Path | None, folder: Path) -> int:
     return len(files)
 
 
-def notebook_samples(rows: list[dict]) -> Iterator[tuple]:
+def notebook_samples(rows: list[dict], generator: random.Random) -> Iterator[tuple]:
     """The authors' loader, as their notebook does it: torchvision's steps on PIL images."""
     import numpy as np
     import torch
@@ -81,7 +89,6 @@ def notebook_samples(rows: list[dict]) -> Iterator[tuple]:
 
     mean = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
     std = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
-    generator = random.Random(0)
     for row in rows:
         image = Image.open(io.BytesIO(row["image"]["bytes"])).convert("RGB")
         left, top, width, height = crop_window(*image.size, generator)
@@ -120,92 +127,90 @@ def batches_of(samples: Iterator) -> Iterator[list]:
             batch = []
 
 
-def notebook(folder: Path, passes: int):
+def notebook(rows):
     import torch
-    from datasets import Dataset, Image
 
-    torch.set_num_threads(1)
-    table = Dataset.from_parquet(str(folder / "full.parquet"), cache_dir=str(folder / "cache"))
-    rows = table.cast_column("image", Image(decode=False)).to_list() * passes
+    rows, generator = rows.to_list(), random.Random(0)
 
-    def job():
-        images = 0
-        for batch in batches_of(notebook_samples(rows)):
+    def job() -> None:
+        for batch in batches_of(notebook_samples(rows, generator)):
             values, labels, points, weights = zip(*batch, strict=True)
             torch.stack(values), torch.tensor(labels), torch.tensor(points), torch.tensor(weights)
-            images += len(batch)
-        return lambda: {"images": images}
 
     return job
 
 
-def ours(file: str, folder: Path, passes: int):
-    import torch
-    from datasets import Dataset
-
+def ours(rows, finished: bool):
+    """`finished`: with what is done where the model is."""
     from luab_trainer.collator import collate
     from luab_trainer.dataset import ViewDataset
     from luab_trainer.density import density
-    from luab_trainer.transforms import ImageSettings, TrainTransform
+    from luab_trainer.transforms import ImageSettings, TrainTransform, normalize
 
-    torch.set_num_threads(1)
-    rows = Dataset.from_parquet(str(folder / file), cache_dir=str(folder / "cache"))
-    dataset = ViewDataset(rows, TrainTransform(ImageSettings(SIZE)), byproduct="click")
+    settings = ImageSettings(SIZE)
+    dataset = ViewDataset(rows, TrainTransform(settings), byproduct="click")
+    epochs = itertools.count()
 
-    def samples():
-        for epoch in range(passes):
-            dataset.set_epoch(epoch)
-            yield from (dataset[index] for index in range(len(dataset)))
-
-    def job():
-        images = 0
-        for samples_of_batch in batches_of(samples()):
-            batch = collate(samples_of_batch)
-            density(batch["target_points"], batch["target_weights"], (14, 14), 0.15)
-            images += len(samples_of_batch)
-        return lambda: {"images": images}
+    def job() -> None:
+        dataset.set_epoch(next(epochs))
+        for start in range(0, len(dataset), BATCH):
+            # As torch's DataLoader does it.
+            batch = collate(dataset.__getitems__(list(range(start, start + BATCH))))
+            if finished:
+                normalize(batch["pixel_values"], settings.mean, settings.std)
+                density(batch["target_points"], batch["target_weights"], (14, 14), 0.15)
 
     return job
 
 
-def decoder_alone(folder: Path, passes: int):
+def decoder(rows):
     import simplejpeg
+
+    files = [row["image"]["bytes"] for row in rows]
+
+    def job() -> None:
+        for file in files:
+            simplejpeg.decode_jpeg(file)
+
+    return job
+
+
+def measure(folder: Path, repeats: int) -> tuple[dict[str, list[dict]], int]:
+    """The runs of each way, and how many images one run has."""
+    import datasets
+    import torch
     from datasets import Dataset, Image
 
-    table = Dataset.from_parquet(str(folder / "full.parquet"), cache_dir=str(folder / "cache"))
-    files = [row["image"]["bytes"] for row in table.cast_column("image", Image(decode=False))]
-
-    def job():
-        images = 0
-        for _ in range(passes):
-            for file in files:
-                simplejpeg.decode_jpeg(file)
-            images += len(files)
-        return lambda: {"images": images - images % BATCH}
-
-    return job
-
-
-WAYS = {
-    "notebook": notebook,
-    "ours": partial(ours, "full.parquet"),
-    "ours, 384": partial(ours, "384.parquet"),
-    "decoder": decoder_alone,
-}
+    torch.set_num_threads(1)
+    datasets.disable_progress_bars()
+    full, small = (
+        Dataset.from_parquet(str(folder / f"{name}.parquet"), cache_dir=str(folder / "cache"))
+        for name in ("full", "384")
+    )
+    full, small = (rows.cast_column("image", Image(decode=False)) for rows in (full, small))
+    jobs = {
+        "notebook": notebook(full),
+        "ours": ours(full, finished=True),
+        "ours, 384": ours(small, finished=True),
+        "ours, bytes": ours(full, finished=False),
+        "ours, 384, bytes": ours(small, finished=False),
+        "decoder": decoder(full),
+        "decoder, 384": decoder(small),
+    }
+    return in_turn(jobs, repeats), len(full)
 
 
 def main() -> None:
-    parser = options(__doc__)
+    parser = options(__doc__, repeats=25)
     parser.add_argument("--photos", type=Path, help="a folder of JPEGs (default: draw some)")
-    parser.add_argument("--passes", type=int, default=4, help="over the photos (default: %(default)s)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         photos = in_fresh_process(write_tables, arguments.photos, Path(folder))
-        runs = alternate(WAYS, (Path(folder), arguments.passes), arguments.repeats)
-    facts = {"photos": photos, "drawn": arguments.photos is None}
-    medians = report(runs, ["ours", "ours, 384"], facts, arguments.json)["medians"]
+        runs, images = in_fresh_process(measure, Path(folder), arguments.repeats)
+    facts = {"photos": photos, "drawn": arguments.photos is None, "images_a_run": images}
+    medians = report(runs, OURS, facts, arguments.json, others=["notebook"])["medians"]
     for name, median in medians.items():
-        print(f"{name:12} {median['images'] / median['cpu_s']:,.0f} images/s of one core")
+        print(f"{name:16} {images / median['cpu_s']:,.0f} images/s of one core")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Measures ways to do one job: in alternation, each time in a fresh process; medians, ratios, spread, JSON.
+"""Measures ways to do one job, in alternation: `alternate`, each time in a fresh process, or `in_turn`, many
+short pieces in one, where the imports would take longer than the job. Medians, ratios, spread, JSON.
 
 A benchmark imports the packages where it uses them: Linux counts what a parent took to its children's peak
 memory. CPU time (of the process and of those that it waited for) is what can be compared on a machine that
@@ -72,8 +73,30 @@ def alternate(ways: dict[str, Way], arguments: tuple, repeats: int) -> dict[str,
     return runs
 
 
-def report(runs: dict[str, list[dict]], ours: Sequence[str], facts: dict, file: Path | None) -> dict:
-    """Prints medians, and how many times as fast each of `ours` is as each other way; writes it as JSON."""
+def in_turn(jobs: dict[str, Callable[[], None]], repeats: int) -> dict[str, list[dict]]:
+    """Does each job `repeats` times in this process, in changing order; a first round is not counted."""
+    runs: dict[str, list[dict]] = {name: [] for name in jobs}
+    for number in range(repeats + 1):
+        for name in jobs if number % 2 == 0 else reversed(jobs):
+            before, started = time.process_time(), time.perf_counter()
+            jobs[name]()
+            took = {"cpu_s": time.process_time() - before, "wall_s": time.perf_counter() - started}
+            if number:
+                runs[name].append(took)
+    return runs
+
+
+def report(
+    runs: dict[str, list[dict]],
+    ours: Sequence[str],
+    facts: dict,
+    file: Path | None,
+    others: Sequence[str] | None = None,
+) -> dict:
+    """Prints medians, and how many times as fast each of `ours` is as each of `others` (default: all that are
+    not ours); writes it as JSON.
+    """
+    others = [name for name in runs if name not in ours] if others is None else others
     result = {
         **facts,
         "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, "
@@ -86,15 +109,13 @@ def report(runs: dict[str, list[dict]], ours: Sequence[str], facts: dict, file: 
         "ratios": {
             f"{way} : {other}": {key: _ratio(runs[other], runs[way], key) for key in ("cpu_s", "wall_s")}
             for way in ours
-            for other in runs
-            if other not in ours
+            for other in others
         },
     }
     for name, medians in result["medians"].items():
-        print(
-            f"{name:12} CPU {medians['cpu_s']:.2f} s, wall {medians['wall_s']:.2f} s, "
-            f"peak memory {max(run['peak_rss_mb'] for run in runs[name]):.0f} MB"
-        )
+        peaks = [run["peak_rss_mb"] for run in runs[name] if "peak_rss_mb" in run]
+        peak = f", peak memory {max(peaks):.0f} MB" if peaks else ""
+        print(f"{name:16} CPU {medians['cpu_s']:.3f} s, wall {medians['wall_s']:.3f} s{peak}")
     for ways, ratios in result["ratios"].items():
         for key, ratio in ratios.items():
             print(

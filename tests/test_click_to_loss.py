@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tiny_models import tiny_model
+from views import Through
 
 from imagenet_ab.record import parse_record
 from imagenet_ab.rows import row
@@ -16,8 +18,7 @@ from luab_trainer.dataset import ViewDataset
 from luab_trainer.geometry import View
 from luab_trainer.model import LUABModel
 from luab_trainer.taps import output_linear
-from luab_trainer.transforms import EvalTransform, ImageSettings, normalize
-from tests.tiny_models import tiny_model
+from luab_trainer.transforms import normalize
 
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 XML = b"""<annotation><metadata>
@@ -27,11 +28,8 @@ XML = b"""<annotation><metadata>
 </metadata></annotation>"""
 
 
-class LowerLeftMirrored(EvalTransform):
-    """The image's left half, from a quarter of its height on, half as high, mirrored."""
-
-    def view(self, width, height, rng=None):
-        return View(left=0.0, top=0.25, width=0.5, height=0.5, flipped=True)
+# The image's left half, from a quarter of its height on, half as high, mirrored.
+LOWER_LEFT_MIRRORED = View(left=0.0, top=0.25, width=0.5, height=0.5, flipped=True)
 
 
 @pytest.fixture
@@ -48,7 +46,7 @@ def batch():
     example = row(record.image_id, jpeg.getvalue(), record, class_index=1)
     assert example["click"] == {"x": 0.125, "y": 0.5}
     # Row -> crop -> target: x = 0.125 / 0.5 = 0.25, mirrored 0.75; y = (0.5 - 0.25) / 0.5 = 0.5.
-    samples = ViewDataset([example], LowerLeftMirrored(ImageSettings(size=16)), byproduct="click")
+    samples = ViewDataset([example], Through(LOWER_LEFT_MIRRORED, size=16), byproduct="click")
     np.testing.assert_allclose(samples[0]["target_points"][0], [[0.75, 0.5]])
     # Sample -> batch [B, C, P, 2]: one image, one target, one point that counts fully.
     batch = collate([samples[0]])

@@ -16,13 +16,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import torch
 from PIL import Image
+from views import Through
 
 from coco_ab.pairs import RawCocoAB
 from coco_ab.simulate.release import write_release
 from luab_data.batches import load
-from luab_trainer.dataset import RowToSample
+from luab_trainer.dataset import ViewDataset
 from luab_trainer.geometry import View, random_resized_view, to_view
 from luab_trainer.targets import Columns
 
@@ -80,14 +80,8 @@ class AuthorsRule:
 
 def our_target(row: dict, view: View) -> Target:
     """The labels and points of a training sample, by position among the 80 classes."""
-    to_sample = RowToSample(
-        lambda image, rng: (torch.zeros(3, 1, 1), view),
-        "click",
-        COLUMNS,
-        num_labels=80,
-        label_policy="authors",
-    )
-    sample = to_sample({**row, "image": BLANK}, np.random.default_rng(0), 0)
+    options = {"byproduct": "click", "columns": COLUMNS, "num_labels": 80, "label_policy": "authors"}
+    sample = ViewDataset([{**row, "image": BLANK}], Through(view), **options)[0]
     target: Target = dict.fromkeys(sample["labels"].nonzero().flatten().tolist())
     for label, [(x, y)], [weight] in zip(
         sample["target_labels"], sample["target_points"], sample["target_weights"], strict=True

@@ -11,6 +11,7 @@ from launched import launch
 from PIL import Image
 from tiny_models import tiny_model
 from transformers import AutoModelForImageClassification, EvalPrediction
+from views import Through
 
 from coco_ab.classes import COCO_CLASSES
 from luab_data.errors import SourceError
@@ -22,7 +23,7 @@ from luab_trainer.geometry import WHOLE_IMAGE, View
 from luab_trainer.inputs import class_names, pick_split
 from luab_trainer.run import main
 from luab_trainer.targets import Columns
-from luab_trainer.transforms import EvalTransform, ImageSettings
+from luab_trainer.transforms import ImageSettings
 
 NAMES = ["cat", "dog", "cup", "bird"]
 COLUMNS = Columns(label="labels", point="points")
@@ -64,17 +65,6 @@ def multi_label_rows(count: int, seed: int = 0) -> datasets.Dataset:
 
 
 # ---- Label policies, worked by hand
-
-
-class Through(EvalTransform):
-    """Always the same view."""
-
-    def __init__(self, view):
-        super().__init__(ImageSettings(size=2))
-        self.fixed = view
-
-    def view(self, width, height, rng=None):
-        return self.fixed
 
 
 whole = Through(WHOLE_IMAGE)
