@@ -159,7 +159,7 @@ class LUABModel(nn.Module):
                 "pixel_values are bytes, which are normalised as the image processor says: pass LUABTrainer "
                 "the processing_class, or LUABModel its mean and std."
             )
-        return normalize(pixel_values, self.mean, self.std)
+        return normalize(pixel_values, self.mean, self.std).to(self.model.dtype)
 
     def _classify(self, pixel_values: Tensor) -> Tensor:
         size = tuple(pixel_values.shape[-2:])

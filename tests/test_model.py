@@ -193,7 +193,7 @@ def test_compiled_model_agrees(model_type):
     assert luab.point.head.weight.grad.abs().sum() > 0
 
 
-@pytest.mark.parametrize("model_type", ["vit", "convnext"])
+@pytest.mark.parametrize("model_type", ["vit", "convnext", "resnet"])
 def test_bytes_are_normalised_as_the_image_processor_says(model_type):
     mean, std = (0.5, 0.4, 0.3), (0.25, 0.5, 0.2)
     luab = LUABModel(tiny_model(model_type), "both", mean=mean, std=std).eval()
@@ -202,6 +202,8 @@ def test_bytes_are_normalised_as_the_image_processor_says(model_type):
     for layout in (torch.contiguous_format, torch.channels_last):
         found = luab(**batch() | {"pixel_values": crops.contiguous(memory_format=layout)})
         torch.testing.assert_close(found.loss, luab(**batch() | {"pixel_values": expected}).loss)
+    half = luab.to(torch.bfloat16)(**batch() | {"pixel_values": crops})
+    assert half.logits.dtype == torch.bfloat16 and half.loss.isfinite()
     with pytest.raises(ValueError, match="pass LUABTrainer the processing_class, or LUABModel its mean"):
         LUABModel(tiny_model(model_type))(crops)
 
