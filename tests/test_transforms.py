@@ -11,7 +11,7 @@ from PIL import ExifTags, Image, ImageOps
 
 from luab_data.images import upright_rgb
 from luab_trainer.geometry import render
-from luab_trainer.images import decode
+from luab_trainer.images import decode, open_image
 from luab_trainer.transforms import (
     ColorJitter,
     EvalTransform,
@@ -181,8 +181,8 @@ def jpeg(image: Image.Image, **options) -> bytes:
     return encoded.getvalue()
 
 
-TURNED = Image.Exif()
-TURNED[ExifTags.Base.Orientation] = 3
+TURNED, LYING = Image.Exif(), Image.Exif()
+TURNED[ExifTags.Base.Orientation], LYING[ExifTags.Base.Orientation] = 3, 6
 
 
 @pytest.mark.parametrize(
@@ -195,13 +195,21 @@ TURNED[ExifTags.Base.Orientation] = 3
         pytest.param(jpeg(noise_image(37, 21).convert("L")), id="grey"),
         pytest.param(jpeg(noise_image(37, 21).convert("CMYK")), id="CMYK"),
         pytest.param(jpeg(noise_image(37, 21), exif=TURNED), id="upside down"),
+        pytest.param(jpeg(noise_image(37, 21), exif=LYING), id="lying on its side"),
+        pytest.param(jpeg(noise_image(37, 21), xmp=b'<x tiff:Orientation="6"/>'), id="lying, says its XMP"),
         pytest.param(jpeg(noise_image(37, 21), exif=b"Exif\0\0broken"), id="broken EXIF"),
+        pytest.param(
+            jpeg(noise_image(37, 21))[:2] + b"\xff" + jpeg(noise_image(37, 21))[2:], id="odd header"
+        ),
         pytest.param(jpeg(noise_image(37, 21)) + b"trailing", id="trailing bytes"),
         pytest.param(image_bytes(noise_image(37, 21)), id="PNG"),
     ],
 )
 def test_pixels_are_pillows_own(data):
-    assert (decode(data) == np.asarray(upright_rgb(Image.open(io.BytesIO(data))))).all()
+    expected = np.asarray(upright_rgb(Image.open(io.BytesIO(data))))
+    opened = open_image(data)
+    assert (opened.height, opened.width) == expected.shape[:2]
+    assert (opened.pixels() == expected).all()
 
 
 def test_most_jpegs_take_the_fast_way(monkeypatch):
