@@ -110,7 +110,7 @@ def normalize(crops: Tensor, mean: Sequence[float], std: Sequence[float]) -> Ten
     values = torch.empty(rows.shape, device=device)
     at_once = 1 if device.type == "cpu" else max(1, len(rows))
     for part, own in zip(values.split(at_once), rows.split(at_once), strict=True):
-        part.copy_(own).mul_(scale).add_(shift)
+        torch.addcmul(shift, part.copy_(own), scale, out=part)
     return values.unflatten(2, (width, 3)).permute(0, 3, 1, 2)
 
 
