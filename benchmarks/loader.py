@@ -21,7 +21,6 @@ The first three end in float32 `[32, 3, 224, 224]` with labels, points and weigh
 import io
 import itertools
 import math
-import random
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -81,24 +80,23 @@ def write_tables(photos: Path | None, folder: Path) -> int:
     return len(files)
 
 
-def notebook_samples(rows: list[dict], generator: random.Random) -> Iterator[tuple]:
-    """The authors' loader, as their notebook does it: torchvision's steps on PIL images."""
+def notebook_samples(rows: list[dict]) -> Iterator[tuple]:
+    """The authors' loader, as their notebook does it: torchvision's steps on PIL images, one by one."""
     import numpy as np
     import torch
     from PIL import Image
 
-    mean = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
-    std = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+    mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
     for row in rows:
         image = Image.open(io.BytesIO(row["image"]["bytes"])).convert("RGB")
-        left, top, width, height = crop_window(*image.size, generator)
+        left, top, width, height = crop_window(*image.size)
         x, y = row["click"]["x"] * image.width, row["click"]["y"] * image.height
         crop = image.crop((left, top, left + width, top + height)).resize((SIZE, SIZE), Image.BICUBIC)
-        flipped = generator.random() < 0.5
+        flipped = bool(torch.rand(1) < 0.5)
         if flipped:
             crop = crop.transpose(Image.FLIP_LEFT_RIGHT)
         values = torch.from_numpy(np.array(crop)).permute(2, 0, 1).contiguous().to(torch.float32).div(255)
-        values = values.sub(mean).div(std)
+        values = values.clone().sub_(torch.tensor(mean)[:, None, None]).div_(torch.tensor(std)[:, None, None])
         point, weight = (-1.0, -1.0), 0.0
         if left < x < left + width and top < y < top + height:
             x, y = (x - left) / width, (y - top) / height
@@ -106,14 +104,18 @@ def notebook_samples(rows: list[dict], generator: random.Random) -> Iterator[tup
         yield values, row["label"], point, weight
 
 
-def crop_window(width: int, height: int, generator: random.Random) -> tuple[int, int, int, int]:
+def crop_window(width: int, height: int) -> tuple[int, int, int, int]:
     """torchvision's RandomResizedCrop: left, top, width, height in pixels."""
+    import torch
+
+    ratio = torch.log(torch.tensor([3 / 4, 4 / 3]))
     for _ in range(10):
-        area = width * height * generator.uniform(0.08, 1)
-        aspect = math.exp(generator.uniform(math.log(3 / 4), math.log(4 / 3)))
+        area = width * height * torch.empty(1).uniform_(0.08, 1).item()
+        aspect = torch.exp(torch.empty(1).uniform_(ratio[0], ratio[1])).item()
         w, h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
         if 0 < w <= width and 0 < h <= height:
-            return generator.randint(0, width - w), generator.randint(0, height - h), w, h
+            left = torch.randint(0, width - w + 1, (1,)).item()
+            return left, torch.randint(0, height - h + 1, (1,)).item(), w, h
     side = min(width, height)
     return (width - side) // 2, (height - side) // 2, side, side
 
@@ -130,10 +132,10 @@ def batches_of(samples: Iterator) -> Iterator[list]:
 def notebook(rows):
     import torch
 
-    rows, generator = rows.to_list(), random.Random(0)
+    rows = rows.to_list()
 
     def job() -> None:
-        for batch in batches_of(notebook_samples(rows, generator)):
+        for batch in batches_of(notebook_samples(rows)):
             values, labels, points, weights = zip(*batch, strict=True)
             torch.stack(values), torch.tensor(labels), torch.tensor(points), torch.tensor(weights)
 

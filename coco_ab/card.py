@@ -42,7 +42,7 @@ _WITHOUT_IMAGES = (
 )
 _PROVENANCE = """Image files, COCO's instance annotations and byproduct records were joined by the image's id.
 Images were kept as they are, unless a side was longer than `max_side` pixels: then they were shrunk, their
-boxes with them, and encoded as JPEG of quality 95. Every record was checked; what could not be used is in
+boxes with them, and encoded as JPEG of quality 90. Every record was checked; what could not be used is in
 `rejects.jsonl`. Of an image that was annotated twice, `points` are those of the last record.
 
 Points are ratios of the image, 0 to 1, x first. Times are milliseconds since the page opened."""

@@ -30,7 +30,7 @@ def build_options(prog: str | None, description: str) -> argparse.ArgumentParser
         "--config", choices=list(ROWS_PER_SHARD), default=DEFAULT, help="byproducts: rows without images"
     )
     parser.add_argument(
-        "--max-side", type=int, metavar="PIXELS", help="shrink larger images, as JPEG of quality 95"
+        "--max-side", type=int, metavar="PIXELS", help="shrink larger images, as JPEG of quality 90"
     )
     parser.add_argument(
         "--num-proc", type=int, metavar="N", help="workers (default: 1; with ray: all that the cluster has)"
