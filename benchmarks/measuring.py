@@ -72,8 +72,17 @@ def alternate(ways: dict[str, Way], arguments: tuple, repeats: int) -> dict[str,
     return runs
 
 
-def report(runs: dict[str, list[dict]], ours: Sequence[str], facts: dict, file: Path | None) -> dict:
-    """Prints medians, and how many times as fast each of `ours` is as each other way; writes it as JSON."""
+def report(
+    runs: dict[str, list[dict]],
+    ours: Sequence[str],
+    facts: dict,
+    file: Path | None,
+    more: Sequence[tuple[str, str]] = (),
+) -> dict:
+    """Prints medians, and how many times as fast each of `ours` is as each other way, and the first of each
+    pair in `more` as its second; writes it as JSON.
+    """
+    pairs = [(way, other) for way in ours for other in runs if other not in ours]
     result = {
         **facts,
         "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, "
@@ -85,9 +94,7 @@ def report(runs: dict[str, list[dict]], ours: Sequence[str], facts: dict, file: 
         },
         "ratios": {
             f"{way} : {other}": {key: _ratio(runs[other], runs[way], key) for key in ("cpu_s", "wall_s")}
-            for way in ours
-            for other in runs
-            if other not in ours
+            for way, other in [*pairs, *more]
         },
     }
     for name, medians in result["medians"].items():
