@@ -1,6 +1,6 @@
 """How fast is a dataset folder built, and does its memory grow with the rows?
 
-    python benchmarks/build.py [--images 2000] [--rows 100000] [--json FILE]
+    python benchmarks/build.py [--images 1500] [--rows 100000] [--json FILE]
 
 1. Speed: images of ImageNet's size (500 x 375 pixels, 77 kB) in class folders and an archive of their
    byproducts, both generated. In alternation, each time in a fresh process:
@@ -131,7 +131,7 @@ def slope(samples: list[tuple[int, float]], rows: int) -> float:
 
 def main() -> None:
     parser = options(__doc__, repeats=3)
-    parser.add_argument("--images", type=int, default=2000, help="for the speed (default: %(default)s)")
+    parser.add_argument("--images", type=int, default=1500, help="for the speed (default: %(default)s)")
     parser.add_argument("--rows", type=int, default=100_000, help="for the memory (default: %(default)s)")
     arguments = parser.parse_args()
     if not Path("/proc/self/status").exists():
