@@ -1,19 +1,21 @@
 """How fast is a dataset folder built, and does its memory grow with the rows?
 
-    python benchmarks/build.py [--images 4000] [--rows 100000] [--json FILE]
+    python benchmarks/build.py [--images 1500] [--rows 100000] [--json FILE]
 
-1. Speed: images of ImageNet's size (500 x 375 pixels, about 110 kB) in class folders and an archive of their
+1. Speed: images of ImageNet's size (500 x 375 pixels, 77 kB) in class folders and an archive of their
    byproducts, both generated. In alternation, each time in a fresh process:
 
        build        loading_scripts/imagenet_ab.py's build: every image is checked by decoding it
-       build, 2     the same with two worker processes
+       build, 2     the same with --num-proc 2
+       384          with --max-side 384: every image is decoded, shrunk and encoded
+       384, 2       the same with --num-proc 2
        copy         the same files copied, file by file: what the disk and the file system take
 
 2. Memory: --rows rows with tiny images, built in one process. Its resident memory is taken ten times a
    second, beside the rows that are finished; the slope is the least-squares line through all but the first
    fifth.
 
-CPU time includes that of the worker processes; the peak is that of the largest process.
+MB are those of the images that are read.
 """
 
 import io
@@ -53,15 +55,21 @@ def write_raw(folder: Path, count: int, width: int, height: int) -> int:
     return size
 
 
-def build(num_proc: int, folder: Path):
+def build(num_proc: int, max_side: int | None, folder: Path):
     from imagenet_ab.build import build_imagenet_ab
 
     out = folder / "out"
     shutil.rmtree(out, ignore_errors=True)
 
     def job():
-        arguments = {"images": folder / "train", "byproducts": folder / "ab.tar.gz", "num_proc": num_proc}
-        summary = build_imagenet_ab(out, rows_per_shard=ROWS_PER_SHARD, **arguments)
+        summary = build_imagenet_ab(
+            out,
+            images=folder / "train",
+            byproducts=folder / "ab.tar.gz",
+            rows_per_shard=ROWS_PER_SHARD,
+            max_side=max_side,
+            num_proc=num_proc,
+        )
         return lambda: {"images": summary.rows}
 
     return job
@@ -79,12 +87,18 @@ def copy(folder: Path):
     return job
 
 
-WAYS = {"build": partial(build, 1), "build, 2": partial(build, 2), "copy": copy}
+WAYS = {
+    "build": partial(build, 1, None),
+    "build, 2": partial(build, 2, None),
+    "384": partial(build, 1, 384),
+    "384, 2": partial(build, 2, 384),
+    "copy": copy,
+}
 
 
 def memory(folder: Path) -> list[tuple[int, float]]:
     """Builds, and returns (rows finished, resident MB) as they were taken."""
-    job, samples, stop = build(1, folder), [], threading.Event()
+    job, samples, stop = build(1, None, folder), [], threading.Event()
 
     def watch() -> None:
         while not stop.wait(0.1):
@@ -117,7 +131,7 @@ def slope(samples: list[tuple[int, float]], rows: int) -> float:
 
 def main() -> None:
     parser = options(__doc__, repeats=3)
-    parser.add_argument("--images", type=int, default=4000, help="for the speed (default: %(default)s)")
+    parser.add_argument("--images", type=int, default=1500, help="for the speed (default: %(default)s)")
     parser.add_argument("--rows", type=int, default=100_000, help="for the memory (default: %(default)s)")
     arguments = parser.parse_args()
     if not Path("/proc/self/status").exists():
@@ -143,7 +157,8 @@ def main() -> None:
             "samples": samples[:: max(1, len(samples) // 100)],
         },
     }
-    medians = report(runs, ["build"], facts, arguments.json)["medians"]
+    pairs = [("build, 2", "build"), ("384, 2", "384"), *((name, "copy") for name in WAYS if name != "copy")]
+    medians = report(runs, pairs, facts, arguments.json)["medians"]
     for name, median in medians.items():
         print(
             f"{name:12} {arguments.images / median['wall_s']:,.0f} images/s, "

@@ -109,7 +109,8 @@ def main() -> None:
     seen = {run["actions_of_record_7"] for each in runs.values() for run in each}
     if len(seen) > 1:
         sys.exit(f"the two ways disagree on record 7: {seen} actions")
-    report(runs, ["ours"], {"megabytes": arguments.megabytes, "records": records}, arguments.json)
+    facts = {"megabytes": arguments.megabytes, "records": records}
+    report(runs, [("ours", "json.load")], facts, arguments.json)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,12 @@
 
     python benchmarks/kill.py [--kills 20] [--jobs build training] [--seed 0] [--out runs/kill]
 
-Each trial starts a build (two worker processes, 80 shards) or a training run (a checkpoint at each of 60
-steps) into a fresh folder, kills a process of it with SIGKILL at a random moment between the folder's first
-sign and the undisturbed run's end, and runs the same command again, the training with
-`--resume_from_checkpoint True` where there is a whole checkpoint. In every fourth trial of a build a worker
-is killed instead of the build itself, which must then end by itself with one line. What came out is compared
-with the undisturbed run: every file of a build; of a training run the weights, byte for byte, each step's
-log and the evaluation.
+Each trial starts a build (two workers, 80 shards) or a training run (a checkpoint at each of 60 steps) into
+a fresh folder, kills it with SIGKILL at a random moment between the folder's first sign and the undisturbed
+run's end, and runs the same command again, the training with `--resume_from_checkpoint True` where there is
+a whole checkpoint. Both are one process: a build's workers are its threads. What came out is compared with
+the undisturbed run: every file of a build; of a training run the weights, byte for byte, each step's log and
+the evaluation.
 
 Prints a line for each trial and writes kill.json; ends with status 1 when one trial came out differently.
 """
@@ -18,7 +17,6 @@ import json
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -45,14 +43,12 @@ class Job:
     command: Callable[[Path], list]
     stage: Callable[[Path], str]
     result: Callable[[Path], dict]
-    workers: bool
 
 
 @dataclass(frozen=True)
 class Trial:
     job: str
     moment: float  # seconds after the folder's first sign
-    victim: str
     stage: str
     same: bool
 
@@ -75,7 +71,7 @@ def build_job(raw: Path) -> Job:
     def result(out: Path) -> dict:
         return {str(file.relative_to(out)): file.read_bytes() for file in out.rglob("*") if file.is_file()}
 
-    return Job("build", command, stage, result, workers=True)
+    return Job("build", command, stage, result)
 
 
 def training_job(dataset: Path) -> Job:
@@ -105,7 +101,7 @@ def training_job(dataset: Path) -> Job:
             "evaluation": {key: value for key, value in metrics.items() if not key.endswith(timed)},
         }
 
-    return Job("training", command, stage, result, workers=False)
+    return Job("training", command, stage, result)
 
 
 def whole_checkpoints(out: Path) -> list[int]:
@@ -149,35 +145,21 @@ def undisturbed(job: Job, out: Path) -> tuple[dict, float]:
     return job.result(out), time.perf_counter() - began
 
 
-def trial(job: Job, out: Path, expected: dict, seconds: float, worker: bool, rng: random.Random) -> Trial:
+def trial(job: Job, out: Path, expected: dict, seconds: float, rng: random.Random) -> Trial:
     while True:
         shutil.rmtree(out, ignore_errors=True)
         process = start(job, out)
         wait_for(out, process)
         moment = rng.uniform(0, seconds)
         time.sleep(moment)
-        victims = worker_processes(process.pid) if worker else [process.pid]
-        if process.poll() is None and victims:
+        if process.poll() is None:
             break  # else it was over: another moment
         process.communicate()
-    os.kill(rng.choice(victims), signal.SIGKILL)
-    _, errors = process.communicate(timeout=600)  # comes back when the workers, which hold the pipe, are gone
-    if (
-        worker
-        and process.returncode
-        and not errors.splitlines()[-1].startswith("error: A worker process died")
-    ):
-        sys.exit(f"{job.name}: a killed worker ended it with\n{errors[-3000:]}")
+    process.kill()
+    process.communicate(timeout=600)  # comes back when all are gone that hold its pipe
     stage = job.stage(out)
     finish(job, out)
-    victim = "worker" if worker else "itself"
-    return Trial(job.name, round(moment, 3), victim, stage, job.result(out) == expected)
-
-
-def worker_processes(parent: int) -> list[int]:
-    """The pool's processes among the children; the others only keep account of semaphores."""
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return [int(pid) for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return Trial(job.name, round(moment, 3), stage, job.result(out) == expected)
 
 
 def main() -> None:
@@ -199,14 +181,10 @@ def main() -> None:
         expected, seconds = undisturbed(job, out / job.name)
         print(f"{job.name}, undisturbed: {seconds:.1f} s from the folder's first sign to the end")
         for number in range(arguments.kills if job.name in arguments.jobs else 0):
-            worker = job.workers and number % 4 == 3
-            trials.append(trial(job, out / "killed", expected, seconds, worker, rng))
+            trials.append(trial(job, out / "killed", expected, seconds, rng))
             last = trials[-1]
             verdict = "same" if last.same else "DIFFERENT"
-            print(
-                f"  {number + 1:3}  {last.moment:6.2f} s  {last.victim:7} {last.stage:40} {verdict}",
-                flush=True,
-            )
+            print(f"  {number + 1:3}  {last.moment:6.2f} s  {last.stage:40} {verdict}", flush=True)
     counts = Counter((each.job, each.same) for each in trials)
     for job in arguments.jobs:
         print(f"{job}: {counts[job, True]} of {arguments.kills} came out the same")

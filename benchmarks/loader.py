@@ -210,7 +210,7 @@ def main() -> None:
         photos = in_fresh_process(write_tables, arguments.photos, Path(folder))
         runs, images = in_fresh_process(measure, Path(folder), arguments.repeats)
     facts = {"photos": photos, "drawn": arguments.photos is None, "images_a_run": images}
-    medians = report(runs, OURS, facts, arguments.json, others=["notebook"])["medians"]
+    medians = report(runs, [(name, "notebook") for name in OURS], facts, arguments.json)["medians"]
     for name, median in medians.items():
         print(f"{name:16} {images / median['cpu_s']:,.0f} images/s of one core")
 

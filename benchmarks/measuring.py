@@ -88,15 +88,14 @@ def in_turn(jobs: dict[str, Callable[[], None]], repeats: int) -> dict[str, list
 
 def report(
     runs: dict[str, list[dict]],
-    ours: Sequence[str],
+    pairs: Sequence[tuple[str, str]],
     facts: dict,
     file: Path | None,
-    others: Sequence[str] | None = None,
+    keys: Sequence[str] = ("cpu_s", "wall_s"),
 ) -> dict:
-    """Prints medians, and how many times as fast each of `ours` is as each of `others` (default: all that are
-    not ours); writes it as JSON.
+    """Prints medians, and of each pair how many times as fast, by each of `keys`, the first way is as the
+    second; writes it as JSON.
     """
-    others = [name for name in runs if name not in ours] if others is None else others
     result = {
         **facts,
         "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, "
@@ -107,9 +106,8 @@ def report(
             for name, each in runs.items()
         },
         "ratios": {
-            f"{way} : {other}": {key: _ratio(runs[other], runs[way], key) for key in ("cpu_s", "wall_s")}
-            for way in ours
-            for other in others
+            f"{way} : {other}": {key: _ratio(runs[other], runs[way], key) for key in keys}
+            for way, other in pairs
         },
     }
     for name, medians in result["medians"].items():

@@ -123,7 +123,7 @@ class RawCocoAB:
 
 @dataclass(frozen=True)
 class PairToRow:
-    """(id, image, `Known`) -> `Outcome`; picklable, so that it runs in worker processes.
+    """(id, image, `Known`) -> `Outcome`; picklable, so that Ray can run it.
 
     A whole image that COCO lists gives a row, with or without byproducts. Byproducts without such an
     image give none.

@@ -71,7 +71,7 @@ class RawImageNetAB:
 
 @dataclass(frozen=True)
 class PairToRow:
-    """(id, streamed payload, looked-up payload) -> `Outcome`; picklable, so that it runs in worker processes.
+    """(id, streamed payload, looked-up payload) -> `Outcome`; picklable, so that Ray can run it.
 
     An image gives a row, with or without XML. An XML is rejected, and the image kept without annotations,
     when it cannot be parsed; an XML without a good image gives no row. Without images (`with_images=False`)

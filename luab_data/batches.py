@@ -29,7 +29,8 @@ class Outcome(NamedTuple):
     facts: Mapping[str, int] = MappingProxyType({})
 
 
-# (id, streamed payload, looked-up payload) -> Outcome. Pure and picklable: it runs in worker processes.
+# (id, streamed payload, looked-up payload) -> Outcome. Pure and picklable: it runs in threads and in other
+# processes.
 MakeRow = Callable[[str, Payload, Payload], Outcome]
 
 

@@ -4,7 +4,7 @@ ours.
 The items of a join (pairs and rejects) are cut into shards of a fixed number of items. A shard is written
 beside its place and renamed, then its counts are; whatever is killed, a shard with counts is whole, and the
 others are made again. Items come in the same order each time, so that a build in two pieces, with any
-number of processes, gives the same files.
+number of workers, gives the same files.
 
     OUT/data/train-00000.parquet ...   OUT/rejects.jsonl   OUT/summary.json   OUT/README.md
     OUT/.build/                        plan.json, one JSON a finished shard; gone when the build is finished
@@ -55,7 +55,7 @@ def build(
 
     `arguments` (JSON-able) is what the rows depend on: a later run into the same folder must have the same.
     `found` is the counter that `join` fills while `items` are consumed; `ignored` gives the sources' own
-    counts at the end. `ordered_map` makes the rows, here or in other processes (`luab_data.workers`). `store`
+    counts at the end. `ordered_map` makes the rows, here or with other workers (`luab_data.workers`). `store`
     is offered each finished shard. Raises `SourceError` for a folder that is not this build's,
     `RuntimeError` if counts do not add up.
     """

@@ -1,6 +1,7 @@
 """Image bytes: is this a whole image, and, where asked for, smaller; upright and RGB, as it was annotated."""
 
 import io
+import threading
 import warnings
 
 import numpy as np
@@ -15,6 +16,33 @@ JPEG_QUALITY = 90  # of what is shrunk; FFCV's for ImageNet. 95 takes 1.4 times 
 PAGE = (255, 255, 255)  # what shows through transparent pixels, as on the annotation page
 
 
+class _PillowIsQuiet:
+    """Ignores Pillow's warnings. `warnings.catch_warnings` for threads: they share the filters, so that the
+    first one in sets them, and the last one out sets them back.
+    """
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._inside = 0
+
+    def __enter__(self):
+        with self._lock:
+            if not self._inside:
+                self._before = warnings.catch_warnings()
+                self._before.__enter__()
+                warnings.filterwarnings("ignore", module=r"PIL\.")
+            self._inside += 1
+
+    def __exit__(self, *exception):
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._before.__exit__()
+
+
+_pillow_is_quiet = _PillowIsQuiet()
+
+
 def checked_image(payload: bytes, max_side: int | None = None) -> bytes:
     """The bytes of a whole image, untouched unless a side is longer than `max_side` pixels.
 
@@ -23,8 +51,7 @@ def checked_image(payload: bytes, max_side: int | None = None) -> bytes:
     when the bytes are not an image, are cut off, or claim more than `MAX_PIXELS`.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd metadata, a large image: the checks here decide
+        with _pillow_is_quiet:  # odd metadata, a large image: the checks here decide
             return _checked(payload, max_side)
     except RejectedRecord:
         raise

@@ -64,7 +64,7 @@ def build_options(prog: str | None, description: str) -> argparse.ArgumentParser
 def run(arguments: argparse.Namespace, build: Callable[..., Summary], *own: str) -> None:
     """Builds, reports, and uploads where asked to. `own` names the arguments that only this dataset has.
 
-    Ends the process with one line on stderr for a `SourceError`, a full disk and a dead worker process.
+    Ends the process with one line on stderr for a `SourceError`, a full disk and workers that are lost.
     """
     names = ("out", "config", "max_side", "num_proc", "engine", "ray_address", "rows_per_shard", *own)
     given = {name: getattr(arguments, name) for name in names}

@@ -6,7 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -112,7 +115,7 @@ def test_counts_add_up_and_each_reject_has_its_reason(raw):
     assert json.loads((tmp_path / "out" / "summary.json").read_text())["found"] == summary.found
 
 
-def test_tar_of_tars_two_processes_and_small_shards_give_the_same_rows(raw):
+def test_tar_of_tars_two_workers_and_small_shards_give_the_same_rows(raw):
     tmp_path, payloads = raw
     build(tmp_path)
     archive = tar_of_tars(tmp_path / "train.tar", payloads)
@@ -175,7 +178,8 @@ def test_a_finished_shard_is_not_made_again(raw, monkeypatch):
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == before
 
 
-def test_kill_9_leaves_no_process_and_the_next_run_finishes(tmp_path):
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+def test_whatever_ends_it_no_process_stays_and_the_next_run_finishes(tmp_path, sent):
     payloads = raw_images(tmp_path / "train", per_class=150)
     raw_byproducts(tmp_path / "ab.tar.gz", list(payloads))
     build(tmp_path, "whole", rows_per_shard=20)
@@ -191,8 +195,8 @@ def test_kill_9_leaves_no_process_and_the_next_run_finishes(tmp_path):
     first = tmp_path / "out" / ".build" / "00000.json"
     while not first.exists() and process.poll() is None:
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL, "the build was over before it could be killed"
+    process.send_signal(sent)
+    assert process.wait(timeout=60) == -sent, "the build was over before it could be ended"
     assert (tmp_path / "out" / ".build").is_dir()
     for _ in range(1000):
         try:
@@ -201,7 +205,7 @@ def test_kill_9_leaves_no_process_and_the_next_run_finishes(tmp_path):
         except ProcessLookupError:
             break
     else:
-        pytest.fail("worker processes outlive the build")
+        pytest.fail("processes outlive the build")
     build(tmp_path, rows_per_shard=20)
     assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")
 
@@ -272,6 +276,39 @@ def test_files_of_many_bytes_make_smaller_row_groups_with_the_same_rows(raw, mon
     whole, small = (pq.ParquetFile(next((tmp_path / out / "data").iterdir())) for out in ("out", "small"))
     assert (whole.num_row_groups, small.num_row_groups) == (1, len(payloads))
     assert small.read().equals(whole.read())
+
+
+def test_pillow_warns_of_nothing_while_an_image_is_checked():
+    exif = PILImage.Exif()
+    exif[0x0112] = 1
+    payload = io.BytesIO()
+    noise_image(64, 48).save(payload, "JPEG", exif=exif.tobytes()[:-8])
+    with pytest.warns(UserWarning, match="EXIF"), PILImage.open(payload) as image:
+        image.getexif()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        checked_image(payload.getvalue(), max_side=32)
+
+
+def test_threads_that_check_images_leave_the_filters_of_warnings_as_they_were(monkeypatch):
+    """The first one in is the first one out: each would set back what it found."""
+    both_are_in, first_is_out = threading.Barrier(2), threading.Event()
+
+    def checked(payload, max_side):
+        both_are_in.wait(timeout=60)
+        if payload == b"second":
+            assert first_is_out.wait(timeout=60)
+            assert warnings.filters != before  # here they are still ignored
+        return payload
+
+    before = list(warnings.filters)
+    monkeypatch.setattr("luab_data.images._checked", checked)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = (pool.submit(checked_image, payload) for payload in (b"first", b"second"))
+        first.result()
+        first_is_out.set()
+        second.result()
+    assert warnings.filters == before
 
 
 def test_max_side_shrinks_larger_images_only():

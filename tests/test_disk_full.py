@@ -1,4 +1,4 @@
-"""A full disk and a dead process: one line with the folder and the fix, and the same command goes on."""
+"""A full disk and lost workers: one line with the folder and the fix, and the same command goes on."""
 
 import json
 import os
@@ -17,7 +17,7 @@ import luab_trainer.trainer
 from luab_data import disk
 from luab_data.disk import full_disk_explained
 from luab_data.errors import SourceError
-from luab_data.workers import open_workers
+from luab_data.workers import WorkerDied
 from luab_trainer.dataset import ViewDataset
 from luab_trainer.inputs import checkpoint_to_resume
 from luab_trainer.run import main
@@ -138,13 +138,12 @@ def test_other_errors_pass(tmp_path):
         assert raised.value is error
 
 
-def test_a_dead_worker_of_a_build_is_one_line(tmp_path, monkeypatch):
+def test_lost_workers_of_a_build_are_one_line(tmp_path, monkeypatch):
     def build(**arguments):
-        with open_workers(num_proc=2) as ordered_map:
-            list(ordered_map(os._exit, [1]))
+        raise WorkerDied("Ray gave up on a task. Run the same command again to go on.")
 
     monkeypatch.setattr(imagenet_ab.script, "build_imagenet_ab", build)
-    with pytest.raises(SystemExit, match=r"^error: A worker process died.* Run the same command again"):
+    with pytest.raises(SystemExit, match=r"^error: Ray gave up on a task.* Run the same command again"):
         imagenet_ab.script.main(["--out", str(tmp_path)])
 
 

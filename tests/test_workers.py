@@ -1,6 +1,7 @@
-"""The ordered map over processes, and what is said where there is no engine to run it."""
+"""The ordered map over threads, and what is said where there is no engine to run it."""
 
 import sys
+import threading
 
 import pytest
 
@@ -13,9 +14,32 @@ def square(number: int) -> int:
     return number**2
 
 
-def test_processes_keep_the_order():
+def test_threads_keep_the_order_and_work_at_the_same_time():
+    second_is_done = threading.Event()
+
+    def task(number: int) -> int:
+        if number == 0:
+            assert second_is_done.wait(timeout=60)
+        elif number == 1:
+            second_is_done.set()
+        return square(number)
+
     with open_workers(num_proc=2) as ordered_map:
-        assert list(ordered_map(square, range(20))) == [square(number) for number in range(20)]
+        assert list(ordered_map(task, range(20))) == [square(number) for number in range(20)]
+
+
+def test_an_error_of_a_task_is_raised_and_what_waits_is_not_begun():
+    begun, threads = [], threading.active_count()
+
+    def task(number: int) -> None:
+        begun.append(number)
+        if number == 2:
+            raise KeyError(number)
+
+    with pytest.raises(KeyError), open_workers(num_proc=2) as ordered_map:
+        list(ordered_map(task, range(100)))
+    assert max(begun) < 7
+    assert threading.active_count() == threads
 
 
 @pytest.mark.parametrize("at_once", [1, 4])
