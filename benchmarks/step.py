@@ -1,34 +1,46 @@
 """What does LUAB add to a training step? Against transformers' own Trainer, and its way to get attention.
 
-    python benchmarks/step.py [--steps 9] [--models vit convnext] [--json FILE]
+    python benchmarks/step.py [--steps 50] [--models vit convnext] [--json FILE]
 
-Takes training steps (forward, backward, AdamW) on one core with batches of 4 random images at 224 x 224, of a
-ViT-S/16 and a ConvNeXt-T, from random weights. In one process the ways take a step in turn, so that noise
-meets all alike; memory is each way's own process.
+Takes training steps (forward, backward, clipping, AdamW) on one core with batches of random images at 224 x
+224, of a ViT-S/16 and a ConvNeXt-T from random weights, with a quarter and a third of their layers. That
+makes room for more steps: costs per layer keep their share, costs per step weigh more than in the whole
+model.
 
     plain       transformers.Trainer
-    none        LUABTrainer without a byproduct loss
+    again       the same, built a second time: what comes out where nothing differs
     point       LUABTrainer, the paper's loss
     attention   LUABTrainer, the hinge on the model's attention
     eager       (ViT) transformers' way: eager attention, `output_attentions=True`, the same hinge
 
-Prints the median CPU time of a step, the median ratio to `plain` of the steps taken beside each other, with
-its quartiles, and the peak memory.
+Time: all ways live in one process and take a step in turn, in random order. Prints the median of the CPU
+time's ratio to the plain step of the same round, and its 95 % confidence interval: between two order
+statistics of the ratios, as the sign test has it, so that no distribution is assumed.
+Memory: the most bytes that torch's allocator had given out at one moment of two steps, of larger batches:
+parameters, gradients, AdamW's moments and what the forward keeps. Counted, so it is the same in each run.
 """
 
+import gc
 import json
-import resource
+import os
+import random
 import statistics
 import tempfile
 import time
+from pathlib import Path
 
 from measuring import in_fresh_process, options
 
-BATCH, SIZE, CLASSES = 4, 224, 1000
+SIZE, CLASSES = 224, 1000
+BATCH, MEMORY_BATCH = 4, 32
+WARM_UP = 2
 WAYS = {
-    "vit": ["plain", "none", "point", "attention", "eager"],
-    "convnext": ["plain", "none", "point", "attention"],
+    "vit": ["plain", "again", "point", "attention", "eager"],
+    "convnext": ["plain", "again", "point", "attention"],
 }
+# glibc gives large blocks back at once and takes new pages, to be zeroed, for the next: 6 % of a step, whose
+# time varies with what else the machine does.
+KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40)}
 
 
 def config_of(name: str):
@@ -37,24 +49,26 @@ def config_of(name: str):
     if name == "vit":
         return ViTConfig(
             hidden_size=384,
-            num_hidden_layers=12,
+            num_hidden_layers=3,
             num_attention_heads=6,
             intermediate_size=1536,
             image_size=SIZE,
             num_labels=CLASSES,
         )
-    return ConvNextConfig(image_size=SIZE, num_labels=CLASSES, layer_scale_init_value=0.1)
+    return ConvNextConfig(
+        depths=[1, 1, 3, 1], image_size=SIZE, num_labels=CLASSES, layer_scale_init_value=0.1
+    )
 
 
-def batch_of(byproduct: bool) -> dict:
+def batch_of(rows: int, byproduct: bool) -> dict:
     import torch
 
     generator = torch.Generator().manual_seed(0)
-    labels = torch.randint(CLASSES, (BATCH,), generator=generator)
-    batch = {"pixel_values": torch.randn(BATCH, 3, SIZE, SIZE, generator=generator), "labels": labels}
+    labels = torch.randint(CLASSES, (rows,), generator=generator)
+    batch = {"pixel_values": torch.randn(rows, 3, SIZE, SIZE, generator=generator), "labels": labels}
     if byproduct:
-        batch["target_points"] = torch.rand(BATCH, 1, 1, 2, generator=generator)
-        batch["target_weights"] = torch.ones(BATCH, 1, 1)
+        batch["target_points"] = torch.rand(rows, 1, 1, 2, generator=generator)
+        batch["target_weights"] = torch.ones(rows, 1, 1)
         batch["target_labels"] = labels[:, None]
     return batch
 
@@ -83,8 +97,8 @@ def eager_model(model):
     return Eager()
 
 
-def step_of(name: str, way: str, folder: str):
-    """A function that takes one training step."""
+def step_of(name: str, way: str, rows: int, folder: str):
+    """A function that takes one training step with a batch of so many rows."""
     import torch
     from transformers import AutoModelForImageClassification, Trainer, TrainingArguments
 
@@ -96,13 +110,13 @@ def step_of(name: str, way: str, folder: str):
     options = {"attn_implementation": "eager"} if way == "eager" else {}
     model = AutoModelForImageClassification.from_config(config, **options)
     common = {"output_dir": folder, "use_cpu": True, "report_to": "none", "max_steps": 1}
-    if way in ("plain", "eager"):
+    if way in ("plain", "again", "eager"):
         trainer = Trainer(eager_model(model) if way == "eager" else model, TrainingArguments(**common))
     else:
         trainer = LUABTrainer(model, LUABConfig(loss=way, **common))
     trainer.current_gradient_accumulation_steps = 1  # as `train` sets it
     module, optimizer = trainer.model, trainer.create_optimizer()
-    batch = batch_of(byproduct=way not in ("plain", "none"))
+    batch = batch_of(rows, byproduct=way in ("point", "attention", "eager"))
 
     def step() -> None:
         trainer.training_step(module, dict(batch))
@@ -113,56 +127,74 @@ def step_of(name: str, way: str, folder: str):
     return step
 
 
-def times(name: str, ways: list[str], steps: int, folder: str) -> dict[str, list[float]]:
-    """CPU seconds of each way's steps, taken in turn; the first is not counted."""
+def times(name: str, steps: int, folder: str) -> dict[str, list[float]]:
+    """CPU seconds of each way's steps, by rounds; the first rounds are not counted."""
     import torch
 
     torch.set_num_threads(1)
-    functions = {way: step_of(name, way, folder) for way in ways}
-    seconds: dict[str, list[float]] = {way: [] for way in ways}
-    for number in range(steps + 1):
-        order = list(functions) if number % 2 else list(reversed(functions))
+    functions = {way: step_of(name, way, BATCH, folder) for way in WAYS[name]}
+    gc.freeze()  # what is there by now is not searched again in the middle of a step
+    seconds: dict[str, list[float]] = {way: [] for way in functions}
+    shuffle = random.Random(0).shuffle
+    order = list(functions)
+    for _ in range(WARM_UP + steps):
+        shuffle(order)
         for way in order:
             started = time.process_time()
             functions[way]()
-            if number:
-                seconds[way].append(time.process_time() - started)
-    return seconds
+            seconds[way].append(time.process_time() - started)
+    return {way: own[WARM_UP:] for way, own in seconds.items()}
+
+
+def median_interval(values: list[float]) -> tuple[float, float, float]:
+    """The median and its 95 % confidence interval."""
+    values, count = sorted(values), len(values)
+    rank = max(int(count / 2 - 1.96 * count**0.5 / 2), 1)  # of fewer than 6 values the extremes: less sure
+    return statistics.median(values), values[rank - 1], values[-rank]
 
 
 def peak_mb(name: str, way: str, folder: str) -> float:
+    """The most that torch's allocator had given out, by its own count at each allocation."""
     import torch
+    from torch.profiler import ProfilerActivity, profile
 
     torch.set_num_threads(1)
-    step = step_of(name, way, folder)
-    for _ in range(2):
-        step()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        step = step_of(name, way, MEMORY_BATCH, folder)
+        for _ in range(2):
+            step()
+    trace = Path(folder, "trace.json")
+    profiler.export_chrome_trace(str(trace))
+    events = json.loads(trace.read_text())["traceEvents"]
+    return max(event["args"]["Total Allocated"] for event in events if event["name"] == "[memory]") / 2**20
 
 
 def main() -> None:
-    parser = options(__doc__, repeats=9, name="--steps")
+    parser = options(__doc__, repeats=50, name="--steps")
     parser.add_argument("--models", nargs="+", choices=list(WAYS), default=list(WAYS), help="(default: both)")
     arguments = parser.parse_args()
+    os.environ.update(KEEP_MEMORY)
     results = {}
     with tempfile.TemporaryDirectory() as folder:
         for name in arguments.models:
-            seconds = in_fresh_process(times, name, WAYS[name], arguments.steps, folder)
-            print(f"{name}: batches of {BATCH} at {SIZE} x {SIZE}, {arguments.steps} steps each")
+            print(f"{name}: {arguments.steps} steps of batches of {BATCH}, memory with {MEMORY_BATCH}")
+            seconds = in_fresh_process(times, name, arguments.steps, folder)
+            peaks = {way: in_fresh_process(peak_mb, name, way, folder) for way in seconds if way != "again"}
             for way, own in seconds.items():
                 ratios = [one / plain for one, plain in zip(own, seconds["plain"], strict=True)]
-                low, middle, high = statistics.quantiles(ratios, n=4) if way != "plain" else (1, 1, 1)
-                peak = in_fresh_process(peak_mb, name, way, folder)
+                middle, low, high = median_interval(ratios)
+                peak = peaks.get(way, peaks["plain"])
                 results[f"{name} {way}"] = {
                     "cpu_s": statistics.median(own),
                     "ratio": middle,
-                    "quartiles": [low, high],
-                    "peak_rss_mb": peak,
+                    "interval": [low, high],
+                    "peak_mb": peak,
                     "steps": own,
                 }
                 print(
                     f"  {way:10} {statistics.median(own):.3f} s a step, {100 * (middle - 1):+.1f} % "
-                    f"({100 * (low - 1):+.1f} to {100 * (high - 1):+.1f}), peak memory {peak:.0f} MB"
+                    f"({100 * (low - 1):+.1f} to {100 * (high - 1):+.1f}), "
+                    f"memory {peak:.0f} MB, {100 * (peak / peaks['plain'] - 1):+.1f} %"
                 )
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(results, indent=1) + "\n")

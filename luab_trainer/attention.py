@@ -16,8 +16,6 @@ Usage, around the model's forward:
     attention.watch(model)
     outputs = model(pixel_values)
     A = attention.maps(model, pixel_values.shape[-2:], classes)
-
-Under activation checkpointing each layer's keys stay in memory beside its input; nothing else is kept.
 """
 
 import torch
@@ -64,14 +62,25 @@ def _tapped_sdpa(
     scaling: float | None = None,
     **kwargs,
 ) -> tuple[Tensor, None]:
-    """transformers' SDPA attention, which also records what the CLS row needs ([B, heads, N, d] each).
+    """transformers' SDPA attention, which also records the CLS row. query, key, value: [B, heads, N, d].
 
-    Nothing is computed here, only referred to: this code may run inside a checkpointed region, where the
-    tensors that operations save must be the same in the recomputation (which runs with closed taps).
+    The row is computed here, layer by layer, so that its gradients are too: computed after the forward, the
+    backward would begin with the gradients of all layers' queries and keys, and hold them until each layer's
+    turn. And it is computed whether or not the tap is open: this code may run inside a checkpointed region,
+    whose recomputation (with closed taps) must do the same operations.
     """
-    mask_row = None if attention_mask is None else attention_mask[:, :, :1]
-    record(module, (query[:, :, :1], key, mask_row, scaling))
+    record(module, _cls_row(query, key, attention_mask, scaling))
     return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
+
+
+def _cls_row(query: Tensor, key: Tensor, mask: Tensor | None, scaling: float | None) -> Tensor:
+    """[B, N] float32: what the first token attends to, mean over heads."""
+    scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
+    # matmul would copy the keys, whose heads are interleaved in memory, and keep the copy for its gradient.
+    scores = (query[:, :, :1] * scaling * key).sum(dim=-1, dtype=torch.float32)
+    if mask is not None:
+        scores = scores + mask[:, :, 0]
+    return scores.softmax(dim=-1).mean(dim=1)
 
 
 AttentionInterface.register(_TAPPED_SDPA, _tapped_sdpa)
@@ -105,25 +114,15 @@ class CLSAttention:
         pixels).
         """
         h, w = size[0] // self.patch_size[0], size[1] // self.patch_size[1]
-        rows = [_cls_row(*read_tap(module), patches=h * w) for module in self._modules(model)]
-        return torch.stack(rows, dim=1).unflatten(-1, (h, w)).unsqueeze(1)
+        rows = torch.stack([read_tap(module) for module in self._modules(model)], dim=1)  # [B, L, N]
+        patches = rows[..., -h * w :]  # the last tokens
+        # A CLS token that attends only to itself leaves no mass on the patches: keep the quotient finite.
+        attention = patches / patches.sum(dim=-1, keepdim=True).clamp(min=1e-8)
+        return attention.unflatten(-1, (h, w)).unsqueeze(1)
 
     def _modules(self, model: PreTrainedModel) -> list[nn.Module]:
         # Looked up each time, on the model that runs: under nn.DataParallel it is a replica.
         return [module for module in model.modules() if isinstance(module, self.module_type)]
-
-
-def _cls_row(query: Tensor, key: Tensor, mask: Tensor | None, scaling: float | None, patches: int) -> Tensor:
-    """query [B, heads, 1, d], key [B, heads, N, d] -> [B, patches], mean over heads; the patches are the
-    last tokens.
-    """
-    scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
-    scores = torch.matmul(query, key.transpose(-1, -2)) * scaling
-    if mask is not None:
-        scores = scores + mask
-    attention = scores.softmax(dim=-1, dtype=torch.float32)[:, :, 0, -patches:].mean(dim=1)
-    # A CLS token that attends only to itself leaves no mass on the patches: keep the quotient finite.
-    return attention / attention.sum(dim=-1, keepdim=True).clamp(min=1e-8)
 
 
 class ActivationMap:
