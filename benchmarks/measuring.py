@@ -72,8 +72,16 @@ def alternate(ways: dict[str, Way], arguments: tuple, repeats: int) -> dict[str,
     return runs
 
 
-def report(runs: dict[str, list[dict]], ours: Sequence[str], facts: dict, file: Path | None) -> dict:
-    """Prints medians, and how many times as fast each of `ours` is as each other way; writes it as JSON."""
+def report(
+    runs: dict[str, list[dict]],
+    ours: Sequence[str],
+    facts: dict,
+    file: Path | None,
+    keys: Sequence[str] = ("cpu_s", "wall_s"),
+) -> dict:
+    """Prints medians, and how many times as fast, by each of `keys`, each of `ours` is as each other way;
+    writes it as JSON.
+    """
     result = {
         **facts,
         "machine": f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, "
@@ -84,7 +92,7 @@ def report(runs: dict[str, list[dict]], ours: Sequence[str], facts: dict, file: 
             for name, each in runs.items()
         },
         "ratios": {
-            f"{way} : {other}": {key: _ratio(runs[other], runs[way], key) for key in ("cpu_s", "wall_s")}
+            f"{way} : {other}": {key: _ratio(runs[other], runs[way], key) for key in keys}
             for way in ours
             for other in runs
             if other not in ours
