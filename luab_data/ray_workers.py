@@ -1,7 +1,7 @@
 """The workers of a Ray cluster: the same ordered map beyond one machine.
 
-It is made of Ray's tasks, not of Ray Data: a build reads its archives from front to back in one process, and
-Ray Data wants a source that each of its workers reads a part of.
+It is made of Ray's tasks, not of Ray Data, which has no place for a source that one process, this one, reads
+from front to back: see docs/build.md.
 """
 
 import os
@@ -24,8 +24,8 @@ def ray_workers(num_proc: int | None, address: str | None) -> Iterator[OrderedMa
     `num_proc` workers, and ends it afterwards. The map sends out as many tasks at a time as keep `num_proc`
     workers busy, by default all that the cluster has now.
 
-    A connection that the program already has is used, and stays. Raises `SourceError` without Ray, or without
-    a cluster at the address.
+    A connection that the program already has is used, and stays; its nodes must have this code. Raises
+    `SourceError` without Ray, or without a cluster at the address; an error of the function as it was raised.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reads it when it is imported
     try:
@@ -42,8 +42,8 @@ def ray_workers(num_proc: int | None, address: str | None) -> Iterator[OrderedMa
     try:
         with connection:
             yield ordered_map
-    except ray.exceptions.RayTaskError:
-        raise  # the function's own error
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from error  # the function's own: the message of Ray's is a whole traceback
     except ray.exceptions.RayError as error:
         raise WorkerDied(
             f"Ray gave up on a task: {error}\nRun the same command again to go on. Workers die most often "
@@ -61,9 +61,11 @@ def _connect(ray, num_proc: int | None, address: str | None) -> AbstractContextM
             # Ray itself tries an address where nobody answers for many minutes.
             socket.create_connection((host, int(port)), timeout=10).close()
         return ray.init(address, runtime_env={"py_modules": code}, logging_level="WARNING", **starts)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
+        # Of a wrong token the cause tells, at the end of a traceback.
+        reason = str(error.__cause__ or error).rpartition("\nray.exceptions.")[2].strip()
         raise SourceError(
-            f"ray_address={address!r}: no Ray cluster can be reached ({error}). Pass the host:port that "
+            f"ray_address={address!r}: no Ray cluster can be reached ({reason}). Pass the host:port that "
             f"`ray start --head` printed, or leave it and ${ADDRESS_VARIABLE} out to use this machine alone. "
             "A cluster that asks for a token wants RAY_AUTH_MODE=token and that token, here and on each node."
         ) from error

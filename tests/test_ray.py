@@ -3,7 +3,9 @@
 The cluster's nodes are processes of this machine. The first one does no tasks: results lie on the others.
 """
 
+import errno
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -17,8 +19,14 @@ from imagenet_ab.build import build_imagenet_ab
 from luab_data.errors import SourceError
 from luab_data.workers import WorkerDied, open_workers
 
+# Ray reads these when it is imported. The clusters listen on loopback alone, as they do by themselves on a
+# Mac, and ask for a token that is in no file.
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+os.environ["RAY_AUTH_MODE"] = "token"
+os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 pytest.importorskip("ray", reason="pip install 'luab[ray]'")
+import ray
 from ray.cluster_utils import Cluster
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -61,17 +69,37 @@ def test_a_cluster_builds_the_same_files(raw, tmp_path, cluster):
     assert expected["rejects.jsonl"].count(b"\n") == 3
 
 
+def run_script(tmp_path: Path, arguments: dict, without: str) -> subprocess.CompletedProcess:
+    """The loading script, in an environment without one of the variables."""
+    given = {**arguments, "out": tmp_path / "out", "engine": "ray", "num_proc": 2}
+    options = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+    script = REPOSITORY / "loading_scripts" / "imagenet_ab.py"
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    environment.pop(without, None)
+    return subprocess.run(
+        [sys.executable, str(script), *options],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+
 def test_the_script_starts_a_cluster_of_its_own_and_ends_it(raw, tmp_path):
     arguments, expected = raw
-    options = [f"--{name.replace('_', '-')}={value}" for name, value in arguments.items()]
-    script = REPOSITORY / "loading_scripts" / "imagenet_ab.py"
-    command = [sys.executable, str(script), *options, "--out=out", "--engine=ray", "--num-proc=2"]
-    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-    done = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=300
-    )
+    done = run_script(tmp_path, arguments, without="RAY_ADDRESS")
     assert done.returncode == 0, done.stderr
     assert files_of(tmp_path / "out") == expected
+
+
+def test_a_token_that_is_not_there_is_named_in_one_line(tmp_path, cluster):
+    done = run_script(tmp_path, {"ray_address": cluster.address}, without="RAY_AUTH_TOKEN")
+    assert done.returncode == 1
+    *warnings, line = done.stderr.splitlines()
+    assert "Traceback" not in "".join(warnings)
+    assert line.startswith(f"error: ray_address='{cluster.address}': no Ray cluster can be reached (Token")
+    assert line.endswith("wants RAY_AUTH_MODE=token and that token, here and on each node.")
 
 
 def dies_once(task: tuple[Path, int]) -> bytes:
@@ -126,13 +154,29 @@ def test_a_task_that_kills_each_worker_ends_the_build_with_what_to_do(cluster):
         list(ordered_map(dies, [0]))
 
 
-def look_up(task: str) -> None:
-    raise KeyError(task)
+def test_a_cluster_of_another_version_is_named(cluster, monkeypatch):
+    monkeypatch.setattr(ray, "__version__", "2.0.0")
+    with (
+        pytest.raises(
+            SourceError, match=r"no Ray cluster can be reached \(Version mismatch: (.|\n)*Ray: 2\.0\.0"
+        ),
+        open_workers("ray", ray_address=cluster.address),
+    ):
+        pass
 
 
-def test_an_error_of_the_function_keeps_its_type(cluster):
-    with pytest.raises(KeyError), open_workers("ray", ray_address=cluster.address) as ordered_map:
-        list(ordered_map(look_up, ["x"]))
+def fill_the_disk(task: str) -> None:
+    raise OSError(errno.ENOSPC, "full", task)
+
+
+def test_an_error_of_the_function_comes_back_as_it_was_raised(cluster):
+    with (
+        pytest.raises(OSError, match=rf"^\[Errno {errno.ENOSPC}\] full: 'x'$") as raised,
+        open_workers("ray", ray_address=cluster.address) as ordered_map,
+    ):
+        list(ordered_map(fill_the_disk, ["x"]))
+    assert raised.type is OSError
+    assert raised.value.errno == errno.ENOSPC
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere"])
