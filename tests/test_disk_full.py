@@ -148,7 +148,7 @@ def test_lost_workers_of_a_build_are_one_line(tmp_path, monkeypatch):
 
 
 def test_a_dead_process_of_the_data_loader_is_one_line(tmp_path, training, monkeypatch):
-    monkeypatch.setattr(ViewDataset, "__getitem__", lambda self, index: os._exit(1))
+    monkeypatch.setattr(ViewDataset, "__getitems__", lambda self, indices: os._exit(1))
     with pytest.raises(SystemExit, match=r"^run\.py: a process of the data loader died"):
         main([*training, str(tmp_path / "out"), "--dataloader_num_workers", "1"])
 
