@@ -19,13 +19,19 @@ $(VENV)/installed: setup.cfg pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
+# Ray is large, and only its own tests and benchmark need it.
+$(VENV)/with-ray: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,ray]' || \
+		echo "Ray cannot be installed here: its tests are skipped"
+	@touch $@
+
 demo: env  ## raw files -> dataset -> plain and LUAB training -> one table and one picture under runs/demo (about 4 minutes)
 	$(BIN)/luab demo --output-dir runs/demo
 
 demo-full: env  ## the demo with 3 seeds and the control arm: clicks shuffled between the images
 	$(BIN)/luab demo --full --output-dir runs/demo-full
 
-test: env  ## run all tests
+test: $(VENV)/with-ray  ## run all tests
 	$(BIN)/python -m pytest
 
 lint: env  ## ruff, as CI runs it

@@ -41,7 +41,7 @@ def write_tables(photos: Path | None, folder: Path) -> int:
     import numpy as np
 
     from imagenet_ab.simulate.images import draw
-    from luab_data.images import JPEG_QUALITY, checked_image
+    from luab_data.images import checked_image
 
     datasets.disable_progress_bars()
     rng = np.random.default_rng(0)
@@ -52,7 +52,7 @@ def write_tables(photos: Path | None, folder: Path) -> int:
         for number in range(DRAWN):
             encoded = io.BytesIO()
             image = draw(number % 8, number % 8, 500, rng, rng)[0]
-            image.resize((500, 375)).save(encoded, "JPEG", quality=JPEG_QUALITY)
+            image.resize((500, 375)).save(encoded, "JPEG", quality=95)
             files.append(encoded.getvalue())
     if not files:
         sys.exit(f"--photos {photos}: no file *.JPEG below it")

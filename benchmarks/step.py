@@ -7,9 +7,9 @@ Takes training steps (forward, backward, clipping, AdamW) on one core with batch
 makes room for more steps: costs per layer keep their share, costs per step weigh more than in the whole
 model.
 
-    plain       transformers.Trainer
+    plain       transformers.Trainer, with batches that are normalised before
     again       the same, built a second time: what comes out where nothing differs
-    point       LUABTrainer, the paper's loss
+    point       LUABTrainer, the paper's loss; the model normalises the batch's bytes
     attention   LUABTrainer, the hinge on the model's attention
     eager       (ViT) transformers' way: eager attention, `output_attentions=True`, the same hinge
 
@@ -60,12 +60,18 @@ def config_of(name: str):
     )
 
 
-def batch_of(rows: int, byproduct: bool) -> dict:
+def batch_of(rows: int, ours: bool, byproduct: bool) -> dict:
+    """Ours in bytes, as our loader gives it; the same normalised, as others do."""
     import torch
+
+    from luab_trainer.transforms import IMAGENET_MEAN, IMAGENET_STD, normalize
 
     generator = torch.Generator().manual_seed(0)
     labels = torch.randint(CLASSES, (rows,), generator=generator)
-    batch = {"pixel_values": torch.randn(rows, 3, SIZE, SIZE, generator=generator), "labels": labels}
+    pixels = torch.randint(256, (rows, SIZE, SIZE, 3), generator=generator).byte()
+    if not ours:
+        pixels = normalize(pixels, IMAGENET_MEAN, IMAGENET_STD).contiguous()
+    batch = {"pixel_values": pixels, "labels": labels}
     if byproduct:
         batch["target_points"] = torch.rand(rows, 1, 1, 2, generator=generator)
         batch["target_weights"] = torch.ones(rows, 1, 1)
@@ -103,6 +109,7 @@ def step_of(name: str, way: str, rows: int, folder: str):
     from transformers import AutoModelForImageClassification, Trainer, TrainingArguments
 
     from luab_trainer.config import LUABConfig
+    from luab_trainer.inputs import square_processor
     from luab_trainer.trainer import LUABTrainer
 
     torch.manual_seed(0)
@@ -110,13 +117,14 @@ def step_of(name: str, way: str, rows: int, folder: str):
     options = {"attn_implementation": "eager"} if way == "eager" else {}
     model = AutoModelForImageClassification.from_config(config, **options)
     common = {"output_dir": folder, "use_cpu": True, "report_to": "none", "max_steps": 1}
-    if way in ("plain", "again", "eager"):
+    ours = way not in ("plain", "again", "eager")
+    if not ours:
         trainer = Trainer(eager_model(model) if way == "eager" else model, TrainingArguments(**common))
     else:
-        trainer = LUABTrainer(model, LUABConfig(loss=way, **common))
+        trainer = LUABTrainer(model, LUABConfig(loss=way, **common), processing_class=square_processor(SIZE))
     trainer.current_gradient_accumulation_steps = 1  # as `train` sets it
     module, optimizer = trainer.model, trainer.create_optimizer()
-    batch = batch_of(rows, byproduct=way in ("point", "attention", "eager"))
+    batch = batch_of(rows, ours, byproduct=way in ("point", "attention", "eager"))
 
     def step() -> None:
         trainer.training_step(module, dict(batch))

@@ -4,6 +4,7 @@ from coco_ab.points import Rule
 from coco_ab.rows import FILE_NAME, HEIGHT, WIDTH
 from luab_data.card import PAPER, CardText
 from luab_data.constants import ANNOTATIONS, IMAGE, IMAGE_ID, LABELS, OBJECTS, POINTS
+from luab_data.images import JPEG_QUALITY
 
 COCO = """@inproceedings{lin2014microsoft,
   title     = {Microsoft COCO: Common Objects in Context},
@@ -40,10 +41,10 @@ are those of Han et al., "Neglected Free Lunch" (ICCV 2023), published as
 _WITHOUT_IMAGES = (
     "This is the part without images, for anyone to have; `file_name` names the image of each row."
 )
-_PROVENANCE = """Image files, COCO's instance annotations and byproduct records were joined by the image's id.
-Images were kept as they are, unless a side was longer than `max_side` pixels: then they were shrunk, their
-boxes with them, and encoded as JPEG of quality 90. Every record was checked; what could not be used is in
-`rejects.jsonl`. Of an image that was annotated twice, `points` are those of the last record.
+_PROVENANCE = f"""Image files, COCO's instance annotations and byproduct records were joined by the image's
+id. Images were kept as they are, unless a side was longer than `max_side` pixels: then they were shrunk,
+their boxes with them, and encoded as JPEG of quality {JPEG_QUALITY}. Every record was checked; what could not
+be used is in `rejects.jsonl`. Of an image that was annotated twice, `points` are those of the last record.
 
 Points are ratios of the image, 0 to 1, x first. Times are milliseconds since the page opened."""
 _BYPRODUCTS_LICENCE = "The byproducts are published under Apache-2.0."

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from imagenet_ab.classes import imagenet_names
 from luab_data.card import PAPER, CardText
 from luab_data.constants import ANNOTATIONS, CLASS_NAME, CLICK, IMAGE, IMAGE_ID, LABEL
+from luab_data.images import JPEG_QUALITY
 
 IMAGENET = """@article{russakovsky2015imagenet,
   title   = {ImageNet Large Scale Visual Recognition Challenge},
@@ -36,9 +37,9 @@ _WITHOUT_IMAGES = (
 )
 _NOT_IMAGENET = """A dataset in the layout of ImageNet-AB whose classes are not ImageNet's: images with the
 clicks that selected them and the cursor's path over them."""
-_PROVENANCE = """Image files and XML records were joined by their id. Images were kept as they are, unless a
+_PROVENANCE = f"""Image files and XML records were joined by their id. Images were kept as they are, unless a
 side was longer than `max_side` pixels: then they were turned upright, shrunk and encoded as JPEG of quality
-95. Every XML was parsed and checked; what could not be used is in `rejects.jsonl`.
+{JPEG_QUALITY}. Every XML was parsed and checked; what could not be used is in `rejects.jsonl`.
 
 Points are ratios of the image, 0 to 1, x first (a border can give a value slightly outside). Times are epoch
 milliseconds."""

@@ -7,6 +7,7 @@ from luab_data.build import build
 from luab_data.built import ShardStore, Summary
 from luab_data.card import CardText, dataset_card
 from luab_data.errors import SourceError
+from luab_data.images import JPEG_QUALITY
 from luab_data.raw import BYPRODUCTS_ONLY, DEFAULT, ROWS_PER_GROUP, RawFiles, ignored, states
 from luab_data.workers import OrderedMap
 
@@ -47,6 +48,8 @@ def build_folder(
     columns = raw.features()
     found: Counter[str] = Counter()
     of_images = {"max_side": max_side} if config == DEFAULT else {}
+    if max_side is not None:
+        of_images["jpeg_quality"] = JPEG_QUALITY
     return build(
         items=raw.pairs(found),
         make_batch=raw.to_batch(max_side),

@@ -10,6 +10,7 @@ from luab_data.built import Summary
 from luab_data.disk import full_disk_explained
 from luab_data.errors import SourceError
 from luab_data.folder import ROWS_PER_SHARD
+from luab_data.images import JPEG_QUALITY
 from luab_data.publish import Release
 from luab_data.raw import DEFAULT
 from luab_data.workers import ENGINES, LOCAL, WorkerDied
@@ -30,7 +31,10 @@ def build_options(prog: str | None, description: str) -> argparse.ArgumentParser
         "--config", choices=list(ROWS_PER_SHARD), default=DEFAULT, help="byproducts: rows without images"
     )
     parser.add_argument(
-        "--max-side", type=int, metavar="PIXELS", help="shrink larger images, as JPEG of quality 90"
+        "--max-side",
+        type=int,
+        metavar="PIXELS",
+        help=f"shrink larger images, as JPEG of quality {JPEG_QUALITY}",
     )
     parser.add_argument(
         "--num-proc", type=int, metavar="N", help="workers (default: 1; with ray: all that the cluster has)"

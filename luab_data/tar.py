@@ -49,7 +49,9 @@ Member = tarfile.TarInfo | PlainFile
 
 def members(reader: "BoundedReader") -> Iterator[Member]:
     """All members; raises `tarfile.ReadError` where the archive ends without its end mark."""
-    with tarfile.open(fileobj=reader, mode="r:") as archive:
+    with _absurd_numbers_explained():
+        archive = tarfile.open(fileobj=reader, mode="r:")  # noqa: SIM115
+    with archive:
         headers = _KnownHeaders()
         member = archive.next()  # opening the archive has read it
         while member is not None:
@@ -62,12 +64,22 @@ def members(reader: "BoundedReader") -> Iterator[Member]:
                 archive.offset = member.offset_data + -(-member.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
                 continue
             start = archive.offset
-            member = archive.next()
+            with _absurd_numbers_explained():
+                member = archive.next()
             if member is not None and member.offset == start:
                 headers.learn(block, member)
     # tarfile takes a broken or cut header for the end; the real end is a block of zeros.
     if reader.last_block.strip(b"\0") or not reader.last_block:
         raise tarfile.ReadError(f"broken or cut off at byte {reader.tell():,} of the archive")
+
+
+@contextmanager
+def _absurd_numbers_explained() -> Iterator[None]:
+    """An extended header may give its length in thousands of digits, of which `tarfile` knows nothing."""
+    try:
+        yield
+    except (OverflowError, ValueError) as error:
+        raise tarfile.ReadError(f"a header holds an absurd number: {error}") from error
 
 
 class _KnownHeaders:

@@ -17,7 +17,7 @@ def collate(samples: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
     """Stack the samples of `luab_trainer.dataset` into a batch; images may have different numbers of targets.
 
     Returns:
-        pixel_values: `[B, 3, H, W]` uint8, in torch's channels-last layout as the crops are.
+        pixel_values: `[B, H, W, 3]` uint8.
         labels: `[B]` int64, or for several labels an image `[B, K]` float32 of 0 and 1.
 
         and, where the samples have targets,
@@ -32,9 +32,7 @@ def collate(samples: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
     labels = [sample["labels"] for sample in samples]
     batch = {
         # In a worker torch's own collate writes into shared memory at once: one copy less than `stack`.
-        "pixel_values": default_collate(
-            [sample["pixel_values"].permute(1, 2, 0) for sample in samples]
-        ).permute(0, 3, 1, 2),
+        "pixel_values": default_collate([sample["pixel_values"] for sample in samples]),
         "labels": torch.stack(labels) if isinstance(labels[0], Tensor) else torch.tensor(labels),
     }
     return batch | _targets(samples) if "target_labels" in samples[0] else batch

@@ -2,7 +2,7 @@
 
 A sample is a dict, and `luab_trainer.collator.collate` makes a batch of several:
 
-    pixel_values    [3, H, W] uint8, which the model normalises
+    pixel_values    [H, W, 3] uint8, which the model normalises
     labels          int, or for several labels an image [K] float32 of 0 and 1
     target_points   list of [P, 2] float32 crop ratios, x first, one entry for each target
     target_weights  list of [P] float32, sum 1, or all 0 when the target cannot be used
@@ -263,6 +263,7 @@ class ViewDataset(torch.utils.data.Dataset):
 
     def __getitems__(self, indices: list[int]) -> list[Sample]:
         """The samples of a batch; torch's DataLoader asks for them by this name."""
+        indices = [range(len(self))[index] for index in indices]  # whatever kind of integer they are
         if isinstance(self.rows, datasets.Dataset):
             rows = self.rows.__getitems__(indices)  # all at once takes half as long
         else:

@@ -146,7 +146,7 @@ def render(
 
 def render_window(pixels: np.ndarray, view: View, size: int | tuple[int, int], mode: str) -> Tensor:
     """`render` for a view whose edges lie on whole pixels, as random ones do: uint8 `[H, W, 3]` -> uint8
-    `[3, h, w]`.
+    `[h, w, 3]`.
 
     `mode`: "bilinear" or "bicubic". Torch resamples in a quarter of Pillow's time, and as in "crop, then
     resize", the filter stops at the window's border. Bytes differ from Pillow's by 0.02 levels on average.
@@ -157,8 +157,8 @@ def render_window(pixels: np.ndarray, view: View, size: int | tuple[int, int], m
     # The batch's axis comes first: added after `permute`, torch takes the window for planes of one channel
     # each, copies it to such planes, and needs half as long again.
     window = torch.from_numpy(pixels[top:bottom, left:right])[None].permute(0, 3, 1, 2)
-    crop = interpolate(window, size=pair(size), mode=mode, antialias=True)[0]
-    return crop.flip(-1) if view.flipped else crop
+    crop = interpolate(window, size=pair(size), mode=mode, antialias=True)
+    return (crop.flip(-1) if view.flipped else crop)[0].permute(1, 2, 0)
 
 
 def pair(size: int | tuple[int, int]) -> tuple[int, int]:

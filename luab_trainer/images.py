@@ -66,7 +66,8 @@ def _open_file(data: bytes) -> OpenedImage:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
     except ValueError:  # no JPEG, or one that only Pillow can explain
         return _by_pillow(Image.open(io.BytesIO(data)))
-    if colours == "YCbCr" and width * height <= Image.MAX_IMAGE_PIXELS and _is_upright(data):
+    allowed = Image.MAX_IMAGE_PIXELS is None or width * height <= Image.MAX_IMAGE_PIXELS
+    if colours == "YCbCr" and allowed and _is_upright(data):
         return OpenedImage(width, height, partial(_decode_jpeg, data))
     return _by_pillow(Image.open(io.BytesIO(data)))
 
@@ -91,8 +92,13 @@ def _decode_jpeg(data: bytes) -> np.ndarray:
 
 
 def _by_pillow(image: Image.Image) -> OpenedImage:
-    pixels = np.array(upright_rgb(image))
-    return OpenedImage(pixels.shape[1], pixels.shape[0], lambda: pixels)
+    width, height = image.size
+    # Where the EXIF of a PNG is not before its pixels, Pillow would decode it now: then its size may be that
+    # of the image lying on its side, which is no harm to ratios.
+    waits = image.format == "PNG" and "exif" not in image.info
+    if not waits and image.getexif().get(ExifTags.Base.Orientation, 1) >= 5:
+        width, height = height, width
+    return OpenedImage(width, height, lambda: np.array(upright_rgb(image)))
 
 
 def _remote(path: str) -> Image.Image:

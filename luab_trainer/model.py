@@ -123,10 +123,11 @@ class LUABModel(nn.Module):
     ) -> LUABOutput:
         """A batch as `luab_trainer.collator.collate` makes it.
 
-        Args: pixel_values: [B, 3, H, W], uint8 or normalised. Position encodings are interpolated where the
-            size is not the config's. labels: [B] int64, or [B, K] of 0 and 1 (multi label). Without it there
-            is no loss. target_points: [B, C, P, 2] crop ratios, x first. target_weights: [B, C, P], sum 1
-            over P for a usable target, else 0. target_labels: [B, C] int64, -1 for padding.
+        Args: pixel_values: uint8 [B, H, W, 3], or normalised [B, 3, H, W]. Position encodings are
+            interpolated where the size is not the config's. labels: [B] int64, or [B, K] of 0 and 1 (multi
+            label). Without it there is no loss. target_points: [B, C, P, 2] crop ratios, x first.
+            target_weights: [B, C, P], sum 1 over P for a usable target, else 0. target_labels: [B, C] int64,
+            -1 for padding.
         """
         pixel_values = self._normalized(pixel_values)
         with_terms = labels is not None and target_points is not None
@@ -159,7 +160,9 @@ class LUABModel(nn.Module):
                 "pixel_values are bytes, which are normalised as the image processor says: pass LUABTrainer "
                 "the processing_class, or LUABModel its mean and std."
             )
-        return normalize(pixel_values, self.mean, self.std).to(self.model.dtype)
+        # A replica of nn.DataParallel has no parameters.
+        precision = next((p.dtype for p in self.model.parameters() if p.is_floating_point()), torch.float32)
+        return normalize(pixel_values, self.mean, self.std).to(precision)
 
     def _classify(self, pixel_values: Tensor) -> Tensor:
         size = tuple(pixel_values.shape[-2:])

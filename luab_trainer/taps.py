@@ -2,7 +2,7 @@
 
 A tap is a list on the very module that produces the tensor: `open_tap` before the forward, `read_tap` after
 it. The list is on the module (not in a closure or a global), so replicas of `nn.DataParallel`, several
-models in one process and wrappers such as DDP or FSDP do not mix. A tap that is not open costs nothing; in
+models in one process and wrappers such as DDP or FSDP do not mix. A tap that is not open keeps nothing; in
 particular the second forward of activation checkpointing, which runs during the backward pass, finds the
 taps closed and keeps nothing alive.
 """

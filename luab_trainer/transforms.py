@@ -3,7 +3,7 @@
     pixels --(view)--> crop --(augmentations)--> crop --(normalize)--> pixel_values
 
 `pixels` are uint8 `[H, W, 3]`, upright RGB, as `luab_trainer.images` gives them. A crop is uint8
-`[3, h, w]`: loaders hand out crops, a quarter of the bytes, and the model normalises them on its device.
+`[h, w, 3]`: loaders hand out crops, a quarter of the bytes, and the model normalises them on its device.
 
 Only the view moves pixels. An augmentation that leaves them in place is any callable `(crop, rng) -> crop`:
 
@@ -88,6 +88,8 @@ class ImageSettings:
 
 def normalization_of(processor: Mapping[str, Any]) -> dict[str, tuple[float, float, float]]:
     """`mean` and `std` of an image processor's configuration."""
+    if not processor.get("do_normalize", True):
+        return {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
     return {
         "mean": tuple(processor.get("image_mean") or IMAGENET_MEAN),
         "std": tuple(processor.get("image_std") or IMAGENET_STD),
@@ -95,20 +97,21 @@ def normalization_of(processor: Mapping[str, Any]) -> dict[str, tuple[float, flo
 
 
 def normalize(crops: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """Crops uint8 `[B, 3, h, w]` -> float32, (value / 255 - mean) / std, in torch's channels-last layout.
+    """Crops uint8 `[B, h, w, 3]` -> pixel_values `[B, 3, h, w]` float32, (value / 255 - mean) / std.
 
-    Crops are stored as `[h, w, 3]`. Here they are rows of w * 3 values: broadcast over the 3 channels, the
-    innermost and shortest axis, the same steps take four times as long on a CPU. There they go by image:
-    one image stays in the processor's cache, which halves the time again.
+    They stay in the crops' order of memory, torch's channels-last. A row is w * 3 values here: broadcast over
+    the 3 channels, the innermost and shortest axis, the same steps take four times as long on a CPU. There
+    they go by image: one image stays in the processor's cache, which halves the time again.
     """
-    width, device = crops.shape[-1], crops.device
-    # Not buffers of the model: those would follow it to half precision.
-    std = torch.tensor(std, device=device)
-    scale = (1 / (255 * std)).repeat(width)
-    shift = (-torch.tensor(mean, device=device) / std).repeat(width)
-    rows = crops.permute(0, 2, 3, 1).flatten(2)
+    width, device = crops.shape[2], crops.device
+    # Not buffers of the model, which would follow it to half precision; a GPU need not wait for the copies.
+    std = torch.tensor(std)
+    scale = (1 / (255 * std)).repeat(width).to(device, non_blocking=True)
+    shift = (-torch.tensor(mean) / std).repeat(width).to(device, non_blocking=True)
+    rows = crops.flatten(2)
     values = torch.empty(rows.shape, device=device)
-    at_once = 1 if device.type == "cpu" else max(1, len(rows))
+    by_image = device.type == "cpu" and not torch.compiler.is_compiling()
+    at_once = 1 if by_image else max(1, len(rows))
     for part, own in zip(values.split(at_once), rows.split(at_once), strict=True):
         torch.addcmul(shift, part.copy_(own), scale, out=part)
     return values.unflatten(2, (width, 3)).permute(0, 3, 1, 2)
@@ -129,7 +132,7 @@ class EvalTransform:
         return center_view(width, height, resize, self.size)
 
     def crop(self, pixels: np.ndarray, view: View, rng: np.random.Generator | None = None) -> Tensor:
-        """What the model sees of the pixels, uint8 `[3, h, w]`."""
+        """What the model sees of the pixels, uint8 `[h, w, 3]`."""
         # Pillow, like the model's own image processor: the view's edges need not lie on whole pixels.
         return to_tensor(render(Image.fromarray(pixels), view, self.size, self.settings.resample))
 
@@ -142,8 +145,8 @@ class EvalTransform:
 
 
 def to_tensor(crop: Image.Image) -> Tensor:
-    """RGB crop -> uint8 `[3, h, w]`."""
-    return torch.from_numpy(np.array(crop)).permute(2, 0, 1)
+    """RGB crop -> uint8 `[h, w, 3]`."""
+    return torch.from_numpy(np.array(crop))
 
 
 class TrainTransform(EvalTransform):
@@ -167,16 +170,17 @@ class TrainTransform(EvalTransform):
         self.scale, self.ratio, self.flip = scale, ratio, flip
         self.augmentations = tuple(augmentations)
 
-    def view(self, width: int, height: int, rng: np.random.Generator | None = None) -> View:
+    def view(self, width: int, height: int, rng: np.random.Generator) -> View:
         """A random view, drawn from `rng`."""
         return random_resized_view(width, height, rng, self.scale, self.ratio, self.flip)
 
-    def crop(self, pixels: np.ndarray, view: View, rng: np.random.Generator | None = None) -> Tensor:
+    def crop(self, pixels: np.ndarray, view: View, rng: np.random.Generator) -> Tensor:
+        """What the model sees of the pixels, augmented, uint8 `[h, w, 3]`."""
         mode = FAST_FILTERS.get(self.settings.resample)
         crop = super().crop(pixels, view) if mode is None else render_window(pixels, view, self.size, mode)
         if not self.augmentations:
             return crop
-        image = Image.fromarray(crop.permute(1, 2, 0).numpy())
+        image = Image.fromarray(crop.numpy())
         for augment in self.augmentations:
             image = augment(image, rng)
         return to_tensor(image)

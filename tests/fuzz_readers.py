@@ -88,6 +88,7 @@ TARS_OF_TARS = [tar_of([("n1.tar", IMAGES), ("n2.tar", IMAGES)], tarfile.GNU_FOR
 TAR_TOKENS = [
     b"ustar\0" + b"00", b"ustar  \0", b"00000000017\0", b"77777777777\0", b"\x80" + b"\xff" * 7, b"L", b"x",
     b"././@LongLink", b"../../etc/passwd", b"/etc/passwd", b"17 path=../../../x\n", b"12 size=99\n",
+    b"9" * 25 + b" path=x\n", b"9" * 5000 + b" path=x\n",
 ]  # fmt: skip
 
 

@@ -82,6 +82,10 @@ def test_several_processes_train_like_one(folder, processes):
     assert len(states) == processes, "as many processes as asked for"
 
 
+def test_each_process_gets_the_images_of_its_labels_from_a_stream():
+    launch("multi-gpu", 2, [], "tests/stream_in_processes.py")
+
+
 def test_sharded_weights_train_like_whole_ones_and_resume(folder):
     """FSDP: the taps, the odd pointing game, plain checkpoints, and going on from one."""
     script = "tests/fsdp_on_cpu.py"

@@ -30,7 +30,7 @@ from PIL import Image as PILImage
 
 from imagenet_ab.build import build_imagenet_ab
 from luab_data.errors import RejectedRecord, SourceError
-from luab_data.images import checked_image
+from luab_data.images import JPEG_QUALITY, checked_image
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -224,6 +224,15 @@ def test_other_arguments_or_changed_sources_are_refused(raw, monkeypatch, finish
     (tmp_path / "train" / f"{next(iter(payloads))}.JPEG").write_bytes(b"changed")
     with pytest.raises(SourceError, match="images: "):
         build(tmp_path, rows_per_shard=3)
+
+
+def test_the_quality_of_what_is_shrunk_is_on_the_card_and_stays_the_same(raw, monkeypatch):
+    tmp_path = raw.parent if raw.is_file() else raw
+    build(tmp_path, max_side=16)
+    assert f"JPEG of quality\n{JPEG_QUALITY}." in (tmp_path / "out" / "README.md").read_text()
+    monkeypatch.setattr("luab_data.folder.JPEG_QUALITY", 50)
+    with pytest.raises(SourceError, match=f"jpeg_quality: {JPEG_QUALITY} then, 50 now"):
+        build(tmp_path, max_side=16)
 
 
 def test_a_folder_with_other_files_is_left_alone(raw):

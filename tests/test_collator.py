@@ -8,7 +8,7 @@ from luab_trainer.collator import collate
 
 def sample(labels, *targets: tuple[int, list, list]) -> dict:
     return {
-        "pixel_values": torch.full((4, 6, 3), len(targets), dtype=torch.uint8).permute(2, 0, 1),
+        "pixel_values": torch.full((4, 6, 3), len(targets), dtype=torch.uint8),
         "labels": labels,
         "target_points": [np.array(points, np.float32) for _, points, _ in targets],
         "target_weights": [np.array(weights, np.float32) for _, _, weights in targets],
@@ -19,14 +19,15 @@ def sample(labels, *targets: tuple[int, list, list]) -> dict:
 def test_single_label():
     batch = collate([sample(5, (5, [[0.25, 0.5]], [1])), sample(2, (2, [[-1, -1]], [0])), sample(7)])
     assert {name: (tuple(value.shape), value.dtype) for name, value in batch.items()} == {
-        "pixel_values": ((3, 3, 4, 6), torch.uint8),
+        "pixel_values": ((3, 4, 6, 3), torch.uint8),
         "labels": ((3,), torch.int64),
         "target_points": ((3, 1, 1, 2), torch.float32),
         "target_weights": ((3, 1, 1), torch.float32),
         "target_labels": ((3, 1), torch.int64),
     }
     assert batch["pixel_values"][:, 0, 0, 0].tolist() == [1, 1, 0]
-    assert batch["pixel_values"].is_contiguous(memory_format=torch.channels_last), "copied as it is"
+    # accelerate broadcasts what lies in memory to the other processes.
+    assert batch["pixel_values"].is_contiguous()
     assert batch["labels"].tolist() == [5, 2, 7]
     assert batch["target_points"].tolist() == [[[[0.25, 0.5]]], [[[-1, -1]]], [[[-1, -1]]]]
     assert batch["target_weights"].flatten().tolist() == [1, 0, 0]

@@ -55,7 +55,7 @@ def pixels(samples) -> list[bytes]:
 def test_a_sample_carries_the_click_into_the_view():
     dataset = ViewDataset(table(), EVAL, byproduct="click")
     sample = dataset[2]
-    assert sample["pixel_values"].shape == (3, SIZE, SIZE)
+    assert sample["pixel_values"].shape == (SIZE, SIZE, 3)
     assert sample["labels"] == 2 and sample["target_labels"] == [2]
     expected = to_view(np.array([[0.2, 0.5]]), EVAL.view(22, 28))
     np.testing.assert_allclose(sample["target_points"][0], expected, atol=1e-6)
@@ -99,8 +99,18 @@ def test_one_image_of_a_batch_is_decoded_at_a_time():
             decoded.append(weakref.ref(pixels))
             return super().crop(pixels, view, rng)
 
-    jpegs = [{"image": image_bytes(noise_image(20, 20), "JPEG"), "label": 0}] * 5
-    assert len(ViewDataset(jpegs, Watching(EVAL.settings)).__getitems__(list(range(5)))) == len(decoded) == 5
+    files = [{"image": image_bytes(noise_image(20, 20), format), "label": 0} for format in ("JPEG", "PNG")]
+    assert len(ViewDataset(files * 3, Watching(EVAL.settings)).__getitems__(range(6))) == len(decoded) == 6
+
+
+@pytest.mark.parametrize("index", [7, -3, np.int64(7), torch.tensor(7)])
+def test_any_integer_is_an_index(index):
+    assert pixels([ViewDataset(table(10), TRAIN)[index]]) == pixels([ViewDataset(table(10), TRAIN)[7]])
+
+
+def test_an_index_out_of_range_is_an_index_error():
+    with pytest.raises(IndexError):
+        ViewDataset(table(10), TRAIN)[10]
 
 
 def epochs_seen(loader, dataset, epochs: int, set_epoch: bool) -> list[list[bytes]]:

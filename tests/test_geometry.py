@@ -79,8 +79,8 @@ def test_a_bright_pixel_is_found_in_a_window_too(width, height, seed, out_height
 
     crop = render_window(pixels, view, (out_height, out_width), "bilinear")
 
-    assert crop.shape == (3, out_height, out_width) and crop.dtype == torch.uint8
-    bright = np.argwhere(crop[0].numpy() == crop[0].numpy().max())  # bytes tie: take their middle
+    assert crop.shape == (out_height, out_width, 3) and crop.dtype == torch.uint8
+    bright = np.argwhere(crop[..., 0].numpy() == crop[..., 0].numpy().max())  # bytes tie: take their middle
     found_row, found_column = bright.mean(0)
     found = from_view([(found_column + 0.5) / out_width, (found_row + 0.5) / out_height], view)
     apart = np.abs(found - planted)

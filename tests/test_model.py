@@ -193,19 +193,48 @@ def test_compiled_model_agrees(model_type):
     assert luab.point.head.weight.grad.abs().sum() > 0
 
 
+MEAN, STD = (0.5, 0.4, 0.3), (0.25, 0.5, 0.2)
+
+
+@pytest.fixture
+def crops():
+    return torch.randint(256, (BATCH, 32, 32, 3), generator=torch.Generator().manual_seed(0)).byte()
+
+
+def normalised(crops):
+    return ((crops / 255 - torch.tensor(MEAN)) / torch.tensor(STD)).permute(0, 3, 1, 2).contiguous()
+
+
 @pytest.mark.parametrize("model_type", ["vit", "convnext", "resnet"])
-def test_bytes_are_normalised_as_the_image_processor_says(model_type):
-    mean, std = (0.5, 0.4, 0.3), (0.25, 0.5, 0.2)
-    luab = LUABModel(tiny_model(model_type), "both", mean=mean, std=std).eval()
-    crops = torch.randint(256, (BATCH, 3, 32, 32), dtype=torch.uint8)
-    expected = (crops / 255 - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
-    for layout in (torch.contiguous_format, torch.channels_last):
-        found = luab(**batch() | {"pixel_values": crops.contiguous(memory_format=layout)})
-        torch.testing.assert_close(found.loss, luab(**batch() | {"pixel_values": expected}).loss)
+def test_bytes_are_normalised_as_the_image_processor_says(model_type, crops):
+    luab = LUABModel(tiny_model(model_type), "both", mean=MEAN, std=STD).eval()
+    expected = luab(**batch() | {"pixel_values": normalised(crops)}).loss
+    torch.testing.assert_close(luab(**batch() | {"pixel_values": crops}).loss, expected)
     half = luab.to(torch.bfloat16)(**batch() | {"pixel_values": crops})
-    assert half.logits.dtype == torch.bfloat16 and half.loss.isfinite()
+    assert half.logits.dtype == torch.bfloat16
+    torch.testing.assert_close(half.loss.float(), expected, rtol=0.02, atol=0.02)
+
+
+def test_bytes_without_a_mean_say_what_to_pass(crops):
     with pytest.raises(ValueError, match="pass LUABTrainer the processing_class, or LUABModel its mean"):
-        LUABModel(tiny_model(model_type))(crops)
+        LUABModel(tiny_model("vit"))(crops)
+
+
+@pytest.mark.parametrize("model_type", ["vit", "convnext"])
+def test_bytes_in_a_compiled_model_and_in_a_replica(model_type, crops):
+    luab = LUABModel(tiny_model(model_type), mean=MEAN, std=STD).eval()
+    expected = luab(normalised(crops)).logits
+    torch.testing.assert_close(torch.compile(luab, backend="eager")(crops).logits, expected)
+    # nn.DataParallel's replicas: the weights are attributes, and no parameters.
+    modules = dict(luab.named_modules())
+    replicas = {name: module._replicate_for_data_parallel() for name, module in modules.items()}
+    for name, replica in replicas.items():
+        for child in replica._modules:
+            replica._modules[child] = replicas[f"{name}.{child}" if name else child]
+        for own, parameter in modules[name]._parameters.items():
+            setattr(replica, own, None if parameter is None else parameter.data)
+    assert not list(replicas[""].parameters())
+    torch.testing.assert_close(replicas[""](crops).logits, expected)
 
 
 def test_other_image_sizes_interpolate_the_positions():

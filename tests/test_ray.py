@@ -4,6 +4,7 @@ The cluster's nodes are processes of this machine. The first one does no tasks: 
 """
 
 import errno
+import importlib.util
 import os
 import secrets
 import signal
@@ -19,13 +20,14 @@ from imagenet_ab.build import build_imagenet_ab
 from luab_data.errors import SourceError
 from luab_data.workers import WorkerDied, open_workers
 
+if importlib.util.find_spec("ray") is None:
+    pytest.skip("pip install 'luab[ray]'", allow_module_level=True)
 # Ray reads these when it is imported. The clusters listen on loopback alone, as they do by themselves on a
 # Mac, and ask for a token that is in no file.
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
 os.environ["RAY_AUTH_MODE"] = "token"
 os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-pytest.importorskip("ray", reason="pip install 'luab[ray]'")
 import ray
 from ray.cluster_utils import Cluster
 

@@ -158,6 +158,20 @@ def test_a_header_that_claims_gigabytes_is_refused(tmp_path, kind):
         list(TarStream(path))
 
 
+@pytest.mark.parametrize("digits", [25, 5000])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_length_of_many_digits_is_refused(tmp_path, digits, first):
+    """Found by fuzzing: tarfile lets an OverflowError and a ValueError pass."""
+    header, ordinary = tarfile.TarInfo("PaxHeaders/x"), tarfile.TarInfo("a/b/c.xml")
+    content = b"9" * digits + b" path=x\n"
+    header.type, header.size = tarfile.XHDTYPE, len(content)
+    path = tmp_path / "absurd.tar"
+    before = b"" if first else ordinary.tobuf()
+    path.write_bytes(before + header.tobuf() + content.ljust(5120, b"\0") + ordinary.tobuf() + bytes(1024))
+    with pytest.raises(SourceError, match=r"absurd\.tar.*cannot be read as a tar archive"):
+        list(TarStream(path))
+
+
 @pytest.mark.parametrize(
     "packing", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
 )

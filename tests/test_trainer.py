@@ -68,6 +68,23 @@ def assert_same_weights(one, two, **tolerance):
         torch.testing.assert_close(two[name], value, msg=lambda m, n=name: f"{n}: {m}", **tolerance)
 
 
+def test_bytes_are_normalised_as_the_processor_the_datasets_or_the_model_say(tmp_path):
+    grey = ImageSettings(size=IMAGE_SIZE, mean=(0.5,) * 3, std=(0.25,) * 3)
+    data = ViewDataset(clicked_dataset(8), EvalTransform(grey), byproduct="click")
+    processor = square_processor(IMAGE_SIZE)
+    args = LUABConfig(str(tmp_path), use_cpu=True, report_to="none")
+    plain = tiny_model("vit")
+    ready = LUABModel(tiny_model("vit"))
+    assert LUABTrainer(plain, args, train_dataset=data).luab.mean == grey.mean
+    assert tuple(LUABTrainer(ready, args, processing_class=processor).luab.std) == STD
+    with pytest.raises(
+        ValueError, match=r"two ways: the processing_class says .* the eval_dataset's transform"
+    ):
+        LUABTrainer(plain, args, eval_dataset=data, processing_class=processor)
+    with pytest.raises(ValueError, match=r"two ways: the LUABModel says .* the train_dataset's transform"):
+        LUABTrainer(LUABModel(plain, mean=MEAN, std=STD), args, train_dataset=data)
+
+
 @pytest.mark.parametrize("model", ["vit", "convnext"])
 @pytest.mark.parametrize("loss", ["none", "point", "attention", "both"])
 def test_every_loss_trains_and_is_logged(tmp_path, model, loss):

@@ -66,11 +66,18 @@ def test_what_training_normalises_later_is_what_evaluation_sees():
     pixels = np.array(noise_image(50, 40))
     transform = TrainTransform(SETTINGS)
     values, view = transform(pixels, np.random.default_rng(0))
-    crops = torch.stack([transform.crop(pixels, view)] * 3)
-    assert crops.shape == (3, 3, 32, 32) and crops.dtype == torch.uint8
-    for batch in (normalize(crops, SETTINGS.mean, SETTINGS.std), normalize(crops[:0], (0,) * 3, (1,) * 3)):
-        assert batch.dtype == torch.float32 and batch.is_contiguous(memory_format=torch.channels_last)
-        assert all(torch.equal(each, values) for each in batch)
+    crops = torch.stack([transform.crop(pixels, view, np.random.default_rng(0))] * 3)
+    assert crops.shape == (3, 32, 32, 3) and crops.dtype == torch.uint8
+    batch = normalize(crops, SETTINGS.mean, SETTINGS.std)
+    assert batch.shape == (3, 3, 32, 32) and batch.dtype == torch.float32
+    assert all(torch.equal(each, values) for each in batch)
+    assert normalize(crops[:0], SETTINGS.mean, SETTINGS.std).shape == (0, 3, 32, 32)
+
+
+def test_a_processor_that_does_not_normalise():
+    settings = ImageSettings.from_processor({"do_normalize": False, "size": 32, "image_mean": (1, 1, 1)})
+    values, _ = EvalTransform(settings)(np.full((40, 40, 3), 51, np.uint8))
+    torch.testing.assert_close(values, torch.full((3, 32, 32), 0.2))
 
 
 def test_an_unknown_size_is_named():
@@ -86,7 +93,7 @@ def test_training_reads_the_view_that_it_returns(resample):
     views = set()
     for seed in range(20):
         values, view = transform(np.array(image), np.random.default_rng(seed))
-        levels = values - to_tensor(render(image, view, 32, settings.resample))
+        levels = values - to_tensor(render(image, view, 32, settings.resample)).permute(2, 0, 1)
         # Torch's filter stops at the window's border, Pillow's goes on, and in a strong reduction it first
         # averages whole pixels.
         assert levels[:, 3:-3, 3:-3].abs().max() <= 5

@@ -29,17 +29,21 @@ def test_threads_keep_the_order_and_work_at_the_same_time():
 
 
 def test_an_error_of_a_task_is_raised_and_what_waits_is_not_begun():
-    begun, threads = [], threading.active_count()
+    begun, threads, error_is_there = [], threading.active_count(), threading.Event()
 
     def task(number: int) -> None:
         begun.append(number)
-        if number == 2:
+        if number == 0:
             raise KeyError(number)
+        assert error_is_there.wait(timeout=60)  # the others hold their workers, so that the rest waits
 
     with pytest.raises(KeyError), open_workers(num_proc=2) as ordered_map:
-        list(ordered_map(task, range(100)))
-    assert max(begun) < 7
-    assert threading.active_count() == threads
+        try:
+            list(ordered_map(task, range(100)))
+        finally:
+            threading.Timer(0.5, error_is_there.set).start()  # the pool is being closed by then
+    assert sorted(begun) == [0, 1, 2], "3 was submitted too, and waited"
+    assert threading.active_count() <= threads + 1  # the timer's own
 
 
 @pytest.mark.parametrize("at_once", [1, 4])
