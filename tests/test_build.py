@@ -227,7 +227,7 @@ def test_other_arguments_or_changed_sources_are_refused(raw, monkeypatch, finish
 
 
 def test_the_quality_of_what_is_shrunk_is_on_the_card_and_stays_the_same(raw, monkeypatch):
-    tmp_path = raw.parent if raw.is_file() else raw
+    tmp_path, _ = raw
     build(tmp_path, max_side=16)
     assert f"JPEG of quality\n{JPEG_QUALITY}." in (tmp_path / "out" / "README.md").read_text()
     monkeypatch.setattr("luab_data.folder.JPEG_QUALITY", 50)
