@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-BENCHMARKS := byproducts_xml coco_json loader step build
+BENCHMARKS := byproducts_xml coco_json loader step build build_ray
 
 .PHONY: help env demo demo-full test lint bench clean
 .DEFAULT_GOAL := help
@@ -38,9 +38,11 @@ lint: env  ## ruff, as CI runs it
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-bench: env  ## measure speed and memory beside the alternatives; figures under runs/bench
+bench: $(VENV)/with-ray  ## measure speed and memory beside the alternatives; figures under runs/bench
 	@mkdir -p runs/bench
 	for each in $(BENCHMARKS); do $(BIN)/python benchmarks/$$each.py --json runs/bench/$$each.json || exit 1; done
+	$(BIN)/python benchmarks/kill.py --kills 2 --out runs/bench/kill
+	$(BIN)/python tests/fuzz_readers.py --inputs 100000
 
 clean:  ## remove the environment and what the runs wrote
 	rm -rf $(VENV) runs build *.egg-info
