@@ -60,10 +60,12 @@ def main(argv: list[str] | None = None) -> None:
     run, args = parse(sys.argv[1:] if argv is None else argv, __doc__.partition("\n")[0])
     try:
         with full_disk_explained(args.output_dir, DISK_FULL):
-            trainer = train(run, args)
-        # A process that exits with open connections may abort. The launcher then kills the others, of which
-        # the first may still be saving the model.
-        trainer.accelerator.end_training()
+            accelerator = train(run, args).accelerator
+        # A process that exits with open connections may abort, and the launcher then kills the others. So none
+        # ends before the first has saved the model, or while a wrapped model holds on to its connections.
+        accelerator.wait_for_everyone()
+        accelerator.free_memory()
+        accelerator.end_training()
     except SourceError as error:
         sys.exit(f"run.py: {error}")
     except RuntimeError as error:

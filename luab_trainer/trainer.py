@@ -1,6 +1,5 @@
 """transformers' Trainer for `LUABModel`: logs each term, saves plain checkpoints."""
 
-import itertools
 import json
 from collections.abc import Mapping
 from functools import cached_property
@@ -12,7 +11,7 @@ from huggingface_hub import CommitInfo, HfApi
 from huggingface_hub.errors import HTTPError
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
-from transformers import BaseImageProcessor, PreTrainedModel, Trainer, TrainerCallback, set_seed
+from transformers import PreTrainedModel, Trainer, TrainerCallback, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput, HubStrategy
 from transformers.utils import PushInProgress
@@ -23,12 +22,11 @@ from luab_data.retry import reason
 from luab_trainer.checkpoint import check_fsdp, load_checkpoint, require_whole_checkpoints, save_checkpoint
 from luab_trainer.collator import collate
 from luab_trainer.config import LUABConfig
-from luab_trainer.dataset import ViewDataset, ViewIterableDataset
 from luab_trainer.evaluation.accuracy import accuracy, predictions
 from luab_trainer.evaluation.multi_label import MultiLabelMetrics
 from luab_trainer.model import CLASSIFICATION, LUABModel, LUABOutput
 from luab_trainer.model_card import licence_of, model_card
-from luab_trainer.transforms import normalization_of
+from luab_trainer.normalization import settle_normalization
 from luab_trainer.upload import Uploads, public_arguments
 
 ARGUMENTS_FILE = "training_args.json"
@@ -81,7 +79,7 @@ class LUABTrainer(Trainer):
                 attention_tolerance=args.attention_tolerance,
                 label_smoothing=args.label_smoothing_factor,
             )
-        _settle_normalization(model, **kwargs)
+        settle_normalization(model, **kwargs)
         defaults = {"data_collator": collate}
         if model.multi_label:
             defaults |= {"compute_metrics": MultiLabelMetrics()}
@@ -289,33 +287,6 @@ class LUABTrainer(Trainer):
             return None
         self._finish_current_push()
         return self._uploads.finish(Path(self.args.output_dir), commit_message)
-
-
-def _settle_normalization(
-    model: LUABModel,
-    processing_class: BaseImageProcessor | None = None,
-    train_dataset: Any = None,
-    eval_dataset: Any = None,
-    **others: Any,
-) -> None:
-    """Lets the model normalise bytes as all say that say anything."""
-    said = {}
-    if model.mean is not None:
-        said["the LUABModel"] = {"mean": model.mean, "std": model.std}
-    if processing_class is not None:
-        said["the processing_class"] = normalization_of(processing_class.to_dict())
-    for name, dataset in (("train_dataset", train_dataset), ("eval_dataset", eval_dataset)):
-        if isinstance(dataset, ViewDataset | ViewIterableDataset):
-            settings = dataset.to_sample.transform.settings
-            said[f"the {name}'s transform"] = {"mean": settings.mean, "std": settings.std}
-    for one, other in itertools.pairwise(said):
-        if any(tuple(said[one][name]) != tuple(said[other][name]) for name in ("mean", "std")):
-            raise ValueError(
-                f"Images would be normalised in two ways: {one} says {said[one]}, {other} {said[other]}. "
-                "Make the transform's settings by ImageSettings.from_processor(processor.to_dict())."
-            )
-    if said:
-        model.mean, model.std = next(iter(said.values())).values()
 
 
 class _SetEpoch(TrainerCallback):
