@@ -61,8 +61,8 @@ def main(argv: list[str] | None = None) -> None:
     try:
         with full_disk_explained(args.output_dir, DISK_FULL):
             accelerator = train(run, args).accelerator
-        # A process that exits with open connections may abort, and the launcher then kills the others. So none
-        # ends before the first has saved the model, or while a wrapped model holds on to its connections.
+        # A process that exits with open connections may abort, and the launcher then kills the others. So
+        # none ends before the first has saved the model, or while a wrapped model holds its connections.
         accelerator.wait_for_everyone()
         accelerator.free_memory()
         accelerator.end_training()
