@@ -14,19 +14,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from imagenet_ab.layout import STRUCTURES, Layout, read_layout
-from imagenet_ab.record import ACTIONS, MAX_COUNT, MAX_TEXT, MAX_TIME, RATIO_RANGE, SECONDS_BELOW
+from imagenet_ab.record import MAX_COUNT, MAX_TEXT, MAX_TIME, RATIO_RANGE, SECONDS_BELOW
 from imagenet_ab.rows import features, mean_point
+from imagenet_ab.texts import numbers, texts
+from imagenet_ab.traces import FIELDS, TRACE, cut_traces
 from luab_data.constants import ANNOTATIONS, CLICK
 
+# Of one file: far below the strict parser's limits on bytes and elements (one takes 4 bytes or more).
+MAX_FILE_BYTES = 1 << 18
 CHUNK_BYTES = 8 << 20  # of XML at once
 KEPT_BYTES = 30 << 20  # less than the 32 MB above which glibc gives memory back at once
-
-# What surely is a number. Arrow takes more than that, but all of it is a number for `parse_record` too, the
-# same one, or else not finite.
-_NUMBER = r"^-?[0-9]{1,20}(\.[0-9]{1,30})?$"
-_TEXT = r"^[!-%'-~]*$"  # visible ASCII without spaces and entities
-_IMAGE_ID = r"^[A-Za-z0-9_-]+/[A-Za-z0-9_-]+$"
-_BOOLEANS = {"True": True, "False": False, "true": True, "false": False}
 
 _COUNTS = {  # element: (column, highest value)
     "selectedCount": ("selected_count", MAX_COUNT),
@@ -70,6 +67,8 @@ def parse_columns(xmls: Sequence[bytes]) -> Columns:
     """The records of those `xmls` that are of the layout and sound, in their order."""
     _keep_memory()
     found = [_parse(xmls, numbers) for numbers in _chunks(xmls)]
+    if len(found) == 1:
+        return found[0]
     return Columns(
         np.concatenate([np.empty(0, np.int64), *(each.numbers for each in found)]),
         pa.concat_arrays([pa.array([], pa.string()), *(each.image_ids for each in found)]),
@@ -100,38 +99,47 @@ def _chunks(xmls: Sequence[bytes]) -> Iterator[range]:
         yield range(start, len(xmls))
 
 
-def _parse(xmls: Sequence[bytes], numbers: range) -> Columns:
-    layout, good = read_layout([xmls[number] for number in numbers])
-    values = None if layout is None else _Values(layout)
-    if values is None:
+def _parse(xmls: Sequence[bytes], chunk: range) -> Columns:
+    chosen = [number for number in chunk if len(xmls[number]) <= MAX_FILE_BYTES]
+    traces = cut_traces([xmls[number] for number in chosen])
+    which = np.array(chosen, np.int64)
+    layout, good = read_layout(traces.rest)
+    if layout is None:
         nothing = pa.array([], ANNOTATIONS_TYPE)
-        return Columns(np.empty(0, np.int64), pa.array([], pa.string()), pa.array([], CLICK_TYPE), nothing)
+        return Columns(which[:0], pa.array([], pa.string()), pa.array([], CLICK_TYPE), nothing)
+    which = which[good]
+    values = _Values(layout, traces.only(good))
     image_ids = values.image_ids()
     rows = values.annotations()
     clicks = values.clicks()
-    sound = np.bincount(layout.files[values.bad], minlength=len(good)) == 0
-    offsets = np.searchsorted(layout.files, np.arange(len(good) + 1)).astype(np.int32)
+    sound = np.bincount(layout.files[values.bad], minlength=len(which)) == 0
+    offsets = np.searchsorted(layout.files, np.arange(len(which) + 1)).astype(np.int32)
     lists = pa.ListArray.from_arrays(pa.array(offsets), rows, type=ANNOTATIONS_TYPE)
-    columns = Columns(numbers.start + good, image_ids, clicks, lists)
+    columns = Columns(which, image_ids, clicks, lists)
     return columns if sound.all() else columns.only(sound)
 
 
 class _Values:
     """The values at the places of a layout, checked; `bad` are the `metadata` with one that is not sound."""
 
-    def __init__(self, layout: Layout):
+    def __init__(self, layout: Layout, positions: np.ndarray):
         self._layout = layout
         self._count = len(layout.files)
         self.bad = np.zeros(self._count, bool)
         self._selected = np.zeros(self._count, bool)
-        self._numbers = self._all_numbers()
+        names = [(name,) for name in _COUNTS]
+        names += [(each, field) for each in STRUCTURES for field in STRUCTURES[each] if field != "action"]
+        self._numbers = {name: self._read_numbers(*name) for name in names}
+        self._numbers |= {(TRACE, field): positions[:, column] for column, field in enumerate(FIELDS)}
 
     def image_ids(self) -> pa.StringArray:
         """Of each file; those of its `metadata` must be the same."""
-        texts = self._plain_texts("imageID", _IMAGE_ID)
+        found = self._short_texts("imageID")
         first = np.searchsorted(self._layout.files, np.arange(self._layout.files[-1] + 1))
-        own = texts.take(pa.array(first))
-        self._require(pc.equal(texts, own.take(pa.array(self._layout.files))), "imageID")
+        if len(first) == len(found):
+            return found
+        own = found.take(pa.array(first))
+        self._require(pc.equal(found, own.take(pa.array(self._layout.files))), "imageID")
         return own
 
     def annotations(self) -> pa.StructArray:
@@ -149,7 +157,7 @@ class _Values:
     def clicks(self) -> pa.StructArray:
         """The authors' Z of each file: see `rows.click`. After `annotations`."""
         places = self._layout.filled("selectedRecord")
-        owners, first = np.unique(self._layout.metadata[places], return_index=True)
+        owners, first = np.unique(self._layout.metadata_of(places), return_index=True)
         counted = self._selected[owners]
         files = self._layout.files[owners[counted]]
         points = [self._numbers["selectedRecord", axis][first[counted]] for axis in "xy"]
@@ -164,36 +172,35 @@ class _Values:
         return _spread(clicks, files, self._layout.files[-1] + 1)
 
     def _require(self, holds: pa.BooleanArray | np.ndarray, *name: str) -> None:
-        if isinstance(holds, pa.Array):
-            holds = holds.to_numpy(zero_copy_only=False)
+        holds = _array(holds) if isinstance(holds, pa.Array) else holds
         if not holds.all():
-            self.bad[self._layout.metadata[self._layout.places(*name)[~holds]]] = True
+            self.bad[self._layout.metadata_of(self._layout.places(*name)[~holds])] = True
 
-    def _all_numbers(self) -> dict[tuple[str, ...], np.ndarray]:
-        """By element, the numbers at its places (float64, NaN where the text is empty), read in one go."""
-        names = [(name,) for name in _COUNTS]
-        names += [(each, field) for each in STRUCTURES for field in STRUCTURES[each] if field != "action"]
-        places = [self._layout.places(*name) for name in names]
-        numbers, sound = _numbers(self._layout.values(np.concatenate(places)))
-        ends = np.cumsum([len(each) for each in places])
-        parts = [slice(end - len(each), end) for end, each in zip(ends, places, strict=True)]
-        for name, part in zip(names, parts, strict=True):
-            self._require(sound[part], *name)
-        return {name: numbers[part] for name, part in zip(names, parts, strict=True)}
+    def _read_numbers(self, *name: str) -> np.ndarray:
+        """float64, NaN where there is none."""
+        begins, ends = self._short_values(*name)
+        filled = begins < ends
+        if filled.all():
+            return numbers(self._layout.content, begins, ends)
+        found = np.full(len(begins), np.nan)
+        found[filled] = numbers(self._layout.content, begins[filled], ends[filled])
+        return found
 
     def _between(self, name: tuple[str, str], low: float, high: float) -> np.ndarray:
-        numbers = self._numbers[name]
-        self._require((numbers >= low) & (numbers <= high), *name)
-        return numbers
+        """0 where one is not."""
+        found = self._numbers[name]
+        sound = (found >= low) & (found <= high)
+        self._require(sound, *name)
+        return found if sound.all() else np.where(sound, found, 0)
 
     def _times(self, structure: str) -> pa.Array:
-        times = np.nan_to_num(self._between((structure, "time"), 0, MAX_TIME)).clip(0, MAX_TIME)
+        times = self._between((structure, "time"), 0, MAX_TIME)
         times = np.where(times < SECONDS_BELOW, times * 1000, times)
         return pa.array(np.rint(times).astype(np.int64))
 
     def _points(self, structure: str, low: float, high: float) -> dict[str, pa.Array]:
         points = ((axis, self._between((structure, axis), low, high)) for axis in "xy")
-        return {axis: pa.array(numbers.clip(low, high).astype(np.float32)) for axis, numbers in points}
+        return {axis: pa.array(found.astype(np.float32)) for axis, found in points}
 
     def _whole(self, name: str, high: int, type: pa.DataType) -> pa.Array:
         numbers = self._numbers[(name,)]
@@ -206,21 +213,22 @@ class _Values:
             unknown |= numbers == 0  # 0 means unknown
         return self._spread(pa.array(numbers, mask=unknown).cast(type), name)
 
-    def _plain_texts(self, name: str, pattern: str) -> pa.StringArray:
-        texts = self._layout.values(self._layout.places(name))
-        short = pc.less_equal(pc.binary_length(texts), MAX_TEXT)
-        self._require(pc.and_(short, pc.match_substring_regex(texts, pattern)), name)
-        return texts
+    def _short_values(self, *name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Where they begin and end."""
+        begins, ends = self._layout.values(*name)
+        self._require(ends - begins <= MAX_TEXT, *name)
+        return begins, ends
+
+    def _short_texts(self, *name: str) -> pa.StringArray:
+        return texts(self._layout.content, *self._short_values(*name))
 
     def _texts(self, name: str) -> pa.Array:
-        texts = self._plain_texts(name, _TEXT)
-        return self._spread(pc.if_else(pc.equal(texts, ""), None, texts), name)
+        found = self._short_texts(name)
+        return self._spread(pc.if_else(pc.equal(found, ""), None, found), name)
 
     def _booleans(self) -> pa.Array:
-        texts = self._layout.values(self._layout.places("selected"))
-        which = pc.index_in(texts, value_set=pa.array(list(_BOOLEANS)))
-        self._require(which.is_valid(), "selected")
-        self._selected = np.array(list(_BOOLEANS.values()))[_array(which.fill_null(0))]
+        found = self._short_texts("selected")
+        self._selected = _array(pc.is_in(found, value_set=pa.array(["True", "true"])))
         return pa.array(self._selected)
 
     def _position(self) -> pa.StructArray:
@@ -230,32 +238,18 @@ class _Values:
         return self._spread(points, "imagePosition", self._layout.filled("imagePosition"))
 
     def _list(self, structure: str, type: pa.ListType) -> pa.ListArray:
-        places = self._layout.filled(structure)
-        columns = {"time": self._times(structure)}
-        if "x" in STRUCTURES[structure]:
-            columns |= self._points(structure, *RATIO_RANGE)
-        else:
-            columns["action"] = self._layout.values(self._layout.places(structure, "action"))
-            self._require(pc.is_in(columns["action"], value_set=pa.array(ACTIONS)), structure, "action")
         fields = list(type.value_type)
+        columns = {"time": self._times(structure)}
+        if fields[0].name == "action":
+            columns["action"] = self._short_texts(structure, "action")
+        else:
+            columns |= self._points(structure, *RATIO_RANGE)
         entries = pa.StructArray.from_arrays([columns[field.name] for field in fields], fields=fields)
-        offsets = np.searchsorted(self._layout.metadata[places], np.arange(self._count + 1))
-        return pa.ListArray.from_arrays(pa.array(offsets.astype(np.int32)), entries, type=type)
+        return pa.ListArray.from_arrays(pa.array(self._layout.offsets(structure)), entries, type=type)
 
     def _spread(self, values: pa.Array, name: str, places: np.ndarray | None = None) -> pa.Array:
         places = self._layout.places(name) if places is None else places
-        return _spread(values, self._layout.metadata[places], self._count)
-
-
-def _numbers(texts: pa.StringArray) -> tuple[np.ndarray, np.ndarray]:
-    """float64, NaN where the text is empty, and whether each is a number or empty."""
-    lengths = _array(pc.binary_length(texts))
-    try:
-        numbers = _array(texts.cast(pa.float64()))
-    except pa.ArrowInvalid:
-        plain = pc.match_substring_regex(texts, _NUMBER)
-        numbers = _array(pc.if_else(plain, texts, None).cast(pa.float64()))
-    return numbers, (lengths == 0) | (np.isfinite(numbers) & (lengths <= MAX_TEXT))
+        return _spread(values, self._layout.metadata_of(places), self._count)
 
 
 def _spread(values: pa.Array, owners: np.ndarray, count: int) -> pa.Array:

@@ -1,295 +1,193 @@
 """Where the values are in many XMLs of the released layout, found for all of them at once.
 
-A file is of the layout if it is ASCII, its tags have no attributes and follow each other as below, each value
-occurs as often as it may, and between the tags is white space. Where the white space is, in what order the
-elements are and how the root is called does not matter. All of this is decided on arrays that hold every tag
-of every file; a file that is not of the layout is only named, for the strict parser (`imagenet_ab.record`) to
-say what it is.
-
-    <?xml version="1.0" ?>  <root>  <metadata>  scalars and structures  </metadata> ...  </root>
-
-Which tag may follow which is a table of pairs. That decides the whole structure, because a tag's symbol holds
-the element that it is in: `</x>` of a click and `</x>` of the image's position are two.
+The layout is one regular expression, `LAYOUT`. Arrow's engine (RE2) holds it against all files, in time
+linear in their bytes whatever these are. White space between the tags, the order of the elements and the
+root's name are free. A file that is not of the layout is left to the strict parser (`imagenet_ab.record`), to
+say what it is. In the others a tag is what it seems to be: the first character that differs tells it from the
+others, and what is behind it is its value.
 """
-
-import re
-from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from imagenet_ab.texts import NUMBER, texts
+from imagenet_ab.traces import FIELDS, TRACE
+
+_NUMBER_OR_NONE = f"({NUMBER})?"
+_TEXT_OR_NONE = "[!-%'-;=?-~]*"  # visible ASCII without spaces, entities and tags
 # Children of `metadata` with a value of their own.
-SCALARS = (
-    "imageID",
-    "originalImageHeight",
-    "originalImageWidth",
-    "imageHeight",
-    "imageWidth",
-    "hoveredCount",
-    "selected",
-    "selectedCount",
-    "estimateTime",
-    "worker_id",
-    "assignment_id",
-    "page_idx",
-)
-# Children of `metadata` with elements below them, all of which they need, or none.
-STRUCTURES = {
-    "imagePosition": ("x", "y"),
-    "hoveredRecord": ("action", "time"),
-    "mouseTracking": ("x", "y", "time"),
-    "selectedRecord": ("x", "y", "time"),
+SCALARS = {
+    "imageID": "[A-Za-z0-9_-]+/[A-Za-z0-9_-]+",
+    "originalImageHeight": _NUMBER_OR_NONE,
+    "originalImageWidth": _NUMBER_OR_NONE,
+    "imageHeight": _NUMBER_OR_NONE,
+    "imageWidth": _NUMBER_OR_NONE,
+    "hoveredCount": _NUMBER_OR_NONE,
+    "selected": "[Tt]rue|[Ff]alse",
+    "selectedCount": _NUMBER_OR_NONE,
+    "estimateTime": _NUMBER_OR_NONE,
+    "worker_id": _TEXT_OR_NONE,
+    "assignment_id": _TEXT_OR_NONE,
+    "page_idx": _NUMBER_OR_NONE,
 }
-CHILDREN = (*SCALARS, *STRUCTURES)
+# Children of `metadata` with elements below them: each of these once, or none.
+STRUCTURES = {
+    "imagePosition": {"x": NUMBER, "y": NUMBER},
+    "hoveredRecord": {"action": "enter|leave", "time": NUMBER},
+    "selectedRecord": {"x": NUMBER, "y": NUMBER, "time": NUMBER},
+}
 ONCE = (*SCALARS, "imagePosition")  # the other structures repeat
 REQUIRED = ("imageID", "selected")
-# Far below the strict parser's limits on bytes and elements (one takes 4 bytes or more).
-MAX_FILE_BYTES = 1 << 18
 
-_DECLARATION = re.compile(r'<\?xml version="1\.0"( encoding="(utf|UTF)-8")? ?\?>')
-_ROOT = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9_]*)>")
-_NOT_ANGLES = bytes(set(range(256)) - set(b"<>"))
 _SPACE = " \t\r\n"
-_VALUE_BEGINS = np.array([chr(code) not in "<>" + _SPACE for code in range(256)])
 
 
-class _Symbols:
-    """Numbers of the tags, each with the element that it is in, and which may follow which."""
+def _layout() -> str:
+    space, root = f"[{_SPACE}]*", "[A-Za-z][A-Za-z0-9_]*"
 
-    def __init__(self):
-        self.number: dict[tuple[str, ...], int] = {}
-        self.unknown, self.declaration, self.root, self.root_end = (
-            self._add(name) for name in ("unknown", "declaration", "root", "/root")
-        )
-        for name in ("metadata", *CHILDREN):
-            self._add(name), self._add("/" + name)
-        for name in CHILDREN:
-            self._add(name + "/")  # <mouseTracking/>
-        self.of_tag = {f"<{name}>": number for (name,), number in list(self.number.items())[4:]}
-        self._add_contexts()
-        self.follows = self._table()
-        self.leaves = np.zeros(len(self.number), bool)  # by symbol: what follows it is a value
-        for name in SCALARS:
-            self.leaves[self[name]] = True
-        for structure, fields in STRUCTURES.items():
-            for field in fields:
-                self.leaves[self[structure, field]] = True
+    def elements(values: dict[str, str]) -> list[str]:
+        return [f"<{name}>({value})</{name}>" for name, value in values.items()]
 
-    def __getitem__(self, key: str | tuple[str, str]) -> int:
-        return self.number[key if isinstance(key, tuple) else (key,)]
+    def some(parts: list[str], times: str) -> str:
+        return f"(({'|'.join(parts)}){space}){times}"
 
-    def _add(self, *key: str) -> int:
-        return self.number.setdefault(key, len(self.number))
-
-    def _add_contexts(self) -> None:
-        """`<x>` has a number before it is known what it is in, and one for each structure."""
-        fields = sorted({field for each in STRUCTURES.values() for field in each})
-        for field in fields:
-            for tag in (field, "/" + field):
-                self.of_tag[f"<{tag}>"] = self._add("anywhere", tag)
-        for structure in STRUCTURES:
-            for field in STRUCTURES[structure]:
-                self._add(structure, field), self._add(structure, "/" + field)
-        self.count = count = len(self.number)
-        self.opens = np.zeros(count, bool)  # tags that decide which structure the next `<x>` is in
-        self.in_structure = np.tile(np.arange(count, dtype=np.uint8), (count, 1))
-        for field in fields:
-            for tag in (field, "/" + field):
-                self.in_structure[:, self["anywhere", tag]] = self.unknown
-                for structure in STRUCTURES:
-                    if field in STRUCTURES[structure]:
-                        known = self[structure, tag]
-                        self.in_structure[self[structure], self["anywhere", tag]] = known
-        for structure in STRUCTURES:
-            self.opens[self[structure]] = True
-
-    def _table(self) -> np.ndarray:
-        follows = np.zeros((len(self.number),) * 2, bool)
-
-        def allow(before, *after) -> None:
-            for each in after:
-                follows[self[before], self[each]] = True
-
-        empty = [name + "/" for name in CHILDREN]
-        allow("declaration", "root")
-        allow("root", "metadata")
-        allow("/metadata", "metadata", "/root")
-        for before in ("metadata", *empty, *("/" + name for name in CHILDREN)):
-            allow(before, *CHILDREN, *empty, "/metadata")
-        for name in SCALARS:
-            allow(name, "/" + name)
-        for name, fields in STRUCTURES.items():
-            starts = [(name, field) for field in fields]
-            allow(name, *starts, "/" + name)
-            for field in fields:
-                allow((name, field), (name, "/" + field))
-                allow((name, "/" + field), *starts, "/" + name)
-        return follows
+    structures = {
+        name: f"{space}({some(elements(fields), f'{{{len(fields)}}}')})?"
+        for name, fields in STRUCTURES.items()
+    }
+    structures[TRACE] = space
+    children = [*elements(structures | SCALARS), *(f"<{name}/>" for name in (*SCALARS, *structures)), "<>"]
+    metadata = f"<metadata>{space}{some(children, '*')}</metadata>"
+    declaration = r'<\?xml version="1\.0"( encoding="(utf|UTF)-8")? ?\?>'
+    return rf"\A({declaration}{space})?<{root}>{space}{some([metadata], '+')}</{root}>{space}\z"
 
 
-_SYMBOLS = _Symbols()
+# An XML from which the positions are cut out (`imagenet_ab.traces`): `<>` is what is left of one.
+LAYOUT = _layout()
+
+Tree = str | tuple[int, dict[str, "Tree"]]
+
+
+def _tree(names: list[str], offset: int = 0) -> Tree:
+    """The first place where the names differ, and what follows for each character there; or the only name."""
+    if len(names) == 1:
+        return names[0].rstrip(">")
+    characters = sorted({name[offset] for name in names})
+    if len(characters) == 1:
+        return _tree(names, offset + 1)
+    branches = {each: [name for name in names if name[offset] == each] for each in characters}
+    return offset, {each: _tree(alike, offset + 1) for each, alike in branches.items()}
+
+
+_CHILDREN = [name + end for name in (*SCALARS, *STRUCTURES) for end in (">", "/>")]
+# The last two are not looked for, but begin like others.
+_TREE = _tree([*_CHILDREN, ">", "metadata>", TRACE + ">", "action>"])
+_LOOKED_FOR = np.isin(np.arange(256), [ord(letter) for letter in _TREE[1]])  # by the first letter
 
 
 class Layout:
-    """The tags of some files, all of them of the layout.
+    """The tags of some files that `LAYOUT` matches. A place is the number of a tag.
 
-    `metadata` gives for each tag the number of its `metadata` element among those of all files, `files` the
-    file of each `metadata`.
+    `content` has all files, one behind the other; `files` holds the file of each `metadata`. `good`: whether
+    each file closes the root that it opens, and has nothing twice that it may have once. A regular expression
+    cannot say that.
     """
 
-    def __init__(self, pieces: "_Pieces", symbols: np.ndarray, of_file: np.ndarray):
-        starts = symbols == _SYMBOLS["metadata"]
-        self.metadata = np.cumsum(starts, dtype=np.int32) - 1
-        self.files = of_file[starts]
-        self._pieces = pieces
-        self._symbols = symbols
-        self._order = np.argsort(symbols, kind="stable")
-        self._bounds = np.searchsorted(symbols[self._order], np.arange(len(_SYMBOLS.number) + 1))
+    def __init__(self, xmls: pa.BinaryArray):
+        _, offsets, self.content = xmls.buffers()
+        bounds = np.frombuffer(offsets, np.int32, len(xmls) + 1)
+        self._characters = np.frombuffer(self.content, np.uint8, bounds[-1])
+        self._begins = np.flatnonzero(self._characters == ord("<"))
+        self._letters = self._characters.take(self._begins + 1)
+        first = np.searchsorted(self._begins, bounds[:-1])  # tag of each file
+        roots = first + (self._letters[first] == ord("?"))
+        self._letters[roots] = 0  # it may be called like others
+        self._places: dict[str, np.ndarray] = {}
+        self._name(_TREE, np.flatnonzero(_LOOKED_FOR.take(self._letters)))
+        self._metadata = self.places("metadata")
+        self.files = np.searchsorted(first, self._metadata, "right") - 1
+        self.good = self._closed(roots, first, bounds)
+        positions = self._places[""]
+        self._filled = {TRACE: positions}
+        self._fields = {(TRACE, field): positions for field in FIELDS}
+        for structure in STRUCTURES:
+            self._find_fields(structure)
+        self._require_counts()
 
-    def places(self, *name: str) -> np.ndarray:
-        """The tags called `<name>` (of a scalar or structure), or of one field of a structure."""
-        symbol = _SYMBOLS.number[name]
-        return self._order[self._bounds[symbol] : self._bounds[symbol + 1]]
+    def places(self, name: str, field: str | None = None) -> np.ndarray:
+        """The tags `<name>`, or those of one field of the filled structures called so; ascending."""
+        return self._places[name] if field is None else self._fields[name, field]
 
     def filled(self, structure: str) -> np.ndarray:
         """The tags `<structure>` with elements below them."""
-        places = self.places(structure)
-        return places[self._symbols[places + 1] != _SYMBOLS["/" + structure]]
+        return self._filled[structure]
 
-    def values(self, places: np.ndarray) -> pa.StringArray:
-        """The values behind some of the tags; "" where there is nothing but white space."""
-        return self._pieces.values(places)
+    def values(self, *name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Where in `content` the values in the elements at `places(*name)` begin and end."""
+        places = self.places(*name)
+        return self._begins[places] + len(f"<{name[-1]}>"), self._begins[places + 1]
 
+    def metadata_of(self, places: np.ndarray) -> np.ndarray:
+        """The number of the `metadata` that each tag is in, among those of all files."""
+        return np.searchsorted(self._metadata, places, "right") - 1
 
-class _Pieces:
-    """Some files, cut into tags (with the white space behind them) and values; nothing is copied.
+    def offsets(self, structure: str) -> np.ndarray:
+        """int32 [metadata + 1]: where those of each `metadata` begin among the filled structures."""
+        ends = np.append(self._metadata, len(self._begins))
+        return np.searchsorted(self.filled(structure), ends).astype(np.int32)
 
-    `angles` are the places of `<` and behind `>`, in turns.
-    """
+    def _name(self, tree: Tree, places: np.ndarray) -> None:
+        """Finds out which tags have which name; all begin with what leads to this part of the tree."""
+        if isinstance(tree, str):
+            self._places[tree] = places
+            return
+        offset, branches = tree
+        characters = self._characters[self._begins[places] + 1 + offset]
+        for character, branch in branches.items():
+            self._name(branch, places[characters == ord(character)])
 
-    def __init__(self, content: bytes, characters: np.ndarray, angles: np.ndarray):
-        angles[-1] -= angles[-1] == len(characters)  # the last tag may end the content: look at its `>`
-        self._valued = _VALUE_BEGINS[characters[angles[1::2]]]  # by tag: whether a value follows
-        kept = np.ones(len(angles), bool)
-        kept[1::2] = self._valued
-        cuts = np.append(angles[kept], len(characters)).astype(np.int32)
-        self._array = pa.StringArray.from_buffers(len(cuts) - 1, pa.py_buffer(cuts), pa.py_buffer(content))
-        self._place = np.cumsum(self._valued) - self._valued + np.arange(len(self._valued))  # of each tag
+    def _closed(self, roots: np.ndarray, first: np.ndarray, bounds: np.ndarray) -> np.ndarray:
+        """Of each file, whether the names in the root's two tags are one."""
+        last = np.append(first[1:], len(self._begins)) - 1
+        opened = texts(self.content, self._begins[roots] + 1, self._begins[roots + 1])
+        closed = texts(self.content, self._begins[last] + 2, bounds[1:])
+        names = (pc.ascii_trim(tags, characters=_SPACE + ">") for tags in (opened, closed))
+        return pc.equal(*names).to_numpy(zero_copy_only=False)
 
-    @property
-    def valued(self) -> np.ndarray:
-        """For each tag, whether a value follows it."""
-        return self._valued
-
-    def tags(self) -> pa.StringArray:
-        return self._array.take(pa.array(self._place))
-
-    def values(self, tags: np.ndarray) -> pa.StringArray:
-        """The values behind some of the tags; "" where there is none."""
-        places, valued = self._place[tags] + 1, self._valued[tags]
-        if valued.all():
-            return self._array.take(pa.array(places))
-        return self._array.take(pa.array(places, mask=~valued)).fill_null("")
-
-
-def read_layout(xmls: Sequence[bytes]) -> tuple[Layout | None, np.ndarray]:
-    """The layout of those `xmls` that are of it (None: of none), and their numbers, in ascending order."""
-    small = [xml.startswith(b"<") and len(xml) <= MAX_FILE_BYTES for xml in xmls]
-    numbers = np.flatnonzero(small)
-    while len(numbers):
-        layout, good = _read([xmls[number] for number in numbers])
-        if good.all():
-            return layout, numbers
-        numbers = numbers[good]  # again without the others: that they are not of it is all that is known
-    return None, numbers
-
-
-def _read(xmls: Sequence[bytes]) -> tuple[Layout | None, np.ndarray]:
-    """The layout, and which of the files are of it; there is none unless all of them are."""
-    content = b"".join(xmls)
-    characters = np.frombuffer(content, np.uint8)
-    angles = np.flatnonzero((characters & 0xFD) == ord("<"))  # `<` and `>` differ in one bit
-    if not content.isascii() or not _in_turns(characters, angles):
-        good = np.array([_is_plain(xml) for xml in xmls], bool)
-        if not good.all():
-            return None, good
-    starts = angles[::2]
-    angles[1::2] += 1
-    first = np.searchsorted(starts, np.cumsum([0, *map(len, xmls)])[:-1])  # tag of each file
-    of_file = np.repeat(np.arange(len(xmls), dtype=np.int32), np.diff(first, append=len(starts)))
-    pieces = _Pieces(content, characters, angles)
-    symbols, root_names = _symbols(pieces.tags())
-    good = np.ones(len(xmls), bool)
-
-    def require(holds: np.ndarray, files: np.ndarray) -> None:
-        if not holds.all():
-            good[files[~holds]] = False
-
-    follows = _SYMBOLS.follows.ravel().take(symbols[:-1] * np.int16(_SYMBOLS.count) + symbols[1:])
-    require(follows | (of_file[:-1] != of_file[1:]), of_file[1:])
-    require(_SYMBOLS.leaves[symbols] | ~pieces.valued, of_file)
-    last = np.append(first[1:], len(symbols)) - 1
-    root = np.minimum(first + (symbols[first] == _SYMBOLS.declaration), last)
-    good &= (symbols[root] == _SYMBOLS.root) & (symbols[last] == _SYMBOLS.root_end)
-    good &= root_names(root) == root_names(last)
-    if not good.all():
-        return None, good
-    layout = Layout(pieces, symbols, of_file)
-    _require_counts(layout, require)
-    return layout, good
-
-
-def _in_turns(characters: np.ndarray, angles: np.ndarray) -> bool:
-    """Whether `<` and `>` are in turns at these places."""
-    found = characters[angles]
-    return len(found) % 2 == 0 and bool((found[::2] == ord("<")).all() and (found[1::2] == ord(">")).all())
-
-
-def _is_plain(xml: bytes) -> bool:
-    """Whether `xml` is ASCII and has `<` and `>` in turns."""
-    angles = xml.translate(None, _NOT_ANGLES)
-    return xml.isascii() and angles == b"<>" * (len(angles) // 2)
-
-
-def _symbols(tags: pa.StringArray) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
-    """The symbol of each tag, and what tells the roots' names of some tags from each other."""
-    encoded = tags.dictionary_encode()
-    known, names, name_numbers = [], [], {}
-    for tag in encoded.dictionary.to_pylist():
-        tag = tag.rstrip(_SPACE)
-        symbol, name = _SYMBOLS.of_tag.get(tag, _SYMBOLS.unknown), ""
-        if symbol == _SYMBOLS.unknown and (match := _ROOT.fullmatch(tag)):
-            symbol, name = _SYMBOLS.root_end if match[1] else _SYMBOLS.root, match[2]
-        elif symbol == _SYMBOLS.unknown and _DECLARATION.fullmatch(tag):
-            symbol = _SYMBOLS.declaration
-        known.append(symbol)
-        names.append(name_numbers.setdefault(name, len(name_numbers)))
-    which, names = encoded.indices.to_numpy(), np.array(names)
-    symbols = np.array(known, np.int16).take(which)
-    # The structure that was opened last is the one that a field is in; if it is closed again, the pair before
-    # the field is not allowed.
-    opening = np.flatnonzero(_SYMBOLS.opens.take(symbols))
-    behind = np.diff(opening, prepend=0, append=len(symbols))
-    opened = np.repeat(np.append(np.int16(_SYMBOLS.unknown), symbols[opening]), behind)
-    symbols = _SYMBOLS.in_structure.ravel().take(opened * np.int16(_SYMBOLS.count) + symbols)
-    return symbols, lambda tags: names[which[tags]]
-
-
-def _require_counts(layout: Layout, require) -> None:
-    """Each scalar at most once in a `metadata`; each field of a structure once, unless the structure is
-    empty.
-    """
-    for name in ONCE:
-        count, empty = (
-            np.bincount(layout.metadata[layout.places(each)], minlength=len(layout.files))
-            for each in (name, name + "/")
-        )
-        require(count + empty <= 1, layout.files)
-        if name in REQUIRED:
-            require(count == 1, layout.files)
-    for structure, fields in STRUCTURES.items():
-        filled = layout.filled(structure)
+    def _find_fields(self, structure: str) -> None:
+        """Each of them is in it once, in any order, or it is empty."""
+        fields, opening = STRUCTURES[structure], self.places(structure)
+        self._filled[structure] = filled = opening[self._letters[opening + 1] != ord("/")]
+        steps = 1 + 2 * np.arange(len(fields))
+        inside = np.array([self._letters.take(filled + step) for step in steps])
         for field in fields:
-            owner = np.searchsorted(filled, layout.places(structure, field)) - 1
-            once = np.bincount(owner, minlength=len(filled)) == 1
-            require(once, layout.files[layout.metadata[filled]])
+            here = inside == ord(field[0])
+            self._require(here.sum(axis=0, dtype=np.uint8) == 1, filled)
+            self._fields[structure, field] = filled + steps @ here
+
+    def _require_counts(self) -> None:
+        """Each scalar is at most once in a `metadata`."""
+        for name in ONCE:
+            count, empty = (
+                np.bincount(self.metadata_of(self.places(each)), minlength=len(self.files))
+                for each in (name, name + "/")
+            )
+            self._require(count + empty <= 1, self._metadata)
+            if name in REQUIRED:
+                self._require(count == 1, self._metadata)
+
+    def _require(self, holds: np.ndarray, places: np.ndarray) -> None:
+        if not holds.all():
+            self.good[self.files[self.metadata_of(places[~holds])]] = False
+
+
+def read_layout(files: pa.BinaryArray) -> tuple[Layout | None, np.ndarray]:
+    """The layout of those `files` that are of it (None: of none), and which they are: bool [files]."""
+    good = pc.match_substring_regex(files, LAYOUT).to_numpy(zero_copy_only=False)
+    while good.any():
+        layout = Layout(files if good.all() else files.filter(pa.array(good)))
+        if layout.good.all():
+            return layout, good
+        good[good] = layout.good
+    return None, good

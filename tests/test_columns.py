@@ -72,6 +72,13 @@ TAKEN = {
     "half milliseconds": (b"1641425051975", b"1641425051975.5"),
     "no position": (b"<imagePosition><x>857</x><y>1976</y></imagePosition>", b"<imagePosition/>"),
     "longest text": (b"47DBDD543E", b"4" * 255),
+    "number of a position with an exponent": (b"<x>0.0030864197530864196", b"<x>3.0864197530864196E-3"),
+    "root called like a scalar": (b"anything>", b"selected>"),
+    "root called like a structure": (b"anything>", b"selectedRecord>"),
+    "space in a position": (
+        b"<mouseTracking><x>0.44135802469135804</x><y>",
+        b"<mouseTracking>\n\t\t\t<x>0.44135802469135804</x>\r\n               <y>",
+    ),
     "another order": (
         b"<selected>True</selected>\n",
         b"<hoveredRecord><time>7</time><action>leave</action></hoveredRecord><selected>false</selected>",
@@ -93,7 +100,21 @@ LEFT = {
     "comment": (b"<selected>", b"<!-- --><selected>"),
     "unknown element": (b"<selected>", b"<more>1</more><selected>"),
     "text between": (b"<selected>", b"text<selected>"),
+    "position in another order": (
+        b"<y>0.6008230452674898</y><time>1641425051975</time></mouse",
+        b"<time>1641425051975</time><y>0.6008230452674898</y></mouse",
+    ),
+    "text in a position": (b"<mouseTracking><x>0.44", b"<mouseTracking>    x    <x>0.44"),
+    "position in a position": (
+        b"<x>857",
+        b"<mouseTracking><x>0</x><y>0</y><time>9</time></mouseTracking><x>857",
+    ),
+    "position outside": (
+        b"</anything>",
+        b"<mouseTracking><x>0</x><y>0</y><time>9</time></mouseTracking></anything>",
+    ),
     "not ASCII": (b"47DBDD543E", "é".encode()),
+    "much space in a position": (b"<mouseTracking><x>", b"<mouseTracking>" + b" " * 65 + b"<x>"),
 }
 
 
@@ -113,6 +134,17 @@ MORE_REJECTED = {
     "two roots": (XML + XML[XML.index(b"<anything>") :], ""),
     "declaration twice": (XML[:23] + XML, ""),
     "field closed as another": (XML.replace(b"</x><y>", b"</y><y>", 1), ""),
+    "position in a text": (
+        XML.replace(b"47DBDD543E", b"47<mouseTracking><x>0</x><y>0</y><time>9</time></mouseTracking>DB"),
+        "",
+    ),
+    "what is left of a position": (XML.replace(b"<selected>", b"<><selected>"), ""),
+    "long number in a position": (XML.replace(b"<x>0.00", b"<x>0." + b"0" * 260), ""),
+    "no number in a position": (XML.replace(b"<x>0.00", b"<x>0x00"), ""),
+    "nan in a position": (XML.replace(b"<x>0.0030864197530864196", b"<x>nan"), ""),
+    "time far away": (XML.replace(b"1641425051975</time></mouse", b"1e15</time></mouse"), ""),
+    "field twice": (XML.replace(b"<y>1976</y>", b"<x>1976</x>"), ""),
+    "field of a click twice": (XML.replace(b"<y>0.4732510288065844</y>", b"<x>0.4732510288065844</x>"), ""),
     "position twice": (XML.replace(b"<imagePosition>", b"<imagePosition/><imagePosition>"), ""),
 }
 
@@ -123,6 +155,30 @@ def test_what_the_parser_rejects_is_not_taken(case):
     with pytest.raises(RejectedRecord):
         parse_record(xml)
     assert are_taken(XML, xml, TWICE) == [True, False, True]
+
+
+def test_a_position_cut_in_two_by_the_files_ends_is_none():
+    begin, end = XML.split(b"0.44135802469135804</x>")
+    halves = (
+        (begin, b"</x>" + end),
+        (begin + b"0.44", b"</x>" + end),
+        (begin + b"0.44135802469135804</x>", end),
+    )
+    for first, second in halves:
+        assert are_taken(XML, first, second, XML) == [True, False, False, True]
+        assert are_taken(XML, first, b"", second, XML) == [True, False, False, False, True]
+
+
+def test_a_position_that_begins_behind_a_file_is_not_cut_out_of_it():
+    behind = XML + b" " * 100 + b"<mouseTracking><x>0</x><y>0"
+    assert are_taken(behind, b"</y><time>9</time></mouseTracking>", XML) == [False, False, True]
+
+
+def test_an_odd_position_leaves_the_others():
+    odd = XML.replace(b"0.6008230452674898</y>", b"0.6008230452674898</z>")
+    without = XML.replace(b"mouseTracking>", b"hoveredRecord>")
+    assert are_taken(odd, XML, without, XML, odd) == [False, True, False, True, False]
+    assert are_taken(b"", b"<>", b"<", b">", XML) == [False] * 4 + [True]
 
 
 def test_mean_of_several_clicks_is_the_same():
