@@ -3,8 +3,10 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import compress
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from datasets import Features
@@ -14,7 +16,7 @@ from imagenet_ab.classes import class_list
 from imagenet_ab.columns import Columns, parse_columns
 from imagenet_ab.images import open_images
 from imagenet_ab.record import Record, parse_record
-from imagenet_ab.rows import features, row
+from imagenet_ab.rows import features, row, rows_without_images
 from luab_data.archives import Spooled, TarStream
 from luab_data.batches import Batch, LoadedItem, LoadedPair, Outcome, to_batch
 from luab_data.constants import ANNOTATIONS, CLICK, IMAGE_ID
@@ -87,9 +89,13 @@ class PairToRow:
     def __post_init__(self):
         object.__setattr__(self, "_labels", {name: label for label, name in enumerate(self.classes)})
 
+    def label(self, entry_id: str) -> int | None:
+        """The number of its class; None where that is not among `classes`."""
+        return self._labels.get(entry_id.partition("/")[0])
+
     def __call__(self, entry_id: str, streamed: Payload, looked_up: Payload) -> Outcome:
         image, xml = (streamed, looked_up) if self.images_streamed else (looked_up, streamed)
-        label = self._labels.get(entry_id.partition("/")[0])
+        label = self.label(entry_id)
         if label is None:
             reason = "its class is not among the dataset's classes: name all of them in classes"
             return _no_row(entry_id, image is not None and reason, xml is not None and reason)
@@ -117,41 +123,67 @@ class PairToRow:
 class PairsToBatch:
     """A `MakeBatch`: the rows that `to_row` makes, in less time.
 
-    The XMLs of the released layout are parsed together, to columns. `to_row` gets a record without
-    annotations in place of each, decides what becomes a row, and the rows get the columns. All other XMLs
-    are for `to_row` to parse.
+    The XMLs of the released layout are parsed together, to columns; all other items are for `to_row`. Where
+    a row has an image, `to_row` decides what becomes a row, with a record without annotations in place of
+    each parsed XML, and the rows get the columns. Without images, the columns are the rows.
     """
 
     to_row: PairToRow
 
     def __call__(self, items: Sequence[LoadedItem], schema: pa.Schema) -> Batch:
-        items, columns = self._parsed(list(items))
+        places, columns = self._parsed(items)
+        add = self._to_images if self.to_row.with_images else self._to_others
+        batch = add(list(items), places, columns, schema)
+        return replace(batch, facts=_facts(batch.table))
+
+    def _parsed(self, items: Sequence[LoadedItem]) -> tuple[list[int], Columns]:
+        """The places of the items whose XML is of the layout and their own, and what is in these XMLs."""
+        xml = LoadedPair._fields.index("looked_up" if self.to_row.images_streamed else "streamed")
+        places = [place for place, item in enumerate(items) if isinstance(item, LoadedPair)]
+        places = [place for place in places if isinstance(items[place][xml], bytes)]
+        columns = parse_columns([items[place][xml] for place in places])
+        places = [places[number] for number in columns.numbers.tolist()]
+        pairs = zip(places, columns.image_ids.to_pylist(), strict=True)
+        own = [
+            items[place].id == image_id and self.to_row.label(image_id) is not None
+            for place, image_id in pairs
+        ]
+        if all(own):
+            return places, columns
+        return list(compress(places, own)), columns.only(own)
+
+    def _to_images(
+        self, items: list[LoadedItem], places: list[int], columns: Columns, schema: pa.Schema
+    ) -> Batch:
+        for place in places:
+            item, parsed = items[place], Record(items[place].id, ())
+            streamed = self.to_row.images_streamed
+            items[place] = item._replace(**{"looked_up" if streamed else "streamed": parsed})
         batch = to_batch(items, self.to_row, schema)
         table = batch.table
-        places = _places(columns.image_ids, table[IMAGE_ID])
+        chosen = _places(columns.image_ids, table[IMAGE_ID])
         for name, column in ((CLICK, columns.clicks), (ANNOTATIONS, columns.annotations)):
-            if places is not None:
-                column = pa.concat_arrays([column, *table[name].chunks]).take(places)
+            if chosen is not None:
+                column = pa.concat_arrays([column, *table[name].chunks]).take(chosen)
             table = table.set_column(table.column_names.index(name), table.field(name), column)
-        return replace(batch, table=table, facts=_facts(table))
+        return replace(batch, table=table)
 
-    def _parsed(self, items: list[LoadedItem]) -> tuple[list[LoadedItem], Columns]:
-        """`items` with records in place of the XMLs that are in the columns."""
-        streamed = not self.to_row.images_streamed
-        xmls = {}  # by place in `items`
-        for place, item in enumerate(items):
-            xml = None if isinstance(item, Reject) else item.streamed if streamed else item.looked_up
-            if isinstance(xml, bytes):
-                xmls[place] = xml
-        columns = parse_columns(list(xmls.values()))
-        places, belongs = list(xmls), []
-        for number, image_id in zip(columns.numbers.tolist(), columns.image_ids.to_pylist(), strict=True):
-            entry_id, *payloads = items[places[number]]
-            belongs.append(entry_id == image_id)  # else it is for `to_row` to say why not
-            if belongs[-1]:
-                payloads[0 if streamed else 1] = Record(image_id, ())
-                items[places[number]] = LoadedPair(entry_id, *payloads)
-        return items, columns if all(belongs) else columns.only(belongs)
+    def _to_others(
+        self, items: list[LoadedItem], places: list[int], columns: Columns, schema: pa.Schema
+    ) -> Batch:
+        ids = [items[place].id for place in places]
+        labels = [self.to_row.label(entry_id) for entry_id in ids]
+        table = rows_without_images(columns.image_ids, labels, columns.clicks, columns.annotations, schema)
+        parsed = set(places)
+        batch = to_batch(
+            [item for place, item in enumerate(items) if place not in parsed], self.to_row, schema
+        )
+        batch.used.update({BYPRODUCTS: len(places)})
+        if batch.table.num_rows:
+            place_of = {item.id: place for place, item in enumerate(items)}
+            order = np.argsort(places + [place_of[each] for each in batch.table[IMAGE_ID].to_pylist()])
+            table = pa.concat_tables([table, batch.table]).take(order)
+        return replace(batch, table=table)
 
 
 def _places(parsed: pa.StringArray, rows: pa.ChunkedArray) -> pa.ChunkedArray | None:

@@ -7,6 +7,7 @@ Columns: `image` (not in the byproducts-only configuration), `label`, `class_nam
 from collections.abc import Sequence
 from dataclasses import asdict
 
+import pyarrow as pa
 from datasets import ClassLabel, Features, Image, List, Value
 
 from imagenet_ab.classes import class_name
@@ -65,6 +66,24 @@ def row(image_id: str, image_bytes: bytes | None, record: Record | None, class_i
     if image_bytes is None:
         return columns
     return {IMAGE: {"bytes": image_bytes, "path": f"{image_id.split('/')[-1]}.JPEG"}, **columns}
+
+
+def rows_without_images(
+    image_ids: pa.StringArray,
+    class_indices: Sequence[int],
+    clicks: pa.StructArray,
+    annotations: pa.ListArray,
+    schema: pa.Schema,
+) -> pa.Table:
+    """What `row` makes without images, of many records that are columns already."""
+    columns = {
+        LABEL: pa.array(class_indices, schema.field(LABEL).type),
+        CLASS_NAME: pa.array([class_name(each.split("/")[0]) for each in image_ids.to_pylist()], pa.string()),
+        IMAGE_ID: image_ids,
+        CLICK: clicks,
+        ANNOTATIONS: annotations,
+    }
+    return pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema)
 
 
 def click(record: Record | None) -> dict[str, float] | None:
