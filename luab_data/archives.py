@@ -27,7 +27,6 @@ from luab_data.sources import (
     Stream,
     entries_of,
     entry_id,
-    file_name_of,
     is_entry,
 )
 from luab_data.tar import (
@@ -70,9 +69,7 @@ class TarStream:
         self.ignored = 0
         with self._opened() as reader:
             for member in members(reader):
-                if member.isdir():
-                    continue
-                if member.isreg() and not is_entry(file_name_of(member.name), self.suffixes):
+                if member.isreg() and not is_entry(member.name, self.suffixes):
                     self.ignored += 1
                     continue
                 try:
@@ -154,8 +151,6 @@ class TarOfTars:
     def _class_tars(self) -> Iterator[tuple[str, Member]]:
         size = self.place.stat().st_size
         for member in members(BoundedReader(self._file, MAX_HEADER_BYTES, size)):
-            if member.isdir():
-                continue
             if not member.name.endswith(".tar"):
                 self.ignored += 1
                 continue
@@ -177,10 +172,7 @@ class TarOfTars:
         self._indexed = True
 
     def _add(self, class_name: str, member: Member, start: int) -> None:
-        if member.isdir():
-            return
-        file_name = file_name_of(member.name)
-        if member.isreg() and not is_entry(file_name, IMAGE_SUFFIXES):
+        if member.isreg() and not is_entry(member.name, IMAGE_SUFFIXES):
             self.ignored += 1
             return
         try:

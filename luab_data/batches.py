@@ -73,6 +73,10 @@ def load(item: Pair | Reject) -> LoadedItem:
     return item if isinstance(item, Reject) else LoadedPair(item.id, item.from_stream, item.from_lookup())
 
 
+def _size(payload: Payload) -> int:
+    return len(payload) if isinstance(payload, bytes) else 0
+
+
 def groups(items: Iterable[Pair | Reject], most: int) -> Iterator[list[LoadedItem]]:
     """`items`, read, in groups of `most`, or of fewer whose files have `BYTES_PER_BATCH` together. An item is
     read when its group is asked for.
@@ -82,7 +86,7 @@ def groups(items: Iterable[Pair | Reject], most: int) -> Iterator[list[LoadedIte
         loaded = load(item)
         group.append(loaded)
         if isinstance(loaded, LoadedPair):
-            size += sum(len(each) for each in (loaded.streamed, loaded.looked_up) if isinstance(each, bytes))
+            size += _size(loaded.streamed) + _size(loaded.looked_up)
         if len(group) == most or size >= BYTES_PER_BATCH:
             yield group
             group, size = [], 0

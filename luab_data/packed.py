@@ -20,6 +20,7 @@ class PackedFolders:
         self._packed: dict[str, bytes] = {}
         self._returns: Counter[str] = Counter()
         self._last: str | None = None
+        self._names: dict[str, str] = {}  # of the last one
 
     def __contains__(self, folder: str) -> bool:
         return folder in self._open or folder in self._packed
@@ -30,8 +31,8 @@ class PackedFolders:
             if folder in self._packed:
                 self._open[folder] = json.loads(zlib.decompress(self._packed.pop(folder)))
                 self._returns[folder] += 1
-            self._last = folder
-        return self._open.setdefault(folder, {})
+            self._last, self._names = folder, self._open.setdefault(folder, {})
+        return self._names
 
     def _pack_last(self) -> None:
         if self._last is not None and self._returns[self._last] <= STAYS:

@@ -15,6 +15,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -34,6 +35,7 @@ APPLE_DOUBLE = "._"
 _BROKEN_MEMBER = (OSError, zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error, lzma.LZMAError)
 
 _UNSAFE = re.compile(r"[\x00-\x1f\\]")
+_UNSAFE_NAME = "unsafe name: absolute, or with '..', a backslash or a control character"
 
 
 class Entry(NamedTuple):
@@ -84,34 +86,40 @@ def entry_id(name: str, depth: int) -> str:
 
     Raises `RejectedRecord` for absolute names, `..`, and names that are not text.
     """
-    parts = _parts(name)
-    if name.startswith("/") or ".." in parts or _UNSAFE.search(name):
-        raise RejectedRecord("unsafe name: absolute, or with '..', a backslash or a control character")
-    if not name.isascii() and name.encode("utf-8", "replace").decode("utf-8") != name:
-        raise RejectedRecord("the file's name is not UTF-8")
+    folder, slash, file_name = name.rpartition("/")
+    if file_name in ("", ".") and folder:
+        return entry_id(folder, depth)
+    if slash and not folder:
+        raise RejectedRecord(_UNSAFE_NAME)
+    folders = _folders(folder, depth - 1)
+    _require_safe(file_name)
+    dot = file_name.rfind(".")
+    return folders + (file_name[:dot] if 0 < dot < len(file_name) - 1 else file_name)
+
+
+@lru_cache  # the files of a folder follow each other
+def _folders(path: str, depth: int) -> str:
+    """The last `depth` parts of a folder's path that say something, each with its `/`."""
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if path.startswith("/"):
+        raise RejectedRecord(_UNSAFE_NAME)
+    for part in parts:
+        _require_safe(part)
     if len(parts) < depth:
         raise RejectedRecord(f"the file lies {depth - len(parts)} folder too high: expected <class>/<name>")
-    *folders, file_name = parts[-depth:]
-    dot = file_name.rfind(".")
-    return "/".join([*folders, file_name[:dot] if 0 < dot < len(file_name) - 1 else file_name])
+    return "".join(part + "/" for part in parts[len(parts) - depth :])
 
 
-def file_name_of(name: str) -> str:
-    """The last part of a name in an archive."""
-    return _parts(name)[-1]
+def _require_safe(part: str) -> None:
+    if part == ".." or _UNSAFE.search(part):
+        raise RejectedRecord(_UNSAFE_NAME)
+    if not part.isascii() and part.encode("utf-8", "replace").decode("utf-8") != part:
+        raise RejectedRecord("the file's name is not UTF-8")
 
 
-def _parts(name: str) -> list[str]:
-    """The parts of a name that say something; one or more."""
-    parts = name.split("/")
-    if "" in parts or "." in parts:
-        parts = [part for part in parts if part not in ("", ".")] or [""]
-    return parts
-
-
-def is_entry(file_name: str, suffixes: tuple[str, ...]) -> bool:
-    """Whether a file is of the source's kind, by its name alone."""
-    return file_name.lower().endswith(suffixes) and not file_name.startswith(APPLE_DOUBLE)
+def is_entry(name: str, suffixes: tuple[str, ...]) -> bool:
+    """Whether a file is of the source's kind, by its name or path alone."""
+    return name.lower().endswith(suffixes) and not name.rpartition("/")[2].startswith(APPLE_DOUBLE)
 
 
 def entries_of(lookup: Lookup) -> Iterator[Entry | Reject]:
@@ -251,7 +259,7 @@ class ZipSource:
         for member in self._zip.infolist():
             if member.is_dir():
                 continue
-            if not is_entry(file_name_of(member.filename), suffixes):
+            if not is_entry(member.filename, suffixes):
                 self.ignored += 1
                 continue
             try:

@@ -37,9 +37,6 @@ class PlainFile(NamedTuple):
     def isreg(self) -> bool:
         return True
 
-    def isdir(self) -> bool:
-        return False
-
     def issparse(self) -> bool:
         return False
 
@@ -48,7 +45,7 @@ Member = tarfile.TarInfo | PlainFile
 
 
 def members(reader: "BoundedReader") -> Iterator[Member]:
-    """All members; raises `tarfile.ReadError` where the archive ends without its end mark."""
+    """All members but folders; raises `tarfile.ReadError` where the archive ends without its end mark."""
     with _absurd_numbers_explained():
         archive = tarfile.open(fileobj=reader, mode="r:")  # noqa: SIM115
     with archive:
@@ -56,17 +53,19 @@ def members(reader: "BoundedReader") -> Iterator[Member]:
         member = archive.next()  # opening the archive has read it
         while member is not None:
             archive.members.clear()  # tarfile keeps them all: a million members would fill the memory
-            yield member
-            block = reader.read_at(archive.offset, tarfile.BLOCKSIZE)
+            if not member.isdir():
+                yield member
+            offset = archive.offset
+            block = reader.read_at(offset, tarfile.BLOCKSIZE)
             # A global header says something of all members behind it.
-            member = None if archive.pax_headers else headers.read(block, archive.offset)
-            if member is not None:
-                archive.offset = member.offset_data + -(-member.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
-                continue
-            start = archive.offset
+            while not archive.pax_headers and (known := headers.read(block, offset)) is not None:
+                yield known
+                offset = known.offset_data + -(-known.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+                block = reader.read_at(offset, tarfile.BLOCKSIZE)
+            archive.offset = offset
             with _absurd_numbers_explained():
                 member = archive.next()
-            if member is not None and member.offset == start:
+            if member is not None and member.offset == offset:
                 headers.learn(block, member)
     # tarfile takes a broken or cut header for the end; the real end is a block of zeros.
     if reader.last_block.strip(b"\0") or not reader.last_block:
@@ -89,6 +88,7 @@ class _KnownHeaders:
 
     def __init__(self):
         self._prefixes: dict[bytes, str] = {}
+        self._last: tuple[bytes, str | None] = (b"", None)  # of these
 
     def learn(self, block: bytes, member: tarfile.TarInfo) -> None:
         # The member may be one that this header only tells the name or the size of.
@@ -96,14 +96,19 @@ class _KnownHeaders:
             if len(self._prefixes) >= MAX_KNOWN:
                 self._prefixes.clear()
             self._prefixes[_rest(block)] = _text(block[345:500])
+            self._last = (b"", None)
 
     def read(self, block: bytes, offset: int) -> PlainFile | None:
         """The member whose header is `block`, at `offset` of the archive; None where `tarfile` has to say."""
         numbers = _NUMBERS.fullmatch(block, 124, 156)
-        prefix = self._prefixes.get(_rest(block)) if numbers is not None else None
+        rest, prefix = self._last
+        if rest != _rest(block):
+            rest = _rest(block)
+            prefix = self._prefixes.get(rest)
+            self._last = (rest, prefix)
         # 512 ASCII bytes add up to less than 65521, so that the lower half of Adler-32 is 1 + their sum. The
         # checksum counts its own field as spaces.
-        if prefix is None or not block.isascii():
+        if numbers is None or prefix is None or not block.isascii():
             return None
         total = (zlib.adler32(block) & 0xFFFF) - (zlib.adler32(block[148:156]) & 0xFFFF) + 8 * ord(" ")
         name = _text(block[:100])
