@@ -108,7 +108,7 @@ def _parse(xmls: Sequence[bytes], chunk: range) -> Columns:
         nothing = pa.array([], ANNOTATIONS_TYPE)
         return Columns(which[:0], pa.array([], pa.string()), pa.array([], CLICK_TYPE), nothing)
     which = which[good]
-    values = _Values(layout, traces.only(good))
+    values = _Values(layout, traces.positions_of(good))
     image_ids = values.image_ids()
     rows = values.annotations()
     clicks = values.clicks()
@@ -187,11 +187,13 @@ class _Values:
         return found
 
     def _between(self, name: tuple[str, str], low: float, high: float) -> np.ndarray:
-        """0 where one is not."""
+        """The numbers at these places; from now on 0 for one that is not within the bounds."""
         found = self._numbers[name]
         sound = (found >= low) & (found <= high)
         self._require(sound, *name)
-        return found if sound.all() else np.where(sound, found, 0)
+        if not sound.all():
+            found = self._numbers[name] = np.where(sound, found, 0)
+        return found
 
     def _times(self, structure: str) -> pa.Array:
         times = self._between((structure, "time"), 0, MAX_TIME)

@@ -7,12 +7,14 @@ say what it is. In the others a tag is what it seems to be: the first character 
 others, and what is behind it is its value.
 """
 
+import re
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from imagenet_ab.texts import NUMBER, texts
-from imagenet_ab.traces import FIELDS, TRACE
+from imagenet_ab.traces import END_OF_FILE, FIELDS, TRACE
 
 _NUMBER_OR_NONE = f"({NUMBER})?"
 _TEXT_OR_NONE = "[!-%'-;=?-~]*"  # visible ASCII without spaces, entities and tags
@@ -60,7 +62,8 @@ def _layout() -> str:
     children = [*elements(structures | SCALARS), *(f"<{name}/>" for name in (*SCALARS, *structures)), "<>"]
     metadata = f"<metadata>{space}{some(children, '*')}</metadata>"
     declaration = r'<\?xml version="1\.0"( encoding="(utf|UTF)-8")? ?\?>'
-    return rf"\A({declaration}{space})?<{root}>{space}{some([metadata], '+')}</{root}>{space}\z"
+    end = re.escape(END_OF_FILE.decode())
+    return rf"\A({declaration}{space})?<{root}>{space}{some([metadata], '+')}</{root}>{space}{end}\z"
 
 
 # An XML from which the positions are cut out (`imagenet_ab.traces`): `<>` is what is left of one.
@@ -152,11 +155,12 @@ class Layout:
         last = np.append(first[1:], len(self._begins)) - 1
         opened = texts(self.content, self._begins[roots] + 1, self._begins[roots + 1])
         closed = texts(self.content, self._begins[last] + 2, bounds[1:])
-        names = (pc.ascii_trim(tags, characters=_SPACE + ">") for tags in (opened, closed))
+        around = _SPACE + ">" + END_OF_FILE.decode()
+        names = (pc.ascii_trim(tags, characters=around) for tags in (opened, closed))
         return pc.equal(*names).to_numpy(zero_copy_only=False)
 
     def _find_fields(self, structure: str) -> None:
-        """Each of them is in it once, in any order, or it is empty."""
+        """Where the fields of the filled structures are; each must be in one once, in any order."""
         fields, opening = STRUCTURES[structure], self.places(structure)
         self._filled[structure] = filled = opening[self._letters[opening + 1] != ord("/")]
         steps = 1 + 2 * np.arange(len(fields))

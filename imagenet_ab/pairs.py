@@ -132,8 +132,8 @@ class PairsToBatch:
 
     def __call__(self, items: Sequence[LoadedItem], schema: pa.Schema) -> Batch:
         places, columns = self._parsed(items)
-        add = self._to_images if self.to_row.with_images else self._to_others
-        batch = add(list(items), places, columns, schema)
+        make = self._with_images if self.to_row.with_images else self._without_images
+        batch = make(list(items), places, columns, schema)
         return replace(batch, facts=_facts(batch.table))
 
     def _parsed(self, items: Sequence[LoadedItem]) -> tuple[list[int], Columns]:
@@ -152,7 +152,7 @@ class PairsToBatch:
             return places, columns
         return list(compress(places, own)), columns.only(own)
 
-    def _to_images(
+    def _with_images(
         self, items: list[LoadedItem], places: list[int], columns: Columns, schema: pa.Schema
     ) -> Batch:
         for place in places:
@@ -168,7 +168,7 @@ class PairsToBatch:
             table = table.set_column(table.column_names.index(name), table.field(name), column)
         return replace(batch, table=table)
 
-    def _to_others(
+    def _without_images(
         self, items: list[LoadedItem], places: list[int], columns: Columns, schema: pa.Schema
     ) -> Batch:
         ids = [items[place].id for place in places]
@@ -180,7 +180,7 @@ class PairsToBatch:
         )
         batch.used.update({BYPRODUCTS: len(places)})
         if batch.table.num_rows:
-            place_of = {item.id: place for place, item in enumerate(items)}
+            place_of = {item.id: place for place, item in enumerate(items) if isinstance(item, LoadedPair)}
             order = np.argsort(places + [place_of[each] for each in batch.table[IMAGE_ID].to_pylist()])
             table = pa.concat_tables([table, batch.table]).take(order)
         return replace(batch, table=table)

@@ -27,6 +27,8 @@ _LENGTHS = np.array([len(tag) for tag in _TAGS])
 _LONG = (0, len(_TAGS) - 1)  # the tags of more than eight characters
 
 _WORD = 8  # characters that are compared at a time, as one number
+# Behind each file, so that nothing seems to go on in the next: it is in no tag, no number and no white space.
+END_OF_FILE = b"\0"
 _PADDING = bytes(4 * _WORD)  # behind the last tag, where the words of a longer one would be
 
 
@@ -44,17 +46,18 @@ _IS_SPACE = np.isin(np.arange(256), list(b" \t\r\n"))
 
 @dataclass(frozen=True)
 class Traces:
-    """`rest`: the files, with `<>` in place of each position. `counts`: int64 [files], how many these are.
-    `positions`: float64 [positions, 3], their FIELDS in the files' order; infinite where it is beyond float64
-    or takes more than MAX_TEXT characters.
+    """`rest`: the files, with `<>` in place of each position, and END_OF_FILE behind each. `counts`: int64
+    [files], how many these are. `positions`: float64 [positions, 3], their FIELDS in the files' order, as
+    Arrow reads them: NaN and infinity too, the latter also for a number of more than MAX_TEXT characters.
+    Whoever uses them must refuse those.
     """
 
     rest: pa.BinaryArray
     counts: np.ndarray
     positions: np.ndarray
 
-    def only(self, files: np.ndarray) -> np.ndarray:
-        """The positions of some files; bool [files]."""
+    def positions_of(self, files: np.ndarray) -> np.ndarray:
+        """Those of some files; bool [files]."""
         return self.positions if files.all() else self.positions[np.repeat(files, self.counts)]
 
 
@@ -63,7 +66,7 @@ def cut_traces(xmls: Sequence[bytes]) -> Traces:
     content = _Content(xmls)
     if content.has_empty_tags:
         content = _Content([b"" if b"<>" in xml else xml for xml in xmls])
-    tags = content.positions()
+    tags = content.tags_of_positions()
     try:
         positions = content.numbers(tags)
     except pa.ArrowInvalid:
@@ -75,12 +78,12 @@ def cut_traces(xmls: Sequence[bytes]) -> Traces:
 
 
 class _Content:
-    """Some files, one behind the other: `bounds` [files + 1] says where."""
+    """Some files, one behind the other, each with END_OF_FILE: `bounds` [files + 1] says where."""
 
     def __init__(self, xmls: Sequence[bytes]):
-        content = b"".join([*xmls, _PADDING])
+        content = END_OF_FILE.join([*xmls, _PADDING])
         characters = np.frombuffer(content, np.uint8)
-        self.bounds = np.cumsum([0, *map(len, xmls)])
+        self.bounds = np.cumsum([0, *(len(xml) + len(END_OF_FILE) for xml in xmls)])
         self._buffer = pa.py_buffer(content)
         # One from each character on: they overlap.
         self._words = np.ndarray((len(content) - _WORD + 1,), "<u8", content, strides=(1,))
@@ -91,17 +94,16 @@ class _Content:
     def has_empty_tags(self) -> bool:
         return bool((self._letters == ord(">")).any())
 
-    def positions(self) -> np.ndarray:
+    def tags_of_positions(self) -> np.ndarray:
         """Where the eight tags of each position are: int64 [positions, 8]."""
-        first = np.flatnonzero(self._letters[: -len(_TAGS)] == ord(TRACE[0]))
-        first = first[self._letters[first + 1] == ord(FIELDS[0])]
+        first = np.flatnonzero(self._letters == ord(_TAGS[0][1]))
+        first = first[first <= len(self._begins) - len(_TAGS)]
+        for step, tag in enumerate(_TAGS):  # few others begin with all of these letters
+            first = first[self._letters[first + step] == ord(tag[1])]
         if not len(first):
             return np.empty((0, len(_TAGS)), np.int64)
         tags = sliding_window_view(self._begins, len(_TAGS))[first]
         good = self._spelled(tags) & self._blank_between(tags)
-        # The last one that begins in a file may seem to end in the next.
-        last = np.searchsorted(tags[:, 0], self.bounds[1:]) - 1
-        good[last[(last >= 0) & (tags[last, -1] >= self.bounds[1:])]] = False
         return tags if good.all() else tags[good]
 
     def _spelled(self, tags: np.ndarray) -> np.ndarray:

@@ -27,6 +27,7 @@ from luab_data.sources import (
     Stream,
     entries_of,
     entry_id,
+    file_name_of,
     is_entry,
 )
 from luab_data.tar import (
@@ -69,7 +70,7 @@ class TarStream:
         self.ignored = 0
         with self._opened() as reader:
             for member in members(reader):
-                if member.isreg() and not is_entry(member.name, self.suffixes):
+                if member.isreg() and not is_entry(file_name_of(member.name), self.suffixes):
                     self.ignored += 1
                     continue
                 try:
@@ -172,7 +173,7 @@ class TarOfTars:
         self._indexed = True
 
     def _add(self, class_name: str, member: Member, start: int) -> None:
-        if member.isreg() and not is_entry(member.name, IMAGE_SUFFIXES):
+        if member.isreg() and not is_entry(file_name_of(member.name), IMAGE_SUFFIXES):
             self.ignored += 1
             return
         try:

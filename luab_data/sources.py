@@ -86,21 +86,23 @@ def entry_id(name: str, depth: int) -> str:
 
     Raises `RejectedRecord` for absolute names, `..`, and names that are not text.
     """
-    folder, slash, file_name = name.rpartition("/")
-    if file_name in ("", ".") and folder:
-        return entry_id(folder, depth)
-    if slash and not folder:
-        raise RejectedRecord(_UNSAFE_NAME)
-    folders = _folders(folder, depth - 1)
+    file_name = file_name_of(name)
     _require_safe(file_name)
+    folders = _folders(name[: name.rfind(file_name)], depth - 1)
     dot = file_name.rfind(".")
     return folders + (file_name[:dot] if 0 < dot < len(file_name) - 1 else file_name)
 
 
-@lru_cache  # the files of a folder follow each other
+def file_name_of(name: str) -> str:
+    """The last part of a name in an archive that says something."""
+    last = name.rpartition("/")[2]
+    return last if last not in ("", ".") else (_parts(name) or [""])[-1]
+
+
+@lru_cache(maxsize=8)  # the files of a folder follow each other
 def _folders(path: str, depth: int) -> str:
     """The last `depth` parts of a folder's path that say something, each with its `/`."""
-    parts = [part for part in path.split("/") if part not in ("", ".")]
+    parts = _parts(path)
     if path.startswith("/"):
         raise RejectedRecord(_UNSAFE_NAME)
     for part in parts:
@@ -110,6 +112,11 @@ def _folders(path: str, depth: int) -> str:
     return "".join(part + "/" for part in parts[len(parts) - depth :])
 
 
+def _parts(name: str) -> list[str]:
+    """The parts of a name that say something."""
+    return [part for part in name.split("/") if part not in ("", ".")]
+
+
 def _require_safe(part: str) -> None:
     if part == ".." or _UNSAFE.search(part):
         raise RejectedRecord(_UNSAFE_NAME)
@@ -117,9 +124,9 @@ def _require_safe(part: str) -> None:
         raise RejectedRecord("the file's name is not UTF-8")
 
 
-def is_entry(name: str, suffixes: tuple[str, ...]) -> bool:
-    """Whether a file is of the source's kind, by its name or path alone."""
-    return name.lower().endswith(suffixes) and not name.rpartition("/")[2].startswith(APPLE_DOUBLE)
+def is_entry(file_name: str, suffixes: tuple[str, ...]) -> bool:
+    """Whether a file is of the source's kind, by its name alone."""
+    return file_name.lower().endswith(suffixes) and not file_name.startswith(APPLE_DOUBLE)
 
 
 def entries_of(lookup: Lookup) -> Iterator[Entry | Reject]:
@@ -259,7 +266,7 @@ class ZipSource:
         for member in self._zip.infolist():
             if member.is_dir():
                 continue
-            if not is_entry(member.filename, suffixes):
+            if not is_entry(file_name_of(member.filename), suffixes):
                 self.ignored += 1
                 continue
             try:

@@ -88,7 +88,7 @@ class _KnownHeaders:
 
     def __init__(self):
         self._prefixes: dict[bytes, str] = {}
-        self._last: tuple[bytes, str | None] = (b"", None)  # of these
+        self._last: tuple[bytes, str | None] = (b"", None)  # the one looked up last, and its prefix
 
     def learn(self, block: bytes, member: tarfile.TarInfo) -> None:
         # The member may be one that this header only tells the name or the size of.

@@ -142,6 +142,7 @@ MORE_REJECTED = {
     "long number in a position": (XML.replace(b"<x>0.00", b"<x>0." + b"0" * 260), ""),
     "no number in a position": (XML.replace(b"<x>0.00", b"<x>0x00"), ""),
     "nan in a position": (XML.replace(b"<x>0.0030864197530864196", b"<x>nan"), ""),
+    "click far away": (XML.replace(b"<x>0.5401234567901234", b"<x>1e39"), ""),
     "time far away": (XML.replace(b"1641425051975</time></mouse", b"1e15</time></mouse"), ""),
     "field twice": (XML.replace(b"<y>1976</y>", b"<x>1976</x>"), ""),
     "field of a click twice": (XML.replace(b"<y>0.4732510288065844</y>", b"<x>0.4732510288065844</x>"), ""),
@@ -172,6 +173,24 @@ def test_a_position_cut_in_two_by_the_files_ends_is_none():
 def test_a_position_that_begins_behind_a_file_is_not_cut_out_of_it():
     behind = XML + b" " * 100 + b"<mouseTracking><x>0</x><y>0"
     assert are_taken(behind, b"</y><time>9</time></mouseTracking>", XML) == [False, False, True]
+
+
+POSITION = b"<mouseTracking><x>1</x><y>0</y><time>9</time></mouseTracking>"
+
+
+@pytest.mark.parametrize("cut", range(1, len(POSITION)))
+def test_a_position_that_goes_on_in_the_next_file_moves_no_other(cut):
+    other, without = (
+        XML.replace(b"0.44135802469135804", b"0.25"),
+        XML.replace(b"mouseTracking>", b"hoveredRecord>"),
+    )
+    assert are_taken(XML + POSITION[:cut], POSITION[cut:], other, XML) == [False, False, True, True]
+    padded = XML + b" " * len(POSITION) + POSITION[:cut]
+    assert are_taken(other, padded, POSITION[cut:] + b"junk", other, XML) == [True, False, False, True, True]
+    start = b"<r><metadata>" + POSITION[:cut]
+    end = POSITION[cut:] + b"<imageID>a/1</imageID><selected>True</selected></metadata></r>"
+    assert are_taken(start, end, other) == [False, False, True]
+    assert are_taken(start, end, b"<r></r>", without) == [False] * 4
 
 
 def test_an_odd_position_leaves_the_others():
@@ -248,6 +267,18 @@ def test_rows_and_rejects_are_those_of_the_strict_parser(files):
     assert fast.table.schema == strict.table.schema
     assert fast.rejects == strict.rejects
     assert fast.used == strict.used
+
+
+def test_rows_keep_their_order_beside_a_second_file_of_an_id():
+    other = XML.replace(ID.encode(), b"n01440764/n01440764_7")
+    items = [
+        LoadedPair(ID, XML.replace(b"<selected>", b"<!-- --><selected>"), None),
+        LoadedPair("n01440764/n01440764_7", other, None),
+        Reject("byproducts", ID, "second entry of this id"),
+    ]
+    batch = PairsToBatch(PairToRow(("n01440764",), with_images=False))(items, SCHEMA)
+    assert batch.table["image_id"].to_pylist() == [ID, "n01440764/n01440764_7"]
+    assert batch.rejects == items[2:]
 
 
 def test_another_images_xml_is_a_reject_and_gives_no_columns():

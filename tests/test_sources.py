@@ -257,6 +257,11 @@ def test_unsafe_names_have_no_id(name):
         entry_id(name, depth=2)
 
 
+@pytest.mark.parametrize("name", ["a/b.xml", "./x//a/./b.xml", "x/a/b.xml/", "a/b.xml/."])
+def test_an_id_is_made_of_the_parts_that_say_something(name):
+    assert entry_id(name, depth=2) == "a/b"
+
+
 def test_fingerprint_follows_the_files_and_not_their_place(tmp_path, images):
     before = fingerprint(tmp_path / "train")
     (tmp_path / "moved").mkdir()
