@@ -137,21 +137,22 @@ def tar_inputs(seeds: Sequence[bytes], chance: random.Random) -> bytes:
 
 
 def read_xml(inputs: Sequence[bytes], folder: Path) -> Iterator[str]:
-    # One goes on in the next, as if a file's end could be overlooked.
-    cut = random.Random(len(inputs[0])).randrange(len(XML[1]) + 1)
-    inputs = [*inputs[:-2], XML[0][:cut], XML[0][cut:], XML[1] + XML[1][:cut], XML[1][cut:], *inputs[-2:]]
-    columns = parse_columns(inputs)
+    # Behind them two files that go on in the next, as if a file's end could be overlooked.
+    cut = random.Random(inputs[0]).randrange(len(XML[1]) + 1)
+    files = [*inputs, XML[0][:cut], XML[0][cut:], XML[0] + XML[1][:cut], XML[1][cut:], XML[1]]
+    columns = parse_columns(files)
     taken = dict.fromkeys(columns.numbers.tolist())
-    for number, xml in enumerate(inputs):
+    outcomes = []
+    for number, xml in enumerate(files):
         try:
             read = parse_record(xml)
         except RejectedRecord as error:
             assert error.reason and "\n" not in error.reason and number not in taken, xml
-            yield "rejected"
+            outcomes.append("rejected")
         else:
             if number in taken:
                 taken[number] = read
-            yield "read, also the fast way" if number in taken else "read"
+            outcomes.append("read, also the fast way" if number in taken else "read")
     records = list(taken.values())
     assert columns.image_ids.to_pylist() == [each.image_id for each in records]
     annotations = [[asdict(annotation) for annotation in each.annotations] for each in records]
@@ -160,6 +161,7 @@ def read_xml(inputs: Sequence[bytes], folder: Path) -> Iterator[str]:
         (columns.clicks, pa.array(list(map(click, records)), CLICK_TYPE)),
     ):
         assert repr(column.to_pylist()) == repr(expected.to_pylist())
+    yield from outcomes[: len(inputs)]
 
 
 def read_tars(inputs: Sequence[bytes], folder: Path) -> Iterator[str]:
