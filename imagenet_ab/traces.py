@@ -4,13 +4,16 @@ Two thirds of the bytes are positions of the cursor. Each is the same eight tags
 
     <mouseTracking> <x> 0.5 </x> <y> 0.7 </y> <time> 1644834735154 </time> </mouseTracking>
 
-with or without white space between them. Only the first `<` and the last `>` are left: `<>`, which is in no
-XML, so that the rest of a file still tells where each position was. One that is in any way odd stays whole,
-for others to say what it is. All of this is decided on arrays that hold every tag of every file.
+with or without white space between them, and with the fields in the order that most of them have. Only the
+first `<` and the last `>` are left: `<>`, which is in no XML, so that the rest of a file still tells where
+each position was. One that is in any way odd stays whole, for others to say what it is. All of this is
+decided on arrays that hold every tag of every file.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 import pyarrow as pa
@@ -22,10 +25,7 @@ from imagenet_ab.texts import NUMBER, numbers, texts
 
 TRACE, FIELDS = "mouseTracking", ("x", "y", "time")
 MAX_SPACE = 64  # characters between two tags; with more, a position is odd
-_TAGS = [f"<{TRACE}>", *(f"<{end}{field}>" for field in FIELDS for end in ("", "/")), f"</{TRACE}>"]
-_LENGTHS = np.array([len(tag) for tag in _TAGS])
-_LONG = (0, len(_TAGS) - 1)  # the tags of more than eight characters
-
+_TAGS_OF_ONE = 2 + 2 * len(FIELDS)
 _WORD = 8  # characters that are compared at a time, as one number
 # Behind each file, so that nothing seems to go on in the next: it is in no tag, no number and no white space.
 END_OF_FILE = b"\0"
@@ -37,11 +37,28 @@ def _words(parts: list[bytes]) -> np.ndarray:
     return np.array([int.from_bytes(part[:_WORD], "little") for part in parts], np.uint64)
 
 
-_WANTED, _WANTED_NEXT = (_words([tag[start:].encode() for tag in _TAGS]) for start in (0, _WORD))
-_MASKS, _MASKS_NEXT = (_words([b"\xff" * len(tag[start:]) for tag in _TAGS]) for start in (0, _WORD))
 _WITHIN = _words([b"\xff" * size for size in range(_WORD + 1)])  # the first so many characters of a word
 _SPACES = _words([b" " * _WORD])
 _IS_SPACE = np.isin(np.arange(256), list(b" \t\r\n"))
+
+
+class _Tags:
+    """The eight tags of a position whose fields are in this order, as arrays [8]."""
+
+    def __init__(self, order: tuple[str, ...]):
+        self.order = order
+        tags = [f"<{TRACE}>", *(f"<{end}{field}>" for field in order for end in ("", "/")), f"</{TRACE}>"]
+        self.letters = [ord(tag[1]) for tag in tags]
+        self.lengths = np.array([len(tag) for tag in tags])
+        words = [[tag[start:].encode() for tag in tags] for start in (0, _WORD)]
+        self.wanted, self.wanted_next = map(_words, words)
+        self.masks, self.masks_next = (_words([b"\xff" * len(part) for part in parts]) for parts in words)
+
+
+_LONG = (0, _TAGS_OF_ONE - 1)  # the tags of more than eight characters, and of no more than sixteen
+_BY_LETTERS = {bytes(ord(field[0]) for field in order): _Tags(order) for order in permutations(FIELDS)}
+_USUAL = _BY_LETTERS[bytes(ord(field[0]) for field in FIELDS)]
+_SAMPLE = 100
 
 
 @dataclass(frozen=True)
@@ -66,14 +83,14 @@ def cut_traces(xmls: Sequence[bytes]) -> Traces:
     content = _Content(xmls)
     if content.has_empty_tags:
         content = _Content([b"" if b"<>" in xml else xml for xml in xmls])
-    tags = content.tags_of_positions()
+    places = content.find_positions()
     try:
-        positions = content.numbers(tags)
+        positions = content.numbers(places)
     except pa.ArrowInvalid:
-        tags = tags[content.are_plain(tags)]
-        positions = content.numbers(tags)
-    before = np.searchsorted(tags[:, 0], content.bounds)  # positions before each file
-    rest = content.without(tags[:, 0] + 1, tags[:, -1] + _LENGTHS[-1] - 1, before)
+        places = places[content.are_plain(places)]
+        positions = content.numbers(places)
+    before = np.searchsorted(places[:, 0], content.bounds)  # positions before each file
+    rest = content.without(places[:, 0] + 1, places[:, -1] + len(f"</{TRACE}>") - 1, before)
     return Traces(rest, np.diff(before), positions)
 
 
@@ -94,28 +111,38 @@ class _Content:
     def has_empty_tags(self) -> bool:
         return bool((self._letters == ord(">")).any())
 
-    def tags_of_positions(self) -> np.ndarray:
+    def find_positions(self) -> np.ndarray:
         """Where the eight tags of each position are: int64 [positions, 8]."""
-        first = np.flatnonzero(self._letters == ord(_TAGS[0][1]))
-        first = first[first <= len(self._begins) - len(_TAGS)]
-        for step, tag in enumerate(_TAGS):  # few others begin with all of these letters
-            first = first[self._letters[first + step] == ord(tag[1])]
+        first = np.flatnonzero(self._letters[:-_TAGS_OF_ONE] == ord(TRACE[0]))
+        self._tags = self._usual_tags(first)
+        for step, letter in enumerate(self._tags.letters):  # few others begin with all of these
+            first = first[self._letters[first + step] == letter]
         if not len(first):
-            return np.empty((0, len(_TAGS)), np.int64)
-        tags = sliding_window_view(self._begins, len(_TAGS))[first]
-        good = self._spelled(tags) & self._blank_between(tags)
-        return tags if good.all() else tags[good]
+            return np.empty((0, _TAGS_OF_ONE), np.int64)
+        places = sliding_window_view(self._begins, _TAGS_OF_ONE)[first]
+        good = self._spelled(places) & self._blank_between(places)
+        return places if good.all() else places[good]
 
-    def _spelled(self, tags: np.ndarray) -> np.ndarray:
-        """Whether each is the eight tags, by all of their characters."""
-        same = (self._words[tags] & _MASKS) == _WANTED
+    def _usual_tags(self, first: np.ndarray) -> _Tags:
+        """Those of most of some positions, which begin with the `first` tags."""
+        sample = first[:: len(first) // _SAMPLE + 1]
+        fields = self._letters[sample[:, None] + (1, 3, 5)]
+        orders = Counter(_BY_LETTERS.get(letters.tobytes()) for letters in fields)
+        del orders[None]
+        return max(orders, key=orders.get, default=_USUAL)
+
+    def _spelled(self, places: np.ndarray) -> np.ndarray:
+        """Whether these are the eight tags, by all of their characters."""
+        tags = self._tags
+        same = (self._words[places] & tags.masks) == tags.wanted
         for tag in _LONG:
-            same[:, tag] &= (self._words[tags[:, tag] + _WORD] & _MASKS_NEXT[tag]) == _WANTED_NEXT[tag]
+            found = self._words[places[:, tag] + _WORD] & tags.masks_next[tag]
+            same[:, tag] &= found == tags.wanted_next[tag]
         return np.ones(len(same), bool) if same.all() else same.all(axis=1)
 
-    def _blank_between(self, tags: np.ndarray) -> np.ndarray:
+    def _blank_between(self, places: np.ndarray) -> np.ndarray:
         """Whether there is nothing but white space behind the tags that no value follows."""
-        begins, ends = tags[:, :-1:2] + _LENGTHS[:-1:2], tags[:, 1::2]
+        begins, ends = places[:, :-1:2] + self._tags.lengths[:-1:2], places[:, 1::2]
         apart = begins < ends
         blank = np.ones(apart.shape, bool)
         if apart.any():
@@ -132,19 +159,25 @@ class _Content:
             blank[left] = _IS_SPACE[words.view(np.uint8)].reshape(-1, _WORD).all(axis=1)
         return blank
 
-    def numbers(self, tags: np.ndarray) -> np.ndarray:
+    def numbers(self, places: np.ndarray) -> np.ndarray:
         """float64 [positions, 3]. Raises pa.ArrowInvalid where a value is none."""
-        begins, ends = _values(tags)
+        begins, ends = self._values(places)
         found = numbers(self._buffer, begins.ravel(), ends.ravel()).reshape(begins.shape)
         too_long = ends - begins > MAX_TEXT
-        return np.where(too_long, np.inf, found) if too_long.any() else found
+        found = np.where(too_long, np.inf, found) if too_long.any() else found
+        order = self._tags.order
+        return found if order == FIELDS else found[:, [order.index(field) for field in FIELDS]]
 
-    def are_plain(self, tags: np.ndarray) -> np.ndarray:
+    def are_plain(self, places: np.ndarray) -> np.ndarray:
         """Whether the values of each position are numbers, plainly."""
-        begins, ends = _values(tags)
+        begins, ends = self._values(places)
         found = texts(self._buffer, begins.ravel(), ends.ravel())
         plain = pc.match_substring_regex(found, rf"\A{NUMBER}\z").to_numpy(zero_copy_only=False)
         return plain.reshape(begins.shape).all(axis=1)
+
+    def _values(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where the values of each position begin and end: [positions, 3] each, in the content's order."""
+        return places[:, 1:-1:2] + self._tags.lengths[1:-1:2], places[:, 2:-1:2]
 
     def without(self, begins: np.ndarray, ends: np.ndarray, before: np.ndarray) -> pa.BinaryArray:
         """The files without what is from each begin to its end; `before`: how many are before each file."""
@@ -153,8 +186,3 @@ class _Content:
         offsets = (self.bounds - gone[before]).astype(np.int32)
         buffers = [None, pa.py_buffer(offsets), kept.buffers()[2]]
         return pa.Array.from_buffers(pa.binary(), len(offsets) - 1, buffers)
-
-
-def _values(tags: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where the values of each position begin and end: [positions, 3] each."""
-    return tags[:, 1:-1:2] + _LENGTHS[1:-1:2], tags[:, 2:-1:2]

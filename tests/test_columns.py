@@ -1,6 +1,8 @@
 """The fast way from XML to rows gives what the strict parser gives, or leaves the file to it."""
 
+import re
 from dataclasses import asdict, replace
+from itertools import permutations
 
 import pyarrow as pa
 import pytest
@@ -191,6 +193,17 @@ def test_a_position_that_goes_on_in_the_next_file_moves_no_other(cut):
     end = POSITION[cut:] + b"<imageID>a/1</imageID><selected>True</selected></metadata></r>"
     assert are_taken(start, end, other) == [False, False, True]
     assert are_taken(start, end, b"<r></r>", without) == [False] * 4
+
+
+@pytest.mark.parametrize("order", list(permutations(["x", "y", "time"])))
+def test_the_fields_of_most_positions_may_be_in_any_order(order):
+    def xml(count, order=order):
+        fields = "".join(f"<{field}>0.{len(field)}{ord(field[0])}</{field}>" for field in order)
+        positions = f"<mouseTracking>{fields}</mouseTracking>" * count
+        return re.sub(rb"<mouseTracking>.*</mouseTracking>", positions.encode(), XML, flags=re.DOTALL)
+
+    assert all(are_taken(xml(40), xml(1), xml(0), xml(3)))
+    assert are_taken(xml(1, reversed(order)), xml(40), xml(2)) == [False, True, True]
 
 
 def test_an_odd_position_leaves_the_others():
