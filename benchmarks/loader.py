@@ -7,11 +7,11 @@ at 224 x 224 on one core. In one process the ways go over the images in turn:
 
     notebook            the authors' loader: Pillow, full decode, random crop, bicubic, flip, tensor,
                         normalise; the click moved into the crop. From bytes in memory.
-    ours                `ViewDataset` and `CollateNormalized` over the Parquet files that the loading script
-                        writes, and the density of the attention loss, 14 x 14
+    ours                `ViewDataset` and `collate` over the Parquet files that the loading script writes,
+                        normalised as the model does it, and the density of the attention loss, 14 x 14
     ours, 384           the same, of images stored with `--max-side 384`
-    ours, bytes         what the trainer's loader does of it, with `collate`: the model normalises where it
-    ours, 384, bytes    is, and the loss makes the densities there
+    ours, bytes         what the loader itself does of it: the model normalises where it is, and the loss
+    ours, 384, bytes    makes the densities there
     decoder             the limit: libjpeg-turbo alone reads the images, whole
     decoder, 384
 
@@ -143,23 +143,23 @@ def notebook(rows):
 
 
 def ours(rows, finished: bool):
-    """`finished`: with what the trainer leaves to where the model is."""
-    from luab_trainer.collator import CollateNormalized, collate
+    """`finished`: with what is done where the model is."""
+    from luab_trainer.collator import collate
     from luab_trainer.dataset import ViewDataset
     from luab_trainer.density import density
-    from luab_trainer.transforms import ImageSettings, TrainTransform
+    from luab_trainer.transforms import ImageSettings, TrainTransform, normalize
 
     settings = ImageSettings(SIZE)
     dataset = ViewDataset(rows, TrainTransform(settings), byproduct="click")
-    to_batch = CollateNormalized(settings.mean, settings.std) if finished else collate
     epochs = itertools.count()
 
     def job() -> None:
         dataset.set_epoch(next(epochs))
         for start in range(0, len(dataset), BATCH):
             # As torch's DataLoader does it.
-            batch = to_batch(dataset.__getitems__(list(range(start, start + BATCH))))
+            batch = collate(dataset.__getitems__(list(range(start, start + BATCH))))
             if finished:
+                normalize(batch["pixel_values"], settings.mean, settings.std)
                 density(batch["target_points"], batch["target_weights"], (14, 14), 0.15)
 
     return job
