@@ -83,9 +83,10 @@ def _tree(names: list[str], offset: int = 0) -> Tree:
     return offset, {each: _tree(alike, offset + 1) for each, alike in branches.items()}
 
 
+POSITION = ""  # the name of `<>`
 _CHILDREN = [name + end for name in (*SCALARS, *STRUCTURES) for end in (">", "/>")]
 # The last two are not looked for, but begin like others.
-_TREE = _tree([*_CHILDREN, ">", "metadata>", TRACE + ">", "action>"])
+_TREE = _tree([*_CHILDREN, POSITION + ">", "metadata>", TRACE + ">", "action>"])
 _LOOKED_FOR = np.isin(np.arange(256), [ord(letter) for letter in _TREE[1]])  # by the first letter
 
 
@@ -111,7 +112,7 @@ class Layout:
         self._metadata = self.places("metadata")
         self.files = np.searchsorted(first, self._metadata, "right") - 1
         self.good = self._closed(roots, first, bounds)
-        positions = self._places[""]
+        positions = self.places(POSITION)
         self._filled = {TRACE: positions}
         self._fields = {(TRACE, field): positions for field in FIELDS}
         for structure in STRUCTURES:

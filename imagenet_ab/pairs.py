@@ -89,6 +89,11 @@ class PairToRow:
     def __post_init__(self):
         object.__setattr__(self, "_labels", {name: label for label, name in enumerate(self.classes)})
 
+    @property
+    def xml_side(self) -> str:
+        """The field of a `LoadedPair` that holds the XML."""
+        return "looked_up" if self.images_streamed else "streamed"
+
     def label(self, entry_id: str) -> int | None:
         """The number of its class; None where that is not among `classes`."""
         return self._labels.get(entry_id.partition("/")[0])
@@ -138,10 +143,10 @@ class PairsToBatch:
 
     def _parsed(self, items: Sequence[LoadedItem]) -> tuple[list[int], Columns]:
         """The places of the items whose XML is of the layout and their own, and what is in these XMLs."""
-        xml = LoadedPair._fields.index("looked_up" if self.to_row.images_streamed else "streamed")
-        places = [place for place, item in enumerate(items) if isinstance(item, LoadedPair)]
-        places = [place for place in places if isinstance(items[place][xml], bytes)]
-        columns = parse_columns([items[place][xml] for place in places])
+        side = self.to_row.xml_side
+        xmls = [getattr(item, side, None) for item in items]  # a Reject has none
+        places = [place for place, xml in enumerate(xmls) if isinstance(xml, bytes)]
+        columns = parse_columns([xmls[place] for place in places])
         places = [places[number] for number in columns.numbers.tolist()]
         pairs = zip(places, columns.image_ids.to_pylist(), strict=True)
         own = [
@@ -156,9 +161,8 @@ class PairsToBatch:
         self, items: list[LoadedItem], places: list[int], columns: Columns, schema: pa.Schema
     ) -> Batch:
         for place in places:
-            item, parsed = items[place], Record(items[place].id, ())
-            streamed = self.to_row.images_streamed
-            items[place] = item._replace(**{"looked_up" if streamed else "streamed": parsed})
+            parsed = Record(items[place].id, ())
+            items[place] = items[place]._replace(**{self.to_row.xml_side: parsed})
         batch = to_batch(items, self.to_row, schema)
         table = batch.table
         chosen = _places(columns.image_ids, table[IMAGE_ID])

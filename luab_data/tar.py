@@ -88,7 +88,7 @@ class _KnownHeaders:
 
     def __init__(self):
         self._prefixes: dict[bytes, str] = {}
-        self._last: tuple[bytes, str | None] = (b"", None)  # the one looked up last, and its prefix
+        self._last: tuple[bytes, str | None] = (b"", None)  # what was looked up last, and its prefix
 
     def learn(self, block: bytes, member: tarfile.TarInfo) -> None:
         # The member may be one that this header only tells the name or the size of.
@@ -101,11 +101,10 @@ class _KnownHeaders:
     def read(self, block: bytes, offset: int) -> PlainFile | None:
         """The member whose header is `block`, at `offset` of the archive; None where `tarfile` has to say."""
         numbers = _NUMBERS.fullmatch(block, 124, 156)
-        rest, prefix = self._last
-        if rest != _rest(block):
-            rest = _rest(block)
-            prefix = self._prefixes.get(rest)
-            self._last = (rest, prefix)
+        rest = _rest(block)
+        if rest != self._last[0]:
+            self._last = (rest, self._prefixes.get(rest))
+        prefix = self._last[1]
         # 512 ASCII bytes add up to less than 65521, so that the lower half of Adler-32 is 1 + their sum. The
         # checksum counts its own field as spaces.
         if numbers is None or prefix is None or not block.isascii():

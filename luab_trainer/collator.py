@@ -1,7 +1,6 @@
 """Samples -> batch. The batch's layout is what the model, the losses and the trainer rely on."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,6 @@ from torch import Tensor
 from torch.utils.data import default_collate
 
 from luab_trainer.targets import NO_POINT
-from luab_trainer.transforms import normalize
 
 NO_TARGET = -1  # in `target_labels`: padding, no target here
 
@@ -31,30 +29,12 @@ def collate(samples: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
         C is the largest number of targets of an image of the batch (at least 1), P the largest number of
         points of a target, rounded up to a power of two: a compiled model then sees few different shapes.
     """
-    # In a worker torch's own collate writes into shared memory at once: one copy less than `stack`.
-    pixel_values = default_collate([sample["pixel_values"] for sample in samples])
-    return {"pixel_values": pixel_values} | _labels_and_targets(samples)
-
-
-@dataclass(frozen=True)
-class CollateNormalized:
-    """`collate` for a model that does not normalise, such as one of your own: `pixel_values` are
-    `[B, 3, H, W]` float32, (value / 255 - mean) / std.
-
-        DataLoader(dataset, 32, collate_fn=CollateNormalized(settings.mean, settings.std))
-    """
-
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-
-    def __call__(self, samples: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
-        pixel_values = normalize([sample["pixel_values"] for sample in samples], self.mean, self.std)
-        return {"pixel_values": pixel_values} | _labels_and_targets(samples)
-
-
-def _labels_and_targets(samples: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
     labels = [sample["labels"] for sample in samples]
-    batch = {"labels": torch.stack(labels) if isinstance(labels[0], Tensor) else torch.tensor(labels)}
+    batch = {
+        # In a worker torch's own collate writes into shared memory at once: one copy less than `stack`.
+        "pixel_values": default_collate([sample["pixel_values"] for sample in samples]),
+        "labels": torch.stack(labels) if isinstance(labels[0], Tensor) else torch.tensor(labels),
+    }
     return batch | _targets(samples) if "target_labels" in samples[0] else batch
 
 

@@ -3,8 +3,7 @@
 import numpy as np
 import torch
 
-from luab_trainer.collator import CollateNormalized, collate
-from luab_trainer.transforms import IMAGENET_MEAN, IMAGENET_STD, normalize
+from luab_trainer.collator import collate
 
 
 def sample(labels, *targets: tuple[int, list, list]) -> dict:
@@ -33,18 +32,6 @@ def test_single_label():
     assert batch["target_points"].tolist() == [[[[0.25, 0.5]]], [[[-1, -1]]], [[[-1, -1]]]]
     assert batch["target_weights"].flatten().tolist() == [1, 0, 0]
     assert batch["target_labels"].tolist() == [[5], [2], [-1]]
-
-
-def test_normalised_is_what_the_model_makes_of_the_bytes():
-    samples = [sample(5, (5, [[0.25, 0.5]], [1])), sample(2)]
-    generator = torch.Generator().manual_seed(0)
-    for each in samples:
-        each["pixel_values"] = torch.randint(256, (4, 6, 3), dtype=torch.uint8, generator=generator)
-    batch, expected = CollateNormalized(IMAGENET_MEAN, IMAGENET_STD)(samples), collate(samples)
-    normalized = normalize(expected.pop("pixel_values"), IMAGENET_MEAN, IMAGENET_STD)
-    assert normalized.shape == (2, 3, 4, 6) and normalized.unique().numel() > 50
-    assert torch.equal(batch.pop("pixel_values"), normalized)
-    torch.testing.assert_close(batch, expected, rtol=0, atol=0)
 
 
 def test_several_labels_targets_and_points_are_padded():
