@@ -4,8 +4,9 @@ import re
 import zipfile
 from pathlib import Path
 
+from luab_data.entries import IMAGES
 from luab_data.errors import SourceError
-from luab_data.sources import IMAGES, FolderSource, ZipSource
+from luab_data.sources import FolderSource, ZipSource
 
 DOWNLOAD = "http://images.cocodataset.org/zips/train2014.zip"
 

@@ -16,11 +16,11 @@ from coco_ab.points import Rule, require_rule
 from coco_ab.rows import SizedImage, features, row, unknown_icons
 from luab_data.batches import Outcome, RowByRow
 from luab_data.constants import ANNOTATIONS, LABELS, POINTS
+from luab_data.entries import BYPRODUCTS, IMAGES, Reject
 from luab_data.errors import RejectedRecord
 from luab_data.images import checked_image, upright_size
 from luab_data.join import Pair, join
 from luab_data.raw import Source
-from luab_data.sources import BYPRODUCTS, IMAGES, Reject
 
 NO_IMAGE = "there is no image of this id, or it cannot be read"
 

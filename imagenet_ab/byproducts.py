@@ -4,9 +4,10 @@ from pathlib import Path
 
 from imagenet_ab.classes import imagenet_names
 from luab_data.archives import TarStream
+from luab_data.entries import BYPRODUCTS, MAX_RECORD_BYTES
 from luab_data.errors import SourceError
 from luab_data.hub import download
-from luab_data.sources import BYPRODUCTS, MAX_RECORD_BYTES, FolderSource
+from luab_data.sources import FolderSource
 
 HUB_REPOSITORY = "coallaoh/ImageNet-AB"
 ARCHIVE = "imagenet_ab_v1_0.tar.gz"

@@ -4,9 +4,10 @@ import re
 from pathlib import Path, PurePosixPath
 
 from luab_data.archives import TarOfTars
+from luab_data.entries import IMAGES
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.hub import HubImages, hub_id
-from luab_data.sources import IMAGES, FolderSource
+from luab_data.sources import FolderSource
 
 HUB_DATASET = "ILSVRC/imagenet-1k"
 

@@ -20,12 +20,13 @@ from imagenet_ab.rows import features, row, rows_without_images
 from luab_data.archives import Spooled, TarStream
 from luab_data.batches import Batch, LoadedItem, LoadedPair, Outcome, to_batch
 from luab_data.constants import ANNOTATIONS, CLICK, IMAGE_ID
+from luab_data.entries import BYPRODUCTS, IMAGES, Reject
 from luab_data.errors import RejectedRecord
 from luab_data.hub import HubImages
 from luab_data.images import checked_image
 from luab_data.join import Pair, Payload, join
 from luab_data.raw import Source
-from luab_data.sources import BYPRODUCTS, IMAGES, ClassFilter, Reject
+from luab_data.sources import ClassFilter
 
 
 class RawImageNetAB:

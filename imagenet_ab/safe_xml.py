@@ -6,8 +6,8 @@ elements and depth are limited. Raises nothing but RejectedRecord.
 
 from xml.parsers import expat
 
+from luab_data.entries import MAX_RECORD_BYTES
 from luab_data.errors import RejectedRecord
-from luab_data.sources import MAX_RECORD_BYTES
 
 MAX_ELEMENTS = 250_000
 MAX_DEPTH = 16  # the released layout has 4

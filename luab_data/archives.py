@@ -14,9 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from luab_data.errors import RejectedRecord, SourceError
-from luab_data.inflate import GzipFile
-from luab_data.sources import (
+from luab_data.entries import (
     BYPRODUCTS,
     IMAGE_SUFFIXES,
     IMAGES,
@@ -30,6 +28,8 @@ from luab_data.sources import (
     file_name_of,
     is_entry,
 )
+from luab_data.errors import RejectedRecord, SourceError
+from luab_data.inflate import GzipFile
 from luab_data.tar import (
     MAX_HEADER_BYTES,
     READ_AHEAD,

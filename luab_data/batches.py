@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from luab_data.entries import Reject
 from luab_data.join import Pair, Payload
-from luab_data.sources import Reject
 
 ROWS_PER_BATCH = 100  # some 10 MB of ImageNet: a Parquet row group, a worker's task, what streaming holds
 BYTES_PER_BATCH = 64 << 20  # of files; ends a batch early only where they are far larger than the released

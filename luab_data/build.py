@@ -30,10 +30,10 @@ from tqdm.auto import tqdm
 
 from luab_data.batches import ROWS_PER_BATCH, Batch, LoadedItem, MakeBatch, groups
 from luab_data.built import CARD, REJECTS, ShardStore, Summary, file_sha256, shard_name
+from luab_data.entries import Reject
 from luab_data.errors import SourceError
 from luab_data.join import Pair
 from luab_data.shards import ShardWriter
-from luab_data.sources import Reject
 from luab_data.workers import OrderedMap
 
 

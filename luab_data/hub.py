@@ -23,9 +23,9 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
 from luab_data.constants import IMAGE, TRAIN
+from luab_data.entries import IMAGES, Entry, Reject
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.retry import reason
-from luab_data.sources import IMAGES, Entry, Reject
 
 _HUB_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
 

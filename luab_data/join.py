@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from luab_data.entries import Lookup, Reject, Stream
 from luab_data.errors import RejectedRecord
 from luab_data.packed import PackedFolders
-from luab_data.sources import Lookup, Reject, Stream
 
 Payload = Any | RejectedRecord | None  # a file's bytes, or what a lookup has read of a larger file
 

@@ -9,9 +9,9 @@ from typing import Protocol
 from datasets import Features
 
 from luab_data.batches import ROWS_PER_BATCH, MakeBatch
+from luab_data.entries import Reject
 from luab_data.fingerprint import fingerprint, is_local
 from luab_data.join import Pair
-from luab_data.sources import Reject
 
 # The configurations of both datasets.
 DEFAULT = "default"  # images and byproducts

@@ -14,7 +14,7 @@ NO_TARGET = -1  # in `target_labels`: padding, no target here
 
 
 def collate(samples: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
-    """Stack the samples of `luab_trainer.dataset` into a batch; images may have different numbers of targets.
+    """Stack the samples of `luab_trainer.samples` into a batch; images may have different numbers of targets.
 
     Returns:
         pixel_values: `[B, H, W, 3]` uint8.

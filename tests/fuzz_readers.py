@@ -37,8 +37,8 @@ from imagenet_ab.record import Annotation, Hover, Position, Record, TimedPoint, 
 from imagenet_ab.rows import click
 from imagenet_ab.simulate.release import write_xml
 from luab_data.archives import TarOfTars, TarStream
+from luab_data.entries import Reject
 from luab_data.errors import RejectedRecord, SourceError
-from luab_data.sources import Reject
 
 SECONDS = 10  # for one batch of inputs
 MEGABYTES = 1000

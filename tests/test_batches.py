@@ -6,8 +6,8 @@ import pytest
 
 from luab_data import batches
 from luab_data.batches import LoadedPair, groups
+from luab_data.entries import Reject
 from luab_data.join import Pair
-from luab_data.sources import Reject
 
 
 class Counted:

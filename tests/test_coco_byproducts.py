@@ -11,8 +11,8 @@ from coco_ab import json_arrays
 from coco_ab.byproducts import RECORD, Byproducts
 from coco_ab.json_arrays import read_array, read_members
 from coco_ab.json_types import Int, Struct, Text, snake_case
+from luab_data.entries import Reject
 from luab_data.errors import SourceError
-from luab_data.sources import Reject
 
 
 def record(image_id: int = 9, **fields) -> dict:

@@ -16,8 +16,8 @@ from imagenet_ab.record import Annotation, Record, TimedPoint, parse_record
 from imagenet_ab.rows import click, features
 from imagenet_ab.simulate.release import write_xml
 from luab_data.batches import LoadedPair, to_batch
+from luab_data.entries import Reject
 from luab_data.errors import RejectedRecord
-from luab_data.sources import Reject
 
 ID = "n01440764/n01440764_105"  # that of XML
 SCHEMA = features(["n01440764"], images=False).arrow_schema

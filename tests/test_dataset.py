@@ -12,8 +12,9 @@ from factories import image_bytes, noise_image
 from torch.utils.data import DataLoader
 
 from luab_trainer.collator import collate
-from luab_trainer.dataset import AT_ONCE, ViewDataset, ViewIterableDataset
+from luab_trainer.dataset import ViewDataset, ViewIterableDataset
 from luab_trainer.geometry import to_view
+from luab_trainer.samples import AT_ONCE
 from luab_trainer.targets import Columns
 from luab_trainer.transforms import EvalTransform, ImageSettings, TrainTransform
 

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luab_data.archives import Spooled, TarStream
+from luab_data.entries import Entry, Reject
 from luab_data.errors import RejectedRecord
 from luab_data.join import Pair, join
-from luab_data.sources import Entry, FolderSource, Reject
+from luab_data.sources import FolderSource
 
 
 class ListSource:

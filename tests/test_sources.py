@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from luab_data.archives import Spooled, TarOfTars, TarStream
+from luab_data.entries import Entry, Reject, entry_id
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.fingerprint import fingerprint
-from luab_data.sources import ClassFilter, Entry, FolderSource, Reject, ZipSource, entry_id
+from luab_data.sources import ClassFilter, FolderSource, ZipSource
 
 A, B = (f"{wnid}/{wnid}_0" for wnid in WNIDS)
 
