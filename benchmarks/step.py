@@ -1,6 +1,6 @@
 """What does LUAB add to a training step? Against transformers' own Trainer, and its way to get attention.
 
-    python benchmarks/step.py [--steps 50] [--models vit convnext] [--json FILE]
+    python benchmarks/step.py [--steps 30] [--models vit convnext] [--json FILE]
 
 Takes training steps (forward, backward, clipping, AdamW) on one core with batches of random images at 224 x
 224, of a ViT-S/16 and a ConvNeXt-T from random weights, with a quarter and a third of their layers. That
@@ -178,7 +178,7 @@ def peak_mb(name: str, way: str, folder: str) -> float:
 
 
 def main() -> None:
-    parser = options(__doc__, repeats=50, name="--steps")
+    parser = options(__doc__, repeats=30, name="--steps")
     parser.add_argument("--models", nargs="+", choices=list(WAYS), default=list(WAYS), help="(default: both)")
     arguments = parser.parse_args()
     os.environ.update(KEEP_MEMORY)
