@@ -1,9 +1,11 @@
 """The options and the last steps that the loading scripts share."""
 
+import _thread
 import argparse
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from luab_data.built import Summary
@@ -73,7 +75,11 @@ def run(arguments: argparse.Namespace, build: Callable[..., Summary], *own: str)
     names = ("out", "config", "max_side", "num_proc", "engine", "ray_address", "rows_per_shard", *own)
     given = {name: getattr(arguments, name) for name in names}
     try:
-        with full_disk_explained(arguments.out, GO_ON), _release(arguments) as release:
+        with (
+            _every_interrupt_counts(),
+            full_disk_explained(arguments.out, GO_ON),
+            _release(arguments) as release,
+        ):
             summary = build(**given, store=release)
             print(summary.report())
             if release is not None:
@@ -83,6 +89,25 @@ def run(arguments: argparse.Namespace, build: Callable[..., Summary], *own: str)
             print(f"{arguments.out}: open it with datasets.load_dataset({str(arguments.out)!r})")
     except (SourceError, WorkerDied) as error:
         sys.exit(f"error: {error}")
+
+
+@contextmanager
+def _every_interrupt_counts() -> Iterator[None]:
+    """Python ignores a Ctrl-C that it notices while it deletes an object, as it does after each shard. Then
+    it is sent again.
+    """
+
+    def hook(ignored) -> None:
+        if issubclass(ignored.exc_type, KeyboardInterrupt):
+            threading.Timer(0.01, _thread.interrupt_main).start()  # sent now it would be ignored again
+        else:
+            before(ignored)
+
+    before, sys.unraisablehook = sys.unraisablehook, hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 def _release(arguments: argparse.Namespace) -> AbstractContextManager[Release | None]:

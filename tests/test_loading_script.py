@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,10 @@ from datasets import load_dataset
 from factories import raw_byproducts, raw_images
 
 from imagenet_ab.build import build_imagenet_ab
+from luab_data import script
 from luab_data.errors import SourceError
 from luab_data.publish import require_publishable
+from luab_data.script import build_options
 
 SCRIPT = Path(__file__).resolve().parents[1] / "loading_scripts" / "imagenet_ab.py"
 
@@ -39,6 +42,24 @@ def test_builds_reports_and_the_folder_opens(tmp_path):
     assert other.returncode == 1
     assert other.stderr.startswith("error: out='out' was built with other arguments")
     assert "max_side: 20 then, None now" in other.stderr
+
+
+class InterruptedWhileDeleted:
+    def __del__(self):
+        raise KeyboardInterrupt
+
+
+def test_an_interrupt_that_python_ignores_ends_the_build_all_the_same(tmp_path):
+    def build(**arguments):
+        InterruptedWhileDeleted()
+        for _ in range(1000):  # at work
+            time.sleep(0.01)
+
+    arguments = build_options(None, "").parse_args(["--out", str(tmp_path / "out")])
+    before = sys.unraisablehook
+    with pytest.raises(KeyboardInterrupt):
+        script.run(arguments, build)
+    assert sys.unraisablehook is before
 
 
 def test_help_names_every_option(tmp_path):
