@@ -8,14 +8,15 @@ makes room for more steps: costs per layer keep their share, costs per step weig
 model.
 
     plain       transformers.Trainer, with batches that are normalised before
-    again       the same, built a second time: what comes out where nothing differs
+    again       the same, built a second time: what the two differ in is chance
     point       LUABTrainer, the paper's loss; the model normalises the batch's bytes
     attention   LUABTrainer, the hinge on the model's attention
     eager       (ViT) transformers' way: eager attention, `output_attentions=True`, the same hinge
 
 Time: all ways live in one process and take a step in turn, in random order. Prints the median of the CPU
-time's ratio to the plain step of the same round, and its 95 % confidence interval: between two order
-statistics of the ratios, as the sign test has it, so that no distribution is assumed.
+time's ratio to the mean of the round's two plain steps, and its 95 % confidence interval: between two order
+statistics of the ratios, as the sign test has it, so that no distribution is assumed. The default is to see
+in a few minutes that it works; docs/performance.md shows 200 steps.
 Memory: the most bytes that torch's allocator had given out at one moment of two steps, of larger batches:
 parameters, gradients, AdamW's moments and what the forward keeps. Counted, so it is the same in each run.
 """
@@ -188,8 +189,9 @@ def main() -> None:
             print(f"{name}: {arguments.steps} steps of batches of {BATCH}, memory with {MEMORY_BATCH}")
             seconds = in_fresh_process(times, name, arguments.steps, folder)
             peaks = {way: in_fresh_process(peak_mb, name, way, folder) for way in seconds if way != "again"}
+            plain = [statistics.mean(both) for both in zip(seconds["plain"], seconds["again"], strict=True)]
             for way, own in seconds.items():
-                ratios = [one / plain for one, plain in zip(own, seconds["plain"], strict=True)]
+                ratios = [one / other for one, other in zip(own, plain, strict=True)]
                 middle, low, high = median_interval(ratios)
                 peak = peaks.get(way, peaks["plain"])
                 results[f"{name} {way}"] = {

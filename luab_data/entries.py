@@ -1,4 +1,5 @@
-"""The entries of a source. It is read from front to back (`Stream`) or asked for one of them (`Lookup`).
+"""What a source is: it is read from front to back (`Stream`), or asked for one entry (`Lookup`). Those that
+there are: `luab_data.sources`, `archives`, `hub`.
 
 An entry has an id, `<class>/<name>` without suffix (depth 2: ImageNet) or `<name>` (depth 1: COCO), and a
 payload, the bytes of one file. A file that cannot be an entry becomes a `Reject`; files of another kind,

@@ -1,4 +1,6 @@
-"""Entries of folders and zips. Archives that are only read from front to back: `luab_data.archives`."""
+"""Folders and zips as sources, and some classes of a source. Tar archives: `luab_data.archives`; the Hub:
+`luab_data.hub`.
+"""
 
 import lzma
 import os

@@ -57,7 +57,7 @@ class LUABModel(nn.Module):
         attention_radius, attention_tolerance: see `AttentionLoss`; None = the default of the model's family.
         label_smoothing: of the cross-entropy, 0 to 1.
         mean, std: the image processor's, of the three channels, on a scale of 0 to 1; for batches of bytes,
-            as `luab_trainer.samples` gives them.
+            as `luab_trainer.collator` gives them.
     """
 
     # The trainer then divides the loss by the number of accumulation steps, for every model alike.
