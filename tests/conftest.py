@@ -1,5 +1,6 @@
 """Fixtures that every test may use. Test data comes from factories; real data only where it is present."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,3 +14,9 @@ def shared_dir() -> Path:
     if not SHARED.is_dir():
         pytest.skip("no ../shared/data beside the checkout")
     return SHARED
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _heeds_interrupts():
+    """A shell has its background jobs ignore SIGINT, and so would the programs that they start."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
