@@ -110,7 +110,7 @@ def step_of(name: str, way: str, rows: int, folder: str):
     from transformers import AutoModelForImageClassification, Trainer, TrainingArguments
 
     from luab_trainer.config import LUABConfig
-    from luab_trainer.inputs import square_processor
+    from luab_trainer.processors import square_processor
     from luab_trainer.trainer import LUABTrainer
 
     torch.manual_seed(0)

@@ -2,6 +2,7 @@
 beside it.
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from accelerate.utils.constants import FSDP_MODEL_NAME
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.distributed.fsdp import StateDictType
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from luab_data.errors import SourceError
 from luab_trainer.model import LUABModel
@@ -92,3 +95,35 @@ def load_checkpoint(luab: LUABModel, folder: str | Path) -> None:
             f"the same one, or start anew from its classifier with --model {folder}."
         )
     luab.load_state_dict(head, strict=False)
+
+
+def checkpoint_to_resume(value: str | None, output_dir: str) -> str | None:
+    """The checkpoint folder that `--resume_from_checkpoint` means: a folder, or "true": the last whole one.
+
+    Raises:
+        SourceError: there is no such folder, or no checkpoint to go on from.
+    """
+    if value is None or value.lower() == "false":
+        return None
+    found = value
+    if value.lower() == "true":
+        folders = filter(_is_whole, Path(output_dir).glob(f"{PREFIX_CHECKPOINT_DIR}-*"))
+        whole = {folder.name.rpartition("-")[2]: str(folder) for folder in folders}
+        last = max(filter(str.isdecimal, whole), key=int, default=None)
+        found = None if last is None else whole[last]
+    if found is None or not _is_whole(Path(found)):
+        where = "no checkpoint in " + output_dir if found is None else "no whole checkpoint there"
+        raise SourceError(
+            f"--resume_from_checkpoint {value}: there is {where}. "
+            "Give a checkpoint-<step> folder, or leave it out to start afresh."
+        )
+    return found
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    """The trainer writes its state last: a run that was killed while it saved leaves none, or half of it."""
+    try:
+        json.loads((checkpoint / TRAINER_STATE_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True

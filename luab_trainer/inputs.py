@@ -1,35 +1,21 @@
-"""What `run.py` starts from: rows, their columns and classes, the classifier and its image processor."""
+"""What `run.py` starts from: rows, their columns and classes."""
 
 import importlib
-import json
 from collections import Counter
 from pathlib import Path
 
 import datasets
 import pyarrow.compute as pc
 from datasets.exceptions import DatasetsError
-from PIL.Image import Resampling
-from transformers import (
-    AutoConfig,
-    AutoImageProcessor,
-    AutoModelForImageClassification,
-    BaseImageProcessor,
-    PreTrainedModel,
-)
-from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from luab_data import constants
 from luab_data.disk import full_disk_explained
 from luab_data.errors import SourceError
-from luab_trainer.model import MULTI_LABEL
 from luab_trainer.targets import ByproductKind, Columns, LabelPolicy
-from luab_trainer.transforms import IMAGENET_MEAN, IMAGENET_STD
 
 OURS = ("imagenet_ab", "coco_ab")  # packages that register a dataset of their name
 EVAL_SPLITS = ("validation", "val", "test")
 CACHE_FULL = "Free some, or set HF_HOME to a folder on another disk, and run the same command again."
-PROCESSOR_FILE = "preprocessor_config.json"
 
 
 def load_splits(source: str, config: str | None = None) -> datasets.DatasetDict:
@@ -161,93 +147,3 @@ def check_same_classes(train: datasets.Dataset, other: datasets.Dataset, columns
             f"the evaluation set's classes are not the training set's: {two} against {one}. "
             "Bring them in line with dataset.align_labels_with_mapping."
         )
-
-
-def load_classifier(
-    model: str | None,
-    from_config: str | None,
-    names: list[str],
-    multi_label: bool = False,
-    image_size: int | None = None,
-) -> tuple[PreTrainedModel, BaseImageProcessor]:
-    """A pretrained classifier with a head for these classes, or one from scratch; and its image processor.
-
-    Raises:
-        SourceError: a checkpoint or configuration that cannot be loaded.
-    """
-    if from_config is not None and from_config.endswith(".json") and not Path(from_config).is_file():
-        raise SourceError(f"--from_config {from_config}: there is no such file.")
-    settings = {
-        "num_labels": len(names),
-        "id2label": dict(enumerate(names)),
-        "label2id": {name: i for i, name in enumerate(names)},
-        "problem_type": MULTI_LABEL if multi_label else "single_label_classification",
-    }
-    try:
-        if model is not None:
-            classifier = AutoModelForImageClassification.from_pretrained(
-                model,
-                ignore_mismatched_sizes=True,
-                use_safetensors=True,  # no pickle from anybody
-                trust_remote_code=False,
-                **settings,
-            )
-            return classifier, AutoImageProcessor.from_pretrained(model)
-        config = AutoConfig.from_pretrained(from_config, **settings)
-        config.architectures = config.architectures or []  # None fails for a type with several heads
-        config.name_or_path = ""
-        size = image_size or getattr(config, "image_size", 224)
-        config.image_size = size
-        folder = Path(from_config) if Path(from_config).is_dir() else Path(from_config).parent
-        if (folder / PROCESSOR_FILE).is_file() and image_size is None:
-            processor = AutoImageProcessor.from_pretrained(folder)
-        else:
-            processor = square_processor(size)
-        return AutoModelForImageClassification.from_config(config), processor
-    except (OSError, ValueError) as error:
-        option = f"--model {model}" if model is not None else f"--from_config {from_config}"
-        raise SourceError(f"{option}: {error}") from error
-
-
-def checkpoint_to_resume(value: str | None, output_dir: str) -> str | None:
-    """The checkpoint folder that `--resume_from_checkpoint` means: a folder, or "true": the last whole one.
-
-    Raises:
-        SourceError: there is no such folder, or no checkpoint to go on from.
-    """
-    if value is None or value.lower() == "false":
-        return None
-    found = value
-    if value.lower() == "true":
-        folders = filter(_is_whole, Path(output_dir).glob(f"{PREFIX_CHECKPOINT_DIR}-*"))
-        whole = {folder.name.rpartition("-")[2]: str(folder) for folder in folders}
-        last = max(filter(str.isdecimal, whole), key=int, default=None)
-        found = None if last is None else whole[last]
-    if found is None or not _is_whole(Path(found)):
-        where = "no checkpoint in " + output_dir if found is None else "no whole checkpoint there"
-        raise SourceError(
-            f"--resume_from_checkpoint {value}: there is {where}. "
-            "Give a checkpoint-<step> folder, or leave it out to start afresh."
-        )
-    return found
-
-
-def _is_whole(checkpoint: Path) -> bool:
-    """The trainer writes its state last: a run that was killed while it saved leaves none, or half of it."""
-    try:
-        json.loads((checkpoint / TRAINER_STATE_NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return True
-
-
-def square_processor(size: int) -> BaseImageProcessor:
-    """Resize to `size` x `size`, ImageNet's mean and standard deviation."""
-    from transformers import ViTImageProcessor  # here: without torchvision its import alone warns
-
-    return ViTImageProcessor(
-        size={"height": size, "width": size},
-        resample=Resampling.BICUBIC,
-        image_mean=list(IMAGENET_MEAN),
-        image_std=list(IMAGENET_STD),
-    )

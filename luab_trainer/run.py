@@ -23,6 +23,8 @@ from luab_data.disk import full_disk_explained
 from luab_data.errors import SourceError
 from luab_trainer.arguments import RunArguments, parse
 from luab_trainer.attention import CLS_ATTENTION, FEATURE_MAP
+from luab_trainer.checkpoint import checkpoint_to_resume
+from luab_trainer.classifier import load_classifier
 from luab_trainer.config import LUABConfig
 from luab_trainer.dataset import ViewDataset
 from luab_trainer.evaluation.boxes import load_boxes
@@ -33,11 +35,9 @@ from luab_trainer.inputs import (
     EVAL_SPLITS,
     check_same_classes,
     check_task,
-    checkpoint_to_resume,
     class_names,
     find_columns,
     is_multi_label,
-    load_classifier,
     load_splits,
     pick_split,
 )

@@ -18,8 +18,8 @@ from luab_data import disk
 from luab_data.disk import full_disk_explained
 from luab_data.errors import SourceError
 from luab_data.workers import WorkerDied
+from luab_trainer.checkpoint import checkpoint_to_resume
 from luab_trainer.dataset import ViewDataset
-from luab_trainer.inputs import checkpoint_to_resume
 from luab_trainer.run import main
 
 DEV_FULL = Path("/dev/full")  # every write to it meets a full disk

@@ -63,7 +63,7 @@ def test_trains_evaluates_and_saves(data, config, tmp_path):
 
 def test_starts_from_a_checkpoint_with_other_classes_and_a_yaml_file(data, tmp_path):
     tiny_model("convnext", num_labels=3).save_pretrained(tmp_path / "base")
-    from luab_trainer.inputs import square_processor
+    from luab_trainer.processors import square_processor
 
     square_processor(32).save_pretrained(tmp_path / "base")
     file = tmp_path / "config.yaml"

@@ -12,8 +12,8 @@ from tiny_models import IMAGE_SIZE, NUM_LABELS, tiny_model
 from luab_trainer.collator import collate
 from luab_trainer.config import LUABConfig
 from luab_trainer.dataset import ViewDataset
-from luab_trainer.inputs import square_processor
 from luab_trainer.model import LUABModel
+from luab_trainer.processors import square_processor
 from luab_trainer.trainer import LUABTrainer
 from luab_trainer.transforms import ColorJitter, EvalTransform, ImageSettings, TrainTransform
 

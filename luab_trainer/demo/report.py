@@ -19,7 +19,7 @@ from luab_trainer.demo.experiment import LUAB, PLAIN, SWAPPED, TEST, Run, Scores
 from luab_trainer.demo.models import INPUT_SIZE
 from luab_trainer.evaluation.pointing import attention_maps
 from luab_trainer.images import decode
-from luab_trainer.inputs import square_processor
+from luab_trainer.processors import square_processor
 from luab_trainer.transforms import EvalTransform, ImageSettings
 
 ARM_TITLES = {

@@ -19,7 +19,7 @@ from luab_data import retry
 from luab_trainer import cli
 from luab_trainer.arguments import parse
 from luab_trainer.config import LUABConfig
-from luab_trainer.inputs import square_processor
+from luab_trainer.processors import square_processor
 from luab_trainer.run import main
 from luab_trainer.upload import public_arguments
 

@@ -1,0 +1,20 @@
+"""The image processor that belongs to a classifier."""
+
+from PIL.Image import Resampling
+from transformers import BaseImageProcessor
+
+from luab_trainer.transforms import IMAGENET_MEAN, IMAGENET_STD
+
+PROCESSOR_FILE = "preprocessor_config.json"
+
+
+def square_processor(size: int) -> BaseImageProcessor:
+    """Resize to `size` x `size`, ImageNet's mean and standard deviation."""
+    from transformers import ViTImageProcessor  # here: without torchvision its import alone warns
+
+    return ViTImageProcessor(
+        size={"height": size, "width": size},
+        resample=Resampling.BICUBIC,
+        image_mean=list(IMAGENET_MEAN),
+        image_std=list(IMAGENET_STD),
+    )
