@@ -9,8 +9,15 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from luab_data.errors import RejectedRecord
 
-# Formats found in real image sets under the name .JPEG. Others would let a file choose exotic decoders.
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP")
+# The image formats that are read, by Pillow's names. The list is closed: others would let a file choose exotic
+# decoders (Pillow's EPS runs Ghostscript). A phone's MPO is opened as the JPEG that it begins with.
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF", "PPM")
+# What such files are called, in lower case. A file's content decides how it is read, never its name.
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+    *(".png", ".apng", ".gif", ".bmp", ".webp"),
+    *(".tif", ".tiff", ".avif", ".ppm", ".pgm", ".pbm", ".pnm"),
+)
 MAX_PIXELS = 100_000_000  # ImageNet's largest image has 61 million
 JPEG_QUALITY = 90  # of what is shrunk; FFCV's for ImageNet. 95 takes 1.4 times the bytes
 PAGE = (255, 255, 255)  # what shows through transparent pixels, as on the annotation page
