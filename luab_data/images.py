@@ -9,7 +9,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from luab_data.errors import RejectedRecord
 
-# The image formats that are read, by Pillow's names. The list is closed: others would let a file choose exotic
+# Image formats that are read, by Pillow's names. The list is closed: others would let a file choose exotic
 # decoders (Pillow's EPS runs Ghostscript). A phone's MPO is opened as the JPEG that it begins with.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF", "PPM")
 # What such files are called, in lower case. A file's content decides how it is read, never its name.
