@@ -24,6 +24,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
+from luab_data.names import file_name
 from luab_trainer.evaluation.benchmark import ImageSet, Item, Predictions
 from luab_trainer.evaluation.class_maps import wnids
 from luab_trainer.evaluation.localisation import WhereItLooks
@@ -73,7 +74,7 @@ def predict(classifier: Classifier, images: ImageSet, cache: Path, settings: Pas
     outputs = classifier.outputs(images.classes)
     items = images.items
     key = fingerprint(images, classifier.settings, outputs)
-    folder = cache / classifier.fingerprint / f"{images.name}-{key}"
+    folder = cache / classifier.fingerprint / f"{file_name(images.name)}-{key}"
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / f"part-{start // PART:05d}.npz" for start in range(0, len(items), PART)]
     todo = [number for number, file in enumerate(files) if not _is_whole(file)]

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from luab_data.names import file_name
 from luab_trainer.evaluation.benchmark import Benchmark, Scores
 from luab_trainer.evaluation.models import Classifier
 
@@ -51,8 +52,8 @@ class Results:
 
     def add(self, benchmark: Benchmark, model: Classifier, scores: Scores) -> None:
         """Write the scores of each image, and the results so far."""
-        name = f"{_file_name(model.name)}-{model.fingerprint[:8]}.npz"
-        file = Path(PER_IMAGE, _file_name(benchmark.key), name)
+        name = f"{file_name(model.name)}-{model.fingerprint[:8]}.npz"
+        file = Path(PER_IMAGE, file_name(benchmark.key), name)
         (self.folder / file).parent.mkdir(parents=True, exist_ok=True)
         arrays = {"ids": scores.ids, "groups": scores.groups, "targets": scores.targets}
         np.savez_compressed(self.folder / file, **arrays, score=scores.per_image)
@@ -85,8 +86,3 @@ def describe(benchmark: Benchmark) -> dict[str, Any]:
         "published_images": benchmark.images,
         "models": {},
     }
-
-
-def _file_name(name: str) -> str:
-    """`name` as a file name: what a file system might not take becomes _."""
-    return "".join(char if char.isalnum() or char in "-_." else "_" for char in name).lstrip(".") or "_"

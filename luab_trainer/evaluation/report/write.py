@@ -4,10 +4,10 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import quote
 
 from yaml import YAMLError
 
+from luab_data.names import file_name
 from luab_trainer.evaluation.benchmark import Benchmark
 from luab_trainer.evaluation.bootstrap import RESAMPLES
 from luab_trainer.evaluation.models import Classifier
@@ -63,7 +63,7 @@ def write_report(
 
 def _write_card(cards: Path, table: Table, model: str, checkpoint: Path | None) -> None:
     cards.mkdir(exist_ok=True)
-    card = cards / f"{quote(model, safe=' ')}.md"  # a model's name may be a path
+    card = cards / f"{file_name(model)}.md"  # a model's name may be a path
     card.unlink(missing_ok=True)
     if checkpoint is not None and (checkpoint / "README.md").is_file():
         card.write_bytes((checkpoint / "README.md").read_bytes())

@@ -1,0 +1,41 @@
+"""Names in messages and names on disk: few of many, and a file name for any name."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+
+MOST = 5  # names in a message
+# What is a file's name as it stands: no capitals, which some file systems do not tell from small letters.
+_PLAIN = re.compile(r"[a-z0-9_-][a-z0-9._-]*", re.ASCII)
+# Windows reserves these names, also before a suffix.
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.ASCII)
+# File systems allow 255 bytes. The caller's prefix and suffix need room as well.
+_MOST_BYTES = 120
+_DIGITS = 10  # of the hash
+
+
+def few(names: Sequence[object], most: int = MOST) -> str:
+    """The first of many names for a message, and how many there are."""
+    shown = ", ".join(str(name) for name in names[:most])
+    return f"{shown}, ... ({len(names):,} in all)" if len(names) > most else shown
+
+
+def file_name(name: str) -> str:
+    """A file name for any text. Two different texts never get the same one, on any file system.
+
+    Small ASCII letters, digits, `-`, `_` and `.` stay: such a name is its own file name. In any other name
+    the rest becomes `_`, and `~` with a hash of the whole name follows.
+    """
+    if (
+        _PLAIN.fullmatch(name)
+        and not name.endswith(".")  # which Windows drops
+        and not _RESERVED.fullmatch(name)
+        and len(name) <= _MOST_BYTES
+    ):
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
+    readable = "".join(char if char.isalnum() or char in "-_." else "_" for char in name).lstrip(".")
+    readable = readable.encode("utf-8", "ignore")[: _MOST_BYTES - _DIGITS - 1].decode("utf-8", "ignore")
+    return f"{readable or '_'}~{digest}"
