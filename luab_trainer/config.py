@@ -1,9 +1,12 @@
 """The training arguments that are ours, on top of transformers' `TrainingArguments`."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from transformers import TrainingArguments
 from transformers.trainer_utils import HubStrategy
+
+from luab_data.files import sole_writer
 
 
 @dataclass
@@ -88,3 +91,11 @@ class LUABConfig(TrainingArguments):
             self.label_names = ["labels"]
         if self.ddp_find_unused_parameters is None:
             self.ddp_find_unused_parameters = not self.gradient_checkpointing
+
+    def only_run(self) -> AbstractContextManager[None]:
+        """Two runs would mix their checkpoints: the first of a run's processes keeps others out for all.
+
+        Raises:
+            SourceError: on entering, where another run writes into the output folder.
+        """
+        return sole_writer(self.output_dir, "--output_dir") if self.should_save else nullcontext()

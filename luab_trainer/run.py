@@ -59,7 +59,7 @@ WORKER_DIED = (
 def main(argv: list[str] | None = None) -> None:
     run, args = parse(sys.argv[1:] if argv is None else argv, __doc__.partition("\n")[0])
     try:
-        with full_disk_explained(args.output_dir, DISK_FULL):
+        with full_disk_explained(args.output_dir, DISK_FULL), args.only_run():
             accelerator = train(run, args).accelerator
         # A process that exits with open connections may abort, and the launcher then kills the others. So
         # none ends before the first has saved the model, or while a wrapped model holds its connections.
@@ -113,6 +113,7 @@ def train(
     except ValueError as error:  # options that do not go with this model or these columns
         raise SourceError(str(error)) from error
     trainer.train(resume_from_checkpoint=checkpoint)
+    trainer.save_model(_internal_call=True)  # before the evaluation, which an unreadable image may end
     if eval_rows is not None:
         metrics = trainer.evaluate()
         game, by_class = pointing_game(trainer, eval_rows, settings, columns)
@@ -121,7 +122,9 @@ def train(
         if multi_label and trainer.is_world_process_zero():
             by_class = trainer.compute_metrics.by_class | by_class
             write_classes(Path(args.output_dir, CLASSES_FILE), names, by_class)
-    trainer.save_model()
+        trainer.create_model_card()  # with the results
+    if args.push_to_hub:
+        trainer.push_to_hub()
     return trainer
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 from transformers import PreTrainedModel, Trainer, TrainerCallback, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput, HubStrategy
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput, HubStrategy, TrainOutput
 from transformers.utils import PushInProgress
 
 from luab_data.errors import SourceError
@@ -93,6 +93,15 @@ class LUABTrainer(Trainer):
             require_whole_checkpoints(self.accelerator.state.fsdp_plugin)
         self.label_smoother = None  # LUABModel smooths: the trainer's own would replace the whole loss
         self.add_callback(_SetEpoch(self))
+
+    def train(self, *args: Any, **kwargs: Any) -> TrainOutput:
+        """As `Trainer.train`, while no other run may write into the output folder.
+
+        Raises:
+            SourceError: another run does.
+        """
+        with self.args.only_run():
+            return super().train(*args, **kwargs)
 
     # ---- Loss and logs
 
