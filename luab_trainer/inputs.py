@@ -133,17 +133,3 @@ def class_names(rows: datasets.Dataset, columns: Columns) -> list[str]:
     # ImageNet has two cranes and two maillots: label2id needs them apart.
     count = Counter(names)
     return [f"{n} ({own})" if count[n] > 1 else n for n, own in zip(names, feature.names, strict=True)]
-
-
-def check_same_classes(train: datasets.Dataset, other: datasets.Dataset, columns: Columns) -> None:
-    """Raises SourceError when the class numbers of two datasets mean different classes."""
-    one, two = train.features[columns.label], other.features.get(columns.label)
-    if two is None:
-        raise SourceError(
-            f"the evaluation set has no column {columns.label!r}; it has {', '.join(other.column_names)}."
-        )
-    if one != two:
-        raise SourceError(
-            f"the evaluation set's classes are not the training set's: {two} against {one}. "
-            "Bring them in line with dataset.align_labels_with_mapping."
-        )

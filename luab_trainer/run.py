@@ -33,7 +33,6 @@ from luab_trainer.evaluation.multi_label import CLASSES_FILE, write_classes
 from luab_trainer.evaluation.pointing import PointingGame
 from luab_trainer.inputs import (
     EVAL_SPLITS,
-    check_same_classes,
     check_task,
     class_names,
     find_columns,
@@ -41,6 +40,7 @@ from luab_trainer.inputs import (
     load_splits,
     pick_split,
 )
+from luab_trainer.same_classes import with_classes_of
 from luab_trainer.targets import Columns
 from luab_trainer.trainer import LUABTrainer
 from luab_trainer.transforms import ColorJitter, EvalTransform, ImageSettings, RandomErasing, TrainTransform
@@ -84,7 +84,7 @@ def train(
         train_rows, run.image_column, run.label_column, run.point_column, run.annotations_column
     )
     if eval_rows is not None:
-        check_same_classes(train_rows, eval_rows, columns)
+        eval_rows = with_classes_of(train_rows, eval_rows, columns.label)
     set_seed(args.seed)
     names = class_names(train_rows, columns)
     multi_label = is_multi_label(train_rows, columns)

@@ -7,15 +7,14 @@ in its README.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Any
 
 from imagenet_ab.classes import imagenet_names
+from luab_data.names import few
+from luab_trainer.class_names import imagenet_classes, match
 
-WNID = re.compile(r"n\d{8}")
 BACKGROUND = (
     1  # outputs before the 1000 in the models that also know "none of these" (MobileNet of TensorFlow)
 )
@@ -104,7 +103,11 @@ def imagenet_outputs(labels: Sequence[str]) -> list[int]:
     Raises:
         ValueError: the outputs are not the 1000 classes, or their order cannot be told.
     """
-    named = _named_outputs(labels)
+    places: dict[int, list[int]] = {}
+    for at, index in enumerate(imagenet_classes([(str(label),) for label in labels])):
+        if index is not None:
+            places.setdefault(index, []).append(at)
+    named = {index: at[0] for index, at in places.items() if len(at) == 1}
     for first in (0, BACKGROUND):
         if len(labels) == first + len(wnids()) and all(at == first + index for index, at in named.items()):
             return list(range(first, first + len(wnids())))
@@ -112,8 +115,8 @@ def imagenet_outputs(labels: Sequence[str]) -> list[int]:
     if absent:
         names = [" ".join(pair) for pair in imagenet_names().items()]
         raise ValueError(
-            f"The model's {len(labels)} outputs ({_few(labels)}) are not ImageNet's 1000 classes: "
-            f"{len(absent)} are not found, such as {_few([names[index] for index in absent])}. They must be "
+            f"The model's {len(labels)} outputs ({few(labels)}) are not ImageNet's 1000 classes: "
+            f"{len(absent)} are not found, such as {few([names[index] for index in absent])}. They must be "
             "named in id2label by wnid or by ImageNet's names, or be exactly 1000 in ImageNet's order. A "
             "model of other classes is judged on a <class>/<image> folder of them: "
             "--benchmarks folder:NAME=PATH."
@@ -124,21 +127,19 @@ def imagenet_outputs(labels: Sequence[str]) -> list[int]:
 def folder_outputs(labels: Sequence[str], folders: Sequence[str]) -> list[int]:
     """For each class folder the position in `labels`, then the positions of all other outputs.
 
-    A folder is called as the label (capitals, `_` and ` ` are the same), or by the wnid of the class that
-    the label names.
+    The names are compared by `luab_trainer.class_names.match`.
 
     Raises:
-        ValueError: a folder that is none of the model's classes.
+        ValueError: a folder that is none of the model's classes, or could be several.
     """
-    position = {_plain(label): at for at, label in enumerate(labels)}
-    named = {wnids()[index]: at for index, at in _named_outputs(labels).items()}
-    found = [position.get(_plain(folder), named.get(folder)) for folder in folders]
+    known = [(str(label),) for label in labels]
+    found = match([(folder,) for folder in folders], known, "class folder", "the model's")
     strangers = [folder for folder, at in zip(folders, found, strict=True) if at is None]
     if strangers:
         raise ValueError(
             f"{len(strangers)} of {len(folders)} class folders are none of the model's {len(labels)} "
-            f"classes: {_few(strangers)}. A folder must be called as a label in id2label: "
-            f"{_few(labels)}."
+            f"classes: {few(strangers)}. A folder must be called as a label in id2label: "
+            f"{few(labels)}."
         )
     return found + [at for at in range(len(labels)) if at not in set(found)]
 
@@ -152,26 +153,3 @@ def first_name(folder: str) -> str:
 def _all_names() -> list[list[str]]:
     """The names of each ImageNet class, in small letters."""
     return [[name.strip() for name in names.lower().split(",")] for names in imagenet_names().values()]
-
-
-def _named_outputs(labels: Sequence[str]) -> dict[int, int]:
-    """ImageNet class -> position in `labels`, where a name leaves no doubt."""
-    classes_called: dict[str, set[int]] = {}
-    for index, (wnid, names) in enumerate(imagenet_names().items()):
-        for name in (wnid, names, names.partition(",")[0]):
-            classes_called.setdefault(_plain(name), set()).add(index)
-    named: dict[int, list[int]] = {}
-    for at, label in enumerate(labels):
-        wnid = WNID.search(str(label))
-        classes = classes_called.get(wnid[0] if wnid else _plain(label), ())
-        if len(classes) == 1:
-            named.setdefault(*classes, []).append(at)
-    return {index: places[0] for index, places in named.items() if len(places) == 1}
-
-
-def _plain(label: Any) -> str:
-    return str(label).lower().replace("_", " ").strip()
-
-
-def _few(names: Sequence[str], most: int = 4) -> str:
-    return ", ".join(map(str, names[:most])) + (", ..." if len(names) > most else "")

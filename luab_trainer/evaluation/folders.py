@@ -6,6 +6,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from luab_data.names import few
 from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Item, Predictions, Scores, Verdicts
 
 IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp", ".webp")
@@ -76,11 +77,6 @@ def own_name(benchmark: str, argument: str, expected: str) -> tuple[str, str]:
 def existing(path: Path, root: Path) -> Path | None:
     """`path` as it stands or below `root`, whichever is there."""
     return next((place for place in (path, root / path) if place.exists()), None)
-
-
-def few(names: Sequence[str], most: int = 4) -> str:
-    """The first of many names."""
-    return ", ".join(names[:most]) + (f", ... ({len(names)} in all)" if len(names) > most else "")
 
 
 class Top1:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from luab_data.names import few
 from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Item, Predictions, Scores, Verdicts
 from luab_trainer.evaluation.class_maps import in9_names, in9_of_imagenet
-from luab_trainer.evaluation.folders import class_folders, few, labelled_items, wrong_folders
+from luab_trainer.evaluation.folders import class_folders, labelled_items, wrong_folders
 
 SAME, RAND = "mixed_same", "mixed_rand"
 VARIANTS = ("original", SAME, RAND, "mixed_next", "only_fg", "no_fg", "only_bg_b", "only_bg_t")
@@ -52,8 +53,8 @@ class Backgrounds(Benchmark):
         needed = (SAME, RAND) if partial else VARIANTS
         if absent := [variant for variant in needed if not (folder / variant / "val").is_dir()]:
             hint = "" if partial else f" (with --partial, {SAME} and {RAND} are enough)"
-            folders = few(class_folders(folder), most=10)
-            return f"no {'/val, '.join(absent)}/val; the folders are {folders}{hint}"
+            folders = few(class_folders(folder))
+            return f"no {few([f'{variant}/val' for variant in absent])}; the folders are {folders}{hint}"
         for variant in self._present(folder):
             if problem := wrong_folders(folder / variant / "val", CLASSES, partial):
                 return f"in {variant}/val {problem}"

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from luab_data.names import few
 from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Item, Predictions, Scores
 from luab_trainer.evaluation.class_maps import wnid_index
-from luab_trainer.evaluation.folders import class_folders, few, labelled_items, wrong_folders
+from luab_trainer.evaluation.folders import class_folders, labelled_items, wrong_folders
 from luab_trainer.evaluation.metrics.mean_corruption_error.mean_corruption_error import mean_corruption_error
 
 KINDS = {
@@ -57,8 +58,8 @@ class ImageNetC(Benchmark):
         if absent and not (partial and len(absent) < len(CORRUPTIONS)):
             found = len(CORRUPTIONS) - len(absent)
             hint = " (--partial judges on what is there)" if found else ""
-            folders = few(class_folders(folder), most=15)
-            return f"{found} of 15 corruptions; no {', '.join(absent)}; the folders are {folders}{hint}"
+            folders = few(class_folders(folder))
+            return f"{found} of 15 corruptions; no {few(absent)}; the folders are {folders}{hint}"
         for corruption, place in places.items():
             for severity in SEVERITIES if place else ():
                 if not (place / str(severity)).is_dir():

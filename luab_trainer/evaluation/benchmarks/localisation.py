@@ -8,12 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from luab_data.names import few
 from luab_trainer.evaluation.benchmark import ImageSet, Predictions, Scores, Verdicts
 from luab_trainer.evaluation.benchmarks.val import NUMBER, ValBenchmark, ValOrOwn
 from luab_trainer.evaluation.box_sets import BoxDataset, BoxFolder
 from luab_trainer.evaluation.boxes import ImageBoxes
 from luab_trainer.evaluation.class_maps import wnids
-from luab_trainer.evaluation.folders import few, own_name
+from luab_trainer.evaluation.folders import own_name
 from luab_trainer.evaluation.ilsvrc_boxes import read_box_file, xml_files
 from luab_trainer.evaluation.localisation import Judgement
 

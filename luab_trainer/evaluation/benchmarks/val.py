@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from luab_data.names import few
 from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Item, RowImage
 from luab_trainer.evaluation.class_maps import imagenet_outputs, wnid_index
 from luab_trainer.evaluation.folders import (
     class_folders,
-    few,
     image_files,
     labelled_items,
     wrong_folders,
