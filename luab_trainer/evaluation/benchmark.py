@@ -200,6 +200,7 @@ class Benchmark(ABC):
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)  # of the primary metric
     images: int | None = None  # as published, where known
     argument_help: ClassVar[str] = ""
+    left_out: str = ""  # what lies beside the images and is not read, in words; known after `image_sets`
 
     def __init__(self, argument: str = "", val: str | None = None):
         if argument and not self.argument_help:

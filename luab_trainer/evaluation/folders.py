@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from luab_data.images import SUFFIXES
 from luab_data.names import few
 from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Item, Predictions, Scores, Verdicts
-
-IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png", ".bmp", ".webp")
-IGNORED = ("__MACOSX",)
-
-
-def class_folders(folder: Path) -> list[str]:
-    """Names of the folders in `folder`, sorted; hidden ones and what zip programs leave behind do not
-    count.
-    """
-    with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if entry.is_dir() and entry.name not in IGNORED]
-    return sorted(name for name in names if not name.startswith("."))
-
-
-def image_files(folder: Path) -> list[str]:
-    """Names of the image files in `folder`, sorted."""
-    with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if entry.name.lower().endswith(IMAGE_SUFFIXES)]
-    return sorted(name for name in names if not name.startswith("."))
+from luab_trainer.evaluation.image_files import Listing, class_folders, image_files, list_images
 
 
 def labelled_items(folder: Path, targets: Mapping[str, int], group: str = "", prefix: str = "") -> list[Item]:
@@ -58,7 +40,7 @@ def wrong_folders(
         hint = "" if partial or not present else " (--partial judges on what is there)"
         return f"{len(present)} of {len(expected)} class folders; missing are {few(absent)}{hint}"
     if not any(image_files(folder / name) for name in present):
-        return f"class folders without images ({', '.join(IMAGE_SUFFIXES)}), such as {few(sorted(present))}"
+        return f"class folders without images ({', '.join(SUFFIXES)}), such as {few(sorted(present))}"
     return None
 
 
@@ -103,7 +85,7 @@ class Folder(Top1, Benchmark):
     summary = "top-1 accuracy on any folder of images by class; the folders are called as the model's labels"
     paper = ""
     download = "your own images: --benchmarks folder:NAME=PATH"
-    layout = "PATH/<class>/<image>"
+    layout = "PATH/<class>/<image>, or folders of images in the class folders"
     folders = ()
     argument_help = "NAME=PATH"
 
@@ -111,6 +93,7 @@ class Folder(Top1, Benchmark):
         super().__init__(argument, val)
         self.own_name, path = own_name(self.name, argument, self.argument_help)
         self.path = Path(path).expanduser()
+        self._listings: dict[Path, Listing] = {}
 
     @property
     def label(self) -> str:
@@ -133,14 +116,29 @@ class Folder(Top1, Benchmark):
         return super().missing(root, partial)
 
     def problem(self, folder: Path, partial: bool) -> str | None:
-        names = class_folders(folder)
-        return wrong_folders(folder, names, partial) if names else "no class folders"
+        listing = self._listing(folder)
+        if len(listing):
+            return None
+        empty = f"class folders without images ({', '.join(SUFFIXES)})"
+        found = empty if listing.classes else "no class folders"
+        return f"{found}; left out: {listing.note()}" if listing.note() else found
 
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
         yield self.image_set(root)
 
     def image_set(self, root: Path) -> ImageSet:
         folder = self.find(root)
-        names = class_folders(folder)
-        items = labelled_items(folder, {name: index for index, name in enumerate(names)})
-        return ImageSet(f"folder-{self.own_name}", items, classes=tuple(names))
+        listing = self._listing(folder)
+        self.left_out = listing.note()
+        items = [
+            Item(f"{name}/{image}", folder / name / image, index)
+            for index, name in enumerate(listing.classes)
+            for image in listing.images[name]
+        ]
+        return ImageSet(f"folder-{self.own_name}", items, classes=tuple(listing.classes))
+
+    def _listing(self, folder: Path) -> Listing:
+        """Looked through once, for all models."""
+        if folder not in self._listings:
+            self._listings[folder] = list_images(folder)
+        return self._listings[folder]

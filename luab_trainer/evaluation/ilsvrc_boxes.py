@@ -15,7 +15,7 @@ from imagenet_ab.safe_xml import Element, read_elements, shortened
 from luab_data.constants import IMAGE, IMAGE_ID, LABEL, OBJECTS
 from luab_data.errors import RejectedRecord, SourceError
 from luab_trainer.evaluation.boxes import HEIGHT, WIDTH, features
-from luab_trainer.evaluation.folders import class_folders, image_files
+from luab_trainer.evaluation.image_files import class_folders, image_files
 
 MAX_BYTES = 2**20  # one XML; room for thousands of objects
 MAX_SIDE = 2**16  # pixels

@@ -4,7 +4,7 @@
 
     {"models": [{"name", "revision", "fingerprint", "seed"}],
      "benchmarks": {KEY: {"benchmark", "title", "summary", "paper", "download", "primary", "higher_is_better",
-                          "published_images",
+                          "published_images", "left_out": in words,
                           "models": {MODEL: {"metrics": {NAME: value}, "per_class": {CLASS: value},
                                              "n": images, "per_image": path below the results' folder}}}},
      "skipped": {KEY: why}}
@@ -84,5 +84,6 @@ def describe(benchmark: Benchmark) -> dict[str, Any]:
         "primary": benchmark.primary,
         "higher_is_better": benchmark.higher_is_better,
         "published_images": benchmark.images,
+        "left_out": benchmark.left_out,
         "models": {},
     }

@@ -10,7 +10,8 @@ import numpy as np
 from luab_data.names import few
 from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Item, Predictions, Scores, Verdicts
 from luab_trainer.evaluation.class_maps import in9_names, in9_of_imagenet
-from luab_trainer.evaluation.folders import class_folders, labelled_items, wrong_folders
+from luab_trainer.evaluation.folders import labelled_items, wrong_folders
+from luab_trainer.evaluation.image_files import class_folders
 
 SAME, RAND = "mixed_same", "mixed_rand"
 VARIANTS = ("original", SAME, RAND, "mixed_next", "only_fg", "no_fg", "only_bg_b", "only_bg_t")

@@ -14,7 +14,8 @@ import numpy as np
 from luab_data.names import few
 from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Item, Predictions, Scores
 from luab_trainer.evaluation.class_maps import wnid_index
-from luab_trainer.evaluation.folders import class_folders, labelled_items, wrong_folders
+from luab_trainer.evaluation.folders import labelled_items, wrong_folders
+from luab_trainer.evaluation.image_files import class_folders
 from luab_trainer.evaluation.metrics.mean_corruption_error.mean_corruption_error import mean_corruption_error
 
 KINDS = {

@@ -11,12 +11,8 @@ from typing import Any, Protocol
 from luab_data.names import few
 from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Item, RowImage
 from luab_trainer.evaluation.class_maps import imagenet_outputs, wnid_index
-from luab_trainer.evaluation.folders import (
-    class_folders,
-    image_files,
-    labelled_items,
-    wrong_folders,
-)
+from luab_trainer.evaluation.folders import labelled_items, wrong_folders
+from luab_trainer.evaluation.image_files import class_folders, image_files
 
 VAL_IMAGES = 50_000
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -82,6 +78,7 @@ class Own(Protocol):
     """Images of the user's, which an argument names; see `ValOrOwn`."""
 
     own_name: str
+    left_out: str  # see `Benchmark.left_out`
 
     def find(self, root: Path) -> Path | None:
         """Where they are, or None."""
@@ -113,7 +110,11 @@ class ValOrOwn(ValBenchmark):
         return self.own.missing(root, partial) if self.own else super().missing(root, partial)
 
     def image_set(self, root: Path) -> ImageSet:
-        return self.own.image_set(root) if self.own else self.val_set(root)
+        if self.own is None:
+            return self.val_set(root)
+        images = self.own.image_set(root)
+        self.left_out = self.own.left_out
+        return images
 
 
 def val_number(name: str) -> int:

@@ -109,6 +109,7 @@ def _row(key: str, models: dict[str, list[Run]], resamples: int, seed: int) -> R
         higher_is_better=benchmark.higher_is_better,
         images=scores.scores.shape[1],
         published_images=entry["published_images"],
+        left_out=entry.get("left_out", ""),  # older results do not say it
         source=". ".join(filter(None, (entry["summary"], entry["paper"], entry["download"]))),
         # The spread between runs may reach beyond what the metric can be.
         estimates={

@@ -54,6 +54,7 @@ class Row:
         estimates: Model name -> its figure, a rate; a model without an entry was not judged on it.
         differences: Model name -> its difference to the table's first model.
         further: Other metric -> model name -> its value, mean over the training runs.
+        left_out: What lies beside the images and was not judged, in words.
     """
 
     benchmark: str
@@ -66,6 +67,7 @@ class Row:
     estimates: dict[str, Estimate] = field(default_factory=dict)
     differences: dict[str, Difference] = field(default_factory=dict)
     further: dict[str, dict[str, float]] = field(default_factory=dict)
+    left_out: str = ""
 
     @property
     def arrow(self) -> str:
@@ -134,6 +136,7 @@ class Table:
         ]
         if partial:
             notes.append(f"Not as many images as are published: {'; '.join(partial)}.")
+        notes += [f"Left out of {row.title}: {row.left_out}." for row in self.rows if row.left_out]
         notes += [f"Not run: {benchmark}, {why}" for benchmark, why in self.skipped.items()]
         return notes
 
