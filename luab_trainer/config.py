@@ -7,13 +7,18 @@ from transformers import TrainingArguments
 from transformers.trainer_utils import HubStrategy
 
 from luab_data.files import sole_writer
+from luab_trainer.contradictions import check_combinations, check_device
+from luab_trainer.inherited import check_values, settle
 
 
 @dataclass
 class LUABConfig(TrainingArguments):
     """What byproducts to learn from, by which loss; everything else is transformers' `TrainingArguments`.
 
+    `luab_trainer.inherited` says of each inherited argument who does it, or why it is refused.
+
     > NOTE: inherited defaults that are changed here:
+    > - `do_train` and `do_eval` are True: without one of them it is not done.
     > - `remove_unused_columns` is False: samples are made by our own dataset and collator.
     > - `label_names` is ["labels"]: the trainer would take `target_labels` for labels too.
     > - `ddp_find_unused_parameters` is True without gradient checkpointing, else False: what the trainer
@@ -76,12 +81,22 @@ class LUABConfig(TrainingArguments):
         },
     )
 
+    do_train: bool = field(
+        default=True, metadata={"help": "Train (default); False: only evaluate --model, and save nothing."}
+    )
+    do_eval: bool = field(
+        default=True, metadata={"help": "Evaluate where there are rows for it (default); False: never."}
+    )
     remove_unused_columns: bool = field(
         default=False, metadata={"help": "Leave it off: samples are made by our own dataset and collator."}
     )
 
     def __post_init__(self):
+        settle(self)
+        check_values(self)
+        check_combinations(self)
         super().__post_init__()
+        check_device(self)
         if self.hub_strategy not in (HubStrategy.END, HubStrategy.EVERY_SAVE):
             raise ValueError(
                 f"hub_strategy={self.hub_strategy.value!r} uploads the optimizer's state, which is pickled: "

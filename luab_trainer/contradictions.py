@@ -1,0 +1,173 @@
+"""Training arguments that do not go together, do nothing, or ask what this machine cannot do."""
+
+import multiprocessing
+import os
+import shutil
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+import torch
+from transformers import TrainingArguments, get_scheduler
+from transformers.integrations import get_available_reporting_integrations
+from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
+
+_NO_WARMUP = ("constant", "reduce_lr_on_plateau", "greedy")  # schedules
+_NO_KWARGS = ("constant", "constant_with_warmup")
+_TRACKIO = ("trackio_space_id", "trackio_bucket_id", "trackio_static_space_id")
+# What installs a tool that --report_to names, where it is not called like the tool.
+_PACKAGES = {"azure_ml": "azureml-core", "comet_ml": "comet-ml", "flyte": "flytekit"}
+_COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
+
+
+def check_combinations(args: TrainingArguments) -> None:
+    """Refuse arguments that contradict each other, and those that would do nothing. Called before
+    transformers' `__post_init__`, which changes some values.
+
+    Raises:
+        ValueError: names the arguments and the fix.
+    """
+    for wrong, message in (*_of_evaluation(args), *_of_training(args)):
+        if wrong:
+            raise ValueError(message)
+    _check_reports(args)
+
+
+def check_device(args: TrainingArguments) -> None:
+    """Refuse what this machine cannot do. Called after transformers' `__post_init__`, which finds the device.
+
+    Raises:
+        ValueError: names the argument and the fix.
+    """
+    on_cpu = args.device.type == "cpu"
+    if on_cpu and args.mixed_precision == "fp16":
+        raise ValueError(
+            "--fp16 is for GPUs, but this run is on the CPU, where it is slow and trains worse; leave it "
+            "out, or take --bf16 True --use_cpu True."
+        )
+    config = args.accelerator_config
+    if config.split_batches or config.dispatch_batches or not config.even_batches:
+        raise ValueError(
+            "--accelerator_config: split_batches, dispatch_batches and even_batches false change which rows "
+            "a process gets, and our means over rows would be wrong; leave them out."
+        )
+    if args.torch_compile:
+        _check_compilation(args, on_cpu)
+    _check_schedule(args)
+
+
+def _of_evaluation(args: TrainingArguments) -> Iterator[tuple[bool, str]]:
+    """(whether it is so, message)."""
+    evaluates = args.eval_strategy != "no"
+    keeps_best = args.load_best_model_at_end or args.save_strategy == "best"
+    yield (
+        not (args.do_train or args.do_eval),
+        "--do_train False and --do_eval False leave nothing to do; leave one of them out.",
+    )
+    yield (
+        not args.do_eval and (evaluates or args.eval_on_start or keeps_best),
+        "--do_eval False does not go with --eval_strategy, --eval_on_start, --load_best_model_at_end and "
+        "--save_strategy best, which evaluate; leave it or them out.",
+    )
+    yield (
+        not args.do_train and str(args.resume_from_checkpoint).lower() not in ("none", "false"),
+        "--do_train False does not go with --resume_from_checkpoint; to evaluate a checkpoint give its "
+        "folder as --model.",
+    )
+    yield (
+        not args.do_train and args.push_to_hub,
+        "--do_train False makes nothing new that --push_to_hub could upload; leave it out.",
+    )
+    yield (
+        keeps_best and not evaluates,
+        "--load_best_model_at_end and --save_strategy best compare evaluations during training; give "
+        "--eval_strategy epoch or steps too.",
+    )
+    yield (
+        args.eval_steps is not None and args.eval_strategy != "steps",
+        f"--eval_steps {args.eval_steps} does nothing without --eval_strategy steps.",
+    )
+    yield (
+        bool(args.eval_delay) and not evaluates,
+        f"--eval_delay {args.eval_delay} does nothing without --eval_strategy epoch or steps.",
+    )
+
+
+def _of_training(args: TrainingArguments) -> Iterator[tuple[bool, str]]:
+    """(whether it is so, message)."""
+    contexts = multiprocessing.get_all_start_methods()
+    yield (
+        args.dataloader_num_workers == 0
+        and (args.dataloader_persistent_workers or args.dataloader_multiprocessing_context is not None),
+        "--dataloader_persistent_workers and --dataloader_multiprocessing_context need "
+        "--dataloader_num_workers of 1 or more.",
+    )
+    yield (
+        args.dataloader_multiprocessing_context not in (None, *contexts),
+        f"--dataloader_multiprocessing_context {args.dataloader_multiprocessing_context}: take one of "
+        f"{', '.join(contexts)}.",
+    )
+    yield (
+        bool(args.activation_checkpointing_kwargs or args.gradient_checkpointing_kwargs)
+        and not (args.activation_checkpointing or args.gradient_checkpointing),
+        "--activation_checkpointing_kwargs does nothing without --activation_checkpointing True.",
+    )
+    schedule = str(getattr(args.lr_scheduler_type, "value", args.lr_scheduler_type))
+    yield (
+        schedule in _NO_WARMUP and args.warmup_steps > 0,
+        f"--warmup_steps {args.warmup_steps} does nothing with --lr_scheduler_type {schedule}; take "
+        "constant_with_warmup, or leave it out.",
+    )
+    yield (
+        schedule in _NO_KWARGS and bool(args.lr_scheduler_kwargs),
+        f"--lr_scheduler_kwargs {args.lr_scheduler_kwargs} does nothing with --lr_scheduler_type {schedule}.",
+    )
+    yield (
+        args.deepspeed is not None and find_spec("deepspeed") is None,
+        "--deepspeed needs a package that is not installed: pip install deepspeed",
+    )
+
+
+def _check_reports(args: TrainingArguments) -> None:
+    names = args.report_to if isinstance(args.report_to, list) else [args.report_to or "none"]
+    for option in _TRACKIO:
+        if getattr(args, option) is not None and not {"trackio", "all"} & set(names):
+            raise ValueError(f"--{option} does nothing without --report_to trackio.")
+    if names in (["none"], ["all"]):
+        return
+    for name in names:
+        if name not in INTEGRATION_TO_CALLBACK:
+            known = ", ".join(["none", "all", *sorted(INTEGRATION_TO_CALLBACK)])
+            raise ValueError(f"--report_to {name}: take one of {known}.")
+        # transformers does not list flyte, but says itself what it needs.
+        if name not in get_available_reporting_integrations() and name != "flyte":
+            package = _PACKAGES.get(name, name)
+            raise ValueError(
+                f"--report_to {name} needs a package that is not installed: pip install {package}"
+            )
+
+
+def _check_compilation(args: TrainingArguments, on_cpu: bool) -> None:
+    backend, mode = args.torch_compile_backend, args.torch_compile_mode
+    if backend not in torch.compiler.list_backends(exclude_tags=()):
+        usual = ", ".join(sorted(torch.compiler.list_backends()))
+        raise ValueError(f"--torch_compile_backend {backend}: take one of {usual}.")
+    if mode not in (None, *_COMPILE_MODES):
+        raise ValueError(f"--torch_compile_mode {mode}: take one of {', '.join(_COMPILE_MODES)}.")
+    compilers = (os.environ.get("CXX", "g++"), "g++", "clang++")
+    if on_cpu and backend == "inductor" and not any(map(shutil.which, compilers)):
+        raise ValueError(
+            "--torch_compile needs a C++ compiler, and neither g++ nor clang++ is there: install one "
+            "(apt install g++), or leave it out."
+        )
+
+
+def _check_schedule(args: TrainingArguments) -> None:
+    """Make the schedule once, for nothing: what it refuses would else come after the model is loaded."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
+    kwargs = args.lr_scheduler_kwargs
+    try:
+        get_scheduler(args.lr_scheduler_type, optimizer, 0, 10, scheduler_specific_kwargs=kwargs)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"--lr_scheduler_type {args.lr_scheduler_type.value}, --lr_scheduler_kwargs {kwargs}: {error}"
+        ) from error
