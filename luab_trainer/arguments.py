@@ -2,15 +2,16 @@
 
 import argparse
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
-import yaml
 from transformers import HfArgumentParser, TrainingArguments
 
 from luab_trainer.config import LUABConfig
+from luab_trainer.options_file import Option, did_you_mean, read_options
 
 
 def _option(default: Any, text: str, **metadata: Any) -> Any:
@@ -58,7 +59,7 @@ class RunArguments:
             raise ValueError(f"--min_crop {self.min_crop}: a share of the image, more than 0 and at most 1")
         if self.image_size is not None and self.image_size < 1:
             raise ValueError(f"--image_size {self.image_size}: pixels, 1 or more")
-        if self.color_jitter < 0:
+        if not 0 <= self.color_jitter < math.inf:
             raise ValueError(f"--color_jitter {self.color_jitter}: a strength, 0 or more")
         if not 0 <= self.random_erasing <= 1:
             raise ValueError(f"--random_erasing {self.random_erasing}: a probability, 0 to 1")
@@ -75,10 +76,31 @@ COMMON = (
 _INHERITED = {f.name for f in fields(TrainingArguments)}
 _RUN = tuple(f.name for f in fields(RunArguments))
 _LUAB = tuple(f.name for f in fields(LUABConfig) if f.name not in _INHERITED)
+# The types as they are written: transformers' parser rewrites those of the fields.
+_OPTIONS = {
+    f.name: Option(str(get_type_hints(kind)[f.name]), f.default)
+    for kind in (RunArguments, LUABConfig)
+    for f in fields(kind)
+    if f.init
+}
 
 
 class _Parser(HfArgumentParser):
     """`--help` shows what most runs need; `--help_all` everything."""
+
+    def set_file(self, file: Path) -> None:
+        """Take a YAML file's options for defaults, which the command line overrides.
+
+        Raises:
+            ValueError: see `read_options`; or a value that is not among an option's choices.
+        """
+        values = read_options(file, _OPTIONS)
+        choices = {action.dest: action.choices for action in self._actions}
+        for name, value in values.items():  # argparse checks a default's type, but not that it is a choice
+            if choices[name] and value not in choices[name]:
+                allowed = ", ".join(map(str, choices[name]))
+                raise ValueError(f"{file}: {name}={value!r} is unknown; take one of {allowed}")
+        self.set_defaults(**values)
 
     def format_usage(self) -> str:
         return f"usage: {self.prog} [CONFIG.yaml] [--option value ...]   (--help lists the options)\n"
@@ -125,12 +147,16 @@ def parse(argv: Sequence[str], description: str) -> tuple[RunArguments, LUABConf
         names = [f.name for f in fields(TrainingArguments) if f.init]
         print(parser.help_of({"what to train on what": _RUN, "byproducts": _LUAB, "training": names}))
         parser.exit()
-    if argv and argv[0].endswith((".yaml", ".yml")):
-        parser.set_defaults(**_from_yaml(parser, Path(argv.pop(0))))
     try:
-        run, config = parser.parse_args_into_dataclasses(argv, look_for_args_file=False)
-    except ValueError as error:  # of the dataclasses: values that do not go together
-        parser.error(str(error))
+        if argv and argv[0].endswith((".yaml", ".yml")):
+            parser.set_file(Path(argv.pop(0)))
+        run, config, unknown = parser.parse_args_into_dataclasses(
+            argv, return_remaining_strings=True, look_for_args_file=False
+        )
+    except (ValueError, TypeError, OSError, ImportError) as error:  # wrong values, or that do not go together
+        parser.error(" ".join(str(error).split()))
+    if unknown:
+        parser.error(_unknown(unknown[0]))
     if config.hub_token is not None:
         parser.error(
             "a token on a command line is seen by every user of the machine, and one in a YAML file by its "
@@ -138,6 +164,8 @@ def parse(argv: Sequence[str], description: str) -> tuple[RunArguments, LUABConf
         )
     if (run.model is None) == (run.from_config is None):
         parser.error("give one of --model (a checkpoint) and --from_config (from scratch)")
+    if run.model is None and not config.do_train:
+        parser.error("--do_train False evaluates a checkpoint: give it as --model instead of --from_config")
     if run.dataset is None:
         parser.error("--dataset is missing: a folder or a Hub id; `--dataset imagenet_ab` is a small sample")
     if run.image_size is not None and run.from_config is None:
@@ -147,21 +175,9 @@ def parse(argv: Sequence[str], description: str) -> tuple[RunArguments, LUABConf
     return run, config
 
 
-def _from_yaml(parser: argparse.ArgumentParser, file: Path) -> dict[str, Any]:
-    if not file.is_file():
-        parser.error(f"there is no file {file}")
-    try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        parser.error(f"{file} is not YAML: {error}")
-    if not isinstance(values, dict):
-        parser.error(f"{file} must hold `name: value` lines")
-    known = {action.dest: action for action in parser._actions}
-    if unknown := sorted(set(map(str, values)) - set(known)):
-        parser.error(f"{file} has unknown options: {', '.join(unknown)}")
-    # YAML reads 1e-4 (no dot) as text, as everywhere; argparse turns texts into the option's type.
-    for name, value in values.items():
-        choices = known[name].choices
-        if choices and value not in choices:
-            parser.error(f"{file}: {name}={value!r} is unknown; take one of {', '.join(map(str, choices))}")
-    return values
+def _unknown(text: str) -> str:
+    if text.endswith((".yaml", ".yml")):
+        return f"{text}: a file of options comes first, before all options"
+    if not text.startswith("-"):
+        return f"{text!r} belongs to no option; quote a value that has spaces"
+    return f"there is no option {text.partition('=')[0]}{did_you_mean(text.partition('=')[0], _OPTIONS)}"

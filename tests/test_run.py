@@ -154,6 +154,14 @@ def test_help_shows_ours_first_and_hides_the_hundred_others(capsys):
         (["--model", "a", "--dataset", "b", "--min_crop", "3"], "--min_crop 3.0: a share"),
         (["--model", "a", "--dataset", "b", "--min_crop", "-1"], "--min_crop -1.0: a share"),
         (["--model", "a", "--dataset", "b", "--random_erasing", "2"], "--random_erasing 2.0: a probability"),
+        (["--model", "a", "--dataset", "b", "--color_jitter", "nan"], "--color_jitter nan: a strength"),
+        (["--modle", "a"], "there is no option --modle; did you mean --model?"),
+        (["--learning-rte=1"], "there is no option --learning-rte; did you mean --learning_rate?"),
+        (["--model", "a", "b"], "'b' belongs to no option"),
+        (["--seed", "1", "c.yaml"], "c.yaml: a file of options comes first"),
+        (["--from_config", "a", "--dataset", "b", "--do_train", "False"], "give it as --model"),
+        (["--accelerator_config", '{"nonsense": 1}'], "nonsense"),
+        (["--accelerator_config", "missing.json"], "missing.json"),
     ],
 )
 def test_wrong_command_lines_say_the_fix(arguments, message, capsys):
@@ -167,8 +175,15 @@ def test_wrong_command_lines_say_the_fix(arguments, message, capsys):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("lose: point", "unknown options: lose"),
+        ("lose: point", "unknown option: lose; did you mean --loss?"),
         ("loss: clicks", "take one of none"),
+        ("loss: point\nloss: none", "loss stands there twice"),
+        ("max_steps: 1.5", "invalid int value: '1.5'"),
+        ("max_steps: [1]", "max_steps takes one value, not a list"),
+        ("max_steps:", "max_steps has no value"),
+        ("model: &a x\ndataset: *a", "anchors and aliases"),
+        ("x: " + "[" * 5000, "is not YAML"),
+        ("# " + "x" * 1_000_001, "is larger than 1,000,000 bytes"),
         ("[1]", "must hold"),
         ("a: [", "is not YAML"),
     ],
@@ -179,6 +194,20 @@ def test_wrong_yaml_says_the_fix(tmp_path, text, message, capsys):
     with pytest.raises(SystemExit):
         parse([str(file)], "Train.")
     assert message in capsys.readouterr().err
+
+
+def test_a_yaml_file_holds_the_texts_of_the_command_line(tmp_path):
+    file = tmp_path / "config.yaml"
+    lines = [
+        "model: 10", "dataset: d", "use_cpu: on", "bf16: off", "save_strategy: no", "learning_rate: 1e-3",
+        "run_name: yes", "eval_split: null", "lr_scheduler_type: cosine_with_restarts",
+        "lr_scheduler_kwargs: {num_cycles: 2}", "report_to: [none]",
+    ]  # fmt: skip
+    file.write_text("\n".join(lines))
+    run, args = parse([str(file), "--learning_rate", "2"], "Train.")
+    assert (run.model, run.eval_split, args.run_name) == ("10", None, "yes")
+    assert (args.use_cpu, args.bf16, args.save_strategy, args.learning_rate) == (True, False, "no", 2)
+    assert (args.lr_scheduler_kwargs, args.report_to) == ({"num_cycles": 2}, [])
 
 
 @pytest.mark.parametrize(
