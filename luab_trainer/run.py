@@ -40,6 +40,7 @@ from luab_trainer.inputs import (
     load_splits,
     pick_split,
 )
+from luab_trainer.preflight import check_output_folder, check_ready, check_rows
 from luab_trainer.same_classes import with_classes_of
 from luab_trainer.targets import Columns
 from luab_trainer.trainer import LUABTrainer
@@ -59,6 +60,7 @@ WORKER_DIED = (
 def main(argv: list[str] | None = None) -> None:
     run, args = parse(sys.argv[1:] if argv is None else argv, __doc__.partition("\n")[0])
     try:
+        check_output_folder(args.output_dir)
         with full_disk_explained(args.output_dir, DISK_FULL), args.only_run():
             accelerator = train(run, args).accelerator
         # A process that exits with open connections may abort, and the launcher then kills the others. So
@@ -77,17 +79,23 @@ def main(argv: list[str] | None = None) -> None:
 def train(
     run: RunArguments, args: LUABConfig, callbacks: Sequence[TrainerCallback] | None = None
 ) -> LUABTrainer:
-    """Train, evaluate, save; push if asked to."""
+    """Train, evaluate, save; push if asked to. `do_train` and `do_eval` say what of it is done.
+
+    Raises:
+        SourceError: what is asked for cannot be done; nearly always before the first step.
+    """
     with args.main_process_first():
-        train_rows, eval_rows = load_rows(run)
+        train_rows, eval_rows = load_rows(run, args)
+    check_rows(run, args, train_rows, eval_rows)
+    known = eval_rows if train_rows is None else train_rows  # whose columns and classes hold
     columns = find_columns(
-        train_rows, run.image_column, run.label_column, run.point_column, run.annotations_column
+        known, run.image_column, run.label_column, run.point_column, run.annotations_column
     )
-    if eval_rows is not None:
+    if train_rows is not None and eval_rows is not None:
         eval_rows = with_classes_of(train_rows, eval_rows, columns.label)
     set_seed(args.seed)
-    names = class_names(train_rows, columns)
-    multi_label = is_multi_label(train_rows, columns)
+    names = class_names(known, columns)
+    multi_label = is_multi_label(known, columns)
     check_task(columns, multi_label, args.loss, args.byproduct, args.label_policy)
     model, processor = load_classifier(run.model, run.from_config, names, multi_label, run.image_size)
     checkpoint = checkpoint_to_resume(args.resume_from_checkpoint, args.output_dir)
@@ -102,7 +110,9 @@ def train(
         trainer = LUABTrainer(
             model,
             args,
-            train_dataset=samples(train_rows, augmented, args, columns, len(names)),
+            train_dataset=samples(
+                train_rows if args.do_train else None, augmented, args, columns, len(names)
+            ),
             eval_dataset=samples(eval_rows, EvalTransform(settings), args, columns, len(names)),
             processing_class=processor,
             dataset_name=run.dataset,
@@ -112,30 +122,49 @@ def train(
         )
     except ValueError as error:  # options that do not go with this model or these columns
         raise SourceError(str(error)) from error
-    trainer.train(resume_from_checkpoint=checkpoint)
-    trainer.save_model(_internal_call=True)  # before the evaluation, which an unreadable image may end
+    check_ready(trainer, checkpoint)
+    if args.do_train:
+        trainer.train(resume_from_checkpoint=checkpoint)
+        trainer.save_model(_internal_call=True)  # before the evaluation, which an unreadable image may end
     if eval_rows is not None:
-        metrics = trainer.evaluate()
-        game, by_class = pointing_game(trainer, eval_rows, settings, columns)
-        trainer.save_metrics("eval", metrics | game, combined=False)
-        trainer.log_metrics("eval", metrics | game)  # behind a progress bar the log itself prints nothing
-        if multi_label and trainer.is_world_process_zero():
-            by_class = trainer.compute_metrics.by_class | by_class
-            write_classes(Path(args.output_dir, CLASSES_FILE), names, by_class)
+        evaluate(trainer, eval_rows, settings, columns)
+    if args.do_train and eval_rows is not None:
         trainer.create_model_card()  # with the results
     if args.push_to_hub:
         trainer.push_to_hub()
     return trainer
 
 
-def load_rows(run: RunArguments) -> tuple[datasets.Dataset, datasets.Dataset | None]:
-    """Training rows and evaluation rows, None when there are none."""
+def evaluate(
+    trainer: LUABTrainer, rows: datasets.Dataset, settings: ImageSettings, columns: Columns
+) -> dict[str, float]:
+    """The metrics of the trainer's evaluation set and of the pointing game on its rows, logged and saved."""
+    metrics = trainer.evaluate()
+    game, by_class = pointing_game(trainer, rows, settings, columns)
+    trainer.save_metrics("eval", metrics | game, combined=False)
+    trainer.log_metrics("eval", metrics | game)  # behind a progress bar the log itself prints nothing
+    if trainer.luab.multi_label and trainer.is_world_process_zero():
+        names = [trainer.luab.config.id2label[i] for i in range(trainer.luab.config.num_labels)]
+        by_class = trainer.compute_metrics.by_class | by_class
+        write_classes(Path(trainer.args.output_dir, CLASSES_FILE), names, by_class)
+    return metrics | game
+
+
+def load_rows(run: RunArguments, args: LUABConfig) -> tuple[datasets.Dataset | None, datasets.Dataset | None]:
+    """Training rows and evaluation rows, None when there are none.
+
+    Without training, the training rows are only needed for their classes, and may be missing.
+    """
     splits = load_splits(run.dataset, run.dataset_config)
-    train_rows = pick_split(splits, run.train_split, run.dataset, "train_split")
+    train_rows = None
+    if args.do_train or run.train_split.partition("[")[0] in splits:
+        train_rows = pick_split(splits, run.train_split, run.dataset, "train_split")
+    if not args.do_eval:
+        return train_rows, None
     if run.eval_boxes is not None and run.eval_boxes.endswith(".json"):
         return train_rows, load_instances(run.eval_dataset, run.eval_boxes)
     if run.eval_boxes is not None:
-        feature = train_rows.features[run.label_column or "label"]
+        feature = None if train_rows is None else train_rows.features[run.label_column or "label"]
         return train_rows, load_boxes(run.eval_dataset, run.eval_boxes, getattr(feature, "names", None))
     if run.eval_dataset is not None:
         splits = load_splits(run.eval_dataset)

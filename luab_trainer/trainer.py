@@ -1,7 +1,8 @@
 """transformers' Trainer for `LUABModel`: logs each term, saves plain checkpoints."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from huggingface_hub import CommitInfo, HfApi
 from huggingface_hub.errors import HTTPError
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
+from torch.utils.data import DataLoader, Dataset
 from transformers import PreTrainedModel, Trainer, TrainerCallback, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput, HubStrategy, TrainOutput
@@ -117,6 +119,16 @@ class LUABTrainer(Trainer):
         if "loss" in logs:  # a log of training steps; evaluation adds its terms to its metrics
             logs.update(self._means(training=True))
         super().log(logs, start_time)
+
+    def get_eval_dataloader(self, eval_dataset: str | Dataset | None = None) -> DataLoader:
+        """Of all rows: `dataloader_drop_last` is about batches of training."""
+        with _every_row(self.args):
+            return super().get_eval_dataloader(eval_dataset)
+
+    def get_test_dataloader(self, test_dataset: Dataset) -> DataLoader:
+        """Of all rows, as in an evaluation."""
+        with _every_row(self.args):
+            return super().get_test_dataloader(test_dataset)
 
     def evaluation_loop(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> EvalLoopOutput:
         self._sums[False] = {}
@@ -296,6 +308,15 @@ class LUABTrainer(Trainer):
             return None
         self._finish_current_push()
         return self._uploads.finish(Path(self.args.output_dir), commit_message)
+
+
+@contextmanager
+def _every_row(args: LUABConfig) -> Iterator[None]:
+    dropped, args.dataloader_drop_last = args.dataloader_drop_last, False
+    try:
+        yield
+    finally:
+        args.dataloader_drop_last = dropped
 
 
 class _SetEpoch(TrainerCallback):

@@ -1,0 +1,136 @@
+"""What would end a run only after hours, checked before its first step: once model and rows are there."""
+
+import copy
+import inspect
+import tempfile
+from collections.abc import Collection, Sized
+from difflib import get_close_matches
+from pathlib import Path
+
+import torch
+
+from luab_data.errors import SourceError
+from luab_data.names import few
+from luab_trainer.arguments import RunArguments
+from luab_trainer.config import LUABConfig
+from luab_trainer.evaluation.multi_label import PRIMARY_METRIC as MAP
+from luab_trainer.trainer import LUABTrainer
+
+_SPEED = ("runtime", "samples_per_second", "steps_per_second")
+# What a checkpoint has of the optimizer: alone, of FSDP, of DeepSpeed.
+_OPTIMIZER_STATES = ("optimizer.pt", "optimizer.bin", "optimizer_*", "global_step*")
+
+
+def check_output_folder(folder: str | Path) -> None:
+    """Raises SourceError where no file can be written into a folder, which need not be there yet."""
+    folder = Path(folder).absolute()
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there) as file:
+            file.write(b"1")
+    except OSError as error:
+        problem = "it is a file" if there.is_file() else f"{there} cannot be written to: {error.strerror}"
+        raise SourceError(f"--output_dir {folder}: {problem}. Give another folder.") from error
+
+
+def check_rows(run: RunArguments, args: LUABConfig, train: Sized | None, evaluated: Sized | None) -> None:
+    """Raises SourceError for a split without rows, and for an evaluation of no rows that was asked for."""
+    for option, rows in (("train_split", train), ("eval_split", evaluated)):
+        if rows is not None and len(rows) == 0:
+            raise SourceError(
+                f"--{option} {getattr(run, option)} has no rows; give a split, or a part of one, with some."
+            )
+    asked = {
+        "--do_train False": not args.do_train,
+        f"--eval_strategy {args.eval_strategy.value}": args.eval_strategy != "no",
+        "--eval_on_start": args.eval_on_start,
+    }
+    for option, given in asked.items():
+        if given and evaluated is None:
+            raise SourceError(
+                f"{option} needs rows to evaluate, and the dataset has no split for that. Give --eval_split "
+                "or --eval_dataset."
+            )
+
+
+def check_ready(trainer: LUABTrainer, checkpoint: str | None) -> None:
+    """Refuse arguments that do not go with these rows or this model.
+
+    Args:
+        trainer: The whole trainer, before its first step.
+        checkpoint: The folder that the run goes on from.
+
+    Raises:
+        SourceError: names the argument and the fix.
+    """
+    args = trainer.args
+    if args.metric_for_best_model is not None:
+        _check_metric(args.metric_for_best_model, metrics_of(trainer))
+    if not args.do_train:
+        return
+    if args.label_smoothing_factor and trainer.luab.multi_label:
+        raise SourceError(
+            f"--label_smoothing_factor {args.label_smoothing_factor} is for one label an image; leave it out."
+        )
+    batch = args.train_batch_size * args.world_size
+    rows = len(trainer.train_dataset)
+    if args.dataloader_drop_last and rows < batch:
+        raise SourceError(
+            f"--dataloader_drop_last leaves nothing to train on: there are {rows:,} rows, and a batch has "
+            f"{batch:,}. Leave it out, or take a smaller --per_device_train_batch_size."
+        )
+    if args.activation_checkpointing and not trainer.luab.model.supports_gradient_checkpointing:
+        kind = type(trainer.luab.model).__name__
+        raise SourceError(f"--activation_checkpointing: {kind} does not support it; leave it out.")
+    if not any(parameter.requires_grad for parameter in trainer.luab.parameters()):
+        raise SourceError("all weights are frozen, so there is nothing to train.")
+    _check_optimizer(trainer)
+    if checkpoint is not None and not any(any(Path(checkpoint).glob(name)) for name in _OPTIMIZER_STATES):
+        raise SourceError(
+            f"{checkpoint} was saved with --save_only_model, so a run cannot go on from it; start anew from "
+            f"its classifier with --model {checkpoint}."
+        )
+
+
+def metrics_of(trainer: LUABTrainer) -> list[str]:
+    """What an evaluation during training gives, without `eval_`."""
+    dataset, luab = trainer.eval_dataset, trainer.luab
+    if dataset is None:
+        return []
+    terms = ["loss", "ce", *(luab.weights if dataset.to_sample.byproduct is not None else [])]
+    if trainer.args.prediction_loss_only:
+        return [*terms, *_SPEED]
+    scores = [MAP, "f1_macro", "f1_micro", "classes_without_positive"] if luab.multi_label else ["accuracy"]
+    return [*scores, *terms, *_SPEED]
+
+
+def _check_metric(metric: str, known: Collection[str]) -> None:
+    name = metric.removeprefix("eval_")
+    if not known or name in known:
+        return
+    close = get_close_matches(name, known, n=1)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    raise SourceError(
+        f"--metric_for_best_model {metric}: an evaluation during training gives {few(list(known), 20)}.{hint}"
+    )
+
+
+def _check_optimizer(trainer: LUABTrainer) -> None:
+    """Make the optimizer once, for one number: a package may be missing, or an argument do nothing."""
+    args, luab = trainer.args, trainer.luab
+    option = f"--optim {args.optim.value}"
+    given = f" with --optim_args {args.optim_args}" if args.optim_args else ""
+    try:
+        kind, kwargs = trainer.get_optimizer_cls_and_kwargs(args, luab)
+        if given and inspect.isclass(kind) and not {"params", "optimizer_dict"} & set(kwargs):
+            kind([torch.nn.Parameter(torch.zeros(2, 2))], **kwargs)
+        for name in ("optim_args", "optim_target_modules"):
+            if getattr(args, name):
+                without = copy.copy(args)
+                setattr(without, name, None)
+                if trainer.get_optimizer_cls_and_kwargs(without, luab) == (kind, kwargs):
+                    raise SourceError(f"--{name} {getattr(args, name)} does nothing with {option}.")
+    except SourceError:
+        raise
+    except (ImportError, TypeError, ValueError) as error:
+        raise SourceError(f"{option}{given}: {error}") from error
