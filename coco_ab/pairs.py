@@ -2,7 +2,6 @@
 not, is in `PairToRow`.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from luab_data.constants import ANNOTATIONS, LABELS, POINTS
 from luab_data.entries import BYPRODUCTS, IMAGES, Reject
 from luab_data.errors import RejectedRecord
 from luab_data.images import checked_image, upright_size
-from luab_data.join import Pair, join
+from luab_data.join import Found, Pair, join
 from luab_data.raw import Source
 
 NO_IMAGE = "there is no image of this id, or it cannot be read"
@@ -93,12 +92,12 @@ class RawCocoAB:
     def features(self) -> Features:
         return features(images=self.images is not None)
 
-    def pairs(self, found: Counter[str] | None = None) -> Iterator[Pair | Reject]:
+    def pairs(self, found: Found | None = None) -> Iterator[Pair | Reject]:
         """All images and all byproducts, in the images' order; then what COCO lists without an image.
 
         `found` as for `join`.
         """
-        found = Counter() if found is None else found
+        found = Found() if found is None else found
         byproducts = Byproducts(self._byproducts.place)
         if self.images is None:
             yield from join(None, byproducts, found)

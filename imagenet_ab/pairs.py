@@ -24,7 +24,7 @@ from luab_data.entries import BYPRODUCTS, IMAGES, Reject
 from luab_data.errors import RejectedRecord
 from luab_data.hub import HubImages
 from luab_data.images import checked_image
-from luab_data.join import Pair, Payload, join
+from luab_data.join import Found, Pair, Payload, join
 from luab_data.raw import Source
 from luab_data.sources import ClassFilter
 
@@ -61,7 +61,7 @@ class RawImageNetAB:
     def features(self) -> Features:
         return features(self.classes, images=self.images is not None)
 
-    def pairs(self, found: Counter[str] | None = None) -> Iterator[Pair | Reject]:
+    def pairs(self, found: Found | None = None) -> Iterator[Pair | Reject]:
         """Joins them; `found` as for `join`. Images of the Hub are streamed, all others looked up."""
         if self.images_streamed:
             return join(self.images, Spooled(self.byproducts) if self._spool else self.byproducts, found)

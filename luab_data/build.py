@@ -17,24 +17,31 @@ import json
 import shutil
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import partial
 from operator import itemgetter
 from pathlib import Path
 
 import pyarrow as pa
 from datasets import Features
-from filelock import FileLock, Timeout
+from datasets.utils.logging import get_logger
 from tqdm.auto import tqdm
 
 from luab_data.batches import ROWS_PER_BATCH, Batch, LoadedItem, MakeBatch, groups
-from luab_data.built import CARD, REJECTS, ShardStore, Summary, file_sha256, shard_name
+from luab_data.built import CARD, DESCRIPTIONS, REJECTS, SHARDS, SUMMARY, ShardStore, Summary, shard_name
+from luab_data.durable import file_sha256, put, replacing, sync, write_json
 from luab_data.entries import Reject
-from luab_data.errors import SourceError
-from luab_data.join import Pair
+from luab_data.errors import INTERNAL_ERROR, SourceError
+from luab_data.failed import Reasons, failure
+from luab_data.finished import FINISHED, REMADE, finished_build
+from luab_data.join import Found, Pair
 from luab_data.shards import ShardWriter
+from luab_data.state import BuildState, open_state
+from luab_data.verify import write_sums
 from luab_data.workers import OrderedMap
+
+INTERNAL_ERRORS = "rejected for an internal error"  # a count of the summary, where there are any
+
+logger = get_logger(__name__)
 
 
 def build(
@@ -43,7 +50,7 @@ def build(
     features: Features,
     out: str | Path,
     arguments: dict,
-    found: Counter[str],
+    found: Found,
     ignored: Callable[[], dict[str, int]],
     card: Callable[[Summary], str],
     rows_per_shard: int = 1000,
@@ -55,26 +62,29 @@ def build(
 
     `arguments` (JSON-able) is what the rows depend on: a later run into the same folder must have the same.
     `found` is the counter that `join` fills while `items` are consumed; `ignored` gives the sources' own
-    counts at the end. `ordered_map` makes the rows, here or with other workers (`luab_data.workers`). `store`
-    is offered each finished shard. Raises `SourceError` for a folder that is not this build's,
-    `RuntimeError` if counts do not add up.
+    counts, by role, at the end. `ordered_map` makes the rows, here or with other workers
+    (`luab_data.workers`). `store` is offered each finished shard. A finished shard whose bytes have changed
+    since is made again.
+
+    Raises `SourceError` for a folder that is not this build's, and for a build that failed: a source has
+    not one entry in a row. Raises `RuntimeError` if counts do not add up.
     """
     out = Path(out)
     arguments = json.loads(json.dumps({**arguments, "rows_per_shard": rows_per_shard}))
-    finished = _finished(out, arguments, store)
+    maker = _ShardMaker(items, make_batch, features, rows_per_shard, rows_per_group, ordered_map)
+    finished = finished_build(out, arguments, store)
     if finished is not None:
+        _remake_damaged(out, finished, maker)
         return finished
-    with _state_folder(out, arguments) as state:
-        is_finished = partial(_is_finished, out, state, store=store)
-        tasks = _tasks(items, make_batch, features.arrow_schema, is_finished, rows_per_shard, rows_per_group)
-        results = ordered_map(_run_task, tasks)
-        with tqdm(desc="rows", unit=" rows", unit_scale=True) as progress:
-            for shard, of_shard in itertools.groupby(results, key=itemgetter(0)):
-                _write_shard(out, state, shard, (batch for _, batch in of_shard), features, progress)
-                is_finished(shard)  # offers it to the store
-        summary = _finish(out, state, found, ignored(), arguments, card)
-        done = out / ".build-finished"
-        state.rename(done)  # from here on the build counts as finished, even if the removal is killed
+    with open_state(out, arguments) as state:
+        for shard, batches in maker.shards(lambda shard: state.is_finished(shard, store)):
+            counts = _make_shard(state, shard, batches, features)
+            if store is not None and counts["rows"]:
+                store.add(out / shard_name(shard), shard_name(shard), counts["sha256"])
+        summary = _finish(state, found, ignored(), arguments, card)
+        done = out / FINISHED
+        state.folder.rename(done)  # from here on the build is finished, even if the removal is killed
+        sync(out)
     shutil.rmtree(done)
     return summary
 
@@ -91,55 +101,61 @@ def _run_task(task: _Task) -> tuple[int, Batch]:
     return task.shard, task.make_batch(task.items, task.schema)
 
 
-def _tasks(items, make_batch, schema, is_finished, rows_per_shard, rows_per_group) -> Iterator[_Task]:
-    """The tasks of all shards that are not finished. Finished shards' items are passed over without being
-    read.
-    """
-    items = iter(items)
-    for shard in itertools.count():
-        of_shard = itertools.islice(items, rows_per_shard)
-        if is_finished(shard):
-            if not deque(of_shard, maxlen=1):
+@dataclass(frozen=True)
+class _ShardMaker:
+    """Cuts the items into shards, and has the workers make their batches."""
+
+    items: Iterable[Pair | Reject]
+    make_batch: MakeBatch
+    features: Features
+    rows_per_shard: int
+    rows_per_group: int
+    ordered_map: OrderedMap
+
+    def shards(self, is_finished: Callable[[int], bool]) -> Iterator[tuple[int, Iterator[Batch]]]:
+        """The number and the batches of each shard that is not finished."""
+        results = self.ordered_map(_run_task, self._tasks(is_finished))
+        with tqdm(desc="rows", unit=" rows", unit_scale=True) as progress:
+            for shard, of_shard in itertools.groupby(results, key=itemgetter(0)):
+                yield shard, self._counted((batch for _, batch in of_shard), progress)
+
+    def _counted(self, batches: Iterator[Batch], progress: tqdm) -> Iterator[Batch]:
+        for batch in batches:
+            yield batch
+            progress.update(batch.table.num_rows)
+
+    def _tasks(self, is_finished: Callable[[int], bool]) -> Iterator[_Task]:
+        """Finished shards' items are passed over without being read."""
+        items = iter(self.items)
+        schema = self.features.arrow_schema
+        for shard in itertools.count():
+            of_shard = itertools.islice(items, self.rows_per_shard)
+            if is_finished(shard):
+                if not deque(of_shard, maxlen=1):
+                    return
+                continue
+            empty = True
+            for group in groups(of_shard, self.rows_per_group):
+                empty = False
+                yield _Task(shard, self.make_batch, schema, group)
+            if empty:
                 return
-            continue
-        empty = True
-        for group in groups(of_shard, rows_per_group):
-            empty = False
-            yield _Task(shard, make_batch, schema, group)
-        if empty:
-            return
 
 
-def _is_finished(out: Path, state: Path, shard: int, store: ShardStore | None) -> bool:
-    """Whether a shard need not be made: it is in OUT, and is offered to the store, or the store holds it."""
-    if not _counts_file(state, shard).exists():
-        return False
-    counts = json.loads(_counts_file(state, shard).read_text(encoding="utf-8"))
-    if not counts["rows"]:
-        return True
-    name, sha256 = shard_name(shard), counts["sha256"]
-    if not (out / name).exists():
-        return store is not None and store.holds(name, sha256)
-    if store is not None:
-        store.add(out / name, name, sha256)
-    return True
-
-
-def _write_shard(out: Path, state: Path, shard: int, batches: Iterable[Batch], features, progress) -> None:
-    """Writes one shard and then its counts. A shard without rows has counts only."""
+def _make_shard(state: BuildState, shard: int, batches: Iterable[Batch], features: Features) -> dict:
+    """Writes one shard and then its counts, which it returns. A shard without rows has counts only."""
     rejects, used, facts = [], Counter(), Counter()
-    unfinished = state / f"{shard:05d}.parquet"
+    unfinished = state.unfinished(shard)
     with ShardWriter(unfinished, features) as writer:
         for batch in batches:
             writer.write(batch.table)
             rejects.extend(batch.rejects)
             used.update(batch.used)
             facts.update(batch.facts)
-            progress.update(batch.table.num_rows)
-    place = out / shard_name(shard)
+    place = state.out / shard_name(shard)
     if writer.rows:
         place.parent.mkdir(exist_ok=True)
-        unfinished.replace(place)
+        put(unfinished, place)
     counts = {
         "rows": writer.rows,
         "table_bytes": writer.table_bytes,
@@ -149,32 +165,40 @@ def _write_shard(out: Path, state: Path, shard: int, batches: Iterable[Batch], f
         "facts": facts,
         "rejects": [asdict(reject) for reject in rejects],
     }
-    _write_json(_counts_file(state, shard), counts)
+    state.record(shard, counts)
+    return counts
 
 
-def _finish(out: Path, state: Path, found, ignored, arguments, card) -> Summary:
+def _finish(
+    state: BuildState,
+    found: Found,
+    ignored: dict[str, int],
+    arguments: dict,
+    card: Callable[[Summary], str],
+) -> Summary:
     """Adds up the shards, checks the counts, and writes the files that describe the whole."""
-    used, facts, rejected, totals = Counter(), Counter(), Counter(), Counter()
-    shards = {}
-    with _replacing(out / REJECTS) as lines:
-        for path in sorted(state.glob("[0-9]*.json")):
-            counts = json.loads(path.read_text(encoding="utf-8"))
+    out, used, facts, rejected, totals = state.out, Counter(), Counter(), Counter(), Counter()
+    shards, reasons = {}, Reasons()
+    with replacing(out / REJECTS) as lines:
+        for shard, counts in state.counts():
             used.update(counts["used"])
             facts.update(counts["facts"])
             totals.update({key: counts[key] for key in ("rows", "table_bytes", "file_bytes")})
             if counts["rows"]:
-                shards[shard_name(int(path.stem))] = counts["sha256"]
-            for reject in counts["rejects"]:
-                rejected[reject["source"]] += 1
-                lines.write(json.dumps(reject) + "\n")
-    for role, number in found.items():
-        if number != used[role] + rejected[role]:
-            raise RuntimeError(
-                f"{out}: the {role} do not add up: {number:,} found, {used[role]:,} in rows, "
-                f"{rejected[role]:,} rejected. The sources changed during the build, or this is a bug: "
-                "remove the folder and build again."
-            )
-    roles = sorted(found)
+                shards[shard_name(shard)] = counts["sha256"]
+            rejects = [Reject(**reject) for reject in counts["rejects"]]
+            reasons.add(rejects)
+            for reject in rejects:
+                rejected[reject.source] += 1
+                if reject.reason.startswith(INTERNAL_ERROR):
+                    facts[INTERNAL_ERRORS] += 1
+                lines.write(json.dumps(asdict(reject)) + "\n")
+    roles = sorted(found.keys() | ignored.keys())
+    _require_sums(out, found, used, rejected)
+    failed = failure(roles, found, used, ignored, reasons)
+    if failed is not None:
+        _discard(state, shards)
+        raise SourceError(f"the build failed: {failed} {out / REJECTS} lists each one with its reason.")
     summary = Summary(
         rows=totals["rows"],
         shards=shards,
@@ -187,85 +211,50 @@ def _finish(out: Path, state: Path, found, ignored, arguments, card) -> Summary:
         facts=dict(sorted(facts.items())),
         arguments=arguments,
     )
-    if not summary.rows:
-        raise SourceError(f"not one row came out of {roles}: see {out / REJECTS} for the reasons.")
-    with _replacing(out / CARD) as file:
+    with replacing(out / CARD) as file:
         file.write(card(summary))
-    _write_json(out / "summary.json", asdict(summary))
+    write_json(out / SUMMARY, asdict(summary))
+    write_sums(out, shards, DESCRIPTIONS)
     return summary
 
 
-def _finished(out: Path, arguments: dict, store: ShardStore | None) -> Summary | None:
-    """The summary of a build that an earlier run finished with these arguments; None where there is work to
-    do.
-    """
-    if out.exists() and not out.is_dir():
-        raise SourceError(f"out={str(out)!r} is a file. Pass a folder that does not exist yet.")
-    shutil.rmtree(out / ".build-finished", ignore_errors=True)
-    if not out.exists() or (out / ".build").exists():
-        return None
-    if not (out / "summary.json").exists():
-        if any(out.iterdir()):
-            raise SourceError(
-                f"out={str(out)!r} holds other files. Pass a folder that is empty or does not exist."
+def _require_sums(out: Path, found: Found, used: Counter[str], rejected: Counter[str]) -> None:
+    for role, number in found.items():
+        if number != used[role] + rejected[role]:
+            raise RuntimeError(
+                f"{out}: the {role} do not add up: {number:,} found, {used[role]:,} in rows, "
+                f"{rejected[role]:,} rejected. The sources changed during the build, or this is a bug: "
+                "remove the folder and build again."
             )
-        return None
-    summary = Summary(**json.loads((out / "summary.json").read_text(encoding="utf-8")))
-    _require_same(out, summary.arguments, arguments)
-    for name, sha256 in summary.shards.items():
-        if not (out / name).exists() and (store is None or not store.holds(name, sha256)):
+
+
+def _discard(state: BuildState, shards: Iterable[str]) -> None:
+    """Of a failed build only the rejects are of use: another command may start afresh in the folder."""
+    state.forget()
+    for name in shards:
+        (state.out / name).unlink(missing_ok=True)
+
+
+def _remake_damaged(out: Path, summary: Summary, maker: _ShardMaker) -> None:
+    """Makes those shards of a finished build again whose bytes are no longer the recorded ones."""
+    damaged = {
+        name
+        for name, sha256 in summary.shards.items()
+        if (out / name).exists() and file_sha256(out / name) != sha256
+    }
+    if not damaged:
+        return
+    logger.warning(f"{out}: damaged since they were built, and made again: {', '.join(sorted(damaged))}.")
+    numbers = {int(SHARDS.fullmatch(name)[1]) for name in damaged}
+    folder = out / REMADE
+    folder.mkdir()
+    state = BuildState(folder, folder)
+    for shard, batches in maker.shards(lambda shard: shard not in numbers):
+        name = shard_name(shard)
+        if _make_shard(state, shard, batches, maker.features)["sha256"] != summary.shards[name]:
             raise SourceError(
-                f"out={str(out)!r} is built, but {name} is not there: it was removed, or uploaded. Pass the "
-                "repository that has it (--push-to-hub), or remove the folder and build it again."
+                f"{out / name} is damaged, and cannot be made again: this version makes other rows of "
+                "the same files. Remove the folder and build it again."
             )
-    return summary
-
-
-@contextmanager
-def _state_folder(out: Path, arguments: dict) -> Iterator[Path]:
-    """`OUT/.build`, checked to be of the same arguments, and locked against a second build."""
-    state = out / ".build"
-    state.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(state / "lock", timeout=0):
-            plan = state / "plan.json"
-            counts = sorted(state.glob("[0-9]*.json"))
-            if not any(json.loads(path.read_text(encoding="utf-8"))["rows"] for path in counts):
-                for path in counts:  # nothing to keep: other arguments may start afresh here
-                    path.unlink()
-            elif plan.exists():
-                _require_same(out, json.loads(plan.read_text(encoding="utf-8")), arguments)
-            _write_json(plan, arguments)
-            yield state
-    except Timeout:
-        raise SourceError(f"out={str(out)!r}: another process builds into this folder.") from None
-
-
-def _require_same(out: Path, before: dict, now: dict) -> None:
-    differing = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
-    if differing:
-        lines = [f"  {key}: {before.get(key)!r} then, {now.get(key)!r} now" for key in differing]
-        raise SourceError(
-            f"out={str(out)!r} was built with other arguments, or from files that changed since:\n"
-            + "\n".join(lines)
-            + "\nRun it with the same arguments, pass another folder, or remove this one."
-        )
-
-
-def _counts_file(state: Path, shard: int) -> Path:
-    return state / f"{shard:05d}.json"
-
-
-def _write_json(path: Path, content: dict) -> None:
-    with _replacing(path) as file:
-        json.dump(content, file, indent=1)
-        file.write("\n")
-
-
-@contextmanager
-def _replacing(path: Path):
-    """A text file that takes its place when it is whole."""
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", encoding="utf-8") as file:
-        yield file
-    partial.replace(path)
+        put(folder / name, out / name)
+    shutil.rmtree(folder)

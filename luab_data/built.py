@@ -1,6 +1,5 @@
 """What a finished build is: its files, and their counts."""
 
-import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +7,12 @@ from typing import Protocol
 
 from luab_data.constants import TRAIN
 
-SHARDS = re.compile(rf"data/{TRAIN}-\d+\.parquet")  # their names in a built folder
+SHARDS = re.compile(rf"data/{TRAIN}-(\d+)\.parquet")  # their names in a built folder
 CARD = "README.md"
 REJECTS = "rejects.jsonl"
-DESCRIPTIONS = (CARD, "summary.json", REJECTS)  # the other files of a finished build
+SUMMARY = "summary.json"
+SUMS = "SHA256SUMS"  # of all the others
+DESCRIPTIONS = (CARD, SUMMARY, REJECTS)  # the files of a finished build beside the shards and SUMS
 
 
 class ShardStore(Protocol):
@@ -46,23 +47,25 @@ class Summary:
     def report(self) -> str:
         """A few lines for people."""
         lines = [f"{self.rows:,} rows in {len(self.shards):,} shards, {self.file_bytes / 1e6:,.1f} MB"]
-        lines += [f"{name}: {number:,}" for name, number in self.facts.items()]
+        for name, number in self.facts.items():
+            of_all = f" ({share(number, self.rows)})" if name.startswith("rows with") else ""
+            lines.append(f"{name}: {number:,}{of_all}")
         for role in self.found:
             lines.append(
                 f"{role}: {self.found[role]:,} found = {self.used[role]:,} in rows + "
-                f"{self.rejected[role]:,} rejected; "
+                f"{self.rejected[role]:,} rejected ({share(self.used[role], self.found[role])} in rows); "
                 f"{self.ignored[role]:,} other files ignored"
             )
         return "\n".join(lines)
 
 
+def share(part: int, whole: int) -> str:
+    """`part` of `whole` in percent. Only none is 0.0 %, and only all are 100.0 %."""
+    percent = 100 * part / whole if whole else 0.0
+    if 0 < part < whole:
+        percent = min(max(percent, 0.1), 99.9)
+    return f"{percent:.1f} %"
+
+
 def shard_name(number: int) -> str:
     return f"data/{TRAIN}-{number:05d}.parquet"
-
-
-def file_sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -19,3 +19,16 @@ class SourceError(ValueError):
 
     The message names the argument, what it got, what is allowed, and the fix.
     """
+
+
+INTERNAL_ERROR = "internal error"  # how the reason begins of a record on which our own code failed
+# What says nothing of one record: the source as a whole, or this machine.
+PASSED_ON = (SourceError, MemoryError)
+
+
+def internal_error(error: Exception) -> str:
+    """The reason for rejecting a record on which our code raised `error`: a bug of ours, or a new kind of
+    damage.
+    """
+    found = " ".join(str(error).split())[:200]
+    return f"{INTERNAL_ERROR}: {type(error).__name__}: {found!a}"

@@ -1,6 +1,5 @@
 """Opened raw files -> a dataset folder with its card: the step that both datasets' builds share."""
 
-from collections import Counter
 from pathlib import Path
 
 from luab_data.build import build
@@ -8,6 +7,7 @@ from luab_data.built import ShardStore, Summary
 from luab_data.card import CardText, dataset_card
 from luab_data.errors import SourceError
 from luab_data.images import JPEG_QUALITY
+from luab_data.join import Found
 from luab_data.raw import BYPRODUCTS_ONLY, DEFAULT, ROWS_PER_GROUP, RawFiles, ignored, states
 from luab_data.workers import OrderedMap
 
@@ -46,7 +46,7 @@ def build_folder(
     `ordered_map`: see `luab_data.workers`. `store`: takes over the finished shards.
     """
     columns = raw.features()
-    found: Counter[str] = Counter()
+    found = Found()
     of_images = {"max_side": max_side} if config == DEFAULT else {}
     if max_side is not None:
         of_images["jpeg_quality"] = JPEG_QUALITY

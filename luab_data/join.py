@@ -5,10 +5,31 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from luab_data.entries import Lookup, Reject, Stream
-from luab_data.errors import RejectedRecord
+from luab_data.errors import PASSED_ON, RejectedRecord, internal_error
 from luab_data.packed import PackedFolders
 
 Payload = Any | RejectedRecord | None  # a file's bytes, or what a lookup has read of a larger file
+
+
+EXAMPLES = 3  # ids of each side, to show where the sides do not meet
+
+
+class Found(Counter[str]):
+    """By role, how many entries a side holds, and files that cannot be one.
+
+    `first` has the first ids of each side, `met` counts the ids that both have.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.met = 0
+        self.first: dict[str, list[str]] = {}
+
+    def note(self, role: str, item: str | Reject) -> None:
+        """Counts an id or a reject."""
+        self[role] += 1
+        if self[role] <= EXAMPLES and not isinstance(item, Reject):
+            self.first.setdefault(role, []).append(item)
 
 
 class Pair(NamedTuple):
@@ -28,31 +49,37 @@ class Pair(NamedTuple):
             return self.lookup.get(self.id)
         except RejectedRecord as error:
             return error
+        except PASSED_ON:
+            raise
+        except Exception as error:  # one bad record never ends a build of a million
+            return RejectedRecord(internal_error(error))
 
 
-def join(
-    stream: Stream | None, lookup: Lookup | None, found: Counter[str] | None = None
-) -> Iterator[Pair | Reject]:
+def join(stream: Stream | None, lookup: Lookup | None, found: Found | None = None) -> Iterator[Pair | Reject]:
     """Streams one side, looks the other up, then yields what only the lookup has.
 
     Same pairs in the same order each time. An id that comes twice in the stream is a reject the second
-    time; a lookup may list an id twice (two records of one image): it is one pair. `found` counts, by role,
-    what each side holds: entries and files that cannot be one. Without one side all pairs are the other's.
+    time; a lookup may list an id twice (two records of one image): it is one pair. `found` is filled on the
+    way. Without one side all pairs are the other's.
     """
-    found = Counter() if found is None else found
+    found = Found() if found is None else found
     seen = PackedFolders()
     for item in () if stream is None else stream:
-        found[stream.role] += 1
+        found.note(stream.role, item if isinstance(item, Reject) else item.id)
         if isinstance(item, Reject):
             yield item
         elif _is_new(item.id, seen):
-            yield Pair(item.id, item.payload, lookup if lookup is not None and item.id in lookup else None)
+            if lookup is not None and item.id in lookup:
+                found.met += 1
+                yield Pair(item.id, item.payload, lookup)
+            else:
+                yield Pair(item.id, item.payload, None)
         else:
             yield Reject(stream.role, item.id, "second entry of this id")
     if lookup is None:
         return
     for item in lookup.ids():
-        found[lookup.role] += 1
+        found.note(lookup.role, item)
         if isinstance(item, Reject):
             yield item
         elif _is_new(item, seen):

@@ -5,6 +5,7 @@ together with the card, and a tag names the version. So a reader of main never s
 uploaded before a kill stays, and a shard that is there already, by name and SHA-256, is not uploaded again.
 """
 
+import hashlib
 import re
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,12 +21,13 @@ from huggingface_hub import (
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError, RevisionNotFoundError
 from huggingface_hub.hf_api import RepoFile
 
-from luab_data.built import CARD, DESCRIPTIONS, REJECTS, SHARDS, Summary
+from luab_data.built import CARD, DESCRIPTIONS, REJECTS, SHARDS, SUMS, Summary
 from luab_data.card import PATH_OR_ID
 from luab_data.errors import SourceError
 from luab_data.fingerprint import without_states
 from luab_data.hub import require_write
 from luab_data.retry import patiently, reason
+from luab_data.verify import format_sums
 
 BRANCH = "luab-upload"  # where the shards of an unfinished release are
 SHARDS_PER_COMMIT = 25  # of images some 3 GB; as many may wait on disk while they are uploaded
@@ -151,7 +153,7 @@ class Release:
 
         def commit() -> None:
             self._api.create_branch(**self._repo, branch=BRANCH, exist_ok=True)
-            additions = [CommitOperationAdd(shard.name, shard.path) for shard in batch]
+            additions = [_addition(shard) for shard in batch]
             self._api.create_commit(**self._repo, operations=additions, commit_message=title, revision=BRANCH)
 
         patiently(commit, title)
@@ -175,13 +177,16 @@ class Release:
         operations = [CommitOperationCopy(name, name, src_revision=BRANCH) for name in changed]
         old = sorted(self._on_main.keys() - summary.shards.keys())
         operations += [CommitOperationDelete(name) for name in old]
+        sums = dict(summary.shards)
         for name in DESCRIPTIONS:
             content = (out / name).read_text(encoding="utf-8")
             if name == CARD:
                 content = content.replace(PATH_OR_ID, self._repo["repo_id"])
             if name != REJECTS:
                 content = without_states(content)
+            sums[name] = hashlib.sha256(content.encode()).hexdigest()
             operations.append(CommitOperationAdd(name, content.encode()))
+        operations.append(CommitOperationAdd(SUMS, format_sums(sums).encode()))
         commit = self._api.create_commit(
             **self._repo, operations=operations, commit_message=f"{summary.rows:,} rows"
         )
@@ -215,6 +220,19 @@ class Release:
 class _Shard:
     def __init__(self, path: Path, name: str, sha256: str):
         self.path, self.name, self.sha256 = path, name, sha256
+
+
+def _addition(shard: _Shard) -> CommitOperationAdd:
+    """Raises SourceError where the file is no longer the one that was built; the client reads it for its
+    hash.
+    """
+    addition = CommitOperationAdd(shard.name, shard.path)
+    if addition.upload_info.sha256.hex() != shard.sha256:
+        raise SourceError(
+            f"{shard.path} is damaged (not the bytes that were written), and was not uploaded. Run the same "
+            "command again: it is made again."
+        )
+    return addition
 
 
 @contextmanager

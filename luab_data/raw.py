@@ -1,6 +1,5 @@
 """The raw files of a dataset, opened: what the build and the builder of both datasets ask of them."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -11,7 +10,7 @@ from datasets import Features
 from luab_data.batches import ROWS_PER_BATCH, MakeBatch
 from luab_data.entries import Reject
 from luab_data.fingerprint import fingerprint, is_local
-from luab_data.join import Pair
+from luab_data.join import Found, Pair
 
 # The configurations of both datasets.
 DEFAULT = "default"  # images and byproducts
@@ -40,7 +39,7 @@ class RawFiles(Protocol):
         """The columns' types of the rows that come of them."""
         ...
 
-    def pairs(self, found: Counter[str] | None = None) -> Iterator[Pair | Reject]:
+    def pairs(self, found: Found | None = None) -> Iterator[Pair | Reject]:
         """What belongs together, and what cannot be used; `found` as for `join`."""
         ...
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from hashlib import sha256
 
 import pandas
 import pyarrow.dataset
@@ -17,6 +18,7 @@ from hub.repositories import File
 from hub.server import Rule
 from luab_data import publish, retry
 from luab_data.fingerprint import without_states
+from luab_data.verify import parse_sums
 
 try:
     import duckdb
@@ -85,6 +87,9 @@ def test_from_raw_files_to_a_private_repository_and_back(hub, clients, raw):
         name: without_states(expected[name].decode()).encode() for name in ("README.md", "summary.json")
     }
     published = {path: file.content for path, file in repository.files.items()}
+    expected.pop("SHA256SUMS")
+    sums = parse_sums(published.pop("SHA256SUMS").decode())
+    assert sums == {path: sha256(published[path]).hexdigest() for path in expected}
     assert published.pop("README.md") == expected.pop("README.md").replace(b"PATH_OR_ID", b"you/new")
     assert published.pop(".gitattributes")
     assert published == expected
