@@ -16,6 +16,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from luab_data.errors import SourceError
 from luab_trainer.model import LUABModel
+from luab_trainer.weights import load_weights, require_all
 
 HEAD_FILE = "luab_head.safetensors"  # absent when no loss has parameters of its own
 _CLASSIFIER = "model."  # prefix of the classifier's parameters in LUABModel
@@ -70,20 +71,14 @@ def load_checkpoint(luab: LUABModel, folder: str | Path) -> None:
     Raises:
         SourceError: the checkpoint is of another model, or was trained with other losses.
     """
-    model, info = type(luab.model).from_pretrained(
-        folder,
-        config=luab.model.config,
-        dtype=luab.model.dtype,
-        use_safetensors=True,  # no pickle from anybody
-        ignore_mismatched_sizes=True,  # reported below
-        output_loading_info=True,
-    )
-    wrong = {
-        key: value for key, value in info.items() if value and key in ("missing_keys", "mismatched_keys")
-    }
-    if wrong:
-        raise SourceError(f"{folder} is not a checkpoint of this {type(luab.model).__name__}: {wrong}")
-    luab.model.load_state_dict(model.state_dict())
+    try:
+        loaded = load_weights(folder, luab.model.config, type(luab.model))
+        require_all(loaded)
+    except (OSError, ValueError) as error:
+        raise SourceError(
+            f"{folder} is not a checkpoint of this {type(luab.model).__name__}: {error}"
+        ) from error
+    luab.model.load_state_dict(loaded.model.state_dict())
 
     file = Path(folder, HEAD_FILE)
     head = load_file(file) if file.is_file() else {}

@@ -1,18 +1,28 @@
 """The classifier that a run starts from, and its image processor."""
 
+import os
 from pathlib import Path
 
+import torch
 from transformers import (
-    AutoConfig,
     AutoImageProcessor,
     AutoModelForImageClassification,
     BaseImageProcessor,
     PreTrainedModel,
 )
+from transformers.utils.logging import get_logger
 
 from luab_data.errors import SourceError
-from luab_trainer.model import MULTI_LABEL
+from luab_data.names import few
+from luab_trainer.evaluation.class_maps import folder_outputs, imagenet_outputs
+from luab_trainer.model import MULTI_LABEL, input_size
 from luab_trainer.processors import PROCESSOR_FILE, square_processor
+from luab_trainer.weights import Loaded, foreign_config, head_axes, load_weights, output_names, require_all
+
+UNNAMED = "LABEL_"  # transformers' names of outputs that nobody named
+USUAL_SIZE = 224  # of ImageNet's classifiers
+
+logger = get_logger(__name__)
 
 
 def load_classifier(
@@ -24,38 +34,164 @@ def load_classifier(
 ) -> tuple[PreTrainedModel, BaseImageProcessor]:
     """A pretrained classifier with a head for these classes, or one from scratch; and its image processor.
 
+    Its weights are float32, whatever the checkpoint's are. Of a checkpoint only the head may be new, and that
+    is said: where it has none, or one of other classes. A head of the same classes in another order is put
+    into the order of `names`.
+
     Raises:
-        SourceError: a checkpoint or configuration that cannot be loaded.
+        SourceError: a checkpoint or configuration that cannot be loaded, or weights of another model.
     """
     if from_config is not None and from_config.endswith(".json") and not Path(from_config).is_file():
         raise SourceError(f"--from_config {from_config}: there is no such file.")
-    settings = {
-        "num_labels": len(names),
-        "id2label": dict(enumerate(names)),
-        "label2id": {name: i for i, name in enumerate(names)},
-        "problem_type": MULTI_LABEL if multi_label else "single_label_classification",
-    }
+    problem = MULTI_LABEL if multi_label else "single_label_classification"
     try:
         if model is not None:
-            classifier = AutoModelForImageClassification.from_pretrained(
-                model,
-                ignore_mismatched_sizes=True,
-                use_safetensors=True,  # no pickle from anybody
-                trust_remote_code=False,
-                **settings,
-            )
-            return classifier, AutoImageProcessor.from_pretrained(model)
-        config = AutoConfig.from_pretrained(from_config, **settings)
+            return _pretrained(model, names, problem), AutoImageProcessor.from_pretrained(model)
+        config = foreign_config(from_config, **_classes(names), problem_type=problem)
         config.architectures = config.architectures or []  # None fails for a type with several heads
         config.name_or_path = ""
-        size = image_size or getattr(config, "image_size", 224)
-        config.image_size = size
+        if image_size is not None:
+            _set_input_size(config, image_size)
         folder = Path(from_config) if Path(from_config).is_dir() else Path(from_config).parent
         if (folder / PROCESSOR_FILE).is_file() and image_size is None:
             processor = AutoImageProcessor.from_pretrained(folder)
         else:
-            processor = square_processor(size)
+            processor = square_processor(image_size or input_size(config) or _usual_size(from_config))
         return AutoModelForImageClassification.from_config(config), processor
-    except (OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
         option = f"--model {model}" if model is not None else f"--from_config {from_config}"
         raise SourceError(f"{option}: {error}") from error
+
+
+def _usual_size(from_config: str) -> int:
+    logger.warning(
+        f"--from_config {from_config}: it has no image_size, and no {PROCESSOR_FILE} lies beside it: images "
+        f"are taken as {USUAL_SIZE} x {USUAL_SIZE}. Set --image_size for another size."
+    )
+    return USUAL_SIZE
+
+
+def _pretrained(source: str, names: list[str], problem: str) -> PreTrainedModel:
+    config = foreign_config(source)
+    before = output_names(config)
+    classes = _classes(names)
+    config.num_labels = classes["num_labels"]  # before the names: it makes some of its own
+    config.id2label, config.label2id, config.problem_type = classes["id2label"], classes["label2id"], problem
+    loaded = load_weights(source, config)
+    notes = [*_settle_head(loaded, before, names), *_settle_rest(loaded)]
+    if notes and os.environ.get("RANK", "0") == "0":  # of several processes the first speaks
+        logger.warning(f"--model {source}: {'; '.join(notes)}.")
+    return loaded.model
+
+
+def _classes(names: list[str]) -> dict:
+    return {
+        "num_labels": len(names),
+        "id2label": dict(enumerate(names)),
+        "label2id": {name: i for i, name in enumerate(names)},
+    }
+
+
+def _settle_head(loaded: Loaded, before: list[str], names: list[str]) -> list[str]:
+    """Lets the head's outputs be `names`, where the checkpoint's are `before`; says what is not as it was."""
+    axes = head_axes(loaded.model)
+    new = axes.keys() & (loaded.missing | loaded.mismatched)
+    if new and new == axes.keys():
+        if loaded.missing:
+            return [f"it has no head, so a new one of {len(names)} classes is trained"]
+        return [f"its head is of other classes, so a new one of {len(names)} classes is trained"]
+    if new:
+        require_all(loaded)
+    if before == names:
+        return []
+    if all(name.startswith(UNNAMED) for name in before):
+        return [
+            f"it does not name its {len(before)} classes; its head is kept, and taken to be in the dataset's "
+            "order"
+        ]
+    order = _positions(before, names)
+    with torch.no_grad():
+        if order is None:
+            fresh = type(loaded.model)(loaded.model.config).state_dict()
+            for name in axes:
+                loaded.model.state_dict()[name].copy_(fresh[name])
+            return [
+                f"its {len(before)} classes ({few(before, 3)}) are not the dataset's ({few(names, 3)}), so a "
+                "new head is trained"
+            ]
+        if order == list(range(len(names))):
+            return []
+        for name, axis in axes.items():
+            weight = loaded.model.state_dict()[name]
+            weight.copy_(weight.index_select(axis, torch.tensor(order)))
+    return ["its classes are in another order than the dataset's; its head is put into the dataset's order"]
+
+
+def _settle_rest(loaded: Loaded) -> list[str]:
+    """Raises ValueError unless only the head is new; names what of the checkpoint is not used."""
+    axes = head_axes(loaded.model).keys()
+    without_head = axes <= loaded.missing
+    backbone = f"{loaded.model.base_model_prefix}."
+    allowed = {
+        name
+        for name in loaded.missing
+        # With the head goes what a pretraining has no use for: a norm or a pooler in front of the head.
+        if without_head and (not name.startswith(backbone) or "pooler" in name.split("."))
+    }
+    wrong = (loaded.missing | loaded.mismatched) - axes - allowed
+    strange = {name for name in loaded.unexpected if not _is_leftover(loaded.model, name)}
+    if wrong or strange:
+        require_all(loaded)
+    notes = []
+    if more := allowed - axes:
+        notes.append(f"new are also {few(sorted(more))}")
+    if loaded.unexpected:
+        notes.append(f"not used are parts of its pretraining: {few(sorted(_roots(loaded.unexpected)))}")
+    return notes
+
+
+def _is_leftover(model: PreTrainedModel, name: str) -> bool:
+    """Whether a weight is of a part that the classifier does not have at all, such as a decoder or a pooler.
+
+    A weight within the layers, or a layer more, is of another model.
+    """
+    module = model
+    for part in name.split("."):
+        if part.isdigit():
+            return False
+        if part not in dict(module.named_children()):
+            return True
+        module = module.get_submodule(part)
+    return True
+
+
+def _roots(names: frozenset[str]) -> set[str]:
+    """`decoder.layer.0.weight` -> `decoder`; `vit.pooler.dense.weight` -> `vit.pooler`."""
+    return {".".join(name.split(".")[: 2 if "pooler" in name else 1]) for name in names}
+
+
+def _positions(before: list[str], names: list[str]) -> list[int] | None:
+    """For each of `names` its position in `before`; None where they are not the same classes."""
+    if sorted(before) == sorted(names):
+        found = [before.index(name) for name in names]
+        return found if len(set(names)) == len(names) else None
+    for outputs in (_imagenet_positions, folder_outputs):
+        try:
+            found = outputs(before, names)
+        except ValueError:
+            continue
+        if sorted(found) == list(range(len(names))):
+            return found
+    return None
+
+
+def _imagenet_positions(before: list[str], names: list[str]) -> list[int]:
+    """The same for ImageNet's classes, by whatever names. Raises ValueError for others."""
+    places = dict(zip(imagenet_outputs(names), imagenet_outputs(before), strict=True))
+    return [places[at] for at in range(len(names))]
+
+
+def _set_input_size(config, size: int) -> None:
+    """On the part that reads images: a model of images and text has one for each."""
+    target = config if "image_size" in config.to_dict() else getattr(config, "vision_config", config)
+    target.image_size = size

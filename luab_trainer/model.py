@@ -9,7 +9,7 @@ from inspect import signature
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 from transformers.utils import ModelOutput
 
 from luab_trainer.attention import spatial_attention
@@ -29,6 +29,17 @@ MULTI_LABEL = "multi_label_classification"  # transformers' `config.problem_type
 # cross-entropy starts at log(classes): with a single label's weights byproducts would outweigh the labels.
 # On 100 COCO images a twentieth moved a small ConvNeXt's attention onto the objects more often, not less.
 MULTI_LABEL_SHARE = 0.05
+
+
+def input_size(config: PretrainedConfig) -> tuple[int, int] | None:
+    """Height and width in pixels that a classifier's position encodings are for; None: it says none.
+
+    A model of images and text says it in the part that reads images.
+    """
+    for part in (config, getattr(config, "vision_config", None)):
+        if (size := getattr(part, "image_size", None)) is not None:
+            return pair(size)
+    return None
 
 
 @dataclass
@@ -102,6 +113,7 @@ class LUABModel(nn.Module):
             self.weights[ATTENTION] = share * default.weight if attention_weight is None else attention_weight
         # FSDP's wrapping policy looks for it on the module that it wraps.
         self._no_split_modules = model._no_split_modules
+        self._input_size = input_size(model.config)
         self._can_interpolate = "interpolate_pos_encoding" in signature(model.forward).parameters
 
     @property
@@ -166,7 +178,7 @@ class LUABModel(nn.Module):
 
     def _classify(self, pixel_values: Tensor) -> Tensor:
         size = tuple(pixel_values.shape[-2:])
-        if self._can_interpolate and size != pair(self.config.image_size):
+        if self._can_interpolate and size != self._input_size:
             return self.model(pixel_values, interpolate_pos_encoding=True).logits
         return self.model(pixel_values).logits
 

@@ -17,6 +17,7 @@ from transformers import PreTrainedModel, Trainer, TrainerCallback, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput, HubStrategy, TrainOutput
 from transformers.utils import PushInProgress
+from transformers.utils.logging import get_logger
 
 from luab_data.errors import SourceError
 from luab_data.hub import require_write
@@ -34,6 +35,8 @@ from luab_trainer.upload import Uploads, public_arguments
 ARGUMENTS_FILE = "training_args.json"
 CARD_FILE = "README.md"
 
+logger = get_logger(__name__)
+
 
 class LUABTrainer(Trainer):
     """Trains a classifier with byproduct losses.
@@ -47,7 +50,8 @@ class LUABTrainer(Trainer):
     out.
 
     Args:
-        model: any `AutoModelForImageClassification`, wrapped according to `args`; or a `LUABModel`.
+        model: any `AutoModelForImageClassification`, wrapped according to `args` and trained in float32 (set
+            `bf16` or `fp16` for mixed precision); or a `LUABModel`, taken as it is.
         dataset_name: for the model card; a Hub id, or a folder, of which the name is shown.
         eval_dataset_name: the same of the evaluation's, where it is another one.
         run_arguments: what else the run depends on, JSON-able; saved beside the training arguments. The card
@@ -70,6 +74,9 @@ class LUABTrainer(Trainer):
         **kwargs: Any,
     ):
         if not isinstance(model, LUABModel):
+            if model.dtype != torch.float32:
+                logger.warning(f"the model's weights are {model.dtype}; they are trained in float32.")
+                model = model.float()
             set_seed(args.seed)  # the head's initial weights
             model = LUABModel(
                 model,

@@ -72,7 +72,7 @@ def test_plain_run_has_no_head(tmp_path):
 
 def test_another_number_of_classes_is_refused(tmp_path):
     save_checkpoint(LUABModel(tiny_model("convnext", num_labels=7)), tmp_path)
-    with pytest.raises(ValueError, match="mismatched_keys"):
+    with pytest.raises(ValueError, match="have another shape"):
         load_checkpoint(LUABModel(tiny_model("convnext")), tmp_path)
 
 
@@ -105,7 +105,7 @@ def test_a_pickled_checkpoint_is_refused(tmp_path):
     luab = LUABModel(tiny_model("convnext"), "none")
     luab.model.config.save_pretrained(tmp_path)
     torch.save(luab.model.state_dict(), tmp_path / "pytorch_model.bin")
-    with pytest.raises(OSError, match="safetensors"):
+    with pytest.raises(SourceError, match="no file named model.safetensors"):
         load_checkpoint(luab, tmp_path)
 
 

@@ -17,6 +17,7 @@ from huggingface_hub import hf_hub_download
 from PIL import Image
 from torch import Tensor, nn
 
+from luab_data.names import few
 from luab_data.retry import reason
 from luab_trainer.evaluation.class_maps import folder_outputs, imagenet_outputs
 from luab_trainer.transforms import ImageSettings
@@ -29,6 +30,14 @@ TIMM_RESAMPLE = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
+
+
+class NotFinite(ValueError):
+    """A model's outputs for some images of a batch, at `positions`, are NaN or infinite."""
+
+    def __init__(self, positions: Sequence[int]):
+        super().__init__(f"the outputs are NaN or infinite for the images {few(positions)} of a batch")
+        self.positions = positions
 
 
 @dataclass(frozen=True)
@@ -62,9 +71,17 @@ class Classifier:
         return imagenet_outputs(self.labels) if classes is None else folder_outputs(self.labels, classes)
 
     def logits(self, pixel_values: Tensor) -> Tensor:
-        """`[B, 3, H, W]` -> `[B, K]` float32."""
+        """`[B, 3, H, W]` -> `[B, K]` float32.
+
+        Raises:
+            NotFinite: NaN or infinity, which sort like an answer and are none.
+        """
         output = self.model(pixel_values)
-        return (output if isinstance(output, Tensor) else output.logits).float()
+        logits = (output if isinstance(output, Tensor) else output.logits).float()
+        finite = torch.isfinite(logits).all(dim=1)
+        if not finite.all():
+            raise NotFinite(finite.logical_not().nonzero()[:, 0].tolist())
+        return logits
 
 
 def load_classifier(name: str, device: str | torch.device = "cpu") -> Classifier:
@@ -88,22 +105,26 @@ def fingerprint(model: nn.Module) -> str:
 
 
 def _from_transformers(name: str) -> Classifier:
-    from transformers import AutoModelForImageClassification
     from transformers.image_processing_base import ImageProcessingMixin
 
+    from luab_trainer.weights import WrongWeights, foreign_config, load_weights, output_names, require_all
+
     try:
-        model = AutoModelForImageClassification.from_pretrained(
-            name, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
-        )
+        config = foreign_config(name)
+        labels = output_names(config)
+        loaded = load_weights(name, config)
+        require_all(loaded)
+        model = loaded.model
         # The dictionary only: making the processor would need torchvision.
         processor, _ = ImageProcessingMixin.get_image_processor_dict(name)
-    except (OSError, ValueError) as error:
+    except WrongWeights as error:
+        raise ValueError(f"--model {name}: {error}") from error
+    except (ImportError, OSError, ValueError) as error:
         raise ValueError(
             f"--model {name}: no image classifier could be loaded. It must be a folder as save_pretrained "
             "writes it, or a model's id on the Hub, with config.json, preprocessor_config.json and weights "
-            f"in safetensors (never pickle, and no remote code). transformers says: {error}"
+            f"in safetensors (never pickle, and no remote code). {error}"
         ) from error
-    labels = [model.config.id2label[index] for index in range(model.config.num_labels)]
     revision = getattr(model.config, "_commit_hash", None) or ""
     settings = ImageSettings.from_processor(processor)
     return Classifier(name, model, labels, settings, revision=revision, seed=_seed(Path(name)))
@@ -114,12 +135,15 @@ def _from_timm(name: str) -> Classifier:
         import timm
     except ImportError as error:
         raise ValueError(f"--model {name} needs timm: pip install 'luab[timm]'") from error
+    from luab_trainer.weights import require_finite
+
     of_timm = name.removeprefix(TIMM)
     try:
         # Timm itself takes a pickle where it finds no safetensors: it is handed the file that it may read.
         described = timm.create_model(of_timm, pretrained=False).pretrained_cfg
         weights = {"file": _timm_weights(described), "source": "", "custom_load": False}
         model = timm.create_model(of_timm, pretrained=True, pretrained_cfg_overlay=weights)
+        require_finite(model)
     except (OSError, RuntimeError, ValueError) as error:
         raise ValueError(
             f"--model {name}: no classifier could be loaded. It must be one of timm's "

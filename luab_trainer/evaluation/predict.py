@@ -24,11 +24,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from luab_data.names import file_name
+from luab_data.names import few, file_name
 from luab_trainer.evaluation.benchmark import ImageSet, Item, Predictions
 from luab_trainer.evaluation.class_maps import wnids
 from luab_trainer.evaluation.localisation import WhereItLooks
-from luab_trainer.evaluation.models import Classifier
+from luab_trainer.evaluation.models import Classifier, NotFinite
 from luab_trainer.evaluation.questions import Question, UnsuitedModel, WhichClass
 from luab_trainer.geometry import pair
 from luab_trainer.images import decode
@@ -201,7 +201,13 @@ def _run(
         torch.inference_mode(),
     ):
         for position, ((number, batch), values) in enumerate(zip(batches, loader, strict=True)):
-            answers = question.ask(values.to(settings.device, non_blocking=True), batch)
+            try:
+                answers = question.ask(values.to(settings.device, non_blocking=True), batch)
+            except NotFinite as error:
+                ids = [images.items[batch[at]].id for at in error.positions]
+                raise ValueError(
+                    f"{classifier.name}: its outputs are NaN or infinite for {few(ids)}, so it is not judged"
+                ) from error
             done.append(tuple(answer.cpu() for answer in answers))
             bar.update(len(batch))
             if position + 1 == len(batches) or batches[position + 1][0] != number:
