@@ -1,0 +1,185 @@
+"""Columns of a dataset as Arrow: by name, or by a path into a nested one (`json.click`)."""
+
+from collections.abc import Callable
+
+import datasets
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from luab_data.errors import SourceError
+
+
+def column_path(names: list[str], wanted: str) -> tuple[str, list[str]] | None:
+    """A column and the fields below it that `wanted` names: "json.click" -> ("json", ["click"]).
+
+    The longest name of a column wins, for names may hold dots themselves. None: there is no such column.
+    """
+    parts = wanted.split(".")
+    for end in range(len(parts), 0, -1):
+        name = ".".join(parts[:end])
+        if name in names:
+            return name, parts[end:]
+    return None
+
+
+def has_column(features: datasets.Features, wanted: str) -> bool:
+    """Whether there is such a column, or such a field of a nested one."""
+    return _feature(features, wanted) is not None
+
+
+def require_column(
+    features: datasets.Features, wanted: str, option: str
+) -> datasets.features.features.FeatureType:
+    """The column's feature.
+
+    Raises:
+        SourceError: there is no such column or field; names those that there are.
+    """
+    feature = _feature(features, wanted)
+    if feature is None:
+        path = column_path(list(features), wanted)
+        there = f"it has {', '.join(features)}"
+        if path is not None:
+            there = f"{path[0]!r} holds {fields_of(features[path[0]])}"
+        raise SourceError(f"the dataset has no column {wanted!r}; {there}. Set --{option}.")
+    return feature
+
+
+def _feature(features: datasets.Features, wanted: str) -> datasets.features.features.FeatureType | None:
+    path = column_path(list(features), wanted)
+    if path is None:
+        return None
+    feature = features[path[0]]
+    for field in path[1]:
+        feature = _field(feature, field)
+        if feature is None:
+            return None
+    return feature
+
+
+def _field(
+    feature: datasets.features.features.FeatureType, name: str
+) -> datasets.features.features.FeatureType | None:
+    """A field's feature, through lists."""
+    if isinstance(feature, dict):
+        return feature.get(name)
+    if is_list(feature):
+        inner = _field(feature.feature, name)
+        return None if inner is None else datasets.List(inner)
+    return None
+
+
+def is_list(feature: datasets.features.features.FeatureType) -> bool:
+    """Whether a column holds lists, Polars' large ones included."""
+    return isinstance(feature, datasets.List | datasets.LargeList)
+
+
+def fields_of(feature: datasets.features.features.FeatureType) -> str:
+    """What a column holds, in words for a message."""
+    while is_list(feature):
+        feature = feature.feature
+    if isinstance(feature, dict):
+        return f"the fields {', '.join(feature)}" if feature else "no fields"
+    return str(getattr(feature, "dtype", feature))
+
+
+def read_column(rows: datasets.Dataset, wanted: str) -> pa.ChunkedArray:
+    """The values of a column or of a nested field as they are stored: `in_order` brings what is found in them
+    into the order of the rows.
+
+    Through the formatting of `datasets` each row of a shuffled dataset would be an array of its own.
+    """
+    name, fields = column_path(rows.column_names, wanted)
+    return nested(rows.data.column(name), fields)
+
+
+def in_order(rows: datasets.Dataset, stored: np.ndarray) -> np.ndarray:
+    """What was found for each stored row -> the same for each row, in their order."""
+    return stored if rows._indices is None else stored[rows._indices.column(0).to_numpy()]
+
+
+def nested(values: pa.ChunkedArray, fields: list[str]) -> pa.ChunkedArray:
+    """A field below a column's values, through lists."""
+    chunks = list(values.chunks) or [pa.array([], values.type)]
+    for field in fields:
+        chunks = [_field_values(chunk, field) for chunk in chunks]
+    return pa.chunked_array(chunks)
+
+
+def _field_values(values: pa.Array, field: str) -> pa.Array:
+    if not is_list_type(values.type):
+        return pc.struct_field(values, field)
+    values = plain_list(values)
+    counts = pc.fill_null(pc.list_value_length(values), 0).to_numpy(zero_copy_only=False)
+    inner = _field_values(pc.list_flatten(values), field)
+    return pa.ListArray.from_arrays(
+        offsets_of(counts), inner, mask=values.is_null() if values.null_count else None
+    )
+
+
+def is_list_type(kind: pa.DataType) -> bool:
+    """list, large_list (Polars), fixed_size_list."""
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+
+
+def is_number_type(kind: pa.DataType) -> bool:
+    """Integers and floats."""
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
+
+
+def is_text_type(kind: pa.DataType) -> bool:
+    """string and large_string."""
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def plain_list(values: pa.Array) -> pa.Array:
+    """Any kind of list as `pa.list_`: the functions of Arrow treat null entries of the others differently."""
+    return values if pa.types.is_list(values.type) else values.cast(pa.list_(values.type.value_type))
+
+
+def offsets_of(counts: np.ndarray) -> pa.Array:
+    """Numbers of entries [N] -> the offsets [N + 1] of a list array."""
+    return pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32())
+
+
+def replace_column(
+    rows: datasets.Dataset,
+    name: str,
+    values: pa.ChunkedArray,
+    feature: datasets.features.features.FeatureType,
+) -> datasets.Dataset:
+    """The rows with this column in place of, or beside, what they have; the others are not copied."""
+    if name in rows.column_names:
+        rows = rows.remove_columns(name)
+    feature_type = datasets.Features({name: feature}).arrow_schema.field(name).type
+    return rows.add_column(name, values.cast(feature_type), feature=feature)
+
+
+def require(
+    odd: np.ndarray, row: np.ndarray, what: str, fix: str, show: Callable[[int], str] | None = None
+) -> None:
+    """Check entries of a column.
+
+    Args:
+        odd: [P] which entries are wrong.
+        row: [P] the row of each.
+        what: what is wrong, beginning with the column.
+        fix: what to do.
+        show: the entry of a number, for the message.
+
+    Raises:
+        SourceError: some are wrong; says in how many rows, and the first.
+    """
+    found = np.flatnonzero(odd)
+    if not len(found):
+        return
+    count, first = len(np.unique(row[found])), found[0]
+    where = f"in {count} rows, the first is row {row[first]}" if count > 1 else f"in row {row[first]}"
+    raise SourceError(f"{what} ({where}{'' if show is None else f': {show(first)}'}). {fix}")
+
+
+def valid(values: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """Which values are not null, bool [N]."""
+    found = pc.is_valid(values)
+    return found.to_numpy() if isinstance(found, pa.ChunkedArray) else found.to_numpy(zero_copy_only=False)
