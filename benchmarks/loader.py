@@ -159,7 +159,7 @@ def ours(rows, finished: bool):
             # As torch's DataLoader does it.
             batch = collate(dataset.__getitems__(list(range(start, start + BATCH))))
             if finished:
-                normalize(batch["pixel_values"], settings.mean, settings.std)
+                normalize(batch["pixel_values"], *settings.normalization)
                 density(batch["target_points"], batch["target_weights"], (14, 14), 0.15)
 
     return job

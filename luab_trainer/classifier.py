@@ -5,7 +5,6 @@ from pathlib import Path
 
 import torch
 from transformers import (
-    AutoImageProcessor,
     AutoModelForImageClassification,
     BaseImageProcessor,
     PreTrainedModel,
@@ -16,7 +15,7 @@ from luab_data.errors import SourceError
 from luab_data.names import few
 from luab_trainer.evaluation.class_maps import folder_outputs, imagenet_outputs
 from luab_trainer.model import MULTI_LABEL, input_size
-from luab_trainer.processors import PROCESSOR_FILE, square_processor
+from luab_trainer.processors import PROCESSOR_FILE, load_processor, square_processor
 from luab_trainer.weights import Loaded, foreign_config, head_axes, load_weights, output_names, require_all
 
 UNNAMED = "LABEL_"  # transformers' names of outputs that nobody named
@@ -46,7 +45,7 @@ def load_classifier(
     problem = MULTI_LABEL if multi_label else "single_label_classification"
     try:
         if model is not None:
-            return _pretrained(model, names, problem), AutoImageProcessor.from_pretrained(model)
+            return _pretrained(model, names, problem), load_processor(model)
         config = foreign_config(from_config, **_classes(names), problem_type=problem)
         config.architectures = config.architectures or []  # None fails for a type with several heads
         config.name_or_path = ""
@@ -54,7 +53,7 @@ def load_classifier(
             _set_input_size(config, image_size)
         folder = Path(from_config) if Path(from_config).is_dir() else Path(from_config).parent
         if (folder / PROCESSOR_FILE).is_file() and image_size is None:
-            processor = AutoImageProcessor.from_pretrained(folder)
+            processor = load_processor(str(folder))
         else:
             processor = square_processor(image_size or input_size(config) or _usual_size(from_config))
         return AutoModelForImageClassification.from_config(config), processor

@@ -95,30 +95,6 @@ def random_resized_view(
     return View((width - w) // 2 / width, (height - h) // 2 / height, w / width, h / height, flipped)
 
 
-def center_view(width: int, height: int, resize: int | tuple[int, int], crop: int | tuple[int, int]) -> View:
-    """The evaluation's view of a `width` x `height` pixel image: resize, then cut out the centre.
-
-    Args:
-        resize: Pixels of the resized image's shorter side, or its `(height, width)` whatever the aspect.
-        crop: Pixels of the crop that the model sees: a square's side or `(height, width)`; at most the
-            resized image.
-    """
-    crop_h, crop_w = pair(crop)
-    if isinstance(resize, int):
-        shorter = min(width, height)
-        resize_h, resize_w = resize * height // shorter, resize * width // shorter
-    else:
-        resize_h, resize_w = resize
-    if crop_h > resize_h or crop_w > resize_w:
-        raise ValueError(
-            f"A crop of {crop_h} x {crop_w} pixels (height x width) does not fit in an image resized to "
-            f"{resize_h} x {resize_w}; make `resize` at least as large as the crop."
-        )
-    # Whole pixels of the resized image, as transformers' image processors round them: pipelines see the same.
-    left, top = (resize_w - crop_w) // 2, (resize_h - crop_h) // 2
-    return View(left / resize_w, top / resize_h, crop_w / resize_w, crop_h / resize_h)
-
-
 def render(
     image: Image.Image,
     view: View,

@@ -67,8 +67,9 @@ class LUABModel(nn.Module):
         attention_form: "hinge" or "kl".
         attention_radius, attention_tolerance: see `AttentionLoss`; None = the default of the model's family.
         label_smoothing: of the cross-entropy, 0 to 1.
-        mean, std: the image processor's, of the three channels, on a scale of 0 to 1; for batches of bytes,
-            as `luab_trainer.collator` gives them.
+        mean, std: of the three channels, on a scale of 0 to 1; for batches of bytes, as
+            `luab_trainer.collator` gives them. See `luab_trainer.processors.image_settings`.
+        bgr: the classifier reads blue, green, red.
     """
 
     # The trainer then divides the loss by the number of accumulation steps, for every model alike.
@@ -88,13 +89,14 @@ class LUABModel(nn.Module):
         label_smoothing: float = 0.0,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
+        bgr: bool = False,
     ):
         super().__init__()
         if loss not in LOSSES:
             raise ValueError(f"loss={loss!r} is unknown; take one of {', '.join(LOSSES)}.")
         self.model = model
         self.label_smoothing = label_smoothing
-        self.mean, self.std = mean, std
+        self.mean, self.std, self.bgr = mean, std, bgr
         self.weights: dict[str, float] = {}
         share = MULTI_LABEL_SHARE if self.multi_label else 1.0
         if POINT in LOSSES[loss]:
@@ -174,7 +176,7 @@ class LUABModel(nn.Module):
             )
         # A replica of nn.DataParallel has no parameters.
         precision = next((p.dtype for p in self.model.parameters() if p.is_floating_point()), torch.float32)
-        return normalize(pixel_values, self.mean, self.std).to(precision)
+        return normalize(pixel_values, self.mean, self.std, self.bgr).to(precision)
 
     def _classify(self, pixel_values: Tensor) -> Tensor:
         size = tuple(pixel_values.shape[-2:])

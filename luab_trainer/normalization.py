@@ -5,11 +5,13 @@ transforms, the model itself. They must not differ: what is trained on is what t
 import itertools
 from typing import Any
 
+import numpy as np
 from transformers import BaseImageProcessor
 
 from luab_trainer.dataset import ViewDataset, ViewIterableDataset
 from luab_trainer.model import LUABModel
-from luab_trainer.transforms import normalization_of
+from luab_trainer.processors import image_settings
+from luab_trainer.transforms import Normalization
 
 
 def settle_normalization(
@@ -19,25 +21,26 @@ def settle_normalization(
     eval_dataset: Any = None,
     **others: Any,
 ) -> None:
-    """Lets the model normalise bytes as all say that say anything; takes the trainer's arguments.
+    """Set mean, std and order of channels from whichever of model, processor and datasets define them.
+
+    Takes the trainer's arguments.
 
     Raises:
         ValueError: two of them say different things.
     """
     said = {}
     if model.mean is not None:
-        said["the LUABModel"] = {"mean": model.mean, "std": model.std}
+        said["the LUABModel"] = Normalization(tuple(model.mean), tuple(model.std), model.bgr)
     if processing_class is not None:
-        said["the processing_class"] = normalization_of(processing_class.to_dict())
+        said["the processing_class"] = image_settings(processing_class).normalization
     for name, dataset in (("train_dataset", train_dataset), ("eval_dataset", eval_dataset)):
         if isinstance(dataset, ViewDataset | ViewIterableDataset):
-            settings = dataset.to_sample.transform.settings
-            said[f"the {name}'s transform"] = {"mean": settings.mean, "std": settings.std}
+            said[f"the {name}'s transform"] = dataset.to_sample.transform.settings.normalization
     for one, other in itertools.pairwise(said):
-        if any(tuple(said[one][name]) != tuple(said[other][name]) for name in ("mean", "std")):
+        if said[one].bgr != said[other].bgr or not np.allclose(said[one][:2], said[other][:2]):
             raise ValueError(
                 f"Images would be normalised in two ways: {one} says {said[one]}, {other} {said[other]}. "
-                "Make the transform's settings by ImageSettings.from_processor(processor.to_dict())."
+                "Make the transform's settings by luab_trainer.processors.image_settings(processor)."
             )
     if said:
-        model.mean, model.std = next(iter(said.values())).values()
+        model.mean, model.std, model.bgr = next(iter(said.values()))

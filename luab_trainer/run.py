@@ -41,6 +41,7 @@ from luab_trainer.inputs import (
     pick_split,
 )
 from luab_trainer.preflight import check_output_folder, check_ready, check_rows
+from luab_trainer.processors import check_fits, image_settings
 from luab_trainer.same_classes import with_classes_of
 from luab_trainer.targets import Columns
 from luab_trainer.trainer import LUABTrainer
@@ -100,12 +101,13 @@ def train(
     model, processor = load_classifier(run.model, run.from_config, names, multi_label, run.image_size)
     checkpoint = checkpoint_to_resume(args.resume_from_checkpoint, args.output_dir)
     try:
-        settings = ImageSettings.from_processor(processor.to_dict())
+        settings = image_settings(processor)
+        check_fits(model, settings)
         augmentations = []
         if run.color_jitter:
             augmentations.append(ColorJitter(run.color_jitter))
         if run.random_erasing:
-            augmentations.append(RandomErasing(run.random_erasing, colour=settings.mean))
+            augmentations.append(RandomErasing(run.random_erasing, colour=settings.neutral))
         augmented = TrainTransform(settings, scale=(run.min_crop, 1.0), augmentations=augmentations)
         trainer = LUABTrainer(
             model,

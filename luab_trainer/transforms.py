@@ -15,22 +15,23 @@ Only the view moves pixels. An augmentation that leaves them in place is any cal
 Its randomness must come from `rng`: then image i of epoch e looks the same however many workers load it.
 """
 
+from __future__ import annotations
+
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image, ImageEnhance
 from torch import Tensor
 
-from luab_trainer.geometry import View, center_view, pair, random_resized_view, render, render_window
+from luab_trainer.framing import Framing, framing
+from luab_trainer.geometry import View, pair, random_resized_view, render, render_window
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-# From this size on ConvNeXt's image processor resizes without cropping.
-CONVNEXT_UNCROPPED = 384
 # Filters that `render_window` has; the others are Pillow's alone.
 FAST_FILTERS = {Image.Resampling.BILINEAR: "bilinear", Image.Resampling.BICUBIC: "bicubic"}
 
@@ -39,14 +40,16 @@ Augmentation = Callable[[Image.Image, np.random.Generator], Image.Image]
 
 @dataclass(frozen=True)
 class ImageSettings:
-    """What a model expects of an image.
+    """What a model expects of an image. `luab_trainer.processors.image_settings` reads them of its processor.
 
     Attributes:
         size: Pixels of the model's input: a square's side or `(height, width)`.
-        mean, std: Of the three channels, on a scale of 0 to 1.
+        mean, std: Of the model's three channels in their order, on a scale of 0 to 1.
         resize: The evaluation's resize before the central crop: the shorter side's pixels, or
             `(height, width)` whatever the aspect. None: `size / 0.875`, the usual 256 for 224.
         resample: Pillow's filter.
+        bgr: The model reads blue, green, red.
+        cut: The evaluation cuts out the center before it resizes; see `luab_trainer.framing`.
     """
 
     size: int | tuple[int, int] = 224
@@ -54,50 +57,34 @@ class ImageSettings:
     std: tuple[float, float, float] = IMAGENET_STD
     resize: int | tuple[int, int] | None = None
     resample: Image.Resampling = Image.Resampling.BICUBIC
+    bgr: bool = False
+    cut: tuple[float, float] | None = None
 
-    @classmethod
-    def from_processor(cls, processor: Mapping[str, Any]) -> "ImageSettings":
-        """From an image processor's configuration (`processor.to_dict()`): its evaluation is the pipeline's.
+    @property
+    def normalization(self) -> Normalization:
+        """What becomes of a byte."""
+        return Normalization(tuple(self.mean), tuple(self.std), self.bgr)
 
-        Raises:
-            ValueError: a `size` of another form than transformers' image classifiers use.
-        """
-        size = processor.get("size") or {"height": 224, "width": 224}
-        size = {"shortest_edge": size} if isinstance(size, int) else size
-        if "height" in size and "width" in size:
-            resize = crop = (size["height"], size["width"])
-        elif "shortest_edge" in size:
-            resize = crop = size["shortest_edge"]
-            if processor.get("crop_pct"):  # ConvNeXt and ResNet
-                resize = int(crop / processor["crop_pct"]) if crop < CONVNEXT_UNCROPPED else (crop, crop)
-        else:
-            raise ValueError(
-                f"The image processor's size is {size!r}; it must be of the form "
-                "{'height': 224, 'width': 224} or {'shortest_edge': 224}."
-            )
-        if processor.get("do_center_crop") and processor.get("crop_size"):
-            size = processor["crop_size"]
-            crop = size if isinstance(size, int) else (size["height"], size["width"])
-        return cls(
-            size=crop,
-            **normalization_of(processor),
-            resize=resize,
-            resample=Image.Resampling(processor.get("resample", Image.Resampling.BICUBIC)),
-        )
+    @property
+    def neutral(self) -> tuple[float, float, float]:
+        """Red, green and blue, 0 to 1, of the color that the model reads as 0, or of the nearest one."""
+        mean = self.mean[::-1] if self.bgr else self.mean
+        return tuple(min(1.0, max(0.0, value)) for value in mean)
 
 
-def normalization_of(processor: Mapping[str, Any]) -> dict[str, tuple[float, float, float]]:
-    """`mean` and `std` of an image processor's configuration."""
-    if not processor.get("do_normalize", True):
-        return {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
-    return {
-        "mean": tuple(processor.get("image_mean") or IMAGENET_MEAN),
-        "std": tuple(processor.get("image_std") or IMAGENET_STD),
-    }
+class Normalization(NamedTuple):
+    """A byte -> what the model reads: (byte / 255 - mean) / std, by channel; `bgr`: blue comes first."""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    bgr: bool = False
 
 
-def normalize(crops: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+def normalize(crops: Tensor, mean: Sequence[float], std: Sequence[float], bgr: bool = False) -> Tensor:
     """Crops uint8 `[B, h, w, 3]` -> pixel_values `[B, 3, h, w]` float32, (value / 255 - mean) / std.
+
+    `bgr`: the model's channels, and with them mean and std, are blue, green, red; the crops' are red, green,
+    blue in any case.
 
     They stay in the crops' order of memory, torch's channels-last. A row is w * 3 values here: broadcast over
     the 3 channels, the innermost and shortest axis, the same steps take four times as long on a CPU. There
@@ -108,7 +95,7 @@ def normalize(crops: Tensor, mean: Sequence[float], std: Sequence[float]) -> Ten
     std = torch.tensor(std)
     scale = (1 / (255 * std)).repeat(width).to(device, non_blocking=True)
     shift = (-torch.tensor(mean) / std).repeat(width).to(device, non_blocking=True)
-    rows = crops.flatten(2)
+    rows = (crops.flip(-1) if bgr else crops).flatten(2)
     values = torch.empty(rows.shape, device=device)
     by_image = device.type == "cpu" and not torch.compiler.is_compiling()
     at_once = 1 if by_image else max(1, len(rows))
@@ -126,27 +113,43 @@ class EvalTransform:
 
     def view(self, width: int, height: int, rng: np.random.Generator | None = None) -> View:
         """The view of an image of `width` x `height` pixels."""
-        resize = self.settings.resize
-        if resize is None:
-            resize = round(max(self.size) / 0.875)
-        return center_view(width, height, resize, self.size)
+        return self._framing(width, height).view
 
     def crop(self, pixels: np.ndarray, view: View, rng: np.random.Generator | None = None) -> Tensor:
         """What the model sees of the pixels, uint8 `[h, w, 3]`."""
         # Pillow, like the model's own image processor: the view's edges need not lie on whole pixels.
-        return to_tensor(render(Image.fromarray(pixels), view, self.size, self.settings.resample))
+        image, resample = Image.fromarray(pixels), self.settings.resample
+        framing = self._framing(*image.size)
+        if view == framing.view:
+            return to_tensor(framing.render(image, resample))
+        return to_tensor(render(image, view, self.size, resample))
 
     def __call__(self, pixels: np.ndarray, rng: np.random.Generator | None = None) -> tuple[Tensor, View]:
         """pixel_values `[3, h, w]` float32, normalised, and the view of the image."""
         height, width = pixels.shape[:2]
         view = self.view(width, height, rng)
         crop = self.crop(pixels, view, rng)
-        return normalize(crop[None], self.settings.mean, self.settings.std)[0], view
+        return normalize(crop[None], *self.settings.normalization)[0], view
+
+    def _framing(self, width: int, height: int) -> Framing:
+        resize = self.settings.resize
+        if resize is None:
+            resize = round(max(self.size) / 0.875)
+        return framing(width, height, resize, self.size, self.settings.cut)
 
 
 def to_tensor(crop: Image.Image) -> Tensor:
     """RGB crop -> uint8 `[h, w, 3]`."""
     return torch.from_numpy(np.array(crop))
+
+
+def to_image(pixel_values: Tensor, settings: ImageSettings) -> Image.Image:
+    """What the model reads, `[3, h, w]`, as a picture for people: the inverse of `normalize`."""
+    mean, std = (torch.tensor(three).view(3, 1, 1) for three in (settings.mean, settings.std))
+    values = (pixel_values * std + mean).mul(255).round().clamp(0, 255).to(torch.uint8)
+    if settings.bgr:
+        values = values.flip(0)
+    return Image.fromarray(values.permute(1, 2, 0).contiguous().numpy())
 
 
 class TrainTransform(EvalTransform):

@@ -7,10 +7,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from luab_trainer.framing import framing
 from luab_trainer.geometry import (
     WHOLE_IMAGE,
     View,
-    center_view,
     from_view,
     inside,
     random_resized_view,
@@ -18,6 +18,8 @@ from luab_trainer.geometry import (
     render_window,
     to_view,
 )
+
+BICUBIC = Image.Resampling.BICUBIC
 
 sides = st.integers(8, 70)
 seeds = st.integers(0, 2**32 - 1)
@@ -32,7 +34,7 @@ def sized_views(draw) -> tuple[int, int, View]:
     crop = draw(st.integers(4, 40)), draw(st.integers(4, 40))
     more = draw(st.integers(0, 20))
     resize = draw(st.sampled_from([max(crop) + more, (crop[0] + more, crop[1])]))
-    return width, height, center_view(width, height, resize, crop)
+    return width, height, framing(width, height, resize, crop).view
 
 
 @given(sized_views(), seeds)
@@ -149,22 +151,32 @@ def test_an_image_that_no_crop_fits_gives_the_central_crop(width, height):
     assert view.left + view.width / 2 == pytest.approx(0.5, abs=1 / width)
 
 
-@pytest.mark.parametrize("resize", [48, (40, 64)])
-def test_center_view_is_resize_then_crop(resize):
+@pytest.mark.parametrize("resize", [48, (40, 64), (20, 30), 10])
+def test_evaluations_framing_is_resize_then_crop(resize):
     noise = np.random.default_rng(0).integers(0, 256, (30, 20, 3), np.uint8)
     image = Image.fromarray(noise).resize((90, 60))
-    resized = image.resize((72, 48) if resize == 48 else (64, 40), Image.Resampling.BICUBIC)
+    resized = image.resize((resize * 3 // 2, resize) if isinstance(resize, int) else resize[::-1], BICUBIC)
     left, top = (resized.width - 32) // 2, (resized.height - 24) // 2
-    expected = np.asarray(resized.crop((left, top, left + 32, top + 24)), int)
+    expected = np.asarray(resized.crop((left, top, left + 32, top + 24)), int)  # black where nothing is
 
-    view = center_view(90, 60, resize, (24, 32))
+    found = framing(90, 60, resize, (24, 32))
 
-    assert np.abs(np.asarray(render(image, view, (24, 32)), int) - expected).max() <= 2
+    assert (np.asarray(found.render(image, BICUBIC)) == expected).all()
+    inside_it = slice(max(0, -top) + 2, 22 - max(0, -top)), slice(max(0, -left) + 2, 30 - max(0, -left))
+    if resized.width >= 32:
+        assert np.abs(np.asarray(render(image, found.view, (24, 32)), int) - expected)[inside_it].max() <= 2
 
 
-def test_center_view_says_when_the_crop_does_not_fit():
-    with pytest.raises(ValueError, match=r"224 x 224 .* 200 x 300; make `resize` at least"):
-        center_view(300, 200, resize=200, crop=224)
+def test_a_sliver_of_an_image_takes_no_memory():
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (3, 3000, 3), np.uint8))
+    found = framing(3000, 3, 30, (24, 40))
+    resized = image.resize((30000, 30), BICUBIC)
+    expected = np.asarray(resized.crop((14980, 3, 15020, 27)), int)
+    assert np.abs(np.asarray(found.render(image, BICUBIC), int) - expected).max() <= 1
+    padded = framing(3000, 3, 30, (40, 40)).render(image, BICUBIC)
+    assert np.abs(np.asarray(padded, int) - np.asarray(resized.crop((14980, -5, 15020, 35)), int)).max() <= 1
+    thin = Image.new("RGB", (60_000, 1), "white")
+    assert framing(60_000, 1, 4096, 4096).render(thin, BICUBIC).size == (4096, 4096)  # else 3 terabytes
 
 
 def test_rendering_the_whole_image_at_its_size_keeps_it():

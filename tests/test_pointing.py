@@ -10,7 +10,8 @@ from luab_data.errors import SourceError
 from luab_trainer.attention import spatial_attention
 from luab_trainer.evaluation.boxes import load_boxes
 from luab_trainer.evaluation.pointing import PointingGame, attention_maps, maxima, visible_boxes
-from luab_trainer.geometry import WHOLE_IMAGE, View, center_view
+from luab_trainer.framing import framing
+from luab_trainer.geometry import WHOLE_IMAGE, View
 from luab_trainer.transforms import ImageSettings
 
 SETTINGS = ImageSettings(size=32, resize=32)
@@ -31,7 +32,7 @@ def test_boxes_become_ratios_of_the_crop():
 def test_boxes_are_cut_by_the_crop_and_those_outside_are_dropped():
     # 200x100 pixels, the middle 100x100: a box of x 40 to 100 keeps 50 to 100, a box of x 0 to 50 touches.
     objects = {"bbox": [[40, 10, 60, 50], [0, 0, 50, 100], [160, 0, 20, 20]], "category": [0, 0, 0]}
-    found = visible_boxes(objects, 200, 100, center_view(200, 100, 100, 100))
+    found = visible_boxes(objects, 200, 100, framing(200, 100, 100, 100).view)
     assert found.tolist() == [pytest.approx([0, 0.1, 0.5, 0.6])]
 
 

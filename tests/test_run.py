@@ -3,7 +3,9 @@
 import json
 
 import datasets
+import numpy as np
 import pytest
+import transformers
 import yaml
 from clicked import clicked_dataset
 from huggingface_hub import ModelCard
@@ -11,7 +13,10 @@ from tiny_models import tiny_model
 from transformers import AutoModelForImageClassification
 
 from luab_trainer.arguments import parse
+from luab_trainer.evaluation.models import load_classifier
+from luab_trainer.processors import square_processor
 from luab_trainer.run import main
+from luab_trainer.transforms import EvalTransform
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +66,33 @@ def test_trains_evaluates_and_saves(data, config, tmp_path):
     assert "| started from | random weights |" in card
 
 
+def test_a_checkpoint_answers_in_transformers_pipeline_as_it_does_here(data, tmp_path):
+    tiny_model("mobilevit").save_pretrained(tmp_path / "base")
+    processor = transformers.MobileViTImageProcessorPil(size=40, crop_size=32)  # blue, green, red
+    processor.save_pretrained(tmp_path / "base")
+    main(options(data, None, tmp_path / "out", model=tmp_path / "base", loss="none")[2:])
+
+    image = clicked_dataset(10)[3]["image"]
+    scores = transformers.pipeline("image-classification", str(tmp_path / "out"), top_k=None)(image)
+    classifier = load_classifier(str(tmp_path / "out"))
+    values, _ = EvalTransform(classifier.settings)(np.array(image))
+    answers = classifier.logits(values[None]).softmax(-1)[0].tolist()
+    assert {each["label"]: each["score"] for each in scores} == pytest.approx(
+        dict(zip(classifier.labels, answers, strict=True)), abs=1e-5
+    )
+
+
+def test_a_processor_of_another_size_than_the_model_is_refused_before_training(data, tmp_path):
+    tiny_model("vit").save_pretrained(tmp_path / "base")
+    square_processor(48).save_pretrained(tmp_path / "base")
+    out = tmp_path / "out"
+    with pytest.raises(SystemExit, match=r"run.py: the model does not take .* 48 x 48 pixels.*Make size"):
+        main(options(data, None, out, model=tmp_path / "base")[2:])
+    assert not (out / "model.safetensors").exists()
+
+
 def test_starts_from_a_checkpoint_with_other_classes_and_a_yaml_file(data, tmp_path):
     tiny_model("convnext", num_labels=3).save_pretrained(tmp_path / "base")
-    from luab_trainer.processors import square_processor
-
     square_processor(32).save_pretrained(tmp_path / "base")
     file = tmp_path / "config.yaml"
     out = tmp_path / "out"

@@ -28,9 +28,10 @@ from luab_trainer.demo.models import INPUT_SIZE, LEARNING_RATE, save_config
 from luab_trainer.evaluation.boxes import load_boxes
 from luab_trainer.evaluation.pointing import PointingGame
 from luab_trainer.evaluation.predict import all_cores
+from luab_trainer.processors import image_settings
 from luab_trainer.run import samples, train
 from luab_trainer.targets import Columns
-from luab_trainer.transforms import EvalTransform, ImageSettings
+from luab_trainer.transforms import EvalTransform
 
 PLAIN, LUAB, SHUFFLED = "plain", "luab", "shuffled"
 TEST, SWAPPED = "test", "test_swapped"
@@ -149,7 +150,7 @@ def run_one(world: World, run: Run, epochs: int) -> Scores:
         ),
         callbacks=[_CountSteps()],
     )
-    settings = ImageSettings.from_processor(trainer.processing_class.to_dict())
+    settings = image_settings(trainer.processing_class)
     classes = list(datasets.load_dataset(str(world.dataset(run.arm)), split=TRAIN).features["label"].names)
     accuracy, pointing = {}, {}
     for split in (TEST, SWAPPED):

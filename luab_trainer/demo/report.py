@@ -19,8 +19,8 @@ from luab_trainer.demo.experiment import LUAB, PLAIN, SWAPPED, TEST, Run, Scores
 from luab_trainer.demo.models import INPUT_SIZE
 from luab_trainer.evaluation.pointing import attention_maps
 from luab_trainer.images import decode
-from luab_trainer.processors import square_processor
-from luab_trainer.transforms import EvalTransform, ImageSettings
+from luab_trainer.processors import image_settings, square_processor
+from luab_trainer.transforms import EvalTransform
 
 ARM_TITLES = {
     "plain": "plain",
@@ -99,7 +99,7 @@ def draw_attention(world: World, architectures: Sequence[str], path: Path, image
     }
     names = next(iter(models.values())).config.id2label
     rows = _first_of_each_class(world.test_rows(SWAPPED, list(names.values())), images)
-    transform = EvalTransform(ImageSettings.from_processor(square_processor(INPUT_SIZE).to_dict()))
+    transform = EvalTransform(image_settings(square_processor(INPUT_SIZE)))
     pixel_values = torch.stack([transform(decode(row[IMAGE]))[0] for row in rows])
     labels = torch.tensor([[row[LABEL]] for row in rows])
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from luab_data.names import few
 from luab_data.retry import reason
 from luab_trainer.evaluation.class_maps import folder_outputs, imagenet_outputs
+from luab_trainer.processors import check_fits, image_settings, load_processor
 from luab_trainer.transforms import ImageSettings
 
 TIMM = "timm:"
@@ -105,7 +106,6 @@ def fingerprint(model: nn.Module) -> str:
 
 
 def _from_transformers(name: str) -> Classifier:
-    from transformers.image_processing_base import ImageProcessingMixin
 
     from luab_trainer.weights import WrongWeights, foreign_config, load_weights, output_names, require_all
 
@@ -115,8 +115,6 @@ def _from_transformers(name: str) -> Classifier:
         loaded = load_weights(name, config)
         require_all(loaded)
         model = loaded.model
-        # The dictionary only: making the processor would need torchvision.
-        processor, _ = ImageProcessingMixin.get_image_processor_dict(name)
     except WrongWeights as error:
         raise ValueError(f"--model {name}: {error}") from error
     except (ImportError, OSError, ValueError) as error:
@@ -126,7 +124,11 @@ def _from_transformers(name: str) -> Classifier:
             f"in safetensors (never pickle, and no remote code). {error}"
         ) from error
     revision = getattr(model.config, "_commit_hash", None) or ""
-    settings = ImageSettings.from_processor(processor)
+    try:
+        settings = image_settings(load_processor(name))
+        check_fits(model, settings)
+    except ValueError as error:
+        raise ValueError(f"--model {name}: {error}") from error
     return Classifier(name, model, labels, settings, revision=revision, seed=_seed(Path(name)))
 
 

@@ -141,9 +141,9 @@ class PixelValues(Dataset):
 
     def __init__(self, images: ImageSet, settings: ImageSettings):
         if images.whole:
-            settings = replace(settings, resize=settings.size)
+            settings = replace(settings, resize=settings.size, cut=None)
         if images.boxes is not None:  # squeezed: a map of the model's covers all of the image
-            settings = replace(settings, resize=pair(settings.size))
+            settings = replace(settings, resize=pair(settings.size), cut=None)
         self.images = images
         self.transform = EvalTransform(settings)
 

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -30,7 +29,7 @@ from luab_trainer.evaluation.report.galleries import (
     within_budget,
 )
 from luab_trainer.evaluation.report.table import full_title
-from luab_trainer.transforms import ImageSettings
+from luab_trainer.transforms import to_image
 
 
 def galleries(
@@ -86,7 +85,7 @@ def _exhibits(
     plain = PixelValues(images, classifiers[0].settings)
     exhibits = []
     for position, index in enumerate(chosen.tolist()):
-        picture = thumbnail(_picture(plain[index], classifiers[0].settings))
+        picture = thumbnail(to_image(plain[index], classifiers[0].settings))
         if images.boxes is not None:
             picture = with_boxes(picture, *images.boxes[index])
         exhibits.append(
@@ -118,7 +117,7 @@ def _looks(images: ImageSet, asked: _Asked, chosen: np.ndarray, device: str | to
         name = first_name(answers.classes[index]) if known else classifier.labels[outputs[index]]
         image = ""
         if maps is not None:
-            picture = _picture(pixel_values[position], classifier.settings)
+            picture = to_image(pixel_values[position], classifier.settings)
             image = data_uri(thumbnail(overlay(picture, maps[position])))
         right = bool(verdicts.right[chosen[position]])
         verdict = verdicts.words[0 if right else 1]
@@ -135,13 +134,6 @@ def _attention(classifier: Classifier, pixel_values: Tensor, classes: Tensor) ->
         return attention_maps(classifier.model, pixel_values, classes)[:, 0].float().cpu().numpy()
     except ValueError:  # no supported model type: its answers are shown without
         return None
-
-
-def _picture(pixel_values: Tensor, settings: ImageSettings) -> Image.Image:
-    """`[3, H, W]` as the model reads it -> what a person sees of it."""
-    std, mean = (torch.tensor(three).view(3, 1, 1) for three in (settings.std, settings.mean))
-    values = ((pixel_values * std + mean) * 255).round().clamp(0, 255).to(torch.uint8)
-    return Image.fromarray(values.permute(1, 2, 0).contiguous().numpy())
 
 
 def _confidence(answers: Predictions, verdicts: Verdicts, chosen: np.ndarray) -> list[float | None]:
