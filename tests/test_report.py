@@ -74,9 +74,11 @@ def test_terminal_lets_no_control_character_through():
 
 
 def test_p_values_below_what_the_resamples_can_show():
-    clear = Difference(estimate(0.1), p=2 / 2001, p_holm=4 / 2001)
-    assert p_texts(clear, 2000) == ("< 0.001", "< 0.002")
-    assert p_texts(Difference(estimate(0.1), p=0.0123, p_holm=0.0246), 2000) == ("0.012", "0.025")
+    clear = Difference(estimate(0.1), p=1 / 2001, p_holm=2 / 2001, p_is_bound=True)
+    assert p_texts(clear) == ("< 0.0005", "< 0.001")
+    assert p_texts(Difference(estimate(0.1), p=0.0123, p_holm=0.0246)) == ("0.012", "0.025")
+    # An exact test has no such bound.
+    assert p_texts(Difference(estimate(0.1), p=1e-30, p_holm=0.0006)) == ("< 0.0001", "0.0006")
 
 
 def test_markdown_table(table):

@@ -12,13 +12,21 @@ from luab_trainer.evaluation.benchmarks import find_benchmark
 from luab_trainer.evaluation.benchmarks.backgrounds import RAND, SAME
 from luab_trainer.evaluation.benchmarks.corruptions import CORRUPTIONS, SEVERITIES
 from luab_trainer.evaluation.bootstrap import holm
-from luab_trainer.evaluation.report.figures import figure_draws, figures
+from luab_trainer.evaluation.report.certainty import judged
+from luab_trainer.evaluation.report.figures import figures
 from luab_trainer.evaluation.report.runs import Scores
 
 
 def of(benchmark: str, scores, groups=None, ids=None) -> Scores:
     own = scored(benchmark, scores, groups, ids)
     return Scores(own.per_image[None], own.ids, own.groups)
+
+
+def estimated(benchmark: str, data: Scores):
+    """The interval of one model's figure."""
+    found = find_benchmark(benchmark)
+    value = np.array([found.statistic(data.scores[0], data.groups)])
+    return judged(found, data, value, {"a": slice(0, 1)}, "a", resamples=300, seed=0)[0]["a"]
 
 
 def test_figures_of_two_models(tmp_path):
@@ -104,26 +112,31 @@ def test_copies_of_an_image_are_not_independent_images():
     ids = [f"{group}/{n}".encode() for group in groups for n in range(40)]
     benchmark = find_benchmark("imagenet_c")
     data = of("imagenet_c", np.tile(wrong, 75), np.repeat(groups, 40), ids)
-    draws = figure_draws(benchmark, data, resamples=2000, seed=0)[0]
-    value = benchmark.statistic(data.scores[0], data.groups)
-    assert draws.mean() == pytest.approx(value, rel=0.02)
-    assert draws.std() == pytest.approx(value * math.sqrt(0.75 / 0.25 / 40), rel=0.06)
+    found = estimated("imagenet_c", data)
+    # Wilson's interval of 10 of 40, in units of the error rate's mCE.
+    scale = benchmark.statistic(np.ones(40 * 75), data.groups)
+    assert found.value == pytest.approx(scale / 4)
+    assert (found.low, found.high) == (
+        pytest.approx(0.1419 * scale, rel=1e-3),
+        pytest.approx(0.4019 * scale, rel=1e-3),
+    )
 
 
 def test_images_of_one_name_in_several_class_folders_are_no_copies():
     folders = [f"folder {n}" for n in range(100)]
     data = of("objectnet", [1] * 50 + [0] * 50, folders, [f"{name}/a.png".encode() for name in folders])
-    draws = figure_draws(find_benchmark("objectnet"), data, resamples=4000, seed=0)[0]
-    assert draws.std() == pytest.approx(0.5 / 10, rel=0.06)
+    found = estimated("objectnet", data)
+    assert (found.low, found.high) == (pytest.approx(0.4038, abs=1e-4), pytest.approx(0.5962, abs=1e-4))
 
 
-def test_groups_with_images_of_their_own_are_resampled_apart():
+def test_groups_with_images_of_their_own_are_parts_of_their_own():
     groups = [SAME] * 200 + [RAND] * 100
     ids = [f"{group}/{n}".encode() for n, group in enumerate(groups)]
     data = of("backgrounds", [1] * 160 + [0] * 40 + [1] * 50 + [0] * 50, groups, ids)
-    draws = figure_draws(find_benchmark("backgrounds"), data, resamples=4000, seed=0)[0]
-    assert draws.mean() == pytest.approx(0.3, abs=0.01)
-    assert draws.std() == pytest.approx(math.sqrt(0.8 * 0.2 / 200 + 0.5 * 0.5 / 100), rel=0.06)
+    found = estimated("backgrounds", data)
+    # Newcombe's (1998, method 10) of 160/200 and 50/100, whose Wilson intervals are the two pairs.
+    assert found.low == pytest.approx(0.3 - math.hypot(0.8 - 0.7391, 0.5962 - 0.5), abs=2e-4)
+    assert found.high == pytest.approx(0.3 + math.hypot(0.8496 - 0.8, 0.5 - 0.4038), abs=2e-4)
 
 
 def test_area_under_a_curve_is_computed_anew_for_each_resample():
@@ -131,12 +144,12 @@ def test_area_under_a_curve_is_computed_anew_for_each_resample():
     groups = ["out"] * 60 + ["in"] * 240
     data = of("imagenet_o", np.concatenate([rng.normal(1, 1, 60), rng.normal(0, 1, 240)]), groups)
     benchmark = find_benchmark("imagenet_o")
-    draws = figure_draws(benchmark, data, resamples=300, seed=0)[0]
-    assert draws.std() > 0.01
-    assert draws.min() < benchmark.statistic(data.scores[0], data.groups) < draws.max()
-    # One image of each group, again and again: always the same area.
-    few = of("imagenet_o", [2.0] * 5 + [1.0] * 5, ["out"] * 5 + ["in"] * 5)
-    assert figure_draws(benchmark, few, resamples=20, seed=0).tolist() == [[1.0] * 20]
+    found = estimated("imagenet_o", data)
+    assert found.low < benchmark.statistic(data.scores[0], data.groups) < found.high
+    assert 0.02 < found.high - found.low < 0.4
+    # All images told apart, in each resample too: that is what 5 images can show, and no certainty.
+    few = estimated("imagenet_o", of("imagenet_o", [2.0] * 5 + [1.0] * 5, ["out"] * 5 + ["in"] * 5))
+    assert (few.value, few.high) == (1, 1) and few.low == pytest.approx(0.5493, abs=1e-4)
 
 
 def test_images_in_another_order_are_matched(tmp_path):
@@ -146,7 +159,8 @@ def test_images_in_another_order_are_matched(tmp_path):
     a = evaluated(tmp_path / "a", {"a": {"imagenet": scores}})
     b = evaluated(tmp_path / "b", {"b": {"imagenet": shuffled}})
     (row,) = figures([a, b], resamples=200).rows
-    assert row.differences["b"].estimate.low == row.differences["b"].estimate.high == 0
+    difference = row.differences["b"]
+    assert (difference.estimate.value, difference.differing, difference.p) == (0, 0, 1)
 
 
 def test_other_images_cannot_be_compared(tmp_path):

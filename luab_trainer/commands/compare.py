@@ -7,15 +7,15 @@
 Each argument is a results.json of luab evaluate, or the folder that it wrote. All models are compared with
 the first. Models whose names differ by a seed only (plain-seed0, plain-seed1) are training runs of one model.
 
-The images are resampled, the same for both models (paired bootstrap); with several training runs, the spread
-between them counts as well. p is two-sided; over the benchmarks it is corrected by Holm's method, and a
-difference is called larger than chance when that is below 0.05.
+Both models were judged on the same images. p says how often chance makes so large a difference, two-sided:
+McNemar's exact test where each image is right or wrong, else its like for any scores. With several training
+runs, the spread between them counts as well. Over the benchmarks p is corrected by Holm's method, and a
+difference is called larger than chance when that is below 0.05. Fewer than 6 differing images get no verdict.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,17 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("results", nargs="+", type=Path, help="results.json, or its folder")
     options.add_argument("--json", action="store_true", help="print JSON, rates instead of percent")
     options.add_argument(
-        "--resamples", type=int, default=RESAMPLES, help="of the images (default: %(default)s)"
+        "--resamples",
+        type=int,
+        default=RESAMPLES,
+        help="of the images, where there is no exact test (default: %(default)s)",
+    )
+    options.add_argument(
+        "--min-difference",
+        type=float,
+        default=0.0,
+        metavar="POINTS",
+        help="smallest difference worth naming, in percentage points (default: any)",
     )
     return options
 
@@ -45,28 +55,31 @@ def main(argv: list[str]) -> int:
     try:
         if options.resamples < 100:
             raise ValueError(f"--resamples {options.resamples}: at least 100, or the intervals mean nothing")
-        print(compare(options.results, options.resamples, options.json))
+        if not 0 <= options.min_difference <= 100:
+            raise ValueError(f"--min-difference {options.min_difference}: percentage points, 0 to 100")
+        print(compare(options.results, options.resamples, options.json, options.min_difference / 100))
     except ValueError as error:
         print(f"luab compare: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def compare(results: list[Path], resamples: int, as_json: bool) -> str:
-    """The text to print.
+def compare(results: list[Path], resamples: int, as_json: bool, min_difference: float = 0.0) -> str:
+    """The text to print; `min_difference`: the smallest worth naming, a rate.
 
     Raises:
         ValueError: the results cannot be read or compared.
     """
+    from luab_data.files import to_json
     from luab_trainer.evaluation.report.figures import figures
 
-    table = figures(results, resamples)
+    table = figures(results, resamples, min_difference=min_difference)
     if not table.comparisons:
         names = ", ".join(model.name for model in table.models)
         raise ValueError(
             f"nothing to compare: the models are {names}; none shares a benchmark with the first"
         )
-    return json.dumps(as_dict(table), indent=1) if as_json else as_text(table)
+    return to_json(as_dict(table)) if as_json else as_text(table)
 
 
 def as_dict(table: Table) -> dict[str, Any]:
@@ -83,15 +96,22 @@ def as_dict(table: Table) -> dict[str, Any]:
             "training_runs": {name: row.estimates[name].seeds for name in (table.baseline, model)},
             "difference": difference.estimate.value,
             "interval": [difference.estimate.low, difference.estimate.high],
+            "differing_images": difference.differing,
             "p": difference.p,
             "p_holm": difference.p_holm,
+            "p_is_bound": difference.p_is_bound,
             "larger_than_chance": difference.larger_than_chance,
-            "verdict": row.verdict(model) or "no difference shown",
+            "verdict": _verdict(row, model, "no difference shown"),
         }
         for row in table.rows
         for model, difference in row.differences.items()
     ]
-    return {"level": table.level, "resamples": table.resamples, "comparisons": comparisons}
+    return {
+        "level": table.level,
+        "resamples": table.resamples,
+        "min_difference": table.min_difference,
+        "comparisons": comparisons,
+    }
 
 
 def as_text(table: Table) -> str:
@@ -110,7 +130,7 @@ def as_text(table: Table) -> str:
         verdicts = [row.verdict(name) for row in rows]
         count = (
             f"{printable(name)} is better than {baseline} on {verdicts.count('better')} and worse on "
-            f"{verdicts.count('worse')} of {len(rows)} benchmarks by more than chance."
+            f"{verdicts.count('worse')} of {len(rows)} benchmark{'s' * (len(rows) > 1)} by more than chance."
         )
         lines += [*grid([[*header, "larger than chance"], *cells], left=2), "", *wrapped([count]), ""]
     return "\n".join([*lines, *wrapped(table.notes(starred=False))])
@@ -119,13 +139,23 @@ def as_text(table: Table) -> str:
 def _cells(table: Table, row: Row, model: str) -> list[str]:
     from luab_trainer.evaluation.report.table import interval, p_texts, percent, printable, signed
 
-    difference = row.differences[model]
+    difference, digits = row.differences[model], row.digits
     return [
         printable(row.title),
         f"{printable(row.metric_name)} {row.arrow}",
-        percent(row.estimates[table.baseline].value),
-        percent(row.estimates[model].value),
-        f"{signed(difference)} {interval(difference.estimate)}",
-        *p_texts(difference, table.resamples),
-        row.verdict(model) or "no",
+        percent(row.estimates[table.baseline].value, digits),
+        percent(row.estimates[model].value, digits),
+        f"{signed(difference, digits)} {interval(difference.estimate, digits)}",
+        *p_texts(difference),
+        _verdict(row, model, "no"),
     ]
+
+
+def _verdict(row: Row, model: str, nothing_shown: str) -> str:
+    """In words; `nothing_shown` where the difference may be chance."""
+    difference = row.differences[model]
+    if difference.irrelevant:
+        return "no relevant difference"
+    if difference.larger_than_chance and not row.verdict(model):
+        return "yes, but too small to name"
+    return row.verdict(model) or nothing_shown

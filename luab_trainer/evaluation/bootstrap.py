@@ -1,4 +1,4 @@
-"""How sure a figure is, and whether two models differ by more than chance: bootstrap over images and seeds.
+"""Figures over resampled images: for those that have no closed form (see `intervals`), such as areas.
 
 Everything here works on draws: an array [R] of the values that a figure might have taken had other images
 (and other training runs) been drawn. One way from draws to an interval, one to a p-value:
@@ -10,7 +10,8 @@ Everything here works on draws: an array [R] of the values that a figure might h
   their spread look smaller than it is; with no spread over images this is exactly the t interval.
   With one run a figure says nothing about another training run, and `Estimate.seeds` shows it.
 
-Intervals are percentile intervals. p-values are two-sided: twice the share of draws of the difference on the
+Intervals are percentile intervals. Resamples of few images agree more than other images would: the caller
+widens them (`report.certainty`). p-values are two-sided: twice the share of draws of the difference on the
 other side of 0 (one more than counted, so that p is never 0), hence p < 5% and "the 95% interval is clear of
 0" say the same. Over several benchmarks they are to be corrected: `holm`.
 """
@@ -21,9 +22,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from luab_trainer.evaluation.intervals import LEVEL
+
 # Enough for a 95% interval and for p < 5% after correction for 20 comparisons.
 RESAMPLES = 2_000
-LEVEL = 0.95
 
 # Numbers held at a time by the resampling, whatever the number of images: 32 MB.
 _BLOCK = 1 << 22
@@ -45,16 +47,33 @@ class Difference:
     """How much larger the first model's figure is, with the two-sided p-value of no difference.
 
     `p_holm` is p corrected for all the comparisons that were made together; the verdict is from it.
+    `p_is_bound`: no resample gave as large a difference, so that p is the smallest that they can show.
+    `differing`: images on which the two models' scores differ. `smallest`: differences below it are not worth
+    naming.
     """
 
     estimate: Estimate
     p: float
     p_holm: float
+    p_is_bound: bool = False
+    differing: int | None = None
+    smallest: float = 0.0
 
     @property
     def larger_than_chance(self) -> bool:
         """Whether the difference would be this large by chance in less than 1 - level of the cases."""
         return self.p_holm < 1 - self.estimate.level
+
+    @property
+    def worth_naming(self) -> bool:
+        """Whether it is larger than chance, and not below `smallest`."""
+        value = abs(self.estimate.value)
+        return self.larger_than_chance and value > 0 and value >= self.smallest
+
+    @property
+    def irrelevant(self) -> bool:
+        """Whether all of the interval is closer to 0 than `smallest`."""
+        return -self.smallest < self.estimate.low and self.estimate.high < self.smallest
 
 
 def mean_draws(scores: ArrayLike, resamples: int = RESAMPLES, seed: int | Sequence[int] = 0) -> np.ndarray:

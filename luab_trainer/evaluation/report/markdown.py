@@ -89,4 +89,4 @@ def _cell(row: Row, model: str) -> str:
     if estimate is None:
         return "-"
     star = r"\*" if row.verdict(model) else ""
-    return f"{percent(estimate.value)}{star} {interval(estimate)}"
+    return f"{percent(estimate.value, row.digits)}{star} {interval(estimate, row.digits)}"

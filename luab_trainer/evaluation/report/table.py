@@ -1,11 +1,15 @@
 """What all forms of the report show: benchmarks as rows, models as columns, each figure with its interval."""
 
+import math
 import re
 from dataclasses import dataclass, field
 
 from luab_trainer.evaluation.benchmark import Benchmark
 from luab_trainer.evaluation.bootstrap import Difference, Estimate
 
+FEWEST_DIFFERING = 6  # images: of fewer no test at 5% can say which of two models is better
+SMALLEST_P = 0.0001
+MOST_DIGITS = 6  # decimals of a figure in %
 BETTER_HIGHER, BETTER_LOWER = "↑", "↓"
 
 # Metrics that are not written as their names are.
@@ -55,6 +59,7 @@ class Row:
         differences: Model name -> its difference to the table's first model.
         further: Other metric -> model name -> its value, mean over the training runs.
         left_out: What lies beside the images and was not judged, in words.
+        remark: What a reader must know of its figures; "" for nothing.
     """
 
     benchmark: str
@@ -68,6 +73,23 @@ class Row:
     differences: dict[str, Difference] = field(default_factory=dict)
     further: dict[str, dict[str, float]] = field(default_factory=dict)
     left_out: str = ""
+    remark: str = ""
+
+    @property
+    def digits(self) -> int:
+        """Decimals, in %, that show each difference between models: 57.312 and 57.316, not 57.3 twice."""
+        found = [
+            (self.estimates[name].value, difference.estimate.value)
+            for name, difference in self.differences.items()
+            if difference.estimate.value
+        ]
+        for digits in range(1, MOST_DIGITS):
+            if all(
+                float(percent(by, digits)) and percent(value, digits) != percent(value - by, digits)
+                for value, by in found
+            ):
+                return digits
+        return MOST_DIGITS
 
     @property
     def arrow(self) -> str:
@@ -78,9 +100,9 @@ class Row:
         return metric_name(self.metric)
 
     def verdict(self, model: str) -> str:
-        """ "better" or "worse" than the first model by more than chance, else ""."""
+        """ "better" or "worse" than the first model by more than chance and enough to be named, else ""."""
         difference = self.differences.get(model)
-        if difference is None or not difference.larger_than_chance:
+        if difference is None or not difference.worth_naming:
             return ""
         return "better" if (difference.estimate.value > 0) == self.higher_is_better else "worse"
 
@@ -91,8 +113,10 @@ class Table:
 
     Attributes:
         level: Of the intervals.
-        resamples: Of the images.
+        resamples: Of the images, where there is no closed form.
         skipped: Benchmarks that were not run, with the reason.
+        remarks: Further sentences for the reader.
+        min_difference: The smallest difference worth naming, a rate.
     """
 
     models: tuple[Model, ...]
@@ -100,6 +124,8 @@ class Table:
     level: float
     resamples: int
     skipped: dict[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+    min_difference: float = 0.0
 
     @property
     def baseline(self) -> str:
@@ -112,8 +138,8 @@ class Table:
     def notes(self, starred: bool = True) -> list[str]:
         """How to read the figures: a few sentences. `starred`: a * marks the differences."""
         notes = [
-            f"Figures are in %, with {percent(self.level, 0)}% intervals from {self.resamples:,} resamples "
-            f"of the images. {BETTER_HIGHER} higher is better, {BETTER_LOWER} lower is better."
+            f"Figures are in %, with {percent(self.level, 0)}% intervals for other images of the same kind. "
+            f"{BETTER_HIGHER} higher is better, {BETTER_LOWER} lower is better."
         ]
         several = [f"{model.name}: {len(model.runs)}" for model in self.models if len(model.runs) > 1]
         single = [model.name for model in self.models if len(model.runs) == 1]
@@ -125,9 +151,14 @@ class Table:
             )
         if self.comparisons:
             notes.append(
-                f"{f'* differs from {self.baseline} by more' if starred else 'More'} than chance: paired "
-                f"bootstrap on the same images, p < {1 - self.level:.2g} after Holm's correction for "
-                f"{self.comparisons} comparisons."
+                f"{f'* differs from {self.baseline} by more' if starred else 'More'} than chance: both were "
+                f"judged on the same images, p < {1 - self.level:.2g}{self._correction()}."
+            )
+            notes += self._without_verdict()
+        if self.min_difference:
+            notes.append(
+                f"Differences below {100 * self.min_difference:g} points are not named; no relevant "
+                "difference is one whose whole interval is below that."
             )
         partial = [
             f"{row.title} {row.images:,} of {row.published_images:,}"
@@ -137,8 +168,26 @@ class Table:
         if partial:
             notes.append(f"Not as many images as are published: {'; '.join(partial)}.")
         notes += [f"Left out of {row.title}: {row.left_out}." for row in self.rows if row.left_out]
+        notes += [f"{row.title}: {row.remark}." for row in self.rows if row.remark]
         notes += [f"Not run: {benchmark}, {why}" for benchmark, why in self.skipped.items()]
-        return notes
+        return [*notes, *self.remarks]
+
+    def _correction(self) -> str:
+        return f" after Holm's correction for {self.comparisons} comparisons" if self.comparisons > 1 else ""
+
+    def _without_verdict(self) -> list[str]:
+        """A note on the differences that no test could show."""
+        few = [
+            f"{row.title}, {name}: {difference.differing}"
+            for row in self.rows
+            for name, difference in row.differences.items()
+            if difference.differing is not None and 0 < difference.differing < FEWEST_DIFFERING
+        ]
+        if not few:
+            return []
+        return [
+            f"No verdict where the scores differ on fewer than {FEWEST_DIFFERING} images ({'; '.join(few)})."
+        ]
 
 
 def full_title(benchmark: Benchmark) -> str:
@@ -158,23 +207,31 @@ def metric_value(metric: str, value: float) -> str:
 
 def percent(rate: float, digits: int = 1) -> str:
     """0.7613 -> "76.1"."""
-    return f"{100 * rate:.{digits}f}"
+    return f"{round(100 * rate, digits) + 0.0:.{digits}f}"  # + 0.0: no "-0.0"
 
 
-def interval(estimate: Estimate) -> str:
+def interval(estimate: Estimate, digits: int = 1) -> str:
     """The interval in percent, "[75.7, 76.5]"."""
-    return f"[{percent(estimate.low)}, {percent(estimate.high)}]"
+    return f"[{percent(estimate.low, digits)}, {percent(estimate.high, digits)}]"
 
 
-def signed(difference: Difference) -> str:
+def signed(difference: Difference, digits: int = 1) -> str:
     """A difference in percentage points with its sign, "+0.4"."""
-    return f"{100 * difference.estimate.value:+.1f}"
+    points = 100 * difference.estimate.value
+    text = f"{points:+.{digits}f}"
+    return f"{points:+.0e}" if points and not float(text) else text
 
 
-def p_texts(difference: Difference, resamples: int) -> tuple[str, str]:
-    """p and Holm's p; where all resamples agree, the bound that so many can show: "< 0.0002"."""
-    sign = "< " if difference.p <= 2 / (resamples + 1) else ""
-    return f"{sign}{difference.p:.1g}" if sign else f"{difference.p:.2g}", f"{sign}{difference.p_holm:.2g}"
+def p_texts(difference: Difference) -> tuple[str, str]:
+    """p and Holm's p: "0.012"; "< 0.0002" where the resamples show no more, or it is smaller than that."""
+    return tuple(_p_text(p, difference.p_is_bound) for p in (difference.p, difference.p_holm))
+
+
+def _p_text(p: float, is_bound: bool) -> str:
+    if p < SMALLEST_P:
+        return f"< {SMALLEST_P:.4f}"
+    # A bound is rounded up: the text must hold.
+    return f"< {math.ceil(1e4 * p - 1e-6) / 1e4:.4g}" if is_bound and p < 1 else f"{p:.2g}"
 
 
 def printable(text: str) -> str:

@@ -45,5 +45,9 @@ def _cell(table: Table, row: Row, model: str) -> str:
         return "-"
     # Blanks where no star is and after short intervals, so that the numbers stay under one another.
     star = "*" if row.verdict(model) else " "
-    width = max(len(interval(other.estimates[model])) for other in table.rows if model in other.estimates)
-    return f"{percent(estimate.value)}{star} {interval(estimate):<{width}}"
+    width = max(
+        len(interval(other.estimates[model], other.digits))
+        for other in table.rows
+        if model in other.estimates
+    )
+    return f"{percent(estimate.value, row.digits)}{star} {interval(estimate, row.digits):<{width}}"
