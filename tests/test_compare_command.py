@@ -131,6 +131,6 @@ def test_few_images_get_no_verdict(tmp_path, capsys, images):
     }
     assert main([str(evaluated(tmp_path, models))]) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert "better on 0 and worse on 0 of 1 benchmark by" in shown
+    assert "b is better than a on 0 and worse on 0 of 1 benchmark by more than chance." in shown
     assert f"No verdict where the scores differ on fewer than 6 images (ImageNet, b: {images})." in shown
     assert "[100.0, 100.0]" not in shown
