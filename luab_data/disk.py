@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from luab_data.errors import SourceError
+from luab_data.text import text_of
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _PROBE_BYTES = 1 << 20
@@ -22,9 +23,9 @@ def full_disk_explained(folder: str | Path, fix: str) -> Iterator[None]:
         raise
     except Exception as error:
         if _is_full(Path(folder)):
-            found = str(error).partition("\n")[0]
+            found = text_of(error).partition("\n")[0]
             raise SourceError(f"{str(folder)!r}: no space left on its disk ({found}). {fix}") from error
-        if _says_full(error):  # of another folder: a cache, or temporary files
+        if says_full(error):  # of another folder: a cache, or temporary files
             raise SourceError(f"no space left on a disk, not on that of {str(folder)!r}: {error}") from error
         raise
 
@@ -43,9 +44,12 @@ def _is_full(folder: Path) -> bool:
     return False
 
 
-def _says_full(error: BaseException | None) -> bool:
+def says_full(error: BaseException | None) -> bool:
+    """Whether an exception, or one that it came of, speaks of a full disk."""
     while error is not None:
-        if (isinstance(error, OSError) and error.errno in _FULL) or "No space left on device" in str(error):
+        if (isinstance(error, OSError) and error.errno in _FULL) or "No space left on device" in text_of(
+            error
+        ):
             return True
         error = error.__cause__ or error.__context__
     return False

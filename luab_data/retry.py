@@ -8,6 +8,8 @@ from typing import TypeVar
 from datasets.utils.logging import get_logger
 from huggingface_hub.errors import HfHubHTTPError, HTTPError
 
+from luab_data.text import printable, redact
+
 T = TypeVar("T")
 
 WAITS = (2, 10, 60, 300)  # seconds before each further try; the clients' own, quicker ones come first
@@ -34,10 +36,10 @@ def patiently(call: Callable[[], T], what: str) -> T:
 
 
 def reason(error: BaseException) -> str:
-    """What went wrong, as one sentence. Without the query of an address: it may hold a signature."""
+    """What went wrong, as one sentence, without secrets: the query of an address may hold a signature."""
     lines = [_one_line(str(cause)) or type(cause).__name__ for cause in _causes(error)]
     text = ": ".join(dict.fromkeys([lines[0], lines[-1]])).rstrip(". ")
-    return re.sub(r"\?[^\s'\"<>)]+", "", text) + "."
+    return printable(redact(re.sub(r"\?[^\s'\"<>)]+", "", text))) + "."
 
 
 def _one_line(message: str) -> str:

@@ -8,26 +8,22 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
+from luab_data.boundary import boundary
 from luab_data.built import Summary
 from luab_data.disk import full_disk_explained
-from luab_data.errors import SourceError
 from luab_data.folder import ROWS_PER_SHARD
 from luab_data.images import JPEG_QUALITY
+from luab_data.options import CommandParser
 from luab_data.publish import Release
 from luab_data.raw import DEFAULT
-from luab_data.workers import ENGINES, LOCAL, WorkerDied
+from luab_data.workers import ENGINES, LOCAL
 
 GO_ON = "Free some and run the same command again: it goes on where it stopped."
 
 
 def build_options(prog: str | None, description: str) -> argparse.ArgumentParser:
     """A parser with the options of every build; a script adds those that name its raw files."""
-    parser = argparse.ArgumentParser(
-        prog=prog,
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = CommandParser(prog, description, allow_abbrev=False)
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument(
         "--config", choices=list(ROWS_PER_SHARD), default=DEFAULT, help="byproducts: rows without images"
@@ -70,25 +66,23 @@ def build_options(prog: str | None, description: str) -> argparse.ArgumentParser
 def run(arguments: argparse.Namespace, build: Callable[..., Summary], *own: str) -> None:
     """Builds, reports, and uploads where asked to. `own` names the arguments that only this dataset has.
 
-    Ends the process with one line on stderr for a `SourceError`, a full disk and workers that are lost.
+    Ends the process with one line on stderr for every error.
     """
     names = ("out", "config", "max_side", "num_proc", "engine", "ray_address", "rows_per_shard", *own)
     given = {name: getattr(arguments, name) for name in names}
-    try:
-        with (
-            _every_interrupt_counts(),
-            full_disk_explained(arguments.out, GO_ON),
-            _release(arguments) as release,
-        ):
-            summary = build(**given, store=release)
-            print(summary.report())
-            if release is not None:
-                version = release.finish(arguments.out, summary)
-                print(f"{release.address}: version {version}")
+    with (
+        boundary("error", arguments.debug),
+        _every_interrupt_counts(),
+        full_disk_explained(arguments.out, GO_ON),
+        _release(arguments) as release,
+    ):
+        summary = build(**given, store=release)
+        print(summary.report())
+        if release is not None:
+            version = release.finish(arguments.out, summary)
+            print(f"{release.address}: version {version}")
         if all((arguments.out / name).exists() for name in summary.shards):
             print(f"{arguments.out}: open it with datasets.load_dataset({str(arguments.out)!r})")
-    except (SourceError, WorkerDied) as error:
-        sys.exit(f"error: {error}")
 
 
 @contextmanager

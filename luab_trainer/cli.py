@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import ast
 import importlib
-import os
+import platform
 import sys
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from luab_data.boundary import guarded
+from luab_data.text import did_you_mean, printable
+
 COMMANDS = Path(__file__).parent / "commands"
+LIBRARIES = ("torch", "transformers", "datasets")  # whose versions matter in a report of a mistake
 
 
 def commands() -> dict[str, str]:
@@ -29,29 +34,43 @@ def usage() -> str:
     known = commands()
     width = max(map(len, known))
     lines = [f"  {name:<{width}}  {summary}" for name, summary in known.items()]
-    closing = "luab COMMAND --help tells a command's options."
+    closing = "luab COMMAND --help tells a command's options, luab --version the versions."
     return "\n".join(["usage: luab COMMAND ...", "", *lines, "", closing])
+
+
+def versions() -> str:
+    """The text of `luab --version`, read without importing the libraries."""
+    others = [*(f"{name} {_version(name)}" for name in LIBRARIES), f"Python {platform.python_version()}"]
+    return f"luab {_version('luab')} ({', '.join(others)})"
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; return the exit status (2: unknown command)."""
-    argv = sys.argv[1:] if argv is None else argv
+    return _main(sys.argv[1:] if argv is None else argv)
+
+
+@guarded("luab")
+def _main(argv: list[str]) -> int:
     if not argv or argv[0] in ("-h", "--help"):
         print(usage())
         return 0
+    if argv[0] in ("-V", "--version"):
+        print(versions())
+        return 0
     name, *rest = argv
-    if name not in commands():
-        print(f"luab: there is no command {name!r}\n\n{usage()}", file=sys.stderr)
+    known = commands()
+    if name not in known:
+        problem = f"there is no command {printable(name)!r}{did_you_mean(name, known)}"
+        print(f"luab: {problem}\n\n{usage()}", file=sys.stderr)
         return 2
-    command = importlib.import_module(f"luab_trainer.commands.{name}")
+    return importlib.import_module(f"luab_trainer.commands.{name}").main(rest) or 0
+
+
+def _version(package: str) -> str:
     try:
-        status = command.main(rest) or 0
-        sys.stdout.flush()
-    except BrokenPipeError:  # `luab compare ... | head`: nobody reads on
-        # What Python writes out when it exits goes to nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    return status
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 if __name__ == "__main__":

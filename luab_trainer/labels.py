@@ -54,11 +54,20 @@ def read_labels(
     row = np.arange(len(values))
     if not is_list(feature):
         if label_format != "auto":
-            raise SourceError(f"--label_format is for lists of labels, but column {column!r} has one label an image.")
+            raise SourceError(
+                f"--label_format is for lists of labels, but column {column!r} has one label an image."
+            )
         require(~valid(values), row, f"column {column!r} has no label", "Filter these rows out.")
         return _numbers(values, row, feature, column)
-    values = pa.chunked_array([plain_list(chunk) for chunk in values.chunks], pa.list_(values.type.value_type))
-    require(~valid(values), row, f"column {column!r} is null", "Filter these rows out; [] is 'none of the classes'.")
+    values = pa.chunked_array(
+        [plain_list(chunk) for chunk in values.chunks], pa.list_(values.type.value_type)
+    )
+    require(
+        ~valid(values),
+        row,
+        f"column {column!r} is null",
+        "Filter these rows out; [] is 'none of the classes'.",
+    )
     counts = pc.list_value_length(values).to_numpy()
     flat, row = pc.list_flatten(values), np.repeat(row, counts)
     require(~valid(flat), row, f"column {column!r} has null in its lists", "Leave it out of the lists.")

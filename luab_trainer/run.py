@@ -18,6 +18,7 @@ import datasets
 import numpy as np
 from transformers import TrainerCallback, set_seed
 
+from luab_data.boundary import boundary
 from luab_data.constants import OBJECTS
 from luab_data.disk import full_disk_explained
 from luab_data.errors import SourceError
@@ -59,22 +60,21 @@ WORKER_DIED = (
 
 
 def main(argv: list[str] | None = None) -> None:
-    run, args = parse(sys.argv[1:] if argv is None else argv, __doc__.partition("\n")[0])
-    try:
-        check_output_folder(args.output_dir)
-        with full_disk_explained(args.output_dir, DISK_FULL), args.only_run():
-            accelerator = train(run, args).accelerator
+    with boundary("run.py"):
+        run, args = parse(sys.argv[1:] if argv is None else argv, __doc__.partition("\n")[0])
+        try:
+            check_output_folder(args.output_dir)
+            with full_disk_explained(args.output_dir, DISK_FULL), args.only_run():
+                accelerator = train(run, args).accelerator
+        except RuntimeError as error:
+            if not re.match(r"DataLoader worker \(pid", str(error)):
+                raise
+            raise SourceError(WORKER_DIED) from error
         # A process that exits with open connections may abort, and the launcher then kills the others. So
         # none ends before the first has saved the model, or while a wrapped model holds its connections.
         accelerator.wait_for_everyone()
         accelerator.free_memory()
         accelerator.end_training()
-    except SourceError as error:
-        sys.exit(f"run.py: {error}")
-    except RuntimeError as error:
-        if not re.match(r"DataLoader worker \(pid", str(error)):
-            raise
-        sys.exit(f"run.py: {WORKER_DIED}")
 
 
 def train(

@@ -162,8 +162,9 @@ def test_a_checkpoint_that_is_being_replaced_is_not_whole(tmp_path, training, mo
     main([*training, str(tmp_path / "out"), "--max_steps", "1"])
     assert checkpoint_to_resume("true", str(tmp_path / "out"))
     monkeypatch.setattr(luab_trainer.trainer, "save_checkpoint", interrupted)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(SystemExit) as ended:
         main([*training, str(tmp_path / "out"), "--max_steps", "1"])
+    assert ended.value.code == 130
     with pytest.raises(SourceError, match="there is no checkpoint"):
         checkpoint_to_resume("true", str(tmp_path / "out"))
 

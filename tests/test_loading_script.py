@@ -57,8 +57,9 @@ def test_an_interrupt_that_python_ignores_ends_the_build_all_the_same(tmp_path):
 
     arguments = build_options(None, "").parse_args(["--out", str(tmp_path / "out")])
     before = sys.unraisablehook
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(SystemExit) as ended:
         script.run(arguments, build)
+    assert ended.value.code == 130
     assert sys.unraisablehook is before
 
 

@@ -3,6 +3,8 @@
 import importlib
 import sys
 
+from luab_data.text import did_you_mean, printable
+
 DATASETS = ("imagenet_ab", "coco_ab")
 
 
@@ -13,6 +15,9 @@ def main(argv: list[str]) -> int | None:
         print(usage)
         return 0
     if not argv or argv[0] not in DATASETS:
+        if argv:
+            problem = f"there is no dataset {printable(argv[0])!r}{did_you_mean(argv[0], DATASETS)}"
+            print(f"luab build: {problem}\n", file=sys.stderr)
         print(usage, file=sys.stderr)
         return 2
     name, *rest = argv

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
+
+from luab_data.boundary import guarded
+from luab_data.options import CommandParser
 
 LEAST = 5  # a class or worker with fewer clicks is not called good or bad
 COLUMNS = {
@@ -34,9 +36,7 @@ COLUMNS = {
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    options = argparse.ArgumentParser(
-        prog="luab byproducts", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = CommandParser("luab byproducts", __doc__)
     add = options.add_argument
     add("dataset", metavar="DIR_OR_ID", help="ImageNet-AB or COCO-AB, as a built folder or on the Hub")
     add("--config", help="the dataset's configuration")
@@ -49,21 +49,15 @@ def parser() -> argparse.ArgumentParser:
     return options
 
 
+@guarded("luab byproducts")
 def main(argv: list[str]) -> int:
     """Run the command; 0: done, 1: it could not be, and stderr says why."""
     options = parser().parse_args(argv)
-    from luab_data.errors import SourceError
     from luab_trainer.evaluation.byproduct_quality import measure
     from luab_trainer.inputs import load_splits, pick_split
 
-    try:
-        rows = pick_split(
-            load_splits(options.dataset, options.config), options.split, options.dataset, "split"
-        )
-        summary = measure(rows, options.boxes).summary()
-    except SourceError as error:
-        print(f"luab byproducts: {error}", file=sys.stderr)
-        return 1
+    rows = pick_split(load_splits(options.dataset, options.config), options.split, options.dataset, "split")
+    summary = measure(rows, options.boxes).summary()
     print(report(summary, options.lines))
     if options.output:
         options.output.parent.mkdir(parents=True, exist_ok=True)

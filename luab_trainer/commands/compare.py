@@ -16,9 +16,12 @@ difference is called larger than chance when that is below 0.05. Fewer than 6 di
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from luab_data.boundary import guarded
+from luab_data.options import CommandParser
+from luab_data.text import printable
 
 if TYPE_CHECKING:
     from luab_trainer.evaluation.report.table import Row, Table
@@ -28,9 +31,7 @@ def parser() -> argparse.ArgumentParser:
     """The command's options."""
     from luab_trainer.evaluation.bootstrap import RESAMPLES
 
-    options = argparse.ArgumentParser(
-        prog="luab compare", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = CommandParser("luab compare", __doc__)
     options.add_argument("results", nargs="+", type=Path, help="results.json, or its folder")
     options.add_argument("--json", action="store_true", help="print JSON, rates instead of percent")
     options.add_argument(
@@ -49,18 +50,15 @@ def parser() -> argparse.ArgumentParser:
     return options
 
 
+@guarded("luab compare")
 def main(argv: list[str]) -> int:
     """Run the command; 0: done, 1: it could not be, and stderr says why."""
     options = parser().parse_args(argv)
-    try:
-        if options.resamples < 100:
-            raise ValueError(f"--resamples {options.resamples}: at least 100, or the intervals mean nothing")
-        if not 0 <= options.min_difference <= 100:
-            raise ValueError(f"--min-difference {options.min_difference}: percentage points, 0 to 100")
-        print(compare(options.results, options.resamples, options.json, options.min_difference / 100))
-    except ValueError as error:
-        print(f"luab compare: {error}", file=sys.stderr)
-        return 1
+    if options.resamples < 100:
+        raise ValueError(f"--resamples {options.resamples}: at least 100, or the intervals mean nothing")
+    if not 0 <= options.min_difference <= 100:
+        raise ValueError(f"--min-difference {options.min_difference}: percentage points, 0 to 100")
+    print(compare(options.results, options.resamples, options.json, options.min_difference / 100))
     return 0
 
 
@@ -116,7 +114,6 @@ def as_dict(table: Table) -> dict[str, Any]:
 
 def as_text(table: Table) -> str:
     """Each model against the first, a line for each benchmark, then what the figures mean."""
-    from luab_trainer.evaluation.report.table import printable
     from luab_trainer.evaluation.report.terminal import grid, wrapped
 
     lines = []
@@ -137,7 +134,7 @@ def as_text(table: Table) -> str:
 
 
 def _cells(table: Table, row: Row, model: str) -> list[str]:
-    from luab_trainer.evaluation.report.table import interval, p_texts, percent, printable, signed
+    from luab_trainer.evaluation.report.table import interval, p_texts, percent, signed
 
     difference, digits = row.differences[model], row.digits
     return [

@@ -3,15 +3,18 @@
 import argparse
 import os
 import shutil
-import sys
 from pathlib import Path
+
+from luab_data.boundary import guarded
+from luab_data.options import CommandParser
 
 # Lies in a folder that this command made, and may therefore remove before it starts afresh.
 MARKER = ".luab-demo"
 
 
-def main(argv: list[str]) -> int | None:
-    parser = argparse.ArgumentParser(prog="luab demo", description=__doc__)
+@guarded("luab demo")
+def main(argv: list[str]) -> None:
+    parser = CommandParser("luab demo", __doc__)
     parser.add_argument("--output-dir", type=Path, default=Path("runs/demo"), help="where everything goes")
     parser.add_argument(
         "--full", action="store_true", help="3 seeds instead of 2, and the control arm of shuffled clicks"
@@ -31,10 +34,7 @@ def main(argv: list[str]) -> int | None:
     )
     arguments = parser.parse_args(argv)
     if any(arguments.output_dir.glob("*")) and not (arguments.output_dir / MARKER).is_file():
-        print(
-            f"luab demo: {arguments.output_dir} holds other files; pass another --output-dir", file=sys.stderr
-        )
-        return 1
+        raise ValueError(f"{arguments.output_dir} holds other files; pass another --output-dir")
     # Before torch is imported, here and in the workers: each run has a core of its own.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -55,7 +55,7 @@ def main(argv: list[str]) -> int | None:
     draw_attention(world, arguments.models, world.root / "attention.png")
     print(f"\n{table(scores)}\n")
     print(
-        f"In %, mean ± standard deviation over {seeds} seeds. "
+        f"In %{f', mean ± standard deviation over {seeds} seeds' if seeds > 1 else ', one seed'}. "
         f"Where the models look: {world.root / 'attention.png'}"
     )
     one_each = [Run(arguments.models[0], arm, seed=0) for arm in arms]
@@ -63,7 +63,6 @@ def main(argv: list[str]) -> int | None:
         "\nWith intervals and galleries, on hidden centres and real boxes too (name the checkpoints of the "
         f"other seeds as well, and the intervals cover them):\n\n{evaluation(world, one_each)}\n"
     )
-    return None
 
 
 def _count(text: str) -> int:

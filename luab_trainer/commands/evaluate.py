@@ -14,9 +14,10 @@ models' answers: a run that was interrupted goes on where it was.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
+from luab_data.boundary import guarded
+from luab_data.options import CommandParser
 from luab_trainer.commands._judging import add_judging_options, judging_options
 
 DEFAULT_SUITE = "robustness"
@@ -24,9 +25,7 @@ DEFAULT_SUITE = "robustness"
 
 def parser() -> argparse.ArgumentParser:
     """The command's options. Imports nothing that is slow: `--help` is instant."""
-    options = argparse.ArgumentParser(
-        prog="luab evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = CommandParser("luab evaluate", __doc__)
     add = options.add_argument
     add(
         "--data",
@@ -48,14 +47,10 @@ def parser() -> argparse.ArgumentParser:
     return options
 
 
+@guarded("luab evaluate")
 def main(argv: list[str]) -> int:
     """Run the command; 0: done, 1: it could not be, and stderr says why."""
-    options = parser().parse_args(argv)
-    try:
-        return run(options)
-    except ValueError as error:
-        print(f"luab evaluate: {error}", file=sys.stderr)
-        return 1
+    return run(parser().parse_args(argv))
 
 
 def run(options: argparse.Namespace) -> int:

@@ -13,17 +13,16 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
+from luab_data.boundary import guarded
+from luab_data.options import CommandParser
 from luab_trainer.commands._judging import add_judging_options, judging_options
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    options = argparse.ArgumentParser(
-        prog="luab localise", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = CommandParser("luab localise", __doc__)
     add = options.add_argument
     add("--images", type=Path, metavar="DIR", help="images, flat or in class folders")
     add("--boxes", type=Path, metavar="CSV_OR_DIR", help="their boxes")
@@ -34,14 +33,10 @@ def parser() -> argparse.ArgumentParser:
     return options
 
 
+@guarded("luab localise")
 def main(argv: list[str]) -> int:
     """Run the command; 0: done, 1: it could not be, and stderr says why."""
-    options = parser().parse_args(argv)
-    try:
-        return run(options)
-    except ValueError as error:
-        print(f"luab localise: {error}", file=sys.stderr)
-        return 1
+    return run(parser().parse_args(argv))
 
 
 def run(options: argparse.Namespace) -> int:

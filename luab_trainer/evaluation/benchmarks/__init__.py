@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from luab_data.text import did_you_mean
 from luab_trainer.evaluation.benchmark import Benchmark
 from luab_trainer.evaluation.benchmarks.backgrounds import Backgrounds
 from luab_trainer.evaluation.benchmarks.corruptions import ImageNetC
@@ -55,7 +56,8 @@ def find_benchmark(text: str, val: str | None = None) -> Benchmark:
     """
     name, _, argument = text.partition(":")
     if name not in BENCHMARKS:
-        raise ValueError(f"there is no benchmark {name!r}; there are {', '.join(BENCHMARKS)}")
+        meant = did_you_mean(name, BENCHMARKS)
+        raise ValueError(f"there is no benchmark {name!r}{meant}; there are {', '.join(BENCHMARKS)}")
     return BENCHMARKS[name](argument, val)
 
 
@@ -72,5 +74,6 @@ def suite(name: str) -> list[str]:
         ValueError: no such suite.
     """
     if name not in SUITES:
-        raise ValueError(f"there is no suite {name!r}; there are {', '.join(SUITES)}")
+        meant = did_you_mean(name, SUITES)
+        raise ValueError(f"there is no suite {name!r}{meant}; there are {', '.join(SUITES)}")
     return SUITES[name]

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
-from luab_trainer.evaluation.report.table import Row, Table, interval, percent, printable
+from luab_data.text import printable
+from luab_trainer.evaluation.report.table import Row, Table, interval, percent
 
 TASK = "image-classification"
 _BEGIN, _END = "<!-- luab evaluation: begin -->", "<!-- luab evaluation: end -->"

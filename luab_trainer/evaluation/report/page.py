@@ -10,6 +10,7 @@ from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+from luab_data.text import printable
 from luab_trainer.evaluation.report.galleries import Gallery
 from luab_trainer.evaluation.report.table import (
     Row,
@@ -19,7 +20,6 @@ from luab_trainer.evaluation.report.table import (
     metric_value,
     p_texts,
     percent,
-    printable,
     signed,
 )
 

@@ -1,7 +1,6 @@
 """What all forms of the report show: benchmarks as rows, models as columns, each figure with its interval."""
 
 import math
-import re
 from dataclasses import dataclass, field
 
 from luab_trainer.evaluation.benchmark import Benchmark
@@ -31,8 +30,6 @@ _METRIC_NAMES = {
 }
 # Metrics that are no rates in %.
 _RATIOS = ("max_box_acc_threshold",)
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
 
 
 @dataclass(frozen=True)
@@ -232,8 +229,3 @@ def _p_text(p: float, is_bound: bool) -> str:
         return f"< {SMALLEST_P:.4f}"
     # A bound is rounded up: the text must hold.
     return f"< {math.ceil(1e4 * p - 1e-6) / 1e4:.4g}" if is_bound and p < 1 else f"{p:.2g}"
-
-
-def printable(text: str) -> str:
-    """`text` without what would move a terminal's cursor, break a line, or turn the direction of writing."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

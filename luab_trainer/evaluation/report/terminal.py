@@ -3,7 +3,8 @@
 import textwrap
 from collections.abc import Sequence
 
-from luab_trainer.evaluation.report.table import Row, Table, interval, percent, printable
+from luab_data.text import printable
+from luab_trainer.evaluation.report.table import Row, Table, interval, percent
 
 
 def terminal(table: Table, width: int = 100) -> str:
@@ -19,7 +20,11 @@ def wrapped(notes: Sequence[str], width: int = 100) -> list[str]:
 
 
 def grid(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
-    """Lines of aligned columns under a ruled header; the first `left` columns are flush left."""
+    """Lines of aligned columns under a ruled header; the first `left` columns are flush left.
+
+    Cells may hold names that anybody chose: they are made `printable`.
+    """
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(

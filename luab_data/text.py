@@ -1,0 +1,89 @@
+"""Text that other people wrote, on its way to a terminal or a log: no control characters, no secrets."""
+
+import codecs
+import difflib
+import os
+import re
+import sys
+from collections.abc import Iterable
+from io import TextIOWrapper
+
+# C0 and C1 controls (ESC among them), line separators, and what turns the direction of writing.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
+
+_SECRETS = (
+    (re.compile(r"\b([a-z][a-z0-9+.-]*://)[^/\s'\"<>]*@", re.IGNORECASE), r"\1***@"),  # user:password@host
+    (re.compile(r"\bhf_[A-Za-z0-9]{8,}"), "hf_***"),
+    (re.compile(r"\b(bearer|basic)(\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE), r"\1\2***"),
+)
+_TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")  # environment variables that hold one
+
+# What stands for a character that the terminal does not have; others become \x.., \u....
+_PLAIN = {"↑": "^", "↓": "v", "→": "->", "±": "+-", "×": "x", "–": "-", "—": "-", "…": "...", "°": "deg"}  # noqa: RUF001
+_ERRORS = "luab.plain"
+
+
+def printable(text: str) -> str:
+    """`text` without what would move a terminal's cursor, break a line, or turn the direction of writing."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def printable_lines(text: str) -> str:
+    """`printable`, but lines stay lines."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def redact(text: str) -> str:
+    """`text` without passwords in addresses and without access tokens."""
+    for pattern, replacement in _SECRETS:
+        text = pattern.sub(replacement, text)
+    for name in _TOKENS:
+        value = os.environ.get(name, "").strip()
+        if len(value) >= 4:  # shorter ones are parts of ordinary words
+            text = text.replace(value, "***")
+    return text
+
+
+def text_of(error: BaseException) -> str:
+    """An exception's message; of the system's errors without the number."""
+    if isinstance(error, OSError) and error.strerror and error.errno is not None:
+        names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+        return f"{error.strerror}: {' -> '.join(names)}" if names else error.strerror
+    try:
+        return str(error)
+    except Exception:  # a class of anybody's may fail to describe itself
+        return ""
+
+
+def counted(number: int, singular: str, plural: str | None = None) -> str:
+    """1, "image" -> "1 image"; 1200, "image" -> "1,200 images"."""
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """ " (did you mean X?)", to follow the name that is unknown; "" where none of `known` is like it."""
+    by_lower = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(given.lower(), by_lower, n=1)
+    return f" (did you mean {by_lower[close[0]]}?)" if close else ""
+
+
+def never_fail_to_print() -> None:
+    """Make stdout and stderr print what their encoding does not have in another form.
+
+    By itself Python raises an error there: all work would be done, and its result lost.
+    """
+    codecs.register_error(_ERRORS, _plain)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors=_ERRORS)
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    return "".join(_PLAIN.get(char) or _escaped(char) for char in text), error.end
+
+
+def _escaped(char: str) -> str:
+    return char.encode("ascii", "backslashreplace").decode("ascii")
