@@ -84,7 +84,8 @@ def _raised(error: BaseException) -> _Raised:
         if _is_remote(cause):
             return _of_worker(kind, text, str(cause))
     places = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
-    ours = isinstance(error, ValueError | RuntimeError) and _raised_by_us(error.__traceback__)
+    raised_by_us = isinstance(error, ValueError | RuntimeError) and _raised_by_us(error.__traceback__)
+    ours = raised_by_us or type(error).__module__.partition(".")[0] in PACKAGES
     return _Raised(kind, text, _last_of_ours(places), ours)
 
 
