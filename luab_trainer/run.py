@@ -7,6 +7,7 @@
 
 import re
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,6 +17,8 @@ if __package__ in (None, ""):  # run as a script: import from the checkout, not 
 
 import datasets
 import numpy as np
+from accelerate.utils import gather_object
+from datasets.utils.logging import get_logger
 from transformers import TrainerCallback, set_seed
 
 from luab_data.boundary import boundary
@@ -28,10 +31,10 @@ from luab_trainer.checkpoint import checkpoint_to_resume
 from luab_trainer.classifier import load_classifier
 from luab_trainer.config import LUABConfig
 from luab_trainer.dataset import ViewDataset
-from luab_trainer.evaluation.boxes import load_boxes
-from luab_trainer.evaluation.coco import load_instances
+from luab_trainer.evaluation.box_sources import load_evaluation_boxes
 from luab_trainer.evaluation.multi_label import CLASSES_FILE, write_classes
 from luab_trainer.evaluation.pointing import PointingGame
+from luab_trainer.evaluation.row_boxes import RowBoxes
 from luab_trainer.inputs import (
     EVAL_SPLITS,
     check_task,
@@ -47,6 +50,8 @@ from luab_trainer.same_classes import with_classes_of
 from luab_trainer.targets import Columns
 from luab_trainer.trainer import LUABTrainer
 from luab_trainer.transforms import ColorJitter, EvalTransform, ImageSettings, RandomErasing, TrainTransform
+
+logger = get_logger(__name__)
 
 GO_ON = (
     "Run the same command again, with --resume_from_checkpoint True if there is a checkpoint: it goes on "
@@ -125,6 +130,8 @@ def train(
     except ValueError as error:  # options that do not go with this model or these columns
         raise SourceError(str(error)) from error
     check_ready(trainer, checkpoint)
+    if eval_rows is not None and plays_pointing_game(trainer, eval_rows):
+        RowBoxes(columns.label, eval_rows)  # refuses a column that holds no boxes
     if args.do_train:
         trainer.train(resume_from_checkpoint=checkpoint)
         trainer.save_model(_internal_call=True)  # before the evaluation, which an unreadable image may end
@@ -163,11 +170,11 @@ def load_rows(run: RunArguments, args: LUABConfig) -> tuple[datasets.Dataset | N
         train_rows = pick_split(splits, run.train_split, run.dataset, "train_split")
     if not args.do_eval:
         return train_rows, None
-    if run.eval_boxes is not None and run.eval_boxes.endswith(".json"):
-        return train_rows, load_instances(run.eval_dataset, run.eval_boxes)
     if run.eval_boxes is not None:
-        feature = None if train_rows is None else train_rows.features[run.label_column or "label"]
-        return train_rows, load_boxes(run.eval_dataset, run.eval_boxes, getattr(feature, "names", None))
+        images = run.eval_dataset
+        return train_rows, load_evaluation_boxes(
+            images, run.eval_boxes, train_rows, run.image_column, run.label_column
+        )
     if run.eval_dataset is not None:
         splits = load_splits(run.eval_dataset)
     split = run.eval_split or next((name for name in EVAL_SPLITS if name in splits), None)
@@ -201,19 +208,27 @@ def samples(
     )
 
 
+def plays_pointing_game(trainer: LUABTrainer, rows: datasets.Dataset) -> bool:
+    """Whether the rows have boxes, and it is known where the model looks."""
+    return OBJECTS in rows.column_names and trainer.luab.config.model_type in CLS_ATTENTION + FEATURE_MAP
+
+
 def pointing_game(
     trainer: LUABTrainer, rows: datasets.Dataset, settings: ImageSettings, columns: Columns
 ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
     """Metrics, logged and named `eval_...`, and those of each class [K]; nothing for rows without boxes or a
     model without known attention.
     """
-    if OBJECTS not in rows.column_names or trainer.luab.config.model_type not in CLS_ATTENTION + FEATURE_MAP:
+    if not plays_pointing_game(trainer, rows):
         return {}, {}
     rows = rows.cast_column(columns.image, datasets.Image(decode=False))
     own = rows.shard(trainer.accelerator.num_processes, trainer.accelerator.process_index, contiguous=False)
     game = PointingGame(own, settings, columns, trainer.args.per_device_eval_batch_size)
     counts = game.counts(trainer.whole_classifier())
     counts = trainer.accelerator.reduce(counts, reduction="sum")
+    game.boxes.left_out = sum(gather_object([game.boxes.left_out]), Counter())
+    if game.boxes.left_out and trainer.is_world_process_zero():
+        logger.warning(f"The pointing game leaves out {game.boxes.note()}.")
     metrics = {f"eval_{name}": value for name, value in PointingGame.metrics(counts).items()}
     trainer.log(dict(metrics))
     return metrics, PointingGame.by_class(counts)

@@ -38,7 +38,7 @@ def with_classes_of(train: datasets.Dataset, other: datasets.Dataset, label: str
     one, two = train.features[label], other.features[label]
     if one == two:
         return other
-    if _is_list(one) != _is_list(two):
+    if is_list(one) != is_list(two):
         raise SourceError(
             f"column {label!r} holds {_count(one)} in the training set and {_count(two)} in the evaluation "
             "set. Both must be the same."
@@ -59,14 +59,14 @@ def with_classes_of(train: datasets.Dataset, other: datasets.Dataset, label: str
 
 def class_feature(feature: Any) -> Any:
     """Of a column of lists of classes the feature of one class; of any other column its own."""
-    return feature.feature if _is_list(feature) else feature
+    return feature.feature if is_list(feature) else feature
 
 
 def class_names_of(rows: datasets.Dataset, label: str) -> list[Names]:
     """The names of each class: that of the ClassLabel, then that of the column `class_name`."""
     feature = rows.features[label]
     names = [(name,) for name in class_feature(feature).names]
-    if CLASS_NAME not in rows.column_names or _is_list(feature):
+    if CLASS_NAME not in rows.column_names or is_list(feature):
         return names
     table = rows.select_columns([label, CLASS_NAME]).with_format("arrow")[:]
     pairs = table.group_by([label, CLASS_NAME]).aggregate([]).to_pydict()
@@ -115,7 +115,7 @@ def _renumbered(
 def _numbers(rows: datasets.Dataset, label: str) -> list[int]:
     """The class numbers that a row has."""
     values = rows.select_columns(label).with_format("arrow")[:][label].combine_chunks()
-    if _is_list(rows.features[label]):
+    if is_list(rows.features[label]):
         values = values.flatten()
     return sorted(number for number in values.unique().to_pylist() if number is not None and number >= 0)
 
@@ -123,13 +123,13 @@ def _numbers(rows: datasets.Dataset, label: str) -> list[int]:
 def _holds(feature: Any, own: datasets.ClassLabel) -> bool:
     if isinstance(feature, dict):
         return any(_holds(part, own) for part in feature.values())
-    return _holds(feature.feature, own) if _is_list(feature) else feature == own
+    return _holds(feature.feature, own) if is_list(feature) else feature == own
 
 
 def _replaced(feature: Any, own: datasets.ClassLabel, known: datasets.ClassLabel) -> Any:
     if isinstance(feature, dict):
         return {name: _replaced(part, own, known) for name, part in feature.items()}
-    if _is_list(feature):
+    if is_list(feature):
         length = {"length": feature.length} if isinstance(feature, datasets.List) else {}
         return type(feature)(_replaced(feature.feature, own, known), **length)
     return known if feature == own else feature
@@ -140,12 +140,12 @@ def _mapped(value: Any, feature: Any, own: datasets.ClassLabel, mapping: np.ndar
         return None
     if isinstance(feature, dict):
         return {name: _mapped(value[name], part, own, mapping) for name, part in feature.items()}
-    if _is_list(feature):
+    if is_list(feature):
         return [_mapped(item, feature.feature, own, mapping) for item in value]
     return int(mapping[value]) if feature == own else value
 
 
-def _is_list(feature: Any) -> bool:
+def is_list(feature: Any) -> bool:
     return isinstance(feature, datasets.List | datasets.LargeList)
 
 
@@ -154,7 +154,7 @@ def _is_number(feature: Any) -> bool:
 
 
 def _count(feature: Any) -> str:
-    return "a list of classes" if _is_list(feature) else "one class"
+    return "a list of classes" if is_list(feature) else "one class"
 
 
 def _kind(feature: Any) -> str:

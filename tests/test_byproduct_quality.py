@@ -195,8 +195,10 @@ def test_what_is_missing_is_said(tmp_path, boxes):
     rows = imagenet_rows(*ROWS)
     with pytest.raises(SourceError, match=r"lack objects; they have .*\. Pass the real boxes"):
         measure(rows)
-    with pytest.raises(SourceError, match="lack annotations"):
-        measure(rows.remove_columns("annotations"), boxes)
+    with pytest.raises(SourceError, match="neither points nor annotations; their columns are label"):
+        measure(rows.remove_columns(["annotations", "click"]), boxes)
+    with pytest.raises(SourceError, match="ids, <class>/<name>, but there is no column 'image_id'"):
+        measure(rows.remove_columns("image_id"), boxes)
     with pytest.raises(SourceError, match="not a file"):
         measure(rows, tmp_path / "none.csv")
     with pytest.raises(SourceError, match="none of the 1 rows has a box in"):

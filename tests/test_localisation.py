@@ -61,7 +61,7 @@ def seen_by(model, images: ImageSet, cache: Path, labels=("red", "green")) -> Ju
 def test_a_model_that_sees_colours_finds_them(tmp_path):
     # The image is twice as wide as high and is not cropped: the red object on the far left still counts.
     image = picture(256, 128, (0, 32, 64, 96, "red"), (160, 32, 224, 96, "lime"))
-    images = set_of_rows(
+    images, left_out = set_of_rows(
         "toy",
         rows(
             {"image": image, "label": 0, "objects": {"bbox": [[0, 32, 64, 64]], "category": [0]}},
@@ -71,6 +71,7 @@ def test_a_model_that_sees_colours_finds_them(tmp_path):
         ),
     )
     assert [(item.id, item.target) for item in images.items] == [("0", 0), ("1", 1)]
+    assert left_out == "1 image without a usable box, 1 image whose boxes are all of other classes"
     judgement = seen_by(colour_model(), images, tmp_path)
     boxes = judgement.box_metrics()
     assert boxes["max_box_acc"] == boxes["max_box_acc_v2_iou_50"] == 1
@@ -93,7 +94,7 @@ def test_a_model_that_sees_colours_finds_them(tmp_path):
 def test_looking_at_the_other_object_is_a_miss(tmp_path):
     image = picture(128, 128, (0, 0, 64, 64, "red"), (64, 64, 128, 128, "lime"))
     objects = {"bbox": [[64, 64, 64, 64]], "category": [0]}
-    images = set_of_rows("toy", rows({"image": image, "label": 0, "objects": objects}))
+    images, _ = set_of_rows("toy", rows({"image": image, "label": 0, "objects": objects}))
     judgement = seen_by(colour_model(), images, tmp_path)
     assert judgement.per_image("pointing_game") == judgement.box_metrics()["max_box_acc_v2_iou_70"] == 0
     assert judgement.per_image("energy_pointing_game") < 0.05
@@ -106,7 +107,7 @@ def test_each_label_of_an_image_is_asked_with_its_own_boxes(tmp_path):
     image = picture(128, 128, (0, 0, 64, 64, "red"), (64, 64, 128, 128, "lime"))
     objects = {"bbox": [[64, 64, 64, 64], [0, 0, 64, 64]], "category": [1, 0]}
     row = {"image": image, "image_id": "a", "labels": [0, 1], "objects": objects}
-    images = set_of_rows("toy", rows(row, several=True))
+    images, _ = set_of_rows("toy", rows(row, several=True))
     assert [item.id for item in images.items] == ["a/red", "a/green"]
     assert [boxes.bbox for boxes in images.boxes] == [[[0, 0, 64, 64]], [[64, 64, 64, 64]]]
     assert seen_by(colour_model(), images, tmp_path).per_image("pointing_game").tolist() == [1, 1]
@@ -123,7 +124,7 @@ def test_boxes_of_rows_are_those_of_the_upright_image(tmp_path):
         "label": 0,
         "objects": {"bbox": [[32, 0, 32, 32]], "category": [0]},
     }
-    images = set_of_rows("toy", rows(row))
+    images, _ = set_of_rows("toy", rows(row))
     assert images.items[0].image == tmp_path / "a.png"
     assert (images.boxes[0].width, images.boxes[0].height) == (64, 128)
     assert seen_by(colour_model(), images, tmp_path).per_image("pointing_game") == 1

@@ -8,7 +8,8 @@ from tiny_models import images, tiny_model
 
 from luab_data.errors import SourceError
 from luab_trainer.attention import spatial_attention
-from luab_trainer.evaluation.boxes import load_boxes
+from luab_trainer.evaluation.box_sources import load_boxes
+from luab_trainer.evaluation.boxes import ImageBoxes
 from luab_trainer.evaluation.pointing import PointingGame, attention_maps, maxima, visible_boxes
 from luab_trainer.framing import framing
 from luab_trainer.geometry import WHOLE_IMAGE, View
@@ -25,29 +26,20 @@ def test_maximum_is_a_pixel_centre_x_first():
 
 
 def test_boxes_become_ratios_of_the_crop():
-    objects = {"bbox": [[10, 20, 30, 40]], "category": [0]}
-    assert visible_boxes(objects, 100, 200, WHOLE_IMAGE).tolist() == [pytest.approx([0.1, 0.1, 0.4, 0.3])]
+    boxes = ImageBoxes([[10, 20, 30, 40]], 100, 200)
+    assert visible_boxes(boxes, WHOLE_IMAGE).tolist() == [pytest.approx([0.1, 0.1, 0.3, 0.2])]
 
 
 def test_boxes_are_cut_by_the_crop_and_those_outside_are_dropped():
     # 200x100 pixels, the middle 100x100: a box of x 40 to 100 keeps 50 to 100, a box of x 0 to 50 touches.
-    objects = {"bbox": [[40, 10, 60, 50], [0, 0, 50, 100], [160, 0, 20, 20]], "category": [0, 0, 0]}
-    found = visible_boxes(objects, 200, 100, framing(200, 100, 100, 100).view)
-    assert found.tolist() == [pytest.approx([0, 0.1, 0.5, 0.6])]
+    boxes = ImageBoxes([[40, 10, 60, 50], [0, 0, 50, 100], [160, 0, 20, 20]], 200, 100)
+    found = visible_boxes(boxes, framing(200, 100, 100, 100).view)
+    assert found.tolist() == [pytest.approx([0, 0.1, 0.5, 0.5])]
 
 
 def test_boxes_of_a_flipped_view_are_mirrored():
-    objects = {"bbox": [[0, 0, 20, 50]], "category": [0]}
-    found = visible_boxes(objects, 100, 100, View(0, 0, 1, 1, flipped=True))
-    assert found.tolist() == [pytest.approx([0.8, 0, 1, 0.5])]
-
-
-def test_only_boxes_of_the_category():
-    objects = {"bbox": [[0, 0, 10, 10], [50, 50, 10, 10]], "category": [3, 7]}
-    assert visible_boxes(objects, 100, 100, WHOLE_IMAGE, category=7).tolist() == [
-        pytest.approx([0.5, 0.5, 0.6, 0.6])
-    ]
-    assert len(visible_boxes(objects, 100, 100, WHOLE_IMAGE, category=1)) == 0
+    found = visible_boxes(ImageBoxes([[0, 0, 20, 50]], 100, 100), View(0, 0, 1, 1, flipped=True))
+    assert found.tolist() == [pytest.approx([0.8, 0, 0.2, 0.5])]
 
 
 def test_attention_maps_are_the_losses_attention_upsampled():
@@ -143,7 +135,7 @@ def test_boxes_csv_becomes_objects(folder):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("file,x0\ncat/a.JPEG,1\n", "lacks the columns"),
+        ("file,x0\ncat/a.JPEG,1\n", "no column y0, x1, y1, width, height; the first line is"),
         ("file,x0,y0,x1,y1,width,height\ncat/a.JPEG,a,0,1,1,2,2\n", "line 2: the box is not four numbers"),
         ("file,x0,y0,x1,y1,width,height\n../a.JPEG,0,0,1,1,2,2\n", "<class>/<file> is needed"),
         ("file,x0,y0,x1,y1,width,height\ncat/z.JPEG,0,0,1,1,2,2\n", "there is no"),
@@ -160,7 +152,7 @@ def test_missing_files_and_classes_are_named(folder):
         load_boxes(folder / "none", folder / "boxes.csv")
     with pytest.raises(SourceError, match="is not a file"):
         load_boxes(folder, folder / "none.csv")
-    with pytest.raises(SourceError, match=r"classes \['dog'\]"):
+    with pytest.raises(SourceError, match=r"none of the 1 labels: dog\. The labels are cat"):
         load_boxes(folder, folder / "boxes.csv", ["cat"])
 
 

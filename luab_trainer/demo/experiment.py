@@ -25,7 +25,7 @@ from luab_data.constants import CLICK, IMAGE, TRAIN
 from luab_trainer.arguments import RunArguments
 from luab_trainer.config import LUABConfig
 from luab_trainer.demo.models import INPUT_SIZE, LEARNING_RATE, save_config
-from luab_trainer.evaluation.boxes import load_boxes
+from luab_trainer.evaluation.box_sources import load_boxes
 from luab_trainer.evaluation.pointing import PointingGame
 from luab_trainer.evaluation.predict import all_cores
 from luab_trainer.processors import image_settings

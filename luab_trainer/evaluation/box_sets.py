@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import datasets
 
-from luab_data.constants import IMAGE, IMAGE_ID, OBJECTS
+from luab_data.constants import IMAGE, IMAGE_ID
 from luab_trainer.evaluation.benchmark import ImageSet, Item, RowImage
-from luab_trainer.evaluation.boxes import HEIGHT, WIDTH, ImageBoxes, load_boxes
+from luab_trainer.evaluation.box_sources import load_boxes
+from luab_trainer.evaluation.boxes import HEIGHT, WIDTH, ImageBoxes
 from luab_trainer.evaluation.class_maps import wnids
 from luab_trainer.evaluation.folders import existing
-from luab_trainer.evaluation.ilsvrc_boxes import load_ilsvrc_boxes
-from luab_trainer.evaluation.row_boxes import row_size
+from luab_trainer.evaluation.row_boxes import RowBoxes, row_size
 from luab_trainer.inputs import find_columns, is_multi_label, load_splits, pick_split
+from luab_trainer.same_classes import class_feature
 
 
 class BoxFolder:
@@ -29,6 +30,7 @@ class BoxFolder:
 
     def __init__(self, own_name: str, images: str, boxes: str):
         self.own_name = own_name
+        self.left_out = ""
         self.images, self.boxes = Path(images).expanduser(), Path(boxes).expanduser()
 
     def find(self, root: Path) -> Path | None:
@@ -43,9 +45,10 @@ class BoxFolder:
 
     def image_set(self, root: Path) -> ImageSet:
         images, boxes = existing(self.images, root), existing(self.boxes, root)
-        if boxes.is_dir():  # as for ImageNet itself: the boxes are of the files' own orientation
-            return set_of_rows(self.own_name, load_ilsvrc_boxes(images, boxes), upright=False)
-        return set_of_rows(self.own_name, load_boxes(images, boxes))
+        rows = load_boxes(images, boxes)
+        # As for ImageNet itself: XML boxes are of the files' own orientation.
+        found, self.left_out = set_of_rows(self.own_name, rows, upright=not boxes.is_dir())
+        return found
 
 
 class BoxDataset:
@@ -54,7 +57,7 @@ class BoxDataset:
     expected = "NAME=DATASET@SPLIT"
 
     def __init__(self, own_name: str, dataset: str, split: str):
-        self.own_name, self.dataset = own_name, dataset
+        self.own_name, self.dataset, self.left_out = own_name, dataset, ""
         config, _, self.split = split.rpartition("/")
         self.config = config or None
 
@@ -67,61 +70,46 @@ class BoxDataset:
     def image_set(self, root: Path) -> ImageSet:
         found = self.find(root)
         splits = load_splits(self.dataset if found is None else str(found), self.config)
-        return set_of_rows(self.own_name, pick_split(splits, self.split, self.dataset, "split"))
+        rows = pick_split(splits, self.split, self.dataset, "split")
+        found, self.left_out = set_of_rows(self.own_name, rows)
+        return found
 
 
-def set_of_rows(name: str, rows: datasets.Dataset, upright: bool = True) -> ImageSet:
-    """Rows with an image, a label (or several) and `objects` {"bbox": [[x, y, w, h]] pixels, "category":
-    [int]} -> an item for each image and class of it that has boxes.
+def set_of_rows(name: str, rows: datasets.Dataset, upright: bool = True) -> tuple[ImageSet, str]:
+    """Rows with an image, a label (or several) and boxes -> an item for each image and class of it that has
+    boxes; and what was left out, in words.
 
-    Of a row with one label all boxes count, of several those of each label's category. The pixels are those
-    of an image of `width` x `height`, or without these columns of the row's own.
+    The boxes are read by `RowBoxes`.
 
     Raises:
         ValueError: no such columns, labels that are no class numbers with names, an image whose size cannot
             be read, or no boxes at all.
     """
     columns = find_columns(rows, IMAGE, None, None, None)
-    if OBJECTS not in rows.column_names:
-        found = ", ".join(rows.column_names)
-        raise ValueError(f"{name} has no column {OBJECTS!r}, which holds the boxes; it has {found}")
     several = is_multi_label(rows, columns)
-    feature = rows.features[columns.label].feature if several else rows.features[columns.label]
+    feature = class_feature(rows.features[columns.label])
     if not isinstance(feature, datasets.ClassLabel):
         raise ValueError(f"{name}: labels are {feature}; class numbers with names (ClassLabel) are needed")
+    boxes_of = RowBoxes(columns.label, rows)
     rows = rows.cast_column(IMAGE, datasets.Image(decode=False))
-    sized = {WIDTH, HEIGHT} <= set(rows.column_names)
     items: list[Item] = []
     boxes: list[ImageBoxes] = []
-    read = rows.remove_columns(IMAGE) if sized else rows
+    read = rows.remove_columns(IMAGE) if {WIDTH, HEIGHT} <= set(rows.column_names) else rows
     for number, (row, file) in enumerate(zip(read, _files(rows), strict=True)):
         image_id = str(row.get(IMAGE_ID, number))
-        found = _boxes_by_label(row, columns.label)
-        if found:
-            try:
-                width, height = row_size(row)
-            except OSError as error:
-                where = f"{name}, row {number} ({image_id})"
-                raise ValueError(f"{where}: cannot read the image: {error}") from error
-        for label, bbox in found.items():
+        try:
+            found = boxes_of.by_label(row, partial(row_size, row))
+        except ValueError as error:
+            raise ValueError(f"{name}, row {number} ({image_id}): {error}") from error
+        for label, of_label in found.items():
             own_id = f"{image_id}/{feature.names[label]}" if several else image_id
             items.append(Item(own_id, file or RowImage(rows, number), label))
-            boxes.append(ImageBoxes(bbox, width, height))
+            boxes.append(of_label)
     if not items:
-        raise ValueError(f"{name}: none of the {len(rows):,} rows has a box of its class")
+        raise ValueError(f"{name}: none of the {len(rows):,} rows has a box of its class; {boxes_of.note()}")
     classes = None if tuple(feature.names) == wnids() else tuple(feature.names)
-    return ImageSet(f"boxes-{name}", items, classes, keep_logits=False, upright=upright, boxes=boxes)
-
-
-def _boxes_by_label(row: Mapping[str, Any], column: str) -> dict[int, list[list[float]]]:
-    """Label -> its boxes, for the row's labels that have some; a label below 0 means that there is none."""
-    labels, objects = row[column], row[OBJECTS]
-    if isinstance(labels, int):
-        found = {labels: list(objects["bbox"])}
-    else:
-        pairs = list(zip(objects["bbox"], objects["category"], strict=True))
-        found = {label: [box for box, category in pairs if category == label] for label in labels}
-    return {label: bbox for label, bbox in found.items() if bbox and label >= 0}
+    images = ImageSet(f"boxes-{name}", items, classes, keep_logits=False, upright=upright, boxes=boxes)
+    return images, boxes_of.note()
 
 
 def _files(rows: datasets.Dataset) -> Iterator[Path | None]:

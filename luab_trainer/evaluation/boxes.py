@@ -1,19 +1,35 @@
-"""Images in class folders and a CSV of boxes -> a dataset with the `objects` column that the pointing game
-reads.
+"""Boxes of an image: what all formats become, which of them are usable, and when a point lies in one.
+
+    CSV (csv_boxes), XML (ilsvrc_boxes), COCO's JSON (coco), column `objects` (row_boxes) -> ImageBoxes
+
+`box_sources.load_boxes` chooses the format of a file.
 """
 
-import csv
+from __future__ import annotations
+
+from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import datasets
+import numpy as np
+from numpy.typing import ArrayLike
 
-from luab_data.constants import IMAGE, IMAGE_ID, LABEL, OBJECTS
-from luab_data.errors import SourceError
+from luab_data.constants import IMAGE, IMAGE_ID, LABEL, LABELS, OBJECTS
 
 WIDTH, HEIGHT = "width", "height"  # columns: pixels of the image
-CSV_COLUMNS = ("file", "x0", "y0", "x1", "y1", WIDTH, HEIGHT)
+BBOX, CATEGORY = "bbox", "category"  # of the column `objects`
+
+# A box may end this far out of the image: some tools count pixels from 1, others round up.
+SLACK_PIXELS, SLACK_RATIO = 2.0, 0.01
+
+# Why boxes are left out; for one and for several.
+NOT_FINITE, EMPTY, OUT = "not finite", "empty", "out"
+REASONS = {
+    NOT_FINITE: ("box that is not four numbers", "boxes that are not four numbers"),
+    EMPTY: ("box without width or height", "boxes without width or height"),
+    OUT: ("box that reaches out of its image", "boxes that reach out of their images"),
+}
 
 
 class ImageBoxes(NamedTuple):
@@ -23,59 +39,61 @@ class ImageBoxes(NamedTuple):
     width: float
     height: float
 
+    def ratios(self) -> np.ndarray:
+        """[n, 4] x, y, w, h in ratios of the image."""
+        boxes = np.asarray(self.bbox, np.float64).reshape(-1, 4)
+        return boxes / (self.width, self.height, self.width, self.height)
 
-def load_boxes(
-    images: str | Path, boxes: str | Path, classes: Sequence[str] | None = None
-) -> datasets.Dataset:
-    """One row for each image that the CSV lists, in its order.
+
+def usable(bbox: np.ndarray, size: ArrayLike) -> tuple[np.ndarray, Counter[str]]:
+    """The one rule for boxes: finite, of some width and height, and in the image.
 
     Args:
-        images: folder of `<class>/<file>`.
-        boxes: CSV with the columns file (`<class>/<file>`), x0, y0, x1, y1 (first and last pixel of the box,
-            x1 and y1 included), width, height (of the image that the pixels are of). One line a box.
-        classes: names of the labels in order; default: the class folders that the CSV names, sorted.
+        bbox: [n, 4] x, y, w, h in pixels of the image.
+        size: width and height of the image, [2]; or of the image of each box, [n, 2].
 
     Returns:
-        Dataset with image, label (ClassLabel), image_id (`<class>/<name>`), objects {"bbox": [[x, y, w, h]]
-        pixels, "category": [label]}, and width and height of the image that the pixels are of.
-
-    Raises:
-        SourceError: a missing file or column, a value that is no number, a class that is not in `classes`.
+        Which are usable, bool [n], and how many are not for each of the `REASONS`.
     """
-    images, boxes = Path(images), Path(boxes)
-    if not images.is_dir():
-        raise SourceError(f"images={str(images)!r} is not a folder; give the one that holds <class>/<file>.")
-    by_file = read_boxes(boxes)
-    found = sorted({file.split("/")[0] for file in by_file})
-    names = list(found if classes is None else classes)
-    if unknown := sorted(set(found) - set(names)):
-        raise SourceError(f"{boxes} has images of the classes {unknown}, but the labels are {names}.")
-    table = features(names)
-    columns: dict[str, list] = {name: [] for name in table}
-    for file, (found_boxes, width, height) in by_file.items():
-        path = images / file
-        if not path.is_file():
-            raise SourceError(f"{boxes} lists {file}, but there is no {path}.")
-        label = names.index(file.split("/")[0])
-        columns[IMAGE].append(str(path))
-        columns[LABEL].append(label)
-        columns[IMAGE_ID].append(file.rpartition(".")[0])
-        columns[OBJECTS].append({"bbox": found_boxes, "category": [label] * len(found_boxes)})
-        columns[WIDTH].append(width)
-        columns[HEIGHT].append(height)
-    return datasets.Dataset.from_dict(columns, features=table)
+    finite = np.isfinite(bbox).all(axis=1)
+    size = np.asarray(size, np.float64)
+    slack = np.maximum(SLACK_PIXELS, SLACK_RATIO * size)
+    with np.errstate(invalid="ignore"):  # NaN is none of what follows
+        full = (bbox[:, 2:] > 0).all(axis=1)
+        inside = (bbox[:, :2] >= -slack).all(axis=1) & (bbox[:, :2] + bbox[:, 2:] <= size + slack).all(axis=1)
+        inside &= (bbox[:, :2] < size).all(axis=1) & (bbox[:, :2] + bbox[:, 2:] > 0).all(axis=1)
+    counts = {NOT_FINITE: ~finite, EMPTY: finite & ~full, OUT: finite & full & ~inside}
+    left_out = Counter({reason: int(which.sum()) for reason, which in counts.items() if which.any()})
+    return finite & full & inside, left_out
 
 
-def features(classes: Sequence[str]) -> datasets.Features:
-    """The columns of images with boxes of their class."""
+def inside(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """The one test of a hit: which points lie in one of the boxes. The border belongs to the box.
+
+    Args:
+        points: [P, 2] x, y.
+        boxes: [n, 4] x, y, w, h, in the same unit.
+
+    Returns:
+        bool [P].
+    """
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+    points = np.asarray(points, np.float64).reshape(-1, 1, 2)
+    low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
+    return ((points >= low) & (points <= high)).all(axis=2).any(axis=1)
+
+
+def box_features(classes: Sequence[str], several: bool = False) -> datasets.Features:
+    """The columns of images with boxes of their class, or of their classes."""
+    label = datasets.ClassLabel(names=list(classes))
     return datasets.Features(
         {
             IMAGE: datasets.Image(),
-            LABEL: datasets.ClassLabel(names=list(classes)),
+            LABELS if several else LABEL: datasets.List(label) if several else label,
             IMAGE_ID: datasets.Value("string"),
             OBJECTS: {
-                "bbox": datasets.List(datasets.List(datasets.Value("float32"), length=4)),
-                "category": datasets.List(datasets.ClassLabel(names=list(classes))),
+                BBOX: datasets.List(datasets.List(datasets.Value("float32"), length=4)),
+                CATEGORY: datasets.List(label),
             },
             WIDTH: datasets.Value("float32"),
             HEIGHT: datasets.Value("float32"),
@@ -83,31 +101,7 @@ def features(classes: Sequence[str]) -> datasets.Features:
     )
 
 
-def read_boxes(boxes: Path) -> dict[str, ImageBoxes]:
-    """A CSV as `load_boxes` takes it -> the boxes of each file.
-
-    Raises:
-        SourceError: a missing file or column, a value that is no number, or no size; names the line.
-    """
-    if not boxes.is_file():
-        raise SourceError(f"boxes={str(boxes)!r} is not a file; give a CSV with {', '.join(CSV_COLUMNS)}.")
-    by_file: dict[str, ImageBoxes] = {}
-    with boxes.open(newline="", encoding="utf-8") as lines:
-        reader = csv.DictReader(lines)
-        if missing := [name for name in CSV_COLUMNS if name not in (reader.fieldnames or ())]:
-            raise SourceError(f"{boxes} lacks the columns {missing}; it needs {', '.join(CSV_COLUMNS)}.")
-        for number, line in enumerate(reader, start=2):
-            file = line["file"]
-            if ".." in file.split("/") or file.startswith("/") or "/" not in file:
-                raise SourceError(f"{boxes}, line {number}: file is {file!r}, but <class>/<file> is needed.")
-            try:
-                x0, y0, x1, y1, width, height = (float(line[name]) for name in CSV_COLUMNS[1:])
-            except (TypeError, ValueError) as error:
-                raise SourceError(
-                    f"{boxes}, line {number}: the box is not four numbers and the size two: {line}"
-                ) from error
-            if not (width > 0 and height > 0):
-                raise SourceError(f"{boxes}, line {number}: the image's size is {width} x {height} pixels.")
-            of_file = by_file.setdefault(file, ImageBoxes([], width, height))
-            of_file.bbox.append([x0, y0, x1 + 1 - x0, y1 + 1 - y0])
-    return by_file
+def in_words(left_out: Counter[str], reasons: dict[str, tuple[str, str]]) -> str:
+    """Counts as a text: "2 boxes without width or height, 1 box that ..."."""
+    counts = ((left_out[reason], words) for reason, words in reasons.items())
+    return ", ".join(f"{count:,} {words[count > 1]}" for count, words in counts if count)

@@ -4,18 +4,21 @@ The files come from image-net.org: ILSVRC2012_bbox_val_v3.tgz, or for the traini
 ILSVRC2012_bbox_train_v2.tar.gz. They give the first and the last pixel of a box, both from 0.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import datasets
+import numpy as np
 
 from imagenet_ab.classes import class_list
 from imagenet_ab.safe_xml import Element, read_elements, shortened
 from luab_data.constants import IMAGE, IMAGE_ID, LABEL, OBJECTS
 from luab_data.errors import RejectedRecord, SourceError
-from luab_trainer.evaluation.boxes import HEIGHT, WIDTH, features
-from luab_trainer.evaluation.image_files import class_folders, image_files
+from luab_data.names import few
+from luab_trainer.class_names import match
+from luab_trainer.evaluation.boxes import BBOX, CATEGORY, HEIGHT, WIDTH, box_features
+from luab_trainer.evaluation.image_files import image_files, list_images
 
 MAX_BYTES = 2**20  # one XML; room for thousands of objects
 MAX_SIDE = 2**16  # pixels
@@ -29,6 +32,11 @@ class BoxFile:
     width: int
     height: int
     objects: tuple[tuple[str, tuple[int, int, int, int]], ...]
+
+    def bbox(self) -> np.ndarray:
+        """[n, 4] x, y, w, h in pixels of all objects."""
+        boxes = [(x0, y0, x1 + 1 - x0, y1 + 1 - y0) for _, (x0, y0, x1, y1) in self.objects]
+        return np.array(boxes, np.float64).reshape(-1, 4)
 
     def boxes_of(self, wnid: str) -> list[list[int]]:
         """[[x, y, w, h]] pixels of the objects of a class."""
@@ -57,22 +65,26 @@ def load_ilsvrc_boxes(
     """
     files = xml_files(Path(boxes))
     names = class_list() if classes is None else list(classes)
-    index = {name: label for label, name in enumerate(names)}
-    table = features(names)
+    label_of: dict[str, int | None] = {}
+    table = box_features(names)
     columns: dict[str, list] = {name: [] for name in table}
     for image in _images(Path(images)):
-        if image.stem not in files:
+        image_id = image.relative_to(images).with_suffix("").as_posix()
+        file = find_xml(files, image_id)
+        if file is None:
             continue
-        found = read_box_file(files[image.stem])
-        folder = image.parent.name if image.parent != Path(images) else None
-        wnid = folder or _only_class(found, files[image.stem])
-        if wnid not in index:
+        found = read_box_file(file)
+        wnid = image_id.split("/")[0] if "/" in image_id else _only_class(found, file)
+        if wnid not in label_of:
+            (label_of[wnid],) = match([(wnid,)], [(name,) for name in names], "class folder", "the labels'")
+        label = label_of[wnid]
+        if label is None:
             raise SourceError(f"{image} is of the class {wnid!r}, which is none of the {len(names)} labels.")
-        columns[IMAGE].append(str(image))
-        columns[LABEL].append(index[wnid])
-        columns[IMAGE_ID].append(image.relative_to(images).with_suffix("").as_posix())
         bbox = found.boxes_of(wnid)
-        columns[OBJECTS].append({"bbox": bbox, "category": [index[wnid]] * len(bbox)})
+        columns[IMAGE].append(str(image))
+        columns[LABEL].append(label)
+        columns[IMAGE_ID].append(image_id)
+        columns[OBJECTS].append({BBOX: bbox, CATEGORY: [label] * len(bbox)})
         columns[WIDTH].append(found.width)
         columns[HEIGHT].append(found.height)
     if not columns[IMAGE]:
@@ -147,15 +159,16 @@ def _only_class(found: BoxFile, file: Path) -> str:
     return wnids[0]
 
 
-def xml_files(folder: Path) -> dict[str, Path]:
-    """Name without suffix -> file, of the XML files at any depth. Raises SourceError where there is none."""
+def xml_files(folder: Path) -> dict[str, list[Path]]:
+    """Name without suffix -> files, of the XML files at any depth. Raises SourceError where there is none."""
     if not folder.is_dir():
         raise SourceError(
             f"boxes={str(folder)!r} is not a folder; give the unpacked ILSVRC2012_bbox_val_v3.tgz."
         )
-    files = {
-        file.stem: file for file in folder.rglob("*.xml") if not file.name.startswith("._") and file.is_file()
-    }
+    files: dict[str, list[Path]] = {}
+    for file in sorted(folder.rglob("*.xml")):
+        if not file.name.startswith(".") and file.is_file():
+            files.setdefault(file.stem, []).append(file)
     if not files:
         raise SourceError(
             f"boxes={str(folder)!r} has no XML file; give the unpacked ILSVRC2012_bbox_val_v3.tgz."
@@ -163,9 +176,32 @@ def xml_files(folder: Path) -> dict[str, Path]:
     return files
 
 
+def find_xml(files: Mapping[str, Sequence[Path]], image_id: str) -> Path | None:
+    """The XML of an image, by its name, and where several have it by its class folder too.
+
+    Args:
+        files: of `xml_files`.
+        image_id: the image's path without its suffix, `<class>/<name>` or `<name>`.
+
+    Raises:
+        SourceError: several fit.
+    """
+    folder, _, name = image_id.rpartition("/")
+    fitting = list(files.get(name, ()))
+    if len(fitting) > 1 and folder:
+        fitting = [file for file in fitting if file.parent.name == folder.rpartition("/")[2]]
+    if len(fitting) > 1:
+        raise SourceError(f"{len(fitting)} XML files could be that of {image_id}: {few(fitting, 2)}.")
+    return fitting[0] if fitting else None
+
+
 def _images(folder: Path) -> list[Path]:
-    """The images in the folder or in its class folders, sorted."""
+    """The images in the folder or in its class folders, at any depth, sorted."""
     if not folder.is_dir():
         raise SourceError(f"images={str(folder)!r} is not a folder; give the one that holds the images.")
-    places = [folder, *(folder / name for name in class_folders(folder))]
-    return sorted(place / name for place in places for name in image_files(place))
+    listing = list_images(folder)
+    names = [
+        *image_files(folder),
+        *(f"{name}/{image}" for name in listing.classes for image in listing.images[name]),
+    ]
+    return sorted(folder / name for name in names)

@@ -21,10 +21,9 @@ from transformers import PreTrainedModel
 
 from luab_trainer.attention import CLS_ATTENTION, FEATURE_MAP, ActivationMap, CLSAttention, spatial_attention
 from luab_trainer.evaluation.benchmark import ImageSet
-from luab_trainer.evaluation.boxes import ImageBoxes
+from luab_trainer.evaluation.boxes import ImageBoxes, inside
 from luab_trainer.evaluation.metrics.energy_pointing_game.energy_pointing_game import energy_inside
 from luab_trainer.evaluation.metrics.max_box_acc.max_box_acc import BoxAccuracy
-from luab_trainer.evaluation.metrics.pointing_game.pointing_game import is_hit
 from luab_trainer.evaluation.models import Classifier
 from luab_trainer.evaluation.pointing import maxima
 from luab_trainer.evaluation.questions import UnsuitedModel, best
@@ -138,10 +137,12 @@ class _Judged(Dataset):
 
     def __getitem__(self, index: int) -> dict[str, np.ndarray | float]:
         boxes, width, height = self.boxes[index]
+        points = np.array([self.points[index] * (width, height), (width / 2, height / 2)])
+        hit, center_hit = inside(points, np.array(boxes))
         corners = [_corners(box) for box in boxes]
         values = (
-            is_hit(self.points[index] * (width, height), boxes),
-            is_hit((width / 2, height / 2), boxes),
+            hit,
+            center_hit,
             energy_inside(self.attention[index], boxes, width, height),
             energy_inside(UNIFORM, boxes, width, height),
         )

@@ -2,17 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import datasets
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from transformers import PreTrainedModel
 
-from luab_data.constants import OBJECTS
 from luab_trainer.attention import spatial_attention
 from luab_trainer.collator import NO_TARGET
+from luab_trainer.evaluation.boxes import ImageBoxes, inside
+from luab_trainer.evaluation.row_boxes import RowBoxes
 from luab_trainer.geometry import View, to_view
 from luab_trainer.images import decode
 from luab_trainer.targets import Columns
@@ -23,8 +26,8 @@ CENTER = np.array([0.5, 0.5])  # crop ratios
 
 @dataclass(frozen=True)
 class _Question:
-    """One image: of each class that is asked for, the boxes [N, 4] (x0, y0, x1, y1), in crop ratios, clipped
-    to the crop.
+    """One image: of each class that is asked for, the boxes [N, 4] (x, y, w, h), in crop ratios, clipped to
+    the crop.
     """
 
     pixel_values: Tensor
@@ -40,11 +43,13 @@ class PointingGame:
     an image each of them is asked for, and only boxes of that category count (a vision transformer's
     attention is the same for all of them).
 
-    Args: rows: with an image, a label and an `objects` column {"bbox": [[x, y, w, h]] pixels, "category":
-        [int]};
-            without `category`, all boxes are of the row's label.
+    Args:
+        rows: with an image, a label (or several) and boxes as `RowBoxes` reads them.
         settings: of the model's image processor: the view is the pipeline's.
         columns: where image and label are.
+
+    Attributes:
+        boxes: the reader, which counts what it left out.
 
     Calling it returns
         pointing_game: share of hits,
@@ -66,6 +71,7 @@ class PointingGame:
         self.transform = EvalTransform(settings)
         self.columns = columns or Columns()
         self.batch_size = batch_size
+        self.boxes = RowBoxes(self.columns.label, rows if isinstance(rows, datasets.Dataset) else None)
 
     def __call__(self, model: PreTrainedModel) -> dict[str, float]:
         return self.metrics(self.counts(model))
@@ -115,12 +121,8 @@ class PointingGame:
             pixels = decode(row[self.columns.image])
             pixel_values, view = self.transform(pixels)
             height, width = pixels.shape[:2]
-            labels = row[self.columns.label]
-            several = not isinstance(labels, int)
-            boxes = {
-                label: visible_boxes(row[OBJECTS], width, height, view, label if several else None)
-                for label in (labels if several else [labels])
-            }
+            of_label = self.boxes.by_label(row, partial(tuple, (width, height)))
+            boxes = {label: visible_boxes(found, view) for label, found in of_label.items()}
             boxes = {label: found for label, found in boxes.items() if len(found)}
             if boxes:
                 yield _Question(pixel_values, boxes)
@@ -138,7 +140,7 @@ class PointingGame:
         points = maxima(maps.flatten(0, 1)).unflatten(0, maps.shape[:2]).expand(-1, most, -1).cpu().numpy()
         for question, found in zip(batch, points, strict=True):
             for (label, boxes), point in zip(question.boxes.items(), found, strict=False):
-                counts[label] += torch.tensor([_hit(point, boxes), _hit(CENTER, boxes), 1.0])
+                counts[label] += torch.tensor([*inside(np.stack([point, CENTER]), boxes), 1.0])
 
 
 def attention_maps(model: PreTrainedModel, pixel_values: Tensor, classes: Tensor) -> Tensor:
@@ -162,25 +164,10 @@ def maxima(maps: Tensor) -> Tensor:
     return torch.stack([(index % width + 0.5) / width, (index // width + 0.5) / height], dim=1)
 
 
-def visible_boxes(
-    objects: Mapping[str, Any], width: int, height: int, view: View, category: int | None = None
-) -> np.ndarray:
-    """The visible part of an image's boxes -> [N, 4] (x0, y0, x1, y1) in crop ratios.
-
-    Args:
-        objects: {"bbox": [[x, y, w, h]] pixels of the image of `width` x `height`, "category": [int]}.
-        category: only boxes of this category.
-    """
-    boxes = np.asarray(objects["bbox"], np.float64).reshape(-1, 4)
-    if category is not None:
-        boxes = boxes[np.asarray(objects["category"]) == category]
-    corners = np.stack([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1) / (width, height)
-    corners = np.sort(to_view(corners, view), axis=1).clip(
-        0, 1
-    )  # sorted: a flipped view swaps left and right
-    seen = (corners[:, 1] > corners[:, 0]).all(axis=1)
-    return corners[seen].reshape(-1, 4)
-
-
-def _hit(point: np.ndarray, boxes: np.ndarray) -> bool:
-    return bool(((point >= boxes[:, :2]) & (point <= boxes[:, 2:])).all(axis=1).any())
+def visible_boxes(boxes: ImageBoxes, view: View) -> np.ndarray:
+    """The visible part of an image's boxes -> [N, 4] (x, y, w, h) in crop ratios."""
+    ratios = boxes.ratios()
+    corners = np.stack([ratios[:, :2], ratios[:, :2] + ratios[:, 2:]], axis=1)
+    # Sorted: a flipped view swaps left and right.
+    low, high = np.moveaxis(np.sort(to_view(corners, view), axis=1).clip(0, 1), 1, 0)
+    return np.concatenate([low, high - low], axis=1)[(high > low).all(axis=1)]

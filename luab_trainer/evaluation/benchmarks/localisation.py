@@ -15,7 +15,7 @@ from luab_trainer.evaluation.box_sets import BoxDataset, BoxFolder
 from luab_trainer.evaluation.boxes import ImageBoxes
 from luab_trainer.evaluation.class_maps import wnids
 from luab_trainer.evaluation.folders import own_name
-from luab_trainer.evaluation.ilsvrc_boxes import read_box_file, xml_files
+from luab_trainer.evaluation.ilsvrc_boxes import find_xml, read_box_file, xml_files
 from luab_trainer.evaluation.localisation import Judgement
 
 
@@ -83,7 +83,7 @@ class BoxBenchmark(ValOrOwn):
         found = []
         for item in images.items:
             if _stem(item.id) in files:
-                file = read_box_file(files[_stem(item.id)])
+                file = read_box_file(find_xml(files, _stem(item.id)))
                 boxes = file.boxes_of(wnids()[item.target])
                 if boxes:
                     found.append((item, ImageBoxes(boxes, file.width, file.height)))

@@ -1,0 +1,94 @@
+"""Tables of measured byproducts, and their summary: all, classes, workers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+DISTANCE = "distance"
+ALL_CLASSES = ""  # class of what serves all classes of an image
+
+
+@dataclass
+class Table:
+    """Measured things, one a line: its class, its worker, and values by name."""
+
+    classes: list[str] = field(default_factory=list)
+    workers: list[str] = field(default_factory=list)
+    values: dict[str, list[float]] = field(default_factory=dict)
+
+    def add(self, class_name: str, worker: str, **values: float) -> None:
+        self.classes.append(class_name)
+        self.workers.append(worker)
+        for name, value in values.items():
+            self.values.setdefault(name, []).append(value)
+
+    def summary(self) -> dict[str, float]:
+        """The mean of each value; of distances the median, as `median_distance`."""
+        return _summary({name: np.array(values, float) for name, values in self.values.items()})
+
+    def by(self, names: Sequence[str]) -> dict[str, tuple[int, dict[str, float]]]:
+        """Each of the `names` (`classes` or `workers`) -> number of its lines, and their summary."""
+        known, position, count = np.unique(names, return_inverse=True, return_counts=True)
+        order, ends = np.argsort(position, kind="stable"), np.cumsum(count)[:-1]
+        parts = {name: np.split(np.array(values, float)[order], ends) for name, values in self.values.items()}
+        return {
+            name: (int(count[at]), _summary({value: part[at] for value, part in parts.items()}))
+            for at, name in enumerate(known.tolist())
+        }
+
+
+def _summary(values: Mapping[str, np.ndarray]) -> dict[str, float]:
+    means = {name: float(each.mean()) for name, each in values.items() if name != DISTANCE}
+    if DISTANCE in values:
+        means[f"median_{DISTANCE}"] = float(np.median(values[DISTANCE]))
+    return means
+
+
+@dataclass
+class Quality:
+    """The measured tables, and how much could not be measured.
+
+    Values of `points` and `clicks`: inside (0 or 1), distance; of `points` also uniform and center: what a
+    point anywhere in the image, or in its middle, would get. Values of `traces`: inside, weighted.
+    """
+
+    points: Table = field(default_factory=Table)
+    clicks: Table = field(default_factory=Table)
+    traces: Table = field(default_factory=Table)
+    rows: int = 0
+    without_boxes: int = 0  # rows
+    without_class: int = 0  # points of classes that the image's boxes do not have
+    left_out: str = ""  # boxes and images, in words
+    absent: tuple[str, ...] = ()  # columns that the rows do not have
+
+    def summary(self) -> dict[str, Any]:
+        """For people and for JSON: `all`, `classes` and `workers`, and the counts of rows."""
+        return {
+            "rows": self.rows,
+            "rows_without_boxes": self.without_boxes,
+            "points_of_classes_without_boxes": self.without_class,
+            "left_out": self.left_out,
+            "absent_columns": list(self.absent),
+            "all": {
+                **_prefixed("points", len(self.points.classes), self.points.summary()),
+                **_prefixed("clicks", len(self.clicks.classes), self.clicks.summary()),
+                **_prefixed("traces", len(self.traces.classes), self.traces.summary()),
+            },
+            "classes": self._grouped("classes", points=self.points, traces=self.traces),
+            "workers": self._grouped("workers", clicks=self.clicks, traces=self.traces),
+        }
+
+    @staticmethod
+    def _grouped(key: str, **tables: Table) -> dict[str, dict[str, float]]:
+        groups: dict[str, dict[str, float]] = {}
+        for name, table in tables.items():
+            for group, (count, values) in table.by(getattr(table, key)).items():
+                groups.setdefault(group, {}).update(_prefixed(name, count, values))
+        groups.pop(ALL_CLASSES, None)
+        return dict(sorted(groups.items()))
+
+
+def _prefixed(name: str, count: int, values: Mapping[str, float]) -> dict[str, float]:
+    return {name: count, **{f"{name}_{value}": each for value, each in values.items()}}
