@@ -187,3 +187,52 @@ def test_the_mean_over_targets_does_not_depend_on_padding():
     expected = loss(attention, points, weights).item()
     assert loss(torch.full((1, 5, 1, 4, 4), 1 / 16), *padded).item() == pytest.approx(expected)
     assert not math.isclose(expected, 0)
+
+
+def uniform_maps(*shape):
+    return torch.full(shape, 1 / (shape[-2] * shape[-1]))
+
+
+POINTS, WEIGHTS = torch.full((2, 1, 3, 2), 0.5), torch.full((2, 1, 3), 1 / 3)
+
+
+@pytest.mark.parametrize(
+    ("attention", "points", "weights", "message"),
+    [
+        (uniform_maps(2, 1, 4, 4), POINTS, WEIGHTS, r"\[2, 1, 4, 4\]; needed is \[B, C, L, h, w\]"),
+        (uniform_maps(2, 2, 1, 4, 4), POINTS, WEIGHTS, "maps of 2 classes, but the points are of 1"),
+        (uniform_maps(4, 1, 1, 4, 4), POINTS, WEIGHTS, "points for 2 images, but the batch has 4"),
+        (uniform_maps(2, 1, 1, 4, 4), POINTS[..., 0], WEIGHTS, r"needed are \[B, C, P, 2\]"),
+        (uniform_maps(2, 1, 1, 4, 4) * 3, POINTS, WEIGHTS, "the sums go from 3 to 3. Take a softmax"),
+        (torch.randn(2, 1, 1, 4, 4), POINTS, WEIGHTS, "must be a distribution"),
+        (uniform_maps(2, 1, 1, 4, 4) * float("nan"), POINTS, WEIGHTS, "must be a distribution"),
+        (uniform_maps(2, 1, 1, 4, 4), POINTS, WEIGHTS * 2, "weights of points .* sums go from 2 to 2"),
+        (uniform_maps(2, 1, 1, 4, 4), POINTS, torch.tensor([[[2, -1, 0]]] * 2), "the smallest is -1"),
+    ],
+)
+def test_maps_and_points_of_a_stranger_are_checked(attention, points, weights, message):
+    with pytest.raises(ValueError, match=message):
+        AttentionLoss()(attention, points, weights)
+
+
+@pytest.mark.parametrize(
+    ("features", "weights", "labels", "message"),
+    [
+        (torch.zeros(2, 5), WEIGHTS, torch.zeros(2, 1), r"features are \[2, 5\]; needed is \[B, 4\]"),
+        (torch.zeros(2, 4), WEIGHTS[..., :2], torch.zeros(2, 1), r"needed are \[B, C, P, 2\]"),
+        (torch.zeros(2, 4), WEIGHTS, torch.zeros(2), r"labels are \[2\]; needed is \[2, 1\]"),
+        (torch.zeros(2, 4), WEIGHTS * 3, torch.zeros(2, 1), "sums go from 3 to 3"),
+    ],
+)
+def test_what_the_point_loss_is_given_is_checked(features, weights, labels, message):
+    with pytest.raises(ValueError, match=message):
+        PointLoss(4)(features, POINTS, weights, labels)
+
+
+def test_values_are_looked_at_once():
+    """It waits for the GPU, which each step must not."""
+    loss = AttentionLoss()
+    loss(uniform_maps(2, 1, 1, 4, 4), POINTS, WEIGHTS)
+    loss(uniform_maps(2, 1, 1, 4, 4) * 3, POINTS, WEIGHTS)
+    with pytest.raises(ValueError, match="needed is"):
+        loss(uniform_maps(2, 1, 4, 4), POINTS, WEIGHTS)

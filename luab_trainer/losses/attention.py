@@ -2,9 +2,10 @@
 
 from typing import NamedTuple
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from luab_trainer.density import density, nearness
+from luab_trainer.losses.checks import CheckedLoss, check_distributions, check_targets, check_weights
 from luab_trainer.losses.point import mean_over_targets
 
 FORMS = ("hinge", "kl")
@@ -36,7 +37,7 @@ def defaults(kind: str, form: str) -> Defaults:
     return DEFAULTS[kind, form]
 
 
-class AttentionLoss(nn.Module):
+class AttentionLoss(CheckedLoss):
     """A loss on the model's spatial attention A, a distribution over its grid (`luab_trainer.attention`).
 
     hinge:  relu( sum_ij A_ij * (1 - N_ij) - t )
@@ -72,7 +73,22 @@ class AttentionLoss(nn.Module):
                 row are merged into one.
             points: [B, C, P, 2] crop ratios, x first.
             weights: [B, C, P], sum 1 over P for a usable target, else 0.
+
+        Raises:
+            ValueError: other shapes; in the first call also maps that are no distributions, and weights that
+                do not sum to 1.
         """
+        if attention.ndim != 5:
+            raise ValueError(f"the attention is {list(attention.shape)}; needed is [B, C, L, h, w].")
+        check_targets(points, weights, len(attention))
+        if attention.shape[1] not in (1, points.shape[1]):
+            raise ValueError(
+                f"the attention has maps of {attention.shape[1]} classes, but the points are of "
+                f"{points.shape[1]}; needed is one map, or one for each."
+            )
+        if self.is_first_call():
+            check_distributions(attention)
+            check_weights(weights)
         if attention.shape[1] == 1 and points.shape[1] > 1:
             points, weights = points.flatten(1, 2).unsqueeze(1), weights.flatten(1, 2).unsqueeze(1)
             weights = weights / weights.sum(dim=-1, keepdim=True).clamp(min=1)

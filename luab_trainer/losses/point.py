@@ -4,13 +4,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from luab_trainer.losses.checks import CheckedLoss, check_targets, check_weights
+
 
 def mean_over_targets(values: Tensor, usable: Tensor) -> Tensor:
     """values [B, C], usable bool [B, C] -> [B]: mean over a row's usable targets, 0 where it has none."""
     return (values * usable).sum(dim=1) / usable.sum(dim=1).clamp(min=1)
 
 
-class PointLoss(nn.Module):
+class PointLoss(CheckedLoss):
     """Smooth-L1 between a point regressed from the pooled features and the byproduct.
 
         point(row) = mean over targets c of  smooth_l1(g_c(features), z_c)
@@ -47,7 +49,17 @@ class PointLoss(nn.Module):
                 difference to the loss, only to which of the head's two outputs is which.
             weights: [B, C, P], sum 1 over P for a usable target, else 0.
             labels: [B, C] class of each target, negative for padding.
+
+        Raises:
+            ValueError: other shapes; in the first call also weights that do not sum to 1.
         """
+        if features.ndim != 2 or features.shape[1] != self.head.in_features:
+            raise ValueError(f"features are {list(features.shape)}; needed is [B, {self.head.in_features}].")
+        check_targets(points, weights, len(features))
+        if labels.shape != points.shape[:2]:
+            raise ValueError(f"labels are {list(labels.shape)}; needed is {list(points.shape[:2])}, [B, C].")
+        if self.is_first_call():
+            check_weights(weights)
         predicted = self.head(features.to(self.head.weight.dtype)).float().unflatten(-1, (self.outputs, 2))
         if self.outputs > 1:
             index = labels.clamp(min=0).unsqueeze(-1).expand(*labels.shape, 2)
