@@ -99,8 +99,9 @@ class Instances:
             raise SourceError(
                 f"{INSTANCES}={str(self.place)!r} has other classes than COCO's 80: {foreign}. Pass {FILE}."
             )
-        if not batches["images"]:
-            raise SourceError(f"{INSTANCES}={str(self.place)!r} lists no images. Pass {FILE}.")
+        for name in ("images", "annotations"):
+            if not batches[name]:
+                raise SourceError(f"{INSTANCES}={str(self.place)!r} lists no {name}. Pass {FILE}.")
 
     def _read_images(self, batches: list[pa.StructArray]) -> None:
         for batch in batches:
@@ -112,7 +113,6 @@ class Instances:
                     self._sizes[row["id"]] = (row["width"], row["height"])
 
     def _read_objects(self, batches: list[pa.StructArray]) -> None:
-        batches = batches or [pa.array([], _OBJECT.clean(pa.array([], _OBJECT.arrow)).type)]
         column = {
             name: np.concatenate([batch.field(name).to_numpy(zero_copy_only=False) for batch in batches])
             for name in ("image_id", "category_id", "area")

@@ -7,6 +7,7 @@ read.
 """
 
 import itertools
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,8 +27,6 @@ MAX_GROUP = 10_000  # records that the exact scanner hands to Arrow at once
 MAX_KEY_BYTES = 4096
 TAIL = 1 << 19  # bytes at the window's end in which a record's end is looked for
 
-CUT_OFF = "the file ends before this record does: it is cut off, or a bracket is missing"
-
 _SPACE = re.compile(rb"[ \t\r\n]*")
 _KEY = re.compile(rb'"((?:[^"\\]|\\.)*)"[ \t\r\n]*:')
 _BRACE = re.compile(rb"[{}]")
@@ -39,7 +38,7 @@ def read_array(path: Path, role: str, record: Struct) -> Iterator[pa.StructArray
 
     A record that is not as `record` says is a `Reject` that names the file and the record's number,
     from 1. Batches are `clean`: in the dataset's names and types. Raises SourceError when the file is
-    no JSON array.
+    no JSON array, ends before the array does, or goes on behind it.
     """
     with path.open("rb") as file:
         reader = _Reader(file, path, role)
@@ -48,8 +47,7 @@ def read_array(path: Path, role: str, record: Struct) -> Iterator[pa.StructArray
                 f"{role}={str(path)!r} is not a JSON array of records: it does not begin with '['."
             )
         yield from reader.array(record)
-        if reader.next_byte():
-            yield Reject(role, f"{path.name}", "text after the end of the array was not read")
+        reader.require_end()
 
 
 def read_members(
@@ -58,8 +56,10 @@ def read_members(
     """The arrays `records` of a file that is one JSON object -> (member, batch or reject), in the
     file's order.
 
-    Other members are passed over. Raises SourceError when the file is not a JSON object, or is cut off.
+    Other members are passed over. Raises SourceError when the file is not a JSON object, is cut off or goes
+    on behind it, and for a member of `records` that is missing, no array, or there twice.
     """
+    missing = set(records)
     with path.open("rb") as file:
         reader = _Reader(file, path, role)
         separator = reader.next_byte()
@@ -68,16 +68,24 @@ def read_members(
         while separator != b"}":
             name = reader.member_name()
             if name is None:  # an empty object
-                return
-            if name in records and reader.next_byte(consume=False) == b"[":
                 reader.next_byte()
+                break
+            if name not in records:
+                reader.skip_value()
+            elif name not in missing:
+                raise reader.error(f"has {name!r} twice")
+            elif reader.next_byte() != b"[":
+                raise reader.error(f"is no COCO file: {name!r} is not an array")
+            else:
+                missing.remove(name)
                 for item in reader.array(records[name], name):
                     yield name, item
-            else:
-                reader.skip_value()
             separator = reader.next_byte()
             if separator not in (b",", b"}"):
-                raise reader.broken(f"after the member {name!r}")
+                raise reader.broken(f"after the member {name!a}")
+        reader.require_end()
+    if missing:
+        raise reader.error(f"has no {', '.join(map(repr, sorted(missing)))}")
 
 
 class _Reader:
@@ -110,7 +118,10 @@ class _Reader:
         if match is None:
             raise self.broken("where a member's name is expected")
         self._position = match.end()
-        return match.group(1).decode("utf-8", "replace")
+        try:
+            return json.loads(b'"%s"' % match.group(1))
+        except ValueError:
+            raise self.broken("in a member's name") from None
 
     def skip_value(self) -> None:
         """Passes over one member's value, whatever its size."""
@@ -123,10 +134,20 @@ class _Reader:
         self._position = end
 
     def broken(self, where: str) -> SourceError:
-        return SourceError(
-            f"{self._role}={str(self._path)!r} is broken or cut off {where}, before byte "
-            f"{self._offset(self._position) + 1:,}: download it again."
-        )
+        byte = self._offset(self._position) + 1
+        return self.error(f"is broken or cut off {where}, before byte {byte:,}: download it again")
+
+    def error(self, what: str) -> SourceError:
+        return SourceError(f"{self._role}={str(self._path)!r} {what}.")
+
+    def require_end(self) -> None:
+        """Raises SourceError unless nothing but white space follows."""
+        if self.next_byte():
+            byte = self._offset(self._position)
+            raise self.error(
+                f"goes on behind its end, at byte {byte:,}: it is damaged, or several files in one. Download "
+                "it again"
+            )
 
     def array(self, record: Struct, member: str = "") -> Iterator[pa.StructArray | Reject]:
         """The records of the array whose opening bracket has just been consumed, up to its closing
@@ -226,7 +247,10 @@ class _Reader:
             yield from self._sound(bounds[middle:], record)
 
     def _long_record(self, record: Struct) -> Iterator[pa.StructArray | Reject]:
-        """The record at the window's position, which goes on behind the window or is cut off."""
+        """The record at the window's position, which goes on behind the window.
+
+        Raises SourceError where the file ends first.
+        """
         boundary = Boundary(b"]")
         dropped = 0
         while (end := boundary.find(self._text, self._position)) is None:
@@ -236,7 +260,13 @@ class _Reader:
                 self._position = len(self._text)
             if not self._fill():
                 break
-        begin, self._position = self._position, len(self._text) if end is None else end
+        if end is None:
+            raise self.error(
+                f"is cut off: it ends in the middle of {self._name} {self._number + 1}, which begins at byte "
+                f"{self._offset(self._position) - dropped + 1:,}, or a bracket is missing there. Download it "
+                "again"
+            )
+        begin, self._position = self._position, end
         size = dropped + self._position - begin
         batch = read_records(self._text, begin, self._position, record) if size <= MAX_RECORD_BYTES else None
         if batch is not None and len(batch) == 1:
@@ -244,10 +274,8 @@ class _Reader:
             yield batch
         elif size > MAX_RECORD_BYTES:
             yield self._rejected(f"{size:,} bytes, allowed are {MAX_RECORD_BYTES:,}")
-        elif end is not None:
+        else:
             yield self._rejected(fault_of(self._text[begin:end], record))
-        if end is None and size <= MAX_RECORD_BYTES:
-            yield self._rejected(CUT_OFF)
 
     def _offset(self, position: int) -> int:
         """A position in the window as one in the file."""

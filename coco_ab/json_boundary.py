@@ -1,9 +1,13 @@
-"""Where one JSON value ends: the exact, slow way, for text that is broken or does not fit in memory."""
+"""Where one JSON value ends: the exact way, for text that is broken or does not fit in memory.
 
-import re
+Strings and nesting are followed with arrays, in time linear in the text, whatever it is made of.
+"""
 
-_MARK = re.compile(rb'["{}\[\],]')
-_STRING_MARK = re.compile(rb'["\\]')
+import numpy as np
+
+_FIRST, _MOST = 1 << 10, 1 << 20  # bytes looked at at once
+_STEPS = np.zeros(256, np.int32)  # how a byte outside strings changes the depth
+_STEPS[list(b"{[")], _STEPS[list(b"}]")] = 1, -1
 
 
 class Boundary:
@@ -12,37 +16,45 @@ class Boundary:
     """
 
     def __init__(self, closing: bytes):
-        self._closing = closing  # of the array or object that the value stands in
+        self._ends = np.zeros(256, bool)
+        self._ends[[ord(","), ord(closing)]] = True  # `closing`: of the array or object that the value is in
         self._depth = 0
         self._in_string = False
+        self._escaped = False  # the next character is
         self._offset = 0  # from the value's beginning
 
     def find(self, text: bytes, start: int) -> int | None:
         """Position of the comma or closing bracket after the value that begins at `start`; None: not in
         text.
         """
-        position = start + self._offset
-        while mark := (_STRING_MARK if self._in_string else _MARK).search(text, position):
-            position = mark.end()
-            byte = mark.group()
-            if byte == b"\\":
-                if position == len(text):  # the escaped character is in the next block
-                    position -= 1
-                    break
-                position += 1
-            elif byte == b'"':
-                self._in_string = not self._in_string
-            elif byte in b"{[":
-                self._depth += 1
-            elif self._depth == 0 and byte in (b",", self._closing):
-                return mark.start()
-            elif byte != b",":
-                self._depth = max(0, self._depth - 1)
-        else:
-            position = len(text)
-        self._offset = position - start
+        size = _FIRST
+        while (position := start + self._offset) < len(text):
+            piece = text[position : position + size]
+            end = self._find(piece)
+            if end is not None:
+                return position + end
+            self._offset += len(piece)
+            size = min(2 * size, _MOST)
         return None
 
     def moved(self, count: int) -> None:
         """`count` bytes of the value were dropped from the text's beginning."""
         self._offset -= count
+
+    def _find(self, piece: bytes) -> int | None:
+        codes = np.frombuffer(self._without_escapes(piece), np.uint8)
+        inside = (np.cumsum(codes == ord('"'), dtype=np.int32) + self._in_string) % 2 == 1
+        steps = np.where(inside, 0, _STEPS[codes])
+        depth = self._depth + np.cumsum(steps)
+        depth -= np.minimum(np.minimum.accumulate(depth), 0)  # what closes nothing does not count
+        before = np.append(np.int64(self._depth), depth[:-1])
+        ends = np.flatnonzero((before == 0) & ~inside & self._ends[codes])
+        self._depth, self._in_string = int(depth[-1]), bool(inside[-1])
+        return int(ends[0]) if len(ends) else None
+
+    def _without_escapes(self, piece: bytes) -> bytes:
+        """The piece, as long as before, without the escapes that could be taken for a string's end."""
+        if self._escaped:
+            piece = b" " + piece[1:]
+        self._escaped = (len(piece) - len(piece.rstrip(b"\\"))) % 2 == 1
+        return piece.replace(rb"\\", b"  ").replace(rb"\"", b"  ")

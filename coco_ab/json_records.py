@@ -7,6 +7,8 @@ import pyarrow.json
 
 from coco_ab.json_types import Struct
 
+MAX_EXPLAINED = 1 << 20  # bytes of a record that Python decodes; each may become 60 in memory
+
 
 def read_records(text: bytes, begin: int, end: int, record: Struct) -> pa.StructArray | None:
     """The records of a piece of text, cleaned; None unless it is nothing but sound records."""
@@ -37,6 +39,8 @@ def read_records(text: bytes, begin: int, end: int, record: Struct) -> pa.Struct
 
 def fault_of(text: bytes, record: Struct) -> str:
     """Why `read_records` refuses the text of one record."""
+    if len(text) > MAX_EXPLAINED:
+        return f"not a sound record; its {len(text):,} bytes are too many to say more"
     try:
         value = json.loads(text)
     except RecursionError:

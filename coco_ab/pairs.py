@@ -143,6 +143,10 @@ class PairToRow:
         used = {IMAGES: 1, INSTANCES: 1, BYPRODUCTS: len(known.annotations)}
         return Outcome(columns, (), used, _facts(columns))
 
+    def refused(self, entry_id: str, image: bytes | None, known: Known | None, reason: str) -> Outcome:
+        """No row: a reject for the image, for each of its records, and for COCO's entry."""
+        return _no_row(entry_id, known or Known(None, []), None if image is None else reason, reason)
+
     def _sized(self, image: bytes, entry_id: str, labelled: Labelled | None) -> SizedImage:
         """The image, shrunk where asked for. Raises RejectedRecord when it is not the one that COCO
         lists.
@@ -170,6 +174,10 @@ class RecordsToRow:
     def __call__(self, entry_id: str, _: None, annotations: list[dict]) -> Outcome:
         columns = row(image_id_of(entry_id), annotations, rule=self.rule)
         return Outcome(columns, (), {BYPRODUCTS: len(annotations)}, _facts(columns))
+
+    def refused(self, entry_id: str, _: None, annotations: list[dict], reason: str) -> Outcome:
+        """No row: a reject for each record."""
+        return Outcome(None, (Reject(BYPRODUCTS, entry_id, reason),) * len(annotations))
 
 
 def _no_row(entry_id: str, known: Known, image_reason: str | None, reason: str) -> Outcome:

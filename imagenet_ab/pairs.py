@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from datasets import Features
+from datasets.utils.logging import get_logger
 
 from imagenet_ab.byproducts import classes_of, open_byproducts
 from imagenet_ab.classes import class_list
@@ -21,12 +22,14 @@ from luab_data.archives import Spooled, TarStream
 from luab_data.batches import Batch, LoadedItem, LoadedPair, Outcome, to_batch
 from luab_data.constants import ANNOTATIONS, CLICK, IMAGE_ID
 from luab_data.entries import BYPRODUCTS, IMAGES, Reject
-from luab_data.errors import RejectedRecord
+from luab_data.errors import PASSED_ON, RejectedRecord, internal_error
 from luab_data.hub import HubImages
 from luab_data.images import checked_image
 from luab_data.join import Found, Pair, Payload, join
 from luab_data.raw import Source
 from luab_data.sources import ClassFilter
+
+logger = get_logger(__name__)
 
 
 class RawImageNetAB:
@@ -104,7 +107,7 @@ class PairToRow:
         label = self.label(entry_id)
         if label is None:
             reason = "its class is not among the dataset's classes: name all of them in classes"
-            return _no_row(entry_id, image is not None and reason, xml is not None and reason)
+            return self.refused(entry_id, streamed, looked_up, reason)
         if self.with_images:
             if image is None:
                 return _no_row(entry_id, None, "there is no image of this id")
@@ -123,6 +126,11 @@ class PairToRow:
             columns = row(entry_id, image, None, label)
         used = {IMAGES: int(self.with_images), BYPRODUCTS: int(record is not None)}
         return Outcome(columns, rejects, used)
+
+    def refused(self, entry_id: str, streamed: Payload, looked_up: Payload, reason: str) -> Outcome:
+        """No row: a reject for each of the two that is there."""
+        image, xml = (streamed, looked_up) if self.images_streamed else (looked_up, streamed)
+        return _no_row(entry_id, image is not None and reason, xml is not None and reason)
 
 
 @dataclass(frozen=True)
@@ -147,7 +155,13 @@ class PairsToBatch:
         side = self.to_row.xml_side
         xmls = [getattr(item, side, None) for item in items]  # a Reject has none
         places = [place for place, xml in enumerate(xmls) if isinstance(xml, bytes)]
-        columns = parse_columns([xmls[place] for place in places])
+        try:
+            columns = parse_columns([xmls[place] for place in places])
+        except PASSED_ON:
+            raise
+        except Exception as error:  # the strict parser finds the file that it is about
+            logger.warning(f"{internal_error(error)}: {len(places):,} XML files are read one by one.")
+            columns = parse_columns([])
         places = [places[number] for number in columns.numbers.tolist()]
         pairs = zip(places, columns.image_ids.to_pylist(), strict=True)
         own = [

@@ -80,7 +80,6 @@ class TarStream:
                     yield Reject(self.role, member.name, error.reason)
                     continue
                 yield Entry(found, reader.read_at(member.offset_data, member.size))
-            reader.drain()
 
     def ids(self) -> Iterator[str | Reject]:
         """The ids alone: one pass over the whole archive."""
@@ -121,7 +120,8 @@ class TarOfTars:
         self._indexed = False
         self._file = self.place.open("rb")
         with archive_errors(role, self.place):
-            self._tars = dict(self._class_tars())
+            self._tars: dict[str, Member] = {}
+            self._find_class_tars()
         if not self._tars:
             raise SourceError(
                 f"{role}={str(path)!r} holds no <class>.tar: expected ILSVRC2012_img_train.tar. "
@@ -149,7 +149,7 @@ class TarOfTars:
         yield from self._places
         yield from self._rejects
 
-    def _class_tars(self) -> Iterator[tuple[str, Member]]:
+    def _find_class_tars(self) -> None:
         size = self.place.stat().st_size
         for member in members(BoundedReader(self._file, MAX_HEADER_BYTES, size)):
             if not member.name.endswith(".tar"):
@@ -157,7 +157,10 @@ class TarOfTars:
                 continue
             try:
                 check_plain(member, size)
-                yield entry_id(member.name, 1), member
+                class_name = entry_id(member.name, 1)
+                if class_name in self._tars:
+                    raise RejectedRecord("second archive of this class")
+                self._tars[class_name] = member
             except RejectedRecord as error:
                 self._rejects.append(Reject(self.role, member.name, error.reason))
 

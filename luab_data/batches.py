@@ -4,11 +4,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
 from luab_data.entries import Reject
+from luab_data.errors import PASSED_ON, internal_error
 from luab_data.join import Pair, Payload
 
 ROWS_PER_BATCH = 100  # some 10 MB of ImageNet: a Parquet row group, a worker's task, what streaming holds
@@ -29,9 +30,14 @@ class Outcome(NamedTuple):
     facts: Mapping[str, int] = MappingProxyType({})
 
 
-# (id, streamed payload, looked-up payload) -> Outcome. Pure and picklable: it runs in threads and in other
-# processes.
-MakeRow = Callable[[str, Payload, Payload], Outcome]
+class MakeRow(Protocol):
+    """Makes the row of a pair. Pure and picklable: it runs in threads and in other processes."""
+
+    def __call__(self, entry_id: str, streamed: Payload, looked_up: Payload) -> Outcome: ...
+
+    def refused(self, entry_id: str, streamed: Payload, looked_up: Payload, reason: str) -> Outcome:
+        """No row: a reject for each thing that went in."""
+        ...
 
 
 class LoadedPair(NamedTuple):
@@ -95,17 +101,48 @@ def groups(items: Iterable[Pair | Reject], most: int) -> Iterator[list[LoadedIte
 
 
 def to_batch(items: Iterable[LoadedItem], make_row: MakeRow, schema: pa.Schema) -> Batch:
-    """Makes the rows of `items`, in their order, as a table."""
-    rows, rejects, used, facts = [], [], Counter(), Counter()
+    """Makes the rows of `items`, in their order, as a table.
+
+    A pair on which `make_row` fails, or whose row the schema cannot hold, becomes rejects.
+    """
+    made: list[tuple[LoadedItem, Outcome]] = []
     for item in items:
         if isinstance(item, Reject):
-            rejects.append(item)
+            made.append((item, Outcome(None, (item,))))
             continue
-        outcome = make_row(*item)
+        try:
+            outcome = make_row(*item)
+        except PASSED_ON:
+            raise
+        except Exception as error:  # one bad record never ends a build of a million
+            outcome = make_row.refused(*item, internal_error(error))
+        made.append((item, outcome))
+    try:
+        table = _table(made, schema)
+    except (pa.ArrowException, ValueError, TypeError, OverflowError):
+        made = [(item, _storable(item, outcome, make_row, schema)) for item, outcome in made]
+        table = _table(made, schema)
+    rejects, used, facts = [], Counter(), Counter()
+    for _, outcome in made:
         rejects.extend(outcome.rejects)
         for counts, more in ((used, outcome.used), (facts, outcome.facts)):
             for name, number in more.items():  # Counter.update takes as long as the rest
                 counts[name] += number
-        if outcome.row is not None:
-            rows.append(outcome.row)
-    return Batch(pa.Table.from_pylist(rows, schema=schema), rejects, used, facts)
+    return Batch(table, rejects, used, facts)
+
+
+def _table(made: list[tuple[LoadedItem, Outcome]], schema: pa.Schema) -> pa.Table:
+    return pa.Table.from_pylist(
+        [outcome.row for _, outcome in made if outcome.row is not None], schema=schema
+    )
+
+
+def _storable(item: LoadedItem, outcome: Outcome, make_row: MakeRow, schema: pa.Schema) -> Outcome:
+    """The outcome, or a refusal where its row cannot be stored."""
+    if outcome.row is None:
+        return outcome
+    try:
+        pa.Table.from_pylist([outcome.row], schema=schema)
+    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
+        return make_row.refused(*item, internal_error(error))
+    return outcome

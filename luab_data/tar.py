@@ -21,6 +21,7 @@ from luab_data.inflate import InflateError
 # Long names and extended headers: tarfile reads them whole, whatever size they claim.
 MAX_HEADER_BYTES = 1 << 20
 READ_AHEAD = 1 << 18  # bytes
+MAX_PADDING = 1 << 20  # zeros at the end; tar programs fill up 10,240 bytes
 MAX_KNOWN = 1000  # kinds of header
 
 # Size, time and checksum of a header as all common programs write them.
@@ -45,7 +46,12 @@ Member = tarfile.TarInfo | PlainFile
 
 
 def members(reader: "BoundedReader") -> Iterator[Member]:
-    """All members but folders; raises `tarfile.ReadError` where the archive ends without its end mark."""
+    """All members but folders.
+
+    Raises `tarfile.ReadError` unless the archive ends as it should: with two blocks of zeros, and nothing
+    but zeros behind them. `tarfile` takes a single one for the end, such as a sector of the disk that was
+    lost.
+    """
     with _absurd_numbers_explained():
         archive = tarfile.open(fileobj=reader, mode="r:")  # noqa: SIM115
     with archive:
@@ -70,6 +76,7 @@ def members(reader: "BoundedReader") -> Iterator[Member]:
     # tarfile takes a broken or cut header for the end; the real end is a block of zeros.
     if reader.last_block.strip(b"\0") or not reader.last_block:
         raise tarfile.ReadError(f"broken or cut off at byte {reader.tell():,} of the archive")
+    reader.require_end(reader.tell() - len(reader.last_block))
 
 
 @contextmanager
@@ -191,10 +198,27 @@ class BoundedReader(io.RawIOBase):
     def tell(self) -> int:
         return self._position
 
-    def drain(self) -> None:
-        """Reads on to the end: only there gzip's checksum tells whether all that was read is right."""
-        while self.read(MAX_HEADER_BYTES):
-            pass
+    def require_end(self, start: int) -> None:
+        """Raises `tarfile.ReadError` unless the archive is zeros from `start` on, two blocks or more.
+
+        Reads all of it: gzip's checksum, which tells whether all that was read is right, is at the very end.
+        """
+        self.seek(start)
+        while block := self.read(min(self._max_read, MAX_HEADER_BYTES)):
+            content = block.lstrip(b"\0")
+            if content:
+                where = self.tell() - len(content)
+                raise tarfile.ReadError(
+                    f"zeros at byte {start:,}, where a member or the end is expected, and more at byte "
+                    f"{where:,}: it is damaged, or several archives in one"
+                )
+        zeros = self.tell() - start
+        if zeros < 2 * tarfile.BLOCKSIZE:
+            raise tarfile.ReadError(f"cut off at byte {self.tell():,} of the archive, in its end mark")
+        if zeros > MAX_PADDING:
+            raise tarfile.ReadError(
+                f"zeros from byte {start:,} to the end, {zeros:,} bytes: the file was not written to its end"
+            )
 
 
 @contextmanager

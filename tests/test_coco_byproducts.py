@@ -1,6 +1,9 @@
 """The chunked reader: the records that Python's json would read, and a reason for each of the others."""
 
+import contextlib
+import itertools
 import json
+import time
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ from hypothesis import strategies as st
 from coco_ab import json_arrays
 from coco_ab.byproducts import RECORD, Byproducts
 from coco_ab.json_arrays import read_array, read_members
+from coco_ab.json_boundary import Boundary
 from coco_ab.json_types import Int, Struct, Text, snake_case
 from luab_data.entries import Reject
 from luab_data.errors import SourceError
@@ -186,8 +190,10 @@ def test_a_nested_field_that_nobody_reads_does_no_harm(tmp_path):
     assert len(names(write(tmp_path / "r.json", b"[" + nested + b"," + GOOD + b"]"))) == 2
 
 
-@pytest.mark.parametrize("end", ["in a record", "in a string", "after a comma", "after a record"])
-def test_a_file_that_is_cut_off_keeps_what_is_whole(tmp_path, end):
+@pytest.mark.parametrize("block", [50, 8 << 20])
+@pytest.mark.parametrize("end", ["in a record", "in a string", "after a comma", "after a record", "half"])
+def test_a_file_that_is_cut_off_is_an_error(tmp_path, monkeypatch, end, block):
+    monkeypatch.setattr(json_arrays, "BLOCK", block)
     whole = json.dumps([record(n) for n in range(1, 5)]).encode()
     third = whole.index(b'"image_id": 3') - 1
     cut = {
@@ -195,20 +201,75 @@ def test_a_file_that_is_cut_off_keeps_what_is_whole(tmp_path, end):
         "in a string": third + 3,
         "after a comma": third,
         "after a record": third - 2,
+        "half": len(whole) // 2,
     }
-    source = write(tmp_path / "r.json", whole[: cut[end]])
-    assert len(names(source)) == 2
-    [reject] = rejects(source)
-    assert reject.id == "r.json record 3"
-    assert "cut off" in reject.reason
+    with pytest.raises(
+        SourceError, match=r"r\.json.* is cut off: .* record [23], which begins at byte [\d,]+"
+    ):
+        write(tmp_path / "r.json", whole[: cut[end]])
 
 
 @pytest.mark.parametrize("hidden", [b'], "other": [', b']], "other": [[', b"], [", b"]]}{[[", b"]"])
-def test_text_after_the_array_is_reported(tmp_path, hidden):
-    source = write(tmp_path / "r.json", b"[" + GOOD + hidden + GOOD + b"]")
-    assert len(names(source)) == 1
-    [reject] = rejects(source)
-    assert "after the end" in reject.reason
+def test_text_after_the_array_is_an_error(tmp_path, hidden):
+    with pytest.raises(SourceError, match=r"r\.json.* goes on behind its end, at byte [\d,]+"):
+        write(tmp_path / "r.json", b"[" + GOOD + hidden + GOOD + b"]")
+
+
+def boundary_by_hand(text: bytes, closing: str) -> int | None:
+    """Where the value ends that `text` begins with, character by character."""
+    depth, in_string, position = 0, False, 0
+    while position < len(text):
+        character = chr(text[position])
+        if in_string:
+            position += character == "\\"
+            in_string = character != '"'
+        elif character == '"':
+            in_string = True
+        elif character in "{[":
+            depth += 1
+        elif depth == 0 and character in ("," + closing):
+            return position
+        elif character in "}]":
+            depth = max(0, depth - 1)
+        position += 1
+    return None
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    value=st.text('[]{},:"a', max_size=40)
+    | st.lists(st.text('"\\]},a', max_size=9), max_size=5).map(json.dumps),
+    pieces=st.lists(st.integers(1, 9), max_size=9),
+    closing=st.sampled_from("]}"),
+)
+def test_a_boundary_is_found_wherever_blocks_end(value, pieces, closing):
+    text = value.encode() + b" , 1]"
+    boundary, ends = Boundary(closing.encode()), [*itertools.accumulate(pieces), len(text)]
+    found = next((end for stop in ends if (end := boundary.find(text[:stop], 0)) is not None), None)
+    assert found == boundary_by_hand(text, closing)
+
+
+BRACKETS = {
+    "opening": (b"[", b""),
+    "pairs": (b"[]", b""),
+    "records": (b"{},", b"{}"),
+    "objects": (b'{"a":', b""),
+    "strings": (b'"[",', b"1"),
+    "escapes": (b"\\\\", b""),
+    "closing": (b"}", b""),
+}
+
+
+@pytest.mark.parametrize("case", BRACKETS)
+@pytest.mark.parametrize("before", [b"[", b'[{"image_id": 1, "x": ['])
+def test_brackets_of_megabytes_take_seconds(tmp_path, monkeypatch, case, before):
+    monkeypatch.setattr(json_arrays, "MAX_BAD", 100)
+    monkeypatch.setattr(json_arrays, "MAX_GROUP", 200)
+    part, end = BRACKETS[case]
+    started = time.process_time()
+    with contextlib.suppress(SourceError):
+        write(tmp_path / "r.json", before + part * ((2 << 20) // len(part)) + end + b"]")
+    assert time.process_time() - started < 10
 
 
 def test_a_record_beyond_the_limit_is_passed_over(tmp_path, small_blocks, monkeypatch):
@@ -299,7 +360,8 @@ def test_arrow_and_the_explanation_agree_on_what_is_bad(tmp_path_factory, path, 
 def test_any_bytes_end_in_records_rejects_or_one_error(tmp_path_factory, content, block):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(json_arrays, "BLOCK", block)
-        assert names(write(tmp_path_factory.mktemp("any") / "r.json", b"[" + content)) == []
+        with contextlib.suppress(SourceError):
+            assert names(write(tmp_path_factory.mktemp("any") / "r.json", b"[" + content)) == []
 
 
 @pytest.mark.parametrize("block", [1, 100, 600, 1 << 20])
@@ -334,6 +396,34 @@ def test_an_object_that_is_cut_off_is_an_error(tmp_path, end):
     path.write_text(json.dumps({"info": {"year": 2014}, "licenses": [{"id": 1}] * 4, "more": "x" * 90})[:end])
     with pytest.raises(SourceError, match=r"instances=.*r\.json"):
         list(read_members(path, "instances", {"images": NOTE}))
+
+
+MEMBERS = {
+    '{"images": [], "other": 1}': "has no 'annotations'",
+    "{}": "has no 'annotations', 'images'",
+    '{"images": [], "annotations": [], "images": []}': "has 'images' twice",
+    '{"images": [], "annotations": {}}': "is no COCO file: 'annotations' is not an array",
+    '{"images": [], "annotations": null}': "is no COCO file: 'annotations' is not an array",
+    '{"images": [], "annotations": []} {"images": []}': "goes on behind its end, at byte 35",
+    '{"images": [], "annotations": []}]': "goes on behind its end",
+    '{"images": [], "annotations": []': "is broken or cut off",
+    '{"images": [], "\\ud8": []}': "is broken or cut off in a member's name",
+}
+
+
+@pytest.mark.parametrize("text", MEMBERS)
+def test_a_file_whose_members_are_not_whole_is_an_error(tmp_path, text):
+    path = tmp_path / "r.json"
+    path.write_text(text)
+    with pytest.raises(SourceError, match=f"r.json' {MEMBERS[text]}"):
+        list(read_members(path, "instances", {"images": NOTE, "annotations": NOTE}))
+
+
+def test_a_members_name_may_be_escaped(tmp_path):
+    path = tmp_path / "r.json"
+    path.write_text('{"im\\u0061ges": [{"image_id": 1, "note": "x"}]}')
+    [(name, batch)] = read_members(path, "instances", {"images": NOTE})
+    assert (name, len(batch)) == ("images", 1)
 
 
 def test_a_file_of_bad_records_ends_early(tmp_path, monkeypatch):

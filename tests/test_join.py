@@ -1,7 +1,5 @@
 """The join: whichever side is streamed, the same images meet the same byproducts, and nothing is lost."""
 
-from collections import Counter
-
 import pytest
 from factories import WNIDS, raw_byproducts, raw_images, record_xml
 from hypothesis import given
@@ -10,7 +8,7 @@ from hypothesis import strategies as st
 from luab_data.archives import Spooled, TarStream
 from luab_data.entries import Entry, Reject
 from luab_data.errors import RejectedRecord
-from luab_data.join import Pair, join
+from luab_data.join import Found, Pair, join
 from luab_data.sources import FolderSource
 
 
@@ -41,10 +39,10 @@ def test_either_side_may_be_the_stream(tmp_path):
     archive = TarStream(raw_byproducts(tmp_path / "ab.tar.gz", [*ids[1:], f"{WNIDS[0]}/{WNIDS[0]}_99"]))
     images = FolderSource(tmp_path / "train")
 
-    found = Counter()
+    found = Found()
     xml_streamed = {pair.id: (pair.from_lookup(), pair.from_stream) for pair in join(archive, images, found)}
     assert found == {"images": 6, "byproducts": 6}
-    found = Counter()
+    found = Found()
     images_streamed = {
         pair.id: (pair.from_stream, pair.from_lookup()) for pair in join(images, Spooled(archive), found)
     }
@@ -71,7 +69,7 @@ def test_the_second_entry_of_an_id_is_rejected_and_rejects_pass_through():
 
 def test_a_lookup_that_lists_an_id_twice_gives_one_pair_and_counts_both():
     """COCO: two records of one image."""
-    found = Counter()
+    found = Found()
     records = ListSource(
         "byproducts", [Entry("a", b"1"), Entry("a", b"2"), Entry("b", b"3"), Entry("b", b"4")]
     )
@@ -97,7 +95,7 @@ _ids = st.lists(st.sampled_from("abcdef"), max_size=8)
 
 @given(streamed=_ids, looked_up=st.sets(st.sampled_from("abcdef")))
 def test_nothing_is_lost(streamed, looked_up):
-    found = Counter()
+    found = Found()
     stream = ListSource("byproducts", [Entry(name, b"") for name in streamed])
     lookup = ListSource("images", [Entry(name, b"") for name in sorted(looked_up)])
     items = list(join(stream, lookup, found))
