@@ -78,7 +78,8 @@ def tar_of(members: Sequence[tuple[str, bytes]], format: int) -> bytes:
             member = tarfile.TarInfo(name)
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
-    return buffer.getvalue().rstrip(b"\0") + bytes(1536)  # not the 10 kB to which tarfile fills up
+        end = archive.offset
+    return buffer.getvalue()[:end] + bytes(1024)  # not the 10 kB to which tarfile fills up
 
 
 FILES = [("a/b.xml", XML[2]), ("x" * 120 + "/a/c.xml", b"<r/>"), ("a/d.xml", b""), ("a/e.xml", b"e" * 600)]
