@@ -2,15 +2,16 @@
 
 Equal to `cv2.findContours(map > t, RETR_TREE)` and `cv2.boundingRect` for each t, without a pass over the map
 for each. The map is cut once into basins: every pixel belongs to the peak that it reaches by always going to
-its highest neighbour. Above any threshold a basin is connected (the way to the peak never goes down), so the
+its highest neighbor. Above any threshold a basin is connected (the way to the peak never goes down), so the
 components of `map > t` are groups of basins, which only grow as t falls.
+
+A border of one pixel is put around the map, and then all pixels lie in one row: a neighbor is a fixed number
+of places away. The neighbors that this adds, of a row's end and the next row's beginning, are in the border.
 """
 
 import numpy as np
 
 LEVELS = 255  # t = 0 .. 254; nothing is above 255
-_FOUR = ((0, 1), (1, 0))  # half of the neighbours: the others are these backwards
-_EIGHT = (*_FOUR, (1, 1), (1, -1))
 
 
 def contour_boxes(image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -18,159 +19,216 @@ def contour_boxes(image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
 
     `image` is [H, W] uint8.
     A box is x, y, x + width, y + height in pixels. The largest contour encloses the largest area (measured
-    through the centres of its pixels); of equal ones it is the one that OpenCV lists first. Where nothing is
+    through the centers of its pixels); of equal ones it is the one that OpenCV lists first. Where nothing is
     above t its box is 0, 0, 0, 0.
     """
-    components = _Components(image, _EIGHT)
-    (hole_level, hole_boxes), filled = _holes(image)
-    level, boxes = components.boxes()
-    if not np.array_equal(filled, image):
-        components = _Components(filled, _EIGHT)
+    bordered = np.pad(image, 1)
+    components = _Components(bordered, diagonal=True)
+    extents = components.extents()
+    name, level = np.nonzero(components.exist())
+    boxes = extents[:, name, level].T + np.array([-1, -1, 0, 0])
+    (hole_level, hole_boxes), filled = _holes(bordered)
+    if not np.array_equal(filled, bordered):
+        components = _Components(filled, diagonal=True)
+        extents = components.extents()
     return (
         np.concatenate([level, hole_level]),
         np.concatenate([boxes, hole_boxes]),
-        _largest(filled, components),
+        _largest(components, extents),
     )
 
 
 class _Components:
     """The components of `image > t` for each level t.
 
+    A component is named after one of its basins. `kept` and `gone` are one component at every t below the
+    height at which they merge, and then `kept` is its name. Basin 0 always gives its component the name.
+
+    Args:
+        image: [H, W] uint8, with its border.
+        diagonal: Whether pixels that touch at a corner are neighbors.
+
     Attributes:
-        basin: [H, W], the basin of each pixel, 0 .. B-1.
-        component: [LEVELS, B], the component of each basin (named after one of its basins).
+        values: [H * W], the image.
+        basin: [H * W], the basin of each pixel, 0 .. B-1; the first pixel's is 0.
+        peak: [B], the largest value in each basin.
+        merges: (height, kept, gone), highest first.
     """
 
-    def __init__(self, image: np.ndarray, neighbours: tuple[tuple[int, int], ...]):
-        self.image = image
-        self.basin = _basins(image, neighbours)
-        self.count = int(self.basin.max()) + 1
-        self.component = np.empty((LEVELS, self.count), np.int64)
-        bridges = iter(_bridges(image, self.basin, self.count, neighbours))
-        height, first, second = next(bridges)
-        current = np.arange(self.count)
-        for level in reversed(range(LEVELS)):
-            while height > level:
-                if current[first] != current[second]:
-                    current[current == current[second]] = current[first]
-                height, first, second = next(bridges)
-            self.component[level] = current
+    def __init__(self, image: np.ndarray, diagonal: bool):
+        self.values, self.shape = image.ravel(), image.shape
+        width = image.shape[1]
+        # Half of the neighbors: the others are these backwards.
+        steps = (1, width, width + 1, width - 1) if diagonal else (1, width)
+        basin, peak = _basins(self.values, steps)
+        height, one, other = _bridges(self.values, basin, len(peak), steps)
+        number = _plateaus(peak, height, one, other, basin[0])
+        self.count = int(number.max()) + 1
+        self.basin, self.peak = number[basin], np.zeros(self.count, np.uint8)
+        np.maximum.at(self.peak, number, peak)
+        self.merges = _merges(height, number[one], number[other], self.count)
 
-    def gather(
-        self, reduce: np.ufunc, start: int, image: np.ndarray, basin: np.ndarray, values: np.ndarray
-    ) -> np.ndarray:
-        """`values` of a component's basins where `image > t`, reduced to one: [LEVELS, B]; none: `start`.
-
-        A component's result stands at the basin that it is named after.
-        """
-        table = np.full((LEVELS, self.count), start, np.int64)
-        above = image > 0
-        highest = image[above].astype(np.int64) - 1  # the highest t that a pixel is above
-        reduce.at(table.reshape(-1), highest * self.count + basin[above], values[above])
-        table = reduce.accumulate(table[::-1], axis=0)[::-1]  # above t are also those above t + 1
-        result = np.full((LEVELS, self.count), start, np.int64)
-        of_component = self.component + np.arange(LEVELS)[:, None] * self.count
-        reduce.at(result.reshape(-1), of_component.reshape(-1), table.reshape(-1))
-        return result
+    def exist(self) -> np.ndarray:
+        """[B, LEVELS] bool: whether a component of that name is above the level."""
+        merged = np.zeros(self.count, np.int64)
+        for height, _, gone in self.merges:
+            merged[gone] = height
+        level = np.arange(LEVELS)
+        return (merged[:, None] <= level) & (level < self.peak[:, None])
 
     def extents(self) -> np.ndarray:
-        """[LEVELS, B, 4]: first x, first y, last x, last y of each component; last -1: none."""
-        y, x = np.indices(self.image.shape)
-        far = max(self.image.shape)
-        first = [self.gather(np.minimum, far, self.image, self.basin, axis) for axis in (x, y)]
-        last = [self.gather(np.maximum, -1, self.image, self.basin, axis) for axis in (x, y)]
-        return np.stack([*first, *last], axis=-1)
+        """[4, B, LEVELS]: first x, first y, last x, last y of each component; nothing where none exists."""
+        height, width = self.shape
+        x, y = np.tile(np.arange(width), height), np.repeat(np.arange(height), width)
+        corners = [-self.reduced(np.maximum, -axis, -max(self.shape)) for axis in (x, y)]
+        corners += [self.reduced(np.maximum, axis, -1) for axis in (x, y)]
+        return np.stack(corners)
 
-    def boxes(self) -> tuple[np.ndarray, np.ndarray]:
-        """Of all components at all levels: t [n], box [n, 4]."""
-        extents = self.extents()
-        level, name = np.nonzero(extents[:, :, 2] >= 0)
-        return level, extents[level, name] + [0, 0, 1, 1]
+    def reduced(self, reduce: np.ufunc, of_pixels: np.ndarray, start: int) -> np.ndarray:
+        """[B, LEVELS]: what of a component's pixels `[H * W]` is reduced to."""
+        table = np.full(self.count * (LEVELS + 1), start, np.int64)
+        reduce.at(table, self.places(self.values, self.basin), of_pixels)
+        return self.merged(reduce, table)
+
+    @staticmethod
+    def places(values: np.ndarray, basin: np.ndarray) -> np.ndarray:
+        """Of each pixel the highest level that it is above, in a table of [B, LEVELS + 1]; column 0: none."""
+        return basin * (LEVELS + 1) + values
+
+    def merged(self, reduce: np.ufunc, table: np.ndarray) -> np.ndarray:
+        """A table of basins and pixels just above each level -> [B, LEVELS] of components, all above it."""
+        by_level = table.reshape(self.count, LEVELS + 1)[:, :0:-1]
+        table = np.ascontiguousarray(reduce.accumulate(by_level, axis=1)[:, ::-1])
+        for height, kept, gone in self.merges:
+            own = table[kept, :height]
+            reduce(own, table[gone, :height], out=own)
+        return table
 
 
-def _basins(image: np.ndarray, neighbours: tuple[tuple[int, int], ...]) -> np.ndarray:
-    """[H, W]: the number of the peak that each pixel climbs to.
+def _basins(values: np.ndarray, steps: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """The number of the peak that each pixel climbs to [N], and the peaks' values [B].
 
-    Of equal neighbours the later one in reading order counts as higher.
+    Of equal neighbors the later one counts as higher.
     """
-    rank = image.astype(np.int64) * image.size + np.arange(image.size).reshape(image.shape)
+    place = np.arange(len(values))
+    rank = (values.astype(np.int64) << 32) | place
     highest = rank.copy()
-    for step in neighbours:
-        here, there = _shifted(step)
-        highest[here] = np.maximum(highest[here], rank[there])
-        highest[there] = np.maximum(highest[there], rank[here])
-    peak = (highest % image.size).reshape(-1)
+    for step in steps:
+        np.maximum(highest[:-step], rank[step:], out=highest[:-step])
+        np.maximum(highest[step:], rank[:-step], out=highest[step:])
+    target = highest & 0xFFFFFFFF
     while True:
-        further = peak[peak]
-        if np.array_equal(further, peak):
-            number = np.cumsum(peak == np.arange(image.size)) - 1  # peaks are their own
-            return number[peak].reshape(image.shape)
-        peak = further
+        further = target[target]
+        if np.array_equal(further, target):
+            break
+        target = further
+    is_peak = target == place  # peaks are their own
+    return (np.cumsum(is_peak) - 1)[target], values[is_peak]
 
 
 def _bridges(
-    image: np.ndarray, basin: np.ndarray, count: int, neighbours: tuple[tuple[int, int], ...]
-) -> list[tuple[int, int, int]]:
-    """(height, basin, basin) where two basins touch, highest first; then (-1, 0, 0).
-
-    They are connected above every t < height.
-    """
+    values: np.ndarray, basin: np.ndarray, count: int, steps: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where two basins touch, highest first: height, basin, basin. They are connected above t < height."""
     found = []
-    for step in neighbours:
-        here, there = _shifted(step)
-        pair = np.stack([basin[here], basin[there]])
-        height = np.minimum(image[here], image[there]).astype(np.int64)
-        border = (pair[0] != pair[1]) & (height > 0)
-        first, second = pair.min(axis=0)[border], pair.max(axis=0)[border]
-        found.append((first * count + second) * 256 + 255 - height[border])
-    code = np.unique(np.concatenate(found))
-    code = code[np.diff(code // 256, prepend=-1) > 0]  # of each pair the highest
-    code = code[np.argsort(code % 256, kind="stable")]
-    columns = (255 - code % 256, code // 256 // count, code // 256 % count)
-    return [*zip(*(column.tolist() for column in columns), strict=True), (-1, 0, 0)]
+    for step in steps:
+        here = np.flatnonzero(basin[:-step] != basin[step:])
+        height = np.minimum(values[here], values[here + step]).astype(np.int64)
+        here, height = here[height > 0], height[height > 0]  # a height of 0 connects nothing
+        one, other = basin[here], basin[here + step]
+        found.append(((np.minimum(one, other) * count + np.maximum(one, other)) << 8) + 255 - height)
+    code = np.sort(np.concatenate(found))
+    code = code[np.diff(code >> 8, prepend=-1) > 0]  # of each pair the highest
+    code = code[np.argsort(code & 255, kind="stable")]
+    return 255 - (code & 255), (code >> 8) // count, (code >> 8) % count
 
 
-def _shifted(step: tuple[int, int]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """Two views of a map, such that the second's pixels are the first's moved by `step` (dy, dx)."""
-    here = tuple(slice(max(0, -d), -d if d > 0 else None) for d in step)
-    there = tuple(slice(max(0, d), d if d < 0 else None) for d in step)
-    return here, there
+def _plateaus(
+    peak: np.ndarray, height: np.ndarray, one: np.ndarray, other: np.ndarray, first: int
+) -> np.ndarray:
+    """[B]: new numbers of the basins, the same for two where a bridge as high as the lower peak joins them.
+
+    `first`: the basin that gets the number 0.
+    The lower one is no component of its own at any level. Most are such: a plateau has several peaks.
+    """
+    name = np.arange(len(peak))
+    rank = peak.astype(np.int64) * len(peak) + name
+    while True:
+        here, there = name[one], name[other]
+        swapped = rank[here] > rank[there]
+        low, high = np.where(swapped, there, here), np.where(swapped, here, there)
+        flat = (low != high) & (height == peak[low])
+        if not flat.any():
+            break
+        name[low[flat]] = high[flat]
+        while not np.array_equal(name, name[name]):
+            name = name[name]
+    name[name == name[first]] = -1
+    return np.unique(name, return_inverse=True)[1]
 
 
-def _holes(image: np.ndarray) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
-    """The contours around holes (t [n], box [n, 4]), and `image` with its holes filled [H, W] uint8.
+def _merges(height: np.ndarray, one: np.ndarray, other: np.ndarray, count: int) -> list[tuple[int, int, int]]:
+    """(height, kept, gone) of the bridges that connect what was not yet connected; 0 is never gone."""
+    names = list(
+        range(count)
+    )  # of each basin a basin of its component that is nearer to the component's name
+    merges = []
+    new = one != other
+    for at, first, second in zip(height[new].tolist(), one[new].tolist(), other[new].tolist(), strict=True):
+        kept, gone = sorted((_name(names, first), _name(names, second)))
+        if kept != gone:
+            names[gone] = kept
+            merges.append((at, kept, gone))
+    return merges
+
+
+def _name(names: list[int], basin: int) -> int:
+    while names[basin] != basin:
+        names[basin] = basin = names[names[basin]]
+    return basin
+
+
+def _holes(bordered: np.ndarray) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+    """The contours around holes (t [n], box [n, 4]), and the map with its holes filled [H, W] uint8.
 
     Holes are the 4-connected components of `image <= t`, that is of `255 - image > 254 - t`, that do not
     reach the border.
     """
-    background = _Components(255 - np.pad(image, 1), _FOUR)
-    outside = background.component == background.component[:, background.basin[0, 0], None]
-    extents = background.extents()
-    level, name = np.nonzero((extents[:, :, 2] >= 0) & ~outside)
-    # The contour runs on the pixels around the hole, one further on each side; the padding moved all by one.
-    boxes = extents[level, name] + [-2, -2, 1, 1]
-    enclosed_below = (~outside).sum(axis=0)  # a basin is not part of the outside at every t below this
-    filled = np.maximum(image, enclosed_below[background.basin[1:-1, 1:-1]])
-    return (LEVELS - 1 - level, boxes), filled.astype(np.uint8)
+    background = _Components(255 - bordered, diagonal=False)
+    exist = background.exist()
+    exist[0] = False  # the outside
+    name, level = np.nonzero(exist)
+    # The contour runs on the pixels around the hole, one further on each side; the border moved all by one.
+    boxes = background.extents()[:, name, level].T + np.array([-2, -2, 1, 1])
+    joined = np.zeros(background.count, np.int64)  # below this level a basin is part of the outside
+    joined[0] = LEVELS
+    for height, kept, gone in reversed(background.merges):
+        joined[gone] = min(height, joined[kept])
+    depth = (LEVELS - joined).astype(np.uint8)[background.basin].reshape(bordered.shape)
+    return (LEVELS - 1 - level, boxes), np.maximum(bordered, depth)
 
 
-def _largest(filled: np.ndarray, components: _Components) -> np.ndarray:
+def _largest(components: _Components, extents: np.ndarray) -> np.ndarray:
     """[LEVELS, 4]: the box of the component with the largest area, in a map without holes.
 
     Four pixels in a square enclose the area 1, three of them the triangle of 1/2; summed over all squares.
     """
-    padded, basin = np.pad(filled, 1), np.pad(components.basin, 1)
-    height, width = padded.shape
-    squares = [np.s_[y : height - 1 + y, x : width - 1 + x] for y in (0, 1) for x in (0, 1)]
-    corners = np.stack([padded[square] for square in squares])
-    top = np.stack([basin[square] for square in squares])
-    top = np.take_along_axis(top, corners.argmax(axis=0)[None], axis=0).repeat(2, axis=0)
-    halves = np.sort(corners, axis=0)[:2]  # 1/2 where the third highest is above t, 1/2 more where all are
-    area = components.gather(np.add, 0, halves, top, np.ones(halves.shape, np.int64))
-    position = np.arange(filled.size).reshape(filled.shape)
-    first = components.gather(np.minimum, filled.size, filled, components.basin, position)
+    width, size = components.shape[1], len(components.values)
+    ends = [slice(start, size - width - 1 + start) for start in (0, 1, width, width + 1)]
+    a, b, c, d = (components.values[end] for end in ends)
+    low, high = np.minimum(a, b), np.maximum(a, b)
+    other_low, other_high = np.minimum(c, d), np.maximum(c, d)
+    # 1/2 where the third highest corner is above t, 1/2 more where all are.
+    third = np.minimum(np.maximum(low, other_low), np.minimum(high, other_high))
+    corners = [components.basin[end] for end in ends]
+    top = np.where(high >= other_high, np.where(a >= b, *corners[:2]), np.where(c >= d, *corners[2:]))
+    counts = np.zeros(components.count * (LEVELS + 1), np.int64)
+    for halves in (third, np.minimum(low, other_low)):
+        counts += np.bincount(components.places(halves, top), minlength=len(counts))
+    area = components.merged(np.add, counts)
+    first = -components.reduced(np.maximum, -np.arange(size), -size)
     # OpenCV lists the contour that begins last in reading order first.
-    rank = np.where(first < filled.size, area * filled.size + first, -1)
-    name, levels = rank.argmax(axis=1), np.arange(LEVELS)
-    boxes = components.extents()[levels, name] + [0, 0, 1, 1]
-    return np.where((rank[levels, name] >= 0)[:, None], boxes, 0)
+    rank = np.where(components.exist(), area * size + first, -1)
+    name, levels = rank.argmax(axis=0), np.arange(LEVELS)
+    boxes = extents[:, name, levels].T + np.array([-1, -1, 0, 0])
+    return np.where((rank[name, levels] >= 0)[:, None], boxes, 0)
