@@ -1,6 +1,7 @@
 """The report's forms: terminal, Markdown, model card and page; with names that try to break out of them."""
 
 import html
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -9,7 +10,7 @@ from huggingface_hub import ModelCard
 from luab_trainer.evaluation.bootstrap import Difference, Estimate
 from luab_trainer.evaluation.report.galleries import Exhibit, Gallery, Look
 from luab_trainer.evaluation.report.markdown import eval_results, markdown, update_card
-from luab_trainer.evaluation.report.page import chart, page
+from luab_trainer.evaluation.report.page import Made, chart, page
 from luab_trainer.evaluation.report.table import Model, Row, Table, p_texts
 from luab_trainer.evaluation.report.terminal import terminal
 
@@ -71,6 +72,23 @@ def test_terminal_lets_no_control_character_through():
     assert not set(shown) & {"\x1b", "\u202e"}
     # A header, its rule, one row, a blank line and the notes: no name made a line of its own.
     assert shown.splitlines()[3] == ""
+    assert len(shown.splitlines()[shown.splitlines().index("Not run:") :]) == 2
+
+
+def test_what_was_not_run_takes_one_line_each(table):
+    skipped = {f"benchmark_{number}": f"not in /data; get it from {'x' * 200}" for number in range(3)}
+    absent = replace(table, skipped=skipped)
+    for lines in (terminal(absent).splitlines(), markdown(absent).splitlines()):
+        assert [line.split(":")[0].strip(" -").replace("\\", "") for line in lines[-3:]] == list(skipped)
+    text = page(absent)
+    assert text.count("<li><bdi>benchmark_") == 3 and "Not run: 3" in text
+
+
+def test_the_page_says_when_how_and_from_what_it_was_made(table):
+    made = Made("2026-01-02 03:04 UTC", f"luab evaluate --model {HOSTILE}", {"luab": ["runs/luab-seed0"]})
+    text = page(table, made=made)
+    assert "2026-01-02 03:04 UTC" in text and "runs/luab-seed0" in text
+    assert "luab evaluate --model &lt;script&gt;" in text and "<script" not in text
 
 
 def test_p_values_below_what_the_resamples_can_show():

@@ -199,9 +199,9 @@ def test_what_was_skipped_and_what_is_partial_is_said(tmp_path):
     content = json.loads((out / "results.json").read_text())
     content["skipped"] = {"imagenet_c": "not in /data"}
     (out / "results.json").write_text(json.dumps(content))
-    notes = figures([out], resamples=100).notes()
-    assert "Not as many images as are published: ImageNet 50 of 50,000." in notes
-    assert "Not run: imagenet_c, not in /data" in notes
+    table = figures([out], resamples=100)
+    assert "Not as many images as are published: ImageNet 50 of 50,000." in table.notes()
+    assert table.not_run() == ["Not run:", "  imagenet_c: not in /data"]
 
 
 def entry(out: Path) -> tuple[dict, dict]:

@@ -42,4 +42,5 @@ def judging_options(options: argparse.Namespace) -> dict[str, Any]:
         "device": options.device,
         "batch_size": options.batch_size,
         "num_workers": options.num_workers,
+        "command": options.command,
     }

@@ -130,7 +130,7 @@ def as_text(table: Table) -> str:
             f"{verdicts.count('worse')} of {len(rows)} benchmark{'s' * (len(rows) > 1)} by more than chance."
         )
         lines += [*grid([[*header, "larger than chance"], *cells], left=2), "", *wrapped([count]), ""]
-    return "\n".join([*lines, *wrapped(table.notes(starred=False))])
+    return "\n".join([*lines, *wrapped(table.notes(starred=False)), *map(printable, table.not_run())])
 
 
 def _cells(table: Table, row: Row, model: str) -> list[str]:

@@ -14,6 +14,7 @@ models' answers: a run that was interrupted goes on where it was.
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 from luab_data.boundary import guarded
@@ -50,7 +51,9 @@ def parser() -> argparse.ArgumentParser:
 @guarded("luab evaluate")
 def main(argv: list[str]) -> int:
     """Run the command; 0: done, 1: it could not be, and stderr says why."""
-    return run(parser().parse_args(argv))
+    options = parser().parse_args(argv)
+    options.command = shlex.join(["luab", "evaluate", *argv])
+    return run(options)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 from pathlib import Path
 
 from luab_data.boundary import guarded
@@ -36,7 +37,9 @@ def parser() -> argparse.ArgumentParser:
 @guarded("luab localise")
 def main(argv: list[str]) -> int:
     """Run the command; 0: done, 1: it could not be, and stderr says why."""
-    return run(parser().parse_args(argv))
+    options = parser().parse_args(argv)
+    options.command = shlex.join(["luab", "localise", *argv])
+    return run(options)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -28,6 +28,7 @@ def judge(
     batch_size: int = 64,
     num_workers: int | None = None,
     skipped: Mapping[str, str] | None = None,
+    command: str = "",
 ) -> tuple[Results, Table]:
     """Judge each model on each benchmark and write the report.
 
@@ -36,6 +37,7 @@ def judge(
         benchmarks: Those that `suite.usable` let through; `skipped`: the others.
         device: Default: CUDA where there is one, else the CPU.
         num_workers: Processes that decode images and judge maps. Default: all cores.
+        command: What was typed, for the report.
 
     Raises:
         ValueError: a model that cannot be loaded, or does not have the benchmark's classes; an unreadable
@@ -45,4 +47,4 @@ def judge(
     settings = PassSettings(device, batch_size, all_cores() if num_workers is None else num_workers)
     load = lru_cache(MODELS_KEPT)(partial(load_classifier, device=device))
     results = run(models, benchmarks, root, output_dir, settings, load, dict(skipped or {}))
-    return results, write_report(output_dir, models, benchmarks, root, settings, load)
+    return results, write_report(output_dir, models, benchmarks, root, settings, load, command=command)

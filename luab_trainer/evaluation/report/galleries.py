@@ -18,13 +18,18 @@ SIDE = 192
 # All embedded pictures of a page together, in base64 characters: no picture is added beyond.
 MAX_BYTES = 8_000_000
 BOX_COLOUR = (255, 214, 10)
+PEAK_COLOUR = (255, 64, 129)
+# Attention that is this many times the even share is shown at full light, if nothing is higher: an even map
+# is a quarter lit everywhere, and does not look like the image.
+FULL_LIGHT = 4.0
 
 
 @dataclass(frozen=True)
 class Look:
     """What one model says of an image; `image` (a data URI) is what it sees, its attention over it, or "".
 
-    `confidence`: None where it was not kept. `verdict`: `right` in words.
+    `confidence`: None where it was not kept. `verdict`: `right` in words. `peak`: how many times the even
+    share the attention's maximum is; None without attention.
     """
 
     model: str
@@ -33,6 +38,7 @@ class Look:
     right: bool
     image: str
     verdict: str
+    peak: float | None = None
 
 
 @dataclass(frozen=True)
@@ -108,15 +114,43 @@ def within_budget(exhibits: Iterable[Exhibit], budget: int = MAX_BYTES) -> tuple
 
 
 def overlay(image: Image.Image, attention: np.ndarray) -> Image.Image:
-    """`image` lit by `attention` [h, w], a distribution over its grid: full light where it is highest.
+    """`image` lit by `attention` [h, w], not negative, over its grid; a cross marks where it is highest.
 
-    Light and not colour: the object stays recognisable, and no colour map has to be learned. The scale is the
-    image's own, so that brightness tells where, not how much.
+    Light and not color: the object stays recognizable, and no color map has to be learned. The scale is the
+    image's own from `FULL_LIGHT` times the even share on; below, an image that is lit weakly and everywhere
+    says that the attention is.
     """
-    peak = float(attention.max())
-    share = attention / peak if peak > 0 else np.zeros_like(attention)
+    full = max(float(attention.max()), FULL_LIGHT * float(attention.mean()))
+    share = attention / full if full > 0 else np.zeros_like(attention)
     light = Image.fromarray(np.uint8(255 * share), mode="L").resize(image.size, Image.Resampling.BICUBIC)
-    return Image.composite(image, _dimmed(image), light)
+    lit = Image.composite(image, _dimmed(image), light)
+    return with_cross(lit, *highest(attention)) if full > 0 else lit
+
+
+def highest(attention: np.ndarray) -> tuple[float, float]:
+    """Where a map [h, w] is highest: x and y of that cell's center, ratios of the map."""
+    row, column = np.unravel_index(int(attention.argmax()), attention.shape)
+    return (column + 0.5) / attention.shape[1], (row + 0.5) / attention.shape[0]
+
+
+def peak(attention: np.ndarray) -> float:
+    """How many times the even share the highest value of a map [h, w] is; 1 for an even map."""
+    mean = float(attention.mean())
+    return float(attention.max()) / mean if mean > 0 else 1.0
+
+
+def with_cross(
+    image: Image.Image, x: float, y: float, color: tuple[int, int, int] = PEAK_COLOUR
+) -> Image.Image:
+    """`image` with a cross at x, y, ratios of the image."""
+    image = image.copy()
+    draw = ImageDraw.Draw(image)
+    across, down = x * image.width, y * image.height
+    arm = max(3, min(image.size) // 20)
+    for width, ink in ((3, (0, 0, 0)), (1, color)):
+        draw.line((across - arm, down, across + arm, down), fill=ink, width=width)
+        draw.line((across, down - arm, across, down + arm), fill=ink, width=width)
+    return image
 
 
 def with_boxes(image: Image.Image, boxes: Sequence[Sequence[float]], width: int, height: int) -> Image.Image:

@@ -24,6 +24,7 @@ from luab_trainer.evaluation.report.galleries import (
     choose,
     data_uri,
     overlay,
+    peak,
     thumbnail,
     with_boxes,
     within_budget,
@@ -118,10 +119,14 @@ def _looks(images: ImageSet, asked: _Asked, chosen: np.ndarray, device: str | to
         image = ""
         if maps is not None:
             picture = to_image(pixel_values[position], classifier.settings)
-            image = data_uri(thumbnail(overlay(picture, maps[position])))
+            lit = overlay(thumbnail(picture), maps[position])
+            if images.boxes is not None:
+                lit = with_boxes(lit, *images.boxes[chosen[position]])
+            image = data_uri(lit)
         right = bool(verdicts.right[chosen[position]])
         verdict = verdicts.words[0 if right else 1]
-        looks.append(Look(classifier.name, name, confidence[position], right, image, verdict))
+        height = None if maps is None else peak(maps[position])
+        looks.append(Look(classifier.name, name, confidence[position], right, image, verdict, height))
     return looks
 
 

@@ -31,6 +31,8 @@ def markdown(table: Table) -> str:
     ]
     lines = [header, ["---", "---", *("---:" for _ in header[2:])], *rows]
     notes = [escape(note) for note in table.notes()]
+    absent = [f"- {escape(key)}: {escape(why)}" for key, why in table.skipped.items()]
+    notes += ["", "Not run:", "", *absent] if absent else []
     return "\n".join([*("| " + " | ".join(line) + " |" for line in lines), "", *notes]) + "\n"
 
 

@@ -5,7 +5,8 @@ content security policy forbids everything but its style and its embedded images
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
@@ -30,13 +31,26 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 STEPS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.25)
 
 
-def page(table: Table, galleries: Sequence[Gallery] = ()) -> str:
+@dataclass(frozen=True)
+class Made:
+    """How a report came about: date, command line, and model -> where its checkpoints are."""
+
+    date: str = ""
+    command: str = ""
+    checkpoints: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+def page(table: Table, galleries: Sequence[Gallery] = (), made: Made | None = None) -> str:
     """The whole page. Its size is that of the galleries, which are bounded (`galleries.MAX_BYTES`), plus
     about 1 kB for each figure.
     """
     title = f"Evaluation of {', '.join(model.name for model in table.models)}"
     return _template().render(
-        title=title, table=table, galleries=galleries, charts=list(map(chart, table.rows))
+        title=title,
+        table=table,
+        galleries=galleries,
+        charts=list(map(chart, table.rows)),
+        made=made or Made(),
     )
 
 

@@ -166,8 +166,13 @@ class Table:
             notes.append(f"Not as many images as are published: {'; '.join(partial)}.")
         notes += [f"Left out of {row.title}: {row.left_out}." for row in self.rows if row.left_out]
         notes += [f"{row.title}: {row.remark}." for row in self.rows if row.remark]
-        notes += [f"Not run: {benchmark}, {why}" for benchmark, why in self.skipped.items()]
         return [*notes, *self.remarks]
+
+    def not_run(self) -> list[str]:
+        """The benchmarks that were not run with the reason, one line each; nothing where all were."""
+        if not self.skipped:
+            return []
+        return ["Not run:", *(f"  {benchmark}: {why}" for benchmark, why in self.skipped.items())]
 
     def _correction(self) -> str:
         return f" after Holm's correction for {self.comparisons} comparisons" if self.comparisons > 1 else ""

@@ -11,7 +11,7 @@ def terminal(table: Table, width: int = 100) -> str:
     """Models side by side, benchmarks as rows, then how to read it in lines of at most `width`."""
     names = [printable(model.name) for model in table.models]
     lines = grid([["benchmark", "metric", *names], *(_cells(table, row) for row in table.rows)], left=2)
-    return "\n".join([*lines, "", *wrapped(table.notes(), width)])
+    return "\n".join([*lines, "", *wrapped(table.notes(), width), *map(printable, table.not_run())])
 
 
 def wrapped(notes: Sequence[str], width: int = 100) -> list[str]:

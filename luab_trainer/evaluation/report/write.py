@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from yaml import YAMLError
@@ -16,7 +17,7 @@ from luab_trainer.evaluation.report.figures import figures
 from luab_trainer.evaluation.report.galleries import MAX_BYTES, Gallery
 from luab_trainer.evaluation.report.looks import galleries
 from luab_trainer.evaluation.report.markdown import markdown, update_card
-from luab_trainer.evaluation.report.page import page
+from luab_trainer.evaluation.report.page import Made, page
 from luab_trainer.evaluation.report.table import Table
 from luab_trainer.evaluation.suite import CACHE, unique_names
 
@@ -33,12 +34,13 @@ def write_report(
     settings: PassSettings,
     load: Callable[[str], Classifier],
     resamples: int = RESAMPLES,
+    command: str = "",
 ) -> Table:
     """Make `report.md` and `report.html` of what `suite.run` with the same arguments left in `output_dir`.
 
     Of several training runs of a model, the galleries show the first one's attention. `cards/<model>.md` is a
     model card with the results, ready to be uploaded: the checkpoint's own README.md where it has one. The
-    checkpoint itself stays as it is.
+    checkpoint itself stays as it is. `command`: what was typed, for the page's head.
 
     Returns:
         The table; `terminal(table)` is for the screen.
@@ -53,8 +55,13 @@ def write_report(
     ]
     looks = _galleries(benchmarks, root, classifiers, output_dir / CACHE, settings)
     (output_dir / MARKDOWN).write_text(markdown(table), encoding="utf-8")
-    (output_dir / PAGE).write_text(page(table, looks), encoding="utf-8")
     folders = dict(zip(names, models, strict=True))
+    checkpoints = {
+        model.name: [str(folders[run]) for run in model.runs if isinstance(folders.get(run), str)]
+        for model in table.models
+    }
+    made = Made(datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"), command, checkpoints)
+    (output_dir / PAGE).write_text(page(table, looks, made), encoding="utf-8")
     for model in table.models:
         own = folders.get(model.runs[0])
         _write_card(output_dir / CARDS, table, model.name, Path(own) if isinstance(own, str) else None)
