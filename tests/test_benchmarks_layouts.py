@@ -150,7 +150,7 @@ def test_a_suite_skips_the_absent_and_stops_at_the_partial(tmp_path):
         ("occlusion:2", "0 to 1"),
         ("occlusion:half", "0 to 1"),
         ("occlusion:toy=val@2", "0 to 1"),
-        ("occlusion:toy=", "SIDE, NAME=PATH or NAME=PATH@SIDE"),
+        ("occlusion:toy=", "SIDE, NAME=PATH, NAME=DATASET@SPLIT"),
         ("folder:val", "folder:NAME=PATH"),
     ],
 )

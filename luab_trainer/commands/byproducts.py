@@ -3,6 +3,7 @@
     luab byproducts data/imagenet_ab --boxes boxes_train.csv
     luab byproducts data/imagenet_ab --boxes ILSVRC2012_bbox_train_v2     the official XML files, unpacked
     luab byproducts data/coco_ab                                          boxes from its own objects column
+    luab byproducts you/photos --point-column tap --label-column species  a dataset of your own
 
 Share of clicks and of traces inside the boxes, and the median distance to the box's centre (in units of the
 box's width and height: 0 is the centre, 0.5 the middle of an edge), over all rows, and of the worst classes
@@ -38,12 +39,17 @@ def parser() -> argparse.ArgumentParser:
     """The command's options."""
     options = CommandParser("luab byproducts", __doc__)
     add = options.add_argument
-    add("dataset", metavar="DIR_OR_ID", help="ImageNet-AB or COCO-AB, as a built folder or on the Hub")
+    add("dataset", metavar="DIR_OR_ID", help="a folder or an id on the Hub, of ours or your own")
     add("--config", help="the dataset's configuration")
     add("--split", default="train", help="default: %(default)s")
     add(
         "--boxes", type=Path, metavar="CSV_OR_DIR", help="the real boxes, unless the rows have them (objects)"
     )
+    add("--id-column", default="image_id", help="<class>/<name>, for boxes in files (default: %(default)s)")
+    add("--image-column", default="image", help="default: %(default)s")
+    add("--label-column", help="default: label or labels, where there is one")
+    add("--point-column", help="clicks, ratios of the image (default: click or points, where there is one)")
+    add("--annotations-column", help="the traces (default: annotations, where there is one)")
     add("--output", type=Path, metavar="FILE", help="write the figures of all classes and workers as JSON")
     add("--lines", type=int, default=5, help="classes and workers to print (default: %(default)s)")
     return options
@@ -53,11 +59,14 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     """Run the command; 0: done, 1: it could not be, and stderr says why."""
     options = parser().parse_args(argv)
-    from luab_trainer.evaluation.byproduct_quality import measure
+    from luab_trainer.evaluation.byproduct_quality import measure, quality_columns
     from luab_trainer.inputs import load_splits, pick_split
 
     rows = pick_split(load_splits(options.dataset, options.config), options.split, options.dataset, "split")
-    summary = measure(rows, options.boxes).summary()
+    columns = quality_columns(
+        rows, options.image_column, options.label_column, options.point_column, options.annotations_column
+    )
+    summary = measure(rows, options.boxes, columns, options.id_column).summary()
     print(report(summary, options.lines))
     if options.output:
         options.output.parent.mkdir(parents=True, exist_ok=True)
@@ -72,13 +81,18 @@ def report(summary: dict, lines: int) -> str:
     parts = [f"{counted:,} of {summary['rows']:,} rows have boxes"]
     if summary["points_of_classes_without_boxes"]:
         parts[0] += f"; {summary['points_of_classes_without_boxes']:,} points are of classes that have none"
+    if summary["left_out"]:
+        parts.append(f"left out: {summary['left_out']}")
+    if summary["absent_columns"]:
+        parts.append(f"not there, and not measured: {', '.join(summary['absent_columns'])}")
     everything = summary["all"]
     for name, meaning in (
         ("points", "what training reads, against a point anywhere and in the centre of the image"),
         ("clicks", "what each worker did"),
         ("traces", "positions of the cursor; weighted: as training weighs them"),
     ):
-        parts += ["", f"{name} ({meaning})", _table({"all": everything}, name)]
+        if everything[name]:
+            parts += ["", f"{name} ({meaning})", _table({"all": everything}, name)]
     for kind, by in (("classes", "points"), ("workers", "clicks")):
         groups = {key: each for key, each in summary[kind].items() if each.get(by, 0) >= LEAST}
         worst = sorted(groups, key=lambda key: (groups[key][f"{by}_inside"], key))[:lines]

@@ -39,16 +39,17 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True)
 class RowImage:
-    """An `Item.image`: that of row `row` of a dataset whose column `image` is not decoded."""
+    """An `Item.image`: that of row `row` of a dataset whose `column` of images is not decoded."""
 
     dataset: Any
     row: int
+    column: str = "image"
 
     def __str__(self) -> str:  # what the cache knows it by
         return f"{self.dataset._fingerprint}:{self.row}"
 
     def __call__(self) -> Mapping[str, Any]:
-        return self.dataset[self.row]["image"]
+        return self.dataset[self.row][self.column]
 
 
 @dataclass(frozen=True)

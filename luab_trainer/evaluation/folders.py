@@ -135,7 +135,7 @@ class Folder(Top1, Benchmark):
             for index, name in enumerate(listing.classes)
             for image in listing.images[name]
         ]
-        return ImageSet(f"folder-{self.own_name}", items, classes=tuple(listing.classes))
+        return ImageSet(f"folder-{self.own_name}", items, classes=tuple(listing.classes), upright=True)
 
     def _listing(self, folder: Path) -> Listing:
         """Looked through once, for all models."""

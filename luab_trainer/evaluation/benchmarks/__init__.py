@@ -20,6 +20,7 @@ from luab_trainer.evaluation.benchmarks.objectnet import ObjectNet
 from luab_trainer.evaluation.benchmarks.si_score import SIScoreLocation, SIScoreRotation, SIScoreSize
 from luab_trainer.evaluation.benchmarks.subsets import ImageNetA, ImageNetO, ImageNetR
 from luab_trainer.evaluation.folders import Folder
+from luab_trainer.evaluation.own_datasets import DatasetAccuracy
 
 WHERE = (Localisation, PointingGame, EnergyPointingGame)  # the model looks
 ROBUSTNESS = (
@@ -45,7 +46,8 @@ SUITES = {
     "robustness": [benchmark.name for benchmark in ROBUSTNESS],
     "where": [benchmark.name for benchmark in WHERE],
 }
-BENCHMARKS: dict[str, type[Benchmark]] = {benchmark.name: benchmark for benchmark in (*ROBUSTNESS, Folder)}
+OWN = (Folder, DatasetAccuracy)  # images of the user's
+BENCHMARKS: dict[str, type[Benchmark]] = {benchmark.name: benchmark for benchmark in (*ROBUSTNESS, *OWN)}
 
 
 def find_benchmark(text: str, val: str | None = None) -> Benchmark:

@@ -15,7 +15,8 @@ import numpy as np
 from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Predictions, Scores, Verdicts
 from luab_trainer.evaluation.benchmarks.val import ValBenchmark, ValOrOwn, val_number
 from luab_trainer.evaluation.class_maps import first_name, real_labels, wnid_index, wnids
-from luab_trainer.evaluation.folders import Folder, Top1, labelled_items, wrong_folders
+from luab_trainer.evaluation.folders import Folder, Top1, labelled_items, own_name, wrong_folders
+from luab_trainer.evaluation.own_datasets import EXPECTED, OwnDataset
 
 
 class ImageNet(Top1, ValBenchmark):
@@ -75,25 +76,23 @@ class Occlusion(Top1, ValOrOwn):
     title = "Centre occlusion"
     summary = "top-1 accuracy on the validation images with a square of the mean colour over the middle"
     paper = "Yun et al., CutMix, ICCV 2019, arXiv 1905.04899 (occlusion of the centre)"
-    argument_help = "SIDE, NAME=PATH or NAME=PATH@SIDE"
+    argument_help = "SIDE, NAME=PATH, NAME=DATASET@SPLIT, or one of these with @SIDE behind it"
     default_side: ClassVar[float] = 0.5
 
     def __init__(self, argument: str = "", val: str | None = None):
         super().__init__(argument, val)
-        folder, _, side = argument.rpartition("@") if "@" in argument else ("", "", argument)
-        if "=" in side:
-            folder, side = argument, ""
+        own, side = _own_and_side(argument)
         try:
             self.side = float(side or self.default_side)
-            if folder:
-                self.use(Folder(folder))
+            if own:
+                self.use(OwnDataset(*own_name(self.name, own, EXPECTED)) if "@" in own else Folder(own))
         except ValueError:
             self.side = -1.0
         if not 0 <= self.side <= 1:
             raise ValueError(
                 f"benchmark 'occlusion' takes {self.argument_help}: SIDE is that of the square as a ratio of "
                 f"the crop's, 0 to 1 ({self.default_side} when not given), PATH a folder <class>/<image> "
-                f"instead of ImageNet's; got {argument!r}"
+                f"and DATASET a dataset instead of ImageNet's; got {argument!r}"
             )
 
     @property
@@ -104,6 +103,15 @@ class Occlusion(Top1, ValOrOwn):
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
         images = self.image_set(root)
         yield replace(images, name=f"{images.name}-occlusion-{self.side:g}", occlusion=self.side)
+
+
+def _own_and_side(argument: str) -> tuple[str, str]:
+    """`NAME=PATH`, `NAME=DATASET@SPLIT`, each with `@SIDE` or not, or `SIDE` -> the images, SIDE."""
+    if "=" not in argument:
+        return "", argument
+    own, at, side = argument.rpartition("@")
+    is_number = side.replace(".", "", 1).lstrip("+-").isdigit()
+    return (own, side) if at and is_number else (argument, "")
 
 
 class ImageNetV2(Top1, Benchmark):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from luab_trainer.evaluation.class_maps import wnids
 from luab_trainer.evaluation.folders import own_name
 from luab_trainer.evaluation.ilsvrc_boxes import find_xml, read_box_file, xml_files
 from luab_trainer.evaluation.localisation import Judgement
+from luab_trainer.evaluation.own_datasets import EXPECTED
 
 
 class BoxBenchmark(ValOrOwn):
@@ -33,7 +35,7 @@ class BoxBenchmark(ValOrOwn):
         "imagenet/bbox",
         "ILSVRC/Annotations/CLS-LOC/val",
     )
-    argument_help = f"{BoxFolder.expected} or {BoxDataset.expected}"
+    argument_help = f"{BoxFolder.expected} or {EXPECTED}"
 
     def __init__(self, argument: str = "", val: str | None = None):
         super().__init__(argument, val)
@@ -162,11 +164,11 @@ def own_boxes(benchmark: str, argument: str) -> BoxFolder | BoxDataset:
         ValueError: neither of the two.
     """
     name, rest = own_name(benchmark, argument, BoxBenchmark.argument_help)
-    dataset, at, split = rest.rpartition("@")
-    if at and dataset and split:
-        return BoxDataset(name, dataset, split)
+    if "@" in rest:
+        with suppress(ValueError):
+            return BoxDataset(name, rest)
     images, separator, boxes = rest.partition(os.pathsep)
-    if not (images and separator and boxes):
+    if "@" in rest or not (images and separator and boxes):
         raise ValueError(
             f"benchmark {benchmark!r} is written {benchmark}:{BoxBenchmark.argument_help}; got {argument!r}"
         )
