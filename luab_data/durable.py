@@ -46,7 +46,7 @@ def replacing(path: Path) -> Iterator[TextIO]:
 
 def write_json(path: Path, content: dict) -> None:
     with replacing(path) as file:
-        json.dump(content, file, indent=1)
+        json.dump(content, file, indent=1, allow_nan=False)
         file.write("\n")
 
 

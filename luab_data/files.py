@@ -2,14 +2,14 @@
 
 import json
 import math
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from filelock import FileLock, Timeout
 
+from luab_data.durable import replacing
 from luab_data.errors import SourceError
 
 LOCK = Path(".luab", "lock")  # in each folder that has one writer at a time; it stays there, empty
@@ -35,30 +35,6 @@ def write_json(path: str | Path, content: Any, indent: int = 1) -> None:
     text = to_json(content, indent)  # before there is a file
     with replacing(path) as file:
         file.write(f"{text}\n")
-
-
-@contextmanager
-def replacing(path: str | Path) -> Iterator[TextIO]:
-    """A UTF-8 text file that takes its place when it is whole and on the disk, not only in its cache."""
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.partial")
-    with partial.open("w", encoding="utf-8") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    sync(path.parent)
-
-
-def sync(path: str | Path) -> None:
-    """Bring a file, or a folder's list of names, from the system's cache to the disk."""
-    if os.name == "nt" and Path(path).is_dir():  # Windows opens no folders
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

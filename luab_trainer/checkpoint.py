@@ -16,7 +16,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from luab_data.errors import SourceError
 from luab_trainer.model import LUABModel
-from luab_trainer.weights import load_weights, require_all
+from luab_trainer.weights import WrongWeights, load_weights, require_all, require_finite
 
 HEAD_FILE = "luab_head.safetensors"  # absent when no loss has parameters of its own
 _CLASSIFIER = "model."  # prefix of the classifier's parameters in LUABModel
@@ -28,8 +28,15 @@ def save_checkpoint(
     """Write the classifier (loadable without our code) and the head.
 
     `state_dict`: of the whole LUABModel, where it had to be gathered from several processes.
+
+    Raises:
+        SourceError: weights are NaN or infinite.
     """
     state_dict = luab.state_dict() if state_dict is None else state_dict
+    try:
+        require_finite(state_dict)
+    except WrongWeights as error:
+        raise SourceError(f"no checkpoint is written to {folder}: {error}.") from error
     classifier = {k.removeprefix(_CLASSIFIER): v for k, v in state_dict.items() if k.startswith(_CLASSIFIER)}
     head = {k: v.contiguous() for k, v in state_dict.items() if not k.startswith(_CLASSIFIER)}
     luab.model.save_pretrained(folder, state_dict=classifier)

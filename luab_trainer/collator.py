@@ -19,6 +19,7 @@ def collate(samples: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
     Returns:
         pixel_values: `[B, H, W, 3]` uint8.
         labels: `[B]` int64, or for several labels an image `[B, K]` float32 of 0 and 1.
+        rows: `[B]` int64, the rows' numbers, where the samples have them.
 
         and, where the samples have targets,
 
@@ -35,6 +36,8 @@ def collate(samples: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
         "pixel_values": default_collate([sample["pixel_values"] for sample in samples]),
         "labels": torch.stack(labels) if isinstance(labels[0], Tensor) else torch.tensor(labels),
     }
+    if "row" in samples[0]:
+        batch["rows"] = torch.tensor([sample["row"] for sample in samples])
     return batch | _targets(samples) if "target_labels" in samples[0] else batch
 
 

@@ -1,5 +1,6 @@
 """The training arguments that are ours, on top of transformers' `TrainingArguments`."""
 
+import math
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
@@ -21,6 +22,7 @@ class LUABConfig(TrainingArguments):
     > - `do_train` and `do_eval` are True: without one of them it is not done.
     > - `remove_unused_columns` is False: samples are made by our own dataset and collator.
     > - `label_names` is ["labels"]: the trainer would take `target_labels` for labels too.
+    > - `logging_nan_inf_filter` is False: it writes an average of earlier losses where a loss is NaN.
     > - `ddp_find_unused_parameters` is True without gradient checkpointing, else False: what the trainer
     >   does itself for a transformers model (some have parameters that a classifier does not use).
     """
@@ -87,11 +89,15 @@ class LUABConfig(TrainingArguments):
     do_eval: bool = field(
         default=True, metadata={"help": "Evaluate where there are rows for it (default); False: never."}
     )
+    logging_nan_inf_filter: bool = field(
+        default=False, metadata={"help": "Leave it off: a loss that is not finite ends the training."}
+    )
     remove_unused_columns: bool = field(
         default=False, metadata={"help": "Leave it off: samples are made by our own dataset and collator."}
     )
 
     def __post_init__(self):
+        self._check_own()
         settle(self)
         check_values(self)
         check_combinations(self)
@@ -106,6 +112,18 @@ class LUABConfig(TrainingArguments):
             self.label_names = ["labels"]
         if self.ddp_find_unused_parameters is None:
             self.ddp_find_unused_parameters = not self.gradient_checkpointing
+
+    def _check_own(self) -> None:
+        """Raises ValueError for a number that no loss can be made with; NaN passes every comparison."""
+        for name, fits, allowed in (
+            ("point_weight", lambda value: 0 <= value < math.inf, "a number of 0 or more"),
+            ("attention_weight", lambda value: 0 <= value < math.inf, "a number of 0 or more"),
+            ("attention_radius", lambda value: 0 < value < math.inf, "a ratio of the crop, more than 0"),
+            ("attention_tolerance", lambda value: 0 <= value < 1, "a share, 0 or more and less than 1"),
+        ):
+            value = getattr(self, name)
+            if value is not None and not fits(value):
+                raise ValueError(f"--{name} {value}: give {allowed}.")
 
     def only_run(self) -> AbstractContextManager[None]:
         """Two runs would mix their checkpoints: the first of a run's processes keeps others out for all.

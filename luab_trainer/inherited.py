@@ -46,7 +46,6 @@ OURS = {
     "hub_strategy": "every_save or end: the others upload pickled files",
     "hub_token": "never from a command line or a file, where others read it",
     "ddp_find_unused_parameters": "the default of a transformers model",
-    "logging_nan_inf_filter": "off: a loss that is not finite ends the training",
 }
 
 _TEXT = "it is for models of text; leave it out"
@@ -60,6 +59,10 @@ REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
     "use_liger_kernel": ((False,), _TEXT),
     "liger_kernel_config": ((None,), _TEXT),
     "use_cache": ((False,), _TEXT),
+    "logging_nan_inf_filter": (
+        (False,),
+        "it would write an average of earlier losses for one that is NaN; leave it out",
+    ),
     "neftune_noise_alpha": ((None,), _TEXT),
     "include_num_input_tokens_seen": (("no", False), _TEXT),
     "length_column_name": (("length",), "images have no length; leave it out"),

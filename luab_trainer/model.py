@@ -2,6 +2,7 @@
 head.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from inspect import signature
@@ -113,6 +114,9 @@ class LUABModel(nn.Module):
                 default.tolerance if attention_tolerance is None else attention_tolerance,
             )
             self.weights[ATTENTION] = share * default.weight if attention_weight is None else attention_weight
+        for name, weight in self.weights.items():
+            if not 0 <= weight < math.inf:
+                raise ValueError(f"{name}_weight={weight} must be a finite number of 0 or more.")
         # FSDP's wrapping policy looks for it on the module that it wraps.
         self._no_split_modules = model._no_split_modules
         self._input_size = input_size(model.config)
@@ -134,6 +138,7 @@ class LUABModel(nn.Module):
         target_points: Tensor | None = None,
         target_weights: Tensor | None = None,
         target_labels: Tensor | None = None,
+        rows: Tensor | None = None,
     ) -> LUABOutput:
         """A batch as `luab_trainer.collator.collate` makes it.
 
@@ -141,7 +146,7 @@ class LUABModel(nn.Module):
             interpolated where the size is not the config's. labels: [B] int64, or [B, K] of 0 and 1 (multi
             label). Without it there is no loss. target_points: [B, C, P, 2] crop ratios, x first.
             target_weights: [B, C, P], sum 1 over P for a usable target, else 0. target_labels: [B, C] int64,
-            -1 for padding.
+            -1 for padding. rows: [B] int64, the rows' numbers, of which nothing depends.
         """
         pixel_values = self._normalized(pixel_values)
         with_terms = labels is not None and target_points is not None

@@ -3,6 +3,7 @@
 A sample is a dict, and `luab_trainer.collator.collate` makes a batch of several:
 
     pixel_values    [H, W, 3] uint8, which the model normalises
+    row             int, the row's number
     labels          int, or for several labels an image [K] float32 of 0 and 1
     target_points   list of [P, 2] float32 crop ratios, x first, one entry for each target
     target_weights  list of [P] float32, sum 1, or all 0 when the target cannot be used
@@ -117,7 +118,7 @@ class RowToSample:
             sample = self._labels_and_targets(row, view)
             yield None
             crop = self.transform.crop(self._read(image.pixels), view, rng)
-            yield {"pixel_values": crop, **sample}
+            yield {"pixel_values": crop, "row": position, **sample}
         except ValueError as error:
             image_id = f" ({IMAGE_ID} {row[IMAGE_ID]})" if IMAGE_ID in row else ""
             raise ValueError(f"Row {position}{image_id}: {error}") from error

@@ -1,6 +1,6 @@
 """transformers' Trainer for `LUABModel`: logs each term, saves plain checkpoints."""
 
-import json
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -20,6 +20,7 @@ from transformers.utils import PushInProgress
 from transformers.utils.logging import get_logger
 
 from luab_data.errors import SourceError
+from luab_data.files import write_json
 from luab_data.hub import require_write
 from luab_data.retry import reason
 from luab_trainer.checkpoint import check_fsdp, load_checkpoint, require_whole_checkpoints, save_checkpoint
@@ -27,6 +28,7 @@ from luab_trainer.collator import collate
 from luab_trainer.config import LUABConfig
 from luab_trainer.evaluation.accuracy import accuracy, predictions
 from luab_trainer.evaluation.multi_label import MultiLabelMetrics
+from luab_trainer.finite import FiniteSteps, require_finite_metrics, row_names
 from luab_trainer.model import CLASSIFICATION, LUABModel, LUABOutput
 from luab_trainer.model_card import licence_of, model_card
 from luab_trainer.normalization import settle_normalization
@@ -96,6 +98,7 @@ class LUABTrainer(Trainer):
             defaults |= {"compute_metrics": accuracy, "preprocess_logits_for_metrics": predictions}
         self.dataset_name, self.eval_dataset_name = dataset_name, eval_dataset_name
         self.run_arguments = run_arguments or {}
+        self._finite = FiniteSteps(row_names(None))
         self._sums: dict[bool, dict[str, Tensor]] = {True: {}, False: {}}  # by "in training"
         super().__init__(model=model, args=args, **{**defaults, **kwargs})
         if self.is_fsdp_enabled:
@@ -107,24 +110,39 @@ class LUABTrainer(Trainer):
         """As `Trainer.train`, while no other run may write into the output folder.
 
         Raises:
-            SourceError: another run does.
+            SourceError: another run does; or a loss or gradient is no finite number.
         """
+        self._finite = FiniteSteps(row_names(self.train_dataset))
         with self.args.only_run():
-            return super().train(*args, **kwargs)
+            output = super().train(*args, **kwargs)
+        self._finite.check()
+        return output
 
     # ---- Loss and logs
 
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Tensor], return_outputs: bool = False, **kwargs: Any
     ) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
+        inputs = dict(inputs)
+        rows = inputs.pop("rows", None)
         outputs: LUABOutput = model(**inputs)
         self._add(outputs.terms, training=self.model.training)
         loss = outputs.loss
+        if self.model.training:
+            self._finite.add_loss(self.state.global_step + 1, loss, outputs.terms, rows)
         return (loss, {"loss": loss, "logits": outputs.logits}) if return_outputs else loss
+
+    def _get_grad_norm(self, model: nn.Module, grad_norm: Tensor | None = None) -> Tensor | float:
+        norm = super()._get_grad_norm(model, grad_norm)
+        if self.accelerator.scaler is None:  # float16's scaler meets infinity now and then, and goes on
+            self._finite.add_gradient(norm)
+        return norm
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         if "loss" in logs:  # a log of training steps; evaluation adds its terms to its metrics
             logs.update(self._means(training=True))
+            if not math.isfinite(logs.get("grad_norm") or 0):  # of a step that float16's scaler left out
+                del logs["grad_norm"]
         super().log(logs, start_time)
 
     def get_eval_dataloader(self, eval_dataset: str | Dataset | None = None) -> DataLoader:
@@ -145,6 +163,7 @@ class LUABTrainer(Trainer):
             weights = {CLASSIFICATION: 1.0, **self.luab.weights}
             # Exact, where the trainer's own weighs a smaller last batch like a full one.
             means["loss"] = sum(weights[name] * mean for name, mean in means.items())
+            require_finite_metrics(means, self.state.global_step)
             output.metrics.update({f"{metric_key_prefix}_{name}": mean for name, mean in means.items()})
         return output
 
@@ -198,6 +217,7 @@ class LUABTrainer(Trainer):
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         """A plain transformers checkpoint, the head, the image processor, the arguments as JSON, the card."""
+        self._finite.check()  # never a checkpoint after a loss that was no number
         if not self.args.should_save:
             return
         folder = Path(output_dir or self.args.output_dir)
@@ -205,8 +225,7 @@ class LUABTrainer(Trainer):
         save_checkpoint(self.luab, folder, state_dict)
         if self.processing_class is not None:
             self.processing_class.save_pretrained(folder)
-        arguments = json.dumps(public_arguments(self.args, self.run_arguments), indent=2)
-        (folder / ARGUMENTS_FILE).write_text(f"{arguments}\n", encoding="utf-8")
+        write_json(folder / ARGUMENTS_FILE, public_arguments(self.args, self.run_arguments), indent=2)
         self._write_card(folder)
 
     def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:

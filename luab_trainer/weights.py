@@ -6,14 +6,14 @@ and a configuration cannot choose how attention is computed, which may name code
 
 import copy
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor
 from transformers import AutoConfig, AutoModelForImageClassification, PretrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
@@ -90,7 +90,7 @@ def load_weights(
         )
     if info["error_msgs"]:
         raise WrongWeights(f"its weights cannot be loaded: {info['error_msgs'][0]}")
-    require_finite(model)
+    require_finite(model.state_dict())
     return Loaded(
         model,
         missing=frozenset(info["missing_keys"]),
@@ -117,11 +117,11 @@ def require_all(loaded: Loaded) -> None:
     )
 
 
-def require_finite(model: nn.Module) -> None:
+def require_finite(weights: Mapping[str, Tensor]) -> None:
     """Raises WrongWeights where a weight or buffer is NaN or infinite."""
     wrong = [
         name
-        for name, value in model.state_dict().items()
+        for name, value in weights.items()
         if value.is_floating_point() and not torch.isfinite(value).all()
     ]
     if wrong:

@@ -66,7 +66,8 @@ def test_a_sample_carries_the_click_into_the_view():
 
 def test_a_plain_run_reads_no_byproducts():
     sample = ViewDataset(table().remove_columns("click"), TRAIN)[0]
-    assert sample.keys() == collate([sample]).keys() == {"pixel_values", "labels"}
+    assert sample.keys() == {"pixel_values", "labels", "row"}
+    assert collate([sample]).keys() == {"pixel_values", "labels", "rows"}
 
 
 def test_a_view_depends_on_seed_epoch_and_row_only():

@@ -145,7 +145,7 @@ def _from_timm(name: str) -> Classifier:
         described = timm.create_model(of_timm, pretrained=False).pretrained_cfg
         weights = {"file": _timm_weights(described), "source": "", "custom_load": False}
         model = timm.create_model(of_timm, pretrained=True, pretrained_cfg_overlay=weights)
-        require_finite(model)
+        require_finite(model.state_dict())
     except (OSError, RuntimeError, ValueError) as error:
         raise ValueError(
             f"--model {name}: no classifier could be loaded. It must be one of timm's "
