@@ -14,8 +14,11 @@ from torch.distributed.fsdp import StateDictType
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
+from luab_data.built import SUMS
 from luab_data.errors import SourceError
 from luab_trainer.model import LUABModel
+from luab_trainer.said import say
+from luab_trainer.sums import damage, listed_files, require_undamaged
 from luab_trainer.weights import WrongWeights, load_weights, require_all, require_finite
 
 HEAD_FILE = "luab_head.safetensors"  # absent when no loss has parameters of its own
@@ -102,28 +105,62 @@ def load_checkpoint(luab: LUABModel, folder: str | Path) -> None:
 def checkpoint_to_resume(value: str | None, output_dir: str) -> str | None:
     """The checkpoint folder that `--resume_from_checkpoint` means: a folder, or "true": the last whole one.
 
+    Every byte of it is read and compared with what was written. With "true" a damaged checkpoint is passed
+    over, and that is said.
+
     Raises:
-        SourceError: there is no such folder, or no checkpoint to go on from.
+        SourceError: there is no such folder, no checkpoint to go on from, or the folder is damaged.
     """
     if value is None or value.lower() == "false":
         return None
-    found = value
     if value.lower() == "true":
-        folders = filter(_is_whole, Path(output_dir).glob(f"{PREFIX_CHECKPOINT_DIR}-*"))
-        whole = {folder.name.rpartition("-")[2]: str(folder) for folder in folders}
-        last = max(filter(str.isdecimal, whole), key=int, default=None)
-        found = None if last is None else whole[last]
-    if found is None or not _is_whole(Path(found)):
-        where = "no checkpoint in " + output_dir if found is None else "no whole checkpoint there"
-        raise SourceError(
-            f"--resume_from_checkpoint {value}: there is {where}. "
-            "Give a checkpoint-<step> folder, or leave it out to start afresh."
+        return _last_whole(Path(output_dir))
+    folder = Path(value)
+    if (folder / SUMS).is_file():
+        require_undamaged(
+            folder,
+            f"--resume_from_checkpoint {folder}",
+            "Go on from another checkpoint, or with --resume_from_checkpoint True from the last whole one.",
         )
-    return found
+        return value
+    if not _has_state(folder):
+        raise _nothing_to_resume(value, "no whole checkpoint there")
+    say(f"{folder} has no {SUMS}: it is of an earlier version, and damage would not be noticed.")
+    return value
 
 
-def _is_whole(checkpoint: Path) -> bool:
-    """The trainer writes its state last: a run that was killed while it saved leaves none, or half of it."""
+def _last_whole(output_dir: Path) -> str:
+    """The checkpoint of the most steps that is as it was written; says which damaged ones are passed over."""
+    folders = output_dir.glob(f"{PREFIX_CHECKPOINT_DIR}-*")
+    steps = {folder.name.rpartition("-")[2]: folder for folder in folders}
+    unproven, damaged = None, None
+    for step in sorted(filter(str.isdecimal, steps), key=int, reverse=True):
+        folder = steps[step]
+        if not (folder / SUMS).is_file():
+            unproven = unproven or (folder if _has_state(folder) else None)
+            continue
+        problems = damage(folder)
+        if not problems and TRAINER_STATE_NAME in listed_files(folder):
+            return str(folder)
+        damaged = f"{folder}: {(problems or ['it is not of a run that can go on'])[0]}"
+        say(f"{damaged}. It is passed over.")
+    if damaged is not None:
+        raise _nothing_to_resume("True", f"no whole checkpoint in {output_dir} ({damaged})")
+    if unproven is not None:
+        why = f"{unproven} has no {SUMS}, so it is half written, or of an earlier version"
+        raise _nothing_to_resume("True", f"no whole checkpoint in {output_dir}: {why}")
+    raise _nothing_to_resume("True", f"no checkpoint in {output_dir}")
+
+
+def _nothing_to_resume(value: str, why: str) -> SourceError:
+    return SourceError(
+        f"--resume_from_checkpoint {value}: there is {why}. Give a checkpoint-<step> folder, or leave it out "
+        "to start afresh."
+    )
+
+
+def _has_state(checkpoint: Path) -> bool:
+    """The trainer writes its state after all other files."""
     try:
         json.loads((checkpoint / TRAINER_STATE_NAME).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,6 +1,5 @@
 """The classifier that a run starts from, and its image processor."""
 
-import os
 from pathlib import Path
 
 import torch
@@ -9,19 +8,17 @@ from transformers import (
     BaseImageProcessor,
     PreTrainedModel,
 )
-from transformers.utils.logging import get_logger
 
 from luab_data.errors import SourceError
 from luab_data.names import few
 from luab_trainer.evaluation.class_maps import folder_outputs, imagenet_outputs
 from luab_trainer.model import MULTI_LABEL, input_size
 from luab_trainer.processors import PROCESSOR_FILE, load_processor, square_processor
+from luab_trainer.said import say
 from luab_trainer.weights import Loaded, foreign_config, head_axes, load_weights, output_names, require_all
 
 UNNAMED = "LABEL_"  # transformers' names of outputs that nobody named
 USUAL_SIZE = 224  # of ImageNet's classifiers
-
-logger = get_logger(__name__)
 
 
 def load_classifier(
@@ -63,7 +60,7 @@ def load_classifier(
 
 
 def _usual_size(from_config: str) -> int:
-    logger.warning(
+    say(
         f"--from_config {from_config}: it has no image_size, and no {PROCESSOR_FILE} lies beside it: images "
         f"are taken as {USUAL_SIZE} x {USUAL_SIZE}. Set --image_size for another size."
     )
@@ -78,8 +75,8 @@ def _pretrained(source: str, names: list[str], problem: str) -> PreTrainedModel:
     config.id2label, config.label2id, config.problem_type = classes["id2label"], classes["label2id"], problem
     loaded = load_weights(source, config)
     notes = [*_settle_head(loaded, before, names), *_settle_rest(loaded)]
-    if notes and os.environ.get("RANK", "0") == "0":  # of several processes the first speaks
-        logger.warning(f"--model {source}: {'; '.join(notes)}.")
+    if notes:
+        say(f"--model {source}: {'; '.join(notes)}.")
     return loaded.model
 
 

@@ -17,13 +17,19 @@ from transformers import PreTrainedModel, Trainer, TrainerCallback, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput, HubStrategy, TrainOutput
 from transformers.utils import PushInProgress
-from transformers.utils.logging import get_logger
 
+from luab_data.built import SUMS
 from luab_data.errors import SourceError
 from luab_data.files import write_json
 from luab_data.hub import require_write
 from luab_data.retry import reason
-from luab_trainer.checkpoint import check_fsdp, load_checkpoint, require_whole_checkpoints, save_checkpoint
+from luab_trainer.checkpoint import (
+    check_fsdp,
+    checkpoint_to_resume,
+    load_checkpoint,
+    require_whole_checkpoints,
+    save_checkpoint,
+)
 from luab_trainer.collator import collate
 from luab_trainer.config import LUABConfig
 from luab_trainer.evaluation.accuracy import accuracy, predictions
@@ -32,12 +38,13 @@ from luab_trainer.finite import FiniteSteps, require_finite_metrics, row_names
 from luab_trainer.model import CLASSIFICATION, LUABModel, LUABOutput
 from luab_trainer.model_card import licence_of, model_card
 from luab_trainer.normalization import settle_normalization
-from luab_trainer.upload import Uploads, public_arguments
+from luab_trainer.plan import fingerprint, require_same_run, run_plan, write_plan
+from luab_trainer.said import say
+from luab_trainer.sums import require_undamaged, write_sums
+from luab_trainer.upload import AFTER_TRAINING, Uploads, is_of_model, public_arguments
 
 ARGUMENTS_FILE = "training_args.json"
 CARD_FILE = "README.md"
-
-logger = get_logger(__name__)
 
 
 class LUABTrainer(Trainer):
@@ -77,7 +84,7 @@ class LUABTrainer(Trainer):
     ):
         if not isinstance(model, LUABModel):
             if model.dtype != torch.float32:
-                logger.warning(f"the model's weights are {model.dtype}; they are trained in float32.")
+                say(f"the model's weights are {model.dtype}; they are trained in float32.")
                 model = model.float()
             set_seed(args.seed)  # the head's initial weights
             model = LUABModel(
@@ -99,6 +106,7 @@ class LUABTrainer(Trainer):
         self.dataset_name, self.eval_dataset_name = dataset_name, eval_dataset_name
         self.run_arguments = run_arguments or {}
         self._finite = FiniteSteps(row_names(None))
+        self._saving_checkpoint = False
         self._sums: dict[bool, dict[str, Tensor]] = {True: {}, False: {}}  # by "in training"
         super().__init__(model=model, args=args, **{**defaults, **kwargs})
         if self.is_fsdp_enabled:
@@ -106,15 +114,20 @@ class LUABTrainer(Trainer):
         self.label_smoother = None  # LUABModel smooths: the trainer's own would replace the whole loss
         self.add_callback(_SetEpoch(self))
 
-    def train(self, *args: Any, **kwargs: Any) -> TrainOutput:
+    def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> TrainOutput:
         """As `Trainer.train`, while no other run may write into the output folder.
 
         Raises:
-            SourceError: another run does; or a loss or gradient is no finite number.
+            SourceError: another run does; the checkpoint is damaged, or of a run with other options; a loss
+                or gradient is no finite number.
         """
         self._finite = FiniteSteps(row_names(self.train_dataset))
         with self.args.only_run():
-            output = super().train(*args, **kwargs)
+            value = None if resume_from_checkpoint is None else str(resume_from_checkpoint)
+            checkpoint = checkpoint_to_resume(value, self.args.output_dir)
+            if checkpoint is not None:
+                require_same_run(Path(checkpoint), self._plan())
+            output = super().train(resume_from_checkpoint=checkpoint, **kwargs)
         self._finite.check()
         return output
 
@@ -227,13 +240,42 @@ class LUABTrainer(Trainer):
             self.processing_class.save_pretrained(folder)
         write_json(folder / ARGUMENTS_FILE, public_arguments(self.args, self.run_arguments), indent=2)
         self._write_card(folder)
+        if not self._saving_checkpoint:
+            names = (path.name for path in folder.iterdir() if is_of_model(path.name))
+            write_sums(folder, (name for name in names if name not in AFTER_TRAINING))
 
     def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
-        """The state, which is written last, stands for a whole checkpoint: an earlier run's must not."""
+        """With the plan of the run, and sums that are written last: without them it is not whole."""
         folder = Path(self.args.output_dir, f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}")
+        plan = self._plan()
         if self.args.should_save:
-            (folder / TRAINER_STATE_NAME).unlink(missing_ok=True)
-        super()._save_checkpoint(*args, **kwargs)
+            for name in (SUMS, TRAINER_STATE_NAME):  # of an earlier run into the same folder
+                (folder / name).unlink(missing_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
+            write_plan(folder, plan)
+        # The trainer writes its state after all other files, and before it removes older checkpoints: this is
+        # the place for the sums.
+        write_state = self.state.save_to_json
+        self.state.save_to_json = lambda path: (write_state(path), write_sums(folder))
+        self._saving_checkpoint = True
+        try:
+            super()._save_checkpoint(*args, **kwargs)
+        finally:
+            self._saving_checkpoint = False
+            del self.state.save_to_json
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        """Of each process; the first sums up the files when all are there."""
+        super()._save_rng_state(output_dir)
+        self.accelerator.wait_for_everyone()
+
+    def _plan(self) -> dict[str, Any]:
+        options = public_arguments(self.args, self.run_arguments)
+        return run_plan(self.luab, self.args, options, self._train_fingerprint)
+
+    @cached_property
+    def _train_fingerprint(self) -> dict[str, Any]:
+        return fingerprint(self.train_dataset)
 
     def _run_epoch(self, **kwargs: Any) -> None:
         """Resumed at its last step, in the middle of an epoch, a run would take one step more."""
@@ -253,7 +295,9 @@ class LUABTrainer(Trainer):
         if self.is_fsdp_enabled or self.is_deepspeed_enabled:
             super()._load_best_model()
         else:
-            load_checkpoint(self.luab, self.state.best_model_checkpoint)
+            best = Path(self.state.best_model_checkpoint)
+            require_undamaged(best, f"the best model, {best}", "Take another checkpoint of this run.")
+            load_checkpoint(self.luab, best)
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """Ours; the arguments of the trainer's own are not needed."""

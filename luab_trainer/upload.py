@@ -12,17 +12,20 @@ from huggingface_hub import CommitInfo, HfApi
 from huggingface_hub.errors import HTTPError
 from transformers.utils.logging import get_logger
 
+from luab_data.built import SUMS
 from luab_data.errors import SourceError
 from luab_data.retry import patiently, reason
 from luab_trainer.checkpoint import HEAD_FILE
 from luab_trainer.config import LUABConfig
 from luab_trainer.evaluation.multi_label import CLASSES_FILE
+from luab_trainer.sums import require_undamaged
 
 # What a model repository gets: no pickle (the optimizer's state is one), and nothing else that lies around.
 FILES = (
     "README.md", "config.json", "preprocessor_config.json", "model*.safetensors",
     "model.safetensors.index.json", HEAD_FILE, "training_args.json", "eval_results.json", CLASSES_FILE,
 )  # fmt: skip
+AFTER_TRAINING = ("README.md", "eval_results.json", CLASSES_FILE)  # of FILES, those that change later on
 STAGED = "_upload"  # folder in the output folder
 
 logger = get_logger(__name__)
@@ -54,10 +57,14 @@ class Uploads:
         """Uploads the final model and waits for it; a server that is busy is asked again.
 
         Raises:
-            SourceError: it failed for good; the model is on this disk.
+            SourceError: a file is not as it was written; or the upload failed for good, and the model is on
+                this disk.
         """
+        require_undamaged(
+            folder, f"{folder} is not uploaded", "Save the model again from its last checkpoint."
+        )
         try:
-            return patiently(lambda: self._upload(folder, message), f"upload to {self.repo_id}")
+            return patiently(lambda: self._upload(folder, message, SUMS), f"upload to {self.repo_id}")
         except (HTTPError, OSError, RuntimeError, ValueError) as error:
             raise SourceError(
                 f"the model is in {folder}, but its upload to {self.repo_id} failed: {reason(error)} Run the "
@@ -65,9 +72,10 @@ class Uploads:
                 f"`hf upload {self.repo_id} {folder} --exclude '*/*'`."
             ) from error
 
-    def _upload(self, folder: Path, message: str) -> CommitInfo:
+    def _upload(self, folder: Path, message: str, *more: str) -> CommitInfo:
+        names = [*(file.name for file in _files(folder)), *more]
         return self._api.upload_folder(
-            **self._target, folder_path=folder, allow_patterns=[file.name for file in _files(folder)],
+            **self._target, folder_path=folder, allow_patterns=names,
             ignore_patterns=["*/*"], commit_message=message,
         )  # fmt: skip
 
@@ -92,8 +100,13 @@ def public_arguments(args: LUABConfig, others: Mapping[str, Any] | None = None) 
     }
 
 
+def is_of_model(name: str) -> bool:
+    """Whether a file belongs to what is published of a model."""
+    return any(fnmatch(name, pattern) for pattern in FILES)
+
+
 def _files(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if any(fnmatch(path.name, pattern) for pattern in FILES)]
+    return [path for path in folder.iterdir() if is_of_model(path.name)]
 
 
 def _stage(folder: Path, staged: Path) -> None:

@@ -55,8 +55,8 @@ def test_pipeline_takes_the_folder(saved):
 def test_only_safe_formats_are_written(saved):
     folder, _ = saved
     assert sorted(path.name for path in folder.iterdir()) == [
-        "README.md", "config.json", HEAD_FILE, "model.safetensors", "preprocessor_config.json",
-        "training_args.json",
+        "README.md", "SHA256SUMS", "config.json", HEAD_FILE, "model.safetensors",
+        "preprocessor_config.json", "training_args.json",
     ]  # fmt: skip
     arguments = json.loads((folder / "training_args.json").read_text())
     assert arguments["loss"] == "both"

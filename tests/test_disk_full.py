@@ -21,6 +21,7 @@ from luab_data.workers import WorkerDied
 from luab_trainer.checkpoint import checkpoint_to_resume
 from luab_trainer.dataset import ViewDataset
 from luab_trainer.run import main
+from luab_trainer.sums import write_sums
 
 DEV_FULL = Path("/dev/full")  # every write to it meets a full disk
 needs_dev_full = pytest.mark.skipif(not DEV_FULL.exists(), reason="no /dev/full on this system")
@@ -173,6 +174,7 @@ def test_a_half_written_state_is_no_whole_checkpoint(tmp_path):
     for step, state in ((1, "{}"), (2, '{"epoch": 1'), (3, "")):
         (tmp_path / f"checkpoint-{step}").mkdir()
         (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text(state)
+    write_sums(tmp_path / "checkpoint-1")
     assert checkpoint_to_resume("true", str(tmp_path)) == str(tmp_path / "checkpoint-1")
     with pytest.raises(SourceError, match="there is no whole checkpoint there"):
         checkpoint_to_resume(str(tmp_path / "checkpoint-2"), str(tmp_path))

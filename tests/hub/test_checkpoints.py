@@ -24,8 +24,8 @@ from luab_trainer.run import main
 from luab_trainer.upload import public_arguments
 
 PUBLISHED = [
-    ".gitattributes", "README.md", "config.json", "eval_results.json", "luab_head.safetensors",
-    "model.safetensors", "preprocessor_config.json", "training_args.json",
+    ".gitattributes", "README.md", "SHA256SUMS", "config.json", "eval_results.json",
+    "luab_head.safetensors", "model.safetensors", "preprocessor_config.json", "training_args.json",
 ]  # fmt: skip
 
 

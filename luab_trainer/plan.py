@@ -1,0 +1,123 @@
+"""What the steps of a run depend on, saved in each checkpoint: only the same run goes on from it."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import pyarrow as pa
+
+from luab_data.constants import IMAGE_ID
+from luab_data.errors import SourceError
+from luab_data.files import write_json
+from luab_trainer.config import LUABConfig
+from luab_trainer.dataset import ViewDataset
+from luab_trainer.model import LUABModel
+
+PLAN_FILE = "run_plan.json"
+ROWS = "the fingerprint of the training rows"
+_NAMES_OF_ROWS = ("--dataset", "--dataset_config", "--train_split")  # of the same rows they may change
+SAMPLED_ROWS = 256  # whose images are part of a dataset's fingerprint, too
+
+# The options that a resumed run may not change. It may change how long it trains and how fast, what is
+# logged, evaluated and saved, and where.
+DEPENDS = (
+    "model", "from_config", "image_size", "dataset", "dataset_config", "train_split", "image_column",
+    "label_column", "point_column", "annotations_column", "min_crop", "color_jitter", "random_erasing",
+    "loss", "byproduct", "attention_form", "label_policy", "label_smoothing_factor", "seed", "data_seed",
+    "learning_rate", "weight_decay", "optim", "optim_args", "adam_beta1", "adam_beta2", "adam_epsilon",
+    "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "max_grad_norm", "bf16", "fp16",
+    "dataloader_drop_last", "train_sampling_strategy",
+)  # fmt: skip
+
+
+def run_plan(
+    luab: LUABModel, args: LUABConfig, options: dict[str, Any], rows: dict[str, Any]
+) -> dict[str, Any]:
+    """What the run depends on, JSON-able.
+
+    Args:
+        options: All arguments of the run by name, of folders the last part only.
+        rows: The `fingerprint` of the training set.
+    """
+    plan: dict[str, Any] = {f"--{name}": _name(options[name]) for name in DEPENDS if name in options}
+    plan |= {f"--{name}_weight": weight for name, weight in luab.weights.items()}
+    if "attention" in luab.weights:
+        plan["--attention_radius"] = luab.attention.radius
+        plan["--attention_tolerance"] = luab.attention.tolerance
+    plan["the rows of a step"] = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
+    plan["the model"] = type(luab.model).__name__
+    plan["the model's weights"] = sum(value.numel() for value in luab.model.state_dict().values())
+    plan["the classes"] = _digest(json.dumps(list(luab.config.id2label.values())))
+    plan |= rows
+    return json.loads(json.dumps(plan, default=str))
+
+
+def fingerprint(dataset: Any) -> dict[str, Any]:
+    """What tells the rows of a `ViewDataset` from others: how many, their labels, some of them in full.
+
+    Empty for rows that are made on the fly, and for a stream.
+    """
+    rows = getattr(dataset, "rows", None)
+    if not isinstance(dataset, ViewDataset) or not isinstance(rows, datasets.Dataset) or not len(rows):
+        return {}
+    columns = dataset.to_sample.columns
+    names = [name for name in (columns.label, IMAGE_ID) if name in rows.column_names]
+    table = rows.select_columns(names).with_format("arrow")
+    digest = hashlib.sha256()
+    for start in range(0, len(rows), 10_000):
+        digest.update(_bytes(table[start : start + 10_000]))
+    some = np.unique(np.linspace(0, len(rows) - 1, SAMPLED_ROWS).astype(int)).tolist()
+    for start in range(0, len(some), 16):
+        digest.update(_bytes(rows.with_format("arrow")[some[start : start + 16]]))
+    return {"the number of training rows": len(rows), ROWS: digest.hexdigest()[:16]}
+
+
+def write_plan(folder: Path, plan: dict[str, Any]) -> None:
+    write_json(folder / PLAN_FILE, plan)
+
+
+def require_same_run(checkpoint: Path, plan: dict[str, Any]) -> None:
+    """Raises SourceError with each difference, where the checkpoint is of another run.
+
+    One of an earlier version has no plan and passes.
+    """
+    try:
+        before = json.loads((checkpoint / PLAN_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return
+    same_rows = ROWS in plan and before.get(ROWS) == plan[ROWS]
+    differing = [
+        f"{name} is {_shown(plan.get(name))}, the checkpoint's is {_shown(before.get(name))}"
+        for name in before | plan
+        if before.get(name) != plan.get(name) and not (same_rows and name in _NAMES_OF_ROWS)
+    ]
+    if differing:
+        raise SourceError(
+            f"--resume_from_checkpoint: {checkpoint} is of another run: {'; '.join(differing)}. Give the "
+            "same options, or start a new run in another --output_dir: --model takes a checkpoint."
+        )
+
+
+def _name(value: Any) -> Any:
+    """A folder may lie elsewhere when the run goes on: its name counts."""
+    return Path(value).resolve().name if isinstance(value, str) and Path(value).exists() else value
+
+
+def _bytes(table: pa.Table) -> bytes:
+    """The table's values, however they are cut into chunks."""
+    sink = pa.BufferOutputStream()
+    table = table.combine_chunks()
+    with pa.ipc.new_stream(sink, table.schema.remove_metadata()) as writer:
+        writer.write_table(pa.Table.from_arrays(table.columns, schema=table.schema.remove_metadata()))
+    return sink.getvalue().to_pybytes()
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _shown(value: Any) -> str:
+    return "not set" if value is None else str(value)
