@@ -16,6 +16,7 @@ from pathlib import Path
 
 from luab_data.built import SUMMARY, SUMS
 from luab_data.errors import SourceError
+from luab_data.text import printable
 
 
 def parser() -> argparse.ArgumentParser:
@@ -36,9 +37,9 @@ def main(argv: list[str]) -> int:
             for part, problems in verify(folder).items():
                 status = 1 if problems else status
                 for line in problems or [f"as written, {_size(part)}"]:
-                    print(f"{part}: {line}")
+                    print(printable(f"{part}: {line}"))
     except SourceError as error:
-        print(f"luab verify: {error}", file=sys.stderr)
+        print(f"luab verify: {printable(str(error))}", file=sys.stderr)
         return 1
     return status
 
