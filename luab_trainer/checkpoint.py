@@ -9,18 +9,21 @@ from pathlib import Path
 from accelerate import FullyShardedDataParallelPlugin
 from accelerate.utils.constants import FSDP_MODEL_NAME
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributed.fsdp import StateDictType
+from transformers import PreTrainedModel
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from luab_data.built import SUMS
 from luab_data.errors import SourceError
+from luab_data.names import few
 from luab_trainer.model import LUABModel
 from luab_trainer.said import say
 from luab_trainer.sums import damage, listed_files, require_undamaged
 from luab_trainer.weights import WrongWeights, load_weights, require_all, require_finite
 
+ADAPTER_FILE = "adapter_model.safetensors"  # PEFT's
 HEAD_FILE = "luab_head.safetensors"  # absent when no loss has parameters of its own
 _CLASSIFIER = "model."  # prefix of the classifier's parameters in LUABModel
 
@@ -82,13 +85,15 @@ def load_checkpoint(luab: LUABModel, folder: str | Path) -> None:
         SourceError: the checkpoint is of another model, or was trained with other losses.
     """
     try:
-        loaded = load_weights(folder, luab.model.config, type(luab.model))
-        require_all(loaded)
+        if isinstance(luab.model, PreTrainedModel):
+            loaded = load_weights(folder, luab.model.config, type(luab.model))
+            require_all(loaded)
+            luab.model.load_state_dict(loaded.model.state_dict())
+        else:
+            _load_adapter(luab.model, Path(folder))
     except (OSError, ValueError) as error:
-        raise SourceError(
-            f"{folder} is not a checkpoint of this {type(luab.model).__name__}: {error}"
-        ) from error
-    luab.model.load_state_dict(loaded.model.state_dict())
+        kind = type(luab.model).__name__
+        raise SourceError(f"{folder} is not a checkpoint of this {kind}: {error}") from error
 
     file = Path(folder, HEAD_FILE)
     head = load_file(file) if file.is_file() else {}
@@ -100,6 +105,18 @@ def load_checkpoint(luab: LUABModel, folder: str | Path) -> None:
             f"the same one, or start anew from its classifier with --model {folder}."
         )
     luab.load_state_dict(head, strict=False)
+
+
+def _load_adapter(model: nn.Module, folder: Path) -> None:
+    """The adapter (LoRA) of a `PeftModel`, which saves nothing else. Raises ValueError for another one's."""
+    from peft import get_peft_model_state_dict, set_peft_model_state_dict  # it made the model: it is there
+
+    weights = load_file(folder / ADAPTER_FILE)
+    expected = get_peft_model_state_dict(model)
+    if {name: value.shape for name, value in weights.items()} != {k: v.shape for k, v in expected.items()}:
+        differing = sorted(weights.keys() ^ expected.keys()) or sorted(expected)
+        raise ValueError(f"its {ADAPTER_FILE} is of another adapter, which differs in {few(differing)}")
+    set_peft_model_state_dict(model, weights)
 
 
 def checkpoint_to_resume(value: str | None, output_dir: str) -> str | None:
@@ -114,7 +131,7 @@ def checkpoint_to_resume(value: str | None, output_dir: str) -> str | None:
     if value is None or value.lower() == "false":
         return None
     if value.lower() == "true":
-        return _last_whole(Path(output_dir))
+        return _last_whole(Path(output_dir), value)
     folder = Path(value)
     if (folder / SUMS).is_file():
         require_undamaged(
@@ -129,7 +146,7 @@ def checkpoint_to_resume(value: str | None, output_dir: str) -> str | None:
     return value
 
 
-def _last_whole(output_dir: Path) -> str:
+def _last_whole(output_dir: Path, value: str) -> str:
     """The checkpoint of the most steps that is as it was written; says which damaged ones are passed over."""
     folders = output_dir.glob(f"{PREFIX_CHECKPOINT_DIR}-*")
     steps = {folder.name.rpartition("-")[2]: folder for folder in folders}
@@ -145,11 +162,11 @@ def _last_whole(output_dir: Path) -> str:
         damaged = f"{folder}: {(problems or ['it is not of a run that can go on'])[0]}"
         say(f"{damaged}. It is passed over.")
     if damaged is not None:
-        raise _nothing_to_resume("True", f"no whole checkpoint in {output_dir} ({damaged})")
+        raise _nothing_to_resume(value, f"no whole checkpoint in {output_dir} ({damaged})")
     if unproven is not None:
         why = f"{unproven} has no {SUMS}, so it is half written, or of an earlier version"
-        raise _nothing_to_resume("True", f"no whole checkpoint in {output_dir}: {why}")
-    raise _nothing_to_resume("True", f"no checkpoint in {output_dir}")
+        raise _nothing_to_resume(value, f"no whole checkpoint in {output_dir}: {why}")
+    raise _nothing_to_resume(value, f"no checkpoint in {output_dir}")
 
 
 def _nothing_to_resume(value: str, why: str) -> SourceError:

@@ -6,6 +6,7 @@ import torch
 from transformers import (
     AutoModelForImageClassification,
     BaseImageProcessor,
+    PretrainedConfig,
     PreTrainedModel,
 )
 
@@ -43,7 +44,8 @@ def load_classifier(
     try:
         if model is not None:
             return _pretrained(model, names, problem), load_processor(model)
-        config = foreign_config(from_config, **_classes(names), problem_type=problem)
+        config = foreign_config(from_config)
+        _set_classes(config, names, problem)
         config.architectures = config.architectures or []  # None fails for a type with several heads
         config.name_or_path = ""
         if image_size is not None:
@@ -70,9 +72,7 @@ def _usual_size(from_config: str) -> int:
 def _pretrained(source: str, names: list[str], problem: str) -> PreTrainedModel:
     config = foreign_config(source)
     before = output_names(config)
-    classes = _classes(names)
-    config.num_labels = classes["num_labels"]  # before the names: it makes some of its own
-    config.id2label, config.label2id, config.problem_type = classes["id2label"], classes["label2id"], problem
+    _set_classes(config, names, problem)
     loaded = load_weights(source, config)
     notes = [*_settle_head(loaded, before, names), *_settle_rest(loaded)]
     if notes:
@@ -80,12 +80,11 @@ def _pretrained(source: str, names: list[str], problem: str) -> PreTrainedModel:
     return loaded.model
 
 
-def _classes(names: list[str]) -> dict:
-    return {
-        "num_labels": len(names),
-        "id2label": dict(enumerate(names)),
-        "label2id": {name: i for i, name in enumerate(names)},
-    }
+def _set_classes(config: PretrainedConfig, names: list[str], problem: str) -> None:
+    config.num_labels = len(names)  # before the names: it makes some of its own
+    config.id2label = dict(enumerate(names))
+    config.label2id = {name: i for i, name in enumerate(names)}
+    config.problem_type = problem
 
 
 def _settle_head(loaded: Loaded, before: list[str], names: list[str]) -> list[str]:
@@ -187,7 +186,7 @@ def _imagenet_positions(before: list[str], names: list[str]) -> list[int]:
     return [places[at] for at in range(len(names))]
 
 
-def _set_input_size(config, size: int) -> None:
+def _set_input_size(config: PretrainedConfig, size: int) -> None:
     """On the part that reads images: a model of images and text has one for each."""
     target = config if "image_size" in config.to_dict() else getattr(config, "vision_config", config)
     target.image_size = size

@@ -1,7 +1,7 @@
 """transformers' Trainer for `LUABModel`: logs each term, saves plain checkpoints."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ from huggingface_hub.errors import HTTPError
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule
 from torch.utils.data import DataLoader, Dataset
-from transformers import PreTrainedModel, Trainer, TrainerCallback, set_seed
+from transformers import PreTrainedModel, Trainer, TrainerCallback
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput, HubStrategy, TrainOutput
 from transformers.utils import PushInProgress
@@ -37,11 +37,10 @@ from luab_trainer.evaluation.multi_label import MultiLabelMetrics
 from luab_trainer.finite import FiniteSteps, require_finite_metrics, row_names
 from luab_trainer.model import CLASSIFICATION, LUABModel, LUABOutput
 from luab_trainer.model_card import licence_of, model_card
-from luab_trainer.normalization import settle_normalization
 from luab_trainer.plan import fingerprint, require_same_run, run_plan, write_plan
-from luab_trainer.said import say
 from luab_trainer.sums import require_undamaged, write_sums
 from luab_trainer.upload import AFTER_TRAINING, Uploads, is_of_model, public_arguments
+from luab_trainer.wrapping import WrappingInit, wrapped
 
 ARGUMENTS_FILE = "training_args.json"
 CARD_FILE = "README.md"
@@ -61,6 +60,7 @@ class LUABTrainer(Trainer):
     Args:
         model: any `AutoModelForImageClassification`, wrapped according to `args` and trained in float32 (set
             `bf16` or `fp16` for mixed precision); or a `LUABModel`, taken as it is.
+        model_init: instead of `model`, a function that makes one; called again when the training starts.
         dataset_name: for the model card; a Hub id, or a folder, of which the name is shown.
         eval_dataset_name: the same of the evaluation's, where it is another one.
         run_arguments: what else the run depends on, JSON-able; saved beside the training arguments. The card
@@ -74,32 +74,25 @@ class LUABTrainer(Trainer):
 
     def __init__(
         self,
-        model: PreTrainedModel | LUABModel,
-        args: LUABConfig,
+        model: PreTrainedModel | LUABModel | None = None,
+        args: LUABConfig | None = None,
         *,
+        model_init: Callable[..., PreTrainedModel | LUABModel] | None = None,
         dataset_name: str | None = None,
         eval_dataset_name: str | None = None,
         run_arguments: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ):
-        if not isinstance(model, LUABModel):
-            if model.dtype != torch.float32:
-                say(f"the model's weights are {model.dtype}; they are trained in float32.")
-                model = model.float()
-            set_seed(args.seed)  # the head's initial weights
-            model = LUABModel(
-                model,
-                args.loss,
-                point_weight=args.point_weight,
-                attention_weight=args.attention_weight,
-                attention_form=args.attention_form,
-                attention_radius=args.attention_radius,
-                attention_tolerance=args.attention_tolerance,
-                label_smoothing=args.label_smoothing_factor,
-            )
-        settle_normalization(model, **kwargs)
+        if (model is None) == (model_init is None):
+            raise ValueError("LUABTrainer needs either a model or a model_init, a function that makes one.")
+        if model_init is not None:
+            kwargs["model_init"] = WrappingInit(model_init, args, **kwargs)
+            multi_label = kwargs["model_init"].first.multi_label
+        else:
+            model = wrapped(model, args, **kwargs)
+            multi_label = model.multi_label
         defaults = {"data_collator": collate}
-        if model.multi_label:
+        if multi_label:
             defaults |= {"compute_metrics": MultiLabelMetrics()}
         else:
             defaults |= {"compute_metrics": accuracy, "preprocess_logits_for_metrics": predictions}

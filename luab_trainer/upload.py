@@ -15,14 +15,15 @@ from transformers.utils.logging import get_logger
 from luab_data.built import SUMS
 from luab_data.errors import SourceError
 from luab_data.retry import patiently, reason
-from luab_trainer.checkpoint import HEAD_FILE
+from luab_trainer.checkpoint import ADAPTER_FILE, HEAD_FILE
 from luab_trainer.config import LUABConfig
 from luab_trainer.evaluation.multi_label import CLASSES_FILE
 from luab_trainer.sums import require_undamaged
 
 # What a model repository gets: no pickle (the optimizer's state is one), and nothing else that lies around.
 FILES = (
-    "README.md", "config.json", "preprocessor_config.json", "model*.safetensors",
+    "README.md", "config.json", "preprocessor_config.json", "model*.safetensors", "adapter_config.json",
+    ADAPTER_FILE,
     "model.safetensors.index.json", HEAD_FILE, "training_args.json", "eval_results.json", CLASSES_FILE,
 )  # fmt: skip
 AFTER_TRAINING = ("README.md", "eval_results.json", CLASSES_FILE)  # of FILES, those that change later on

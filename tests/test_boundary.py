@@ -57,6 +57,7 @@ CALLS = {
     "localise": (
         "luab_trainer.evaluation.benchmarks", "find_benchmarks", ["--model", "x", "--dataset", "x"]
     ),
+    "verify": ("luab_trainer.commands.verify", "verify", ["FILLED"]),
 }  # fmt: skip
 
 

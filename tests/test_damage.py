@@ -10,8 +10,8 @@ from clicked import clicked_dataset
 from tiny_models import tiny_model
 
 from luab_data.errors import SourceError
+from luab_trainer import cli
 from luab_trainer.checkpoint import checkpoint_to_resume
-from luab_trainer.commands.verify import main as verify
 from luab_trainer.run import main
 from luab_trainer.sums import damage, write_sums
 
@@ -113,7 +113,7 @@ def test_a_kill_before_the_sums_leaves_no_whole_checkpoint(finished, tmp_path, m
         raise KeyboardInterrupt
 
     monkeypatch.setattr("luab_trainer.trainer.write_sums", killed)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(SystemExit):
         main(options(finished, tmp_path / "out", save_total_limit=1))
     with pytest.raises(SourceError, match=r"checkpoint-1 has no SHA256SUMS, so it is half written"):
         checkpoint_to_resume("True", str(tmp_path / "out"))
@@ -165,22 +165,22 @@ def test_what_does_not_change_the_steps_may_change(finished, out, tmp_path):
 
 
 def test_verify_names_what_is_damaged(out, capsys):
-    assert verify([str(out)]) == 0
+    assert cli.main(["verify", str(out)]) == 0
     assert capsys.readouterr().out.count("as written") == 3
     flip(out / "checkpoint-1" / "optimizer.pt")
     (out / "config.json").unlink()
-    assert verify([str(out)]) == 1
+    assert cli.main(["verify", str(out)]) == 1
     shown = capsys.readouterr().out
     assert f"{out}: config.json is missing\n" in shown
     assert f"{out / 'checkpoint-1'}: optimizer.pt is damaged: its SHA-256 is not the one" in shown
     assert f"{out / 'checkpoint-2'}: as written" in shown
     (out / "README.md").write_text("edited")
-    assert verify([str(out / "checkpoint-2")]) == 0
+    assert cli.main(["verify", str(out / "checkpoint-2")]) == 0
 
 
 def test_verify_refuses_what_no_tool_of_ours_made(tmp_path, capsys):
-    assert verify([str(tmp_path / "nowhere")]) == 1
-    assert verify([str(tmp_path)]) == 1
+    assert cli.main(["verify", str(tmp_path / "nowhere")]) == 1
+    assert cli.main(["verify", str(tmp_path)]) == 1
     assert "holds no SHA256SUMS" in capsys.readouterr().err
 
 

@@ -183,6 +183,7 @@ def test_help_shows_ours_first_and_hides_the_hundred_others(capsys):
         (["--model", "a", "--dataset", "b", "--min_crop", "-1"], "--min_crop -1.0: a share"),
         (["--model", "a", "--dataset", "b", "--random_erasing", "2"], "--random_erasing 2.0: a probability"),
         (["--model", "a", "--dataset", "b", "--color_jitter", "nan"], "--color_jitter nan: a strength"),
+        (["--attention_radius", "-1"], "--attention_radius -1.0: give a ratio of the crop, more than 0"),
         (["--modle", "a"], "there is no option --modle; did you mean --model?"),
         (["--learning-rte=1"], "there is no option --learning-rte; did you mean --learning_rate?"),
         (["--model", "a", "b"], "'b' belongs to no option"),
@@ -258,7 +259,6 @@ def test_a_yaml_file_holds_the_texts_of_the_command_line(tmp_path):
             "config.json: there is no such file",
         ),
         ({"point_column": "clicks"}, "The dataset has no column 'clicks'"),
-        ({"attention_radius": "-1"}, "attention_radius=-1.0 must be positive"),
         (
             {"resume_from_checkpoint": "/nope"},
             "--resume_from_checkpoint /nope: there is no whole checkpoint there",

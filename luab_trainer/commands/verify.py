@@ -11,7 +11,6 @@ model's README.md, which people edit.
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from luab_data.built import SUMMARY, SUMS
@@ -29,18 +28,18 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str]) -> int:
-    """Run the command; 0: all is as it was written, 1: something is not, and stdout says what."""
+    """Run the command; 0: all is as it was written, 1: something is not, and stdout says what.
+
+    Raises:
+        SourceError: see `verify`.
+    """
     options = parser().parse_args(argv)
     status = 0
-    try:
-        for folder in options.folders:
-            for part, problems in verify(folder).items():
-                status = 1 if problems else status
-                for line in problems or [f"as written, {_size(part)}"]:
-                    print(printable(f"{part}: {line}"))
-    except SourceError as error:
-        print(f"luab verify: {printable(str(error))}", file=sys.stderr)
-        return 1
+    for folder in options.folders:
+        for part, problems in verify(folder).items():
+            status = 1 if problems else status
+            for line in problems or [f"as written, {_size(part)}"]:
+                print(printable(f"{part}: {line}"))
     return status
 
 

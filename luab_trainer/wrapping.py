@@ -1,0 +1,70 @@
+"""A classifier -> the `LUABModel` that a config asks for."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel, set_seed
+
+from luab_trainer.config import LUABConfig
+from luab_trainer.model import LUABModel
+from luab_trainer.normalization import settle_normalization
+from luab_trainer.said import say
+
+
+def wrapped(model: PreTrainedModel | LUABModel, args: LUABConfig, **kwargs: Any) -> LUABModel:
+    """The model with the losses of `args`, in float32; a `LUABModel` is taken as it is.
+
+    Args:
+        kwargs: The trainer's: who says how images are normalised, see `settle_normalization`.
+
+    Raises:
+        ValueError: a model that the losses do not work with, or images normalised in two ways.
+    """
+    if not isinstance(model, LUABModel):
+        if isinstance(model, PreTrainedModel) and model._hf_peft_config_loaded:
+            raise ValueError(
+                "a model with `add_adapter` saves its adapter without its head, which would be lost. Take "
+                "peft.get_peft_model(model, LoraConfig(..., modules_to_save=['classifier'])) instead."
+            )
+        if model.dtype != torch.float32:
+            say(f"the model's weights are {model.dtype}; they are trained in float32.")
+            model = model.float()
+        set_seed(args.seed)  # the head's initial weights
+        model = LUABModel(
+            model,
+            args.loss,
+            point_weight=args.point_weight,
+            attention_weight=args.attention_weight,
+            attention_form=args.attention_form,
+            attention_radius=args.attention_radius,
+            attention_tolerance=args.attention_tolerance,
+            label_smoothing=args.label_smoothing_factor,
+        )
+    settle_normalization(model, **kwargs)
+    return model
+
+
+class WrappingInit:
+    """A `model_init` of the trainer's that gives the `LUABModel` of the user's own `model_init`.
+
+    Attributes:
+        first: What the trainer gets at the first call, when it is made.
+    """
+
+    def __init__(self, model_init: Callable[..., Any], args: LUABConfig, **kwargs: Any):
+        self._takes_trial = bool(inspect.signature(model_init).parameters)
+        self._model_init, self._args, self._kwargs = model_init, args, kwargs
+        self.first = self._make(None)
+        self._given = False
+
+    def __call__(self, trial: Any) -> LUABModel:
+        if not self._given:
+            self._given = True
+            return self.first
+        return self._make(trial)
+
+    def _make(self, trial: Any) -> LUABModel:
+        model = self._model_init(trial) if self._takes_trial else self._model_init()
+        return wrapped(model, self._args, **self._kwargs)
