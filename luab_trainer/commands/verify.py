@@ -13,20 +13,21 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from luab_data.boundary import guarded
 from luab_data.built import SUMMARY, SUMS
 from luab_data.errors import SourceError
+from luab_data.options import CommandParser
 from luab_data.text import printable
 
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    options = argparse.ArgumentParser(
-        prog="luab verify", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    options = CommandParser("luab verify", __doc__)
     options.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="what to verify")
     return options
 
 
+@guarded("luab verify")
 def main(argv: list[str]) -> int:
     """Run the command; 0: all is as it was written, 1: something is not, and stdout says what.
 
