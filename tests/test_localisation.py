@@ -206,7 +206,8 @@ def checkpoint(tmp_path_factory):
     model = colour_model()
     model.config.id2label = {0: "red", 1: "green"}
     model.save_pretrained(folder)
-    processor = {"size": {"height": 32, "width": 32}, "image_mean": [0, 0, 0], "image_std": [1, 1, 1]}
+    kind = {"image_processor_type": "ViTImageProcessor", "size": {"height": 32, "width": 32}}
+    processor = {**kind, "image_mean": [0, 0, 0], "image_std": [1, 1, 1]}
     (folder / "preprocessor_config.json").write_text(json.dumps(processor))
     return folder
 
@@ -281,7 +282,7 @@ def test_a_model_that_does_not_show_where_it_looks(coloured, capsys):
     model = tiny_model("mobilevit", num_labels=2)
     model.config.id2label = {0: "red", 1: "green"}
     model.save_pretrained(coloured / "mobile")
-    processor = {"size": {"height": 32, "width": 32}}
+    processor = {"image_processor_type": "ViTImageProcessor", "size": {"height": 32, "width": 32}}
     (coloured / "mobile" / "preprocessor_config.json").write_text(json.dumps(processor))
     sources = ["--images", str(coloured / "images"), "--boxes", str(coloured / "boxes.csv")]
     model = ["--model", str(coloured / "mobile"), "--output-dir", str(coloured / "out"), *OPTIONS]
