@@ -11,6 +11,7 @@ from datasets.exceptions import DatasetsError
 from luab_data import constants
 from luab_data.disk import full_disk_explained
 from luab_data.errors import SourceError
+from luab_trainer.image_paths import check_image_paths
 from luab_trainer.targets import ByproductKind, Columns, LabelPolicy
 
 OURS = ("imagenet_ab", "coco_ab")  # packages that register a dataset of their name
@@ -29,7 +30,10 @@ def load_splits(source: str, config: str | None = None) -> datasets.DatasetDict:
         importlib.import_module(source)
     try:
         with full_disk_explained(datasets.config.HF_DATASETS_CACHE, CACHE_FULL):
-            return _load(source, config)
+            splits = _load(source, config)
+            for rows in splits.values():
+                check_image_paths(rows, source)
+            return splits
     except SourceError:
         raise
     except (OSError, ValueError, DatasetsError) as error:

@@ -180,7 +180,7 @@ def test_pixels_are_pillows_own(data):
 
 
 def test_most_jpegs_take_the_fast_way(monkeypatch):
-    monkeypatch.setattr("luab_trainer.images.upright_rgb", None)
+    monkeypatch.setattr("luab_trainer.images.upright_pixels", None)
     assert decode(jpeg(noise_image(37, 21))).shape == (21, 37, 3)
 
 

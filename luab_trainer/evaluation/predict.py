@@ -9,7 +9,6 @@ image.
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
+from luab_data.images import open_file
 from luab_data.names import few, file_name
 from luab_trainer.evaluation.benchmark import ImageSet, Item, Predictions
 from luab_trainer.evaluation.class_maps import wnids
@@ -31,7 +31,7 @@ from luab_trainer.evaluation.localisation import WhereItLooks
 from luab_trainer.evaluation.models import Classifier, NotFinite
 from luab_trainer.evaluation.questions import Question, UnsuitedModel, WhichClass
 from luab_trainer.geometry import pair
-from luab_trainer.images import decode
+from luab_trainer.images import decode, read_file
 from luab_trainer.transforms import EvalTransform, ImageSettings
 
 FORMAT = 1  # of the cache; raised when the same images would give other answers
@@ -112,22 +112,22 @@ def fingerprint(images: ImageSet, settings: ImageSettings, outputs: Sequence[int
 
 
 def read_image(item: Item, upright: bool = False) -> np.ndarray:
-    """The image's pixels, uint8 `[H, W, 3]` RGB, in the file's own orientation, as the benchmarks' authors
-    read them.
+    """The image's pixels, uint8 `[H, W, 3]` RGB.
 
-    `upright`: turned by its EXIF orientation instead, as annotators saw it.
+    `upright`: as training reads them, turned by the EXIF orientation, transparent pixels white. Else as the
+    authors of the published benchmarks read them: in the file's own orientation, converted as Pillow does.
 
     Raises:
         ValueError: it cannot be read; the message names it.
     """
     try:
+        value = item.image if isinstance(item.image, Path) else item.image()
         if upright:
-            return decode(item.image if isinstance(item.image, Path) else item.image())
-        if isinstance(item.image, Path):
-            with Image.open(item.image) as image:
-                return np.array(image.convert("RGB"))
-        value = item.image()
-        with Image.open(io.BytesIO(value["bytes"]) if value.get("bytes") else value["path"]) as image:
+            return decode(value)
+        data = read_file(value) if isinstance(value, Path) else value.get("bytes")
+        if data is None:
+            raise ValueError("its row holds a path and not the file's bytes")
+        with open_file(data) as image:
             return np.array(image.convert("RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         name = item.image if isinstance(item.image, Path) else item.id

@@ -1,0 +1,65 @@
+"""Which files the rows of a dataset may name as their images: those of the dataset itself.
+
+A row's `image` can be a path instead of bytes. Opened wherever it points, it would let a stranger's dataset
+put an image of this machine into a report, or have an address fetched.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import datasets
+import pyarrow.compute as pc
+from huggingface_hub.constants import HF_HUB_CACHE
+from huggingface_hub.file_download import repo_folder_name
+
+from luab_data.errors import SourceError
+
+BATCH = 10_000  # rows
+
+
+def check_image_paths(rows: datasets.Dataset, source: str) -> None:
+    """Look at all paths in the image columns whose bytes are not in the rows.
+
+    Args:
+        source: The folder or Hub id that the rows were loaded from.
+
+    Raises:
+        SourceError: an address, or a file outside the dataset's folder, also by a link.
+    """
+    roots = [str(root.resolve()) for root in _roots(source)]
+
+    @lru_cache(maxsize=1024)
+    def is_inside(folder: Path) -> bool:
+        return any(folder.resolve().is_relative_to(root) for root in roots)
+
+    for name, feature in rows.features.items():
+        if not isinstance(feature, datasets.Image):
+            continue
+        for text in _paths(rows, name):
+            path = Path(text)
+            inside = "://" not in text and is_inside(path.parent)
+            if not inside or (path.is_symlink() and not is_inside(path.resolve().parent)):
+                raise SourceError(
+                    f"the dataset {source!r} names an image outside its folder: {text!r} in column {name!r}. "
+                    "Put the images into the dataset's folder, or their bytes into its rows "
+                    "(Dataset.to_parquet does)."
+                )
+
+
+def _roots(source: str) -> list[Path]:
+    """The folders that hold a dataset's files: its own, or what was downloaded, and unpacked archives."""
+    unpacked = Path(datasets.config.EXTRACTED_DATASETS_PATH)
+    if Path(source).exists():
+        return [Path(source), unpacked]
+    repository = repo_folder_name(repo_id=source, repo_type="dataset")
+    return [Path(HF_HUB_CACHE, repository), Path(datasets.config.DOWNLOADED_DATASETS_PATH), unpacked]
+
+
+def _paths(rows: datasets.Dataset, column: str) -> Iterator[str]:
+    """The paths of the images that are not in the rows themselves."""
+    stored = rows.select_columns(column).cast_column(column, datasets.Image(decode=False))
+    for batch in stored.with_format("arrow").iter(BATCH):
+        images = batch[column].combine_chunks()
+        alone = images.field("path").filter(pc.is_null(images.field("bytes")))
+        yield from alone.drop_null().to_pylist()
