@@ -1,11 +1,14 @@
 """COCO's train images, in a folder or in `train2014.zip`, and their names."""
 
+import itertools
 import re
 import zipfile
 from pathlib import Path
 
-from luab_data.entries import IMAGES
+from luab_data.entries import IMAGE_SUFFIXES, IMAGES, is_entry
 from luab_data.errors import SourceError
+from luab_data.join import EXAMPLES
+from luab_data.roots import choose_root, folders_below, say
 from luab_data.sources import FolderSource, ZipSource
 
 DOWNLOAD = "http://images.cocodataset.org/zips/train2014.zip"
@@ -31,7 +34,8 @@ def _name_of_2014(name: str) -> str:
 
 
 def open_images(images: str | Path | None) -> FolderSource | ZipSource:
-    """The source of the images: a folder `train2014`, or the zip (read in place). `train2017` will do too.
+    """The source of the images: a folder `train2014` or one above it, or the zip (read in place).
+    `train2017` will do too.
 
     Raises `SourceError` that says what to pass.
     """
@@ -39,7 +43,7 @@ def open_images(images: str | Path | None) -> FolderSource | ZipSource:
         raise SourceError(f"images is missing: pass the folder train2014 or train2014.zip ({DOWNLOAD}).")
     path = Path(images)
     if path.is_file() and zipfile.is_zipfile(path):
-        return ZipSource(path, depth=1, rename=_name_of_2014)
+        return _of_train(ZipSource(path, depth=1, rename=_name_of_2014))
     if not path.is_dir():
         raise SourceError(
             f"images={str(images)!r} is neither a folder nor a zip: pass the folder train2014, or "
@@ -47,6 +51,30 @@ def open_images(images: str | Path | None) -> FolderSource | ZipSource:
         )
     source = FolderSource(path, depth=1, rename=_name_of_2014)
     if not any(isinstance(item, str) for item in source.ids()):
-        hint = f" Did you mean {path / 'train2014'}?" if (path / "train2014").is_dir() else ""
-        raise SourceError(f"{IMAGES}={str(images)!r} holds no images.{hint}")
+        root = _root_below(path)
+        say(path, root)
+        source = FolderSource(root, depth=1, rename=_name_of_2014)
+    return _of_train(source)
+
+
+def _root_below(path: Path) -> str:
+    """The only folder below `path` with images of the training set, or the one called train2014."""
+    found = {}
+    for folder in folders_below(path):
+        names = (each.stem for each in folder.iterdir() if is_entry(each.name, IMAGE_SUFFIXES))
+        found[str(folder)] = next(names)
+    root = choose_root(path, found, lambda name: image_id_of(name) is not None, "train2014")
+    if root is None:
+        raise SourceError(f"{IMAGES}={str(path)!r} holds no images of train2014: pass the folder that does.")
+    return root
+
+
+def _of_train(source: FolderSource | ZipSource) -> FolderSource | ZipSource:
+    """Raises SourceError where the first images are another set's."""
+    first = [item for item in itertools.islice(source.ids(), EXAMPLES) if isinstance(item, str)]
+    if first and all(re.match("COCO_(val|test)", name) for name in first):
+        raise SourceError(
+            f"{IMAGES}={str(source.place)!r} holds images of another set ({', '.join(first)}), "
+            f"but the byproducts are of train2014: pass that folder, or train2014.zip ({DOWNLOAD})."
+        )
     return source

@@ -1,35 +1,39 @@
 """ImageNet's train images, wherever they are: a folder, the original tar of tars, or a dataset on the Hub."""
 
 import re
+import zipfile
 from pathlib import Path, PurePosixPath
 
+from imagenet_ab.classes import imagenet_names
 from luab_data.archives import TarOfTars
-from luab_data.entries import IMAGES
+from luab_data.entries import IMAGE_SUFFIXES, IMAGES, is_entry
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.hub import HubImages, hub_id
-from luab_data.sources import FolderSource
+from luab_data.roots import choose_root, folders_below, say
+from luab_data.sources import FolderSource, ZipSource, broken_zip
+from luab_data.zip import BrokenZip, zip_members
 
 HUB_DATASET = "ILSVRC/imagenet-1k"
 
 # `n01440764_10026_n01440764.JPEG` or `n01440764_10026.JPEG`
 _FILE_NAME = re.compile(r"(?P<name>(?P<class>.+?)_(?P<number>[^_]+))(_(?P=class))?")
 
-Images = FolderSource | TarOfTars | HubImages
+Images = FolderSource | ZipSource | TarOfTars | HubImages
 
 
 def open_images(images: str | Path | None = None) -> Images:
     """The source of the images, ids `<class>/<class>_<n>`.
 
-    `images`: a folder `<class>/*.JPEG`, `ILSVRC2012_img_train.tar` (read in place), or a dataset whose
-    `image` column's file names carry the ids: on the Hub (`owner/name`, `owner/name@revision`) or a local
-    folder of Parquet files. Default: ImageNet on the Hub, which is gated. Raises `SourceError` that says
-    what to request or pass.
+    `images`: a folder `<class>/*.JPEG`, or one above it; `ILSVRC2012_img_train.tar` or a zip that holds such
+    a folder, as Kaggle's (both read in place); or a dataset whose `image` column's file names carry the
+    ids: on the Hub (`owner/name`, `owner/name@revision`) or a local folder of Parquet files. Default:
+    ImageNet on the Hub, which is gated. Raises `SourceError` that says what to request or pass.
     """
     path = Path(images) if images is not None else None
     if path is not None and path.is_dir():
         return _open_folder(path)
     if path is not None and path.is_file():
-        return TarOfTars(path)
+        return _open_zip(path) if zipfile.is_zipfile(path) else TarOfTars(path)
     parsed = hub_id(str(images or HUB_DATASET))
     if parsed is None:
         raise SourceError(
@@ -50,12 +54,58 @@ def id_of_file_name(name: str) -> str:
 
 def _open_folder(path: Path) -> FolderSource | HubImages:
     source = FolderSource(path)
-    if source.classes():
-        return source
+    classes, known = source.classes(), imagenet_names()
+    above_train = "train" not in classes and (path / "train").is_dir() and not known.keys() & set(classes)
+    if classes and not above_train:
+        return _of_train(source)
     if any(path.glob("*.parquet")) or any(path.glob("*/*.parquet")):
         return HubImages(str(path), None, id_of=id_of_file_name)
-    below = [
-        f"{path.name}/{p.name}" for p in sorted(path.iterdir()) if p.is_dir() and FolderSource(p).classes()
-    ]
-    hint = f" Did you mean {' or '.join(below)}?" if below else ""
-    raise SourceError(f"{IMAGES}={str(path)!r} holds no <class>/*.JPEG and no Parquet files.{hint}")
+    found: dict[str, str] = {}
+    for folder in folders_below(path):
+        if str(folder.parent) not in found or folder.name in known:
+            found[str(folder.parent)] = folder.name
+    root = _choose(path, found)
+    say(path, root)
+    return _of_train(FolderSource(root))
+
+
+def _open_zip(path: Path) -> ZipSource:
+    found: dict[str, str] = {}
+    try:
+        with path.open("rb") as file:
+            for member in zip_members(file):
+                folder, _, name = member.name.rpartition("/")
+                root, _, class_name = folder.rpartition("/")
+                if class_name and is_entry(name, IMAGE_SUFFIXES):
+                    found.setdefault(root, class_name)
+    except (OSError, BrokenZip) as error:
+        raise broken_zip(IMAGES, path, error) from error
+    root = _choose(path, found)
+    say(path, f"its folder {root or '.'}")
+    return _of_train(ZipSource(path, depth=2, below=f"{root}/" if root else ""))
+
+
+def _choose(path: Path, found: dict[str, str]) -> str:
+    """The folder of the class folders. `found`: one class folder of each that may be it."""
+    known = imagenet_names()
+    of_imagenet = any(name in known for name in found.values())
+    root = choose_root(path, found, known.__contains__ if of_imagenet else str)
+    if root is None:
+        links = sum(p.is_symlink() and p.is_dir() for p in path.iterdir()) if path.is_dir() else 0
+        why = f" {links:,} of its folders are links, which are not followed." if links else ""
+        raise SourceError(
+            f"{IMAGES}={str(path)!r} holds no <class>/*.JPEG and no Parquet files.{why} Pass the folder "
+            "whose folders are the classes; of Kaggle's download, ILSVRC/Data/CLS-LOC/train."
+        )
+    return root
+
+
+def _of_train(source: FolderSource | ZipSource) -> FolderSource | ZipSource:
+    """Raises SourceError where the first image is one of ImageNet's validation set."""
+    first = next((item for item in source.ids() if isinstance(item, str)), "")
+    if first.rpartition("/")[2].startswith("ILSVRC2012_val_"):
+        raise SourceError(
+            f"{IMAGES}={str(source.place)!r} holds ImageNet's validation images ({first}), but the "
+            "byproducts are those of the training images: pass the folder train."
+        )
+    return source

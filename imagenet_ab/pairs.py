@@ -21,7 +21,7 @@ from imagenet_ab.rows import features, row, rows_without_images
 from luab_data.archives import Spooled, TarStream
 from luab_data.batches import Batch, LoadedItem, LoadedPair, Outcome, to_batch
 from luab_data.constants import ANNOTATIONS, CLICK, IMAGE_ID
-from luab_data.entries import BYPRODUCTS, IMAGES, Reject
+from luab_data.entries import BYPRODUCTS, IMAGES, Reject, same_form
 from luab_data.errors import PASSED_ON, RejectedRecord, internal_error
 from luab_data.hub import HubImages
 from luab_data.images import checked_image
@@ -51,7 +51,7 @@ class RawImageNetAB:
         self.images_streamed = isinstance(self.images, HubImages)
         self._spool = self.images_streamed and isinstance(self.byproducts, TarStream)
         if classes is not None:
-            self.classes = class_list(classes)
+            self.classes = class_list(map(same_form, classes))
             self.byproducts = ClassFilter(self.byproducts, self.classes)
             self.images = ClassFilter(self.images, self.classes) if with_images else None
         else:

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 from imagenet_ab.safe_xml import Element, read_elements, shortened
+from luab_data.entries import same_form
 from luab_data.errors import RejectedRecord
 
 MAX_TEXT = 255  # characters of one value
@@ -140,7 +141,7 @@ def _time(fields: "_Fields") -> int:
 
 
 def _image_id(fields: "_Fields") -> str:
-    image_id = fields.required("imageID", fields.text("imageID"))
+    image_id = same_form(fields.required("imageID", fields.text("imageID")))
     parts = image_id.split("/")
     # Ids become paths when images are looked up, so they must not lead out of their folder.
     if len(parts) != 2 or any(not part.strip(". ") or set(part) & set("\\:") for part in parts):

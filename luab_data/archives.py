@@ -27,6 +27,7 @@ from luab_data.entries import (
     entry_id,
     file_name_of,
     is_entry,
+    printable,
 )
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.inflate import GzipFile
@@ -77,7 +78,7 @@ class TarStream:
                     check_plain(member, self.max_bytes)
                     found = entry_id(member.name, self.depth)
                 except RejectedRecord as error:
-                    yield Reject(self.role, member.name, error.reason)
+                    yield Reject(self.role, printable(member.name), error.reason)
                     continue
                 yield Entry(found, reader.read_at(member.offset_data, member.size))
 
@@ -162,7 +163,7 @@ class TarOfTars:
                     raise RejectedRecord("second archive of this class")
                 self._tars[class_name] = member
             except RejectedRecord as error:
-                self._rejects.append(Reject(self.role, member.name, error.reason))
+                self._rejects.append(Reject(self.role, printable(member.name), error.reason))
 
     def _index(self) -> None:
         """Reads the headers of the class tars, once: minutes for all of ImageNet."""
@@ -185,7 +186,7 @@ class TarOfTars:
             if found in self._places:
                 raise RejectedRecord("second file of this id")
         except RejectedRecord as error:
-            self._rejects.append(Reject(self.role, f"{class_name}/{member.name}", error.reason))
+            self._rejects.append(Reject(self.role, printable(f"{class_name}/{member.name}"), error.reason))
             return
         self._places[found] = len(self._offsets)
         self._offsets.append(start + member.offset_data)

@@ -8,6 +8,7 @@ is ever written to disk under a name that an archive gives.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,13 +16,16 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from luab_data.errors import RejectedRecord
+from luab_data.images import SUFFIXES
 
 IMAGES = "images"
 BYPRODUCTS = "byproducts"
 
-IMAGE_SUFFIXES = (".jpeg", ".jpg", ".png")
+IMAGE_SUFFIXES = SUFFIXES
 MAX_IMAGE_BYTES = 64 << 20  # ImageNet's largest file has 15 MB
 MAX_RECORD_BYTES = 4 << 20  # one XML: a trace of 14 minutes at 60 Hz; real files have a few kB
+
+MAX_NAME = 300  # characters of a name in a report; an archive's may have a million
 
 APPLE_DOUBLE = "._"
 
@@ -73,7 +77,8 @@ class Lookup(Protocol):
 
 
 def entry_id(name: str, depth: int) -> str:
-    """Id of the file `name` of an archive or folder: its last `depth` parts, without suffix.
+    """Id of the file `name` of an archive or folder: its last `depth` parts, without suffix, in Unicode's
+    composed form (NFC): macOS writes names decomposed.
 
     Raises `RejectedRecord` for absolute names, `..`, and names that are not text.
     """
@@ -81,7 +86,18 @@ def entry_id(name: str, depth: int) -> str:
     _require_safe(file_name)
     folders = _folders(name[: name.rfind(file_name)], depth - 1)
     dot = file_name.rfind(".")
-    return folders + (file_name[:dot] if 0 < dot < len(file_name) - 1 else file_name)
+    return same_form(folders + (file_name[:dot] if 0 < dot < len(file_name) - 1 else file_name))
+
+
+def same_form(name: str) -> str:
+    """A name in the one form (NFC) in which names are compared."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+def printable(name: str) -> str:
+    """A name of an archive or a disk for a report: without what is no text, and not longer than a line."""
+    name = name if len(name) <= MAX_NAME else f"{name[:MAX_NAME]}..."
+    return name if name.isprintable() else ascii(name)[1:-1]
 
 
 def file_name_of(name: str) -> str:

@@ -36,6 +36,6 @@ def is_local(value: object) -> bool:
 
 
 def _files_below(root: Path) -> Iterator[tuple[str, str]]:
-    for folder, folders, files in os.walk(root, followlinks=True):
+    for folder, folders, files in os.walk(root):
         folders.sort()
         yield from ((folder, name) for name in sorted(files))

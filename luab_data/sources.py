@@ -2,10 +2,8 @@
 `luab_data.hub`.
 """
 
-import lzma
 import os
-import zipfile
-import zlib
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,19 +18,20 @@ from luab_data.entries import (
     entry_id,
     file_name_of,
     is_entry,
+    printable,
+    same_form,
 )
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.packed import PackedFolders
-
-# What `zipfile` raises for a member whose data is broken, or packed in a way that it does not know.
-_BROKEN_MEMBER = (OSError, zipfile.BadZipFile, NotImplementedError, EOFError, zlib.error, lzma.LZMAError)
+from luab_data.regular import read_regular, require_file_inside
+from luab_data.zip import BrokenZip, ZipMember, read_member, zip_members
 
 
 class FolderSource:
     """A folder of files, `<root>/<name>` (depth 1) or `<root>/<class>/<name>` (depth 2). Stream and Lookup.
 
     Folders are listed when they are first needed, so that looking up the files of one class does not wait
-    for a million others. Links are followed: the folder is the user's own, and its depth is bounded.
+    for a million others. A link to a file inside the folder is followed, any other link is rejected.
     `rename`: id by the file's name -> id, for sets whose files have two names.
     """
 
@@ -53,17 +52,21 @@ class FolderSource:
         self._rename = rename
         if not self.place.is_dir():
             raise SourceError(f"{role}={str(root)!r}: there is no such folder.")
-        self._folders = sorted(p.name for p in self.place.iterdir() if p.is_dir()) if depth == 2 else [""]
-        self._listed = PackedFolders()  # folder -> {id: file name}
+        self._resolved = self.place.resolve()
+        self._folders: dict[str, list[str]] = {} if depth == 2 else {"": [""]}  # by id: their names
+        self._linked: list[Reject] = []  # folders that are links
+        self._listed = PackedFolders()  # folder's id -> {id: the file's path in the root}
         self._rejects: dict[str, list[Reject]] = {}
         self._ignored: Counter[str] = Counter()
+        if depth == 2:
+            self._find_folders()
 
     @property
     def ignored(self) -> int:
         return sum(self._ignored.values())
 
     def classes(self) -> list[str] | None:
-        """Names of the class folders that hold at least one file of the source's kind; None without
+        """Ids of the class folders that hold at least one file of the source's kind; None without
         classes.
         """
         if self.depth == 1:
@@ -77,57 +80,81 @@ class FolderSource:
         return entry_id in self._list(self._folder_of(entry_id))
 
     def get(self, entry_id: str) -> bytes:
-        folder = self._folder_of(entry_id)
-        path = self.place / folder / self._list(folder)[entry_id]
-        try:
-            size = path.stat().st_size
-            if size > self.max_bytes:
-                raise RejectedRecord(f"{size:,} bytes, allowed are {self.max_bytes:,}")
-            return path.read_bytes()
-        except OSError as error:
-            raise RejectedRecord(f"the file cannot be read: {error.strerror}") from error
+        return read_regular(self.place / self._list(self._folder_of(entry_id))[entry_id], self.max_bytes)
 
     def ids(self) -> Iterator[str | Reject]:
+        yield from self._linked
         for folder in self._folders:
             yield from self._list(folder)
             yield from self._rejects[folder]
 
+    def _find_folders(self) -> None:
+        for entry in _entries(self.place):
+            if entry.is_dir(follow_symlinks=False):
+                self._folders.setdefault(same_form(entry.name), []).append(entry.name)
+            elif entry.is_symlink() and entry.is_dir():
+                reason = "a link to a folder is not followed: put the folder itself in its place"
+                self._linked.append(Reject(self.role, printable(entry.name), reason))
+
     def _has_entries(self, folder: str) -> bool:
-        with os.scandir(self.place / folder) as files:
-            return any(is_entry(file.name, self.suffixes) for file in files)
+        for name in self._folders[folder]:
+            with os.scandir(self.place / name) as files:
+                if any(is_entry(file.name, self.suffixes) for file in files):
+                    return True
+        return False
 
     def _folder_of(self, entry_id: str) -> str:
         return entry_id.rpartition("/")[0]
 
     def _list(self, folder: str) -> dict[str, str]:
-        """`{id: file name}` of one folder; empty for a folder that the root does not have."""
+        """`{id: path in the root}` of one folder; empty for a folder that the root does not have."""
         if folder in self._listed:
             return self._listed[folder]
-        if folder not in self._folders:
-            return {}
         files: dict[str, str] = {}
         rejects: list[Reject] = []
-        for path in sorted((self.place / folder).iterdir()):
-            name = f"{folder}/{path.name}" if folder else path.name
-            if not is_entry(path.name, self.suffixes) or path.is_dir():
-                self._ignored[folder] += 1
-                continue
-            try:
-                found = self._rename(entry_id(name, self.depth))
-                if found in files:
-                    raise RejectedRecord(f"second file of this id, beside {files[found]!r}")
-                if not path.is_file():
-                    raise RejectedRecord("not a regular file")
-                files[found] = path.name
-            except RejectedRecord as error:
-                rejects.append(Reject(self.role, name, error.reason))
-        self._listed[folder].update(files)
-        self._rejects[folder] = rejects
+        for name in self._folders.get(folder, ()):
+            for entry in _entries(self.place / name):
+                path = f"{name}/{entry.name}" if name else entry.name
+                if not is_entry(entry.name, self.suffixes) or entry.is_dir(follow_symlinks=False):
+                    self._ignored[folder] += 1
+                    continue
+                try:
+                    files[self._id(entry, path, files)] = path
+                except RejectedRecord as error:
+                    rejects.append(Reject(self.role, printable(path), error.reason))
+        if folder in self._folders:
+            self._listed[folder].update(files)
+            self._rejects[folder] = rejects
         return files
+
+    def _id(self, entry: os.DirEntry, path: str, files: dict[str, str]) -> str:
+        found = self._rename(entry_id(path, self.depth))
+        if found in files:
+            raise RejectedRecord(f"second file of this id, beside {beside(files[found], path)}")
+        if entry.is_symlink():
+            require_file_inside(self.place / path, self._resolved)
+        if not entry.is_file():
+            raise RejectedRecord("not a regular file")
+        return found
+
+
+def beside(first: str, second: str) -> str:
+    """The first of two names for a message about the second: with escapes where they look the same."""
+    if same_form(first) == same_form(second) and first != second:
+        return f"{first!a}, which looks the same as {second!a}"
+    return repr(first)
+
+
+def _entries(folder: Path) -> list[os.DirEntry]:
+    with os.scandir(folder) as entries:
+        return sorted(entries, key=lambda entry: entry.name)
 
 
 class ZipSource:
-    """The files of a zip, read in place (COCO's `train2014.zip`). Stream and Lookup. `rename` as above."""
+    """The files of a zip, read in place (COCO's `train2014.zip`). Stream and Lookup. `rename` as above.
+
+    `below`: only what lies in this folder of the zip, `` for all.
+    """
 
     def __init__(
         self,
@@ -137,57 +164,60 @@ class ZipSource:
         depth: int = 1,
         max_bytes: int = MAX_IMAGE_BYTES,
         rename: Callable[[str], str] = str,
+        below: str = "",
     ):
         self.place = Path(path)
         self.role = role
         self.max_bytes = max_bytes
         self.ignored = 0
-        try:
-            self._zip = zipfile.ZipFile(self.place)
-        except (OSError, zipfile.BadZipFile) as error:
-            raise SourceError(f"{role}={str(path)!r} cannot be opened as a zip: {error}.") from error
-        self._members: dict[str, zipfile.ZipInfo] = {}
+        self._places: dict[str, int] = {}  # id -> position in the array
+        self._numbers = array("Q")  # of each entry, `ZipMember` without its name
         self._rejects: list[Reject] = []
-        for member in self._zip.infolist():
-            if member.is_dir():
-                continue
-            if not is_entry(file_name_of(member.filename), suffixes):
-                self.ignored += 1
-                continue
-            try:
-                found = rename(entry_id(member.filename, depth))
-                if found in self._members:
-                    raise RejectedRecord(f"second file of this id, beside {self._members[found].filename!r}")
-                self._members[found] = member
-            except RejectedRecord as error:
-                self._rejects.append(Reject(role, member.filename, error.reason))
+        try:
+            self._file = self.place.open("rb")
+            for member in zip_members(self._file):
+                if not is_entry(file_name_of(member.name), suffixes) or not member.name.startswith(below):
+                    self.ignored += 1
+                    continue
+                try:
+                    self._add(rename(entry_id(member.name, depth)), member)
+                except RejectedRecord as error:
+                    self._rejects.append(Reject(role, printable(member.name), error.reason))
+        except (OSError, BrokenZip) as error:
+            raise broken_zip(role, path, error) from error
 
     def classes(self) -> list[str] | None:
-        folders = {entry_id.rpartition("/")[0] for entry_id in self._members}
+        folders = {entry_id.rpartition("/")[0] for entry_id in self._places}
         return None if folders == {""} else sorted(folders)
 
     def __iter__(self) -> Iterator[Entry | Reject]:
         return entries_of(self)
 
     def __contains__(self, entry_id: str) -> bool:
-        return entry_id in self._members
+        return entry_id in self._places
 
     def get(self, entry_id: str) -> bytes:
-        member = self._members[entry_id]
-        if member.flag_bits & 1:
-            raise RejectedRecord("the zip's member is encrypted")
-        try:
-            with self._zip.open(member) as file:
-                payload = file.read(self.max_bytes + 1)
-        except _BROKEN_MEMBER as error:
-            raise RejectedRecord(f"the zip's member cannot be read: {error}") from error
-        if len(payload) > self.max_bytes:
-            raise RejectedRecord(f"more than the allowed {self.max_bytes:,} bytes")
-        return payload
+        fields = len(ZipMember._fields) - 1
+        start = fields * self._places[entry_id]
+        member = ZipMember("", *self._numbers[start : start + fields])
+        return read_member(self._file, member, self.max_bytes)
 
     def ids(self) -> Iterator[str | Reject]:
-        yield from self._members
+        yield from self._places
         yield from self._rejects
+
+    def _add(self, found: str, member: ZipMember) -> None:
+        if found in self._places:
+            raise RejectedRecord("second file of this id")
+        self._places[found] = len(self._places)
+        self._numbers.extend(member[1:])
+
+
+def broken_zip(role: str, path: str | Path, error: Exception) -> SourceError:
+    return SourceError(
+        f"{role}={str(path)!r} cannot be read as a zip: {error}. Download it again, or unpack what can be "
+        "saved of it and pass the folder."
+    )
 
 
 class ClassFilter:

@@ -15,6 +15,7 @@ import pytest
 from datasets import ClassLabel, Image, List, load_dataset
 
 from coco_ab.build import build_coco_ab
+from coco_ab.images import open_images
 from coco_ab.points import points
 from coco_ab.simulate.release import write_release
 from luab_data.errors import SourceError
@@ -324,7 +325,7 @@ def test_kill_9_and_the_next_run_finishes_with_the_same_rows(raw):
     [
         ({"images": None}, r"images is missing: pass the folder train2014 or train2014\.zip \(http"),
         ({"images": "nowhere"}, "neither a folder nor a zip"),
-        ({"images": "raw"}, r"holds no images\. Did you mean raw/train2014\?"),
+        ({"images": "raw/annotations"}, r"holds no images of train2014: pass the folder that does"),
         ({"instances": None}, r"instances is missing: pass instances_train2014\.json, which is in http"),
         ({"instances": "nowhere.json"}, "there is no such file"),
         ({"instances": "raw/coco_ab_v1_0.json"}, "is not a JSON object"),
@@ -356,3 +357,34 @@ def test_miniature_of_real_images(shared_dir, tmp_path):
     assert summary["rejected"] == {"byproducts": 0, "images": 0, "instances": 0}
     counts = [len(row["annotations"]) for row in rows_of(tmp_path / "out").remove_columns("image")]
     assert sorted(counts) == [0, 0, *[1] * 125, 2]
+
+
+def test_a_folder_above_the_images_is_read_and_other_sets_are_named(raw, monkeypatch):
+    said = []
+    monkeypatch.setattr("luab_data.roots.logger.warning", said.append)
+    (raw / "val2014").mkdir()
+    for number in range(3):
+        (raw / "val2014" / f"COCO_val2014_{number:012d}.jpg").write_bytes(b"")
+    assert open_images(raw).place == raw / "train2014"
+    assert str(raw / "train2014") in said[0]
+    with pytest.raises(SourceError, match=r"holds images of another set \(COCO_val2014_000000000000, "):
+        open_images(raw / "val2014")
+
+
+def test_records_of_another_years_images_are_a_failed_build_with_ids_of_both(raw):
+    records = [{"image_id": number} for number in range(900000, 900005)]
+    (raw / "coco_ab_v1_0.json").write_text(json.dumps(records))
+    with pytest.raises(
+        SourceError, match=r"not one of 5 byproducts .*COCO_train2014_000000900000"
+    ):
+        build(raw)
+
+
+@pytest.mark.parametrize("member", ["annotations", "images", "categories"])
+def test_instances_without_a_member_are_an_error(raw, member):
+    path = raw / "annotations" / "instances_train2014.json"
+    content = json.loads(path.read_text())
+    for changed in ({**content, member: []}, {name: content[name] for name in content if name != member}):
+        path.write_text(json.dumps(changed))
+        with pytest.raises(SourceError, match=r"instances=.*instances_train2014\.json"):
+            build(raw)

@@ -60,7 +60,7 @@ def test_folder_rejects_a_second_file_of_an_id_and_ignores_other_files(tmp_path,
     (tmp_path / "train" / WNIDS[0] / f"._{WNIDS[0]}_0.JPEG").write_bytes(b"twin")
     source = FolderSource(tmp_path / "train")
     items = list(source.ids())
-    assert reasons(items) == {f"{A}.jpg": f"second file of this id, beside '{WNIDS[0]}_0.JPEG'"}
+    assert reasons(items) == {f"{A}.jpg": f"second file of this id, beside '{A}.JPEG'"}
     assert [item for item in items if isinstance(item, str)] == list(images)
     assert source.ignored == 2
 
@@ -173,9 +173,7 @@ def test_a_length_of_many_digits_is_refused(tmp_path, digits, first):
         list(TarStream(path))
 
 
-@pytest.mark.parametrize(
-    "packing", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
-)
+@pytest.mark.parametrize("packing", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_a_broken_zip_member_is_one_reject(tmp_path, packing):
     path = tmp_path / "train2014.zip"
     with zipfile.ZipFile(path, "w", packing) as archive:

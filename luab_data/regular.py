@@ -1,0 +1,36 @@
+"""Files of a folder that others may have filled: only regular ones, and only inside the folder."""
+
+import os
+import stat
+from pathlib import Path
+
+from luab_data.errors import RejectedRecord
+
+
+def require_file_inside(path: Path, folder: Path) -> None:
+    """Raises RejectedRecord for a link that leads out of `folder` (resolved) or nowhere."""
+    try:
+        target = path.resolve(strict=True)
+    except (OSError, RuntimeError):  # RuntimeError: links in a circle, before Python 3.13
+        raise RejectedRecord("a link that leads nowhere") from None
+    if not target.is_relative_to(folder):
+        raise RejectedRecord("a link that leads out of the folder: put the file itself in its place")
+
+
+def read_regular(path: Path, max_bytes: int) -> bytes:
+    """The bytes of a regular file. Raises RejectedRecord for others: opening a named pipe would wait for
+    ever.
+    """
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise RejectedRecord("not a regular file")
+            if status.st_size > max_bytes:
+                raise RejectedRecord(f"{status.st_size:,} bytes, allowed are {max_bytes:,}")
+            content = file.read(max_bytes + 1)
+    except OSError as error:
+        raise RejectedRecord(f"the file cannot be read: {error.strerror}") from error
+    if len(content) > max_bytes:
+        raise RejectedRecord(f"more than the allowed {max_bytes:,} bytes")
+    return content
