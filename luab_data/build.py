@@ -28,11 +28,10 @@ from tqdm.auto import tqdm
 
 from luab_data.batches import ROWS_PER_BATCH, Batch, LoadedItem, MakeBatch, groups
 from luab_data.built import CARD, DESCRIPTIONS, REJECTS, SHARDS, SUMMARY, ShardStore, Summary, shard_name
-from luab_data.durable import file_sha256, put
+from luab_data.durable import file_sha256, put, replacing, sync, write_json
 from luab_data.entries import Reject
 from luab_data.errors import INTERNAL_ERROR, SourceError
 from luab_data.failed import Reasons, failure
-from luab_data.files import replacing, sync, write_json
 from luab_data.finished import FINISHED, REMADE, finished_build
 from luab_data.join import Found, Pair
 from luab_data.shards import ShardWriter

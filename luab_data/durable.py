@@ -1,10 +1,12 @@
-"""What shows later whether it was damaged: checksums of files, and JSON that carries its own."""
+"""Files that are on the disk before they get their names, and JSON that shows whether it was damaged."""
 
 import hashlib
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-
-from luab_data.files import sync, write_json
+from typing import TextIO
 
 _SEAL = "sha256_of_content"
 
@@ -17,11 +19,37 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def sync(path: Path) -> None:
+    """Returns when the disk has a file's bytes, or the names in a folder."""
+    if os.name == "nt" and path.is_dir():  # Windows opens no folders
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def put(unfinished: Path, place: Path) -> None:
     """Gives a finished file its name: after a power cut the name is there only with the whole file."""
     sync(unfinished)
     unfinished.replace(place)
     sync(place.parent)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[TextIO]:
+    """A text file that gets its name when it is whole."""
+    partial = path.with_name(f".{path.name}.partial")
+    with partial.open("w", encoding="utf-8") as file:
+        yield file
+    put(partial, path)
+
+
+def write_json(path: Path, content: dict) -> None:
+    with replacing(path) as file:
+        json.dump(content, file, indent=1, allow_nan=False)
+        file.write("\n")
 
 
 def write_sealed(path: Path, content: dict) -> None:

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from luab_data.built import SHARDS, SUMMARY, SUMS
-from luab_data.durable import file_sha256
+from luab_data.durable import file_sha256, replacing
 from luab_data.errors import SourceError
-from luab_data.files import replacing
 
 _LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<name>[\w.-]+(/[\w.-]+)*)", re.ASCII)
 
