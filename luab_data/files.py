@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ from luab_data.durable import replacing
 from luab_data.errors import SourceError
 
 LOCK = Path(".luab", "lock")  # in each folder that has one writer at a time; it stays there, empty
+HOLDER = LOCK.with_name("holder")  # the process that writes there, for messages
 
 
 def to_json(content: Any, indent: int | None = 1) -> str:
@@ -51,12 +54,23 @@ def sole_writer(folder: str | Path, option: str) -> Iterator[None]:
     (folder / LOCK).parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / LOCK, timeout=0, is_singleton=True):
+            (folder / HOLDER).write_text(f"{os.getpid()} on {socket.gethostname()}", encoding="utf-8")
             yield
     except Timeout:
         raise SourceError(
-            f"{option} {folder}: another process is writing into this folder. Wait for it, or give another "
-            "folder."
+            f"{option} {folder}: another process is writing into this folder{_holder(folder)}. Wait for it, "
+            "or give another folder."
         ) from None
+
+
+def _holder(folder: Path) -> str:
+    """ " (NUMBER on HOST)" of the process that writes into `folder`; "" where that cannot be read."""
+    try:
+        with (folder / HOLDER).open(encoding="utf-8") as file:
+            text = file.read(100)
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return f" ({text})" if text.isprintable() else ""
 
 
 def _numbers(content: Any, place: str) -> Iterator[tuple[str, float]]:

@@ -18,7 +18,18 @@ def add_judging_options(options: argparse.ArgumentParser, output_dir: str) -> No
         metavar="DIR_OR_ID",
         help="folders of checkpoints, model ids on the Hub, or timm:NAME; several are compared",
     )
-    add("--output-dir", type=Path, default=Path(output_dir), metavar="DIR", help="default: %(default)s")
+    add(
+        "--output-dir",
+        type=Path,
+        default=Path(output_dir),
+        metavar="DIR",
+        help="results of other models and benchmarks that are there stay (default: %(default)s)",
+    )
+    add(
+        "--replace",
+        action="store_true",
+        help="drop results that --output-dir has of a model with the same name and other weights",
+    )
     add("--device", help="cpu, cuda, cuda:1, mps (default: cuda where there is one, else cpu)")
     add("--batch-size", type=int, default=64, help="images at once (default: %(default)s)")
     add("--num-workers", type=int, help="processes that decode images (default: all cores)")
@@ -43,4 +54,5 @@ def judging_options(options: argparse.Namespace) -> dict[str, Any]:
         "batch_size": options.batch_size,
         "num_workers": options.num_workers,
         "command": options.command,
+        "replace_results": options.replace,
     }

@@ -59,8 +59,9 @@ def run(options: argparse.Namespace) -> int:
 
     present, _ = usable(find_benchmarks(f"where:{source}"), Path(), skip_absent=False)
     results, _ = judge(benchmarks=present, root=Path(), **judging)
-    judged = [entry["models"] for entry in results.content["benchmarks"].values()]
-    models = list(judged[0])
+    shown = results.shown()
+    judged = [results.content["benchmarks"][key]["models"] for key in shown.benchmarks]
+    models = [name for name in shown.models if name in judged[0]]
     lines = [
         [metric, *(metric_value(metric, of_model[name]["metrics"][metric]) for name in models)]
         for of_model in judged
@@ -68,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     ]
     images = ["images", *(f"{judged[0][name]['n']:,}" for name in models)]
     print("\n".join(grid([["metric, in %", *models], *lines, images])))
-    for key, why in results.content["skipped"].items():
+    for key, why in shown.skipped.items():
         print(f"Not run: {key}, {why}")
     print(f"More in {options.output_dir / PAGE}")
     return 0

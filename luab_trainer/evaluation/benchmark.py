@@ -94,6 +94,7 @@ class Predictions:
         logits: `[N, K]` float32, or None (`ImageSet.keep_logits`).
         classes: Names of the classes that `targets` counts: class folders, or ImageNet's wnids.
         looks: Of a set with boxes what `localisation.Judgement` reads, `[N, ...]` each; else None.
+        pixels: `[N]` int64, a hash of each image as it was decoded.
     """
 
     ids: np.ndarray
@@ -103,6 +104,7 @@ class Predictions:
     logits: np.ndarray | None
     classes: Sequence[str] = field(repr=False)
     looks: dict[str, np.ndarray] | None = field(default=None, repr=False)
+    pixels: np.ndarray | None = field(default=None, repr=False)
 
     def right(self, best: int = 1) -> np.ndarray:
         """`[N]` bool: the right class is among the `best` (1 to 5)."""
@@ -122,7 +124,10 @@ class Predictions:
         arrays = (self.ids, self.targets, self.groups, self.top, self.logits)
         looks = self.looks and {name: array[chosen] for name, array in self.looks.items()}
         return Predictions(
-            *(None if array is None else array[chosen] for array in arrays), self.classes, looks
+            *(None if array is None else array[chosen] for array in arrays),
+            self.classes,
+            looks,
+            None if self.pixels is None else self.pixels[chosen],
         )
 
 

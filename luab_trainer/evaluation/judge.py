@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from luab_data.files import sole_writer
 from luab_trainer.evaluation.benchmark import Benchmark
 from luab_trainer.evaluation.models import load_classifier
 from luab_trainer.evaluation.predict import PassSettings, all_cores
@@ -29,6 +30,7 @@ def judge(
     num_workers: int | None = None,
     skipped: Mapping[str, str] | None = None,
     command: str = "",
+    replace_results: bool = False,
 ) -> tuple[Results, Table]:
     """Judge each model on each benchmark and write the report.
 
@@ -36,15 +38,23 @@ def judge(
         models: Folders of checkpoints, ids on the Hub, or `timm:NAME`.
         benchmarks: Those that `suite.usable` let through; `skipped`: the others.
         device: Default: CUDA where there is one, else the CPU.
+        replace_results: Drop what `output_dir` has of models with the same name and other weights.
         num_workers: Processes that decode images and judge maps. Default: all cores.
         command: What was typed, for the report.
 
     Raises:
-        ValueError: a model that cannot be loaded, or does not have the benchmark's classes; an unreadable
-            image.
+        ValueError: another process writes into `output_dir`; it has results of other weights under a
+            model's name; a model that cannot be loaded, or does not have the benchmark's classes; an
+            unreadable image.
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     settings = PassSettings(device, batch_size, all_cores() if num_workers is None else num_workers)
     load = lru_cache(MODELS_KEPT)(partial(load_classifier, device=device))
-    results = run(models, benchmarks, root, output_dir, settings, load, dict(skipped or {}))
-    return results, write_report(output_dir, models, benchmarks, root, settings, load, command=command)
+    with sole_writer(output_dir, "--output-dir"):
+        results = run(
+            models, benchmarks, root, output_dir, settings, load, dict(skipped or {}), replace_results
+        )
+        table = write_report(
+            output_dir, models, benchmarks, root, settings, load, command=command, shown=results.shown()
+        )
+    return results, table

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import zipfile
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 from luab_data.images import open_file
 from luab_data.names import few, file_name
+from luab_trainer.evaluation.arrays import read_arrays, write_arrays
 from luab_trainer.evaluation.benchmark import ImageSet, Item, Predictions
 from luab_trainer.evaluation.class_maps import wnids
 from luab_trainer.evaluation.localisation import WhereItLooks
@@ -34,8 +35,9 @@ from luab_trainer.geometry import pair
 from luab_trainer.images import decode, read_file
 from luab_trainer.transforms import EvalTransform, ImageSettings
 
-FORMAT = 1  # of the cache; raised when the same images would give other answers
+FORMAT = 2  # of the cache; raised when the same images would give other answers
 PART = 5_000  # images
+PIXELS = "pixels"  # of the cache: a hash of each image
 
 
 def all_cores() -> int:
@@ -77,7 +79,8 @@ def predict(classifier: Classifier, images: ImageSet, cache: Path, settings: Pas
     folder = cache / classifier.fingerprint / f"{file_name(images.name)}-{key}"
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / f"part-{start // PART:05d}.npz" for start in range(0, len(items), PART)]
-    todo = [number for number, file in enumerate(files) if not _is_whole(file)]
+    parts = [_kept(file) for file in files]
+    todo = [number for number, part in enumerate(parts) if part is None]
     try:
         if todo:
             question = _question(classifier, images, outputs, settings)
@@ -86,7 +89,8 @@ def predict(classifier: Classifier, images: ImageSet, cache: Path, settings: Pas
         raise
     except ValueError as error:  # from another process it comes with that process's traceback in front
         raise ValueError(str(error).rpartition("ValueError: ")[2].strip()) from error
-    parts = [_read(file) for file in files]
+    for number in todo:
+        parts[number] = read_arrays(files[number], digest_needed=True)
     return Predictions(
         ids=np.array([item.id.encode() for item in items]),
         targets=np.array([item.target for item in items], np.int64),
@@ -95,6 +99,7 @@ def predict(classifier: Classifier, images: ImageSet, cache: Path, settings: Pas
         logits=_joined(parts, "logits") if images.keep_logits else None,
         classes=wnids() if images.classes is None else images.classes,
         looks=None if images.boxes is None else {name: _joined(parts, name) for name in WhereItLooks.kept},
+        pixels=_joined(parts, PIXELS),
     )
 
 
@@ -151,11 +156,28 @@ class PixelValues(Dataset):
         return len(self.images.items)
 
     def __getitem__(self, index: int) -> Tensor:
-        pixels = read_image(self.images.items[index], self.images.upright)
+        return self.values(self.pixels(index))
+
+    def pixels(self, index: int) -> np.ndarray:
+        """The image as it was decoded, uint8 `[H, W, 3]`."""
+        return read_image(self.images.items[index], self.images.upright)
+
+    def values(self, pixels: np.ndarray) -> Tensor:
+        """What the model sees of it."""
         if border := self.images.border:
             pixels = pixels[border:-border, border:-border]
         values, _ = self.transform(pixels)
         return occlude(values, self.images.occlusion)
+
+
+class HashedPixelValues(PixelValues):
+    """The same, and a hash of the image as it was decoded: an int of 64 bits, with its sign."""
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        pixels = self.pixels(index)
+        digest = hashlib.sha256(str(pixels.shape).encode())
+        digest.update(np.ascontiguousarray(pixels))
+        return self.values(pixels), int.from_bytes(digest.digest()[:8], "little", signed=True)
 
 
 def occlude(values: Tensor, side: float) -> Tensor:
@@ -188,19 +210,19 @@ def _run(
     """Answer the images of `parts` (number -> file) and write each part when its last image is answered."""
     batches = [(number, batch) for number in parts for batch in _batches(number, len(images.items), settings)]
     loader = DataLoader(
-        PixelValues(images, classifier.settings),
+        HashedPixelValues(images, classifier.settings),
         batch_sampler=[batch for _, batch in batches],
         # Processes cost seconds to start; a few batches are decoded sooner without them.
         num_workers=min(settings.num_workers, len(batches) - 1),
         pin_memory=torch.device(settings.device).type == "cuda",
     )
     total = sum(len(batch) for _, batch in batches)
-    done: list[tuple[Tensor, ...]] = []
+    done: list[tuple[Tensor, ...]] = []  # the hashes first
     with (
         tqdm(total=total, desc=images.name, unit="img", disable=not settings.progress) as bar,
         torch.inference_mode(),
     ):
-        for position, ((number, batch), values) in enumerate(zip(batches, loader, strict=True)):
+        for position, ((number, batch), (values, hashes)) in enumerate(zip(batches, loader, strict=True)):
             try:
                 answers = question.ask(values.to(settings.device, non_blocking=True), batch)
             except NotFinite as error:
@@ -208,11 +230,12 @@ def _run(
                 raise ValueError(
                     f"{classifier.name}: its outputs are NaN or infinite for {few(ids)}, so it is not judged"
                 ) from error
-            done.append(tuple(answer.cpu() for answer in answers))
+            done.append((hashes, *(answer.cpu() for answer in answers)))
             bar.update(len(batch))
             if position + 1 == len(batches) or batches[position + 1][0] != number:
-                columns = [torch.cat(column).numpy() for column in zip(*done, strict=True)]
-                _write(parts[number], question.keep(_positions(number, len(images.items)), columns))
+                pixels, *columns = (torch.cat(column).numpy() for column in zip(*done, strict=True))
+                kept = question.keep(_positions(number, len(images.items)), columns)
+                write_arrays(parts[number], {**kept, PIXELS: pixels})
                 done.clear()
 
 
@@ -228,22 +251,16 @@ def _batches(part: int, total: int, settings: PassSettings) -> Iterator[list[int
         yield list(positions[start : start + settings.batch_size])
 
 
-def _write(file: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    unfinished = file.with_suffix(".tmp")
-    with unfinished.open("wb") as stream:
-        np.savez(stream, **arrays)
-    unfinished.replace(file)
-
-
 def _joined(parts: Sequence[Mapping[str, np.ndarray]], name: str) -> np.ndarray:
     return np.concatenate([part[name] for part in parts])
 
 
-def _read(file: Path) -> dict[str, np.ndarray]:
-    with np.load(file, allow_pickle=False) as arrays:
-        return dict(arrays)
-
-
-def _is_whole(file: Path) -> bool:
-    """Whether a part was written; a file that a full disk or a crash cut off is written anew."""
-    return file.is_file() and zipfile.is_zipfile(file)
+def _kept(file: Path) -> dict[str, np.ndarray] | None:
+    """What a part holds; None: it is not there, or it was damaged and is made anew."""
+    if not file.exists():
+        return None
+    try:
+        return read_arrays(file, digest_needed=True)
+    except ValueError as error:
+        warnings.warn(f"{file} is damaged ({error}); its images are judged again", stacklevel=2)
+        return None

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from luab_trainer.evaluation.benchmark import Benchmark
+import numpy as np
+
+from luab_trainer.evaluation.benchmark import Benchmark, Predictions
 from luab_trainer.evaluation.models import Classifier
 from luab_trainer.evaluation.predict import PassSettings, predict
 from luab_trainer.evaluation.questions import UnsuitedModel
@@ -50,6 +52,7 @@ def run(
     settings: PassSettings,
     load: Callable[[str], Classifier],
     skipped: dict[str, str] | None = None,
+    replace_results: bool = False,
 ) -> Results:
     """Judge each model on each benchmark; answers found in `output_dir` are not asked for again.
 
@@ -57,12 +60,17 @@ def run(
         models: Names for `load`, or classifiers.
         benchmarks: Those that `usable` let through; `skipped`: the others. One that a model is not suited for
             is skipped for that model.
+        replace_results: Drop what `output_dir` has of models with the same name and other weights.
+
+    Raises:
+        ValueError: see `Results`, `predict` and `load`. All models are loaded before anything is written.
     """
-    results = Results(output_dir)
+    names = unique_names([model if isinstance(model, str) else model.name for model in models])
+    prints = [(load(model) if isinstance(model, str) else model).fingerprint for model in models]
+    results = Results(output_dir, list(zip(names, prints, strict=True)), replace_results)
+    results.check(benchmarks)
     for key, why in (skipped or {}).items():
         results.skip(key, why)
-    results.write()
-    names = unique_names([model if isinstance(model, str) else model.name for model in models])
     for model, name in zip(models, names, strict=True):
         classifier = replace(load(model) if isinstance(model, str) else model, name=name)
         results.add_model(classifier)
@@ -79,8 +87,23 @@ def run(
                 continue
             except ValueError as error:
                 raise ValueError(f"benchmark {benchmark.key}, model {classifier.name}: {error}") from error
-            results.add(benchmark, classifier, scores)
+            results.add(benchmark, classifier, scores, pixels_of(scores.ids, answers))
+    results.write()
     return results
+
+
+def pixels_of(ids: np.ndarray, answers: Sequence[Predictions]) -> np.ndarray | None:
+    """`[M]` the hash of each image of `ids` `[M]`; None where one of the image sets has none."""
+    if any(one.pixels is None for one in answers):
+        return None
+    if len(answers) == 1 and np.array_equal(ids, answers[0].ids):
+        return answers[0].pixels
+    known = {
+        image: pixels
+        for one in answers
+        for image, pixels in zip(one.ids.tolist(), one.pixels.tolist(), strict=True)
+    }
+    return np.array([known[image] for image in ids.tolist()], np.int64)
 
 
 def unique_names(names: Sequence[str]) -> list[str]:

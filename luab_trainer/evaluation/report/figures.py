@@ -11,27 +11,35 @@ from pathlib import Path
 
 import numpy as np
 
+from luab_data.names import few
 from luab_trainer.evaluation.benchmark import Benchmark
 from luab_trainer.evaluation.benchmarks import find_benchmark
 from luab_trainer.evaluation.bootstrap import RESAMPLES, holm
 from luab_trainer.evaluation.intervals import LEVEL
 from luab_trainer.evaluation.report.certainty import judged
-from luab_trainer.evaluation.report.runs import Run, Scores, by_model, read_runs, read_scores
+from luab_trainer.evaluation.report.runs import Run, Scores, by_model, only, read_runs, read_scores
 from luab_trainer.evaluation.report.table import Model, Row, Table, full_title
+from luab_trainer.evaluation.results import FILE, Shown
 
 
 def figures(
-    paths: Sequence[Path], resamples: int = RESAMPLES, seed: int = 0, min_difference: float = 0.0
+    paths: Sequence[Path],
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    min_difference: float = 0.0,
+    shown: Shown | None = None,
 ) -> Table:
     """The table of some results.json files; the first model is the one that the others are compared with.
 
     Args:
         min_difference: The smallest difference worth naming, a rate.
+        shown: The models and benchmarks that the table is about; default: all.
 
     Raises:
         ValueError: results that cannot be read, or do not fit together (see `runs`).
     """
-    runs = read_runs(paths)
+    everything = read_runs(paths)
+    runs = everything if shown is None else only(everything, shown)
     models = by_model(runs)
     keys = list(dict.fromkeys(key for run in runs for key in run.benchmarks))
     rows = [_row(key, models, resamples, seed) for key in keys]
@@ -43,7 +51,18 @@ def figures(
             )
     skipped = {key: why for run in runs for key, why in run.skipped.items() if key not in keys}
     columns = tuple(_column(name, group) for name, group in models.items())
-    return Table(columns, tuple(rows), LEVEL, resamples, skipped, (), min_difference)
+    return Table(columns, tuple(rows), LEVEL, resamples, skipped, _unshown(everything, runs), min_difference)
+
+
+def _unshown(everything: Sequence[Run], runs: Sequence[Run]) -> tuple[str, ...]:
+    """A remark on what the results also hold."""
+    shown = {run.name: run.benchmarks for run in runs}
+    others = [
+        f"{run.name} ({few(left)})"
+        for run in everything
+        if (left := [key for key in run.benchmarks if key not in shown.get(run.name, {})])
+    ]
+    return (f"{FILE} also has {few(others)}; luab compare shows all of it.",) if others else ()
 
 
 def _column(name: str, runs: Sequence[Run]) -> Model:
@@ -78,7 +97,17 @@ def _row(key: str, models: dict[str, list[Run]], resamples: int, seed: int) -> R
         estimates=estimates,
         differences=differences,
         further=_further(benchmark, runs_of, key),
-        remark=remark,
+        remark=remark or _unchecked(scores, runs),
+    )
+
+
+def _unchecked(scores: Scores, runs: Sequence[Run]) -> str:
+    """A remark on runs of which only the images' names are known, where several are compared."""
+    if len(runs) < 2 or not scores.unchecked:
+        return ""
+    return (
+        f"only the images' names are compared, for the results of {few(scores.unchecked)} are of an earlier "
+        "version and tell no pixels"
     )
 
 

@@ -19,6 +19,7 @@ from luab_trainer.evaluation.report.looks import galleries
 from luab_trainer.evaluation.report.markdown import markdown, update_card
 from luab_trainer.evaluation.report.page import Made, page
 from luab_trainer.evaluation.report.table import Table
+from luab_trainer.evaluation.results import Shown
 from luab_trainer.evaluation.suite import CACHE, unique_names
 
 MARKDOWN, PAGE, CARDS = "report.md", "report.html", "cards"
@@ -35,6 +36,7 @@ def write_report(
     load: Callable[[str], Classifier],
     resamples: int = RESAMPLES,
     command: str = "",
+    shown: Shown | None = None,
 ) -> Table:
     """Make `report.md` and `report.html` of what `suite.run` with the same arguments left in `output_dir`.
 
@@ -42,16 +44,18 @@ def write_report(
     model card with the results, ready to be uploaded: the checkpoint's own README.md where it has one. The
     checkpoint itself stays as it is. `command`: what was typed, for the page's head.
 
+    `shown`: what of the folder's results the report is about; default: all.
+
     Returns:
         The table; `terminal(table)` is for the screen.
     """
-    table = figures([output_dir], resamples)
-    shown = [model.runs[0] for model in table.models][:MOST_LOOKS]
+    table = figures([output_dir], resamples, shown=shown)
+    looked_at = [model.runs[0] for model in table.models][:MOST_LOOKS]
     names = unique_names([model if isinstance(model, str) else model.name for model in models])
     classifiers = [
         replace(load(model) if isinstance(model, str) else model, name=name)
         for model, name in zip(models, names, strict=True)
-        if name in shown
+        if name in looked_at
     ]
     looks = _galleries(benchmarks, root, classifiers, output_dir / CACHE, settings)
     (output_dir / MARKDOWN).write_text(markdown(table), encoding="utf-8")
