@@ -11,6 +11,7 @@ from datasets.exceptions import DatasetsError
 from luab_data import constants
 from luab_data.disk import full_disk_explained
 from luab_data.errors import SourceError
+from luab_trainer.class_names import WNID
 from luab_trainer.image_paths import check_image_paths
 from luab_trainer.targets import ByproductKind, Columns, LabelPolicy
 
@@ -109,7 +110,10 @@ def check_task(
 
 
 def class_names(rows: datasets.Dataset, columns: Columns) -> list[str]:
-    """The classes' names in the order of their numbers; readable ones if the rows have them (`class_name`).
+    """The classes' names in the order of their numbers, as their ClassLabel has them.
+
+    Of our own ImageNet rows, whose ClassLabel has wnids, the readable ones of the column `class_name`. In
+    other datasets a column of that name can mean anything.
 
     Raises:
         SourceError: labels that are no class numbers.
@@ -128,7 +132,8 @@ def class_names(rows: datasets.Dataset, columns: Columns) -> list[str]:
         if largest is None:
             raise SourceError(f"column {columns.label!r} holds no label at all.")
         return [str(i) for i in range(largest + 1)]
-    if constants.CLASS_NAME not in rows.column_names or is_multi_label(rows, columns):
+    ours = constants.CLASS_NAME in rows.column_names and all(map(WNID.fullmatch, feature.names))
+    if not ours or is_multi_label(rows, columns):
         return list(feature.names)
     table = rows.select_columns([columns.label, constants.CLASS_NAME]).with_format("arrow")[:]
     pairs = table.group_by([columns.label, constants.CLASS_NAME]).aggregate([]).to_pydict()

@@ -14,8 +14,10 @@ from transformers import AutoModelForImageClassification
 
 from luab_trainer.arguments import parse
 from luab_trainer.evaluation.models import load_classifier
+from luab_trainer.inputs import class_names
 from luab_trainer.processors import square_processor
 from luab_trainer.run import main
+from luab_trainer.targets import Columns
 from luab_trainer.transforms import EvalTransform
 
 
@@ -272,12 +274,16 @@ def test_wrong_names_say_the_fix(data, config, tmp_path, more, message):
     assert message in str(exit_.value)
 
 
-def test_readable_class_names(data, config, tmp_path):
-    from luab_trainer.inputs import class_names
-    from luab_trainer.targets import Columns
+def test_a_checkpoint_has_the_names_of_the_class_label():
+    rows = clicked_dataset(10)
+    rows = rows.add_column("class_name", [["cat", "dog"][label % 2] for label in rows["label"]])
+    assert class_names(rows, Columns()) == [f"class_{c}" for c in range(5)], "not the stranger's column"
 
+
+def test_of_imagenets_wnids_a_checkpoint_has_the_readable_names():
     rows = clicked_dataset(10)
     names = ["tench", "crane", "crane", "cat", None]
     rows = rows.add_column("class_name", [names[label] for label in rows["label"]])
+    rows = rows.cast_column("label", datasets.ClassLabel(names=[f"n0000000{c}" for c in range(5)]))
     found = class_names(rows, Columns())
-    assert found == ["tench", "crane (class_1)", "crane (class_2)", "cat", "class_4"]
+    assert found == ["tench", "crane (n00000001)", "crane (n00000002)", "cat", "n00000004"]
