@@ -94,7 +94,15 @@ def load_checkpoint(luab: LUABModel, folder: str | Path) -> None:
     except (OSError, ValueError) as error:
         kind = type(luab.model).__name__
         raise SourceError(f"{folder} is not a checkpoint of this {kind}: {error}") from error
+    load_head(luab, folder)
 
+
+def load_head(luab: LUABModel, folder: str | Path) -> None:
+    """Load the byproduct losses' own head in place.
+
+    Raises:
+        SourceError: the checkpoint was trained with other losses.
+    """
     file = Path(folder, HEAD_FILE)
     head = load_file(file) if file.is_file() else {}
     expected = luab.head_state_dict()

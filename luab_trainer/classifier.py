@@ -1,6 +1,7 @@
 """The classifier that a run starts from, and its image processor."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from transformers import (
@@ -22,6 +23,14 @@ UNNAMED = "LABEL_"  # transformers' names of outputs that nobody named
 USUAL_SIZE = 224  # of ImageNet's classifiers
 
 
+class Start(NamedTuple):
+    """What a run starts from. `new_head`: the checkpoint had no head for these classes."""
+
+    model: PreTrainedModel
+    processor: BaseImageProcessor
+    new_head: bool
+
+
 def load_classifier(
     model: str | None,
     from_config: str | None,
@@ -29,11 +38,26 @@ def load_classifier(
     multi_label: bool = False,
     image_size: int | None = None,
 ) -> tuple[PreTrainedModel, BaseImageProcessor]:
+    """`load_start`, without whether the head is new."""
+    return load_start(model, from_config, names, multi_label, image_size)[:2]
+
+
+def load_start(
+    model: str | None,
+    from_config: str | None,
+    names: list[str],
+    multi_label: bool = False,
+    image_size: int | None = None,
+    trained: bool = True,
+) -> Start:
     """A pretrained classifier with a head for these classes, or one from scratch; and its image processor.
 
     Its weights are float32, whatever the checkpoint's are. Of a checkpoint only the head may be new, and that
     is said: where it has none, or one of other classes. A head of the same classes in another order is put
     into the order of `names`.
+
+    Args:
+        trained: Whether it is trained at all. If not, its head may not be new either.
 
     Raises:
         SourceError: a checkpoint or configuration that cannot be loaded, or weights of another model.
@@ -43,7 +67,8 @@ def load_classifier(
     problem = MULTI_LABEL if multi_label else "single_label_classification"
     try:
         if model is not None:
-            return _pretrained(model, names, problem), load_processor(model)
+            loaded, new_head = _pretrained(model, names, problem, trained)
+            return Start(loaded, load_processor(model), new_head)
         config = foreign_config(from_config)
         _set_classes(config, names, problem)
         config.architectures = config.architectures or []  # None fails for a type with several heads
@@ -55,7 +80,7 @@ def load_classifier(
             processor = load_processor(str(folder))
         else:
             processor = square_processor(image_size or input_size(config) or _usual_size(from_config))
-        return AutoModelForImageClassification.from_config(config), processor
+        return Start(AutoModelForImageClassification.from_config(config), processor, False)
     except (ImportError, OSError, ValueError) as error:
         option = f"--model {model}" if model is not None else f"--from_config {from_config}"
         raise SourceError(f"{option}: {error}") from error
@@ -69,15 +94,18 @@ def _usual_size(from_config: str) -> int:
     return USUAL_SIZE
 
 
-def _pretrained(source: str, names: list[str], problem: str) -> PreTrainedModel:
+def _pretrained(source: str, names: list[str], problem: str, trained: bool) -> tuple[PreTrainedModel, bool]:
     config = foreign_config(source)
     before = output_names(config)
     _set_classes(config, names, problem)
     loaded = load_weights(source, config)
-    notes = [*_settle_head(loaded, before, names), *_settle_rest(loaded)]
+    new_head, notes = _settle_head(loaded, before, names)
+    notes += _settle_rest(loaded)
+    if new_head and not trained:
+        raise ValueError(f"it cannot be evaluated here: {notes[0].partition(', so ')[0]} ({few(names, 3)})")
     if notes:
         say(f"--model {source}: {'; '.join(notes)}.")
-    return loaded.model
+    return loaded.model, new_head
 
 
 def _set_classes(config: PretrainedConfig, names: list[str], problem: str) -> None:
@@ -87,20 +115,23 @@ def _set_classes(config: PretrainedConfig, names: list[str], problem: str) -> No
     config.problem_type = problem
 
 
-def _settle_head(loaded: Loaded, before: list[str], names: list[str]) -> list[str]:
-    """Lets the head's outputs be `names`, where the checkpoint's are `before`; says what is not as it was."""
+def _settle_head(loaded: Loaded, before: list[str], names: list[str]) -> tuple[bool, list[str]]:
+    """Lets the head's outputs be `names`, where the checkpoint's are `before`.
+
+    Returns whether the head is new, and a line about each thing that is not as it was.
+    """
     axes = head_axes(loaded.model)
     new = axes.keys() & (loaded.missing | loaded.mismatched)
     if new and new == axes.keys():
         if loaded.missing:
-            return [f"it has no head, so a new one of {len(names)} classes is trained"]
-        return [f"its head is of other classes, so a new one of {len(names)} classes is trained"]
+            return True, [f"it has no head, so a new one of {len(names)} classes is trained"]
+        return True, [f"its head is of other classes, so a new one of {len(names)} classes is trained"]
     if new:
         require_all(loaded)
     if before == names:
-        return []
+        return False, []
     if all(name.startswith(UNNAMED) for name in before):
-        return [
+        return False, [
             f"it does not name its {len(before)} classes; its head is kept, and taken to be in the dataset's "
             "order"
         ]
@@ -110,16 +141,18 @@ def _settle_head(loaded: Loaded, before: list[str], names: list[str]) -> list[st
             fresh = type(loaded.model)(loaded.model.config).state_dict()
             for name in axes:
                 loaded.model.state_dict()[name].copy_(fresh[name])
-            return [
+            return True, [
                 f"its {len(before)} classes ({few(before, 3)}) are not the dataset's ({few(names, 3)}), so a "
                 "new head is trained"
             ]
         if order == list(range(len(names))):
-            return []
+            return False, []
         for name, axis in axes.items():
             weight = loaded.model.state_dict()[name]
             weight.copy_(weight.index_select(axis, torch.tensor(order)))
-    return ["its classes are in another order than the dataset's; its head is put into the dataset's order"]
+    return False, [
+        "its classes are in another order than the dataset's; its head is put into the dataset's order"
+    ]
 
 
 def _settle_rest(loaded: Loaded) -> list[str]:

@@ -25,16 +25,18 @@ from luab_data.boundary import boundary
 from luab_data.constants import OBJECTS
 from luab_data.disk import full_disk_explained
 from luab_data.errors import SourceError
+from luab_trainer.announcement import announcement, data_facts, model_facts, run_facts
 from luab_trainer.arguments import RunArguments, parse
 from luab_trainer.attention import CLS_ATTENTION, FEATURE_MAP
-from luab_trainer.checkpoint import checkpoint_to_resume
-from luab_trainer.classifier import load_classifier
+from luab_trainer.checkpoint import checkpoint_to_resume, load_head
+from luab_trainer.classifier import load_start
 from luab_trainer.config import LUABConfig
 from luab_trainer.dataset import ViewDataset
 from luab_trainer.evaluation.box_sources import load_evaluation_boxes
 from luab_trainer.evaluation.multi_label import CLASSES_FILE, write_classes
 from luab_trainer.evaluation.pointing import PointingGame
 from luab_trainer.evaluation.row_boxes import RowBoxes
+from luab_trainer.facts import describe_rows
 from luab_trainer.inputs import (
     EVAL_SPLITS,
     check_task,
@@ -44,6 +46,7 @@ from luab_trainer.inputs import (
     load_splits,
     pick_split,
 )
+from luab_trainer.model_card import source_name
 from luab_trainer.preflight import check_output_folder, check_ready, check_rows
 from luab_trainer.processors import check_fits, image_settings
 from luab_trainer.same_classes import with_classes_of
@@ -103,7 +106,9 @@ def train(
     names = class_names(known, columns)
     multi_label = is_multi_label(known, columns)
     check_task(columns, multi_label, args.loss, args.byproduct, args.label_policy)
-    model, processor = load_classifier(run.model, run.from_config, names, multi_label, run.image_size)
+    model, processor, new_head = load_start(
+        run.model, run.from_config, names, multi_label, run.image_size, trained=args.do_train
+    )
     checkpoint = checkpoint_to_resume(args.resume_from_checkpoint, args.output_dir)
     try:
         settings = image_settings(processor)
@@ -132,6 +137,9 @@ def train(
     check_ready(trainer, checkpoint)
     if eval_rows is not None and plays_pointing_game(trainer, eval_rows):
         RowBoxes(columns.label, eval_rows)  # refuses a column that holds no boxes
+    if not args.do_train and trainer.luab.head_state_dict():
+        load_head(trainer.luab, run.model)
+    announce(trainer, run, (train_rows, eval_rows), columns, new_head, checkpoint)
     if args.do_train:
         trainer.train(resume_from_checkpoint=checkpoint)
         trainer.save_model(_internal_call=True)  # before the evaluation, which an unreadable image may end
@@ -142,6 +150,30 @@ def train(
     if args.push_to_hub:
         trainer.push_to_hub()
     return trainer
+
+
+def announce(
+    trainer: LUABTrainer,
+    run: RunArguments,
+    rows: tuple[datasets.Dataset | None, datasets.Dataset | None],
+    columns: Columns,
+    new_head: bool,
+    checkpoint: str | None,
+) -> None:
+    """Say what the run will do, before it does it, and let the model card say the same."""
+    args, luab, dataset = trainer.args, trainer.luab, trainer.train_dataset
+    byproduct = None if args.loss == "none" else args.byproduct
+    train, evaluated = (None if each is None else describe_rows(each, columns, byproduct) for each in rows)
+    names = [luab.config.id2label[i] for i in range(luab.config.num_labels)]
+    head = f", with a new head of {len(names):,} classes" if new_head else ""
+    start = "random weights" if run.model is None else f"{source_name(run.model)}{head}"
+    trainer.facts = [
+        *data_facts(train if args.do_train else None, evaluated, args, names),
+        *model_facts(luab, args, start, None if dataset is None else dataset.to_sample.transform),
+    ]
+    own = run_facts(args, None if dataset is None else len(dataset), checkpoint)
+    if trainer.is_world_process_zero():
+        print(announcement([*trainer.facts, *own]), flush=True)
 
 
 def evaluate(

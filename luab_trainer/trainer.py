@@ -23,6 +23,7 @@ from luab_data.errors import SourceError
 from luab_data.files import write_json
 from luab_data.hub import require_write
 from luab_data.retry import reason
+from luab_trainer.announcement import powerless
 from luab_trainer.checkpoint import (
     check_fsdp,
     checkpoint_to_resume,
@@ -38,6 +39,7 @@ from luab_trainer.finite import FiniteSteps, require_finite_metrics, row_names
 from luab_trainer.model import CLASSIFICATION, LUABModel, LUABOutput
 from luab_trainer.model_card import licence_of, model_card
 from luab_trainer.plan import fingerprint, require_same_run, run_plan, write_plan
+from luab_trainer.said import say
 from luab_trainer.sums import require_undamaged, write_sums
 from luab_trainer.upload import AFTER_TRAINING, Uploads, is_of_model, public_arguments
 from luab_trainer.wrapping import WrappingInit, wrapped
@@ -100,6 +102,7 @@ class LUABTrainer(Trainer):
         self.run_arguments = run_arguments or {}
         self._finite = FiniteSteps(row_names(None))
         self._saving_checkpoint = False
+        self.facts: list[tuple[str, str]] = []  # of the run, for the card
         self._sums: dict[bool, dict[str, Tensor]] = {True: {}, False: {}}  # by "in training"
         super().__init__(model=model, args=args, **{**defaults, **kwargs})
         if self.is_fsdp_enabled:
@@ -114,6 +117,8 @@ class LUABTrainer(Trainer):
             SourceError: another run does; the checkpoint is damaged, or of a run with other options; a loss
                 or gradient is no finite number.
         """
+        if (warning := powerless(self.luab)) is not None:
+            say(f"{warning}.")
         self._finite = FiniteSteps(row_names(self.train_dataset))
         with self.args.only_run():
             value = None if resume_from_checkpoint is None else str(resume_from_checkpoint)
@@ -300,7 +305,7 @@ class LUABTrainer(Trainer):
     def _write_card(self, folder: Path) -> None:
         names = (self.dataset_name, self.eval_dataset_name or self.dataset_name)
         splits = (self.run_arguments.get("train_split"), self.run_arguments.get("eval_split"))
-        card = model_card(self.luab, self.args, self.state, *names, self._base_licence, splits)
+        card = model_card(self.luab, self.args, self.state, *names, self._base_licence, splits, self.facts)
         (folder / CARD_FILE).write_text(card, encoding="utf-8")
 
     @cached_property

@@ -1,0 +1,188 @@
+"""What a run will do, said before it does it: one block of plain lines, and the same on the model card."""
+
+from collections.abc import Iterable, Sequence
+
+import torch
+
+from luab_data.names import few
+from luab_trainer.config import LUABConfig
+from luab_trainer.facts import RowFacts
+from luab_trainer.model import ATTENTION, LUABModel
+from luab_trainer.taps import output_linear
+from luab_trainer.transforms import ColorJitter, EvalTransform, RandomErasing, TrainTransform
+
+Fact = tuple[str, str]  # what, and how it is
+NAMES_SHOWN = 3  # of the classes
+
+
+def rows_fact(facts: RowFacts, byproduct: str | None) -> str:
+    """ "24, 19 of them (79.2 %) with a usable click"."""
+    text = f"{facts.rows:,}"
+    if facts.with_image < facts.rows:
+        text += f", {facts.with_image:,} with an image"
+    if byproduct is None:
+        return text
+    if facts.with_target is None:
+        return f"{text}, without the column of the byproduct ({byproduct})"
+    return f"{text}, {facts.with_target:,} of them ({facts.target_share:.1%}) with a usable {byproduct}"
+
+
+def data_facts(
+    train: RowFacts | None, evaluated: RowFacts | None, args: LUABConfig, names: Sequence[str]
+) -> list[Fact]:
+    """Of the rows and their classes. None: there are no such rows, or they are not asked for."""
+    byproduct = None if args.loss == "none" else args.byproduct
+    if evaluated is not None:
+        evaluation = rows_fact(evaluated, byproduct)
+    elif args.do_eval:
+        evaluation = "none: give --eval_split or --eval_share"
+    else:
+        evaluation = "none: --do_eval False"
+    return [
+        ("training rows", "none: --do_train False" if train is None else rows_fact(train, byproduct)),
+        ("rows to evaluate on", evaluation),
+        (
+            "classes",
+            f"{len(names):,}: {few(names, NAMES_SHOWN)}" if len(names) > NAMES_SHOWN else _all(names),
+        ),
+    ]
+
+
+def model_facts(luab: LUABModel, args: LUABConfig, start: str, transform: EvalTransform | None) -> list[Fact]:
+    """Of the model, its loss and how it is trained.
+
+    Args:
+        start: What the weights are at the start: a checkpoint's name, or "random weights".
+        transform: Of the training images; None where nothing is trained.
+    """
+    facts = [("model", f"{type(luab.model).__name__}, started from {start}"), ("loss", loss_text(luab))]
+    if luab.weights:
+        facts.append(("byproduct", args.byproduct))
+    if ATTENTION in luab.weights:
+        facts.append(("attention loss", luab.attention.extra_repr()))
+    if transform is None:
+        return facts
+    return [
+        *facts,
+        *([("labels in a crop", args.label_policy)] if luab.multi_label else []),
+        ("image size, augmentation", augmentation_text(transform)),
+        ("parameters", parameters_text(luab)),
+        ("precision", precision(args)),
+    ]
+
+
+def run_facts(args: LUABConfig, rows: int | None, checkpoint: str | None) -> list[Fact]:
+    """Of this run on this machine. `rows`: to train on; None: nothing is trained."""
+    facts = [("device", f"{device_name(args.device)}; {_count(args.world_size, 'process', 'processes')}")]
+    if rows is None:
+        return [*facts, ("results", args.output_dir)]
+    batch, accumulated = args.train_batch_size, args.gradient_accumulation_steps
+    whole = batch * args.world_size * accumulated
+    steps, epochs = steps_and_epochs(args, rows)
+    return [
+        *facts,
+        (
+            "batch",
+            f"{whole:,} rows a step: {batch:,} x {_count(args.world_size, 'process', 'processes')}"
+            f" x {accumulated:,} accumulated",
+        ),
+        ("steps", f"{steps:,}, {epochs:.4g} epochs; learning rate {args.learning_rate:g}, seed {args.seed}"),
+        ("checkpoints", saving_text(args)),
+        ("saved in", str(args.output_dir)),
+        ("goes on from", "the start" if checkpoint is None else checkpoint),
+    ]
+
+
+def announcement(facts: Iterable[Fact]) -> str:
+    """The facts as aligned lines."""
+    facts = list(facts)
+    width = max(len(what) for what, _ in facts)
+    return "\n".join(f"{what:<{width}}  {how}" for what, how in facts)
+
+
+def loss_text(luab: LUABModel) -> str:
+    """ "cross-entropy + 2 x attention"."""
+    entropy = "binary cross-entropy" if luab.multi_label else "cross-entropy"
+    return " + ".join([entropy, *(f"{weight:g} x {term}" for term, weight in luab.weights.items())])
+
+
+def augmentation_text(transform: EvalTransform) -> str:
+    """What the training images go through."""
+    size = f"{transform.size[0]} x {transform.size[1]} pixels"
+    if not isinstance(transform, TrainTransform):
+        return f"{size}, no augmentation"
+    smallest, largest = transform.scale
+    parts = [f"{size}, random crops of {smallest:.0%} to {largest:.0%} of the image"]
+    if transform.flip:
+        parts.append("flips")
+    for each in transform.augmentations:
+        if isinstance(each, ColorJitter):
+            parts.append(f"color jitter {each.strength:g}")
+        elif isinstance(each, RandomErasing):
+            parts.append(f"random erasing {each.probability:g}")
+        else:
+            parts.append(type(each).__name__)
+    return ", ".join(parts)
+
+
+def parameters_text(luab: LUABModel) -> str:
+    """How many are trained, of all."""
+    every = sum(parameter.numel() for parameter in luab.parameters())
+    trained = sum(parameter.numel() for parameter in luab.parameters() if parameter.requires_grad)
+    text = f"{every:,}, all trained" if trained == every else f"{trained:,} trained of {every:,}"
+    warning = powerless(luab)
+    return text if warning is None else f"{text}. Warning: {warning}"
+
+
+def powerless(luab: LUABModel) -> str | None:
+    """A warning where the byproduct losses cannot change where the model looks: its backbone is frozen."""
+    if not luab.weights:
+        return None
+    head = {id(parameter) for parameter in output_linear(luab.model).parameters()}
+    backbone = (p for p in luab.model.parameters() if id(p) not in head)
+    if any(parameter.requires_grad for parameter in backbone):
+        return None
+    return (
+        f"the backbone is frozen, so the {' and '.join(luab.weights)} loss cannot change where the model "
+        "looks; train some of its layers, or take --loss none"
+    )
+
+
+def precision(args: LUABConfig) -> str:
+    """Of the computation; the weights are float32."""
+    return {"no": "float32", "bf16": "bfloat16, mixed", "fp16": "float16, mixed"}.get(
+        args.mixed_precision, args.mixed_precision
+    )
+
+
+def device_name(device: torch.device) -> str:
+    """ "cpu", or the GPU's own name."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def steps_and_epochs(args: LUABConfig, rows: int) -> tuple[int, float]:
+    """As the trainer counts them: an epoch's last batch and last accumulation may be smaller."""
+    batch = args.train_batch_size * args.world_size
+    batches = rows // batch if args.dataloader_drop_last else -(-rows // batch)
+    of_epoch = max(-(-batches // args.gradient_accumulation_steps), 1)
+    steps = args.max_steps if args.max_steps > 0 else -(-args.num_train_epochs * of_epoch // 1)
+    return int(steps), steps / of_epoch
+
+
+def saving_text(args: LUABConfig) -> str:
+    """When checkpoints are written."""
+    strategy = args.save_strategy.value
+    if strategy == "no":
+        return "none, only the final model"
+    if strategy != "steps":
+        return "after each epoch" if strategy == "epoch" else "after each evaluation that is the best so far"
+    share = args.save_steps < 1
+    return f"after each {args.save_steps:.0%} of the steps" if share else f"every {args.save_steps:,} steps"
+
+
+def _all(names: Sequence[str]) -> str:
+    return f"{len(names):,}: {', '.join(names)}"
+
+
+def _count(number: int, one: str, several: str) -> str:
+    return f"{number:,} {one if number == 1 else several}"
