@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import torch
 
-from luab_data.names import few
+from luab_data.text import counted, printable
 from luab_trainer.config import LUABConfig
 from luab_trainer.facts import RowFacts
 from luab_trainer.model import ATTENTION, LUABModel
@@ -32,6 +32,7 @@ def data_facts(
 ) -> list[Fact]:
     """Of the rows and their classes. None: there are no such rows, or they are not asked for."""
     byproduct = None if args.loss == "none" else args.byproduct
+    more = ", ..." if len(names) > NAMES_SHOWN else ""
     if evaluated is not None:
         evaluation = rows_fact(evaluated, byproduct)
     elif args.do_eval:
@@ -41,39 +42,36 @@ def data_facts(
     return [
         ("training rows", "none: --do_train False" if train is None else rows_fact(train, byproduct)),
         ("rows to evaluate on", evaluation),
-        (
-            "classes",
-            f"{len(names):,}: {few(names, NAMES_SHOWN)}" if len(names) > NAMES_SHOWN else _all(names),
-        ),
+        ("classes", printable(f"{len(names):,}: {', '.join(names[:NAMES_SHOWN])}{more}")),
     ]
 
 
-def model_facts(luab: LUABModel, args: LUABConfig, start: str, transform: EvalTransform | None) -> list[Fact]:
+def model_facts(
+    luab: LUABModel, args: LUABConfig, start: str, transform: EvalTransform | None = None
+) -> list[Fact]:
     """Of the model, its loss and how it is trained.
 
     Args:
         start: What the weights are at the start: a checkpoint's name, or "random weights".
-        transform: Of the training images; None where nothing is trained.
+        transform: Of the training images; None where nothing is trained, or it is not known.
     """
     facts = [("model", f"{type(luab.model).__name__}, started from {start}"), ("loss", loss_text(luab))]
     if luab.weights:
         facts.append(("byproduct", args.byproduct))
     if ATTENTION in luab.weights:
         facts.append(("attention loss", luab.attention.extra_repr()))
-    if transform is None:
-        return facts
-    return [
-        *facts,
-        *([("labels in a crop", args.label_policy)] if luab.multi_label else []),
-        ("image size, augmentation", augmentation_text(transform)),
-        ("parameters", parameters_text(luab)),
-        ("precision", precision(args)),
-    ]
+    if luab.multi_label:
+        facts.append(("labels in a crop", args.label_policy))
+    if transform is not None:
+        facts.append(("image size, augmentation", augmentation_text(transform)))
+    if args.do_train:
+        facts.append(("parameters", parameters_text(luab)))
+    return [*facts, ("precision", precision(args))]
 
 
 def run_facts(args: LUABConfig, rows: int | None, checkpoint: str | None) -> list[Fact]:
     """Of this run on this machine. `rows`: to train on; None: nothing is trained."""
-    facts = [("device", f"{device_name(args.device)}; {_count(args.world_size, 'process', 'processes')}")]
+    facts = [("device", f"{device_name(args.device)}; {counted(args.world_size, 'process', 'processes')}")]
     if rows is None:
         return [*facts, ("results", args.output_dir)]
     batch, accumulated = args.train_batch_size, args.gradient_accumulation_steps
@@ -83,7 +81,7 @@ def run_facts(args: LUABConfig, rows: int | None, checkpoint: str | None) -> lis
         *facts,
         (
             "batch",
-            f"{whole:,} rows a step: {batch:,} x {_count(args.world_size, 'process', 'processes')}"
+            f"{whole:,} rows a step: {batch:,} x {counted(args.world_size, 'process', 'processes')}"
             f" x {accumulated:,} accumulated",
         ),
         ("steps", f"{steps:,}, {epochs:.4g} epochs; learning rate {args.learning_rate:g}, seed {args.seed}"),
@@ -178,11 +176,3 @@ def saving_text(args: LUABConfig) -> str:
         return "after each epoch" if strategy == "epoch" else "after each evaluation that is the best so far"
     share = args.save_steps < 1
     return f"after each {args.save_steps:.0%} of the steps" if share else f"every {args.save_steps:,} steps"
-
-
-def _all(names: Sequence[str]) -> str:
-    return f"{len(names):,}: {', '.join(names)}"
-
-
-def _count(number: int, one: str, several: str) -> str:
-    return f"{number:,} {one if number == 1 else several}"

@@ -10,8 +10,9 @@ from typing import Any, get_type_hints
 
 from transformers import HfArgumentParser, TrainingArguments
 
+from luab_data.text import did_you_mean
 from luab_trainer.config import LUABConfig
-from luab_trainer.options_file import Option, did_you_mean, read_options
+from luab_trainer.options_file import Option, read_options
 
 
 def _option(default: Any, text: str, **metadata: Any) -> Any:
@@ -180,4 +181,5 @@ def _unknown(text: str) -> str:
         return f"{text}: a file of options comes first, before all options"
     if not text.startswith("-"):
         return f"{text!r} belongs to no option; quote a value that has spaces"
-    return f"there is no option {text.partition('=')[0]}{did_you_mean(text.partition('=')[0], _OPTIONS)}"
+    name = text.partition("=")[0]
+    return f"there is no option {name}{did_you_mean(name, [f'--{known}' for known in _OPTIONS])}"

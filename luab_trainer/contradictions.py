@@ -10,6 +10,7 @@ import torch
 from transformers import TrainingArguments, get_scheduler
 from transformers.integrations import get_available_reporting_integrations
 from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
+from transformers.utils import is_torch_bf16_gpu_available, is_torch_xla_available
 
 _NO_WARMUP = ("constant", "reduce_lr_on_plateau", "greedy")  # schedules
 _NO_KWARGS = ("constant", "constant_with_warmup")
@@ -30,6 +31,11 @@ def check_combinations(args: TrainingArguments) -> None:
         if wrong:
             raise ValueError(message)
     _check_reports(args)
+    if args.bf16 and not args.use_cpu and not (is_torch_bf16_gpu_available() or is_torch_xla_available()):
+        raise ValueError(
+            "--bf16 needs a GPU that computes in it (Ampere or newer): on a CPU add --use_cpu True, on an "
+            "older GPU take --fp16 True."
+        )
 
 
 def check_device(args: TrainingArguments) -> None:

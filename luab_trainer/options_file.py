@@ -1,11 +1,12 @@
 """A YAML file of options: `name: value` lines, read as the command line reads the same texts."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
+
+from luab_data.text import did_you_mean
 
 LARGEST = 1_000_000  # bytes: a file of options has a few lines
 _NOTHING = ("", "~", "null", "Null", "NULL")
@@ -38,12 +39,6 @@ def read_options(file: Path, options: Mapping[str, Option]) -> dict[str, Any]:
     if not isinstance(texts, dict):
         raise ValueError(f"{file} must hold `name: value` lines")
     return {name: _value(file, name, texts[name], typed, options) for name in texts}
-
-
-def did_you_mean(name: str, known: Mapping[str, Any]) -> str:
-    """ "; did you mean --loss?" for a name that is nearly one of the known, else nothing."""
-    close = get_close_matches(name.strip("-").replace("-", "_"), list(known), n=1)
-    return f"; did you mean --{close[0]}?" if close else ""
 
 
 def _value(file: Path, name: Any, text: Any, typed: Mapping[Any, Any], options: Mapping[str, Option]) -> Any:

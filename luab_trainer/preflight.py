@@ -4,13 +4,13 @@ import copy
 import inspect
 import tempfile
 from collections.abc import Collection, Sized
-from difflib import get_close_matches
 from pathlib import Path
 
 import torch
 
 from luab_data.errors import SourceError
 from luab_data.names import few
+from luab_data.text import did_you_mean
 from luab_trainer.arguments import RunArguments
 from luab_trainer.config import LUABConfig
 from luab_trainer.evaluation.multi_label import PRIMARY_METRIC as MAP
@@ -108,10 +108,9 @@ def _check_metric(metric: str, known: Collection[str]) -> None:
     name = metric.removeprefix("eval_")
     if not known or name in known:
         return
-    close = get_close_matches(name, known, n=1)
-    hint = f" Did you mean {close[0]}?" if close else ""
     raise SourceError(
-        f"--metric_for_best_model {metric}: an evaluation during training gives {few(list(known), 20)}.{hint}"
+        f"--metric_for_best_model {metric}{did_you_mean(name, known)}: an evaluation during training gives "
+        f"{few(list(known), 20)}."
     )
 
 

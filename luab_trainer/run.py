@@ -113,12 +113,7 @@ def train(
     try:
         settings = image_settings(processor)
         check_fits(model, settings)
-        augmentations = []
-        if run.color_jitter:
-            augmentations.append(ColorJitter(run.color_jitter))
-        if run.random_erasing:
-            augmentations.append(RandomErasing(run.random_erasing, colour=settings.neutral))
-        augmented = TrainTransform(settings, scale=(run.min_crop, 1.0), augmentations=augmentations)
+        augmented = augmented_view(run, settings)
         trainer = LUABTrainer(
             model,
             args,
@@ -150,6 +145,16 @@ def train(
     if args.push_to_hub:
         trainer.push_to_hub()
     return trainer
+
+
+def augmented_view(run: RunArguments, settings: ImageSettings) -> TrainTransform:
+    """What training images go through."""
+    augmentations = []
+    if run.color_jitter:
+        augmentations.append(ColorJitter(run.color_jitter))
+    if run.random_erasing:
+        augmentations.append(RandomErasing(run.random_erasing, colour=settings.neutral))
+    return TrainTransform(settings, scale=(run.min_crop, 1.0), augmentations=augmentations)
 
 
 def announce(

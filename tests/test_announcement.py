@@ -84,8 +84,11 @@ def test_model_in_words():
         ("parameters", f"{every:,}, all trained"),
         ("precision", "bfloat16, mixed"),
     ]
-    plain = model_facts(LUABModel(tiny_model("vit")), config(loss="none"), "base", None)
-    assert plain == [("model", "ViTForImageClassification, started from base"), ("loss", "cross-entropy")]
+    assert model_facts(LUABModel(tiny_model("vit")), config(loss="none", do_train=False), "base") == [
+        ("model", "ViTForImageClassification, started from base"),
+        ("loss", "cross-entropy"),
+        ("precision", "float32"),
+    ]
     assert augmentation_text(EvalTransform(SETTINGS)) == "32 x 32 pixels, no augmentation"
 
 

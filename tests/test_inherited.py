@@ -107,6 +107,12 @@ def test_what_contradicts_or_does_nothing_is_refused(values, message, monkeypatc
     assert "\n" not in str(refused.value)
 
 
+def test_bfloat16_without_a_gpu_for_it_says_the_fix(monkeypatch):
+    monkeypatch.setattr("luab_trainer.contradictions.is_torch_bf16_gpu_available", lambda: False)
+    with pytest.raises(ValueError, match=r"--bf16 needs a GPU .*: on a CPU add --use_cpu True"):
+        LUABConfig("unused", bf16=True)
+
+
 def test_half_precision_from_the_launcher_is_refused_on_a_cpu_too(monkeypatch):
     monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "fp16")
     with pytest.raises(ValueError, match="--fp16 is for GPUs"):
@@ -173,8 +179,8 @@ def trained(world):
         ({"data": "only_train", "eval_on_start": True}, "--eval_on_start needs rows to evaluate"),
         (
             {"eval_strategy": "epoch", "metric_for_best_model": "acuracy"},
-            "--metric_for_best_model acuracy: an evaluation during training gives accuracy, loss, ce, "
-            "attention, runtime, samples_per_second, steps_per_second. Did you mean accuracy?",
+            "--metric_for_best_model acuracy (did you mean accuracy?): an evaluation during training gives "
+            "accuracy, loss, ce, attention, runtime, samples_per_second, steps_per_second.",
         ),
         (
             {"eval_strategy": "epoch", "metric_for_best_model": "pointing_game"},

@@ -186,8 +186,8 @@ def test_help_shows_ours_first_and_hides_the_hundred_others(capsys):
         (["--model", "a", "--dataset", "b", "--random_erasing", "2"], "--random_erasing 2.0: a probability"),
         (["--model", "a", "--dataset", "b", "--color_jitter", "nan"], "--color_jitter nan: a strength"),
         (["--attention_radius", "-1"], "--attention_radius -1.0: give a ratio of the crop, more than 0"),
-        (["--modle", "a"], "there is no option --modle; did you mean --model?"),
-        (["--learning-rte=1"], "there is no option --learning-rte; did you mean --learning_rate?"),
+        (["--modle", "a"], "there is no option --modle (did you mean --model?)"),
+        (["--learning-rte=1"], "there is no option --learning-rte (did you mean --learning_rate?)"),
         (["--model", "a", "b"], "'b' belongs to no option"),
         (["--seed", "1", "c.yaml"], "c.yaml: a file of options comes first"),
         (["--from_config", "a", "--dataset", "b", "--do_train", "False"], "give it as --model"),
@@ -206,7 +206,7 @@ def test_wrong_command_lines_say_the_fix(arguments, message, capsys):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("lose: point", "unknown option: lose; did you mean --loss?"),
+        ("lose: point", "unknown option: lose (did you mean loss?)"),
         ("loss: clicks", "take one of none"),
         ("loss: point\nloss: none", "loss stands there twice"),
         ("max_steps: 1.5", "invalid int value: '1.5'"),
