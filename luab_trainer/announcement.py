@@ -55,7 +55,7 @@ def model_facts(
         start: What the weights are at the start: a checkpoint's name, or "random weights".
         transform: Of the training images; None where nothing is trained, or it is not known.
     """
-    facts = [("model", f"{type(luab.model).__name__}, started from {start}"), ("loss", loss_text(luab))]
+    facts = [("model", type(luab.model).__name__), ("started from", start), ("loss", loss_text(luab))]
     if luab.weights:
         facts.append(("byproduct", args.byproduct))
     if ATTENTION in luab.weights:

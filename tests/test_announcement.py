@@ -72,7 +72,8 @@ def test_model_in_words():
     every = sum(parameter.numel() for parameter in luab.parameters())
     transform = TrainTransform(SETTINGS, (0.3, 1.0), augmentations=[ColorJitter(0.4), RandomErasing(0.25)])
     assert model_facts(luab, config(loss="both", bf16=True), "base, with a new head", transform) == [
-        ("model", "ViTForImageClassification, started from base, with a new head"),
+        ("model", "ViTForImageClassification"),
+        ("started from", "base, with a new head"),
         ("loss", "cross-entropy + 10 x point + 2 x attention"),
         ("byproduct", "click"),
         ("attention loss", "form=hinge, radius=0.25, tolerance=0.5"),
@@ -85,7 +86,8 @@ def test_model_in_words():
         ("precision", "bfloat16, mixed"),
     ]
     assert model_facts(LUABModel(tiny_model("vit")), config(loss="none", do_train=False), "base") == [
-        ("model", "ViTForImageClassification, started from base"),
+        ("model", "ViTForImageClassification"),
+        ("started from", "base"),
         ("loss", "cross-entropy"),
         ("precision", "float32"),
     ]
@@ -186,4 +188,4 @@ def test_a_run_says_it_once_and_its_card_says_the_same(tmp_path, capsys):
     more = {"from_config": None, "model": tmp_path / "out", "train_split": "train[:12]", "loss": "none"}
     main(options(tmp_path, data, tmp_path / "next", eval_split="train[12:]", **more))
     assert "rows to evaluate on       12\n" in capsys.readouterr().out
-    assert "ViTForImageClassification, started from out |" in (tmp_path / "next" / "README.md").read_text()
+    assert "| started from | out |" in (tmp_path / "next" / "README.md").read_text()
