@@ -100,6 +100,7 @@ def _check_metadata(total: int, blocks: int, allowed: int = MAX_METADATA) -> Non
 
 def _check_jpeg(data: bytes) -> None:
     place, total, blocks, pixels, exif = 2, 0, 0, 0, []
+    progressive, channels = False, 0
     while (place := data.find(b"\xff", place)) >= 0:  # as decoders do, over bytes that belong nowhere
         kind = data[place + 1]
         if kind == 0xFF or kind in BARE:
@@ -110,10 +111,10 @@ def _check_jpeg(data: bytes) -> None:
         body, length = place + 4, int.from_bytes(data[place + 2 : place + 4], "big")
         place += 2 + max(2, length)
         if kind in FRAMES:
-            height, width = struct.unpack_from(">HH", data, body + 1)
-            pixels = max(pixels, width * height)
+            height, width, channels = struct.unpack_from(">HHB", data, body + 1)
+            pixels, progressive = width * height, kind in PROGRESSIVE
             # The coefficients of a progressive image are kept until its last scan.
-            check_size(width, height, "progressive JPEG" if kind in PROGRESSIVE else "JPEG")
+            check_size(width, height, "progressive JPEG" if progressive else "JPEG")
         elif kind in METADATA:
             total, blocks = total + length, blocks + 1
             _check_metadata(total, blocks)
@@ -123,7 +124,9 @@ def _check_jpeg(data: bytes) -> None:
                 check_tags(data[body + len(MPF) : place])
     if exif:
         check_tags(b"".join(exif))
-    scans = data.count(b"\xff\xda", place) if place >= 0 else 0
+    if place < 0 or (not progressive and data[place + 4] == channels):
+        return  # decoders end with the one scan that has all channels; counting scans takes a while
+    scans = data.count(b"\xff\xda", place)
     if scans > MAX_SCANS or (scans > 1 and scans * pixels > MAX_SCANNED):
         raise RejectedRecord(
             f"the JPEG has {scans:,} scans of {pixels:,} pixels, allowed are {MAX_SCANS} scans and together "
