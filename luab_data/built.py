@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Protocol
 
 from luab_data.constants import TRAIN
+from luab_data.fingerprint import without_states
+from luab_data.released import shortfalls
 
 SHARDS = re.compile(rf"data/{TRAIN}-(\d+)\.parquet")  # their names in a built folder
 CARD = "README.md"
@@ -56,6 +58,9 @@ class Summary:
                 f"{self.rejected[role]:,} rejected ({share(self.used[role], self.found[role])} in rows); "
                 f"{self.ignored[role]:,} other files ignored"
             )
+        if not self.arguments.get("classes"):
+            places = {role: without_states(str(self.arguments.get(role))) for role in self.found}
+            lines += shortfalls(places, self.found)
         return "\n".join(lines)
 
 

@@ -1,12 +1,15 @@
 """Datasets on the Hub as sources, and errors that say what to do when there is no access."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
 from datasets.exceptions import DatasetNotFoundError
+from datasets.packaged_modules.parquet.parquet import ParquetConfig
 from huggingface_hub import HfFileSystem, hf_hub_download
 from huggingface_hub.constants import ENDPOINT
 from huggingface_hub.errors import (
@@ -23,9 +26,13 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
 from luab_data.constants import IMAGE, TRAIN
-from luab_data.entries import IMAGES, Entry, Reject
+from luab_data.entries import IMAGES, MAX_IMAGE_BYTES, Entry, Reject, printable, same_form
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.retry import reason
+
+# Of a compressed or repeated value a file needs a few bytes, so that its size says nothing of the memory.
+ROWS_AT_ONCE = 8  # an image may have MAX_IMAGE_BYTES
+MAX_COLUMN_BYTES = 1 << 30  # of a row group, unpacked
 
 _HUB_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
 
@@ -51,29 +58,87 @@ class HubImages:
         self.ignored = 0
         self._id_of = id_of
         with access_errors(role, dataset, instead="the folder of the unpacked images"):
-            images = datasets.load_dataset(dataset, split=TRAIN, streaming=True, revision=revision)
+            require_sound_parquets(role, Path(dataset))
+            builder = datasets.load_dataset_builder(dataset, revision=revision)
+            images = builder.as_streaming_dataset(split=TRAIN)
             columns = images.column_names or []
         if IMAGE not in columns:
             raise SourceError(f"{role}={dataset!r} has no column {IMAGE!r}; it has {columns}.")
         self.place = dataset if revision is None else f"{dataset}@{revision}"
         self._images = images.select_columns([IMAGE]).cast_column(IMAGE, datasets.Image(decode=False))
+        if isinstance(builder.config, ParquetConfig) and Path(dataset).is_dir():
+            self._images = ParquetImages(builder.config.data_files[TRAIN])
 
     def classes(self) -> None:
         """None: the classes are in the file names, which are known only once all have been streamed."""
         return
 
     def __iter__(self) -> Iterator[Entry | Reject]:
-        with access_errors(self.role, self.place, instead="the folder of the unpacked images"):
+        with (
+            broken_parquet(self.role, self.place),
+            access_errors(self.role, self.place, instead="the folder of the unpacked images"),
+        ):
             for number, row in enumerate(self._images):
                 name = (row[IMAGE] or {}).get("path") or ""
                 try:
                     if not name:
                         raise RejectedRecord("the image has no file name, so nothing tells its id")
-                    entry_id = self._id_of(name)
+                    entry_id = same_form(self._id_of(name))
+                    if len(row[IMAGE]["bytes"] or b"") > MAX_IMAGE_BYTES:
+                        raise RejectedRecord(f"more than the allowed {MAX_IMAGE_BYTES:,} bytes")
                 except RejectedRecord as error:
-                    yield Reject(self.role, name or f"row {number}", error.reason)
+                    yield Reject(self.role, printable(name) or f"row {number}", error.reason)
                     continue
                 yield Entry(entry_id, row[IMAGE]["bytes"] or b"")
+
+
+def require_sound_parquets(role: str, folder: Path) -> None:
+    """Raises SourceError where a Parquet file of a local folder is cut off, no file, or unpacks to too much
+    at once.
+    """
+    if not folder.is_dir():
+        return
+    for path in sorted(folder.rglob("*.parquet")):
+        if not path.is_file():
+            raise SourceError(f"{role}: {str(path)!r} is not a regular file.")
+        with broken_parquet(role, path):
+            metadata = pq.read_metadata(path)
+        for number in range(metadata.num_row_groups):
+            group = metadata.row_group(number)
+            largest = max(
+                (group.column(i).total_uncompressed_size for i in range(group.num_columns)), default=0
+            )
+            if largest > MAX_COLUMN_BYTES:
+                raise SourceError(
+                    f"{role}: row group {number} of {str(path)!r} has a column of {largest:,} bytes, "
+                    f"allowed are {MAX_COLUMN_BYTES:,}: write it again with smaller row groups."
+                )
+
+
+class ParquetImages:
+    """The images of local Parquet files, some rows at a time: `datasets` unpacks a whole row group."""
+
+    def __init__(self, paths: Sequence[str]):
+        self._paths = paths
+
+    def __iter__(self) -> Iterator[dict]:
+        for path in self._paths:
+            with pq.ParquetFile(path) as file:
+                for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=[IMAGE]):
+                    for image in batch.column(IMAGE).to_pylist():
+                        yield {IMAGE: image if isinstance(image, dict) or image is None else {"bytes": None}}
+
+
+@contextmanager
+def broken_parquet(role: str, place: str | Path) -> Iterator[None]:
+    """Turns Arrow's errors about a file into one that says what to do."""
+    try:
+        yield
+    except (pa.ArrowInvalid, OSError) as error:
+        raise SourceError(
+            f"{role}={str(place)!r}: a Parquet file is damaged or cut off ({reason(error)}) Download it "
+            "again."
+        ) from error
 
 
 def download(argument: str, repository: str, file_name: str) -> Path:

@@ -206,3 +206,13 @@ def test_sums_are_those_that_sha256sum_reads(raw):
     assert sums.keys() == files_of(tmp_path / "out").keys() - {"SHA256SUMS"}
     assert sums.items() >= summary.shards.items()
     assert json.loads((tmp_path / "out/summary.json").read_text())["shards"] == summary.shards
+
+
+def test_a_file_of_a_published_name_with_less_in_it_is_said(raw):
+    tmp_path, _ = raw
+    (tmp_path / "ab.tar.gz").rename(tmp_path / "imagenet_ab_v1_0.tar.gz")
+    published = {"byproducts": tmp_path / "imagenet_ab_v1_0.tar.gz"}
+    line = build(tmp_path, **published).report().splitlines()[-1]
+    assert line.startswith("note: imagenet_ab_v1_0.tar.gz holds 6 byproducts; the published file")
+    assert line.endswith("at least 1,270,000")
+    assert "note:" not in build(tmp_path, "some", classes=[WNIDS[0]], **published).report()

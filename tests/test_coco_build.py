@@ -374,9 +374,7 @@ def test_a_folder_above_the_images_is_read_and_other_sets_are_named(raw, monkeyp
 def test_records_of_another_years_images_are_a_failed_build_with_ids_of_both(raw):
     records = [{"image_id": number} for number in range(900000, 900005)]
     (raw / "coco_ab_v1_0.json").write_text(json.dumps(records))
-    with pytest.raises(
-        SourceError, match=r"not one of 5 byproducts .*COCO_train2014_000000900000"
-    ):
+    with pytest.raises(SourceError, match=r"not one of 5 byproducts .*COCO_train2014_000000900000"):
         build(raw)
 
 
