@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import NoReturn
 
+from luab_data.bars import quiet_bars
 from luab_data.explain import explain
 from luab_data.text import never_fail_to_print, printable_lines, redact
 
@@ -34,6 +35,7 @@ def boundary(name: str, debug: bool = False) -> Iterator[None]:
         debug: Whether to print the traceback.
     """
     never_fail_to_print()
+    quiet_bars()
     earlier = set(multiprocessing.active_children())
     with _ends_on_sigterm(name, earlier):
         try:

@@ -24,8 +24,8 @@ from pathlib import Path
 import pyarrow as pa
 from datasets import Features
 from datasets.utils.logging import get_logger
-from tqdm.auto import tqdm
 
+from luab_data.bars import Progress, progress
 from luab_data.batches import ROWS_PER_BATCH, Batch, LoadedItem, MakeBatch, groups
 from luab_data.built import CARD, DESCRIPTIONS, REJECTS, SHARDS, SUMMARY, ShardStore, Summary, shard_name
 from luab_data.durable import file_sha256, put, replacing, sync, write_json
@@ -115,14 +115,14 @@ class _ShardMaker:
     def shards(self, is_finished: Callable[[int], bool]) -> Iterator[tuple[int, Iterator[Batch]]]:
         """The number and the batches of each shard that is not finished."""
         results = self.ordered_map(_run_task, self._tasks(is_finished))
-        with tqdm(desc="rows", unit=" rows", unit_scale=True) as progress:
+        with progress(None, "rows", "rows", unit_scale=True) as bar:
             for shard, of_shard in itertools.groupby(results, key=itemgetter(0)):
-                yield shard, self._counted((batch for _, batch in of_shard), progress)
+                yield shard, self._counted((batch for _, batch in of_shard), bar)
 
-    def _counted(self, batches: Iterator[Batch], progress: tqdm) -> Iterator[Batch]:
+    def _counted(self, batches: Iterator[Batch], bar: Progress) -> Iterator[Batch]:
         for batch in batches:
             yield batch
-            progress.update(batch.table.num_rows)
+            bar.update(batch.table.num_rows)
 
     def _tasks(self, is_finished: Callable[[int], bool]) -> Iterator[_Task]:
         """Finished shards' items are passed over without being read."""

@@ -13,7 +13,7 @@ from luab_data.text import printable, printable_lines, redact, text_of
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("imagenet_ab", "coco_ab", "luab_data", "luab_trainer", "loading_scripts")
-LONGEST = {True: 4000, False: 500}  # characters, of our own messages and of others'
+LONGEST_MESSAGE, LONGEST_LINE, LONGEST_OF_OTHERS = 6000, 1000, 500  # characters
 
 NO_SPACE = "no space left on a disk. Free some, or put the output (and HF_HOME, TMPDIR) on another"
 NO_MEMORY = "not enough memory. A smaller batch and fewer worker processes take less"
@@ -47,7 +47,8 @@ def explain(error: BaseException) -> str:
     """
     raised = _raised(error)
     if raised.ours:
-        return _cut(printable_lines(redact(raised.text)).replace("\n", "\n  "), LONGEST[True])
+        lines = printable_lines(redact(raised.text)).split("\n")
+        return _cut("\n  ".join(_cut(line, LONGEST_LINE) for line in lines), LONGEST_MESSAGE)
     if known := _known(error, raised):
         detail = _short(raised.text)
         return f"{known}{f' ({detail})' if detail else ''}."
@@ -153,7 +154,7 @@ def _short(text: str) -> str:
     """In one line. Without the query of an address: it may hold a signature."""
     line = " ".join(printable_lines(redact(text)).split())
     line = re.sub(r"(https?://[^\s?'\"<>)]*)\?[^\s'\"<>)]+", r"\1", line)
-    return _cut(printable(line), LONGEST[False]).rstrip(". ")
+    return _cut(printable(line), LONGEST_OF_OTHERS).rstrip(". ")
 
 
 def _cut(text: str, most: int) -> str:

@@ -15,6 +15,11 @@ from pathlib import Path
 if __package__ in (None, ""):  # run as a script: import from the checkout, not from this folder's own names
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from luab_data.bars import quiet_bars
+
+if __name__ == "__main__":
+    quiet_bars()  # before the libraries are imported
+
 import datasets
 import numpy as np
 from accelerate.utils import gather_object

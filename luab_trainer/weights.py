@@ -18,7 +18,11 @@ from transformers import AutoConfig, AutoModelForImageClassification, Pretrained
 from transformers.utils import logging
 
 from luab_data.names import few
+from luab_data.text import text_of
 
+LONGEST_REASON = 300  # characters of what transformers says: it lists all models that it knows
+MOST_NUMBERS = 30_000_000_000  # weights; the largest known classifiers have some 20 billion
+NEW_NUMBERS = 100_000_000  # that a checkpoint may lack, such as its head
 MOST_LAYERS = 1000  # of a configuration; the deepest known classifiers have some 200
 _LAYERS = re.compile(r"(num|n)_(hidden_)?(layers?|blocks?)|depths?|num_encoder_blocks")
 _ADAPTER = "adapter_config.json"  # PEFT's
@@ -59,12 +63,14 @@ def foreign_config(source: str, **settings: Any) -> PretrainedConfig:
             "this is an adapter (LoRA) and no whole classifier. Merge it into its base model with "
             "`merge_and_unload()` of peft, save that with save_pretrained, and give its folder"
         )
-    config = AutoConfig.from_pretrained(source, trust_remote_code=False, **settings)
+    with _explained("its config.json cannot be read"):
+        config = AutoConfig.from_pretrained(source, trust_remote_code=False, **settings)
     config._attn_implementation = None  # of its parts too
     for part in (config, *(getattr(config, name) for name in config.sub_configs)):
         if isinstance(part, PretrainedConfig):
             part.dtype = torch.float32
             _require_buildable(part)
+    _require_size(config, source)
     return config
 
 
@@ -78,7 +84,8 @@ def load_weights(
         ValueError: no image classifier.
         WrongWeights: weights that are no finite numbers.
     """
-    with _no_report():  # transformers' table of all weights: whoever loads says what matters
+    # Without transformers' table of all weights: whoever loads says what matters.
+    with _no_report(), _explained("its weights cannot be loaded"):
         model, info = kind.from_pretrained(
             source,
             config=config,
@@ -199,6 +206,33 @@ def _require_buildable(config: PretrainedConfig) -> None:
             raise ValueError(
                 f"its config.json asks for {layers:,} layers ({name}); allowed are {MOST_LAYERS:,}"
             )
+
+
+def _require_size(config: PretrainedConfig, source: str) -> None:
+    """A few numbers in a configuration can ask for any amount of memory: it is counted before it is taken."""
+    most, why = MOST_NUMBERS, "more than any known classifier has"
+    if files := list(Path(source).glob("*.safetensors")):
+        held = sum(file.stat().st_size for file in files)  # bytes, and so at least as many as numbers
+        if held + NEW_NUMBERS < most:
+            most, why = held + NEW_NUMBERS, f"for the weights beside it are {held:,} bytes"
+    with _explained("its config.json describes no classifier that can be built"), torch.device("meta"):
+        model = AutoModelForImageClassification.from_config(config)
+        count = sum(value.numel() for value in model.state_dict().values())
+    if count > most:
+        raise ValueError(f"its config.json asks for {count:,} weights; allowed are {most:,}, {why}")
+
+
+@contextmanager
+def _explained(problem: str) -> Iterator[None]:
+    """What transformers raises for a file that it did not foresee can be of any class."""
+    try:
+        yield
+    except WrongWeights:
+        raise
+    except Exception as error:
+        found = " ".join(text_of(error).split())
+        found = found if len(found) <= LONGEST_REASON else f"{found[:LONGEST_REASON].rstrip()} ..."
+        raise ValueError(f"{problem}: {type(error).__name__}{f': {found}' if found else ''}") from error
 
 
 @contextmanager

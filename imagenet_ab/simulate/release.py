@@ -18,12 +18,12 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from imagenet_ab.byproducts import ARCHIVE
 from imagenet_ab.record import Annotation, Record
 from imagenet_ab.simulate.annotators import ANNOTATORS, Annotators, annotate
 from imagenet_ab.simulate.images import CLASSES, draw
+from luab_data import bars
 from luab_data.constants import TRAIN
 from luab_data.drawing import Box
 
@@ -70,7 +70,7 @@ def write_release(
     out.mkdir(parents=True, exist_ok=True)
     plan = [(TRAINING, images_per_class), *((split, evaluation_images_per_class) for split in EVALUATION)]
     total = len(CLASSES) * sum(count for _, count in plan)
-    with tqdm(total=total, desc="Writing the raw release", unit="img", disable=not progress) as bar:
+    with bars.progress(total, "Writing the raw release", "img", disable=not progress) as bar:
         boxes = _write_images(out, TRAINING, seed, images_per_class, size, agreement, bar)
         _write_archive(out / ARCHIVE, boxes, size, np.random.default_rng([seed, 99]), annotators)
         for split, count in plan[1:]:
@@ -127,7 +127,7 @@ def choose_background(label: int, agreement: float, rng: np.random.Generator) ->
 
 
 def _write_images(
-    out: Path, split: Split, seed: int, count: int, size: int, agreement: float, bar: tqdm
+    out: Path, split: Split, seed: int, count: int, size: int, agreement: float, bar: bars.Progress
 ) -> dict[str, Box]:
     """Write `count` images of each class; the boxes by `<class>/<name>`."""
     boxes = {}

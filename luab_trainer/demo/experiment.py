@@ -7,21 +7,26 @@ the click.
 
 import multiprocessing
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.context import SpawnContext
 from pathlib import Path
 
 import datasets
 import numpy as np
 import torch
 import transformers
-from tqdm.auto import tqdm
 
 from imagenet_ab.build import build_imagenet_ab
 from imagenet_ab.simulate.release import ARCHIVE, write_release
+from luab_data.bars import progress
 from luab_data.constants import CLICK, IMAGE, TRAIN
+from luab_data.text import counted
 from luab_trainer.arguments import RunArguments
 from luab_trainer.config import LUABConfig
 from luab_trainer.demo.models import INPUT_SIZE, LEARNING_RATE, save_config
@@ -113,12 +118,27 @@ def run_all(world: World, runs: list[Run], epochs: int) -> list[Scores]:
     steps = context.Value("L", 0)
     total = len(runs) * _steps(world, epochs)
     workers = min(all_cores(), len(runs))
-    with ProcessPoolExecutor(workers, context, initializer=_start_worker, initargs=(steps,)) as pool:
+    with _workers(workers, context, steps) as pool:
         futures = [pool.submit(run_one, world, run, epochs) for run in runs]
-        with tqdm(total=total, desc=f"Training {len(runs)} models", unit="step") as bar:
+        with progress(total, f"Training {counted(len(runs), 'model')}", "step") as bar:
             for count in _progress(steps, futures):
                 bar.update(count - bar.n)
         return [future.result() for future in futures]
+
+
+@contextmanager
+def _workers(number: int, context: SpawnContext, steps) -> Iterator[ProcessPoolExecutor]:
+    """Processes that end with what is done in it: an error or a Ctrl-C does not wait for runs of minutes."""
+    pool = ProcessPoolExecutor(number, context, initializer=_start_worker, initargs=(steps,))
+    earlier = set(multiprocessing.active_children())
+    try:
+        yield pool
+    except BaseException:
+        for process in set(multiprocessing.active_children()) - earlier:
+            process.terminate()
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
 
 
 def run_one(world: World, run: Run, epochs: int) -> Scores:
@@ -173,11 +193,19 @@ def _steps(world: World, epochs: int) -> int:
 def _start_worker(steps) -> None:
     global _steps_done
     _steps_done = steps
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C reaches all: the parent ends its workers
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     # The trainer prints its logs; several workers share the terminal with the progress bar.
     sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - open as long as the process
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
     datasets.disable_progress_bars()
+
+
+def _end_with_parent() -> None:
+    """However the parent ends, by kill -9 too."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 class _CountSteps(transformers.TrainerCallback):

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
 from transformers import PreTrainedModel
 
+from luab_data.bars import progress
 from luab_trainer.attention import CLS_ATTENTION, FEATURE_MAP, ActivationMap, CLSAttention, spatial_attention
 from luab_trainer.evaluation.benchmark import ImageSet
 from luab_trainer.evaluation.boxes import ImageBoxes, inside
@@ -114,9 +114,7 @@ class WhereItLooks:
             num_workers=min(self.num_workers, (len(judged) - 1) // JUDGED_AT_ONCE),
         )
         columns: dict[str, list[np.ndarray]] = {name: [] for name in self.kept}
-        with tqdm(
-            total=len(judged), desc="boxes of the maps", unit="img", leave=False, disable=not self.progress
-        ) as bar:
+        with progress(len(judged), "boxes of the maps", "img", leave=False, disable=not self.progress) as bar:
             for batch in batches:
                 bar.update(len(batch[HITS]))
                 for name, values in batch.items():

@@ -21,8 +21,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
 
+from luab_data.bars import progress
 from luab_data.images import open_file
 from luab_data.names import few, file_name
 from luab_trainer.evaluation.arrays import read_arrays, write_arrays
@@ -219,7 +219,7 @@ def _run(
     total = sum(len(batch) for _, batch in batches)
     done: list[tuple[Tensor, ...]] = []  # the hashes first
     with (
-        tqdm(total=total, desc=images.name, unit="img", disable=not settings.progress) as bar,
+        progress(total, images.name, "img", disable=not settings.progress) as bar,
         torch.inference_mode(),
     ):
         for position, ((number, batch), (values, hashes)) in enumerate(zip(batches, loader, strict=True)):
