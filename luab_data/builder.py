@@ -17,8 +17,18 @@ import pyarrow.parquet as pq
 from luab_data.batches import groups
 from luab_data.constants import TRAIN
 from luab_data.errors import SourceError
+from luab_data.failed import Reasons, failure
 from luab_data.fingerprint import fingerprint, is_local
-from luab_data.raw import BYPRODUCTS_ONLY, DEFAULT, ROWS_PER_GROUP, SAMPLE, RawFiles, sample_files
+from luab_data.join import Found
+from luab_data.raw import (
+    BYPRODUCTS_ONLY,
+    DEFAULT,
+    ROWS_PER_GROUP,
+    SAMPLE,
+    RawFiles,
+    ignored,
+    sample_files,
+)
 
 VERSION = datasets.Version("1.0.0")
 
@@ -105,18 +115,19 @@ class RawFilesBuilder(datasets.ArrowBasedBuilder):
             return
         raw = self.open_raw()
         make_batch, schema = raw.to_batch(), self.info.features.arrow_schema
-        rejected, rows = Counter(), 0
-        for number, group in enumerate(groups(raw.pairs(), ROWS_PER_GROUP[self.config.name])):
+        found, rejected, used, reasons = Found(), Counter(), Counter(), Reasons()
+        for number, group in enumerate(groups(raw.pairs(found), ROWS_PER_GROUP[self.config.name])):
             batch = make_batch(group, schema)
             rejected.update(reject.source for reject in batch.rejects)
-            rows += batch.table.num_rows
+            reasons.add(batch.rejects)
+            used.update(batch.used)
             if batch.table.num_rows:
                 yield number, batch.table
-        if not rows:
+        left_out = ignored(raw)
+        failed = failure(sorted(found.keys() | left_out.keys()), found, used, left_out, reasons)
+        if failed is not None:
             raise SourceError(
-                f"not one row came out of {self.config.own()}; rejected: {dict(rejected)}. Are the "
-                "byproducts those of these images and classes? "
-                f"{self.BUILD_COMMAND} lists each one with its reason."
+                f"{self.config.own()}: {failed} {self.BUILD_COMMAND} lists each one with its reason."
             )
         if rejected:
             logger.warning(
