@@ -35,7 +35,11 @@ class RunArguments:
     dataset_config: str | None = _option(None, "Its configuration, where it has several.")
     train_split: str = _option("train", "Split to train on, or a part of one: train[:80%] (default: train).")
     eval_split: str | None = _option(
-        None, "Split to evaluate on (default: validation or test, if there is one)."
+        None, "Split to evaluate on (default: validation, valid, val, dev, eval or test, if there is one)."
+    )
+    eval_share: float | None = _option(
+        None,
+        "Instead: a share of the training rows, such as 0.1, the same of each class. It is not trained on.",
     )
     eval_dataset: str | None = _option(None, "Another dataset to evaluate on (default: --dataset).")
     eval_boxes: str | None = _option(
@@ -47,8 +51,26 @@ class RunArguments:
     label_column: str | None = _option(
         None, "Column of the class, or list of classes (default: label or labels)."
     )
+    label_format: str = _option(
+        "auto",
+        "What lists of 0 and 1 are: multi_hot, a value for each class; or indices, class numbers.",
+        choices=["auto", "indices", "multi_hot"],
+    )
     point_column: str | None = _option(
-        None, "Column of the click, ratios of the image, {x, y} or [x, y] or null (default: click or points)."
+        None,
+        "Column of the click: {x, y}, [x, y], a list of them with a weight or a label each, or null "
+        "(default: click or points).",
+    )
+    x_column: str | None = _option(None, "Instead of --point_column: column of x, from the left.")
+    y_column: str | None = _option(None, "Column of y, from the top.")
+    point_units: str = _option(
+        "ratio",
+        "What points are in: ratios of the image, percent, or pixels of the upright image or of the columns "
+        "width and height (default: ratio).",
+        choices=["ratio", "percent", "pixels"],
+    )
+    points_file: str | None = _option(
+        None, "CSV, JSONL or Parquet with points of the images: file, x, y, one line a point."
     )
     annotations_column: str = _option("annotations", "Column of the annotations that hold the traces.")
     min_crop: float = _option(0.08, "Smallest share of the image that a training crop shows (default: 0.08).")
@@ -58,6 +80,18 @@ class RunArguments:
     def __post_init__(self):
         if not 0 < self.min_crop <= 1:
             raise ValueError(f"--min_crop {self.min_crop}: a share of the image, more than 0 and at most 1")
+        if self.eval_share is not None and not 0 < self.eval_share < 1:
+            raise ValueError(
+                f"--eval_share {self.eval_share}: a share of the training rows, more than 0, less than 1"
+            )
+        if self.eval_share is not None and (self.eval_split or self.eval_dataset):
+            raise ValueError(
+                "--eval_share holds out training rows; it does not go with --eval_split and --eval_dataset"
+            )
+        if (self.x_column is None) != (self.y_column is None):
+            raise ValueError("--x_column and --y_column go together; give both")
+        if self.x_column is not None and self.point_column is not None:
+            raise ValueError("--point_column does not go with --x_column and --y_column; give it or them")
         if self.image_size is not None and self.image_size < 1:
             raise ValueError(f"--image_size {self.image_size}: pixels, 1 or more")
         if not 0 <= self.color_jitter < math.inf:

@@ -1,72 +1,15 @@
-"""What `run.py` starts from: rows, their columns and classes."""
+"""Which columns of a dataset are read, and what its classes are called."""
 
-import importlib
 from collections import Counter
-from pathlib import Path
 
 import datasets
-import pyarrow.compute as pc
-from datasets.exceptions import DatasetsError
 
 from luab_data import constants
-from luab_data.disk import full_disk_explained
 from luab_data.errors import SourceError
 from luab_trainer.class_names import WNID
-from luab_trainer.image_paths import check_image_paths
+from luab_trainer.columns import is_list
+from luab_trainer.facts import classes_of
 from luab_trainer.targets import ByproductKind, Columns, LabelPolicy
-
-OURS = ("imagenet_ab", "coco_ab")  # packages that register a dataset of their name
-EVAL_SPLITS = ("validation", "val", "test")
-CACHE_FULL = "Free some, or set HF_HOME to a folder on another disk, and run the same command again."
-
-
-def load_splits(source: str, config: str | None = None) -> datasets.DatasetDict:
-    """A dataset's splits: a folder of Parquet or images, one that `save_to_disk` wrote, a Hub id, or our
-    sample.
-
-    Raises:
-        SourceError: not found, not accessible, or an unknown configuration.
-    """
-    if source in OURS:
-        importlib.import_module(source)
-    try:
-        with full_disk_explained(datasets.config.HF_DATASETS_CACHE, CACHE_FULL):
-            splits = _load(source, config)
-            for rows in splits.values():
-                check_image_paths(rows, source)
-            return splits
-    except SourceError:
-        raise
-    except (OSError, ValueError, DatasetsError) as error:
-        raise SourceError(
-            f"cannot load the dataset {source!r}{f', configuration {config!r}' if config else ''}: {error}\n"
-            "Give a folder that one of the loading_scripts wrote, another dataset folder, or a Hub id "
-            "(owner/name; log in with `hf auth login` for a private or gated one)."
-        ) from error
-
-
-def _load(source: str, config: str | None) -> datasets.DatasetDict:
-    if any(Path(source, name).is_file() for name in ("dataset_dict.json", "state.json")):
-        loaded = datasets.load_from_disk(source)
-        return loaded if isinstance(loaded, dict) else datasets.DatasetDict(train=loaded)
-    return datasets.load_dataset(source, config)
-
-
-def pick_split(splits: datasets.DatasetDict, split: str, source: str, option: str) -> datasets.Dataset:
-    """A split, or a part of one as `datasets` writes it: "train[:80%]", "train[100:]".
-
-    Raises SourceError with the splits that there are.
-    """
-    name, part, _ = split.partition("[")
-    if name not in splits:
-        raise SourceError(f"{source} has no split {name!r}; it has {', '.join(splits)}. Set --{option}.")
-    if not part:
-        return splits[name]
-    try:
-        (rows,) = datasets.ReadInstruction.from_spec(split).to_absolute({name: len(splits[name])})
-    except (AssertionError, ValueError) as error:
-        raise SourceError(f"--{option} {split!r}: {error}; write it like 'train[:80%]'.") from error
-    return splits[name].select(range(rows.from_, rows.to))
 
 
 def find_columns(
@@ -90,7 +33,7 @@ def find_columns(
 
 def is_multi_label(rows: datasets.Dataset, columns: Columns) -> bool:
     """Whether the label column holds a list of classes."""
-    return isinstance(rows.features[columns.label], datasets.List)
+    return is_list(rows.features[columns.label])
 
 
 def check_task(
@@ -127,8 +70,7 @@ def class_names(rows: datasets.Dataset, columns: Columns) -> list[str]:
                 f"column {columns.label!r} holds {feature}, but class numbers are needed: "
                 f"encode them once with dataset.class_encode_column({columns.label!r})."
             )
-        labels = rows.select_columns(columns.label).with_format("arrow")[:][columns.label]
-        largest = pc.max(pc.list_flatten(labels) if is_multi_label(rows, columns) else labels).as_py()
+        largest = max(classes_of(rows, columns.label), default=None)
         if largest is None:
             raise SourceError(f"column {columns.label!r} holds no label at all.")
         return [str(i) for i in range(largest + 1)]

@@ -1,7 +1,7 @@
 """The label column in the layouts that people's datasets have -> class numbers.
 
-One label an image: a class number, a `ClassLabel`, or a name. Several: a list of these, or a multi-hot list, a 0 or
-1 for each class.
+One label an image: a class number, a `ClassLabel`, or a name. Several: a list of these, or a multi-hot list,
+a 0 or 1 for each class.
 """
 
 from typing import Any, Literal, NamedTuple
@@ -13,7 +13,9 @@ import pyarrow.compute as pc
 
 from luab_data.errors import SourceError
 from luab_data.names import few
+from luab_trainer.class_names import match
 from luab_trainer.columns import is_list, is_text_type, offsets_of, plain_list, require, valid
+from luab_trainer.points import FlatPoints
 
 LabelFormat = Literal["auto", "indices", "multi_hot"]
 MOST_CLASSES = 1_000_000  # a larger "class number" is an id of something
@@ -57,7 +59,8 @@ def read_labels(
             raise SourceError(
                 f"--label_format is for lists of labels, but column {column!r} has one label an image."
             )
-        require(~valid(values), row, f"column {column!r} has no label", "Filter these rows out.")
+        if isinstance(feature, datasets.ClassLabel | datasets.Value):
+            require(~valid(values), row, f"column {column!r} has no label", "Filter these rows out.")
         return _numbers(values, row, feature, column)
     values = pa.chunked_array(
         [plain_list(chunk) for chunk in values.chunks], pa.list_(values.type.value_type)
@@ -95,15 +98,16 @@ def _numbers(values: pa.ChunkedArray, row: np.ndarray, feature: Any, column: str
         return Labels(values.cast(pa.int64()), datasets.ClassLabel(names=["false", "true"]), notes=(note,))
     if not pa.types.is_integer(values.type):
         raise SourceError(
-            f"column {column!r} holds {_kind(feature)}, but class numbers or names are needed: cast it with "
-            f"dataset.cast_column({column!r}, Value('int64')). Integers with gaps come as floats: filter these "
-            "rows out first."
+            f"column {column!r} holds {_kind(feature)}, but class numbers or names are needed: cast it "
+            f"with dataset.cast_column({column!r}, Value('int64')). Integers with gaps come as floats: "
+            "filter these rows out first."
         )
     declared = isinstance(feature, datasets.ClassLabel)
     count = len(feature.names) if declared else MOST_CLASSES
     found = values.to_numpy()
     require(
-        (found < 0) | (found >= count), row, f"column {column!r} has a label that is none of 0 to {count - 1}",
+        (found < 0) | (found >= count), row,
+        f"column {column!r} has a label that is none of 0 to {count - 1}",
         "Filter these rows out: they have no class.", lambda first: str(found[first]),
     )  # fmt: skip
     notes = () if declared else _gaps(found, column)
@@ -116,8 +120,8 @@ def _gaps(found: np.ndarray, column: str) -> tuple[str, ...]:
     if not len(absent):
         return ()
     return (
-        f"class numbers in column {column!r} go up to {found.max()}, but no row has {few(absent.tolist())}: such "
-        "classes are counted all the same",
+        f"class numbers in column {column!r} go up to {found.max()}, but no row has "
+        f"{few(absent.tolist())}: such classes are counted all the same",
     )
 
 
@@ -126,7 +130,7 @@ def _multi_hot_note(
 ) -> str | None:
     """A line that says that lists are read as multi-hot; None: they are lists of classes.
 
-    Lists of classes name no class twice, and multi-hot lists of three and more classes must have 0 or 1 twice.
+    Lists of classes name no class twice; multi-hot lists of three and more classes must have a value twice.
     """
     if label_format == "indices" or not len(counts):
         return None
@@ -141,8 +145,8 @@ def _multi_hot_note(
         if not binary:
             odd = "values other than 0 and 1" if even else "lists of different lengths"
             raise SourceError(
-                f"column {column!r} holds lists of {flat.type}, which can only be multi-hot, a 0 or 1 for each class, "
-                f"but it has {odd}. Lists of classes hold class numbers (integers) or names."
+                f"column {column!r} holds lists of {flat.type}, which can only be multi-hot, a 0 or 1 "
+                f"for each class, but it has {odd}. Lists of classes hold class numbers (integers) or names."
                 if label_format == "auto"
                 else f"--label_format multi_hot: column {column!r} has {odd}."
             )
@@ -153,17 +157,17 @@ def _multi_hot_note(
     pairs = flat.to_numpy().reshape(-1, size)[:, :2]
     if declared or (size == 2 and (pairs[:, 0] != pairs[:, 1]).all()):
         raise SourceError(
-            f"column {column!r} can be read in two ways: its lists of {size} hold only 0 and 1, which may be two "
-            f"classes, or a 0 or 1 for each of {size} classes. {WHICH}"
+            f"column {column!r} can be read in two ways: its lists of {size} hold only 0 and 1, which may be "
+            f"two classes, or a 0 or 1 for each of {size} classes. {WHICH}"
         )
     return (
-        f"column {column!r} is read as multi-hot, a 0 or 1 for each of {size} classes (--label_format indices reads "
-        "lists of class numbers)"
+        f"column {column!r} is read as multi-hot, a 0 or 1 for each of {size} classes (--label_format "
+        "indices reads lists of class numbers)"
     )
 
 
 def _from_multi_hot(values: pa.ChunkedArray, size: int, note: str) -> Labels:
-    """Lists of 0 and 1 -> lists of class numbers, a chunk at a time: in all they may be far larger than these."""
+    """Lists of 0 and 1 -> lists of class numbers, a chunk at a time: whole they may be far larger."""
     chunks = []
     for chunk in values.chunks:
         owner, number = np.nonzero(pc.list_flatten(chunk).to_numpy(zero_copy_only=False).reshape(-1, size))
@@ -182,3 +186,45 @@ def _kind(feature: Any) -> str:
     if isinstance(feature, dict):
         return f"{{{', '.join(feature)}}}"
     return getattr(feature, "dtype", None) or str(feature)
+
+
+def number_points(points: FlatPoints, feature: Any, classes: Any, column: str) -> np.ndarray:
+    """The class number [P] of each point of a column of `{label, x, y}`.
+
+    Args:
+        feature: of the points' labels: names or numbers.
+        classes: of the label column: `ClassLabel`, or int for classes without names.
+    """
+    values = pa.chunked_array([points.label])
+    require(
+        ~valid(values),
+        points.row,
+        f"column {column!r} has points without a label",
+        "Give each one its class.",
+    )
+    if not len(points.row):
+        return np.zeros(0, np.int64)
+    labels = _numbers(values, points.row, feature, column)
+    numbers = labels.values.to_numpy()
+    if isinstance(labels.feature, datasets.ClassLabel) and labels.feature != classes:
+        if not isinstance(classes, datasets.ClassLabel):
+            raise SourceError(f"column {column!r} names classes, but the labels are numbers without names.")
+        own, used = labels.feature.names, np.unique(numbers)
+        found = match(
+            [(own[k],) for k in used], [(name,) for name in classes.names], "point's class", "the labels'"
+        )
+        odd = [own[k] for k, at in zip(used, found, strict=True) if at is None]
+        if odd:
+            raise SourceError(
+                f"column {column!r} has points of classes that are none of the labels': {few(odd)}. "
+                f"These are {few(classes.names)}."
+            )
+        numbers = np.array(found)[np.searchsorted(used, numbers)]
+    elif isinstance(classes, datasets.ClassLabel):
+        count = len(classes.names)
+        require(
+            numbers >= count, points.row,
+            f"column {column!r} has points of a class that is none of 0 to {count - 1}",
+            "Number them as the labels.", lambda first: str(numbers[first]),
+        )  # fmt: skip
+    return numbers

@@ -37,25 +37,15 @@ from luab_trainer.checkpoint import checkpoint_to_resume, load_head
 from luab_trainer.classifier import load_start
 from luab_trainer.config import LUABConfig
 from luab_trainer.dataset import ViewDataset
-from luab_trainer.evaluation.box_sources import load_evaluation_boxes
 from luab_trainer.evaluation.multi_label import CLASSES_FILE, write_classes
 from luab_trainer.evaluation.pointing import PointingGame
 from luab_trainer.evaluation.row_boxes import RowBoxes
 from luab_trainer.facts import describe_rows
-from luab_trainer.inputs import (
-    EVAL_SPLITS,
-    check_task,
-    class_names,
-    find_columns,
-    is_multi_label,
-    load_splits,
-    pick_split,
-)
 from luab_trainer.model_card import source_name
 from luab_trainer.preflight import check_output_folder, check_ready, check_rows
 from luab_trainer.processors import check_fits, image_settings
-from luab_trainer.same_classes import with_classes_of
-from luab_trainer.targets import Columns
+from luab_trainer.run_inputs import read_inputs
+from luab_trainer.targets import ByproductKind, Columns
 from luab_trainer.trainer import LUABTrainer
 from luab_trainer.transforms import ColorJitter, EvalTransform, ImageSettings, RandomErasing, TrainTransform
 
@@ -99,20 +89,20 @@ def train(
         SourceError: what is asked for cannot be done; nearly always before the first step.
     """
     with args.main_process_first():
-        train_rows, eval_rows = load_rows(run, args)
+        inputs = read_inputs(run, args)
+    train_rows, eval_rows, columns, names = inputs.train, inputs.evaluated, inputs.columns, inputs.names
     check_rows(run, args, train_rows, eval_rows)
-    known = eval_rows if train_rows is None else train_rows  # whose columns and classes hold
-    columns = find_columns(
-        known, run.image_column, run.label_column, run.point_column, run.annotations_column
-    )
-    if train_rows is not None and eval_rows is not None:
-        eval_rows = with_classes_of(train_rows, eval_rows, columns.label)
+    if args.should_log:
+        for note in inputs.notes:
+            print(f"run.py: {note}", file=sys.stderr)
     set_seed(args.seed)
-    names = class_names(known, columns)
-    multi_label = is_multi_label(known, columns)
-    check_task(columns, multi_label, args.loss, args.byproduct, args.label_policy)
     model, processor, new_head = load_start(
-        run.model, run.from_config, names, multi_label, run.image_size, trained=args.do_train
+        run.model,
+        run.from_config,
+        names,
+        inputs.multi_label,
+        run.image_size,
+        trained=args.do_train,
     )
     checkpoint = checkpoint_to_resume(args.resume_from_checkpoint, args.output_dir)
     try:
@@ -123,9 +113,16 @@ def train(
             model,
             args,
             train_dataset=samples(
-                train_rows if args.do_train else None, augmented, args, columns, len(names)
+                train_rows if args.do_train else None,
+                augmented,
+                args,
+                columns,
+                len(names),
+                None if args.loss == "none" else args.byproduct,
             ),
-            eval_dataset=samples(eval_rows, EvalTransform(settings), args, columns, len(names)),
+            eval_dataset=samples(
+                eval_rows, EvalTransform(settings), args, columns, len(names), inputs.eval_byproduct
+            ),
             processing_class=processor,
             dataset_name=run.dataset,
             eval_dataset_name=run.eval_dataset,
@@ -201,44 +198,17 @@ def evaluate(
     return metrics | game
 
 
-def load_rows(run: RunArguments, args: LUABConfig) -> tuple[datasets.Dataset | None, datasets.Dataset | None]:
-    """Training rows and evaluation rows, None when there are none.
-
-    Without training, the training rows are only needed for their classes, and may be missing.
-    """
-    splits = load_splits(run.dataset, run.dataset_config)
-    train_rows = None
-    if args.do_train or run.train_split.partition("[")[0] in splits:
-        train_rows = pick_split(splits, run.train_split, run.dataset, "train_split")
-    if not args.do_eval:
-        return train_rows, None
-    if run.eval_boxes is not None:
-        images = run.eval_dataset
-        return train_rows, load_evaluation_boxes(
-            images, run.eval_boxes, train_rows, run.image_column, run.label_column
-        )
-    if run.eval_dataset is not None:
-        splits = load_splits(run.eval_dataset)
-    split = run.eval_split or next((name for name in EVAL_SPLITS if name in splits), None)
-    if split is None:
-        return train_rows, next(iter(splits.values())) if run.eval_dataset is not None else None
-    return train_rows, pick_split(splits, split, run.eval_dataset or run.dataset, "eval_split")
-
-
 def samples(
     rows: datasets.Dataset | None,
     transform: EvalTransform,
     args: LUABConfig,
     columns: Columns,
     num_labels: int,
+    byproduct: ByproductKind | None,
 ) -> ViewDataset | None:
-    """Samples of the rows; targets only where a loss wants them and the rows have the byproduct's column."""
+    """Samples of the rows, with targets of the byproduct."""
     if rows is None:
         return None
-    byproduct = None if args.loss == "none" else args.byproduct
-    training = isinstance(transform, TrainTransform)
-    if not training and not set(columns.of_byproduct(byproduct)) <= set(rows.column_names):
-        byproduct = None  # an evaluation set without byproducts is evaluated all the same
     return ViewDataset(
         rows,
         transform,
@@ -246,7 +216,7 @@ def samples(
         byproduct=byproduct,
         columns=columns,
         num_labels=num_labels,
-        label_policy=args.label_policy if training else "keep",
+        label_policy=args.label_policy if isinstance(transform, TrainTransform) else "keep",
     )
 
 

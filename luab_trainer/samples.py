@@ -170,20 +170,31 @@ class RowToSample:
         return rows.with_format(None)
 
     def _labels(self, value: Any) -> int | torch.Tensor:
+        if isinstance(value, np.ndarray):
+            value = value.tolist()
         if isinstance(value, Sequence) and not isinstance(value, str):
-            if self.num_labels is None:
-                raise ValueError(
-                    f"column {self.columns.label!r} has several labels; say how many (num_labels)"
-                )
-            labels = torch.zeros(self.num_labels)
-            labels[[self._checked(label) for label in value]] = 1
-            return labels
+            return self._several(value)
         if self.label_policy != "keep":
             raise ValueError(
                 f"label_policy={self.label_policy!r} is for several labels an image, but column "
                 f"{self.columns.label!r} has one; take 'keep'"
             )
         return self._checked(value)
+
+    def _several(self, value: Sequence[Any]) -> torch.Tensor:
+        """A list of class numbers, or a multi-hot list of floats or bools -> [K] of 0 and 1."""
+        if self.num_labels is None:
+            raise ValueError(f"column {self.columns.label!r} has several labels; say how many (num_labels)")
+        if len(value) == self.num_labels > 2 and all(label in (0, 1) for label in value):
+            if all(isinstance(label, bool | float) for label in value):
+                return torch.tensor(value, dtype=torch.float32)
+            raise ValueError(
+                f"column {self.columns.label!r} looks like multi-hot, a 0 or 1 for each class; give the "
+                "numbers of the classes, or floats"
+            )
+        labels = torch.zeros(self.num_labels)
+        labels[[self._checked(label) for label in value]] = 1
+        return labels
 
     def _byproducts(self, row: Row, labels: int | torch.Tensor) -> list[Byproduct]:
         """The row's byproducts with their classes, in the image; of several labels only those of the row."""
@@ -209,7 +220,7 @@ class RowToSample:
         return [byproduct for byproduct in byproducts if labels[self._checked(byproduct.label)]]
 
     def _checked(self, label: Any) -> int:
-        if not isinstance(label, Integral):
+        if not isinstance(label, Integral) or isinstance(label, bool):
             raise ValueError(
                 f"the label in column {self.columns.label!r} is {label!r}, not a class number; encode names "
                 "with `dataset.class_encode_column`, filter out rows without a label"

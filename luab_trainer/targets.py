@@ -5,7 +5,7 @@ is computed from them.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -39,7 +39,8 @@ class Columns:
     Attributes:
         image: The image, as `datasets.Image`.
         label: The class, an int; or, for several labels an image, a list of ints.
-        point: One point `{x, y}` or `[x, y]` or null; or, for several labels, a list of `{label, x, y}`.
+        point: One point `{x, y}` or `[x, y]` or null; or a list of these, which may have a `weight`, and for
+            several labels an image must have a `label`.
         annotations: ImageNet-AB's annotations, with `selected`, `mouse_tracking` and `selected_record`.
     """
 
@@ -104,23 +105,35 @@ def byproducts_of(row: Mapping[str, Any], kind: ByproductKind, columns: Columns)
 
 
 def clicks_of(value: Any, column: str) -> list[Byproduct]:
-    """The point column's value -> one byproduct for each class, with all points of that class."""
-    if value is None:
+    """The point column's value -> one byproduct for each class, with all points of that class.
+
+    `{x, y}` or `[x, y]`: one point of the row's class. A list of these: several, of the row's class or, with
+    `label`, of that class. `weight` says how much each counts; without it they count the same. Null, and null
+    for both coordinates, are no point. A missing field is an error.
+    """
+    if value is None or len(value) == 0:
         return []
-    if isinstance(value, Mapping) or (len(value) == 2 and not isinstance(value[0], Mapping)):
+    if isinstance(value, Mapping) or not isinstance(value[0], Mapping | Sequence | np.ndarray):
         point = _point(value, column)
         return [] if point is None else [Byproduct(ROW_LABEL, point[None], np.ones(1))]
-    by_label: dict[int, list[np.ndarray]] = {}
+    by_label: dict[int, list[tuple[np.ndarray, float]]] = {}
     for entry in value:
-        if not isinstance(entry, Mapping) or entry.get("label") is None:
-            raise ValueError(
-                f"Column {column!r} holds {entry!r}; a list of points needs entries "
-                "{'label': int, 'x': float, 'y': float}."
-            )
         point = _point(entry, column)
-        if point is not None:
-            by_label.setdefault(int(entry["label"]), []).append(point)
-    return [Byproduct(label, np.stack(p), np.full(len(p), 1 / len(p))) for label, p in by_label.items()]
+        label, weight = ROW_LABEL, 1.0
+        if isinstance(entry, Mapping):
+            label, weight = entry.get("label", ROW_LABEL), entry.get("weight", 1.0)
+        if label is None or weight is None or not 0 <= weight < math.inf:
+            raise ValueError(
+                f"Column {column!r} holds {entry!r}; a point's label is a class number and its weight 0 or "
+                "more: give each one, or leave the field out."
+            )
+        if point is not None and weight > 0:
+            by_label.setdefault(int(label), []).append((point, weight))
+    byproducts = []
+    for label, points in by_label.items():
+        weights = np.array([weight for _, weight in points], np.float64)
+        byproducts.append(Byproduct(label, np.stack([point for point, _ in points]), weights / weights.sum()))
+    return byproducts
 
 
 def trace(
@@ -180,7 +193,19 @@ def target_in_view(
 
 def _point(value: Any, column: str) -> np.ndarray | None:
     """`{x, y}` or `[x, y]` -> float64 `[2]`, None when both coordinates are null."""
-    pair = (value.get("x"), value.get("y")) if isinstance(value, Mapping) else tuple(value)
+    if isinstance(value, Mapping):
+        if not ("x" in value and "y" in value):
+            raise ValueError(
+                f"Column {column!r} holds a point with the fields {', '.join(map(str, value))}; it needs "
+                "x and y."
+            )
+        pair = (value["x"], value["y"])
+    elif len(value) == 2:
+        pair = tuple(value)
+    else:
+        raise ValueError(
+            f"Column {column!r} holds {value!r}; a point is {{x, y}} or [x, y], or a list of these."
+        )
     if pair == (None, None):
         return None
     if None in pair:

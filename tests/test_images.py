@@ -31,7 +31,7 @@ from luab_data.images import (
 from luab_trainer.evaluation.benchmark import Item
 from luab_trainer.evaluation.predict import read_image
 from luab_trainer.images import decode, open_image
-from luab_trainer.inputs import load_splits
+from luab_trainer.rows import load_splits
 
 
 def saved(image: Image.Image, kind: str, **options) -> bytes:

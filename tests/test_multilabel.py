@@ -20,7 +20,8 @@ from luab_trainer.evaluation.coco import load_instances
 from luab_trainer.evaluation.multi_label import MultiLabelMetrics, write_classes
 from luab_trainer.evaluation.pointing import PointingGame
 from luab_trainer.geometry import WHOLE_IMAGE, View
-from luab_trainer.inputs import class_names, pick_split
+from luab_trainer.inputs import class_names
+from luab_trainer.rows import pick_split
 from luab_trainer.run import main
 from luab_trainer.targets import Columns
 from luab_trainer.transforms import ImageSettings

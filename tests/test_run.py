@@ -255,12 +255,12 @@ def test_a_yaml_file_holds_the_texts_of_the_command_line(tmp_path):
             {"label_column": "breed"},
             "no column 'breed'; it has image, label, click, objects. Set --label_column",
         ),
-        ({"label_column": "click"}, "class numbers are needed"),
+        ({"label_column": "click"}, "class numbers or names are needed"),
         (
             {"from_config": "/no/such/config.json"},
             "config.json: there is no such file",
         ),
-        ({"point_column": "clicks"}, "The dataset has no column 'clicks'"),
+        ({"point_column": "clicks"}, "the dataset has no column 'clicks'"),
         (
             {"resume_from_checkpoint": "/nope"},
             "--resume_from_checkpoint /nope: there is no whole checkpoint there",

@@ -70,14 +70,45 @@ def test_two_labelled_points_are_not_taken_for_one_point():
         ([0.5, -40], "ratios of the image"),
         ({"x": float("nan"), "y": 0.5}, "use null for an image without a point"),
         ({"x": 0.5, "y": None}, "needs both x and y"),
-        ([{"x": 0.5, "y": 0.5}, {"x": 0.5, "y": 0.5}], "'label': int"),
-        ([0.1, 0.2, 0.3], "'label': int"),
+        ([0.1, 0.2, 0.3], r"a point is \{x, y\} or \[x, y\]"),
+        ([[0.1, 0.2, 0.3]], r"a point is \{x, y\} or \[x, y\]"),
+        ({"X": 0.5, "Y": 0.5}, "a point with the fields X, Y; it needs x and y"),
+        ([{"label": 1, "cx": 0.5, "cy": 0.5}], "the fields label, cx, cy"),
+        ([{"label": None, "x": 0.5, "y": 0.5}], "a point's label is a class number"),
+        ([{"weight": None, "x": 0.5, "y": 0.5}], "its weight 0 or more"),
+        ([{"weight": -1, "x": 0.5, "y": 0.5}], "its weight 0 or more"),
     ],
 )
 def test_a_wrong_point_says_what_is_allowed(click, message):
     with pytest.raises(ValueError, match=message) as error:
         of_click(click)
     assert "'click'" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "click",
+    [
+        [[0.1, 0.2], [0.3, 0.4]],
+        [{"x": 0.1, "y": 0.2}, {"x": 0.3, "y": 0.4}],
+        np.array([[0.1, 0.2], [0.3, 0.4]]),
+    ],
+)
+def test_several_points_of_the_rows_class_weigh_the_same(click):
+    (byproduct,) = of_click(click)
+    assert byproduct.label == ROW_LABEL
+    np.testing.assert_allclose(byproduct.points, [[0.1, 0.2], [0.3, 0.4]])
+    assert byproduct.weights.tolist() == [0.5, 0.5]
+
+
+def test_points_weigh_what_they_say():
+    click = [
+        {"x": 0.1, "y": 0.2, "weight": 3},
+        {"x": 0.3, "y": 0.4, "weight": 1},
+        {"x": 0.5, "y": 0.5, "weight": 0},
+    ]
+    (byproduct,) = of_click(click)
+    assert byproduct.weights.tolist() == [0.75, 0.25]
+    assert of_click([{"x": 0.5, "y": 0.5, "weight": 0}]) == []
 
 
 def test_a_click_just_outside_the_image_is_kept_as_a_ratio():

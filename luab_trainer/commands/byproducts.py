@@ -60,7 +60,7 @@ def main(argv: list[str]) -> int:
     """Run the command; 0: done, 1: it could not be, and stderr says why."""
     options = parser().parse_args(argv)
     from luab_trainer.evaluation.byproduct_quality import measure, quality_columns
-    from luab_trainer.inputs import load_splits, pick_split
+    from luab_trainer.rows import load_splits, pick_split
 
     rows = pick_split(load_splits(options.dataset, options.config), options.split, options.dataset, "split")
     columns = quality_columns(

@@ -14,7 +14,8 @@ from luab_data.errors import SourceError
 from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Item, RowImage
 from luab_trainer.evaluation.class_maps import wnids
 from luab_trainer.evaluation.folders import Top1, existing, own_name
-from luab_trainer.inputs import class_names, find_columns, is_multi_label, load_splits, pick_split
+from luab_trainer.inputs import class_names, find_columns, is_multi_label
+from luab_trainer.rows import load_splits, pick_split
 from luab_trainer.targets import Columns
 
 EXPECTED = "NAME=DATASET@SPLIT"
