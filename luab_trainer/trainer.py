@@ -305,6 +305,8 @@ class LUABTrainer(Trainer):
     def _write_card(self, folder: Path) -> None:
         names = (self.dataset_name, self.eval_dataset_name or self.dataset_name)
         splits = (self.run_arguments.get("train_split"), self.run_arguments.get("eval_split"))
+        if share := self.run_arguments.get("eval_share"):
+            splits = (splits[0], f"{splits[0]}, {share:.0%} held out")
         card = model_card(self.luab, self.args, self.state, *names, self._base_licence, splits, self.facts)
         (folder / CARD_FILE).write_text(card, encoding="utf-8")
 
