@@ -25,6 +25,7 @@ from luab_trainer.columns import (
 )
 from luab_trainer.facts import has_image
 from luab_trainer.image_columns import folder_labels, readable_images
+from luab_trainer.image_paths import check_image_paths
 from luab_trainer.images import open_image
 from luab_trainer.labels import LabelFormat, Labels, number_points, read_labels
 from luab_trainer.points import PointUnits, X, Y, flat_points, point_column, to_ratios
@@ -125,6 +126,8 @@ def _images(rows: datasets.Dataset, column: str, root: Path | None) -> tuple[dat
     feature = require_column(rows.features, column, "image_column")
     if column not in rows.column_names or not isinstance(feature, datasets.Image):
         rows = replace_column(rows, column, readable_images(rows, feature, column, root), datasets.Image())
+        if root is not None:
+            check_image_paths(rows.select_columns(column), str(root))  # also of links
     absent = ~has_image(rows, column)
     require(absent, np.arange(len(absent)), f"column {column!r} has no image", "Filter these rows out.")
     return rows, column

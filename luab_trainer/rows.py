@@ -44,7 +44,7 @@ def load_splits(source: str, config: str | None = None, streaming: bool = False)
             splits = _load(source, config, streaming)
             for rows in splits.values():
                 if isinstance(rows, datasets.Dataset):
-                    check_image_paths(rows, source)
+                    check_image_paths(rows, str(root_of(source) or source))
             return splits
     except SourceError:
         raise
