@@ -30,6 +30,7 @@ from luab_data.boundary import boundary
 from luab_data.constants import OBJECTS
 from luab_data.disk import full_disk_explained
 from luab_data.errors import SourceError
+from luab_data.text import printable
 from luab_trainer.announcement import announcement, data_facts, model_facts, run_facts
 from luab_trainer.arguments import RunArguments, parse
 from luab_trainer.attention import CLS_ATTENTION, FEATURE_MAP
@@ -94,7 +95,7 @@ def train(
     check_rows(run, args, train_rows, eval_rows)
     if args.should_log:
         for note in inputs.notes:
-            print(f"run.py: {note}", file=sys.stderr)
+            print(printable(f"run.py: {note}"), file=sys.stderr)
     set_seed(args.seed)
     model, processor, new_head = load_start(
         run.model,

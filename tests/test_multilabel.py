@@ -223,7 +223,9 @@ def test_run_trains_evaluates_prints_and_saves(data, tmp_path, capsys, model, po
     main(options(data, tmp_path, model, loss="both", label_policy=policy, disable_tqdm=False))
     metrics = json.loads((tmp_path / "eval_results.json").read_text())
     printed = dict(
-        line.replace(" ", "").split("=") for line in capsys.readouterr().out.splitlines() if "=" in line
+        line.replace(" ", "").split("=")
+        for line in capsys.readouterr().out.splitlines()
+        if line.startswith("  eval_")
     )
     assert float(printed["eval_mAP"]) == pytest.approx(metrics["eval_mAP"], abs=1e-4)
     assert float(printed["eval_pointing_game"]) == pytest.approx(metrics["eval_pointing_game"], abs=1e-4)
