@@ -8,6 +8,7 @@ from typing import Protocol
 from luab_data.constants import TRAIN
 from luab_data.fingerprint import without_states
 from luab_data.released import shortfalls
+from luab_data.text import counted
 
 SHARDS = re.compile(rf"data/{TRAIN}-(\d+)\.parquet")  # their names in a built folder
 CARD = "README.md"
@@ -48,7 +49,8 @@ class Summary:
 
     def report(self) -> str:
         """A few lines for people."""
-        lines = [f"{self.rows:,} rows in {len(self.shards):,} shards, {self.file_bytes / 1e6:,.1f} MB"]
+        shards = counted(len(self.shards), "shard")
+        lines = [f"{counted(self.rows, 'row')} in {shards}, {self.file_bytes / 1e6:,.1f} MB"]
         for name, number in self.facts.items():
             of_all = f" ({share(number, self.rows)})" if name.startswith("rows with") else ""
             lines.append(f"{name}: {number:,}{of_all}")

@@ -27,6 +27,7 @@ from luab_data.errors import SourceError
 from luab_data.fingerprint import without_states
 from luab_data.hub import require_write
 from luab_data.retry import patiently, reason
+from luab_data.text import counted
 from luab_data.verify import format_sums
 
 BRANCH = "luab-upload"  # where the shards of an unfinished release are
@@ -188,7 +189,7 @@ class Release:
             operations.append(CommitOperationAdd(name, content.encode()))
         operations.append(CommitOperationAdd(SUMS, format_sums(sums).encode()))
         commit = self._api.create_commit(
-            **self._repo, operations=operations, commit_message=f"{summary.rows:,} rows"
+            **self._repo, operations=operations, commit_message=counted(summary.rows, "row")
         )
         return self._tag(commit.oid)
 

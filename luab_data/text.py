@@ -12,7 +12,10 @@ from io import TextIOWrapper
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
 
 _SECRETS = (
-    (re.compile(r"\b([a-z][a-z0-9+.-]*://)[^/\s'\"<>]*@", re.IGNORECASE), r"\1***@"),  # user:password@host
+    (
+        re.compile(r"\b([a-z][a-z0-9+.-]+:/{1,2})[^/\s'\"<>]*@", re.IGNORECASE),
+        r"\1***@",
+    ),  # user:pass@host
     (re.compile(r"\bhf_[A-Za-z0-9]{8,}"), "hf_***"),
     (re.compile(r"\b(bearer|basic)(\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE), r"\1\2***"),
 )

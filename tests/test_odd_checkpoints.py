@@ -1,4 +1,4 @@
-"""Checkpoints that are damaged, of something else, or made to hurt: one line each, quickly, in little memory."""
+"""Checkpoints that are damaged, of something else, or made to hurt: one line each, quickly and cheaply."""
 
 import json
 import resource
