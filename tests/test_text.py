@@ -25,7 +25,7 @@ def test_names_cannot_move_the_cursor_or_turn_the_text(char):
 def test_names_of_workers_are_printable_in_the_table():
     group = {"clicks": 9, "clicks_inside": 0.1, "points": 9, "points_inside": 0.1}
     summary = {
-        "rows": 9, "rows_without_boxes": 0, "points_of_classes_without_boxes": 0, "all": group,
+        "rows": 9, "rows_without_boxes": 0, "points_of_classes_without_boxes": 0, "left_out": {}, "all": group,
         "classes": {"cat\x1b[2J": group}, "workers": {"W\n1": group},
     }  # fmt: skip
     shown = report(summary, lines=5)
