@@ -178,8 +178,10 @@ def test_a_finished_shard_is_not_made_again(raw, monkeypatch):
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == before
 
 
-@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
-def test_whatever_ends_it_no_process_stays_and_the_next_run_finishes(tmp_path, sent):
+@pytest.mark.parametrize(
+    ("sent", "status"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
+def test_whatever_ends_it_no_process_stays_and_the_next_run_finishes(tmp_path, sent, status):
     payloads = raw_images(tmp_path / "train", per_class=150)
     raw_byproducts(tmp_path / "ab.tar.gz", list(payloads))
     build(tmp_path, "whole", rows_per_shard=20)
@@ -196,7 +198,6 @@ def test_whatever_ends_it_no_process_stays_and_the_next_run_finishes(tmp_path, s
     while not first.exists() and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(sent)
-    status = 130 if sent == signal.SIGINT else -sent
     assert process.wait(timeout=60) == status, "the build was over before it could be ended"
     assert (tmp_path / "out" / ".build").is_dir()
     for _ in range(1000):

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections import defaultdict
 
 import pytest
 from huggingface_hub.errors import HTTPError
@@ -23,11 +24,9 @@ def test_names_cannot_move_the_cursor_or_turn_the_text(char):
 
 
 def test_names_of_workers_are_printable_in_the_table():
-    group = {"clicks": 9, "clicks_inside": 0.1, "points": 9, "points_inside": 0.1}
-    summary = {
-        "rows": 9, "rows_without_boxes": 0, "points_of_classes_without_boxes": 0, "left_out": {}, "all": group,
-        "classes": {"cat\x1b[2J": group}, "workers": {"W\n1": group},
-    }  # fmt: skip
+    group = defaultdict(int, clicks=9, clicks_inside=0.1, points=9, points_inside=0.1)
+    groups = {"all": group, "classes": {"cat\x1b[2J": group}, "workers": {"W\n1": group}}
+    summary = defaultdict(int, rows=9, **groups)
     shown = report(summary, lines=5)
     assert "\x1b" not in shown
     assert "cat\N{REPLACEMENT CHARACTER}[2J" in shown and "W\N{REPLACEMENT CHARACTER}1" in shown
