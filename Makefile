@@ -2,9 +2,11 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+LOCKED = $(INSTALL) --no-deps --require-hashes -r
 BENCHMARKS := byproducts_xml coco_json loader step build build_ray
 
-.PHONY: help env demo demo-full test lint bench clean
+.PHONY: help env demo demo-full test lint bench lock audit clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -12,16 +14,20 @@ help:  ## list the targets
 
 env: $(VENV)/installed  ## make the environment in .venv
 
-$(VENV)/installed: setup.cfg pyproject.toml constraints.txt
+# Packages come from lock files: pip takes no file whose SHA-256 is not there. Of torch the CPU-only build is taken
+# where there is one, else PyPI's with its gigabytes of CUDA libraries.
+$(VENV)/installed: setup.cfg pyproject.toml requirements.lock requirements-torch.lock requirements-torch-cpu.lock
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
 		{ echo "Python 3.10 to 3.13 is needed, and $(PYTHON) is $$($(PYTHON) --version 2>&1): make PYTHON=/path/to/python"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(LOCKED) requirements.lock
+	$(LOCKED) requirements-torch-cpu.lock 2> /dev/null || $(LOCKED) requirements-torch.lock
+	$(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
 # Ray is large, and only its own tests and benchmark need it.
-$(VENV)/with-ray: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,ray]' || \
+$(VENV)/with-ray: $(VENV)/installed requirements-ray.lock
+	$(LOCKED) requirements-ray.lock || \
 		echo "Ray cannot be installed here: its tests are skipped"
 	@touch $@
 
@@ -44,5 +50,15 @@ bench: $(VENV)/with-ray  ## measure speed and memory beside the alternatives; fi
 	$(BIN)/python benchmarks/kill.py --kills 2 --out runs/bench/kill
 	$(BIN)/python tests/fuzz_readers.py --inputs 100000
 
+lock:  ## write the lock files anew, after a change of setup.cfg or constraints.txt
+	$(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(VENV)-lock/bin/python .ci/lock.py $(VENV)-lock/bin/uv
+
+audit:  ## ask for known advisories about the locked packages; without a network it says so and passes
+	$(PYTHON) -m venv $(VENV)-audit
+	$(VENV)-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	$(VENV)-audit/bin/python .ci/audit.py
+
 clean:  ## remove the environment and what the runs wrote
-	rm -rf $(VENV) runs build *.egg-info
+	rm -rf $(VENV) $(VENV)-lock $(VENV)-audit runs build *.egg-info
