@@ -121,10 +121,14 @@ def overlay(image: Image.Image, attention: np.ndarray) -> Image.Image:
     says that the attention is.
     """
     full = max(float(attention.max()), FULL_LIGHT * float(attention.mean()))
-    share = attention / full if full > 0 else np.zeros_like(attention)
-    light = Image.fromarray(np.uint8(255 * share), mode="L").resize(image.size, Image.Resampling.BICUBIC)
-    lit = Image.composite(image, _dimmed(image), light)
+    lit = lit_by(image, attention / full if full > 0 else np.zeros_like(attention))
     return with_cross(lit, *highest(attention)) if full > 0 else lit
+
+
+def lit_by(image: Image.Image, light: np.ndarray) -> Image.Image:
+    """`image` where `light` [h, w] is 1, dark and gray where it is 0."""
+    mask = Image.fromarray(np.uint8(255 * light), mode="L").resize(image.size, Image.Resampling.BICUBIC)
+    return Image.composite(image, _dimmed(image), mask)
 
 
 def highest(attention: np.ndarray) -> tuple[float, float]:

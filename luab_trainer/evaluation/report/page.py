@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Template
 
-from luab_data.text import printable
 from luab_trainer.evaluation.report.galleries import Gallery
 from luab_trainer.evaluation.report.table import (
     Row,
@@ -23,6 +22,7 @@ from luab_trainer.evaluation.report.table import (
     percent,
     signed,
 )
+from luab_trainer.evaluation.report.templates import template
 
 # Told apart by people with any colour vision (Okabe and Ito, 2008); each bar has its model's name beside it.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
@@ -84,23 +84,12 @@ def chart(row: Row) -> dict:
 
 @cache
 def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("luab_trainer.evaluation.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "percent": percent,
-        "interval": interval,
-        "signed": signed,
-        "printable": printable,
-    }
-    environment.globals |= {
+    made = template("page.html")
+    made.environment.filters |= {"percent": percent, "interval": interval, "signed": signed}
+    made.globals |= {
         "COLOURS": COLOURS,
         "p_texts": p_texts,
         "metric_name": metric_name,
         "metric_value": metric_value,
     }
-    return environment.get_template("page.html")
+    return made

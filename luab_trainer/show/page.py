@@ -1,0 +1,60 @@
+"""`luab show`: rows of a dataset as one HTML file."""
+
+import argparse
+
+import datasets
+import numpy as np
+
+from luab_data import constants
+from luab_trainer.evaluation.models import load_classifier
+from luab_trainer.evaluation.report.galleries import MAX_BYTES
+from luab_trainer.evaluation.report.templates import template
+from luab_trainer.inputs import class_names
+from luab_trainer.reading import Reading, read_rows
+from luab_trainer.rows import find_part, load_splits, part_of, root_of
+from luab_trainer.show.rows import Exhibit, Look
+
+
+def write_page(options: argparse.Namespace) -> tuple[int, int]:
+    """Write the page that the options of `luab show` ask for -> how many rows it shows, and of how many.
+
+    Raises:
+        SourceError: a dataset, a column or a value that cannot be read.
+        ValueError: a model that cannot be loaded.
+    """
+    splits = load_splits(options.dataset, options.config)
+    part = find_part(splits, options.split, options.dataset, "split")
+    some = part_of(splits[part.split], part)
+    drawn = np.random.default_rng(options.seed).permutation(len(some))[: options.rows]
+    reading = Reading(
+        image=options.image_column or constants.IMAGE,
+        label=options.label_column,
+        point=options.point_column,
+        x=options.x_column,
+        y=options.y_column,
+        annotations=options.annotations_column or constants.ANNOTATIONS,
+        point_units=options.point_units,
+    )
+    root = root_of(options.dataset)
+    read = read_rows(some.select(np.sort(drawn)), reading, options.byproduct, root, required=False)
+    rows, columns = read.rows, read.columns
+    names = (
+        class_names(rows, columns) if isinstance(rows.features[columns.label], datasets.ClassLabel) else ()
+    )
+    models = [load_classifier(name) for name in options.model]
+    look = Look(columns, options.byproduct, names, models, options.min_crop, options.seed)
+    rows = rows.cast_column(columns.image, datasets.Image(decode=False))
+    exhibits: list[Exhibit] = []
+    left = MAX_BYTES
+    for number, row in enumerate(rows):
+        exhibit = look.exhibit(row, number)
+        left -= sum(len(panel.uri) for panel in exhibit.panels)
+        if left < 0:
+            break
+        exhibits.append(exhibit)
+    title = f"{options.dataset}, {options.split}"
+    notes = [f"{len(exhibits):,} of {len(some):,} rows, drawn at random (seed {options.seed})", *read.notes]
+    html = template("show.html").render(title=title, exhibits=exhibits, notes=notes)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(html, encoding="utf-8")
+    return len(exhibits), len(some)

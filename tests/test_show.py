@@ -1,0 +1,91 @@
+"""`luab show` and `luab.show(row)`: what the pictures show, and that names stay text."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import luab
+from luab_trainer.show.drawing import CLICK_COLORS, TIME_COLORS, time_color, with_traces
+from luab_trainer.show.rows import Look
+from luab_trainer.targets import Columns
+
+GRAY = Image.new("RGB", (120, 90), (128, 128, 128))
+
+
+def record(x: float, y: float, time: float) -> dict:
+    return {"x": x, "y": y, "time": time}
+
+
+def annotation(*track: dict) -> dict:
+    return {"selected": True, "selected_record": [track[-1]], "mouse_tracking": list(track)}
+
+
+def is_color(image: Image.Image, x: float, y: float, color) -> bool:
+    pixel = np.asarray(image)[int(y * image.height), int(x * image.width)]
+    return bool(np.abs(pixel.astype(int) - color).max() <= 2)
+
+
+def test_a_click_is_where_it_was_made():
+    exhibit = luab.show({"image": GRAY, "label": 3, "click": {"x": 0.25, "y": 0.5}}, names=list("abcd"))
+    picture = exhibit.panels[0]
+    assert exhibit.title == "d" and picture.caption == "click"
+    assert is_color(picture.image, 0.25, 0.5, CLICK_COLORS[0])
+    assert is_color(picture.image, 0.75, 0.5, (128, 128, 128))
+
+
+def test_points_of_several_classes_have_colors_and_names():
+    points = [{"label": 0, "x": 0.2, "y": 0.2}, {"label": 2, "x": 0.8, "y": 0.8}]
+    exhibit = luab.show({"image": GRAY, "labels": [0, 2], "points": points}, names=["ant", "bee", "cat"])
+    assert exhibit.title == "ant, cat" and exhibit.panels[0].caption == "clicks: ant, cat"
+    assert is_color(exhibit.panels[0].image, 0.2, 0.2, CLICK_COLORS[0])
+    assert is_color(exhibit.panels[0].image, 0.8, 0.8, CLICK_COLORS[1])
+
+
+def test_a_trace_is_colored_by_time():
+    track = [record(0.1, 0.5, 1000), record(0.5, 0.5, 1500), record(0.9, 0.5, 2000)]
+    drawn = with_traces(GRAY, [annotation(*track)])
+    assert time_color(0) == tuple(TIME_COLORS[0].astype(int)) and time_color(1) == tuple(
+        TIME_COLORS[-1].astype(int)
+    )
+    assert is_color(drawn, 0.3, 0.5, time_color(0.5)) and is_color(drawn, 0.7, 0.5, time_color(1.0))
+    panels = luab.show({"image": GRAY, "label": 0, "annotations": [annotation(*track)]}).panels
+    assert [panel.caption for panel in panels][:2] == ["image, no click", "trace, dark first, yellow last"]
+
+
+def test_the_target_is_lit_where_the_crop_shows_the_click():
+    look = Look(Columns(), min_crop=1.0)
+    row = {"image": GRAY, "label": 0, "click": {"x": 0.25, "y": 0.5}}
+    for number in range(4):  # some crops are mirrored
+        crop = look.exhibit(row, number).panels[-1]
+        assert crop.caption == "training crop, target within 0.25 of the click"
+        light = np.asarray(crop.image.convert("L")).astype(int)
+        row_of_click = light[light.shape[0] // 2]
+        brightest = row_of_click.argmax() / len(row_of_click)
+        assert min(brightest, 1 - brightest) < 0.45 and row_of_click.min() < 60 < 100 < row_of_click.max()
+
+
+def test_a_row_without_a_click_or_with_it_outside_says_so():
+    row = {"image": GRAY, "label": 0, "click": None}
+    assert luab.show(row).panels[-1].caption == "training crop, no target"
+    corner = {"image": GRAY, "label": 0, "click": {"x": 0.0, "y": 0.0}}
+    captions = {Look(Columns(), min_crop=0.08).exhibit(corner, n).panels[-1].caption for n in range(8)}
+    assert "training crop, its target is outside" in captions
+
+
+def test_names_stay_text_in_a_notebook():
+    hostile = "<script>alert(1)</script>"
+    shown = luab.show({"image": GRAY, "label": 0, "image_id": hostile}, names=[hostile])._repr_html_()
+    assert "<script" not in shown and "&lt;script&gt;" in shown
+
+
+def test_encoded_images_are_read_as_training_reads_them():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    file = io.BytesIO()
+    GRAY.save(file, "JPEG", exif=exif)
+    shown = luab.show({"image": {"bytes": file.getvalue(), "path": None}, "label": 0})
+    assert shown.panels[0].size == (90, 120)
+    with pytest.raises(ValueError, match="the row has no 'photo'; it has image"):
+        luab.show({"image": GRAY}, image="photo")
