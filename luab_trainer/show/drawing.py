@@ -1,6 +1,7 @@
 """Byproducts drawn onto their image."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ def with_traces(image: Image.Image, annotations: Sequence[Mapping[str, Any]]) ->
         track = [
             (p["x"] * image.width, p["y"] * image.height, p["time"]) for p in annotation["mouse_tracking"]
         ]
-        for here, there in zip(track, track[1:], strict=False):
+        for here, there in pairwise(track):
             share = (there[2] - track[0][2]) / max(track[-1][2] - track[0][2], 1)
             draw.line((*here[:2], *there[:2]), fill=time_color(share), width=2)
     for annotation in annotations:
