@@ -1,12 +1,17 @@
 """`luab show` and `luab.show(row)`: what the pictures show, and that names stay text."""
 
 import io
+import re
 
+import datasets
 import numpy as np
 import pytest
 from PIL import Image
+from tiny_models import IMAGE_SIZE, tiny_model
 
 import luab
+from luab_trainer.commands.show import main
+from luab_trainer.processors import square_processor
 from luab_trainer.show.drawing import CLICK_COLORS, TIME_COLORS, time_color, with_traces
 from luab_trainer.show.rows import Look
 from luab_trainer.targets import Columns
@@ -89,3 +94,46 @@ def test_encoded_images_are_read_as_training_reads_them():
     assert shown.panels[0].size == (90, 120)
     with pytest.raises(ValueError, match="the row has no 'photo'; it has image"):
         luab.show({"image": GRAY}, image="photo")
+
+
+def test_the_command_writes_one_page_with_nothing_from_elsewhere(tmp_path, capsys):
+    hostile = '<img src=x onerror="alert(1)">'
+    features = datasets.Features(
+        photo=datasets.Image(),
+        species=datasets.ClassLabel(names=[hostile, "b"]),
+        tap_x=datasets.Value("float32"),
+        tap_y=datasets.Value("float32"),
+    )
+    columns = {"photo": [GRAY] * 6, "species": [0, 1] * 3, "tap_x": [60.0] * 6, "tap_y": [45.0] * 6}
+    datasets.Dataset.from_dict(columns, features=features).save_to_disk(tmp_path / "data")
+    for name in ("one", "two"):
+        model = tiny_model("vit")
+        model.save_pretrained(tmp_path / name / "model")
+        square_processor(IMAGE_SIZE).save_pretrained(tmp_path / name / "model")
+    models = [str(tmp_path / name / "model") for name in ("one", "two")]
+    options = ["--image-column", "photo", "--label-column", "species", "--x-column", "tap_x"]
+    options += ["--y-column", "tap_y", "--point-units", "pixels", "--rows", "4", "--model", *models]
+    page = tmp_path / "pages" / "show.html"
+    assert main([str(tmp_path / "data"), *options, "--output", str(page)]) == 0
+    assert f"4 of 6 rows in {page}" in capsys.readouterr().out
+    text = page.read_text(encoding="utf-8")
+    assert text.count('<li class="exhibit">') == 4 and hostile not in text and "&lt;img src=x" in text
+    assert not re.findall(r'(?:src|href)="(?!data:image/webp;base64,)', text)
+    # Each row: the image with its click, the training crop, and where the two models look.
+    assert text.count("<figure>") == 16 and text.count("times even") == 2 * 8
+    assert text.count("one/model: ") == 2 * 4 == text.count("two/model: ")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--rows", "0"], "--rows 0: it must be 1 or more"),
+        (["--min-crop", "2"], "--min-crop 2.0: a share of the image"),
+        (["--split", "nosuch"], "nosuch"),
+        (["--point-column", "nosuch"], "nosuch"),
+    ],
+)
+def test_what_cannot_be_shown_is_one_line(options, message, capsys, tmp_path):
+    assert main(["imagenet_ab", *options, "--output", str(tmp_path / "show.html")]) == 1
+    error = capsys.readouterr().err
+    assert message in error and error.startswith("luab show: ") and len(error.splitlines()) == 1

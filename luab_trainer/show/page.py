@@ -1,6 +1,7 @@
 """`luab show`: rows of a dataset as one HTML file."""
 
 import argparse
+from dataclasses import replace
 
 import datasets
 import numpy as np
@@ -9,6 +10,7 @@ from luab_data import constants
 from luab_trainer.evaluation.models import load_classifier
 from luab_trainer.evaluation.report.galleries import MAX_BYTES
 from luab_trainer.evaluation.report.templates import template
+from luab_trainer.evaluation.suite import unique_names
 from luab_trainer.inputs import class_names
 from luab_trainer.reading import Reading, read_rows
 from luab_trainer.rows import find_part, load_splits, part_of, root_of
@@ -35,13 +37,17 @@ def write_page(options: argparse.Namespace) -> tuple[int, int]:
         annotations=options.annotations_column or constants.ANNOTATIONS,
         point_units=options.point_units,
     )
+    asked_for = options.point_column is not None or options.annotations_column is not None
     root = root_of(options.dataset)
-    read = read_rows(some.select(np.sort(drawn)), reading, options.byproduct, root, required=False)
+    read = read_rows(some.select(np.sort(drawn)), reading, options.byproduct, root, required=asked_for)
     rows, columns = read.rows, read.columns
     names = (
         class_names(rows, columns) if isinstance(rows.features[columns.label], datasets.ClassLabel) else ()
     )
-    models = [load_classifier(name) for name in options.model]
+    short = unique_names(options.model) if options.model else []
+    models = [
+        replace(load_classifier(model), name=name) for model, name in zip(options.model, short, strict=True)
+    ]
     look = Look(columns, options.byproduct, names, models, options.min_crop, options.seed)
     rows = rows.cast_column(columns.image, datasets.Image(decode=False))
     exhibits: list[Exhibit] = []
