@@ -21,7 +21,8 @@ def main() -> int:
             continue
         skipped = [package for package in packages if "skip_reason" in package]
         found = [package for package in packages if package.get("vulns")]
-        print(f"{lock.name}: {len(packages) - len(skipped)} of {len(packages)} packages checked")
+        rest = f"; of the others: {skipped[0]['skip_reason']}" if skipped else ""
+        print(f"{lock.name}: {len(packages) - len(skipped)} of {len(packages)} packages checked{rest}")
         for package in found:
             status = 1
             for advisory in package["vulns"]:

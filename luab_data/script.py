@@ -16,6 +16,7 @@ from luab_data.images import JPEG_QUALITY
 from luab_data.options import CommandParser
 from luab_data.publish import Release
 from luab_data.raw import DEFAULT
+from luab_data.text import printable_lines
 from luab_data.workers import ENGINES, LOCAL
 
 GO_ON = "Free some and run the same command again: it goes on where it stopped."
@@ -77,7 +78,7 @@ def run(arguments: argparse.Namespace, build: Callable[..., Summary], *own: str)
         _release(arguments) as release,
     ):
         summary = build(**given, store=release)
-        print(summary.report())
+        print(printable_lines(summary.report()))
         if release is not None:
             version = release.finish(arguments.out, summary)
             print(f"{release.address}: version {version}")

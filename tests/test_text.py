@@ -143,3 +143,10 @@ def test_a_bar_in_a_log_file_is_a_few_lines(monkeypatch, capsys):
     shown = capsys.readouterr().err
     assert "\r" not in shown and "\x1b" not in shown
     assert "rows: 3 of 3 rows [" in shown.splitlines()[-1]
+
+
+def test_names_of_strangers_folders_in_the_list_of_benchmarks(tmp_path, capsys):
+    (tmp_path / "imagenet-a" / "n\x1b[2J").mkdir(parents=True)
+    assert cli.main(["evaluate", "--list", "--data", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown and "imagenet_a" in shown

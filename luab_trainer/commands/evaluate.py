@@ -19,6 +19,7 @@ from pathlib import Path
 
 from luab_data.boundary import guarded
 from luab_data.options import CommandParser
+from luab_data.text import printable_lines
 from luab_trainer.commands._judging import add_judging_options, judging_options
 
 DEFAULT_SUITE = "robustness"
@@ -68,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     if not root.is_dir():
         raise ValueError(f"--data {root}: no such folder; it is the one that has the benchmarks' folders")
     if options.list:
-        print(overview(root, options.val, options.partial, list(BENCHMARKS)))
+        print(printable_lines(overview(root, options.val, options.partial, list(BENCHMARKS))))
         return 0
     judging = judging_options(options)
     if options.suite and options.benchmarks:

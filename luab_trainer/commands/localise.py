@@ -18,6 +18,7 @@ from pathlib import Path
 
 from luab_data.boundary import guarded
 from luab_data.options import CommandParser
+from luab_data.text import printable
 from luab_trainer.commands._judging import add_judging_options, judging_options
 
 
@@ -70,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
     images = ["images", *(f"{judged[0][name]['n']:,}" for name in models)]
     print("\n".join(grid([["metric, in %", *models], *lines, images])))
     for key, why in shown.skipped.items():
-        print(f"Not run: {key}, {why}")
+        print(printable(f"Not run: {key}, {why}"))
     print(f"More in {options.output_dir / PAGE}")
     return 0
 
