@@ -54,7 +54,7 @@ def test_descending_moves_the_attention_to_the_click(form):
     scores = torch.zeros(1, 1, 1, 6, 6, requires_grad=True)
     loss = AttentionLoss(form, radius=0.2, tolerance=0.0)
     points, weights = target(0.9, 0.1)
-    optimizer = torch.optim.SGD([scores], lr=20)
+    optimizer = torch.optim.Adam([scores], lr=0.1)
     for _ in range(200):
         optimizer.zero_grad()
         loss(scores.flatten(3).softmax(-1).view_as(scores), points, weights).sum().backward()
