@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForImageClassification, PretrainedConfig, PreTrainedModel
-from transformers.utils import logging
+from transformers.utils import cached_file, logging
 
 from luab_data.names import few
 from luab_data.text import text_of
@@ -26,6 +27,11 @@ NEW_NUMBERS = 100_000_000  # that a checkpoint may lack, such as its head
 MOST_LAYERS = 1000  # of a configuration; the deepest known classifiers have some 200
 _LAYERS = re.compile(r"(num|n)_(hidden_)?(layers?|blocks?)|depths?|num_encoder_blocks")
 _ADAPTER = "adapter_config.json"  # PEFT's
+# What safetensors calls the numbers that a weight is stored in. Others are quantized: without their scales,
+# which only the library that wrote them knows, they are no weights.
+_DTYPES = ("F64", "F32", "F16", "BF16")
+# A counter of BatchNorm that nothing is computed from: checkpoints older than the counter lack it.
+_COUNTER = ".num_batches_tracked"
 
 
 class WrongWeights(ValueError):
@@ -82,7 +88,7 @@ def load_weights(
     Raises:
         OSError: there are none in safetensors.
         ValueError: no image classifier.
-        WrongWeights: weights that are no finite numbers.
+        WrongWeights: weights that are no finite numbers, or quantized ones.
     """
     # Without transformers' table of all weights: whoever loads says what matters.
     with _no_report(), _explained("its weights cannot be loaded"):
@@ -98,9 +104,10 @@ def load_weights(
     if info["error_msgs"]:
         raise WrongWeights(f"its weights cannot be loaded: {info['error_msgs'][0]}")
     require_finite(model.state_dict())
+    _require_dtypes(source)
     return Loaded(
         model,
-        missing=frozenset(info["missing_keys"]),
+        missing=frozenset(name for name in info["missing_keys"] if not name.endswith(_COUNTER)),
         unexpected=frozenset(info["unexpected_keys"]),
         mismatched=frozenset(name for name, *_ in info["mismatched_keys"]),
     )
@@ -136,6 +143,22 @@ def require_finite(weights: Mapping[str, Tensor]) -> None:
             f"its weights hold NaN or infinity, in {few(wrong)}: the training that wrote them diverged, or "
             "the file is damaged"
         )
+
+
+def _require_dtypes(source: str | Path) -> None:
+    """Raises WrongWeights where weights are stored in anything else than floats of 16 bits and more."""
+    folder = Path(cached_file(source, "config.json")).parent  # of the Hub's cache, or `source` itself
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(path, "pt") as file:
+            kinds = {
+                name: file.get_slice(name).get_dtype() for name in file.keys() if name.endswith("weight")
+            }
+        wrong = [f"{name} in {kind}" for name, kind in kinds.items() if kind not in _DTYPES]
+        if wrong:
+            raise WrongWeights(
+                f"its weights are quantized: {few(wrong)}; allowed are {', '.join(_DTYPES)}. Take the "
+                "checkpoint that it was made from"
+            )
 
 
 def output_names(config: PretrainedConfig) -> list[str]:

@@ -54,6 +54,10 @@ WRONG = {
     "extra layer": ({"config": {"num_hidden_layers": 1}}, "are of no part of it .*describes a smaller model"),
     "wider": ({"config": {"hidden_size": 48}}, "have another shape .*different models"),
     "nan": ({"classifier.bias": torch.full((5,), torch.nan)}, r"hold NaN or infinity, in classifier\.bias"),
+    "int8": (
+        {"classifier.weight": torch.ones(5, 32, dtype=torch.int8)},
+        r"quantized: classifier\.weight in I8",
+    ),
     "adapter": ({}, "an adapter .*merge_and_unload"),
     "layers": ({"config": {"num_hidden_layers": 10**6}}, "asks for 1,000,000 layers"),
     "names": ({"config": {"id2label": {"1": "a", "7": "b"}}}, "must name the outputs 0 to 1"),
@@ -85,6 +89,18 @@ def test_evaluation_needs_the_whole_classifier(whole, tmp_path, change, message)
     with pytest.raises(ValueError, match=message):
         load_to_judge(changed(whole, tmp_path / "model", **change))
     assert len(load_to_judge(str(whole)).labels) == 5
+
+
+def test_a_checkpoint_older_than_the_counter_of_batches_is_whole(tmp_path):
+    """What batch normalization counts takes no part in any answer."""
+    model = tiny_model("resnet", id2label=dict(enumerate(NAMES))).eval()
+    model.save_pretrained(tmp_path / "new")
+    square_processor(IMAGE_SIZE).save_pretrained(tmp_path / "new")
+    old = changed(tmp_path / "new", tmp_path / "old", rename=without("num_batches_tracked"))
+    torch.testing.assert_close(load_to_judge(old).model(images()).logits, model(images()).logits)
+    load_classifier(old, None, NAMES)
+    with pytest.raises(ValueError, match="running_mean"):
+        load_to_judge(changed(tmp_path / "new", tmp_path / "odd", rename=without("running_mean")))
 
 
 def said(caplog):
