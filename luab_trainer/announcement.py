@@ -30,7 +30,7 @@ def rows_fact(facts: RowFacts, byproduct: str | None) -> str:
 def data_facts(
     train: RowFacts | None, evaluated: RowFacts | None, args: LUABConfig, names: Sequence[str]
 ) -> list[Fact]:
-    """Of the rows and their classes. None: there are no such rows, or they are not asked for."""
+    """Of the rows and their classes. None: there are no such rows, they are not asked for, or a stream."""
     byproduct = None if args.loss == "none" else args.byproduct
     more = ", ..." if len(names) > NAMES_SHOWN else ""
     if evaluated is not None:
@@ -39,8 +39,12 @@ def data_facts(
         evaluation = "none: give --eval_split or --eval_share"
     else:
         evaluation = "none: --do_eval False"
+    if not args.do_train:
+        training = "none: --do_train False"
+    else:
+        training = "not counted (streaming)" if train is None else rows_fact(train, byproduct)
     return [
-        ("training rows", "none: --do_train False" if train is None else rows_fact(train, byproduct)),
+        ("training rows", training),
         ("rows to evaluate on", evaluation),
         ("classes", printable(f"{len(names):,}: {', '.join(names[:NAMES_SHOWN])}{more}")),
     ]
@@ -69,14 +73,19 @@ def model_facts(
     return [*facts, ("precision", precision(args))]
 
 
-def run_facts(args: LUABConfig, rows: int | None, checkpoint: str | None) -> list[Fact]:
-    """Of this run on this machine. `rows`: to train on; None: nothing is trained."""
+def run_facts(
+    args: LUABConfig, rows: int | None, checkpoint: str | None, streaming: bool = False
+) -> list[Fact]:
+    """Of this run on this machine. `rows`: to train on; None: nothing is trained, or a stream."""
     facts = [("device", f"{device_name(args.device)}; {counted(args.world_size, 'process', 'processes')}")]
-    if rows is None:
+    if rows is None and not streaming:
         return [*facts, ("results", args.output_dir)]
     batch, accumulated = args.train_batch_size, args.gradient_accumulation_steps
     whole = batch * args.world_size * accumulated
-    steps, epochs = steps_and_epochs(args, rows)
+    if streaming:
+        steps = f"{args.max_steps:,}, epochs are not counted (streaming)"
+    else:
+        steps = "{:,}, {:.4g} epochs".format(*steps_and_epochs(args, rows))
     return [
         *facts,
         (
@@ -84,7 +93,7 @@ def run_facts(args: LUABConfig, rows: int | None, checkpoint: str | None) -> lis
             f"{whole:,} rows a step: {batch:,} x {counted(args.world_size, 'process', 'processes')}"
             f" x {accumulated:,} accumulated",
         ),
-        ("steps", f"{steps:,}, {epochs:.4g} epochs; learning rate {args.learning_rate:g}, seed {args.seed}"),
+        ("steps", f"{steps}; learning rate {args.learning_rate:g}, seed {args.seed}"),
         ("checkpoints", saving_text(args)),
         ("saved in", str(args.output_dir)),
         ("goes on from", "the start" if checkpoint is None else checkpoint),

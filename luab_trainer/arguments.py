@@ -73,6 +73,13 @@ class RunArguments:
         None, "CSV, JSONL or Parquet with points of the images: file, x, y, one line a point."
     )
     annotations_column: str = _option("annotations", "Column of the annotations that hold the traces.")
+    streaming: bool = _option(
+        False,
+        "Read the training rows while training, with --max_steps; nothing is downloaded before.",
+    )
+    shuffle_buffer: int = _option(
+        1000, "With --streaming: rows to keep and draw from at random; 0 keeps their order (default: 1000)."
+    )
     min_crop: float = _option(0.08, "Smallest share of the image that a training crop shows (default: 0.08).")
     color_jitter: float = _option(0.0, "Strength of random brightness, contrast and saturation (default: 0).")
     random_erasing: float = _option(0.0, "Probability of blanking out a random rectangle (default: 0).")
@@ -92,12 +99,30 @@ class RunArguments:
             raise ValueError("--x_column and --y_column go together; give both")
         if self.x_column is not None and self.point_column is not None:
             raise ValueError("--point_column does not go with --x_column and --y_column; give it or them")
+        self._check_streaming()
         if self.image_size is not None and self.image_size < 1:
             raise ValueError(f"--image_size {self.image_size}: pixels, 1 or more")
         if not 0 <= self.color_jitter < math.inf:
             raise ValueError(f"--color_jitter {self.color_jitter}: a strength, 0 or more")
         if not 0 <= self.random_erasing <= 1:
             raise ValueError(f"--random_erasing {self.random_erasing}: a probability, 0 to 1")
+
+    def _check_streaming(self) -> None:
+        if self.shuffle_buffer < 0:
+            raise ValueError(f"--shuffle_buffer {self.shuffle_buffer}: a number of rows, 0 or more")
+        if not self.streaming:
+            return
+        if "[" in self.train_split:
+            raise ValueError(
+                f"--train_split {self.train_split} does not go with --streaming: where a stream ends is not "
+                "known before. Give a whole split"
+            )
+        for option in ("eval_share", "points_file"):
+            if (value := getattr(self, option)) is not None:
+                raise ValueError(
+                    f"--{option} {value} needs all rows before the first is trained on; leave it or "
+                    "--streaming out"
+                )
 
 
 # Of transformers' arguments, those that --help shows.
@@ -205,9 +230,29 @@ def parse(argv: Sequence[str], description: str) -> tuple[RunArguments, LUABConf
         parser.error("--dataset is missing: a folder or a Hub id; `--dataset imagenet_ab` is a small sample")
     if run.image_size is not None and run.from_config is None:
         parser.error("--image_size goes with --from_config; a checkpoint has its own size")
+    if run.streaming and (problem := _problem_of_stream(config)):
+        parser.error(problem)
     if run.eval_boxes is not None and run.eval_dataset is None:
         parser.error("--eval_boxes needs --eval_dataset, the folder <class>/<file> of its images")
     return run, config
+
+
+def _problem_of_stream(config: LUABConfig) -> str | None:
+    """Why a run cannot be trained from a stream."""
+    if not config.do_train:
+        return "--streaming is about training rows, and --do_train False trains nothing; leave it out"
+    if config.max_steps < 1:
+        return "--streaming needs --max_steps: how many rows a stream has is not known before its end"
+    if config.dataloader_drop_last:
+        return "--dataloader_drop_last leaves out an epoch's last batch, and a stream goes on; leave it out"
+    if config.train_sampling_strategy == "sequential":
+        return "--train_sampling_strategy sequential: with --streaming, give --shuffle_buffer 0"
+    for name in ("save_strategy", "eval_strategy", "logging_strategy"):
+        if getattr(config, name) == "epoch":
+            return f"--{name} epoch: a stream has no epochs; give steps"
+    if config.ignore_data_skip:
+        return "--ignore_data_skip would train on the stream's first rows again; leave it out"
+    return None
 
 
 def _unknown(text: str) -> str:

@@ -10,6 +10,18 @@ import pyarrow.compute as pc
 from luab_data.errors import SourceError
 
 
+class OddRows(SourceError):
+    """Rows that cannot be read.
+
+    Attributes:
+        plain: the message without the rows' numbers, for one who counts them otherwise.
+    """
+
+    def __init__(self, what: str, where: str, shown: str, fix: str):
+        super().__init__(f"{what} ({where}{f': {shown}' if shown else ''}). {fix}")
+        self.plain = f"{what}{f' ({shown})' if shown else ''}. {fix}"
+
+
 def column_path(names: list[str], wanted: str) -> tuple[str, list[str]] | None:
     """A column and the fields below it that `wanted` names: "json.click" -> ("json", ["click"]).
 
@@ -169,14 +181,14 @@ def require(
         show: the entry of a number, for the message.
 
     Raises:
-        SourceError: some are wrong; says in how many rows, and the first.
+        OddRows: some are wrong; says in how many rows, and the first.
     """
     found = np.flatnonzero(odd)
     if not len(found):
         return
     count, first = len(np.unique(row[found])), found[0]
     where = f"in {count} rows, the first is row {row[first]}" if count > 1 else f"in row {row[first]}"
-    raise SourceError(f"{what} ({where}{'' if show is None else f': {show(first)}'}). {fix}")
+    raise OddRows(what, where, "" if show is None else show(first), fix)
 
 
 def valid(values: pa.Array | pa.ChunkedArray) -> np.ndarray:

@@ -89,8 +89,11 @@ class ViewIterableDataset(torch.utils.data.IterableDataset):
         self.rows.set_epoch(epoch)
 
     def __iter__(self) -> Iterator[Sample]:
-        epoch = int(self._epoch)
-        for position, row in enumerate(self.rows):
+        yield from self.samples_of(self.rows, int(self._epoch))
+
+    def samples_of(self, rows: datasets.IterableDataset, epoch: int) -> Iterator[Sample]:
+        """The samples of an epoch, in the order of the rows."""
+        for position, row in enumerate(rows):
             if position == 0:
                 self.to_sample.check_columns(list(row))
             key = _checksum(row[self.to_sample.columns.image], position)

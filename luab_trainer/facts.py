@@ -58,6 +58,15 @@ def describe_rows(rows: datasets.Dataset, columns: Columns, byproduct: Byproduct
     )
 
 
+def no_target(which: str, columns: Columns, byproduct: ByproductKind) -> SourceError:
+    """The error of training rows without one usable byproduct. `which`: of the rows, "none of the 8"."""
+    return SourceError(
+        f"--byproduct {byproduct}: {which} training rows has a usable one in column "
+        f"{', '.join(columns.of_byproduct(byproduct))}, so that nothing can be learned from it. Set "
+        "--point_column or --byproduct, or take --loss none."
+    )
+
+
 def has_image(rows: datasets.Dataset, column: str) -> np.ndarray:
     """Which stored rows hold an image or its path, bool [N]. The images' bytes are not touched."""
     values = read_column(rows, column)

@@ -1,6 +1,7 @@
 """The image column where `datasets` does not know it for one, and classes by the folders of its files."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from luab_data.errors import SourceError
-from luab_trainer.columns import is_text_type, read_column
+from luab_trainer.columns import OddRows, is_text_type, read_column
 from luab_trainer.labels import Labels
 
 
@@ -55,14 +56,21 @@ def _inside(paths: list[str | None], column: str, root: Path | None) -> list[str
             continue
         found = os.path.normpath(root / path)
         if "://" in path or not found.startswith(base):
-            raise SourceError(
-                f"column {column!r}, row {number}: {path!r} lies outside the dataset's folder {root}. Paths "
-                "must lead to files below it; give a --dataset that lies above its images."
+            raise OddRows(
+                f"column {column!r} has a path that lies outside the dataset's folder {root}",
+                f"row {number}",
+                repr(path),
+                "Paths must lead to files below it; give a --dataset that lies above its images.",
             )
         whole.append(found)
     for number in np.linspace(0, len(whole) - 1, min(len(whole), 100)).astype(int).tolist():
         if whole[number] is not None and not Path(whole[number]).is_file():
-            raise SourceError(f"column {column!r}, row {number}: there is no file {whole[number]}.")
+            raise OddRows(
+                f"column {column!r} names a file that is not there",
+                f"row {number}",
+                str(whole[number]),
+                "Paths start from the dataset's folder.",
+            )
     return whole
 
 
@@ -76,9 +84,11 @@ def image_paths(rows: datasets.Dataset, column: str) -> list[str | None]:
     )
 
 
-def folder_labels(rows: datasets.Dataset, column: str) -> Labels | None:
+def folder_labels(rows: datasets.Dataset, column: str, known: Sequence[str] | None = None) -> Labels | None:
     """Classes by the folder that each image lies in, for class folders with a metadata file, of which
     `datasets` reads the columns only. None: there are no two such folders, all equally deep.
+
+    Args: known: the folders, where these rows are a part that may lack some.
     """
     values = read_column(rows, column)
     if not pa.types.is_struct(values.type) or pc.struct_field(values, "bytes").null_count < len(values):
@@ -86,7 +96,9 @@ def folder_labels(rows: datasets.Dataset, column: str) -> Labels | None:
     paths = [PurePosixPath(path) for path in image_paths(rows, column) if path is not None]
     folders = [path.parent.name for path in paths]
     names = sorted(set(folders))
-    if len(paths) < len(rows) or len(names) < 2 or len({len(path.parts) for path in paths}) > 1:
+    if known is not None and len(paths) == len(rows) and set(names) <= set(known):
+        names = list(known)
+    elif len(paths) < len(rows) or len(names) < 2 or len({len(path.parts) for path in paths}) > 1:
         return None
     numbers = {name: number for number, name in enumerate(names)}
     return Labels(

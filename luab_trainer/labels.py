@@ -4,6 +4,7 @@ One label an image: a class number, a `ClassLabel`, or a name. Several: a list o
 a 0 or 1 for each class.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import datasets
@@ -43,12 +44,14 @@ def read_labels(
     feature: Any,
     column: str,
     label_format: LabelFormat = "auto",
+    known: Sequence[str] | None = None,
 ) -> Labels:
     """A label column of any layout, checked to its last row.
 
     Args:
         feature: the column's, as `datasets` has it.
         label_format: how to read lists of 0 and 1.
+        known: the names of all classes, where these rows are a part that may lack some. None: the rows say.
 
     Raises:
         SourceError: no labels, a row without one, or values that can be read in two ways.
@@ -61,7 +64,7 @@ def read_labels(
             )
         if isinstance(feature, datasets.ClassLabel | datasets.Value):
             require(~valid(values), row, f"column {column!r} has no label", "Filter these rows out.")
-        return _numbers(values, row, feature, column)
+        return _numbers(values, row, feature, column, known)
     values = pa.chunked_array(
         [plain_list(chunk) for chunk in values.chunks], pa.list_(values.type.value_type)
     )
@@ -76,21 +79,29 @@ def read_labels(
     require(~valid(flat), row, f"column {column!r} has null in its lists", "Leave it out of the lists.")
     layout = _multi_hot_note(flat, counts, feature.feature, column, label_format)
     if layout is not None:
+        if known is not None and counts[0] != len(known):
+            raise SourceError(f"column {column!r} has lists of {counts[0]} for {len(known)} classes.")
         return _from_multi_hot(values, counts[0], layout)
-    labels = _numbers(flat, row, feature.feature, column)
+    labels = _numbers(flat, row, feature.feature, column, known)
     lists = pa.ListArray.from_arrays(offsets_of(counts), _combined(labels.values))
     return labels._replace(values=pa.chunked_array([lists]), feature=datasets.List(labels.feature))
 
 
-def _numbers(values: pa.ChunkedArray, row: np.ndarray, feature: Any, column: str) -> Labels:
+def _numbers(
+    values: pa.ChunkedArray, row: np.ndarray, feature: Any, column: str, known: Sequence[str] | None = None
+) -> Labels:
     """Class numbers or names [P], none null -> numbers [P]. `row`: [P] where each stands, for messages."""
     if not isinstance(feature, datasets.ClassLabel | datasets.Value):
         raise SourceError(f"column {column!r} holds {_kind(feature)}, but class numbers or names are needed.")
-    if not len(values) and not isinstance(feature, datasets.ClassLabel):
+    if not len(values) and known is None and not isinstance(feature, datasets.ClassLabel):
         raise SourceError(f"column {column!r} holds no label at all.")
     if is_text_type(values.type):
-        names = sorted(pc.unique(values).to_pylist())
+        names = sorted(pc.unique(values).to_pylist()) if known is None else list(known)
         numbers = pc.index_in(values, pa.array(names, values.type)).cast(pa.int64())
+        require(
+            ~valid(numbers), row, f"column {column!r} has a label that is none of the {len(names):,} classes",
+            f"These are {few(names)}.", lambda first: repr(values[first].as_py()),
+        )  # fmt: skip
         note = f"the classes are the {len(names)} names in column {column!r}, sorted: {few(names)}"
         return Labels(numbers, datasets.ClassLabel(names=names), notes=(note,))
     if pa.types.is_boolean(values.type):
@@ -103,14 +114,14 @@ def _numbers(values: pa.ChunkedArray, row: np.ndarray, feature: Any, column: str
             "filter these rows out first."
         )
     declared = isinstance(feature, datasets.ClassLabel)
-    count = len(feature.names) if declared else MOST_CLASSES
+    count = len(feature.names) if declared else MOST_CLASSES if known is None else len(known)
     found = values.to_numpy()
     require(
         (found < 0) | (found >= count), row,
         f"column {column!r} has a label that is none of 0 to {count - 1}",
         "Filter these rows out: they have no class.", lambda first: str(found[first]),
     )  # fmt: skip
-    notes = () if declared else _gaps(found, column)
+    notes = () if declared or known is not None else _gaps(found, column)
     return Labels(values.cast(pa.int64()), feature if declared else datasets.Value("int64"), notes=notes)
 
 

@@ -26,6 +26,7 @@ SAMPLED_ROWS = 256  # whose images are part of a dataset's fingerprint, too
 DEPENDS = (
     "model", "from_config", "image_size", "dataset", "dataset_config", "train_split", "image_column",
     "label_column", "point_column", "annotations_column", "min_crop", "color_jitter", "random_erasing",
+    "x_column", "y_column", "point_units", "label_format", "streaming",
     "loss", "byproduct", "attention_form", "label_policy", "label_smoothing_factor", "seed", "data_seed",
     "learning_rate", "weight_decay", "optim", "optim_args", "adam_beta1", "adam_beta2", "adam_epsilon",
     "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "max_grad_norm", "bf16", "fp16",
@@ -47,6 +48,8 @@ def run_plan(
     if "attention" in luab.weights:
         plan["--attention_radius"] = luab.attention.radius
         plan["--attention_tolerance"] = luab.attention.tolerance
+    if options.get("streaming"):  # the order of the rows depends on these
+        plan |= {f"--{name}": options[name] for name in ("shuffle_buffer", "dataloader_num_workers")}
     plan["the rows of a step"] = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
     plan["the model"] = type(luab.model).__name__
     plan["the model's weights"] = sum(value.numel() for value in luab.model.state_dict().values())

@@ -95,12 +95,17 @@ def flat_points(values: pa.ChunkedArray, column: str) -> FlatPoints:
 
 
 def to_ratios(
-    points: FlatPoints, units: PointUnits, column: str, sizes: np.ndarray | None = None
+    points: FlatPoints,
+    units: PointUnits,
+    column: str,
+    sizes: np.ndarray | None = None,
+    whole: bool = True,
 ) -> np.ndarray:
     """The points [P, 2] as ratios of the image.
 
     Args:
         sizes: [P, 2] width and height of each point's image; for pixels.
+        whole: these are all points, or enough of them, to say that none is above 1.
 
     Raises:
         SourceError: values that cannot be in this unit.
@@ -114,7 +119,7 @@ def to_ratios(
             lambda first: _pair(xy[first]),
         )  # fmt: skip
         return xy
-    if len(xy) and xy.max() <= 1:
+    if whole and len(xy) and xy.max() <= 1:
         raise SourceError(
             f"--point_units {units}: no value of column {column!r} is above 1: these look like ratios. "
             "Leave the option out."

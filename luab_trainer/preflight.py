@@ -3,10 +3,11 @@
 import copy
 import inspect
 import tempfile
-from collections.abc import Collection, Sized
+from collections.abc import Collection
 from pathlib import Path
 
 import torch
+from datasets import Dataset, IterableDataset
 
 from luab_data.errors import SourceError
 from luab_data.names import few
@@ -33,10 +34,12 @@ def check_output_folder(folder: str | Path) -> None:
         raise SourceError(f"--output_dir {folder}: {problem}. Give another folder.") from error
 
 
-def check_rows(run: RunArguments, args: LUABConfig, train: Sized | None, evaluated: Sized | None) -> None:
+def check_rows(
+    run: RunArguments, args: LUABConfig, train: Dataset | IterableDataset | None, evaluated: Dataset | None
+) -> None:
     """Raises SourceError for a split without rows, and for an evaluation of no rows that was asked for."""
     for option, rows in (("train_split", train), ("eval_split", evaluated)):
-        if rows is not None and len(rows) == 0:
+        if isinstance(rows, Dataset) and len(rows) == 0:
             raise SourceError(
                 f"--{option} {getattr(run, option)} has no rows; give a split, or a part of one, with some."
             )
@@ -73,8 +76,7 @@ def check_ready(trainer: LUABTrainer, checkpoint: str | None) -> None:
             f"--label_smoothing_factor {args.label_smoothing_factor} is for one label an image; leave it out."
         )
     batch = args.train_batch_size * args.world_size
-    rows = len(trainer.train_dataset)
-    if args.dataloader_drop_last and rows < batch:
+    if args.dataloader_drop_last and (rows := len(trainer.train_dataset)) < batch:
         raise SourceError(
             f"--dataloader_drop_last leaves nothing to train on: there are {rows:,} rows, and a batch has "
             f"{batch:,}. Leave it out, or take a smaller --per_device_train_batch_size."

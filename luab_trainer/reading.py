@@ -15,6 +15,7 @@ import pyarrow as pa
 from luab_data import constants
 from luab_data.errors import SourceError
 from luab_trainer.columns import (
+    OddRows,
     has_column,
     is_list,
     is_number_type,
@@ -45,6 +46,8 @@ class Reading:
         point_units: what x and y are in.
         label_format: how lists of 0 and 1 are read.
         points_file: a table of the images' points, beside the dataset.
+        classes: the names of all classes, where the rows are a part of a stream and may lack some.
+        whole: the rows are so many that what none of them has can be told.
     """
 
     image: str = constants.IMAGE
@@ -56,6 +59,8 @@ class Reading:
     point_units: PointUnits = "ratio"
     label_format: LabelFormat = "auto"
     points_file: str | None = None
+    classes: tuple[str, ...] | None = None
+    whole: bool = True
 
 
 class ReadRows(NamedTuple):
@@ -112,6 +117,12 @@ def read_rows(
     return ReadRows(rows, columns, labels.multi_hot, notes)
 
 
+def label_name(rows: datasets.Dataset, reading: Reading) -> str:
+    """The column of the labels, of which there may be none."""
+    usual = (constants.LABEL, constants.LABELS)
+    return reading.label or next((name for name in usual if name in rows.column_names), constants.LABEL)
+
+
 def _point_name(rows: datasets.Dataset, reading: Reading, labels: Labels) -> str:
     """The column of the points, of which there may be none."""
     usual = (
@@ -135,14 +146,14 @@ def _images(rows: datasets.Dataset, column: str, root: Path | None) -> tuple[dat
 
 def _labels(rows: datasets.Dataset, image: str, reading: Reading) -> tuple[datasets.Dataset, str, Labels]:
     """Rows with class numbers, the column that has them, and what was read."""
-    usual = (constants.LABEL, constants.LABELS)
-    column = reading.label or next((name for name in usual if name in rows.column_names), constants.LABEL)
+    column = label_name(rows, reading)
     if column == constants.LABEL and not has_column(rows.features, column):
-        labels = folder_labels(rows, image)
+        labels = folder_labels(rows, image, reading.classes)
         if labels is not None:
             return replace_column(rows, column, labels.values, labels.feature), column, labels
     feature = require_column(rows.features, column, "label_column")
-    labels = read_labels(read_column(rows, column), feature, column, reading.label_format)
+    values = read_column(rows, column)
+    labels = read_labels(values, feature, column, reading.label_format, reading.classes)
     if column not in rows.column_names or feature != labels.feature:
         rows = replace_column(rows, column, labels.values, labels.feature)
     return rows, column, labels
@@ -173,7 +184,7 @@ def _points(
         sizes = None if sizes is None else sizes[order]
     if reading.point_units == "pixels" and sizes is None:
         sizes = _image_sizes(rows, columns.image, points.row)
-    ratios = to_ratios(points, reading.point_units, name, sizes)
+    ratios = to_ratios(points, reading.point_units, name, sizes, reading.whole)
     several = is_list(labels.feature)
     if several and points.label is None and len(points.row):
         raise SourceError(
@@ -270,8 +281,11 @@ def _image_sizes(rows: datasets.Dataset, image: str, row: np.ndarray) -> np.ndar
         try:
             opened = open_image(images[number][image])
         except Exception as error:
-            raise SourceError(
-                f"row {number}: cannot read the image for the size that its points are in: {error}"
+            raise OddRows(
+                "cannot read the image for the size that its points are in",
+                f"row {number}",
+                str(error),
+                "Repair the image, or filter the row out.",
             ) from error
         sizes[at] = opened.width, opened.height
     return sizes[place]

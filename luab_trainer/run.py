@@ -7,9 +7,9 @@
 
 import re
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 if __package__ in (None, ""):  # run as a script: import from the checkout, not from this folder's own names
@@ -21,36 +21,30 @@ if __name__ == "__main__":
     quiet_bars()  # before the libraries are imported
 
 import datasets
-import numpy as np
-from accelerate.utils import gather_object
-from datasets.utils.logging import get_logger
 from transformers import TrainerCallback, set_seed
 
 from luab_data.boundary import boundary
-from luab_data.constants import OBJECTS
 from luab_data.disk import full_disk_explained
 from luab_data.errors import SourceError
 from luab_data.text import printable
 from luab_trainer.announcement import announcement, data_facts, model_facts, run_facts
 from luab_trainer.arguments import RunArguments, parse
-from luab_trainer.attention import CLS_ATTENTION, FEATURE_MAP
 from luab_trainer.checkpoint import checkpoint_to_resume, load_head
 from luab_trainer.classifier import load_start
 from luab_trainer.config import LUABConfig
 from luab_trainer.dataset import ViewDataset
 from luab_trainer.evaluation.multi_label import CLASSES_FILE, write_classes
-from luab_trainer.evaluation.pointing import PointingGame
 from luab_trainer.evaluation.row_boxes import RowBoxes
-from luab_trainer.facts import describe_rows
+from luab_trainer.evaluation.trained_pointing import plays_pointing_game, pointing_game
 from luab_trainer.model_card import source_name
 from luab_trainer.preflight import check_output_folder, check_ready, check_rows
 from luab_trainer.processors import check_fits, image_settings
-from luab_trainer.run_inputs import read_inputs
+from luab_trainer.run_inputs import Inputs, read_inputs
+from luab_trainer.stream_inputs import read_stream_inputs
+from luab_trainer.streaming import StreamedSamples
 from luab_trainer.targets import ByproductKind, Columns
 from luab_trainer.trainer import LUABTrainer
 from luab_trainer.transforms import ColorJitter, EvalTransform, ImageSettings, RandomErasing, TrainTransform
-
-logger = get_logger(__name__)
 
 GO_ON = (
     "Run the same command again, with --resume_from_checkpoint True if there is a checkpoint: it goes on "
@@ -90,7 +84,7 @@ def train(
         SourceError: what is asked for cannot be done; nearly always before the first step.
     """
     with args.main_process_first():
-        inputs = read_inputs(run, args)
+        inputs = read_stream_inputs(run, args) if run.streaming else read_inputs(run, args)
     train_rows, eval_rows, columns, names = inputs.train, inputs.evaluated, inputs.columns, inputs.names
     check_rows(run, args, train_rows, eval_rows)
     if args.should_log:
@@ -120,6 +114,7 @@ def train(
                 columns,
                 len(names),
                 None if args.loss == "none" else args.byproduct,
+                run.shuffle_buffer,
             ),
             eval_dataset=samples(
                 eval_rows, EvalTransform(settings), args, columns, len(names), inputs.eval_byproduct
@@ -137,7 +132,7 @@ def train(
         RowBoxes(columns.label, eval_rows)  # refuses a column that holds no boxes
     if not args.do_train and trainer.luab.head_state_dict():
         load_head(trainer.luab, run.model)
-    announce(trainer, run, (train_rows, eval_rows), columns, new_head, checkpoint)
+    announce(trainer, run, inputs, new_head, checkpoint)
     if args.do_train:
         trainer.train(resume_from_checkpoint=checkpoint)
         trainer.save_model(_internal_call=True)  # before the evaluation, which an unreadable image may end
@@ -163,23 +158,21 @@ def augmented_view(run: RunArguments, settings: ImageSettings) -> TrainTransform
 def announce(
     trainer: LUABTrainer,
     run: RunArguments,
-    rows: tuple[datasets.Dataset | None, datasets.Dataset | None],
-    columns: Columns,
+    inputs: Inputs,
     new_head: bool,
     checkpoint: str | None,
 ) -> None:
     """Say what the run will do, before it does it, and let the model card say the same."""
     args, luab, dataset = trainer.args, trainer.luab, trainer.train_dataset
-    byproduct = None if args.loss == "none" else args.byproduct
-    train, evaluated = (None if each is None else describe_rows(each, columns, byproduct) for each in rows)
     names = [luab.config.id2label[i] for i in range(luab.config.num_labels)]
     head = f", with a new head of {len(names):,} classes" if new_head else ""
     start = "random weights" if run.model is None else f"{source_name(run.model)}{head}"
     trainer.facts = [
-        *data_facts(train if args.do_train else None, evaluated, args, names),
+        *data_facts(inputs.train_facts, inputs.eval_facts, args, names),
         *model_facts(luab, args, start, None if dataset is None else dataset.to_sample.transform),
     ]
-    own = run_facts(args, None if dataset is None else len(dataset), checkpoint)
+    counted = isinstance(dataset, ViewDataset)
+    own = run_facts(args, len(dataset) if counted else None, checkpoint, run.streaming)
     if trainer.is_world_process_zero():
         print(announcement([*trainer.facts, *own]), flush=True)
 
@@ -200,17 +193,21 @@ def evaluate(
 
 
 def samples(
-    rows: datasets.Dataset | None,
+    rows: datasets.Dataset | datasets.IterableDataset | None,
     transform: EvalTransform,
     args: LUABConfig,
     columns: Columns,
     num_labels: int,
     byproduct: ByproductKind | None,
-) -> ViewDataset | None:
-    """Samples of the rows, with targets of the byproduct."""
+    shuffle_buffer: int = 0,
+) -> ViewDataset | StreamedSamples | None:
+    """Samples of the rows, with targets of the byproduct. `shuffle_buffer`: of a stream."""
     if rows is None:
         return None
-    return ViewDataset(
+    make = ViewDataset
+    if isinstance(rows, datasets.IterableDataset):
+        make = partial(StreamedSamples, shuffle_buffer=shuffle_buffer)
+    return make(
         rows,
         transform,
         args.seed,
@@ -219,32 +216,6 @@ def samples(
         num_labels=num_labels,
         label_policy=args.label_policy if isinstance(transform, TrainTransform) else "keep",
     )
-
-
-def plays_pointing_game(trainer: LUABTrainer, rows: datasets.Dataset) -> bool:
-    """Whether the rows have boxes, and it is known where the model looks."""
-    return OBJECTS in rows.column_names and trainer.luab.config.model_type in CLS_ATTENTION + FEATURE_MAP
-
-
-def pointing_game(
-    trainer: LUABTrainer, rows: datasets.Dataset, settings: ImageSettings, columns: Columns
-) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """Metrics, logged and named `eval_...`, and those of each class [K]; nothing for rows without boxes or a
-    model without known attention.
-    """
-    if not plays_pointing_game(trainer, rows):
-        return {}, {}
-    rows = rows.cast_column(columns.image, datasets.Image(decode=False))
-    own = rows.shard(trainer.accelerator.num_processes, trainer.accelerator.process_index, contiguous=False)
-    game = PointingGame(own, settings, columns, trainer.args.per_device_eval_batch_size)
-    counts = game.counts(trainer.whole_classifier())
-    counts = trainer.accelerator.reduce(counts, reduction="sum")
-    game.boxes.left_out = sum(gather_object([game.boxes.left_out]), Counter())
-    if game.boxes.left_out and trainer.is_world_process_zero():
-        logger.warning(f"The pointing game leaves out {game.boxes.note()}.")
-    metrics = {f"eval_{name}": value for name, value in PointingGame.metrics(counts).items()}
-    trainer.log(dict(metrics))
-    return metrics, PointingGame.by_class(counts)
 
 
 if __name__ == "__main__":

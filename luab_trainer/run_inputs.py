@@ -11,10 +11,12 @@ from luab_trainer.arguments import RunArguments
 from luab_trainer.columns import read_column
 from luab_trainer.config import LUABConfig
 from luab_trainer.evaluation.box_sources import load_evaluation_boxes
-from luab_trainer.facts import RowFacts, classes_of, describe_rows
+from luab_trainer.facts import RowFacts, classes_of, describe_rows, no_target
 from luab_trainer.inputs import check_task, class_names, find_columns, is_multi_label
 from luab_trainer.reading import Reading, ReadRows, read_rows
 from luab_trainer.rows import (
+    Part,
+    Splits,
     find_eval_split,
     find_part,
     hold_out,
@@ -30,17 +32,17 @@ class Inputs(NamedTuple):
     """Rows as training reads them, checked to the last one.
 
     Attributes:
-        train: rows to train on. None: nothing is trained, and there is no such split.
+        train: rows to train on, or a stream of them. None: nothing is trained, and there is no such split.
         evaluated: rows to evaluate on, with the training rows' classes. None: there are none.
         columns: where their parts are, in both.
         names: of the classes, in the order of their numbers.
         multi_label: an image may have several.
-        train_facts, eval_facts: what was counted of the rows.
+        train_facts, eval_facts: what was counted of the rows. None: they are a stream, or not there.
         eval_byproduct: what the byproduct terms of the evaluation are computed from. None: they are not.
         notes: what a reader should know, a line each.
     """
 
-    train: datasets.Dataset | None
+    train: datasets.Dataset | datasets.IterableDataset | None
     evaluated: datasets.Dataset | None
     columns: Columns
     names: list[str]
@@ -73,7 +75,7 @@ def read_inputs(run: RunArguments, args: LUABConfig) -> Inputs:
         notes += whole.notes
     evaluated, more = None, []
     if args.do_eval:
-        train, evaluated, more = _evaluation(run, splits, whole, part, train, reading, byproduct)
+        train, evaluated, more = read_evaluation(run, splits, whole, part, train, reading, byproduct)
     known = evaluated if whole is None else whole
     if known is None:
         raise SourceError(
@@ -90,12 +92,7 @@ def read_inputs(run: RunArguments, args: LUABConfig) -> Inputs:
         _require_targets(train_facts, columns, byproduct)
     if train is not None and eval_rows is not None:
         more += _class_notes(train, eval_rows, columns.label, names)
-    usable = None if eval_facts is None else eval_facts.with_target
-    if eval_rows is not None and learned is not None and not usable:
-        more.append(
-            "the evaluation rows have no usable byproduct "
-            f"({', '.join(columns.of_byproduct(learned))}): its loss is not evaluated"
-        )
+    usable, absent = evaluated_byproduct(eval_facts, columns, learned)
     return Inputs(
         train,
         eval_rows,
@@ -104,9 +101,19 @@ def read_inputs(run: RunArguments, args: LUABConfig) -> Inputs:
         multi_label,
         train_facts,
         eval_facts,
-        learned if usable else None,
-        notes + more,
+        usable,
+        notes + more + absent,
     )
+
+
+def evaluated_byproduct(
+    facts: RowFacts | None, columns: Columns, learned: ByproductKind | None
+) -> tuple[ByproductKind | None, list[str]]:
+    """What the byproduct terms of an evaluation are computed from, and a note where that is nothing."""
+    if facts is None or learned is None or facts.with_target:
+        return (None if facts is None else learned), []
+    wanted = ", ".join(columns.of_byproduct(learned))
+    return None, [f"the evaluation rows have no usable byproduct ({wanted}): its loss is not evaluated"]
 
 
 def reading_of(run: RunArguments) -> Reading:
@@ -124,8 +131,22 @@ def reading_of(run: RunArguments) -> Reading:
     )
 
 
-def _evaluation(run, splits, whole, part, train, reading, byproduct):
-    """Rows to train on, what was read of those to evaluate on, and notes."""
+def read_evaluation(
+    run: RunArguments,
+    splits: Splits,
+    whole: ReadRows | None,
+    part: Part | None,
+    train: datasets.Dataset | None,
+    reading: Reading,
+    byproduct: ByproductKind | None,
+) -> tuple[datasets.Dataset | None, ReadRows | None, list[str]]:
+    """Rows to train on, what was read of those to evaluate on, and notes.
+
+    Args:
+        splits: of `--dataset`.
+        whole: the split to train on, or the first rows of a stream; `part`: which part of it is trained on.
+        train: the rows of this part.
+    """
     if run.eval_share is not None:
         if whole is None or len(train) == 0:
             raise SourceError(f"--eval_share {run.eval_share}: there are no training rows to hold it out of.")
@@ -198,10 +219,15 @@ def _boxes(run: RunArguments, whole: ReadRows | None) -> ReadRows:
 
 def _require_targets(facts: RowFacts, columns: Columns, byproduct: ByproductKind) -> None:
     if facts.rows and not facts.with_target:
+        raise no_target(f"none of the {facts.rows:,}", columns, byproduct)
+
+
+def require_known_classes(evaluated: set[int], names: list[str]) -> None:
+    """Raises SourceError for class numbers that the training set does not have."""
+    if beyond := sorted(evaluated - set(range(len(names)))):
         raise SourceError(
-            f"--byproduct {byproduct}: none of the {facts.rows:,} training rows has a usable one in column "
-            f"{', '.join(columns.of_byproduct(byproduct))}, so that nothing can be learned from it. Set "
-            "--point_column or --byproduct, or take --loss none."
+            f"the evaluation set has the class numbers {few(beyond)}, but the training set's are 0 to "
+            f"{len(names) - 1}."
         )
 
 
@@ -210,11 +236,7 @@ def _class_notes(
 ) -> list[str]:
     """Says when a class is only trained, or only evaluated."""
     one, two = set(classes_of(train, label)), set(classes_of(evaluated, label))
-    if beyond := sorted(two - set(range(len(names)))):
-        raise SourceError(
-            f"the evaluation set has the class numbers {few(beyond)}, but the training set's are 0 to "
-            f"{len(names) - 1}."
-        )
+    require_known_classes(two, names)
     notes = []
     for found, where in (
         (two - one, "only in the rows to evaluate on, so never trained"),

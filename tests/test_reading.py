@@ -242,7 +242,7 @@ def test_points_of_classes_by_name_and_by_number():
         (["../secret.png"] * 8, "lies outside the dataset's folder"),
         (["/etc/passwd"] * 8, "lies outside the dataset's folder"),
         (["https://host/a.png"] * 8, "lies outside the dataset's folder"),
-        (["no.png"] * 8, "row 0: there is no file"),
+        (["no.png"] * 8, r"names a file that is not there \(row 0"),
     ],
 )
 def test_an_image_column_of_something_else_is_refused(images, message, tmp_path):
