@@ -22,7 +22,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -105,13 +104,10 @@ def training_job(dataset: Path) -> Job:
 
 
 def whole_checkpoints(out: Path) -> list[int]:
-    """Their steps; the state is written last."""
-    steps = []
-    for state in out.glob("checkpoint-*/trainer_state.json"):
-        with suppress(json.JSONDecodeError):
-            json.loads(state.read_text(encoding="utf-8"))
-            steps.append(int(state.parent.name.rpartition("-")[2]))
-    return steps
+    """Their steps; the sums are written last, and appear whole."""
+    from luab_data.built import SUMS
+
+    return [int(sums.parent.name.rpartition("-")[2]) for sums in out.glob(f"checkpoint-*/{SUMS}")]
 
 
 def start(job: Job, out: Path) -> subprocess.Popen:
@@ -189,7 +185,7 @@ def main() -> None:
     for job in arguments.jobs:
         print(f"{job}: {counts[job, True]} of {arguments.kills} came out the same")
     (out / "kill.json").write_text(
-        json.dumps([asdict(each) for each in trials], indent=1) + "\n", encoding="utf-8"
+        json.dumps([asdict(each) for each in trials], indent=1, allow_nan=False) + "\n", encoding="utf-8"
     )
     sys.exit(not all(each.same for each in trials))
 

@@ -121,7 +121,7 @@ def report(
                 f"({ratio['lowest']:.2f} to {ratio['highest']:.2f})"
             )
     if file is not None:
-        file.write_text(json.dumps(result, indent=1) + "\n")
+        file.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
     return result
 
 

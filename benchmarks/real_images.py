@@ -46,7 +46,9 @@ def main() -> None:
         {"model": model, "loss": loss, "seed": seed, **result}
         for (model, loss, seed), result in zip(arms, results, strict=True)
     ]
-    (arguments.out / "results.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    (arguments.out / "results.json").write_text(
+        json.dumps(figures, indent=1, allow_nan=False) + "\n", encoding="utf-8"
+    )
     for model, loss in product(arguments.models, arguments.losses):
         runs = [run for run in figures if (run["model"], run["loss"]) == (model, loss)]
         print(f"{model:9} {loss:10} accuracy {_list(runs, 'eval_accuracy')}  "

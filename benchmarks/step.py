@@ -207,7 +207,7 @@ def main() -> None:
                     f"memory {peak:.0f} MB, {100 * (peak / peaks['plain'] - 1):+.1f} %"
                 )
     if arguments.json is not None:
-        arguments.json.write_text(json.dumps(results, indent=1) + "\n")
+        arguments.json.write_text(json.dumps(results, indent=1, allow_nan=False) + "\n")
 
 
 if __name__ == "__main__":

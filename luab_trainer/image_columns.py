@@ -1,7 +1,7 @@
 """The image column where `datasets` does not know it for one, and classes by the folders of its files."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -11,8 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from luab_data.errors import SourceError
+from luab_data.images import SUFFIXES
+from luab_data.names import few
 from luab_trainer.columns import OddRows, is_text_type, read_column
 from luab_trainer.labels import Labels
+
+HIDDEN = (".", "__")  # what `datasets` passes over
 
 
 def readable_images(rows: datasets.Dataset, feature: Any, column: str, root: Path | None) -> pa.ChunkedArray:
@@ -82,6 +86,32 @@ def image_paths(rows: datasets.Dataset, column: str) -> list[str | None]:
         if pa.types.is_struct(values.type)
         else [None] * len(values)
     )
+
+
+def unlisted_images(splits: Mapping[str, datasets.Dataset], column: str, root: Path | None) -> list[str]:
+    """A note on image files below a dataset's folder that no row names: a metadata file leaves them out, and
+    `datasets` does not say so. Empty for rows that hold their images, or that no such file lists.
+    """
+    rows = next(iter(splits.values()), None)
+    if root is None or rows is None or not isinstance(rows.features.get(column), datasets.Image):
+        return []
+    labels = [rows.features[name] for name in rows.column_names if name != column]
+    if all(isinstance(each, datasets.ClassLabel) for each in labels):  # images in class folders: all are rows
+        return []
+    named = {path for each in splits.values() for path in image_paths(each, column) if path is not None}
+    if not any(path.startswith(f"{root}{os.sep}") for path in named):
+        return []
+    absent = []
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if not name.startswith(HIDDEN)]
+        images = (name for name in files if name.lower().endswith(SUFFIXES) and not name.startswith(HIDDEN))
+        absent += [file for name in images if (file := f"{folder}{os.sep}{name}") not in named]
+    if not absent:
+        return []
+    return [
+        f"{len(absent):,} image files below {root} are in no row and are left out, for the metadata file "
+        f"does not list them: {few([os.path.relpath(file, root) for file in sorted(absent)], 3)}"
+    ]
 
 
 def folder_labels(rows: datasets.Dataset, column: str, known: Sequence[str] | None = None) -> Labels | None:

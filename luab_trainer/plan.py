@@ -59,16 +59,18 @@ def run_plan(
 
 
 def fingerprint(dataset: Any) -> dict[str, Any]:
-    """What tells the rows of a `ViewDataset` from others: how many, their labels, some of them in full.
+    """What tells the rows of a `ViewDataset` from others: how many, and their labels and byproducts.
+
+    Of some rows the images too. Traces count where they are learned from.
 
     Empty for rows that are made on the fly, and for a stream.
     """
     rows = getattr(dataset, "rows", None)
     if not isinstance(dataset, ViewDataset) or not isinstance(rows, datasets.Dataset) or not len(rows):
         return {}
-    columns = dataset.to_sample.columns
-    names = [name for name in (columns.label, IMAGE_ID) if name in rows.column_names]
-    table = rows.select_columns(names).with_format("arrow")
+    image, *others = dataset.to_sample.needed
+    names = {name for name in (*others, IMAGE_ID) if name in rows.column_names and name != image}
+    table = rows.select_columns(sorted(names)).with_format("arrow")
     digest = hashlib.sha256()
     for start in range(0, len(rows), 10_000):
         digest.update(_bytes(table[start : start + 10_000]))

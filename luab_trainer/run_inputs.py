@@ -12,6 +12,7 @@ from luab_trainer.columns import read_column
 from luab_trainer.config import LUABConfig
 from luab_trainer.evaluation.box_sources import load_evaluation_boxes
 from luab_trainer.facts import RowFacts, classes_of, describe_rows, no_target
+from luab_trainer.image_columns import unlisted_images
 from luab_trainer.inputs import check_task, class_names, find_columns, is_multi_label
 from luab_trainer.reading import Reading, ReadRows, read_rows
 from luab_trainer.rows import (
@@ -66,7 +67,7 @@ def read_inputs(run: RunArguments, args: LUABConfig) -> Inputs:
     splits = load_splits(run.dataset, run.dataset_config)
     reading = reading_of(run)
     whole, part, train = None, None, None
-    notes: list[str] = []
+    notes = unlisted_images(splits, run.image_column, root_of(run.dataset))
     if args.do_train or run.train_split.partition("[")[0] in splits:
         part = find_part(splits, run.train_split, run.dataset, "train_split")
         root = root_of(run.dataset)

@@ -168,7 +168,8 @@ def _classes_of(evaluated: ReadRows | None, stream: Opened, reading: Reading) ->
         raise SourceError(
             f"--streaming: what classes column {label_name(stream.first, reading)!r} has would be known only "
             "after its last row. Give a dataset whose column is a ClassLabel, one on this machine (its "
-            "labels are then read first), or an evaluation set that has all classes (--eval_split, --eval_dataset)."
+            "labels are then read first), or an evaluation set that has all classes (--eval_split, "
+            "--eval_dataset)."
         )
     if is_multi_label(evaluated.rows, evaluated.columns):
         layout = "indices" if evaluated.multi_hot is None else "multi_hot"

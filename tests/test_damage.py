@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 
+import datasets
 import pytest
 import torch
 from clicked import clicked_dataset
@@ -12,8 +13,11 @@ from tiny_models import tiny_model
 from luab_data.errors import SourceError
 from luab_trainer import cli
 from luab_trainer.checkpoint import checkpoint_to_resume
+from luab_trainer.dataset import ViewDataset
+from luab_trainer.plan import fingerprint, require_same_run, write_plan
 from luab_trainer.run import main
 from luab_trainer.sums import damage, write_sums
+from luab_trainer.transforms import EvalTransform, ImageSettings
 
 STEP = {"checkpoint-1", "checkpoint-2"}
 
@@ -153,6 +157,22 @@ def test_other_rows_under_the_same_name_do_not_go_on(finished, out, tmp_path, se
     arguments = options(finished, out, resume_from_checkpoint="True", dataset=tmp_path / "data")
     with pytest.raises(SystemExit, match="the fingerprint of the training rows is"):
         main(arguments)
+
+
+def test_one_other_click_is_another_run(tmp_path):
+    def plan(clicks, byproduct="click"):
+        rows = datasets.Dataset.from_dict({"image": [None] * 5000, "label": [0] * 5000, "click": clicks})
+        rows = rows.cast_column("image", datasets.Image())
+        return fingerprint(ViewDataset(rows, EvalTransform(ImageSettings(8)), byproduct=byproduct))
+
+    clicks = [{"x": 0.5, "y": 0.5}] * 5000
+    others = [*clicks]
+    others[1234] = {"x": 0.25, "y": 0.5}
+    write_plan(tmp_path, plan(clicks))
+    require_same_run(tmp_path, plan(clicks))
+    with pytest.raises(SourceError, match="the fingerprint of the training rows is"):
+        require_same_run(tmp_path, plan(others))
+    assert plan(clicks, None) == plan(others, None), "they are not learned from"
 
 
 def test_what_does_not_change_the_steps_may_change(finished, out, tmp_path):

@@ -5,12 +5,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from datasets import ClassLabel, Features, LargeList, List, Value
-from ways_in import table
+from ways_in import FILES, table, write_images, write_lines
 
 from luab_data.errors import SourceError
 from luab_trainer.facts import describe_rows
+from luab_trainer.image_columns import unlisted_images
 from luab_trainer.inputs import class_names
 from luab_trainer.reading import Reading, read_rows
+from luab_trainer.rows import load_splits
 
 HOT = [[1, 0, 0, 1], [0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 1, 1]] * 2
 CLASSES_OF = [[0, 3], [1], [], [2, 3]] * 2
@@ -267,3 +269,16 @@ def test_a_dataset_that_needs_nothing_is_left_as_it_is():
     read = read_rows(rows, Reading(), "click")
     assert read.rows is rows
     assert read.notes == []
+
+
+def test_images_that_a_metadata_file_does_not_list_are_counted(tmp_path):
+    write_images(tmp_path)
+    lines = [{"file_name": file, "click": {"x": 0.5, "y": 0.5}} for file in FILES[:5]]
+    write_lines(tmp_path / "metadata.jsonl", lines)
+    splits = load_splits(str(tmp_path))
+    assert unlisted_images(splits, "image", tmp_path) == [
+        f"3 image files below {tmp_path} are in no row and are left out, for the metadata file does not list "
+        "them: cat/6.png, dog/5.png, dog/7.png"
+    ]
+    (tmp_path / "metadata.jsonl").unlink()
+    assert unlisted_images(load_splits(str(tmp_path)), "image", tmp_path) == []

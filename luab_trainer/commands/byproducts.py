@@ -13,10 +13,10 @@ and workers. --output gets all classes and workers as JSON.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from luab_data.boundary import guarded
+from luab_data.files import write_json
 from luab_data.options import CommandParser
 
 LEAST = 5  # a class or worker with fewer clicks is not called good or bad
@@ -70,7 +70,7 @@ def main(argv: list[str]) -> int:
     print(report(summary, options.lines))
     if options.output:
         options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+        write_json(options.output, summary)
         print(f"\nall classes and workers in {options.output}")
     return 0
 

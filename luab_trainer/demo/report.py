@@ -1,6 +1,5 @@
 """What the demonstration shows: one table of means over seeds, and one picture of where the models look."""
 
-import json
 import os
 import shlex
 from collections import defaultdict
@@ -15,6 +14,7 @@ import torch
 from transformers import AutoModelForImageClassification
 
 from luab_data.constants import IMAGE, LABEL, OBJECTS
+from luab_data.files import write_json
 from luab_trainer.demo.experiment import LUAB, PLAIN, SWAPPED, TEST, Run, Scores, World
 from luab_trainer.demo.models import INPUT_SIZE
 from luab_trainer.evaluation.pointing import attention_maps
@@ -59,8 +59,7 @@ def _spread(values: list[float]) -> str:
 def write_results(scores: Sequence[Scores], folder: Path) -> None:
     """`results.md`, the table, and `results.json`, the figures of each run."""
     (folder / "results.md").write_text(table(scores) + "\n", encoding="utf-8")
-    text = json.dumps([asdict(each) for each in scores], indent=1)
-    (folder / "results.json").write_text(text + "\n", encoding="utf-8")
+    write_json(folder / "results.json", [asdict(each) for each in scores])
 
 
 def evaluation(world: World, runs: Sequence[Run]) -> str:

@@ -7,13 +7,14 @@ equal score count together. mAP is its mean over the classes (Pascal VOC's avera
 the curve, which gives values that are a little higher).
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from sklearn.metrics import average_precision_score, f1_score
 from transformers import EvalPrediction
+
+from luab_data.files import write_json
 
 CLASSES_FILE = "eval_classes.json"
 PRIMARY_METRIC = "mAP"
@@ -65,4 +66,4 @@ def write_classes(file: Path, names: Sequence[str], by_class: Mapping[str, np.nd
         for metric, values in by_class.items()
     }
     rows = {name: {metric: values[k] for metric, values in columns.items()} for k, name in enumerate(names)}
-    file.write_text(json.dumps(rows, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(file, rows, indent=2)
