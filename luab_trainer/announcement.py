@@ -36,7 +36,8 @@ def data_facts(
     if evaluated is not None:
         evaluation = rows_fact(evaluated, byproduct)
     elif args.do_eval:
-        evaluation = "none: give --eval_split or --eval_share"
+        streamed = args.do_train and train is None
+        evaluation = f"none: give --eval_split or {'--eval_dataset' if streamed else '--eval_share'}"
     else:
         evaluation = "none: --do_eval False"
     if not args.do_train:
