@@ -39,6 +39,7 @@ MAX_SIDE = 4096  # pixels, of a size in a processor: 100,000 x 100,000 would fil
 # Width and height of the images that processors are tried on: odd, wide, tall, large and small.
 PROBES = ((301, 203), (203, 301), (467, 93), (13, 29))
 PLAIN = (64, 64)
+LONGEST_REASON = 300  # characters of what transformers says: it lists all models that it knows
 LEVIT = 256 / 224
 EXACT = 0.01  # levels: the same bytes, and values but for float32's rounding
 SIMILAR = 2  # levels, of a class that only computes with torchvision, whose filters round otherwise
@@ -62,7 +63,7 @@ def load_processor(name: str) -> BaseImageProcessor:
         # Pillow's version of the class, the same on every machine: torchvision's gives other pixels.
         return AutoImageProcessor.from_pretrained(name, backend="pil", trust_remote_code=False)
     except Exception as error:  # a stranger's file may break the class anywhere
-        reason = (str(error) or repr(error)).strip().splitlines()[0]
+        reason = (str(error) or repr(error)).strip().splitlines()[0][:LONGEST_REASON]
         raise ValueError(
             f"{name} has no usable {PROCESSOR_FILE}, which says how the model reads images (size, crop, mean "
             "and standard deviation). Copy it from the checkpoint that this one comes from, or write it with "
@@ -123,7 +124,7 @@ def check_fits(model: PreTrainedModel, settings: ImageSettings) -> None:
         raise ValueError(
             f"the model does not take the images of its own image processor, {height} x {width} pixels: "
             f"{str(error)[:200]} transformers' pipeline would fail on them too. Make size (and crop_size) in "
-            f"{PROCESSOR_FILE} and image_size in config.json the same."
+            f"{PROCESSOR_FILE} and image_size in config.json the same, and num_channels 3."
         ) from error
     finally:
         model.train(training)

@@ -148,11 +148,11 @@ def require_finite(weights: Mapping[str, Tensor]) -> None:
 def _require_dtypes(source: str | Path) -> None:
     """Raises WrongWeights where weights are stored in anything else than floats of 16 bits and more."""
     folder = Path(cached_file(source, "config.json")).parent  # of the Hub's cache, or `source` itself
-    for path in sorted(folder.glob("*.safetensors")):
+    whole = folder / "model.safetensors"  # read before shards; other files beside them are not read at all
+    for path in [whole] if whole.is_file() else sorted(folder.glob("model-*-of-*.safetensors")):
         with safe_open(path, "pt") as file:
-            kinds = {
-                name: file.get_slice(name).get_dtype() for name in file.keys() if name.endswith("weight")
-            }
+            names = [name for name in file.keys() if name.endswith("weight")]  # noqa: SIM118 (no mapping)
+            kinds = {name: file.get_slice(name).get_dtype() for name in names}
         wrong = [f"{name} in {kind}" for name, kind in kinds.items() if kind not in _DTYPES]
         if wrong:
             raise WrongWeights(

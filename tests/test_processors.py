@@ -203,6 +203,21 @@ def test_a_checkpoint_without_a_processor_says_so(tmp_path):
         load_classifier(str(tmp_path))
 
 
+def test_a_long_reason_of_transformers_is_cut(tmp_path):
+    (tmp_path / PROCESSOR_FILE).write_text('{"image_processor_type": "NoSuchProcessor"}')
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(
+        ValueError, match="Unrecognized image processor"
+    ) as refused:  # lists all that it knows
+        load_processor(str(tmp_path))
+    assert len(str(refused.value)) < 800
+
+
+def test_a_model_of_one_channel_is_refused():
+    with pytest.raises(ValueError, match="num_channels 3"):
+        check_fits(tiny_model("vit", num_channels=1), image_settings(square_processor(32)))
+
+
 def test_a_processor_of_another_size_than_the_model_is_refused(tmp_path):
     model = tiny_model("vit").train()
     with pytest.raises(ValueError, match=r"does not take .* 48 x 48 pixels.*32.*Make size .* the same"):
