@@ -29,12 +29,13 @@ from luab_data.constants import CLICK, IMAGE, TRAIN
 from luab_data.text import counted
 from luab_trainer.arguments import RunArguments
 from luab_trainer.config import LUABConfig
+from luab_trainer.dataset import ViewDataset
 from luab_trainer.demo.models import INPUT_SIZE, LEARNING_RATE, save_config
 from luab_trainer.evaluation.box_sources import load_boxes
 from luab_trainer.evaluation.pointing import PointingGame
 from luab_trainer.evaluation.predict import all_cores
 from luab_trainer.processors import image_settings
-from luab_trainer.run import samples, train
+from luab_trainer.run import train
 from luab_trainer.targets import Columns
 from luab_trainer.transforms import EvalTransform
 
@@ -92,8 +93,10 @@ def prepare(root: Path, images_per_class: int, test_images_per_class: int, contr
     write_release(
         world.raw, images_per_class=images_per_class, evaluation_images_per_class=test_images_per_class
     )
+    # Not under the published file's name, of which a build expects the published number of files.
+    byproducts = (world.raw / ARCHIVE).rename(world.raw / "simulated_ab.tar.gz")
     summary = build_imagenet_ab(
-        world.dataset(LUAB), images=world.raw / "images" / TRAIN, byproducts=world.raw / ARCHIVE
+        world.dataset(LUAB), images=world.raw / "images" / TRAIN, byproducts=byproducts
     )
     print(summary.report())
     if control:
@@ -175,7 +178,7 @@ def run_one(world: World, run: Run, epochs: int) -> Scores:
     accuracy, pointing = {}, {}
     for split in (TEST, SWAPPED):
         rows = world.test_rows(split, classes)
-        dataset = samples(rows, EvalTransform(settings), trainer.args, Columns(), len(classes))
+        dataset = ViewDataset(rows, EvalTransform(settings), columns=Columns(), num_labels=len(classes))
         accuracy[split] = trainer.evaluate(dataset)["eval_accuracy"]
         asked = rows.cast_column(IMAGE, datasets.Image(decode=False))
         pointing[split] = PointingGame(asked, settings)(trainer.luab.model)[PointingGame.primary_metric]
