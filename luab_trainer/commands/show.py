@@ -39,6 +39,8 @@ def parser() -> argparse.ArgumentParser:
     for name in ("image", "label", "point", "x", "y", "annotations"):
         add(f"--{name}-column", metavar="NAME", help="as run.py's option")
     add("--point-units", choices=["ratio", "percent", "pixels"], default="ratio", help="as run.py's option")
+    add("--label-format", choices=["auto", "indices", "multi_hot"], default="auto", help="as run.py's option")
+    add("--points-file", metavar="CSV", help="as run.py's option")
     add("--output", type=Path, default=Path("show.html"), metavar="FILE", help="default: %(default)s")
     return options
 

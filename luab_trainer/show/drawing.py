@@ -30,7 +30,8 @@ def with_traces(image: Image.Image, annotations: Sequence[Mapping[str, Any]]) ->
     draw = ImageDraw.Draw(image)
     for annotation in annotations:
         track = [
-            (p["x"] * image.width, p["y"] * image.height, p["time"]) for p in annotation["mouse_tracking"]
+            (p["x"] * image.width, p["y"] * image.height, _time(p))
+            for p in annotation["mouse_tracking"] or []
         ]
         for here, there in pairwise(track):
             share = (there[2] - track[0][2]) / max(track[-1][2] - track[0][2], 1)
@@ -39,6 +40,11 @@ def with_traces(image: Image.Image, annotations: Sequence[Mapping[str, Any]]) ->
         for click in annotation.get("selected_record") or []:
             image = with_cross(image, click["x"], click["y"], CLICK_COLORS[0])
     return image
+
+
+def _time(position: Mapping[str, Any]) -> float:
+    """ms; `time` in ImageNet-AB, `time_at` in COCO-AB."""
+    return position["time"] if "time" in position else position["time_at"]
 
 
 def time_color(share: float) -> tuple[int, int, int]:

@@ -26,8 +26,6 @@ def write_page(options: argparse.Namespace) -> tuple[int, int]:
     """
     splits = load_splits(options.dataset, options.config)
     part = find_part(splits, options.split, options.dataset, "split")
-    some = part_of(splits[part.split], part)
-    drawn = np.random.default_rng(options.seed).permutation(len(some))[: options.rows]
     reading = Reading(
         image=options.image_column or constants.IMAGE,
         label=options.label_column,
@@ -36,14 +34,16 @@ def write_page(options: argparse.Namespace) -> tuple[int, int]:
         y=options.y_column,
         annotations=options.annotations_column or constants.ANNOTATIONS,
         point_units=options.point_units,
+        label_format=options.label_format,
+        points_file=options.points_file,
     )
     asked_for = options.point_column is not None or options.annotations_column is not None
     root = root_of(options.dataset)
-    read = read_rows(some.select(np.sort(drawn)), reading, options.byproduct, root, required=asked_for)
-    rows, columns = read.rows, read.columns
-    names = (
-        class_names(rows, columns) if isinstance(rows.features[columns.label], datasets.ClassLabel) else ()
-    )
+    read = read_rows(splits[part.split], reading, options.byproduct, root, required=asked_for)
+    some, columns = part_of(read.rows, part), read.columns
+    drawn = np.random.default_rng(options.seed).permutation(len(some))[: options.rows]
+    rows = some.select(np.sort(drawn))
+    names = class_names(read.rows, columns)
     short = unique_names(options.model) if options.model else []
     models = [
         replace(load_classifier(model), name=name) for model, name in zip(options.model, short, strict=True)
