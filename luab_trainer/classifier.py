@@ -17,7 +17,15 @@ from luab_trainer.evaluation.class_maps import folder_outputs, imagenet_outputs
 from luab_trainer.model import MULTI_LABEL, input_size
 from luab_trainer.processors import PROCESSOR_FILE, load_processor, square_processor
 from luab_trainer.said import say
-from luab_trainer.weights import Loaded, foreign_config, head_axes, load_weights, output_names, require_all
+from luab_trainer.weights import (
+    Loaded,
+    foreign_config,
+    head_axes,
+    load_weights,
+    output_names,
+    require_all,
+    require_as_written,
+)
 
 UNNAMED = "LABEL_"  # transformers' names of outputs that nobody named
 USUAL_SIZE = 224  # of ImageNet's classifiers
@@ -95,6 +103,7 @@ def _usual_size(from_config: str) -> int:
 
 
 def _pretrained(source: str, names: list[str], problem: str, trained: bool) -> tuple[PreTrainedModel, bool]:
+    require_as_written(source)
     config = foreign_config(source)
     before = output_names(config)
     _set_classes(config, names, problem)

@@ -16,15 +16,20 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForImageClassification, PretrainedConfig, PreTrainedModel
-from transformers.utils import cached_file, logging
+from transformers.utils import CONFIG_NAME, cached_file, logging
 
+from luab_data.built import SUMS
 from luab_data.names import few
 from luab_data.text import text_of
+from luab_trainer.sums import damage
 
 LONGEST_REASON = 300  # characters of what transformers says: it lists all models that it knows
 MOST_NUMBERS = 30_000_000_000  # weights; the largest known classifiers have some 20 billion
 NEW_NUMBERS = 100_000_000  # that a checkpoint may lack, such as its head
 MOST_LAYERS = 1000  # of a configuration; the deepest known classifiers have some 200
+MOST_CLASSES = 100_000  # the largest known classifiers have some 22,000
+MOST_CONFIG_BYTES = 16 << 20  # of a config.json; one with 22,000 names has 2 MB
+_CLASSIFIER_FILES = ("config.json", ".safetensors")
 _LAYERS = re.compile(r"(num|n)_(hidden_)?(layers?|blocks?)|depths?|num_encoder_blocks")
 _ADAPTER = "adapter_config.json"  # PEFT's
 # What safetensors calls the numbers that a weight is stored in. Others are quantized: without their scales,
@@ -70,6 +75,7 @@ def foreign_config(source: str, **settings: Any) -> PretrainedConfig:
             "`merge_and_unload()` of peft, save that with save_pretrained, and give its folder"
         )
     with _explained("its config.json cannot be read"):
+        _require_few_classes(_raw_config(source))
         config = AutoConfig.from_pretrained(source, trust_remote_code=False, **settings)
     config._attn_implementation = None  # of its parts too
     for part in (config, *(getattr(config, name) for name in config.sub_configs)):
@@ -78,6 +84,19 @@ def foreign_config(source: str, **settings: Any) -> PretrainedConfig:
             _require_buildable(part)
     _require_size(config, source)
     return config
+
+
+def require_as_written(source: str) -> None:
+    """Raises WrongWeights where the classifier in a folder is not as `SHA256SUMS` beside it says.
+
+    Where there are no sums, as in a stranger's folder, nothing can be said.
+    """
+    sums = Path(source, SUMS)
+    if sums.is_file() and (problems := damage(sums.parent, _CLASSIFIER_FILES)):
+        raise WrongWeights(
+            f"{problems[0]}. Take another copy; if you changed it yourself, delete {sums}, which is about "
+            "the files as they were"
+        )
 
 
 def load_weights(
@@ -216,6 +235,26 @@ def _cause(loaded: Loaded) -> str:
             "with AutoModelForImageClassification and save it with save_pretrained: that leaves them out."
         )
     return "Its config.json and its weights are of different models: get both from the same place."
+
+
+def _raw_config(source: str) -> dict[str, Any]:
+    """The configuration as the file has it. Raises ValueError for a file larger than any real one."""
+    for file in (Path(source), Path(source, CONFIG_NAME)):
+        if file.is_file() and file.stat().st_size > MOST_CONFIG_BYTES:
+            raise ValueError(f"it has {file.stat().st_size:,} bytes; allowed are {MOST_CONFIG_BYTES:,}")
+    return PretrainedConfig.get_config_dict(source)[0]
+
+
+def _require_few_classes(config: dict[str, Any]) -> None:
+    """transformers makes a name for each class, before anything can be asked of the configuration."""
+    for part in (config, *config.values()):
+        if not isinstance(part, dict):
+            continue
+        given = part.get("num_labels")
+        names = part.get("id2label")
+        count = max(given if isinstance(given, int) else 0, len(names) if isinstance(names, dict) else 0)
+        if count > MOST_CLASSES:
+            raise WrongWeights(f"its config.json has {count:,} classes; allowed are {MOST_CLASSES:,}")
 
 
 def _require_buildable(config: PretrainedConfig) -> None:

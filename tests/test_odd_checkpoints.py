@@ -14,10 +14,14 @@ from safetensors.numpy import load_file, save_file
 from tiny_models import tiny_model
 
 from luab_data.boundary import boundary
+from luab_data.built import SUMS
 from luab_data.errors import SourceError
 from luab_trainer.classifier import load_classifier
 from luab_trainer.commands.evaluate import main as evaluate
+from luab_trainer.evaluation.models import load_classifier as judged_classifier
 from luab_trainer.processors import check_fits, image_settings, square_processor
+from luab_trainer.sums import write_sums
+from luab_trainer.weights import MOST_CLASSES, MOST_CONFIG_BYTES
 
 CONFIG, PROCESSOR, WEIGHTS = "config.json", "preprocessor_config.json", "model.safetensors"
 SECONDS, BYTES = 5, 1 << 30
@@ -74,6 +78,15 @@ def missing(name: str) -> Callable[[Path], None]:
 HEADER = (2**62).to_bytes(8, "little")
 LIES = json.dumps({"a": {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]}}).encode()
 
+
+def damaged_since(folder: Path) -> None:
+    """One bit of one weight, which stays a finite number."""
+    write_sums(folder)
+    content = bytearray((folder / WEIGHTS).read_bytes())
+    content[-4] ^= 1
+    (folder / WEIGHTS).write_bytes(content)
+
+
 # Both tools refuse these.
 ODD = {
     "config-missing": missing(CONFIG),
@@ -87,6 +100,10 @@ ODD = {
     "config-latin-1": wrote(CONFIG, '{"model_type": "vit", "é": 1}'.encode("latin-1")),
     "config-cut": cut(CONFIG, 0.5),
     "config-brackets": wrote(CONFIG, "[" * 200_000),
+    "config-large": wrote(CONFIG, " " * (MOST_CONFIG_BYTES + 1)),
+    "classes-billion": config(num_labels=10**9, id2label=None, label2id=None),
+    "classes-of-a-part": config(vision_config={"num_labels": 10**9}),
+    "names-million": config(id2label=dict.fromkeys(map(str, range(MOST_CLASSES + 1)), "a"), label2id=None),
     "config-folder": folder_instead(CONFIG),
     "type-missing": config(model_type=None, architectures=None),
     "type-unknown": config(model_type="no_such_model"),
@@ -124,6 +141,7 @@ ODD = {
     "weights-header-huge": wrote(WEIGHTS, HEADER + b"{}"),
     "weights-lies": wrote(WEIGHTS, len(LIES).to_bytes(8, "little") + LIES),
     "weights-folder": folder_instead(WEIGHTS),
+    "weights-not-as-their-sums-say": damaged_since,
     "weights-none": weights(lambda found: {"x": np.zeros(1, np.float32)}),
     "weights-flat": weights(lambda found: {key: value.reshape(-1) for key, value in found.items()}),
     "weights-nan": weights(lambda found: {key: np.full_like(value, np.nan) for key, value in found.items()}),
@@ -145,6 +163,8 @@ ODD = {
 ODD_IN_EVALUATION = {
     "labels-negative": config(num_labels=-1, id2label=None, label2id=None),
     "names-list": config(id2label=["a", "b"]),
+    "arguments-cut": wrote("training_args.json", '{"seed": '),
+    "arguments-brackets": wrote("training_args.json", "[" * 200_000),
     "names-gap": config(id2label={"0": "a", "7": "b"}),
     "names-text-keys": config(id2label={"first": "a", "second": "b"}),
     "names-twice": config(id2label={"0": "a", "1": "a"}),
@@ -223,6 +243,27 @@ def test_training_refuses_it_in_one_line(name, odd):
         except ValueError as error:  # as in `train`
             raise SourceError(str(error)) from error
     _is_one_line(ended.value.code, "run.py: ")
+
+
+def test_sums_that_are_right_or_deleted_hinder_nobody(whole, odd, tmp_path):
+    write_sums(odd)
+    assert judge(odd, whole, tmp_path / "out") == 0
+    damaged_since(odd)
+    (odd / SUMS).unlink()  # as the message says
+    assert judge(odd, whole, tmp_path / "other") == 0
+
+
+@pytest.mark.parametrize("arguments", ["[1]", '{"seed": "1"}', '{"seed": null}'])
+def test_a_seed_that_is_none_is_not_taken(odd, arguments):
+    (odd / "training_args.json").write_text(arguments)
+    assert judged_classifier(str(odd)).seed is None
+
+
+def test_names_of_strangers_move_no_cursor(odd, caplog):
+    load_classifier(str(odd), None, ["x\x1b[2J", "y\nz"])
+    (said,) = caplog.messages
+    assert "so a new head is trained" in said
+    assert "\x1b" not in said and "\n" not in said
 
 
 def test_what_is_no_checkpoint_at_all(whole, tmp_path, capsys):

@@ -1,5 +1,7 @@
 """What one brings oneself is judged like the rest: a dataset that run.py trains on, one's own clicks."""
 
+import json
+
 import datasets
 import pytest
 from factories import image_bytes
@@ -52,11 +54,39 @@ def test_top_1(own, tmp_path, argument):
     assert benchmark.key in ("mine", "occlusion:mine@0")
 
 
+@pytest.mark.parametrize("kind", ["class folders with clicks", "paths and names"])
+def test_whatever_training_reads(tmp_path, kind):
+    """A bundle of files is judged as `run.py` would train on it, without a column of class numbers."""
+    rows = []
+    for number, (k, name) in enumerate([(101, wnids()[101]), (444, wnids()[444]), (444, wnids()[101])]):
+        file = tmp_path / "own" / "test" / name / f"{number}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (SIDE, SIDE), tuple(COLOURS[k].tolist())).save(file)
+        rows.append({"at": f"{name}/{file.name}", "name": name, "click": {"x": 0.5, "y": 0.5}})
+    if kind == "class folders with clicks":
+        rows = [{"file_name": row["at"], "click": row["click"]} for row in rows]
+        file, argument = tmp_path / "own" / "test" / "metadata.jsonl", f"{tmp_path / 'own'}@test"
+    else:
+        file = tmp_path / "own" / "test" / "rows.jsonl"
+        argument = f"{file}@train?image=at&label=name"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    assert (
+        score(find_benchmark(f"dataset:mine={argument}"), tmp_path, colour_classifier()).per_image.sum() == 2
+    )
+
+
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ("{}@train", "has no split 'train'; it has test"),
-        ("{}@test", "no column 'image'; it has photo"),
+        ("{}@train", "has no split 'train'; it has test. Name one behind the @."),
+        (
+            "{}@test",
+            "no column 'image'; it has photo, species, objects, tap. Name it behind the split: ?image=COL",
+        ),
+        (
+            "{}@test?image=photo",
+            "no column 'label'; it has photo, species, objects, tap. Name it behind the split",
+        ),
         ("{}/none@test", "cannot load the dataset"),
     ],
 )

@@ -107,9 +107,17 @@ def fingerprint(model: nn.Module) -> str:
 
 def _from_transformers(name: str) -> Classifier:
 
-    from luab_trainer.weights import WrongWeights, foreign_config, load_weights, output_names, require_all
+    from luab_trainer.weights import (
+        WrongWeights,
+        foreign_config,
+        load_weights,
+        output_names,
+        require_all,
+        require_as_written,
+    )
 
     try:
+        require_as_written(name)
         config = foreign_config(name)
         labels = output_names(config)
         loaded = load_weights(name, config)
@@ -127,9 +135,10 @@ def _from_transformers(name: str) -> Classifier:
     try:
         settings = image_settings(load_processor(name))
         check_fits(model, settings)
+        seed = _seed(Path(name))
     except ValueError as error:
         raise ValueError(f"--model {name}: {error}") from error
-    return Classifier(name, model, labels, settings, revision=revision, seed=_seed(Path(name)))
+    return Classifier(name, model, labels, settings, revision=revision, seed=seed)
 
 
 def _from_timm(name: str) -> Classifier:
@@ -182,4 +191,11 @@ def _timm_weights(described: dict[str, Any]) -> str:
 def _seed(folder: Path) -> int | None:
     """The training's seed, as our trainer leaves it in `training_args.json` beside the weights."""
     file = folder / "training_args.json"
-    return json.loads(file.read_text(encoding="utf-8")).get("seed") if file.is_file() else None
+    if not file.is_file():
+        return None
+    try:
+        arguments = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{file.name} is no JSON: {error}") from error
+    seed = arguments.get("seed") if isinstance(arguments, dict) else None
+    return seed if isinstance(seed, int) else None

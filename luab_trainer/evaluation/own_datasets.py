@@ -9,13 +9,15 @@ from urllib.parse import parse_qsl
 
 import datasets
 
-from luab_data.constants import IMAGE, IMAGE_ID
+from luab_data.constants import IMAGE, IMAGE_ID, LABEL, LABELS
 from luab_data.errors import SourceError
 from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Item, RowImage
 from luab_trainer.evaluation.class_maps import wnids
 from luab_trainer.evaluation.folders import Top1, existing, own_name
 from luab_trainer.inputs import class_names, find_columns, is_multi_label
-from luab_trainer.rows import load_splits, pick_split
+from luab_trainer.reading import Reading, read_rows
+from luab_trainer.rows import load_splits, pick_split, root_of
+from luab_trainer.same_classes import class_feature
 from luab_trainer.targets import Columns
 
 EXPECTED = "NAME=DATASET@SPLIT"
@@ -73,11 +75,30 @@ class OwnDataset:
         """
         if root not in self._read:
             found = self.find(root)
-            splits = load_splits(self.dataset if found is None else str(found), self.config)
-            rows = pick_split(splits, self.split, self.dataset, "split")
-            columns = find_columns(rows, self.image, self.label, None, None)
+            source = self.dataset if found is None else str(found)
+            splits = load_splits(source, self.config)
+            try:
+                rows = pick_split(splits, self.split, self.dataset, "split")
+                rows, columns = self._as_trained(rows, source)
+            except SourceError as error:
+                raise SourceError(_in_an_argument(str(error))) from error
             self._read[root] = OwnRows(rows.cast_column(columns.image, datasets.Image(decode=False)), columns)
         return self._read[root]
+
+    def _as_trained(self, rows: datasets.Dataset, source: str) -> tuple[datasets.Dataset, Columns]:
+        """The rows with images and class numbers, read as `run.py` reads them where they are something else.
+
+        Class numbers stay as they are: below 0 or null is a row without a class, which training refuses.
+        """
+        features = rows.features
+        if isinstance(features.get(self.image), datasets.Image):
+            label = self.label or next((name for name in (LABEL, LABELS) if name in features), None)
+            kind = class_feature(features[label]) if label in features else None
+            if isinstance(kind, datasets.ClassLabel) or (
+                isinstance(kind, datasets.Value) and kind.dtype.startswith("int")
+            ):
+                return rows, find_columns(rows, self.image, label, None, None)
+        return read_rows(rows, Reading(self.image, self.label), None, root_of(source), required=False)[:2]
 
     def image_set(self, root: Path) -> ImageSet:
         """All images that have a class."""
@@ -103,6 +124,17 @@ class OwnDataset:
         self.left_out = f"{without:,} row{'s' * (without > 1)} without a class" if without else ""
         classes = None if names == wnids() else names
         return ImageSet(f"dataset-{self.own_name}", items, classes, upright=True)
+
+
+def _in_an_argument(message: str) -> str:
+    """What a message of `run.py` tells to do, as it is done here."""
+    for option, here in (
+        ("--split", "Name one behind the @"),
+        ("--image_column", "Name it behind the split: ?image=COLUMN"),
+        ("--label_column", "Name it behind the split: ?label=COLUMN"),
+    ):
+        message = message.replace(f"Set {option}", here)
+    return message
 
 
 def row_images(rows: datasets.Dataset, column: str) -> Iterator[Path | RowImage]:
