@@ -100,6 +100,10 @@ def test_images_without_a_visible_box_are_left_out_and_training_mode_is_restored
     assert model.training
 
 
+def test_of_no_question_there_is_no_rate():
+    assert PointingGame.metrics(torch.zeros(5, 3)) == {"pointing_game_images": 0}
+
+
 def test_several_labels_are_asked_one_by_one():
     row = rows_around([(0.5, 0.5)])[0]
     row["labels"] = [1, 4]

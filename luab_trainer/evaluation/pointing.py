@@ -78,14 +78,20 @@ class PointingGame:
 
     @classmethod
     def metrics(cls, counts: Tensor) -> dict[str, float]:
-        """From `counts`, which several processes may have added up."""
+        """From `counts`, which several processes may have added up.
+
+        Of no question at all only their number is given: a rate of 0 would say that all were missed.
+        """
         hits, center, asked = counts.sum(dim=0).tolist()
+        images = {f"{cls.primary_metric}_images": asked}
+        if not asked:
+            return images
         rates = cls.by_class(counts)[cls.primary_metric]
         return {
-            cls.primary_metric: hits / max(asked, 1),
-            f"{cls.primary_metric}_class_mean": float(np.nanmean(rates)) if asked else 0.0,
-            f"{cls.primary_metric}_center": center / max(asked, 1),
-            f"{cls.primary_metric}_images": asked,
+            cls.primary_metric: hits / asked,
+            f"{cls.primary_metric}_class_mean": float(np.nanmean(rates)),
+            f"{cls.primary_metric}_center": center / asked,
+            **images,
         }
 
     @classmethod
