@@ -16,7 +16,7 @@ from typing import NoReturn
 
 from luab_data.bars import quiet_bars
 from luab_data.explain import explain
-from luab_data.text import never_fail_to_print, printable_lines, redact
+from luab_data.text import never_fail_to_print, printable_lines, redact, safe_logs
 
 INTERRUPTED = 128 + signal.SIGINT
 TERMINATED = 128 + signal.SIGTERM
@@ -37,7 +37,7 @@ def boundary(name: str, debug: bool = False) -> Iterator[None]:
     never_fail_to_print()
     quiet_bars()
     earlier = set(multiprocessing.active_children())
-    with _ends_on_sigterm(name, earlier):
+    with safe_logs(), _ends_on_sigterm(name, earlier):
         try:
             yield
             sys.stdout.flush()

@@ -2,11 +2,14 @@
 
 import codecs
 import difflib
+import logging
 import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from io import TextIOWrapper
+from pathlib import Path
 
 # C0 and C1 controls (ESC among them), line separators, and what turns the direction of writing.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
@@ -71,14 +74,39 @@ def did_you_mean(given: str, known: Iterable[str]) -> str:
 
 
 def never_fail_to_print() -> None:
-    """Make stdout and stderr print what their encoding does not have in another form.
+    """Make stdout and stderr print what their encoding does not have in another form, and nothing where they
+    are closed.
 
     By itself Python raises an error there: all work would be done, and its result lost.
     """
     codecs.register_error(_ERRORS, _plain)
+    if sys.stdout is None:  # `>&-`
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 (for the life of the process)
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors=_ERRORS)
+
+
+@contextmanager
+def safe_logs() -> Iterator[None]:
+    """Within it, what any library logs has no control characters and no secrets: the Hub's client logs the
+    addresses that it asks in vain.
+    """
+    before = logging.getLogRecordFactory()
+
+    def record(*args, **kwargs) -> logging.LogRecord:
+        made = before(*args, **kwargs)
+        with suppress(TypeError, ValueError):  # arguments that do not fit: logging itself reports these
+            made.msg, made.args = printable_lines(redact(made.getMessage())), ()
+        return made
+
+    logging.setLogRecordFactory(record)
+    try:
+        yield
+    finally:
+        logging.setLogRecordFactory(before)
 
 
 def _plain(error: UnicodeError) -> tuple[str, int]:

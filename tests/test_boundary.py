@@ -2,6 +2,7 @@
 
 import errno
 import importlib
+import logging
 import os
 import signal
 import subprocess
@@ -209,6 +210,24 @@ def test_our_own_message_keeps_its_lines_but_no_line_can_be_faked(capsys):
     main = guarded("luab x")(lambda argv: _raise_ours("no such class: a\nluab x: all is well"))
     assert main([]) == 1
     assert capsys.readouterr().err == "luab x: no such class: a\n  luab x: all is well\n"
+
+
+def test_closed_streams_end_nothing(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    assert cli.main(["--version"]) == 0
+    assert cli.main(["nosuch"]) == 2
+
+
+def test_what_libraries_log_holds_no_secrets_and_no_control_characters(monkeypatch, caplog):
+    monkeypatch.setenv("HF_TOKEN", "hf_abcdefghijklmnop")
+    before = logging.getLogRecordFactory()
+    with boundary("luab"):
+        log = logging.getLogger("huggingface_hub.utils._http")
+        log.warning("HEAD %s\n%s", "https://user:passw0rd@127.0.0.1:1/x", "hf_abcdefghijklmnop \x1b[2J")
+        log.warning("100% of it")
+    assert caplog.messages == ["HEAD https://***@127.0.0.1:1/x\nhf_*** \ufffd[2J", "100% of it"]
+    assert logging.getLogRecordFactory() is before
 
 
 def _raise_ours(text: str):
