@@ -7,8 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from luab_data.constants import NO_LABEL
 from luab_data.errors import SourceError
-from luab_trainer.columns import in_order, is_list, plain_list, read_column, valid
+from luab_trainer.columns import has_column, in_order, is_list, plain_list, read_column, valid
 from luab_trainer.points import flat_points
 from luab_trainer.targets import ByproductKind, Columns
 
@@ -75,6 +76,17 @@ def has_image(rows: datasets.Dataset, column: str) -> np.ndarray:
         parts = [name for name in ("bytes", "path") if values.type.get_field_index(name) >= 0]
         found &= np.any([valid(pc.struct_field(values, name)) for name in parts], axis=0)
     return found
+
+
+def has_label(rows: datasets.Dataset, column: str) -> np.ndarray:
+    """Which rows have a class, bool [N]: null and -1 are none. All, where the column is no class of a row."""
+    if not has_column(rows.features, column):
+        return np.ones(len(rows), bool)
+    values = read_column(rows, column)
+    found = valid(values)
+    if pa.types.is_integer(values.type):
+        found &= pc.fill_null(values, NO_LABEL).to_numpy() != NO_LABEL
+    return in_order(rows, found)
 
 
 def has_point(rows: datasets.Dataset, columns: Columns) -> np.ndarray:

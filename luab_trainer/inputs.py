@@ -12,25 +12,6 @@ from luab_trainer.facts import classes_of
 from luab_trainer.targets import ByproductKind, Columns, LabelPolicy
 
 
-def find_columns(
-    rows: datasets.Dataset, image: str, label: str | None, point: str | None, annotations: str | None
-) -> Columns:
-    """The columns to read; unset ones take the names of a single-label dataset, or else of a multi-label one.
-
-    Raises:
-        SourceError: an image or label column that is not there.
-    """
-    names = rows.column_names
-    label = label or next((n for n in (constants.LABEL, constants.LABELS) if n in names), constants.LABEL)
-    point = point or next((n for n in (constants.CLICK, constants.POINTS) if n in names), constants.CLICK)
-    for option, column in (("image_column", image), ("label_column", label)):
-        if column not in names:
-            raise SourceError(
-                f"the dataset has no column {column!r}; it has {', '.join(names)}. Set --{option}."
-            )
-    return Columns(image=image, label=label, point=point, annotations=annotations)
-
-
 def is_multi_label(rows: datasets.Dataset, columns: Columns) -> bool:
     """Whether the label column holds a list of classes."""
     return is_list(rows.features[columns.label])

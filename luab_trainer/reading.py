@@ -99,7 +99,7 @@ def read_rows(
     rows, image = _images(rows, reading.image, root)
     rows, label, labels = _labels(rows, image, reading)
     notes = list(labels.notes)
-    columns = Columns(image, label, _point_name(rows, reading, labels), reading.annotations)
+    columns = Columns(image, label, point_name(rows, reading, labels), reading.annotations)
     needed = columns.of_byproduct(byproduct)
     made = reading.x is not None or reading.points_file is not None  # the point column is made here
     if required and not (is_list(labels.feature) and byproduct != "click"):  # which check_task refuses
@@ -108,7 +108,7 @@ def read_rows(
             if name != columns.point or not made:
                 require_column(rows.features, name, options[name])
     if columns.point in needed and (made or has_column(rows.features, columns.point)):
-        rows, more = _points(rows, columns, labels, reading, root, required)
+        rows, more = read_points(rows, columns, labels, reading, root, required)
         notes += more
     traces = columns.annotations
     if traces in needed and traces not in rows.column_names and has_column(rows.features, traces):  # nested
@@ -123,7 +123,7 @@ def label_name(rows: datasets.Dataset, reading: Reading) -> str:
     return reading.label or next((name for name in usual if name in rows.column_names), constants.LABEL)
 
 
-def _point_name(rows: datasets.Dataset, reading: Reading, labels: Labels) -> str:
+def point_name(rows: datasets.Dataset, reading: Reading, labels: Labels) -> str:
     """The column of the points, of which there may be none."""
     usual = (
         [constants.POINTS, constants.CLICK]
@@ -159,7 +159,7 @@ def _labels(rows: datasets.Dataset, image: str, reading: Reading) -> tuple[datas
     return rows, column, labels
 
 
-def _points(
+def read_points(
     rows: datasets.Dataset,
     columns: Columns,
     labels: Labels,
@@ -167,7 +167,7 @@ def _points(
     root: Path | None,
     required: bool,
 ) -> tuple[datasets.Dataset, list[str]]:
-    """Rows with points in ratios, and notes."""
+    """Rows with points in ratios, in the column `columns.point`, and notes. See `read_rows`."""
     notes: list[str] = []
     source = rows
     joined = None

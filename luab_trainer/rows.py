@@ -112,12 +112,6 @@ def find_part(splits: datasets.DatasetDict, split: str, source: str, option: str
     return Part(name, rows.from_, rows.to)
 
 
-def pick_split(splits: datasets.DatasetDict, split: str, source: str, option: str) -> datasets.Dataset:
-    """The rows of `find_part`, with its errors."""
-    part = find_part(splits, split, source, option)
-    return part_of(splits[part.split], part)
-
-
 def part_of(rows: datasets.Dataset, part: Part) -> datasets.Dataset:
     """The part's rows of its whole split."""
     return rows if (part.start, part.stop) == (0, len(rows)) else rows.select(range(part.start, part.stop))

@@ -13,8 +13,8 @@ from luab_trainer.config import LUABConfig
 from luab_trainer.evaluation.box_sources import load_evaluation_boxes
 from luab_trainer.facts import RowFacts, classes_of, describe_rows, no_target
 from luab_trainer.image_columns import unlisted_images
-from luab_trainer.inputs import check_task, class_names, find_columns, is_multi_label
-from luab_trainer.reading import Reading, ReadRows, read_rows
+from luab_trainer.inputs import check_task, class_names, is_multi_label
+from luab_trainer.reading import Reading, ReadRows, label_name, read_rows
 from luab_trainer.rows import (
     Part,
     Splits,
@@ -213,7 +213,7 @@ def _boxes(run: RunArguments, whole: ReadRows | None) -> ReadRows:
         run.label_column if columns is None else columns.label,
     )
     if whole is None:
-        columns = find_columns(rows, run.image_column, run.label_column, None, None)
+        columns = Columns(run.image_column, label_name(rows, reading_of(run)))
         return ReadRows(rows, columns, None, [])
     return ReadRows(with_classes_of(whole.rows, rows, columns.label), columns, None, [])
 

@@ -13,6 +13,7 @@ from luab_data.constants import CLASS_NAME, NO_LABEL
 from luab_data.errors import SourceError
 from luab_data.names import few
 from luab_trainer.class_names import Names, match
+from luab_trainer.columns import is_list
 
 logger = get_logger(__name__)
 
@@ -143,10 +144,6 @@ def _mapped(value: Any, feature: Any, own: datasets.ClassLabel, mapping: np.ndar
     if is_list(feature):
         return [_mapped(item, feature.feature, own, mapping) for item in value]
     return int(mapping[value]) if feature == own else value
-
-
-def is_list(feature: Any) -> bool:
-    return isinstance(feature, datasets.List | datasets.LargeList)
 
 
 def _is_number(feature: Any) -> bool:

@@ -100,6 +100,25 @@ def test_a_wrong_argument_is_refused(argument):
         find_benchmark(f"dataset:{argument.format('photos')}")
 
 
+def test_what_run_py_reads_is_judged(tmp_path):
+    """Text for labels, JSONL with paths: as in training."""
+    rows = []
+    for number, (colour, label) in enumerate(SHOWN):
+        Image.new("RGB", (SIDE, SIDE), tuple(COLOURS[colour].tolist())).save(tmp_path / f"{number}.png")
+        rows.append({"image": f"{number}.png", "what": None if label < 0 else wnids()[(101, 444)[label]]})
+    lines = "".join(f"{json.dumps(row)}\n" for row in rows)
+    (tmp_path / "rows.jsonl").write_text(lines)
+    benchmark = find_benchmark(f"dataset:mine={tmp_path / 'rows.jsonl'}@train?label=what")
+    assert score(benchmark, tmp_path, colour_classifier()).per_image.tolist() == [1, 1, 0]
+    assert benchmark.left_out == "1 row without a class"
+    (tmp_path / "rows.jsonl").write_text(lines.replace("1.png", "../1.png"))
+    assert "lies outside the dataset's folder" in benchmark_of(tmp_path).missing(tmp_path)
+
+
+def benchmark_of(folder):
+    return find_benchmark(f"dataset:mine={folder / 'rows.jsonl'}@train?label=what")
+
+
 def test_the_command_judges_a_dataset_and_lists_it(own, tmp_path, capsys):
     assert evaluate(["--list"]) == 0
     assert "dataset:NAME=DATASET@SPLIT" in capsys.readouterr().out
@@ -125,10 +144,26 @@ def test_byproducts_of_ones_own(own, capsys):
     assert "traces (" not in shown
 
 
+def test_byproducts_are_read_as_in_training(own, tmp_path, capsys):
+    """Names for labels, x and y in pixels in columns of their own."""
+    rows = datasets.load_from_disk(str(own))["test"].select(range(3))
+    names = [wnids()[(101, 444)[label]] for label in rows["species"]]
+    rows = rows.remove_columns(["species", "tap"]).add_column("what", names)
+    rows = rows.add_column("cx", [SIDE / 4] * 3).add_column("cy", [SIDE / 2] * 3)
+    datasets.DatasetDict(train=rows).save_to_disk(tmp_path / "odd")
+    options = [str(tmp_path / "odd"), "--image-column", "photo", "--label-column", "what"]
+    assert byproducts([*options, "--x-column", "cx", "--y-column", "cy", "--point-units", "pixels"]) == 0
+    shown = capsys.readouterr().out
+    assert "3 of 3 rows have boxes" in shown
+    assert "  all       3  100.0 %" in shown
+    assert byproducts([*options, "--x-column", "cx", "--y-column", "cy"]) == 1
+    assert "are no ratios of the image" in capsys.readouterr().err
+
+
 def test_byproducts_without_labels(own, tmp_path, capsys):
     rows = datasets.load_from_disk(str(own))["test"].remove_columns("species").rename_column("tap", "click")
     datasets.DatasetDict(train=rows).save_to_disk(tmp_path / "bare")
     assert byproducts([str(tmp_path / "bare"), "--image-column", "photo"]) == 0
     assert "not there, and not measured: label, annotations" in capsys.readouterr().out
     assert byproducts([str(tmp_path / "bare"), "--point-column", "tap"]) == 1
-    assert "no column 'tap' (--point-column)" in capsys.readouterr().err
+    assert "no column 'tap'" in capsys.readouterr().err

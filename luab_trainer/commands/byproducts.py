@@ -16,6 +16,7 @@ import argparse
 from pathlib import Path
 
 from luab_data.boundary import guarded
+from luab_data.errors import SourceError
 from luab_data.files import write_json
 from luab_data.options import CommandParser
 
@@ -49,6 +50,15 @@ def parser() -> argparse.ArgumentParser:
     add("--image-column", default="image", help="default: %(default)s")
     add("--label-column", help="default: label or labels, where there is one")
     add("--point-column", help="clicks, ratios of the image (default: click or points, where there is one)")
+    add("--x-column", help="instead of --point-column: x of the click, from the left")
+    add("--y-column", help="y of the click, from the top")
+    add("--point-units", choices=("ratio", "percent", "pixels"), default="ratio", help="default: %(default)s")
+    add(
+        "--label-format",
+        choices=("auto", "indices", "multi_hot"),
+        default="auto",
+        help="what lists of 0 and 1 are (default: %(default)s)",
+    )
     add("--annotations-column", help="the traces (default: annotations, where there is one)")
     add("--output", type=Path, metavar="FILE", help="write the figures of all classes and workers as JSON")
     add("--lines", type=int, default=5, help="classes and workers to print (default: %(default)s)")
@@ -59,13 +69,25 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     """Run the command; 0: done, 1: it could not be, and stderr says why."""
     options = parser().parse_args(argv)
-    from luab_trainer.evaluation.byproduct_quality import measure, quality_columns
-    from luab_trainer.rows import load_splits, pick_split
+    from luab_trainer.evaluation.byproduct_quality import measure, read_byproducts
+    from luab_trainer.reading import Reading
+    from luab_trainer.rows import find_part, load_splits, part_of, root_of
 
-    rows = pick_split(load_splits(options.dataset, options.config), options.split, options.dataset, "split")
-    columns = quality_columns(
-        rows, options.image_column, options.label_column, options.point_column, options.annotations_column
+    if (options.x_column is None) != (options.y_column is None):
+        raise SourceError("--x-column and --y-column go together; give both.")
+    splits = load_splits(options.dataset, options.config)
+    part = find_part(splits, options.split, options.dataset, "split")
+    reading = Reading(
+        image=options.image_column,
+        label=options.label_column,
+        point=options.point_column,
+        x=options.x_column,
+        y=options.y_column,
+        annotations=options.annotations_column,
+        point_units=options.point_units,
+        label_format=options.label_format,
     )
+    rows, columns = read_byproducts(part_of(splits[part.split], part), reading, root_of(options.dataset))
     summary = measure(rows, options.boxes, columns, options.id_column).summary()
     print(report(summary, options.lines))
     if options.output:

@@ -16,7 +16,8 @@ from luab_trainer.evaluation.class_maps import wnids
 from luab_trainer.evaluation.folders import existing
 from luab_trainer.evaluation.own_datasets import OwnDataset, row_images
 from luab_trainer.evaluation.row_boxes import RowBoxes, row_size
-from luab_trainer.inputs import find_columns, is_multi_label
+from luab_trainer.inputs import is_multi_label
+from luab_trainer.reading import Reading, label_name
 from luab_trainer.same_classes import class_feature
 from luab_trainer.targets import Columns
 
@@ -56,7 +57,9 @@ class BoxDataset(OwnDataset):
     """A dataset with a column `objects`."""
 
     def image_set(self, root: Path) -> ImageSet:
-        found, self.left_out = set_of_rows(self.own_name, *self.read(root))
+        rows, columns, _, without = self.read(root)
+        found, left_out = set_of_rows(self.own_name, rows, columns)
+        self.left_out = ", ".join(filter(None, (left_out, without)))
         return found
 
 
@@ -72,7 +75,7 @@ def set_of_rows(
         ValueError: no such columns, labels that are no class numbers with names, an image whose size cannot
             be read, or no boxes at all.
     """
-    columns = columns or find_columns(rows, IMAGE, None, None, None)
+    columns = columns or Columns(IMAGE, label_name(rows, Reading()))
     several = is_multi_label(rows, columns)
     feature = class_feature(rows.features[columns.label])
     if not isinstance(feature, datasets.ClassLabel):

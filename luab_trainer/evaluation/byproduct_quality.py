@@ -24,16 +24,20 @@ from typing import Any
 
 import datasets
 import numpy as np
+import pyarrow as pa
 
 from luab_data import constants
 from luab_data.errors import SourceError
 from luab_data.names import few
+from luab_trainer.columns import has_column, is_list, read_column, replace_column, require_column
 from luab_trainer.evaluation.box_files import BoxFiles
 from luab_trainer.evaluation.boxes import HEIGHT, REASONS, WIDTH, in_words, inside
 from luab_trainer.evaluation.byproduct_tables import ALL_CLASSES, Quality, Table
 from luab_trainer.evaluation.metrics.energy_pointing_game.energy_pointing_game import energy_inside
 from luab_trainer.evaluation.row_boxes import BoxReader, RowBoxes, row_size
-from luab_trainer.same_classes import class_feature, is_list
+from luab_trainer.labels import Labels, read_labels
+from luab_trainer.reading import Reading, label_name, point_name, read_points
+from luab_trainer.same_classes import class_feature
 from luab_trainer.targets import ROW_LABEL, Columns, byproducts_of, trace
 
 Row = Mapping[str, Any]
@@ -89,6 +93,44 @@ def measure(
         )
     quality.left_out = in_words(reader.left_out, REASONS)
     return quality
+
+
+def read_byproducts(
+    rows: datasets.Dataset, reading: Reading, root: Path | None
+) -> tuple[datasets.Dataset, Columns]:
+    """Rows with classes and points as training reads them, and where their parts are.
+
+    Other than for training, rows need no image and no class (-1 is none), and parts may be missing.
+
+    Raises:
+        SourceError: see `read_rows`; a given column that is not there.
+    """
+    for option in ("label", "point", "annotations", "x", "y"):
+        if (column := getattr(reading, option)) is not None:
+            require_column(rows.features, column, f"{option}-column".replace("_", "-"))
+    label = label_name(rows, reading)
+    labels = Labels(pa.chunked_array([], pa.int64()), datasets.Value("int64"))
+    if has_column(rows.features, label):
+        labels = labels._replace(feature=require_column(rows.features, label, "label-column"))
+        if (
+            not isinstance(class_feature(labels.feature), datasets.ClassLabel)
+            or label not in rows.column_names
+        ):
+            values = read_column(rows, label)
+            if is_list(labels.feature) or not pa.types.is_integer(values.type):
+                labels = read_labels(values, labels.feature, label, reading.label_format)
+                values = labels.values
+            rows = replace_column(rows, label, values, labels.feature)
+    point = point_name(rows, reading, labels)
+    if reading.x is not None or has_column(rows.features, point):
+        columns = Columns(reading.image, label, point, None)
+        rows, _ = read_points(rows, columns, labels, reading, root, required=False)
+    annotations = reading.annotations
+    if annotations is not None and annotations not in rows.column_names:
+        feature = require_column(rows.features, annotations, "annotations-column")
+        rows = replace_column(rows, annotations, read_column(rows, annotations), feature)
+    given = (reading.label, point if reading.x is not None else reading.point, annotations)
+    return rows, quality_columns(rows, reading.image, *given)
 
 
 def quality_columns(

@@ -4,35 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 from urllib.parse import parse_qsl
 
 import datasets
+import numpy as np
 
-from luab_data.constants import IMAGE, IMAGE_ID, LABEL, LABELS
+from luab_data.constants import IMAGE, IMAGE_ID
 from luab_data.errors import SourceError
 from luab_trainer.evaluation.benchmark import Benchmark, ImageSet, Item, RowImage
 from luab_trainer.evaluation.class_maps import wnids
 from luab_trainer.evaluation.folders import Top1, existing, own_name
-from luab_trainer.inputs import class_names, find_columns, is_multi_label
-from luab_trainer.reading import Reading, read_rows
-from luab_trainer.rows import load_splits, pick_split, root_of
-from luab_trainer.same_classes import class_feature
+from luab_trainer.facts import has_label
+from luab_trainer.inputs import class_names, is_multi_label
+from luab_trainer.labels import LabelFormat
+from luab_trainer.reading import Reading, label_name, read_rows
+from luab_trainer.rows import find_part, load_splits, part_of, root_of
 from luab_trainer.targets import Columns
 
 EXPECTED = "NAME=DATASET@SPLIT"
-OPTIONS = ("image", "label")
+OPTIONS = ("image", "label", "label_format")
 
 
 class OwnRows(NamedTuple):
-    """Rows and where their parts are; images are not decoded."""
+    """Rows that have a class, as `luab_trainer.reading` reads them; images are not decoded.
+
+    Attributes:
+        columns: where their parts are.
+        numbers: of each row among all.
+        left_out: what became of the others, in words.
+    """
 
     rows: datasets.Dataset
     columns: Columns
+    numbers: list[int]
+    left_out: str
 
 
 class OwnDataset:
-    """`DATASET@SPLIT` or `DATASET@CONFIG/SPLIT`, with `?image=COLUMN&label=COLUMN` for other columns' names.
+    """`DATASET@SPLIT` or `DATASET@CONFIG/SPLIT`, with `?image=COLUMN&label=COLUMN` for other columns' names,
+    and `label_format=indices` or `multi_hot` for lists that can be read as both.
 
     Args:
         own_name: for tables.
@@ -49,9 +60,11 @@ class OwnDataset:
         config, _, self.split = split.rpartition("/")
         self.config = config or None
         columns = dict(parse_qsl(options, keep_blank_values=True))
-        if not (at and self.dataset and self.split) or set(columns) - set(OPTIONS):
+        layout = columns.get("label_format", "auto")
+        known = set(columns) <= set(OPTIONS) and layout in get_args(LabelFormat)
+        if not (at and self.dataset and self.split and known):
             raise ValueError(f"expected {EXPECTED}, or {EXPECTED}?image=COLUMN&label=COLUMN; got {text!r}")
-        self.image, self.label = columns.get("image", IMAGE), columns.get("label")
+        self.reading = Reading(columns.get("image", IMAGE), columns.get("label"), label_format=layout)
         self.left_out = ""
         self._read: dict[Path, OwnRows] = {}
 
@@ -78,31 +91,25 @@ class OwnDataset:
             source = self.dataset if found is None else str(found)
             splits = load_splits(source, self.config)
             try:
-                rows = pick_split(splits, self.split, self.dataset, "split")
-                rows, columns = self._as_trained(rows, source)
+                self._read[root] = self._rows(splits, source)
             except SourceError as error:
                 raise SourceError(_in_an_argument(str(error))) from error
-            self._read[root] = OwnRows(rows.cast_column(columns.image, datasets.Image(decode=False)), columns)
         return self._read[root]
 
-    def _as_trained(self, rows: datasets.Dataset, source: str) -> tuple[datasets.Dataset, Columns]:
-        """The rows with images and class numbers, read as `run.py` reads them where they are something else.
-
-        Class numbers stay as they are: below 0 or null is a row without a class, which training refuses.
-        """
-        features = rows.features
-        if isinstance(features.get(self.image), datasets.Image):
-            label = self.label or next((name for name in (LABEL, LABELS) if name in features), None)
-            kind = class_feature(features[label]) if label in features else None
-            if isinstance(kind, datasets.ClassLabel) or (
-                isinstance(kind, datasets.Value) and kind.dtype.startswith("int")
-            ):
-                return rows, find_columns(rows, self.image, label, None, None)
-        return read_rows(rows, Reading(self.image, self.label), None, root_of(source), required=False)[:2]
+    def _rows(self, splits: datasets.DatasetDict, source: str) -> OwnRows:
+        part = find_part(splits, self.split, self.dataset, "split")
+        rows = part_of(splits[part.split], part)
+        kept = has_label(rows, label_name(rows, self.reading))
+        without = int((~kept).sum())
+        left_out = f"{without:,} row{'s' * (without > 1)} without a class" if without else ""
+        numbers = np.flatnonzero(kept)
+        read = read_rows(rows.select(numbers) if without else rows, self.reading, None, root_of(source))
+        rows = read.rows.cast_column(read.columns.image, datasets.Image(decode=False))
+        return OwnRows(rows, read.columns, numbers.tolist(), left_out)
 
     def image_set(self, root: Path) -> ImageSet:
         """All images that have a class."""
-        rows, columns = self.read(root)
+        rows, columns, numbers, self.left_out = self.read(root)
         if is_multi_label(rows, columns):
             raise SourceError(
                 f"column {columns.label!r} of {self.dataset} has several classes an image, and top-1 "
@@ -116,12 +123,9 @@ class OwnDataset:
         images = row_images(rows.select_columns(columns.image), columns.image)
         items = [
             # An id may stand twice: the row's number tells them apart.
-            Item(f"{number}" if ids is None else f"{number} {ids[number]}", image, label)
-            for number, (label, image) in enumerate(zip(labels, images, strict=True))
-            if label is not None and label >= 0
+            Item(f"{number}" if ids is None else f"{number} {ids[at]}", image, label)
+            for at, (number, label, image) in enumerate(zip(numbers, labels, images, strict=True))
         ]
-        without = len(labels) - len(items)
-        self.left_out = f"{without:,} row{'s' * (without > 1)} without a class" if without else ""
         classes = None if names == wnids() else names
         return ImageSet(f"dataset-{self.own_name}", items, classes, upright=True)
 
@@ -134,7 +138,7 @@ def _in_an_argument(message: str) -> str:
         ("--label_column", "Name it behind the split: ?label=COLUMN"),
     ):
         message = message.replace(f"Set {option}", here)
-    return message
+    return message.replace("--label_format ", "?label_format=")
 
 
 def row_images(rows: datasets.Dataset, column: str) -> Iterator[Path | RowImage]:
