@@ -7,10 +7,10 @@ import datasets
 
 from luab_data.constants import IMAGE, LABEL, LABELS, OBJECTS
 from luab_data.errors import SourceError
+from luab_trainer.columns import is_list
 from luab_trainer.evaluation.coco import load_instances
 from luab_trainer.evaluation.csv_boxes import load_csv_boxes
 from luab_trainer.evaluation.ilsvrc_boxes import load_ilsvrc_boxes
-from luab_trainer.same_classes import is_list
 
 
 def load_boxes(
