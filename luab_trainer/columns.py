@@ -160,12 +160,17 @@ def replace_column(
     name: str,
     values: pa.ChunkedArray,
     feature: datasets.features.features.FeatureType,
+    fingerprint: str | None = None,
 ) -> datasets.Dataset:
-    """The rows with this column in place of, or beside, what they have; the others are not copied."""
+    """The rows with this column in place of, or beside, what they have; the others are not copied.
+
+    Args:
+        fingerprint: Of the result. Unset, `datasets` makes it from all bytes of the column, in memory.
+    """
     if name in rows.column_names:
         rows = rows.remove_columns(name)
     feature_type = datasets.Features({name: feature}).arrow_schema.field(name).type
-    return rows.add_column(name, values.cast(feature_type), feature=feature)
+    return rows.add_column(name, values.cast(feature_type), feature=feature, new_fingerprint=fingerprint)
 
 
 def require(

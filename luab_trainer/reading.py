@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import datasets
 import numpy as np
 import pyarrow as pa
+from datasets.fingerprint import Hasher
 
 from luab_data import constants
 from luab_data.errors import SourceError
@@ -136,7 +137,9 @@ def point_name(rows: datasets.Dataset, reading: Reading, labels: Labels) -> str:
 def _images(rows: datasets.Dataset, column: str, root: Path | None) -> tuple[datasets.Dataset, str]:
     feature = require_column(rows.features, column, "image_column")
     if column not in rows.column_names or not isinstance(feature, datasets.Image):
-        rows = replace_column(rows, column, readable_images(rows, feature, column, root), datasets.Image())
+        values = readable_images(rows, feature, column, root)
+        fingerprint = Hasher.hash([rows._fingerprint, column, str(root)])  # not of the images' bytes
+        rows = replace_column(rows, column, values, datasets.Image(), fingerprint)
         if root is not None:
             check_image_paths(rows.select_columns(column), str(root))  # also of links
     absent = ~has_image(rows, column)

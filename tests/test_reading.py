@@ -1,5 +1,7 @@
 """Label and point columns of anybody's datasets: read right, or refused by what they hold."""
 
+import tracemalloc
+
 import datasets
 import numpy as np
 import pyarrow as pa
@@ -282,3 +284,18 @@ def test_images_that_a_metadata_file_does_not_list_are_counted(tmp_path):
     ]
     (tmp_path / "metadata.jsonl").unlink()
     assert unlisted_images(load_splits(str(tmp_path)), "image", tmp_path) == []
+
+
+def test_bytes_of_images_are_never_all_in_memory_at_once():
+    """A column that `datasets` does not know for images: nothing is copied to make it one."""
+    size, number = 1 << 20, 32
+    photo = pa.array([bytes(size)] * number, pa.binary())
+    rows = datasets.Dataset(pa.table({"image": photo, "label": pa.array([0] * number)}))
+    tracemalloc.start()
+    read = read_rows(rows, Reading(), None)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert isinstance(read.rows.features["image"], datasets.Image)
+    assert peak < size * number / 4
+    other = read_rows(rows.select(range(1, number)), Reading(), None)
+    assert read.rows._fingerprint != other.rows._fingerprint
