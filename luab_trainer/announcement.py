@@ -32,7 +32,7 @@ def data_facts(
 ) -> list[Fact]:
     """Of the rows and their classes. None: there are no such rows, they are not asked for, or a stream."""
     byproduct = None if args.loss == "none" else args.byproduct
-    more = ", ..." if len(names) > NAMES_SHOWN else ""
+    more = "; ..." if len(names) > NAMES_SHOWN else ""
     if evaluated is not None:
         evaluation = rows_fact(evaluated, byproduct)
     elif args.do_eval:
@@ -47,7 +47,7 @@ def data_facts(
     return [
         ("training rows", training),
         ("rows to evaluate on", evaluation),
-        ("classes", printable(f"{len(names):,}: {', '.join(names[:NAMES_SHOWN])}{more}")),
+        ("classes", printable(f"{len(names):,}: {'; '.join(names[:NAMES_SHOWN])}{more}")),
     ]
 
 

@@ -22,6 +22,13 @@ class OddRows(SourceError):
         self.plain = f"{what}{f' ({shown})' if shown else ''}. {fix}"
 
 
+# What to do where a column is missing, besides setting its option.
+FIXES = {
+    "point_column": "Set --point_column, give a table of points with --points_file, or take --loss none.",
+    "annotations_column": "Set --annotations_column, or take --byproduct click.",
+}
+
+
 def column_path(names: list[str], wanted: str) -> tuple[str, list[str]] | None:
     """A column and the fields below it that `wanted` names: "json.click" -> ("json", ["click"]).
 
@@ -54,7 +61,8 @@ def require_column(
         there = f"it has {', '.join(features)}"
         if path is not None:
             there = f"{path[0]!r} holds {fields_of(features[path[0]])}"
-        raise SourceError(f"the dataset has no column {wanted!r}; {there}. Set --{option}.")
+        fix = FIXES.get(option, f"Set --{option}.")
+        raise SourceError(f"the dataset has no column {wanted!r}; {there}. {fix}")
     return feature
 
 

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from luab_data.constants import NO_LABEL
 from luab_data.errors import SourceError
 from luab_trainer.columns import has_column, in_order, is_list, plain_list, read_column, valid
-from luab_trainer.points import flat_points
+from luab_trainer.points import MARGIN, flat_points
 from luab_trainer.targets import ByproductKind, Columns
 
 TRACE_FIELDS = ("selected", "selected_record", "mouse_tracking")
@@ -92,7 +92,10 @@ def has_label(rows: datasets.Dataset, column: str) -> np.ndarray:
 def has_point(rows: datasets.Dataset, columns: Columns) -> np.ndarray:
     """Which stored rows have a point that counts, bool [N]; of several labels, one of a class of the row."""
     points = flat_points(read_column(rows, columns.point), columns.point)
-    counts = np.ones(len(points.row), bool) if points.weight is None else points.weight > 0
+    # Far outside the image no crop shows a point; a click on the border may be a little outside.
+    counts = ((points.xy >= -MARGIN) & (points.xy <= 1 + MARGIN)).all(axis=1)
+    if points.weight is not None:
+        counts &= points.weight > 0
     if points.label is not None and is_list(rows.features[columns.label]):
         values = read_column(rows, columns.label)
         lists = pa.chunked_array(

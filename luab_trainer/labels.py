@@ -119,10 +119,19 @@ def _numbers(
     require(
         (found < 0) | (found >= count), row,
         f"column {column!r} has a label that is none of 0 to {count - 1}",
-        "Filter these rows out: they have no class.", lambda first: str(found[first]),
+        _without_class(found, column, count), lambda first: str(found[first]),
     )  # fmt: skip
     notes = () if declared or known is not None else _gaps(found, column)
     return Labels(values.cast(pa.int64()), feature if declared else datasets.Value("int64"), notes=notes)
+
+
+def _without_class(found: np.ndarray, column: str, count: int) -> str:
+    """What to do about numbers that are no class."""
+    if (found >= count).any() and count == MOST_CLASSES:
+        return f"Ids are read as names: dataset.cast_column({column!r}, Value('string'))."
+    if set(np.unique(found).tolist()) == {-1, 1}:
+        return "Lists of -1 and 1 are multi-hot with 0 instead of -1."
+    return "Filter these rows out: they have no class."
 
 
 def _gaps(found: np.ndarray, column: str) -> tuple[str, ...]:
@@ -147,10 +156,15 @@ def _multi_hot_note(
         return None
     floats, bools = pa.types.is_floating(flat.type), pa.types.is_boolean(flat.type)
     certain = label_format == "multi_hot" or floats or bools
-    if not certain and not pa.types.is_integer(flat.type):
-        return None
     size = int(counts[0])
     even = bool((counts == size).all())
+    if is_text_type(flat.type) and even and size > 1 and set(pc.unique(flat).to_pylist()) <= {"0", "1"}:
+        raise SourceError(
+            f"column {column!r} holds lists of the texts '0' and '1'. Store them as numbers if they are "
+            "multi-hot, a 0 or 1 for each class; --label_format indices takes them for two classes' names."
+        )
+    if not certain and not pa.types.is_integer(flat.type):
+        return None
     binary = even and size > 0 and set(pc.unique(flat).to_pylist()) <= {0, 1}
     if certain:
         if not binary:

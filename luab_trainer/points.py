@@ -141,7 +141,7 @@ def point_column(points: FlatPoints, ratios: np.ndarray, labels: np.ndarray | No
     Args: ratios: [P, 2]. labels: [P] class numbers, None where a point's class is that of its row.
     """
     fields = {X: pa.array(ratios[:, 0]), Y: pa.array(ratios[:, 1])}
-    if not points.several and labels is None:
+    if not points.several and labels is None and points.weight is None:
         place = np.full(points.count, -1)
         place[points.row] = np.arange(len(points.row))
         structs = pa.StructArray.from_arrays(list(fields.values()), list(fields))

@@ -51,8 +51,8 @@ def check_rows(
     for option, given in asked.items():
         if given and evaluated is None:
             raise SourceError(
-                f"{option} needs rows to evaluate, and the dataset has no split for that. Give --eval_split "
-                "or --eval_dataset."
+                f"{option} needs rows to evaluate, and the dataset has no split for that. Give --eval_split, "
+                "--eval_share or --eval_dataset."
             )
 
 

@@ -5,7 +5,7 @@ checked before anything is trained, and the loader reads one layout.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import datasets
@@ -26,7 +26,7 @@ from luab_trainer.columns import (
     require_column,
 )
 from luab_trainer.facts import has_image
-from luab_trainer.image_columns import folder_labels, readable_images
+from luab_trainer.image_columns import folder_labels, image_paths, readable_images
 from luab_trainer.image_paths import check_image_paths
 from luab_trainer.images import open_image
 from luab_trainer.labels import LabelFormat, Labels, number_points, read_labels
@@ -154,6 +154,13 @@ def _labels(rows: datasets.Dataset, image: str, reading: Reading) -> tuple[datas
         labels = folder_labels(rows, image, reading.classes)
         if labels is not None:
             return replace_column(rows, column, labels.values, labels.feature), column, labels
+        folders = {PurePosixPath(path).parent.name for path in image_paths(rows, image) if path}
+        if reading.label is None and len(folders) == 1:
+            raise SourceError(
+                f"the dataset has no column {column!r}, and all its images lie in one folder, "
+                f"{next(iter(folders))!r}, so that there is one class: a classifier needs two. Give a "
+                "folder for each class, or set --label_column."
+            )
     feature = require_column(rows.features, column, "label_column")
     values = read_column(rows, column)
     labels = read_labels(values, feature, column, reading.label_format, reading.classes)
@@ -195,7 +202,7 @@ def read_points(
             f"{columns.label!r}): give points as a list of {{label, x, y}}."
         )
     numbers, class_feature = None, None
-    if points.label is not None and (several or points.several):
+    if points.label is not None:
         class_feature = labels.feature.feature if several else labels.feature
         numbers = number_points(points, feature, class_feature, name)
         points = points._replace(several=True)

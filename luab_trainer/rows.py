@@ -49,8 +49,9 @@ def load_splits(source: str, config: str | None = None, streaming: bool = False)
     except SourceError:
         raise
     except (OSError, ValueError, DatasetsError) as error:
+        reason = str(error.__cause__ or error).strip().partition("\n")[0].rstrip(".")
         raise SourceError(
-            f"cannot load the dataset {source!r}{f', configuration {config!r}' if config else ''}: {error}\n"
+            f"cannot load the dataset {source!r}{f', configuration {config!r}' if config else ''}: {reason}. "
             "Give a folder that one of the loading_scripts wrote, another dataset folder, a file "
             f"({', '.join(TABLES)}), or a Hub id (owner/name; log in with `hf auth login` for a private or "
             "gated one)."

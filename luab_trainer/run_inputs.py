@@ -80,7 +80,7 @@ def read_inputs(run: RunArguments, args: LUABConfig) -> Inputs:
     known = evaluated if whole is None else whole
     if known is None:
         raise SourceError(
-            "there are no rows to train or to evaluate on. Give --eval_split or --eval_dataset."
+            "there are no rows to train or to evaluate on. Give --eval_split, --eval_share or --eval_dataset."
         )
     columns = known.columns
     names = class_names(known.rows, columns)
@@ -180,7 +180,7 @@ def read_evaluation(
     if whole is not None and source == run.dataset and own.split == part.split:
         if shared := part.shared(own):
             notes.append(
-                f"{shared:,} of the {own.stop - own.start:,} rows to evaluate on are trained on too "
+                f"warning: {shared:,} of the {own.stop - own.start:,} rows to evaluate on are trained on too "
                 f"({run.train_split} and {name}): its figures say nothing about new images"
             )
         return train, whole._replace(rows=part_of(whole.rows, own)), notes
@@ -245,7 +245,8 @@ def _class_notes(
     ):
         if found:
             some = few([names[number] for number in sorted(found)])
-            notes.append(f"{len(found):,} of {len(names):,} classes are {where}: {some}")
+            are = "is" if len(found) == 1 else "are"
+            notes.append(f"warning: {len(found):,} of {len(names):,} classes {are} {where}: {some}")
     if two - one:
         notes[0] += ". If rows are in the order of their classes, hold out with --eval_share 0.1"
     return notes

@@ -113,12 +113,16 @@ def clicks_of(value: Any, column: str) -> list[Byproduct]:
     """
     if value is None or len(value) == 0:
         return []
+    if isinstance(value, Mapping) and ("label" in value or "weight" in value):
+        value = [value]
     if isinstance(value, Mapping) or not isinstance(value[0], Mapping | Sequence | np.ndarray):
         point = _point(value, column)
         return [] if point is None else [Byproduct(ROW_LABEL, point[None], np.ones(1))]
     by_label: dict[int, list[tuple[np.ndarray, float]]] = {}
     for entry in value:
         point = _point(entry, column)
+        if point is None:
+            continue
         label, weight = ROW_LABEL, 1.0
         if isinstance(entry, Mapping):
             label, weight = entry.get("label", ROW_LABEL), entry.get("weight", 1.0)
@@ -127,7 +131,7 @@ def clicks_of(value: Any, column: str) -> list[Byproduct]:
                 f"Column {column!r} holds {entry!r}; a point's label is a class number and its weight 0 or "
                 "more: give each one, or leave the field out."
             )
-        if point is not None and weight > 0:
+        if weight > 0:
             by_label.setdefault(int(label), []).append((point, weight))
     byproducts = []
     for label, points in by_label.items():

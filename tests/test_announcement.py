@@ -51,13 +51,13 @@ def test_data_in_words():
     assert data_facts(train, evaluated, config(), NAMES) == [
         ("training rows", "24, 19 of them (79.2%) with a usable click"),
         ("rows to evaluate on", "10, 8 of them (80.0%) with a usable click"),
-        ("classes", "5: ant, bee, cat, ..."),
+        ("classes", "5: ant; bee; cat; ..."),
     ]
     facts = dict(data_facts(train, None, config(loss="none"), NAMES[:2]))
     assert facts == {
         "training rows": "24",
         "rows to evaluate on": "none: give --eval_split or --eval_share",
-        "classes": "2: ant, bee",
+        "classes": "2: ant; bee",
     }
     assert dict(data_facts(None, evaluated, config(do_train=False), NAMES))["training rows"] == (
         "none: --do_train False"

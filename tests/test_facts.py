@@ -23,6 +23,13 @@ def test_rows_images_targets_and_classes_are_counted():
     assert describe_rows(rows.remove_columns("click"), Columns(), "click").with_target is None
 
 
+def test_a_point_far_outside_the_image_is_no_target():
+    rows = clicked_dataset(20)
+    away = [{"x": 1.4, "y": 1.2}] * 18 + [{"x": 1.05, "y": 0.5}, {"x": -0.05, "y": 0.5}]
+    rows = rows.remove_columns("click").add_column("click", away, feature=POINT)
+    assert describe_rows(rows, Columns(), "click").with_target == 2
+
+
 def test_a_part_in_another_order_is_counted_by_its_own_rows():
     rows = clicked_dataset(20)
     part = rows.select(np.array([9, 4, 0, 5]))  # 9 and 4 have no click

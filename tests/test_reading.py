@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from datasets import ClassLabel, Features, LargeList, List, Value
-from ways_in import FILES, table, write_images, write_lines
+from ways_in import FILES, picture, table, write_images, write_lines
 
 from luab_data.errors import SourceError
 from luab_trainer.facts import describe_rows
@@ -109,6 +109,55 @@ def test_lists_that_are_no_labels_are_refused(kind, values, message):
 def test_a_label_that_is_none_is_refused(kind, values, message):
     with pytest.raises(SourceError, match=message):
         labels_read(typed(kind, label=values))
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "message"),
+    [
+        (
+            List(Value("string")),
+            [[str(each) for each in row] for row in HOT],
+            "texts '0' and '1'. Store them",
+        ),
+        (List(Value("int64")), [[2 * each - 1 for each in row] for row in HOT], "with 0 instead of -1"),
+        (Value("int64"), [10_000_000 + i for i in range(8)], "cast_column('labels', Value('string'))"),
+    ],
+    ids=["texts", "minus", "ids"],
+)
+def test_labels_that_need_another_type_are_told_which(kind, values, message):
+    with pytest.raises(SourceError) as raised:
+        read_rows(typed(kind, labels=values), Reading(label="labels"), None)
+    assert message in str(raised.value)
+
+
+def test_one_folder_of_images_is_one_class(tmp_path):
+    (tmp_path / "ant").mkdir()
+    for number in range(3):
+        (tmp_path / "ant" / f"{number}.png").write_bytes(picture(number))
+    write_lines(tmp_path / "ant" / "metadata.jsonl", [{"file_name": f"{n}.png", "x": 0.5} for n in range(3)])
+    with pytest.raises(SourceError, match="all its images lie in one folder, 'ant'"):
+        read_rows(load_splits(str(tmp_path))["train"], Reading(), None, tmp_path)
+
+
+def test_a_missing_point_column_tells_every_way_out():
+    with pytest.raises(SourceError, match="--points_file, or take --loss none"):
+        read_rows(table(label=[0, 1] * 4), Reading(), "click")
+
+
+def test_a_single_points_label_and_weight_are_read():
+    point = {
+        "x": Value("float32"),
+        "y": Value("float32"),
+        "label": Value("int64"),
+        "weight": Value("float32"),
+    }
+    values = [{"x": 0.5, "y": 0.5, "label": 0, "weight": float(i > 2)} for i in range(8)]
+    read = read_rows(typed(point, click=values).add_column("label", [0] * 8), Reading(), "click")
+    assert read.rows[3]["click"] == [{"label": 0, "x": 0.5, "y": 0.5, "weight": 1.0}]
+    assert describe_rows(read.rows, read.columns, "click").with_target == 5
+    with pytest.raises(SourceError):
+        odd = typed(point, click=[{**each, "label": -5} for each in values])
+        read_rows(odd.add_column("label", [0] * 8), Reading(), "click")
 
 
 def test_names_become_classes_in_their_order():

@@ -56,7 +56,8 @@ def test_eval_share_holds_out_and_says_so(data, tmp_path):
 def test_parts_of_a_sorted_dataset_are_warned_of(data, tmp_path):
     found = inputs_of(data, tmp_path, train_split="train[:60%]", eval_split="train[60%:]")
     assert any(
-        "2 of 5 classes are only in the rows to evaluate on, so never trained" in n for n in found.notes
+        "warning: 2 of 5 classes are only in the rows to evaluate on, so never trained" in n
+        for n in found.notes
     )
     assert any("--eval_share" in note for note in found.notes)
     assert any("3 of 5 classes are only in the rows to train on" in note for note in found.notes)
@@ -64,7 +65,9 @@ def test_parts_of_a_sorted_dataset_are_warned_of(data, tmp_path):
 
 def test_parts_that_overlap_are_warned_of(data, tmp_path):
     found = inputs_of(data, tmp_path, train_split="train[:60%]", eval_split="train[50%:]")
-    assert any(note.startswith("3 of the 13 rows to evaluate on are trained on too") for note in found.notes)
+    assert any(
+        note.startswith("warning: 3 of the 13 rows to evaluate on are trained on too") for note in found.notes
+    )
 
 
 @pytest.mark.parametrize("name", EVAL_SPLITS)

@@ -10,6 +10,7 @@ from luab_trainer.targets import (
     Byproduct,
     Columns,
     byproducts_of,
+    clicks_of,
     target_in_view,
     trace,
 )
@@ -109,6 +110,13 @@ def test_points_weigh_what_they_say():
     (byproduct,) = of_click(click)
     assert byproduct.weights.tolist() == [0.75, 0.25]
     assert of_click([{"x": 0.5, "y": 0.5, "weight": 0}]) == []
+
+
+def test_the_weight_and_label_of_a_single_point_count():
+    assert clicks_of({"x": 0.5, "y": 0.5, "weight": 0.0}, "click") == []
+    (found,) = clicks_of({"x": 0.5, "y": 0.5, "weight": 2.0, "label": 3}, "click")
+    assert found.label == 3 and found.weights.tolist() == [1.0]
+    assert clicks_of({"x": None, "y": None, "label": None}, "click") == []
 
 
 def test_a_click_just_outside_the_image_is_kept_as_a_ratio():
