@@ -11,6 +11,7 @@ from datasets.exceptions import DatasetsError
 from luab_data.disk import full_disk_explained
 from luab_data.errors import SourceError
 from luab_data.names import few
+from luab_data.parquet_sizes import require_moderate_parquets
 from luab_trainer.image_paths import check_image_paths
 
 OURS = ("imagenet_ab", "coco_ab")  # packages that register a dataset of their name
@@ -40,6 +41,8 @@ def load_splits(source: str, config: str | None = None, streaming: bool = False)
     if source in OURS:
         importlib.import_module(source)
     try:
+        if Path(source).exists():
+            require_moderate_parquets(Path(source))
         with full_disk_explained(datasets.config.HF_DATASETS_CACHE, CACHE_FULL):
             splits = _load(source, config, streaming)
             for rows in splits.values():
