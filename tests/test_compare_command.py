@@ -85,7 +85,7 @@ def test_one_model_is_nothing_to_compare(results, capsys):
 
 def test_missing_results_are_named(tmp_path, capsys):
     assert main([str(tmp_path / "nowhere")]) == 1
-    assert "nowhere: no results of luab evaluate (FileNotFoundError" in capsys.readouterr().err
+    assert "nowhere: there is no such file; give its results.json" in capsys.readouterr().err
 
 
 def test_too_few_resamples(results, capsys):

@@ -137,9 +137,9 @@ def folder_outputs(labels: Sequence[str], folders: Sequence[str]) -> list[int]:
     strangers = [folder for folder, at in zip(folders, found, strict=True) if at is None]
     if strangers:
         raise ValueError(
-            f"{len(strangers)} of {len(folders)} class folders are none of the model's {len(labels)} "
-            f"classes: {few(strangers)}. A folder must be called as a label in id2label: "
-            f"{few(labels)}."
+            f"{len(strangers)} of the {len(folders)} classes of the images are none of the model's "
+            f"{len(labels)} classes: {few(strangers)}. A class (of folders: a folder) must be called as a "
+            f"label in id2label: {few(labels)}."
         )
     return found + [at for at in range(len(labels)) if at not in set(found)]
 

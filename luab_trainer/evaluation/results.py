@@ -175,8 +175,10 @@ def read(file: Path, fix: str) -> dict[str, Any]:
     Raises:
         ValueError: it is none; `fix` says what to do.
     """
+    if not file.is_file():
+        raise ValueError(f"{file}: there is no such file; {fix}")
     try:
-        if file.is_file() and file.stat().st_size > MOST_BYTES:
+        if file.stat().st_size > MOST_BYTES:
             raise ValueError(f"more than {MOST_BYTES:,} bytes")
         content = json.loads(file.read_text(encoding="utf-8"), parse_constant=_refuse)
         content["skipped"] = content.get("skipped") or {}
