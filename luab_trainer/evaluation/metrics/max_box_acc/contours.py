@@ -28,14 +28,11 @@ def contour_boxes(image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
     name, level = np.nonzero(components.exist())
     boxes = extents[:, name, level].T + np.array([-1, -1, 0, 0])
     (hole_level, hole_boxes), filled = _holes(bordered)
-    if not np.array_equal(filled, bordered):
+    largest, certain = _largest(components, extents, _gain(bordered, filled))
+    if not certain:
         components = _Components(filled, diagonal=True)
-        extents = components.extents()
-    return (
-        np.concatenate([level, hole_level]),
-        np.concatenate([boxes, hole_boxes]),
-        _largest(components, extents),
-    )
+        largest, _ = _largest(components, components.extents(), np.zeros(LEVELS))
+    return np.concatenate([level, hole_level]), np.concatenate([boxes, hole_boxes]), largest
 
 
 class _Components:
@@ -208,8 +205,21 @@ def _holes(bordered: np.ndarray) -> tuple[tuple[np.ndarray, np.ndarray], np.ndar
     return (LEVELS - 1 - level, boxes), np.maximum(bordered, depth)
 
 
-def _largest(components: _Components, extents: np.ndarray) -> np.ndarray:
-    """[LEVELS, 4]: the box of the component with the largest area, in a map without holes.
+def _gain(image: np.ndarray, filled: np.ndarray) -> np.ndarray:
+    """[LEVELS]: the most area that filling its holes can add to a component, in halves.
+
+    A pixel is in four squares, and each of them may become one.
+    """
+    counts = [np.bincount(each.ravel(), minlength=LEVELS + 1) for each in (filled, image)]
+    above = np.cumsum((counts[0] - counts[1])[::-1])[::-1]  # pixels of that value or a higher one
+    return 8 * above[1:]
+
+
+def _largest(components: _Components, extents: np.ndarray, gain: np.ndarray) -> tuple[np.ndarray, bool]:
+    """[LEVELS, 4]: the box of the component with the largest area; whether it certainly is, at all levels.
+
+    Its area is that of a map with its holes filled, which adds at most `gain` [LEVELS] to a component. Where
+    two are closer than that, it is not certain.
 
     Four pixels in a square enclose the area 1, three of them the triangle of 1/2; summed over all squares.
     """
@@ -230,5 +240,8 @@ def _largest(components: _Components, extents: np.ndarray) -> np.ndarray:
     # OpenCV lists the contour that begins last in reading order first.
     rank = np.where(components.exist(), area * size + first, -1)
     name, levels = rank.argmax(axis=0), np.arange(LEVELS)
+    others = np.where(components.exist(), area, 0)
+    others[name, levels] = 0
+    certain = (gain == 0) | (area[name, levels] - others.max(axis=0) > gain)
     boxes = extents[:, name, levels].T + np.array([-1, -1, 0, 0])
-    return np.where((rank[name, levels] >= 0)[:, None], boxes, 0)
+    return np.where((rank[name, levels] >= 0)[:, None], boxes, 0), bool(certain.all())

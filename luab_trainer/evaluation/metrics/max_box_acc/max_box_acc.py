@@ -15,6 +15,7 @@ The accuracy at the best of all thresholds is the metric.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import datasets
 import evaluate
@@ -140,6 +141,7 @@ def resized(scores: np.ndarray, size: int) -> np.ndarray:
     return scores
 
 
+@lru_cache(maxsize=64)
 def _cubic(old: int, new: int) -> tuple[np.ndarray, np.ndarray]:
     """Of each of `new` cells: the `old` cell at or left of its centre [new]; weights of 4 cells [4, new]."""
     # float32, as in OpenCV: the last bits decide which of 256 levels a value falls into.
