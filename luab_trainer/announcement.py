@@ -86,7 +86,8 @@ def run_facts(
     if streaming:
         steps = f"{args.max_steps:,}, epochs are not counted (streaming)"
     else:
-        steps = "{:,}, {:.4g} epochs".format(*steps_and_epochs(args, rows))
+        number, epochs = steps_and_epochs(args, rows)
+        steps = f"{number:,}, {epochs:.4g} {'epoch' if epochs == 1 else 'epochs'}"
     return [
         *facts,
         (

@@ -39,17 +39,6 @@ class Start(NamedTuple):
     new_head: bool
 
 
-def load_classifier(
-    model: str | None,
-    from_config: str | None,
-    names: list[str],
-    multi_label: bool = False,
-    image_size: int | None = None,
-) -> tuple[PreTrainedModel, BaseImageProcessor]:
-    """`load_start`, without whether the head is new."""
-    return load_start(model, from_config, names, multi_label, image_size)[:2]
-
-
 def load_start(
     model: str | None,
     from_config: str | None,

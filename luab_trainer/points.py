@@ -156,14 +156,6 @@ def point_column(points: FlatPoints, ratios: np.ndarray, labels: np.ndarray | No
     )
 
 
-def label_type(kind: pa.DataType) -> pa.DataType | None:
-    """The type of the points' labels, None where they have none."""
-    while is_list_type(kind):
-        kind = kind.value_type
-    at = kind.get_field_index(LABEL) if pa.types.is_struct(kind) else -1
-    return None if at < 0 else kind.field(at).type
-
-
 def _check_layout(kind: pa.DataType, column: str) -> bool:
     """Whether there are several points in a row.
 

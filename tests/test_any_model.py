@@ -6,7 +6,7 @@ from clicked import clicked_dataset
 from tiny_models import IMAGE_SIZE, images, tiny_model
 from transformers import AutoConfig, AutoModelForImageClassification
 
-from luab_trainer.classifier import load_classifier
+from luab_trainer.classifier import load_start
 from luab_trainer.config import LUABConfig
 from luab_trainer.dataset import ViewDataset
 from luab_trainer.model import LUABModel, input_size
@@ -47,7 +47,7 @@ def test_a_model_of_images_and_text_trains_and_resumes(tmp_path, loss):
     run.train()
     run.save_model()
     names = [f"LABEL_{index}" for index in range(5)]
-    again, _ = load_classifier(str(tmp_path), None, names)
+    again, _, _ = load_start(str(tmp_path), None, names)
     torch.testing.assert_close(again.eval()(images()).logits, run.luab.model.eval()(images()).logits)
     resumed = trainer(tmp_path, siglip(), loss)
     resumed.train(resume_from_checkpoint=str(tmp_path / "checkpoint-2"))
@@ -59,10 +59,10 @@ def test_a_model_of_images_and_text_trains_and_resumes(tmp_path, loss):
 def test_a_model_of_images_and_text_starts_from_its_config(tmp_path):
     siglip().config.save_pretrained(tmp_path)
     names = ["a", "b", "c"]
-    model, processor = load_classifier(None, str(tmp_path), names, image_size=48)
+    model, processor, _ = load_start(None, str(tmp_path), names, image_size=48)
     assert (model.config.num_labels, input_size(model.config)) == (3, (48, 48))
     assert (processor.size["height"], processor.size["width"]) == (48, 48)
-    model, processor = load_classifier(None, str(tmp_path), names)
+    model, processor, _ = load_start(None, str(tmp_path), names)
     assert processor.size["height"] == IMAGE_SIZE
     assert LUABModel(model)(images(height=48)).logits.shape == (4, 3), "position encodings are interpolated"
 
@@ -71,7 +71,7 @@ def test_a_model_of_images_and_text_starts_from_its_config(tmp_path):
 def test_an_image_size_may_be_a_list(tmp_path, loss):
     model = tiny_model("vit", image_size=[24, 32])
     model.config.save_pretrained(tmp_path)
-    again, processor = load_classifier(None, str(tmp_path), ["a", "b"])
+    again, processor, _ = load_start(None, str(tmp_path), ["a", "b"])
     assert input_size(again.config) == (24, 32)
     assert (processor.size["height"], processor.size["width"]) == (24, 32)
     labels, points = torch.zeros(4, dtype=torch.int64), torch.full((4, 1, 1, 2), 0.5)
@@ -81,7 +81,7 @@ def test_an_image_size_may_be_a_list(tmp_path, loss):
 
 def test_a_config_without_a_size_says_which_is_taken(tmp_path, caplog):
     tiny_model("resnet").config.save_pretrained(tmp_path)
-    _, processor = load_classifier(None, str(tmp_path), ["a", "b"])
+    _, processor, _ = load_start(None, str(tmp_path), ["a", "b"])
     assert processor.size["height"] == 224
     assert "images are taken as 224 x 224. Set --image_size" in caplog.text
 

@@ -16,7 +16,7 @@ from tiny_models import tiny_model
 from luab_data.boundary import boundary
 from luab_data.built import SUMS
 from luab_data.errors import SourceError
-from luab_trainer.classifier import load_classifier
+from luab_trainer.classifier import load_start
 from luab_trainer.commands.evaluate import main as evaluate
 from luab_trainer.evaluation.models import load_classifier as judged_classifier
 from luab_trainer.processors import check_fits, image_settings, square_processor
@@ -220,7 +220,7 @@ def judge(checkpoint: Path, whole: Path, out: Path) -> int:
 
 def test_the_whole_one_is_taken(whole, odd, tmp_path):
     assert judge(odd, whole, tmp_path / "out") == 0
-    assert load_classifier(str(odd), None, ["a", "b"])[0].config.num_labels == 2
+    assert load_start(str(odd), None, ["a", "b"])[0].config.num_labels == 2
 
 
 @pytest.mark.parametrize("name", [*ODD, *ODD_IN_EVALUATION])
@@ -237,7 +237,7 @@ def test_evaluation_refuses_it_in_one_line(name, whole, odd, tmp_path, capsys):
 def test_training_refuses_it_in_one_line(name, odd):
     ODD[name](odd)
     with Cheap(), pytest.raises(SystemExit) as ended, boundary("run.py"):
-        model, processor = load_classifier(str(odd), None, ["a", "b"])
+        model, processor, _ = load_start(str(odd), None, ["a", "b"])
         try:
             check_fits(model, image_settings(processor))
         except ValueError as error:  # as in `train`
@@ -260,7 +260,7 @@ def test_a_seed_that_is_none_is_not_taken(odd, arguments):
 
 
 def test_names_of_strangers_move_no_cursor(odd, caplog):
-    load_classifier(str(odd), None, ["x\x1b[2J", "y\nz"])
+    load_start(str(odd), None, ["x\x1b[2J", "y\nz"])
     (said,) = caplog.messages
     assert "so a new head is trained" in said
     assert "\x1b" not in said and "\n" not in said

@@ -11,7 +11,7 @@ from tiny_models import IMAGE_SIZE, images, tiny_model
 from transformers import AutoModel, AutoModelForImageClassification
 
 from luab_data.errors import SourceError
-from luab_trainer.classifier import load_classifier
+from luab_trainer.classifier import load_start
 from luab_trainer.config import LUABConfig
 from luab_trainer.evaluation.models import Classifier, NotFinite
 from luab_trainer.evaluation.models import load_classifier as load_to_judge
@@ -71,7 +71,7 @@ def test_weights_of_another_model_are_refused(whole, tmp_path, name):
     if name == "adapter":
         (tmp_path / "model" / "adapter_config.json").write_text("{}")
     with pytest.raises(SourceError, match=message) as refused:
-        load_classifier(folder, None, NAMES)
+        load_start(folder, None, NAMES)
     assert str(refused.value).count(".weight") <= 10, "a few of the names"
     with pytest.raises(ValueError, match=message):
         load_to_judge(folder)
@@ -98,7 +98,7 @@ def test_a_checkpoint_older_than_the_counter_of_batches_is_whole(tmp_path):
     square_processor(IMAGE_SIZE).save_pretrained(tmp_path / "new")
     old = changed(tmp_path / "new", tmp_path / "old", rename=without("num_batches_tracked"))
     torch.testing.assert_close(load_to_judge(old).model(images()).logits, model(images()).logits)
-    load_classifier(old, None, NAMES)
+    load_start(old, None, NAMES)
     with pytest.raises(ValueError, match="running_mean"):
         load_to_judge(changed(tmp_path / "new", tmp_path / "odd", rename=without("running_mean")))
 
@@ -112,14 +112,14 @@ def head_of(model):
 
 
 def test_training_keeps_a_head_of_the_same_classes(whole, caplog):
-    model, _ = load_classifier(str(whole), None, NAMES)
+    model, _, _ = load_start(str(whole), None, NAMES)
     assert torch.equal(head_of(model), load_file(whole / "model.safetensors")["classifier.weight"])
     assert not said(caplog)
 
 
 def test_training_puts_a_head_into_the_datasets_order(whole, caplog):
     names = [NAMES[at] for at in (3, 0, 4, 1, 2)]
-    model, _ = load_classifier(str(whole), None, names)
+    model, _, _ = load_start(str(whole), None, names)
     before = AutoModelForImageClassification.from_pretrained(whole).eval()
     logits = before(images()).logits[:, [3, 0, 4, 1, 2]]
     torch.testing.assert_close(model.eval()(images()).logits, logits)
@@ -142,7 +142,7 @@ def test_training_puts_a_head_into_the_datasets_order(whole, caplog):
 )
 def test_training_says_that_the_head_is_new(whole, tmp_path, caplog, change, names, message):
     folder = changed(whole, tmp_path / "model", **change)
-    model, _ = load_classifier(folder, None, names)
+    model, _, _ = load_start(folder, None, names)
     old = load_file(whole / "model.safetensors")
     assert model.config.num_labels == len(head_of(model)) == len(names)
     assert len(head_of(model)) != 5 or not torch.equal(head_of(model), old["classifier.weight"])
@@ -155,14 +155,14 @@ def test_training_starts_from_a_backbone_without_a_head(tmp_path, kind, caplog):
     classifier = tiny_model(kind)
     AutoModel.from_config(classifier.config).save_pretrained(tmp_path)
     square_processor(IMAGE_SIZE).save_pretrained(tmp_path)
-    load_classifier(str(tmp_path), None, NAMES)
+    load_start(str(tmp_path), None, NAMES)
     assert "it has no head" in said(caplog)[0]
 
 
 def test_a_head_without_names_is_kept_and_that_is_said(tmp_path, caplog):
     tiny_model("vit").save_pretrained(tmp_path)
     square_processor(IMAGE_SIZE).save_pretrained(tmp_path)
-    model, _ = load_classifier(str(tmp_path), None, NAMES)
+    model, _, _ = load_start(str(tmp_path), None, NAMES)
     assert torch.equal(head_of(model), head_of(tiny_model("vit")))
     assert "does not name its 5 classes" in said(caplog)[0]
 
@@ -173,7 +173,7 @@ def test_weights_train_in_float32(tmp_path, precision):
     model.save_pretrained(tmp_path / "half")
     square_processor(IMAGE_SIZE).save_pretrained(tmp_path / "half")
     for arguments in ((str(tmp_path / "half"), None), (None, str(tmp_path / "half"))):
-        loaded, _ = load_classifier(*arguments, NAMES)
+        loaded, _, _ = load_start(*arguments, NAMES)
         assert {value.dtype for value in loaded.parameters()} == {torch.float32}
     loaded = AutoModelForImageClassification.from_pretrained(tmp_path / "half")
     assert loaded.dtype == getattr(torch, precision), "transformers keeps the checkpoint's"
@@ -187,8 +187,8 @@ def test_a_checkpoint_does_not_choose_how_attention_is_computed(whole, tmp_path)
     config = {"attn_implementation": "someone/kernel", "_attn_implementation": "someone/kernel"}
     folder = changed(whole, tmp_path / "model", config=config)
     for model in (
-        load_classifier(folder, None, NAMES)[0],
-        load_classifier(None, folder, NAMES)[0],
+        load_start(folder, None, NAMES)[0],
+        load_start(None, folder, NAMES)[0],
         load_to_judge(folder).model,
     ):
         assert model.config._attn_implementation == "sdpa"

@@ -16,9 +16,9 @@ import argparse
 from pathlib import Path
 
 from luab_data.boundary import guarded
-from luab_data.errors import SourceError
 from luab_data.files import write_json
 from luab_data.options import CommandParser
+from luab_trainer.commands._reading import add_reading_options, reading_options
 
 LEAST = 5  # a class or worker with fewer clicks is not called good or bad
 COLUMNS = {
@@ -47,19 +47,7 @@ def parser() -> argparse.ArgumentParser:
         "--boxes", type=Path, metavar="CSV_OR_DIR", help="the real boxes, unless the rows have them (objects)"
     )
     add("--id-column", default="image_id", help="<class>/<name>, for boxes in files (default: %(default)s)")
-    add("--image-column", default="image", help="default: %(default)s")
-    add("--label-column", help="default: label or labels, where there is one")
-    add("--point-column", help="clicks, ratios of the image (default: click or points, where there is one)")
-    add("--x-column", help="instead of --point-column: x of the click, from the left")
-    add("--y-column", help="y of the click, from the top")
-    add("--point-units", choices=("ratio", "percent", "pixels"), default="ratio", help="default: %(default)s")
-    add(
-        "--label-format",
-        choices=("auto", "indices", "multi_hot"),
-        default="auto",
-        help="what lists of 0 and 1 are (default: %(default)s)",
-    )
-    add("--annotations-column", help="the traces (default: annotations, where there is one)")
+    add_reading_options(options)
     add("--output", type=Path, metavar="FILE", help="write the figures of all classes and workers as JSON")
     add("--lines", type=int, default=5, help="classes and workers to print (default: %(default)s)")
     return options
@@ -70,23 +58,11 @@ def main(argv: list[str]) -> int:
     """Run the command; 0: done, 1: it could not be, and stderr says why."""
     options = parser().parse_args(argv)
     from luab_trainer.evaluation.byproduct_quality import measure, read_byproducts
-    from luab_trainer.reading import Reading
     from luab_trainer.rows import find_part, load_splits, part_of, root_of
 
-    if (options.x_column is None) != (options.y_column is None):
-        raise SourceError("--x-column and --y-column go together; give both.")
     splits = load_splits(options.dataset, options.config)
     part = find_part(splits, options.split, options.dataset, "split")
-    reading = Reading(
-        image=options.image_column,
-        label=options.label_column,
-        point=options.point_column,
-        x=options.x_column,
-        y=options.y_column,
-        annotations=options.annotations_column,
-        point_units=options.point_units,
-        label_format=options.label_format,
-    )
+    reading = reading_options(options)
     rows, columns = read_byproducts(part_of(splits[part.split], part), reading, root_of(options.dataset))
     summary = measure(rows, options.boxes, columns, options.id_column).summary()
     print(report(summary, options.lines))

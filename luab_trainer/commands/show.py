@@ -15,6 +15,7 @@ from pathlib import Path
 from luab_data.boundary import guarded
 from luab_data.options import CommandParser
 from luab_data.text import counted
+from luab_trainer.commands._reading import add_reading_options, reading_options
 
 
 def parser() -> argparse.ArgumentParser:
@@ -36,10 +37,7 @@ def parser() -> argparse.ArgumentParser:
         help="what the target is made of (default: %(default)s)",
     )
     add("--min-crop", type=float, default=0.08, help="smallest share of the image in a crop (default: 0.08)")
-    for name in ("image", "label", "point", "x", "y", "annotations"):
-        add(f"--{name}-column", metavar="NAME", help="as run.py's option")
-    add("--point-units", choices=["ratio", "percent", "pixels"], default="ratio", help="as run.py's option")
-    add("--label-format", choices=["auto", "indices", "multi_hot"], default="auto", help="as run.py's option")
+    add_reading_options(options)
     add("--points-file", metavar="CSV", help="as run.py's option")
     add("--output", type=Path, default=Path("show.html"), metavar="FILE", help="default: %(default)s")
     return options
@@ -55,6 +53,6 @@ def main(argv: list[str]) -> int:
         raise ValueError(f"--min-crop {options.min_crop}: a share of the image, more than 0 and at most 1")
     from luab_trainer.show.page import write_page
 
-    shown, total = write_page(options)
+    shown, total = write_page(options, reading_options(options))
     print(f"{shown:,} of {counted(total, 'row')} in {options.output}")
     return 0

@@ -17,8 +17,10 @@ from luab_trainer.rows import find_part, load_splits, part_of, root_of
 from luab_trainer.show.rows import Exhibit, Look
 
 
-def write_page(options: argparse.Namespace) -> tuple[int, int]:
+def write_page(options: argparse.Namespace, reading: Reading) -> tuple[int, int]:
     """Write the page that the options of `luab show` ask for -> how many rows it shows, and of how many.
+
+    `reading`: how the options say that the columns are read.
 
     Raises:
         SourceError: a dataset, a column or a value that cannot be read.
@@ -26,17 +28,8 @@ def write_page(options: argparse.Namespace) -> tuple[int, int]:
     """
     splits = load_splits(options.dataset, options.config)
     part = find_part(splits, options.split, options.dataset, "split")
-    reading = Reading(
-        image=options.image_column or constants.IMAGE,
-        label=options.label_column,
-        point=options.point_column,
-        x=options.x_column,
-        y=options.y_column,
-        annotations=options.annotations_column or constants.ANNOTATIONS,
-        point_units=options.point_units,
-        label_format=options.label_format,
-        points_file=options.points_file,
-    )
+    annotations = reading.annotations or constants.ANNOTATIONS
+    reading = replace(reading, annotations=annotations, points_file=options.points_file)
     asked_for = options.point_column is not None or options.annotations_column is not None
     root = root_of(options.dataset)
     read = read_rows(splits[part.split], reading, options.byproduct, root, required=asked_for)
