@@ -6,7 +6,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCKED = $(INSTALL) --no-deps --require-hashes -r
 BENCHMARKS := byproducts_xml coco_json loader step build build_ray
 
-.PHONY: help env demo demo-full test lint bench lock audit clean
+.PHONY: help env demo demo-full test lint docs wheel bench lock audit clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -40,9 +40,15 @@ demo-full: env  ## the demo with 3 seeds and the control arm: clicks shuffled be
 test: $(VENV)/with-ray  ## run all tests
 	$(BIN)/python -m pytest
 
-lint: env  ## ruff, as CI runs it
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+lint: env  ## ruff, typos and the other hooks of .pre-commit-config.yaml, over all files; fixes what it can
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/pre-commit run --all-files --show-diff-on-failure
+
+docs: env  ## build the documentation in site/, with the API reference; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+wheel: env  ## build sdist and wheel in dist/, check their contents, and run the wheel by itself
+	rm -rf dist
+	$(BIN)/python .ci/wheel.py dist
 
 bench: $(VENV)/with-ray  ## measure speed and memory beside the alternatives; figures under runs/bench
 	@mkdir -p runs/bench
@@ -61,4 +67,4 @@ audit:  ## ask for known advisories about the locked packages; without a network
 	$(VENV)-audit/bin/python .ci/audit.py
 
 clean:  ## remove the environment and what the runs wrote
-	rm -rf $(VENV) $(VENV)-lock $(VENV)-audit runs build *.egg-info
+	rm -rf $(VENV) $(VENV)-lock $(VENV)-audit runs build dist site *.egg-info

@@ -22,8 +22,12 @@ def asked_for() -> list[Requirement]:
     config = ConfigParser()
     config.read(ROOT / "setup.cfg")
     extras = config["options.extras_require"]
-    text = config["options"]["install_requires"] + extras["test"] + extras["ray"]
-    return [Requirement(line) for line in text.splitlines() if line.strip()]
+    texts = [
+        config["options"]["install_requires"],
+        *(extras[name] for name in ("test", "docs", "dev", "ray")),
+    ]
+    lines = "\n".join(texts).splitlines()
+    return [Requirement(line) for line in lines if line.strip() and not line.startswith("%")]
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
