@@ -40,8 +40,9 @@ demo-full: env  ## the demo with 3 seeds and the control arm: clicks shuffled be
 test: $(VENV)/with-ray  ## run all tests
 	$(BIN)/python -m pytest
 
-lint: env  ## ruff, typos and the other hooks of .pre-commit-config.yaml, over all files; fixes what it can
+lint: env  ## the hooks of .pre-commit-config.yaml over all files (fixes what it can), and which package may import which
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/pre-commit run --all-files --show-diff-on-failure
+	$(BIN)/lint-imports --no-cache
 
 docs: env  ## build the documentation in site/, with the API reference; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet

@@ -70,7 +70,7 @@ def local(folder: Path):
 
 
 def on_ray(folder: Path, kill: bool = False):
-    from luab_data.workers import open_workers
+    from luab_data.build.workers import open_workers
 
     out, run = build(folder, engine="ray", num_proc=WORKERS)
 

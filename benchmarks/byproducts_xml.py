@@ -35,7 +35,7 @@ TWINS = 100  # one file of so many has an AppleDouble twin
 
 def image_names(count: int) -> Iterator[str]:
     """`<wnid>/<wnid>_<n>`, class by class."""
-    from imagenet_ab.classes import imagenet_names
+    from luab_data.imagenet_classes import imagenet_names
 
     classes = list(imagenet_names())[:CLASSES]
     for number in range(count):
@@ -49,7 +49,7 @@ def write_archive(path: Path, files: int) -> None:
 
     from imagenet_ab.simulate.annotators import annotate
     from imagenet_ab.simulate.release import write_xml
-    from luab_data.drawing import Box
+    from luab_data.simulate.drawing import Box
 
     rng = np.random.default_rng(0)
     xmls = [write_xml(annotate("IMAGE/ID", Box(120, 100, 360, 300), 500, 375, rng)) for _ in range(RECORDS)]
@@ -83,8 +83,8 @@ def unpack(archive: Path, folder: Path) -> int:
 
 def tables_of_ours(archive: Path, unpacked: Path) -> Iterator[pa.Table]:
     from imagenet_ab.pairs import RawImageNetAB
-    from luab_data.batches import groups
-    from luab_data.raw import BYPRODUCTS_ONLY, ROWS_PER_GROUP
+    from luab_data.build.batches import groups
+    from luab_data.build.raw import BYPRODUCTS_ONLY, ROWS_PER_GROUP
 
     raw = RawImageNetAB(None, archive, with_images=False)
     schema, make_batch = raw.features().arrow_schema, raw.to_batch()
@@ -93,9 +93,9 @@ def tables_of_ours(archive: Path, unpacked: Path) -> Iterator[pa.Table]:
 
 
 def tables_of_elementtree(archive: Path, unpacked: Path) -> Iterator[pa.Table]:
-    from imagenet_ab.classes import class_list, class_name
     from imagenet_ab.rows import features
-    from luab_data.raw import BYPRODUCTS_ONLY, ROWS_PER_GROUP
+    from luab_data.build.raw import BYPRODUCTS_ONLY, ROWS_PER_GROUP
+    from luab_data.imagenet_classes import class_list, class_name
 
     paths = (unpacked / "paths.txt").read_text().splitlines()
     classes = class_list(None)  # those of ImageNet

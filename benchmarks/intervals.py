@@ -11,8 +11,8 @@ from functools import cache
 
 import numpy as np
 
-from luab_trainer.evaluation.bootstrap import p_value
-from luab_trainer.evaluation.intervals import moments_interval, swap_test
+from luab_eval.statistics.bootstrap import p_value
+from luab_eval.statistics.intervals import moments_interval, swap_test
 
 IMAGES = (1, 5, 20, 1000)
 RATES = (0.5, 0.8, 0.98)

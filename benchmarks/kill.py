@@ -105,7 +105,7 @@ def training_job(dataset: Path) -> Job:
 
 def whole_checkpoints(out: Path) -> list[int]:
     """Their steps; the sums are written last, and appear whole."""
-    from luab_data.built import SUMS
+    from luab_data.files.sums import SUMS
 
     return [int(sums.parent.name.rpartition("-")[2]) for sums in out.glob(f"checkpoint-*/{SUMS}")]
 

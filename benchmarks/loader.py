@@ -41,7 +41,7 @@ def write_tables(photos: Path | None, folder: Path) -> int:
     import numpy as np
 
     from imagenet_ab.simulate.images import draw
-    from luab_data.images import checked_image
+    from luab_data.images.pillow import checked_image
 
     datasets.disable_progress_bars()
     rng = np.random.default_rng(0)
@@ -144,10 +144,10 @@ def notebook(rows):
 
 def ours(rows, finished: bool):
     """`finished`: with what is done where the model is."""
-    from luab_trainer.collator import collate
-    from luab_trainer.dataset import ViewDataset
-    from luab_trainer.density import density
-    from luab_trainer.transforms import ImageSettings, TrainTransform, normalize
+    from luab_attention.density import density
+    from luab_trainer.data.collator import collate
+    from luab_trainer.data.dataset import ViewDataset
+    from luab_vision.transforms import ImageSettings, TrainTransform, normalize
 
     settings = ImageSettings(SIZE)
     dataset = ViewDataset(rows, TrainTransform(settings), byproduct="click")

@@ -65,7 +65,7 @@ def batch_of(rows: int, ours: bool, byproduct: bool) -> dict:
     """Ours in bytes, as our loader gives it; the same normalised, as others do."""
     import torch
 
-    from luab_trainer.transforms import IMAGENET_MEAN, IMAGENET_STD, normalize
+    from luab_vision.transforms import IMAGENET_MEAN, IMAGENET_STD, normalize
 
     generator = torch.Generator().manual_seed(0)
     labels = torch.randint(CLASSES, (rows,), generator=generator)
@@ -110,8 +110,8 @@ def step_of(name: str, way: str, rows: int, folder: str):
     from transformers import AutoModelForImageClassification, Trainer, TrainingArguments
 
     from luab_trainer.config import LUABConfig
-    from luab_trainer.processors import square_processor
     from luab_trainer.trainer import LUABTrainer
+    from luab_vision.processors import square_processor
 
     torch.manual_seed(0)
     config = config_of(name)

@@ -6,7 +6,7 @@ from typing import Any
 import datasets
 
 import luab_data
-from luab_data.registration import register
+from luab_data.build.registration import register
 
 NAME = "coco_ab"
 

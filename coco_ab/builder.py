@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coco_ab.pairs import RawCocoAB
-from luab_data.builder import RawFilesBuilder, RawFilesConfig, configurations
-from luab_data.raw import DEFAULT
+from luab_data.build.builder import RawFilesBuilder, RawFilesConfig, configurations
+from luab_data.build.raw import DEFAULT
 
 
 @dataclass

@@ -14,9 +14,9 @@ import pyarrow as pa
 from coco_ab.images import image_id_of, name_of
 from coco_ab.json_arrays import read_array
 from coco_ab.json_types import Flag, Int, ListOf, Real, Struct, Text
-from luab_data.entries import BYPRODUCTS, Reject
 from luab_data.errors import SourceError
-from luab_data.hub import download
+from luab_data.hub.source import download
+from luab_data.sources.entries import BYPRODUCTS, Reject
 
 HUB_REPOSITORY = "coallaoh/COCO-AB"
 FILE = "coco_ab_v1_0.json"

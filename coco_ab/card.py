@@ -2,9 +2,9 @@
 
 from coco_ab.points import Rule
 from coco_ab.rows import FILE_NAME, HEIGHT, WIDTH
-from luab_data.card import PAPER, CardText
+from luab_data.build.card import PAPER, CardText
 from luab_data.constants import ANNOTATIONS, IMAGE, IMAGE_ID, LABELS, OBJECTS, POINTS
-from luab_data.images import JPEG_QUALITY
+from luab_data.images.pillow import JPEG_QUALITY
 
 COCO = """@inproceedings{lin2014microsoft,
   title     = {Microsoft COCO: Common Objects in Context},

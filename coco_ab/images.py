@@ -5,11 +5,11 @@ import re
 import zipfile
 from pathlib import Path
 
-from luab_data.entries import IMAGE_SUFFIXES, IMAGES, is_entry
+from luab_data.build.join import EXAMPLES
 from luab_data.errors import SourceError
-from luab_data.join import EXAMPLES
-from luab_data.roots import choose_root, folders_below, say
-from luab_data.sources import FolderSource, ZipSource
+from luab_data.sources.entries import IMAGE_SUFFIXES, IMAGES, is_entry
+from luab_data.sources.folders import FolderSource, ZipSource
+from luab_data.sources.roots import choose_root, folders_below, say
 
 DOWNLOAD = "http://images.cocodataset.org/zips/train2014.zip"
 

@@ -14,8 +14,8 @@ from coco_ab.classes import COCO_CLASSES
 from coco_ab.images import name_of
 from coco_ab.json_arrays import read_members
 from coco_ab.json_types import Int, ListOf, Real, Struct, Text
-from luab_data.entries import Reject
 from luab_data.errors import SourceError
+from luab_data.sources.entries import Reject
 
 INSTANCES = "instances"
 FILE = "instances_train2014.json"

@@ -17,8 +17,8 @@ import pyarrow as pa
 from coco_ab.json_boundary import Boundary
 from coco_ab.json_records import fault_of, read_records
 from coco_ab.json_types import Struct
-from luab_data.entries import Reject
 from luab_data.errors import SourceError
+from luab_data.sources.entries import Reject
 
 BLOCK = 8 << 20
 MAX_RECORD_BYTES = 32 << 20  # the longest trace the release can hold, two hours at 60 Hz, has about 30 MB

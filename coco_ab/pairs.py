@@ -13,13 +13,13 @@ from coco_ab.images import image_id_of, open_images
 from coco_ab.instances import INSTANCES, Instances, Labelled, find_instances
 from coco_ab.points import Rule, require_rule
 from coco_ab.rows import SizedImage, features, row, unknown_icons
-from luab_data.batches import Outcome, RowByRow
+from luab_data.build.batches import Outcome, RowByRow
+from luab_data.build.join import Found, Pair, join
+from luab_data.build.raw import Source
 from luab_data.constants import ANNOTATIONS, LABELS, POINTS
-from luab_data.entries import BYPRODUCTS, IMAGES, Reject
 from luab_data.errors import RejectedRecord
-from luab_data.images import checked_image, upright_size
-from luab_data.join import Found, Pair, join
-from luab_data.raw import Source
+from luab_data.images.pillow import checked_image, upright_size
+from luab_data.sources.entries import BYPRODUCTS, IMAGES, Reject
 
 NO_IMAGE = "there is no image of this id, or it cannot be read"
 

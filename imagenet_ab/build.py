@@ -7,10 +7,10 @@ from pathlib import Path
 
 from imagenet_ab.card import card_text
 from imagenet_ab.pairs import RawImageNetAB
-from luab_data.built import ShardStore, Summary
-from luab_data.folder import build_folder, require_build_arguments
-from luab_data.raw import DEFAULT
-from luab_data.workers import LOCAL, open_workers
+from luab_data.build.dataset_folder import build_folder, require_build_arguments
+from luab_data.build.manifest import ShardStore, Summary
+from luab_data.build.raw import DEFAULT
+from luab_data.build.workers import LOCAL, open_workers
 
 
 def build_imagenet_ab(
@@ -31,8 +31,8 @@ def build_imagenet_ab(
     `images`, `byproducts`, `classes`: as for `imagenet_ab.load_dataset`. `config`: `default`, or
     `byproducts` for rows without images. `max_side`: images with a longer side (pixels) are shrunk to it
     and encoded again; all others keep their bytes. `num_proc`, `engine`, `ray_address`: see
-    `luab_data.workers.open_workers`. `store` takes over finished shards (see `luab_data.publish`). Raises
-    `SourceError` when a source is missing or `out` is another build's.
+    `luab_data.build.workers.open_workers`. `store` takes over finished shards: see `luab_data.hub.publish`.
+    Raises `SourceError` when a source is missing or `out` is another build's.
     """
     require_build_arguments(
         config, images, max_side=max_side, rows_per_shard=rows_per_shard, num_proc=num_proc

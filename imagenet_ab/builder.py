@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from imagenet_ab.pairs import RawImageNetAB
-from luab_data.builder import RawFilesBuilder, RawFilesConfig, configurations
-from luab_data.raw import DEFAULT
+from luab_data.build.builder import RawFilesBuilder, RawFilesConfig, configurations
+from luab_data.build.raw import DEFAULT
 
 
 @dataclass

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from imagenet_ab.classes import imagenet_names
-from luab_data.archives import TarStream
-from luab_data.entries import BYPRODUCTS, MAX_RECORD_BYTES
 from luab_data.errors import SourceError
-from luab_data.hub import download
-from luab_data.sources import FolderSource
+from luab_data.hub.source import download
+from luab_data.imagenet_classes import imagenet_names
+from luab_data.sources.archives import TarStream
+from luab_data.sources.entries import BYPRODUCTS, MAX_RECORD_BYTES
+from luab_data.sources.folders import FolderSource
 
 HUB_REPOSITORY = "coallaoh/ImageNet-AB"
 ARCHIVE = "imagenet_ab_v1_0.tar.gz"

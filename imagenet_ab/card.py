@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from imagenet_ab.classes import imagenet_names
-from luab_data.card import PAPER, CardText
+from luab_data.build.card import PAPER, CardText
 from luab_data.constants import ANNOTATIONS, CLASS_NAME, CLICK, IMAGE, IMAGE_ID, LABEL
-from luab_data.images import JPEG_QUALITY
+from luab_data.imagenet_classes import imagenet_names
+from luab_data.images.pillow import JPEG_QUALITY
 
 IMAGENET = """@article{russakovsky2015imagenet,
   title   = {ImageNet Large Scale Visual Recognition Challenge},

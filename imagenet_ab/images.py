@@ -4,14 +4,14 @@ import re
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from imagenet_ab.classes import imagenet_names
-from luab_data.archives import TarOfTars
-from luab_data.entries import IMAGE_SUFFIXES, IMAGES, is_entry
 from luab_data.errors import RejectedRecord, SourceError
-from luab_data.hub import HubImages, hub_id
-from luab_data.roots import choose_root, folders_below, say
-from luab_data.sources import FolderSource, ZipSource, broken_zip
-from luab_data.zip import BrokenZip, zip_members
+from luab_data.hub.source import HubImages, hub_id
+from luab_data.imagenet_classes import imagenet_names
+from luab_data.sources.archives import TarOfTars
+from luab_data.sources.entries import IMAGE_SUFFIXES, IMAGES, is_entry
+from luab_data.sources.folders import FolderSource, ZipSource, broken_zip
+from luab_data.sources.roots import choose_root, folders_below, say
+from luab_data.sources.zip import BrokenZip, zip_members
 
 HUB_DATASET = "ILSVRC/imagenet-1k"
 

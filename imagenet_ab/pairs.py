@@ -13,21 +13,21 @@ from datasets import Features
 from datasets.utils.logging import get_logger
 
 from imagenet_ab.byproducts import classes_of, open_byproducts
-from imagenet_ab.classes import class_list
 from imagenet_ab.columns import Columns, parse_columns
 from imagenet_ab.images import open_images
 from imagenet_ab.record import Record, parse_record
 from imagenet_ab.rows import features, row, rows_without_images
-from luab_data.archives import Spooled, TarStream
-from luab_data.batches import Batch, LoadedItem, LoadedPair, Outcome, to_batch
+from luab_data.build.batches import Batch, LoadedItem, LoadedPair, Outcome, to_batch
+from luab_data.build.join import Found, Pair, Payload, join
+from luab_data.build.raw import Source
 from luab_data.constants import ANNOTATIONS, CLICK, IMAGE_ID
-from luab_data.entries import BYPRODUCTS, IMAGES, Reject, same_form
 from luab_data.errors import PASSED_ON, RejectedRecord, internal_error
-from luab_data.hub import HubImages
-from luab_data.images import checked_image
-from luab_data.join import Found, Pair, Payload, join
-from luab_data.raw import Source
-from luab_data.sources import ClassFilter
+from luab_data.hub.source import HubImages
+from luab_data.imagenet_classes import class_list
+from luab_data.images.pillow import checked_image
+from luab_data.sources.archives import Spooled, TarStream
+from luab_data.sources.entries import BYPRODUCTS, IMAGES, Reject, same_form
+from luab_data.sources.folders import ClassFilter
 
 logger = get_logger(__name__)
 

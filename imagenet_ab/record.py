@@ -8,9 +8,9 @@ and the image's position are pixels; times are epoch milliseconds; `estimate_tim
 import re
 from dataclasses import dataclass
 
-from imagenet_ab.safe_xml import Element, read_elements, shortened
-from luab_data.entries import same_form
 from luab_data.errors import RejectedRecord
+from luab_data.sources.entries import same_form
+from luab_data.xml import Element, read_elements, shortened
 
 MAX_TEXT = 255  # characters of one value
 # A border around the image gives ratios slightly outside 0..1; a value far outside is no ratio (pixels, say).

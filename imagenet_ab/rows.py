@@ -10,10 +10,10 @@ from dataclasses import asdict
 import pyarrow as pa
 from datasets import ClassLabel, Features, Image, List, Value
 
-from imagenet_ab.classes import class_name
 from imagenet_ab.record import Record
 from luab_data.constants import ANNOTATIONS, CLASS_NAME, CLICK, IMAGE, IMAGE_ID, LABEL
 from luab_data.errors import RejectedRecord
+from luab_data.imagenet_classes import class_name
 
 _POINT = {"x": Value("float32"), "y": Value("float32")}
 _TIMED_POINT = {**_POINT, "time": Value("int64")}

@@ -1,11 +1,30 @@
 """Train image classifiers on annotation byproducts. What is named here is imported when it is first used."""
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-_HOMES = {"show": "luab_trainer.show.rows"}
+if TYPE_CHECKING:
+    from luab.gallery.rows import show
+    from luab_trainer.config import LUABConfig
+    from luab_trainer.hub.checkpoint import load_checkpoint
+    from luab_trainer.losses.attention import AttentionLoss
+    from luab_trainer.losses.point import PointLoss
+    from luab_trainer.model import LUABModel
+    from luab_trainer.trainer import LUABTrainer
 
-__all__ = ["show"]
+__version__ = "0.1.0"
+
+_HOMES = {
+    "AttentionLoss": "luab_trainer.losses.attention",
+    "LUABConfig": "luab_trainer.config",
+    "LUABModel": "luab_trainer.model",
+    "LUABTrainer": "luab_trainer.trainer",
+    "PointLoss": "luab_trainer.losses.point",
+    "load_checkpoint": "luab_trainer.hub.checkpoint",
+    "show": "luab.gallery.rows",
+}
+
+__all__ = ["AttentionLoss", "LUABConfig", "LUABModel", "LUABTrainer", "PointLoss", "load_checkpoint", "show"]
 
 
 def __getattr__(name: str) -> Any:

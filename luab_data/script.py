@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
-from luab_data.boundary import boundary
-from luab_data.built import Summary
-from luab_data.disk import full_disk_explained
-from luab_data.folder import ROWS_PER_SHARD
-from luab_data.images import JPEG_QUALITY
-from luab_data.options import CommandParser
-from luab_data.publish import Release
-from luab_data.raw import DEFAULT
-from luab_data.text import printable_lines
-from luab_data.workers import ENGINES, LOCAL
+from luab_data.build.dataset_folder import ROWS_PER_SHARD
+from luab_data.build.manifest import Summary
+from luab_data.build.raw import DEFAULT
+from luab_data.build.workers import ENGINES, LOCAL
+from luab_data.console.boundary import boundary
+from luab_data.console.disk import full_disk_explained
+from luab_data.console.options import CommandParser
+from luab_data.console.text import printable_lines
+from luab_data.hub.publish import Release
+from luab_data.images.pillow import JPEG_QUALITY
 
 GO_ON = "Free some and run the same command again: it goes on where it stopped."
 

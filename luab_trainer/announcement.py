@@ -4,12 +4,12 @@ from collections.abc import Iterable, Sequence
 
 import torch
 
-from luab_data.text import counted, printable
+from luab_attention.facts import RowFacts
+from luab_data.console.text import counted, printable
 from luab_trainer.config import LUABConfig
-from luab_trainer.facts import RowFacts
 from luab_trainer.model import ATTENTION, LUABModel
-from luab_trainer.taps import output_linear
-from luab_trainer.transforms import ColorJitter, EvalTransform, RandomErasing, TrainTransform
+from luab_vision.hooks import output_linear
+from luab_vision.transforms import ColorJitter, EvalTransform, RandomErasing, TrainTransform
 
 Fact = tuple[str, str]  # what, and how it is
 NAMES_SHOWN = 3  # of the classes

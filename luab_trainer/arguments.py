@@ -10,9 +10,9 @@ from typing import Any, get_type_hints
 
 from transformers import HfArgumentParser, TrainingArguments
 
-from luab_data.text import did_you_mean
+from luab_data.console.text import did_you_mean
 from luab_trainer.config import LUABConfig
-from luab_trainer.options_file import Option, read_options
+from luab_trainer.options.file import Option, read_options
 
 
 def _option(default: Any, text: str, **metadata: Any) -> Any:

@@ -11,13 +11,13 @@ from transformers import (
     PreTrainedModel,
 )
 
+from luab_data.console.names import few
 from luab_data.errors import SourceError
-from luab_data.names import few
-from luab_trainer.evaluation.class_maps import folder_outputs, imagenet_outputs
+from luab_eval.image_sets.class_maps import folder_outputs, imagenet_outputs
 from luab_trainer.model import MULTI_LABEL, input_size
-from luab_trainer.processors import PROCESSOR_FILE, load_processor, square_processor
 from luab_trainer.said import say
-from luab_trainer.weights import (
+from luab_vision.processors import PROCESSOR_FILE, load_processor, square_processor
+from luab_vision.weights import (
     Loaded,
     foreign_config,
     head_axes,

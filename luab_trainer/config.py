@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from transformers import TrainingArguments
 from transformers.trainer_utils import HubStrategy
 
-from luab_data.files import sole_writer
-from luab_trainer.contradictions import check_combinations, check_device
-from luab_trainer.inherited import check_values, settle
+from luab_data.files.whole import sole_writer
+from luab_trainer.options.contradictions import check_combinations, check_device
+from luab_trainer.options.inherited import check_values, settle
 
 
 @dataclass
 class LUABConfig(TrainingArguments):
     """What byproducts to learn from, by which loss; everything else is transformers' `TrainingArguments`.
 
-    `luab_trainer.inherited` says of each inherited argument who does it, or why it is refused.
+    `luab_trainer.options.inherited` says of each inherited argument who does it, or why it is refused.
 
     > NOTE: inherited defaults that are changed here:
     > - `do_train` and `do_eval` are True: without one of them it is not done.

@@ -13,12 +13,12 @@ from torch.nn import functional as F
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.utils import ModelOutput
 
-from luab_trainer.attention import spatial_attention
-from luab_trainer.geometry import pair
 from luab_trainer.losses.attention import AttentionLoss, defaults
 from luab_trainer.losses.point import PointLoss
-from luab_trainer.taps import open_tap, output_linear, read_tap, tap_input
-from luab_trainer.transforms import normalize
+from luab_vision.geometry import pair
+from luab_vision.hooks import open_tap, output_linear, read_tap, tap_input
+from luab_vision.model_attention import spatial_attention
+from luab_vision.transforms import normalize
 
 CLASSIFICATION = "ce"  # name of the classification term in logs
 POINT = "point"
@@ -69,7 +69,7 @@ class LUABModel(nn.Module):
         attention_radius, attention_tolerance: see `AttentionLoss`; None = the default of the model's family.
         label_smoothing: of the cross-entropy, 0 to 1.
         mean, std: of the three channels, on a scale of 0 to 1; for batches of bytes, as
-            `luab_trainer.collator` gives them. See `luab_trainer.processors.image_settings`.
+            `luab_trainer.data.collator` gives them. See `luab_vision.processors.image_settings`.
         bgr: the classifier reads blue, green, red.
     """
 
@@ -140,7 +140,7 @@ class LUABModel(nn.Module):
         target_labels: Tensor | None = None,
         rows: Tensor | None = None,
     ) -> LUABOutput:
-        """A batch as `luab_trainer.collator.collate` makes it.
+        """A batch as `luab_trainer.data.collator.collate` makes it.
 
         Args: pixel_values: uint8 [B, H, W, 3], or normalised [B, 3, H, W]. Position encodings are
             interpolated where the size is not the config's. labels: [B] int64, or [B, K] of 0 and 1 (multi

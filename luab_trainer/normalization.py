@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from transformers import BaseImageProcessor
 
-from luab_trainer.dataset import ViewDataset, ViewIterableDataset
+from luab_trainer.data.dataset import ViewDataset, ViewIterableDataset
 from luab_trainer.model import LUABModel
-from luab_trainer.processors import image_settings
-from luab_trainer.transforms import Normalization
+from luab_vision.processors import image_settings
+from luab_vision.transforms import Normalization
 
 
 def settle_normalization(
@@ -40,7 +40,7 @@ def settle_normalization(
         if said[one].bgr != said[other].bgr or not np.allclose(said[one][:2], said[other][:2]):
             raise ValueError(
                 f"Images would be normalised in two ways: {one} says {said[one]}, {other} {said[other]}. "
-                "Make the transform's settings by luab_trainer.processors.image_settings(processor)."
+                "Make the transform's settings by luab_vision.processors.image_settings(processor)."
             )
     if said:
         model.mean, model.std, model.bgr = next(iter(said.values()))

@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from luab_data.constants import IMAGE_ID
 from luab_data.errors import SourceError
-from luab_data.files import write_json
+from luab_data.files.whole import write_json
 from luab_trainer.config import LUABConfig
-from luab_trainer.dataset import ViewDataset
+from luab_trainer.data.dataset import ViewDataset
 from luab_trainer.model import LUABModel
 
 PLAN_FILE = "run_plan.json"

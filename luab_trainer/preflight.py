@@ -9,12 +9,12 @@ from pathlib import Path
 import torch
 from datasets import Dataset, IterableDataset
 
+from luab_data.console.names import few
+from luab_data.console.text import did_you_mean
 from luab_data.errors import SourceError
-from luab_data.names import few
-from luab_data.text import did_you_mean
 from luab_trainer.arguments import RunArguments
 from luab_trainer.config import LUABConfig
-from luab_trainer.evaluation.multi_label import PRIMARY_METRIC as MAP
+from luab_trainer.metrics.multi_label import PRIMARY_METRIC as MAP
 from luab_trainer.trainer import LUABTrainer
 
 _SPEED = ("runtime", "samples_per_second", "steps_per_second")

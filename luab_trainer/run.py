@@ -15,7 +15,7 @@ from pathlib import Path
 if __package__ in (None, ""):  # run as a script: import from the checkout, not from this folder's own names
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-from luab_data.bars import quiet_bars
+from luab_data.console.bars import quiet_bars
 
 if __name__ == "__main__":
     quiet_bars()  # before the libraries are imported
@@ -23,28 +23,28 @@ if __name__ == "__main__":
 import datasets
 from transformers import TrainerCallback, set_seed
 
-from luab_data.boundary import boundary
-from luab_data.disk import full_disk_explained
+from luab_attention.boxes.rows import RowBoxes
+from luab_data.console.boundary import boundary
+from luab_data.console.disk import full_disk_explained
+from luab_data.console.text import printable
 from luab_data.errors import SourceError
-from luab_data.text import printable
+from luab_data.rows.columns import ByproductKind, Columns
 from luab_trainer.announcement import announcement, data_facts, model_facts, run_facts
 from luab_trainer.arguments import RunArguments, parse
-from luab_trainer.checkpoint import checkpoint_to_resume, load_head
 from luab_trainer.classifier import load_start
 from luab_trainer.config import LUABConfig
-from luab_trainer.dataset import ViewDataset
-from luab_trainer.evaluation.multi_label import CLASSES_FILE, write_classes
-from luab_trainer.evaluation.row_boxes import RowBoxes
-from luab_trainer.evaluation.trained_pointing import plays_pointing_game, pointing_game
-from luab_trainer.model_card import source_name
+from luab_trainer.data.dataset import ViewDataset
+from luab_trainer.data.inputs import Inputs, read_inputs
+from luab_trainer.data.stream_inputs import read_stream_inputs
+from luab_trainer.data.streaming import StreamedSamples
+from luab_trainer.hub.checkpoint import checkpoint_to_resume, load_head
+from luab_trainer.hub.model_card import source_name
+from luab_trainer.metrics.multi_label import CLASSES_FILE, write_classes
+from luab_trainer.pointing import plays_pointing_game, pointing_game
 from luab_trainer.preflight import check_output_folder, check_ready, check_rows
-from luab_trainer.processors import check_fits, image_settings
-from luab_trainer.run_inputs import Inputs, read_inputs
-from luab_trainer.stream_inputs import read_stream_inputs
-from luab_trainer.streaming import StreamedSamples
-from luab_trainer.targets import ByproductKind, Columns
 from luab_trainer.trainer import LUABTrainer
-from luab_trainer.transforms import ColorJitter, EvalTransform, ImageSettings, RandomErasing, TrainTransform
+from luab_vision.processors import check_fits, image_settings
+from luab_vision.transforms import ColorJitter, EvalTransform, ImageSettings, RandomErasing, TrainTransform
 
 GO_ON = (
     "Run the same command again, with --resume_from_checkpoint True if there is a checkpoint: it goes on "

@@ -4,7 +4,7 @@ import os
 
 from transformers.utils.logging import get_logger
 
-from luab_data.text import printable, redact
+from luab_data.console.text import printable, redact
 
 logger = get_logger(__name__)
 

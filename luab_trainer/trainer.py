@@ -18,30 +18,29 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, EvalLoopOutput, HubStrategy, TrainOutput
 from transformers.utils import PushInProgress
 
-from luab_data.built import SUMS
 from luab_data.errors import SourceError
-from luab_data.files import write_json
-from luab_data.hub import require_write
-from luab_data.retry import reason
+from luab_data.files.sums import SUMS, require_undamaged, write_sums
+from luab_data.files.whole import write_json
+from luab_data.hub.retry import reason
+from luab_data.hub.source import require_write
 from luab_trainer.announcement import powerless
-from luab_trainer.checkpoint import (
+from luab_trainer.config import LUABConfig
+from luab_trainer.data.collator import collate
+from luab_trainer.finite import FiniteSteps, require_finite_metrics, row_names
+from luab_trainer.hub.checkpoint import (
     check_fsdp,
     checkpoint_to_resume,
     load_checkpoint,
     require_whole_checkpoints,
     save_checkpoint,
 )
-from luab_trainer.collator import collate
-from luab_trainer.config import LUABConfig
-from luab_trainer.evaluation.accuracy import accuracy, predictions
-from luab_trainer.evaluation.multi_label import MultiLabelMetrics
-from luab_trainer.finite import FiniteSteps, require_finite_metrics, row_names
+from luab_trainer.hub.model_card import licence_of, model_card
+from luab_trainer.hub.upload import AFTER_TRAINING, Uploads, is_of_model, public_arguments
+from luab_trainer.metrics.accuracy import accuracy, predictions
+from luab_trainer.metrics.multi_label import MultiLabelMetrics
 from luab_trainer.model import CLASSIFICATION, LUABModel, LUABOutput
-from luab_trainer.model_card import licence_of, model_card
 from luab_trainer.plan import fingerprint, require_same_run, run_plan, write_plan
 from luab_trainer.said import say
-from luab_trainer.sums import require_undamaged, write_sums
-from luab_trainer.upload import AFTER_TRAINING, Uploads, is_of_model, public_arguments
 from luab_trainer.wrapping import WrappingInit, wrapped
 
 ARGUMENTS_FILE = "training_args.json"

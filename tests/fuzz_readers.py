@@ -7,7 +7,7 @@ how, so that a finding is repeated with `--only READER --first NUMBER --inputs 1
 or one of its documented errors: RejectedRecord for a record, Reject and SourceError for a file. Anything
 else, a RuntimeWarning, inputs that take longer than SECONDS, or a process larger than MEGABYTES are a
 finding; then the exit code is 1. XML is also read the fast way: what that reads must be what the strict
-parser reads. `tests/test_fuzz.py` runs a short piece of it.
+parser reads. `tests/luab_data/test_fuzz.py` runs a short piece of it.
 """
 
 import argparse
@@ -29,16 +29,16 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow as pa
-from test_coco_byproducts import record
+from fixtures.coco_records import record
 
 from coco_ab.byproducts import Byproducts
 from imagenet_ab.columns import ANNOTATIONS_TYPE, CLICK_TYPE, parse_columns
 from imagenet_ab.record import Annotation, Hover, Position, Record, TimedPoint, parse_record
 from imagenet_ab.rows import click
 from imagenet_ab.simulate.release import write_xml
-from luab_data.archives import TarOfTars, TarStream
-from luab_data.entries import Reject
 from luab_data.errors import RejectedRecord, SourceError
+from luab_data.sources.archives import TarOfTars, TarStream
+from luab_data.sources.entries import Reject
 
 SECONDS = 10  # for one batch of inputs
 MEGABYTES = 1000

@@ -18,8 +18,8 @@ from itertools import pairwise
 import numpy as np
 
 from coco_ab.classes import COCO_CLASSES
-from luab_data.drawing import Box
-from luab_data.simulated import anonymous_id, cursor_path, snapped
+from luab_data.simulate.cursor import anonymous_id, cursor_path, snapped
+from luab_data.simulate.drawing import Box
 
 RENDERED = np.array([450, 450])  # pixels: the page shows every image as a square
 # The pages of icons in their order: released name (but that of the first, which no record names, since it is

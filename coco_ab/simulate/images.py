@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from luab_data.drawing import FORMS, TEXTURES, Box, box_of, draw_mask, paint, textured, to_image
+from luab_data.simulate.drawing import FORMS, TEXTURES, Box, box_of, draw_mask, paint, textured, to_image
 
 # Form -> the COCO class that it stands for.
 CLASS_OF = {

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from coco_ab import byproducts, instances
 from coco_ab.pairs import RawCocoAB
 from coco_ab.simulate.release import write_release
-from luab_data.batches import load
+from luab_data.build.batches import load
 
 OUT = Path(__file__).parents[1] / "sample" / "train-00000.parquet"
 IMAGES = 40

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from imagenet_ab.record import Annotation, Hover, Position, Record, TimedPoint
-from luab_data.drawing import Box
-from luab_data.simulated import anonymous_id, cursor_path, snapped
+from luab_data.simulate.cursor import anonymous_id, cursor_path, snapped
+from luab_data.simulate.drawing import Box
 
 RENDERED_WIDTH = 200  # pixels of the image on the page
 COLUMNS, CELL = 8, 240  # the page's grid of 48 candidates, pixels

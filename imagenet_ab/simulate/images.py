@@ -8,7 +8,7 @@ are swapped. The object's colour, size, place and tilt say nothing about its cla
 import numpy as np
 from PIL import Image
 
-from luab_data.drawing import FORMS, Box, box_of, draw_mask, paint, textured, to_image
+from luab_data.simulate.drawing import FORMS, Box, box_of, draw_mask, paint, textured, to_image
 
 CLASSES = tuple(sorted(FORMS))
 

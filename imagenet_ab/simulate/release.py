@@ -23,9 +23,9 @@ from imagenet_ab.byproducts import ARCHIVE
 from imagenet_ab.record import Annotation, Record
 from imagenet_ab.simulate.annotators import ANNOTATORS, Annotators, annotate
 from imagenet_ab.simulate.images import CLASSES, draw
-from luab_data import bars
+from luab_data.console import bars
 from luab_data.constants import TRAIN
-from luab_data.drawing import Box
+from luab_data.simulate.drawing import Box
 
 WITHOUT_XML = 0.005  # share of the training images, as a few of ImageNet's have none
 APPLE_DOUBLES = 0.01  # share of the XML files with a binary twin, as in the released archive

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from imagenet_ab.pairs import RawImageNetAB
 from imagenet_ab.simulate.release import ARCHIVE, write_release
-from luab_data.batches import load
+from luab_data.build.batches import load
 
 OUT = Path(__file__).parents[1] / "sample" / "train-00000.parquet"
 IMAGES_PER_CLASS = 6

@@ -24,20 +24,20 @@ import transformers
 
 from imagenet_ab.build import build_imagenet_ab
 from imagenet_ab.simulate.release import ARCHIVE, write_release
-from luab_data.bars import progress
+from luab_attention.boxes.sources import load_boxes
+from luab_data.console.bars import progress
+from luab_data.console.text import counted
 from luab_data.constants import CLICK, IMAGE, TRAIN
-from luab_data.text import counted
+from luab_data.rows.columns import Columns
+from luab_eval.pointing import PointingGame
+from luab_eval.predict import all_cores
 from luab_trainer.arguments import RunArguments
 from luab_trainer.config import LUABConfig
-from luab_trainer.dataset import ViewDataset
+from luab_trainer.data.dataset import ViewDataset
 from luab_trainer.demo.models import INPUT_SIZE, LEARNING_RATE, save_config
-from luab_trainer.evaluation.box_sources import load_boxes
-from luab_trainer.evaluation.pointing import PointingGame
-from luab_trainer.evaluation.predict import all_cores
-from luab_trainer.processors import image_settings
 from luab_trainer.run import train
-from luab_trainer.targets import Columns
-from luab_trainer.transforms import EvalTransform
+from luab_vision.processors import image_settings
+from luab_vision.transforms import EvalTransform
 
 PLAIN, LUAB, SHUFFLED = "plain", "luab", "shuffled"
 TEST, SWAPPED = "test", "test_swapped"

@@ -14,13 +14,13 @@ import torch
 from transformers import AutoModelForImageClassification
 
 from luab_data.constants import IMAGE, LABEL, OBJECTS
-from luab_data.files import write_json
+from luab_data.files.whole import write_json
+from luab_eval.pointing import attention_maps
 from luab_trainer.demo.experiment import LUAB, PLAIN, SWAPPED, TEST, Run, Scores, World
 from luab_trainer.demo.models import INPUT_SIZE
-from luab_trainer.evaluation.pointing import attention_maps
-from luab_trainer.images import decode
-from luab_trainer.processors import image_settings, square_processor
-from luab_trainer.transforms import EvalTransform
+from luab_vision.images import decode
+from luab_vision.processors import image_settings, square_processor
+from luab_vision.transforms import EvalTransform
 
 ARM_TITLES = {
     "plain": "plain",

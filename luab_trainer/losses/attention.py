@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from luab_trainer.density import density, nearness
+from luab_attention.density import density, nearness
 from luab_trainer.losses.checks import CheckedLoss, check_distributions, check_targets, check_weights
 from luab_trainer.losses.point import mean_over_targets
 
@@ -38,7 +38,7 @@ def defaults(kind: str, form: str) -> Defaults:
 
 
 class AttentionLoss(CheckedLoss):
-    """A loss on the model's spatial attention A, a distribution over its grid (`luab_trainer.attention`).
+    """A loss on the spatial attention A, a distribution over the grid (`luab_vision.model_attention`).
 
     hinge:  relu( sum_ij A_ij * (1 - N_ij) - t )
             N = nearness in [0, 1]: 1 within radius r of the byproduct, 0 farther, with a soft edge. Asks only

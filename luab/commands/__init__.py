@@ -1,0 +1,1 @@
+"""One command of `luab` a file; see `luab/cli.py`."""

@@ -1,0 +1,51 @@
+"""The options that `luab show` and `luab byproducts` share: how a dataset's columns are read."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from luab_data.errors import SourceError
+
+if TYPE_CHECKING:
+    from luab_attention.reading import Reading
+
+
+def add_reading_options(options: argparse.ArgumentParser) -> None:
+    """Add them, `run.py`'s with hyphens; `reading_options` reads them."""
+    add = options.add_argument
+    add("--image-column", default="image", help="default: %(default)s")
+    add("--label-column", help="default: label or labels, where there is one")
+    add("--point-column", help="clicks, ratios of the image (default: click or points, where there is one)")
+    add("--x-column", help="instead of --point-column: x of the click, from the left")
+    add("--y-column", help="y of the click, from the top")
+    add("--point-units", choices=("ratio", "percent", "pixels"), default="ratio", help="default: %(default)s")
+    add(
+        "--label-format",
+        choices=("auto", "indices", "multi_hot"),
+        default="auto",
+        help="what lists of 0 and 1 are (default: %(default)s)",
+    )
+    add("--annotations-column", help="the traces (default: annotations, where there is one)")
+
+
+def reading_options(options: argparse.Namespace) -> Reading:
+    """What the options say of the columns.
+
+    Raises:
+        SourceError: x without y.
+    """
+    from luab_attention.reading import Reading
+
+    if (options.x_column is None) != (options.y_column is None):
+        raise SourceError("--x-column and --y-column go together; give both.")
+    return Reading(
+        image=options.image_column,
+        label=options.label_column,
+        point=options.point_column,
+        x=options.x_column,
+        y=options.y_column,
+        annotations=options.annotations_column,
+        point_units=options.point_units,
+        label_format=options.label_format,
+    )

@@ -1,0 +1,158 @@
+"""say which differences between evaluated models are larger than chance
+
+    luab compare runs/plain-eval runs/luab-eval
+    luab compare runs/eval                        the models of one evaluation
+    luab compare runs/eval/plain-seed* runs/eval/luab-seed*
+
+Each argument is a results.json of luab evaluate, or the folder that it wrote. All models are compared with
+the first. Models whose names differ by a seed only (plain-seed0, plain-seed1) are training runs of one model.
+
+Both models were judged on the same images. p says how often chance makes so large a difference, two-sided:
+McNemar's exact test where each image is right or wrong, else its like for any scores. With several training
+runs, the spread between them counts as well. Over the benchmarks p is corrected by Holm's method, and a
+difference is called larger than chance when that is below 0.05. Fewer than 6 differing images get no verdict.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from luab_data.console.boundary import guarded
+from luab_data.console.options import CommandParser
+from luab_data.console.text import printable
+
+if TYPE_CHECKING:
+    from luab_eval.report.table import Row, Table
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    from luab_eval.statistics.bootstrap import RESAMPLES
+
+    options = CommandParser("luab compare", __doc__)
+    options.add_argument("results", nargs="+", type=Path, help="results.json, or its folder")
+    options.add_argument("--json", action="store_true", help="print JSON, rates instead of percent")
+    options.add_argument(
+        "--resamples",
+        type=int,
+        default=RESAMPLES,
+        help="of the images, where there is no exact test (default: %(default)s)",
+    )
+    options.add_argument(
+        "--min-difference",
+        type=float,
+        default=0.0,
+        metavar="POINTS",
+        help="smallest difference worth naming, in percentage points (default: any)",
+    )
+    return options
+
+
+@guarded("luab compare")
+def main(argv: list[str]) -> int:
+    """Run the command; 0: done, 1: it could not be, and stderr says why."""
+    options = parser().parse_args(argv)
+    if options.resamples < 100:
+        raise ValueError(f"--resamples {options.resamples}: at least 100, or the intervals mean nothing")
+    if not 0 <= options.min_difference <= 100:
+        raise ValueError(f"--min-difference {options.min_difference}: percentage points, 0 to 100")
+    print(compare(options.results, options.resamples, options.json, options.min_difference / 100))
+    return 0
+
+
+def compare(results: list[Path], resamples: int, as_json: bool, min_difference: float = 0.0) -> str:
+    """The text to print; `min_difference`: the smallest worth naming, a rate.
+
+    Raises:
+        ValueError: the results cannot be read or compared.
+    """
+    from luab_data.files.whole import to_json
+    from luab_eval.report.figures import figures
+
+    table = figures(results, resamples, min_difference=min_difference)
+    if not table.comparisons:
+        names = ", ".join(model.name for model in table.models)
+        raise ValueError(
+            f"nothing to compare: the models are {names}; none shares a benchmark with the first"
+        )
+    return to_json(as_dict(table)) if as_json else as_text(table)
+
+
+def as_dict(table: Table) -> dict[str, Any]:
+    """What `--json` prints."""
+    comparisons = [
+        {
+            "benchmark": row.benchmark,
+            "metric": row.metric,
+            "higher_is_better": row.higher_is_better,
+            "images": row.images,
+            "model": model,
+            "baseline": table.baseline,
+            "values": {name: row.estimates[name].value for name in (table.baseline, model)},
+            "training_runs": {name: row.estimates[name].seeds for name in (table.baseline, model)},
+            "difference": difference.estimate.value,
+            "interval": [difference.estimate.low, difference.estimate.high],
+            "differing_images": difference.differing,
+            "p": difference.p,
+            "p_holm": difference.p_holm,
+            "p_is_bound": difference.p_is_bound,
+            "larger_than_chance": difference.larger_than_chance,
+            "verdict": _verdict(row, model, "no difference shown"),
+        }
+        for row in table.rows
+        for model, difference in row.differences.items()
+    ]
+    return {
+        "level": table.level,
+        "resamples": table.resamples,
+        "min_difference": table.min_difference,
+        "comparisons": comparisons,
+    }
+
+
+def as_text(table: Table) -> str:
+    """Each model against the first, a line for each benchmark, then what the figures mean."""
+    from luab_eval.report.terminal import grid, wrapped
+
+    lines = []
+    baseline = printable(table.baseline)
+    for name in (model.name for model in table.models[1:]):
+        rows = [row for row in table.rows if name in row.differences]
+        if not rows:
+            continue
+        header = ["benchmark", "metric", baseline, printable(name), "difference", "p", "p (Holm)"]
+        cells = [_cells(table, row, name) for row in rows]
+        verdicts = [row.verdict(name) for row in rows]
+        count = (
+            f"{printable(name)} is better than {baseline} on {verdicts.count('better')} and worse on "
+            f"{verdicts.count('worse')} of {len(rows)} benchmark{'s' * (len(rows) > 1)} by more than chance."
+        )
+        lines += [*grid([[*header, "larger than chance"], *cells], left=2), "", *wrapped([count]), ""]
+    return "\n".join([*lines, *wrapped(table.notes(starred=False)), *map(printable, table.not_run())])
+
+
+def _cells(table: Table, row: Row, model: str) -> list[str]:
+    from luab_eval.report.table import interval, p_texts, percent, signed
+
+    difference, digits = row.differences[model], row.digits
+    return [
+        printable(row.title),
+        f"{printable(row.metric_name)} {row.arrow}",
+        percent(row.estimates[table.baseline].value, digits),
+        percent(row.estimates[model].value, digits),
+        f"{signed(difference, digits)} {interval(difference.estimate, digits)}",
+        *p_texts(difference),
+        _verdict(row, model, "no"),
+    ]
+
+
+def _verdict(row: Row, model: str, nothing_shown: str) -> str:
+    """In words; `nothing_shown` where the difference may be chance."""
+    difference = row.differences[model]
+    if difference.irrelevant:
+        return "no relevant difference"
+    if difference.larger_than_chance and not row.verdict(model):
+        return "yes, but too small to name"
+    return row.verdict(model) or nothing_shown

@@ -1,0 +1,117 @@
+"""judge classifiers on the benchmarks of robustness, side by side
+
+Any image classifier of transformers (or timm:NAME), on the files that the benchmarks' authors publish:
+
+    luab evaluate --model runs/luab --model runs/plain --suite robustness --data /data/benchmarks
+    luab evaluate --list --data /data/benchmarks          what is there, and where to get the rest
+    luab evaluate --model runs/luab --benchmarks imagenet,occlusion:0.3 --data /data/benchmarks
+    luab evaluate --model runs/demo --benchmarks folder:val=images/val,where:val=images/val:boxes_val.csv
+
+--output-dir gets the report (report.html, report.md), results.json with the scores of each image, and the
+models' answers: a run that was interrupted goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+
+from luab.commands._evaluating import add_judging_options, judging_options
+from luab_data.console.boundary import guarded
+from luab_data.console.options import CommandParser
+from luab_data.console.text import printable_lines
+
+DEFAULT_SUITE = "robustness"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options. Imports nothing that is slow: `--help` is instant."""
+    options = CommandParser("luab evaluate", __doc__)
+    add = options.add_argument
+    add(
+        "--data",
+        type=Path,
+        default=Path(),
+        metavar="ROOT",
+        help="where the benchmarks' folders are (default: .)",
+    )
+    add(
+        "--suite",
+        help="all benchmarks of a suite that are below ROOT; the absent ones are listed as skipped "
+        f"(default: {DEFAULT_SUITE}, unless --benchmarks is given)",
+    )
+    add("--benchmarks", metavar="A,B", help="these benchmarks only; an absent one is an error")
+    add("--val", metavar="DIR_OR_ID", help="ImageNet's validation images: their folder, or a dataset's id")
+    add("--partial", action="store_true", help="judge on what is there where class folders are missing")
+    add("--list", action="store_true", help="say which benchmarks are there, and where to get the rest")
+    add_judging_options(options, "runs/evaluate")
+    return options
+
+
+@guarded("luab evaluate")
+def main(argv: list[str]) -> int:
+    """Run the command; 0: done, 1: it could not be, and stderr says why."""
+    options = parser().parse_args(argv)
+    options.command = shlex.join(["luab", "evaluate", *argv])
+    return run(options)
+
+
+def run(options: argparse.Namespace) -> int:
+    """What the options ask for.
+
+    Raises:
+        ValueError: no such benchmark or model, or files that are not as they should be.
+    """
+    from luab_eval.benchmarks import BENCHMARKS, find_benchmarks, suite
+
+    root = options.data
+    if not root.is_dir():
+        raise ValueError(f"--data {root}: no such folder; it is the one that has the benchmarks' folders")
+    if options.list:
+        print(printable_lines(overview(root, options.val, options.partial, list(BENCHMARKS))))
+        return 0
+    judging = judging_options(options)
+    if options.suite and options.benchmarks:
+        raise ValueError("give either --suite or --benchmarks")
+    named = options.benchmarks.split(",") if options.benchmarks else suite(options.suite or DEFAULT_SUITE)
+    benchmarks = [found for name in named for found in find_benchmarks(name.strip(), options.val)]
+
+    from luab_eval.evaluate import judge
+    from luab_eval.report.terminal import terminal
+    from luab_eval.report.write import PAGE
+    from luab_eval.results import FILE
+    from luab_eval.suite import usable
+
+    present, absent = usable(benchmarks, root, skip_absent=not options.benchmarks, partial=options.partial)
+    if not present:
+        raise ValueError(
+            f"none of the benchmarks is in {root}:\n\n{overview(root, options.val, options.partial, named)}"
+        )
+    _, table = judge(benchmarks=present, root=root, skipped=absent, **judging)
+    print(terminal(table))
+    print(f"More in {options.output_dir / PAGE} and {options.output_dir / FILE}")
+    return 0
+
+
+def overview(root: Path, val: str | None, partial: bool, names: list[str]) -> str:
+    """Each benchmark: is it below `root`, what is it, where does it come from."""
+    from luab_eval.benchmarks import BENCHMARKS, find_benchmark
+
+    lines = []
+    for name in names:
+        kind = BENCHMARKS[name]
+        argument = f"[:{kind.argument_help}]" if kind.argument_help else ""
+        if kind.folders:
+            benchmark = find_benchmark(name, val)
+            problem = benchmark.missing(root, partial)
+            if problem is None:
+                places = benchmark.places(root)
+                state = f"present: {', '.join(map(str, places)) or val}"
+            else:
+                state = f"{'absent' if benchmark.absent(root) else 'incomplete'}: {problem}"
+                state += f"\n  get it from {benchmark.download}"
+        else:  # only what its argument names
+            argument, state = f":{kind.argument_help}", f"expects {kind.layout}"
+        lines += [f"{name}{argument}", f"  {kind.title}: {kind.summary}", f"  {state}", ""]
+    return "\n".join(lines).rstrip()

@@ -1,0 +1,58 @@
+"""look at a dataset: images, clicks, traces, training crops with their targets, where models look
+
+    luab show data/imagenet_ab
+    luab show data/imagenet_ab --model runs/plain runs/luab --rows 30 --seed 1
+    luab show you/photos --image-column photo --point-column tap
+
+Writes one HTML file with rows drawn at random. In a notebook, `luab.show(row)` shows one row.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from luab.commands._reading import add_reading_options, reading_options
+from luab_data.console.boundary import guarded
+from luab_data.console.options import CommandParser
+from luab_data.console.text import counted
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command's options."""
+    options = CommandParser("luab show", __doc__)
+    add = options.add_argument
+    add("dataset", metavar="DIR_OR_ID", help="a dataset that run.py trains on: a folder or a Hub id")
+    add("--config", help="the dataset's configuration")
+    add("--split", default="train", help="or a part of one (default: %(default)s)")
+    add("--rows", type=int, default=12, help="how many (default: %(default)s)")
+    add("--seed", type=int, default=0, help="of the rows and of their crops (default: %(default)s)")
+    add(
+        "--model", action="extend", nargs="+", default=[], metavar="DIR_OR_ID", help="where these models look"
+    )
+    add(
+        "--byproduct",
+        choices=["click", "trace", "click+trace"],
+        default="click",
+        help="what the target is made of (default: %(default)s)",
+    )
+    add("--min-crop", type=float, default=0.08, help="smallest share of the image in a crop (default: 0.08)")
+    add_reading_options(options)
+    add("--points-file", metavar="CSV", help="as run.py's option")
+    add("--output", type=Path, default=Path("show.html"), metavar="FILE", help="default: %(default)s")
+    return options
+
+
+@guarded("luab show")
+def main(argv: list[str]) -> int:
+    """Run the command; 0: done."""
+    options = parser().parse_args(argv)
+    if options.rows < 1:
+        raise ValueError(f"--rows {options.rows}: it must be 1 or more")
+    if not 0 < options.min_crop <= 1:
+        raise ValueError(f"--min-crop {options.min_crop}: a share of the image, more than 0 and at most 1")
+    from luab.gallery.page import write_page
+
+    shown, total = write_page(options, reading_options(options))
+    print(f"{shown:,} of {counted(total, 'row')} in {options.output}")
+    return 0

@@ -1,0 +1,213 @@
+"""A dataset row -> pictures: its image and byproducts, a training crop with its target, where models look."""
+
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image
+
+from luab.gallery.drawing import has_trace, with_clicks, with_traces
+from luab_attention.density import nearness
+from luab_attention.targets import ROW_LABEL, Byproduct, byproducts_of, target_in_view
+from luab_data import constants
+from luab_data.rows.columns import ByproductKind, Columns
+from luab_eval.models import Classifier, load_classifier
+from luab_eval.pointing import attention_maps
+from luab_eval.report.galleries import data_uri, lit_by, overlay, peak, thumbnail
+from luab_eval.report.table import percent
+from luab_trainer.losses.attention import defaults
+from luab_vision.images import decode
+from luab_vision.model_attention import spatial_attention
+from luab_vision.transforms import EvalTransform, ImageSettings, TrainTransform, to_image
+
+TARGET_GRID = (56, 56)  # cells of the target's picture
+
+
+class Panel(NamedTuple):
+    """One picture and what it shows."""
+
+    caption: str
+    image: Image.Image
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.image.size
+
+    @property
+    def uri(self) -> str:
+        return data_uri(self.image)
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """A row's pictures. A notebook shows them side by side."""
+
+    title: str
+    panels: tuple[Panel, ...]
+
+    def _repr_html_(self) -> str:
+        figures = "".join(
+            f'<figure style="margin:0"><img src="{panel.uri}" alt=""><figcaption style="font-size:small">'
+            f"{html.escape(panel.caption)}</figcaption></figure>"
+            for panel in self.panels
+        )
+        return (
+            f"<div><b>{html.escape(self.title)}</b>"
+            f'<div style="display:flex;flex-wrap:wrap;gap:8px">{figures}</div></div>'
+        )
+
+
+@dataclass(frozen=True)
+class Look:
+    """How rows are shown.
+
+    Attributes:
+        columns: where a row's parts are.
+        byproduct: what the target is made of.
+        names: of the classes; without them their numbers are shown.
+        models: which to ask where they look.
+        min_crop: the smallest share of the image that a training crop shows.
+        seed: of the crops.
+    """
+
+    columns: Columns
+    byproduct: ByproductKind = "click"
+    names: Sequence[str] = ()
+    models: Sequence[Classifier] = ()
+    min_crop: float = 0.08
+    seed: int = 0
+
+    @cached_property
+    def crop(self) -> TrainTransform:
+        settings = self.models[0].settings if self.models else ImageSettings(size=192)
+        return TrainTransform(settings, scale=(self.min_crop, 1.0))
+
+    @cached_property
+    def radius(self) -> float:
+        """Of the target: the default of the first model's family."""
+        kind = "cls"
+        if self.models:
+            try:
+                kind = spatial_attention(self.models[0].model).kind
+            except (AttributeError, ValueError):  # it is not known where it looks
+                kind = "cls"
+        return defaults(kind, "hinge").radius
+
+    def exhibit(self, row: Mapping[str, Any], number: int = 0) -> Exhibit:
+        """A row's pictures; `number` tells the crops of several rows apart.
+
+        Raises:
+            ValueError: an image or a point that cannot be read.
+        """
+        pixels = decode(row[self.columns.image])
+        image = thumbnail(Image.fromarray(pixels))
+        byproducts = self._byproducts(row)
+        panels = [Panel(self._clicks_caption(byproducts), with_clicks(image, byproducts))]
+        annotations = row.get(self.columns.annotations) if self.columns.annotations else None
+        if has_trace(annotations):
+            panels.append(Panel("trace, dark first, yellow last", with_traces(image, annotations)))
+        panels.append(self._crop_panel(pixels, self._byproducts(row, self.byproduct), number))
+        panels += [self._model_panel(model, pixels) for model in self.models]
+        return Exhibit(self._title(row), tuple(panels))
+
+    def _byproducts(self, row: Mapping[str, Any], kind: ByproductKind = "click") -> list[Byproduct]:
+        absent = [name for name in self.columns.of_byproduct(kind) if name not in row]
+        return [] if absent else byproducts_of(row, kind, self.columns)
+
+    def _title(self, row: Mapping[str, Any]) -> str:
+        value = row.get(self.columns.label)
+        labels = [value] if isinstance(value, int | str) or value is None else list(value)
+        text = ", ".join(self._name(label) for label in labels) or "no label"
+        image_id = row.get(constants.IMAGE_ID)
+        return text if image_id is None else f"{text} ({image_id})"
+
+    def _name(self, label: Any) -> str:
+        if label is None or (isinstance(label, int) and label < 0):
+            return "no label"
+        known = isinstance(label, int) and label < len(self.names)
+        return str(self.names[label]) if known else str(label)
+
+    def _clicks_caption(self, byproducts: Sequence[Byproduct]) -> str:
+        count = sum(len(byproduct.points) for byproduct in byproducts)
+        if not count:
+            return "image, no click"
+        if any(byproduct.label != ROW_LABEL for byproduct in byproducts):
+            return f"clicks: {', '.join(self._name(byproduct.label) for byproduct in byproducts)}"
+        return "click" if count == 1 else f"{count} clicks"
+
+    def _crop_panel(self, pixels: np.ndarray, byproducts: Sequence[Byproduct], number: int) -> Panel:
+        """The training crop, lit where its target allows the model to look."""
+        rng = np.random.default_rng((self.seed, number))
+        height, width = pixels.shape[:2]
+        view = self.crop.view(width, height, rng)
+        crop = Image.fromarray(self.crop.crop(pixels, view, rng).numpy())
+        light = np.zeros(TARGET_GRID)
+        for byproduct in byproducts:
+            points, weights = (torch.from_numpy(array) for array in target_in_view(byproduct, view))
+            if weights.any():
+                light = np.maximum(light, nearness(points, weights, TARGET_GRID, self.radius).numpy())
+        if not light.any():
+            caption = "training crop, no target" if not byproducts else "training crop, its target is outside"
+            return Panel(caption, thumbnail(crop))
+        caption = f"training crop, target within {self.radius:g} of the {self.byproduct}"
+        return Panel(caption, lit_by(thumbnail(crop), light))
+
+    @torch.no_grad()
+    def _model_panel(self, model: Classifier, pixels: np.ndarray) -> Panel:
+        """The image as the model reads it, lit by its attention for the class that it names."""
+        values, _ = EvalTransform(model.settings)(pixels)
+        batch = values[None].to(next(model.model.parameters()).device)
+        probabilities = model.logits(batch).softmax(dim=1)[0]
+        best = int(probabilities.argmax())
+        says = f"{model.name}: {model.labels[best]}, {percent(float(probabilities[best]), 0)} %"
+        picture = thumbnail(to_image(values, model.settings))
+        try:
+            classes = torch.tensor([[best]], device=batch.device)
+            attention = attention_maps(model.model, batch, classes)[0, 0].float().cpu().numpy()
+        except (AttributeError, ValueError):  # it is not known where this type of model looks
+            return Panel(f"{says} (it is not known where it looks)", picture)
+        return Panel(f"{says}, maximum {peak(attention):.1f} times even", overlay(picture, attention))
+
+
+def show(
+    row: Mapping[str, Any],
+    model: str | Sequence[str] = (),
+    *,
+    image: str = constants.IMAGE,
+    label: str | None = None,
+    point: str | None = None,
+    annotations: str = constants.ANNOTATIONS,
+    byproduct: ByproductKind = "click",
+    names: Sequence[str] = (),
+) -> Exhibit:
+    """The pictures of one row of a dataset, for a notebook.
+
+        import luab
+        rows = datasets.load_dataset("imagenet_ab", split="train")
+        luab.show(rows[0], names=rows.features["label"].names)
+
+    Args:
+        row: with an image; points in ratios.
+        model: checkpoints that are asked where they look.
+        image, label, point, annotations: the columns. Unset ones take the usual names that the row has.
+        byproduct: what the training crop's target is made of.
+        names: of the classes.
+
+    Raises:
+        ValueError: a row without such an image, or a model that cannot be loaded.
+    """
+    if image not in row:
+        raise ValueError(f"the row has no {image!r}; it has {', '.join(row)}. Pass image=...")
+    label = label or next(
+        (name for name in (constants.LABEL, constants.LABELS) if name in row), constants.LABEL
+    )
+    point = point or next(
+        (name for name in (constants.CLICK, constants.POINTS) if name in row), constants.CLICK
+    )
+    models = [load_classifier(name) for name in ([model] if isinstance(model, str) else model)]
+    columns = Columns(image=image, label=label, point=point, annotations=annotations)
+    return Look(columns, byproduct, names, models).exhibit(row)

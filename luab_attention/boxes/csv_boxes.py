@@ -1,0 +1,181 @@
+"""Images in class folders and a CSV of boxes -> a dataset with a column `objects`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+import datasets
+import numpy as np
+
+from luab_attention.boxes.boxes import (
+    BBOX,
+    CATEGORY,
+    HEIGHT,
+    REASONS,
+    WIDTH,
+    ImageBoxes,
+    box_features,
+    usable,
+)
+from luab_data.console.names import few
+from luab_data.constants import IMAGE, IMAGE_ID, LABEL, OBJECTS
+from luab_data.errors import SourceError
+from luab_data.rows.class_names import match
+
+CSV_COLUMNS = ("file", "x0", "y0", "x1", "y1", WIDTH, HEIGHT)
+MAX_BYTES = 2**30
+MAX_SIDE = 2**16  # pixels
+
+
+def load_csv_boxes(
+    images: str | Path, boxes: str | Path, classes: Sequence[str] | None = None
+) -> datasets.Dataset:
+    """One row for each image that the CSV lists, in its order.
+
+    Args:
+        images: folder of `<class>/<file>`.
+        boxes: CSV in UTF-8 with the columns file (`<class>/<file>`), x0, y0, x1, y1 (first and last pixel of
+            the box, x1 and y1 included), width, height (of the image that the pixels are of). One line a box.
+        classes: names of the labels in order; default: the class folders that the CSV names, sorted.
+
+    Returns:
+        Dataset with image, label (ClassLabel), image_id (`<class>/<name>`), objects {"bbox": [[x, y, w, h]]
+        pixels, "category": [label]}, and width and height of the image that the pixels are of.
+
+    Raises:
+        SourceError: a missing file or column, a box that makes no sense, a class that is not in `classes`.
+    """
+    images, boxes = Path(images), Path(boxes)
+    if not images.is_dir():
+        raise SourceError(f"images={str(images)!r} is not a folder; give the one that holds <class>/<file>.")
+    by_file = read_boxes(boxes)
+    found = sorted({file.split("/")[0] for file in by_file})
+    names = list(found if classes is None else classes)
+    known = [(name,) for name in names]
+    labels = match([(name,) for name in found], known, "class folder", "the labels'")
+    if unknown := [name for name, label in zip(found, labels, strict=True) if label is None]:
+        raise SourceError(
+            f"{boxes} has images of classes that are none of the {len(names):,} labels: {few(unknown)}. The "
+            f"labels are {few(names)}."
+        )
+    label_of = dict(zip(found, labels, strict=True))
+    table = box_features(names)
+    columns: dict[str, list] = {name: [] for name in table}
+    for file, of_file in by_file.items():
+        path = images / file
+        if not path.is_file():
+            raise SourceError(f"{boxes} lists {file}, but there is no {path}.")
+        label = label_of[file.split("/")[0]]
+        columns[IMAGE].append(str(path))
+        columns[LABEL].append(label)
+        columns[IMAGE_ID].append(str(PurePosixPath(file).with_suffix("")))
+        columns[OBJECTS].append({BBOX: of_file.bbox, CATEGORY: [label] * len(of_file.bbox)})
+        columns[WIDTH].append(of_file.width)
+        columns[HEIGHT].append(of_file.height)
+    return datasets.Dataset.from_dict(columns, features=table)
+
+
+def read_boxes(boxes: Path) -> dict[str, ImageBoxes]:
+    """A CSV as `load_csv_boxes` takes it -> the boxes of each file.
+
+    Raises:
+        SourceError: a missing file or column, or a line that makes no sense; names the line.
+    """
+    reader = csv.DictReader(io.StringIO(_text(boxes), newline=""), strict=True)
+    by_file: dict[str, ImageBoxes] = {}
+    lines: list[tuple[int, list[float], float, float]] = []
+    try:
+        _check_header(boxes, reader.fieldnames or [])
+        for line in reader:
+            where = f"{boxes}, line {reader.line_num}"
+            file = _file(line, where)
+            bbox, width, height = _box(line, where)
+            lines.append((reader.line_num, bbox, width, height))
+            of_file = by_file.setdefault(file, ImageBoxes([], width, height))
+            if (of_file.width, of_file.height) != (width, height):
+                raise SourceError(
+                    f"{where}: {file} is {width:g} x {height:g} pixels, but {of_file.width:g} x "
+                    f"{of_file.height:g} in a line above. One image has one size."
+                )
+            of_file.bbox.append(bbox)
+    except csv.Error as error:
+        raise SourceError(f"{boxes}, line {reader.line_num}: this is no CSV: {error}.") from error
+    if not lines:
+        raise SourceError(f"{boxes} has no line below its header; it needs one for each box.")
+    _check_boxes(boxes, lines)
+    return by_file
+
+
+def _check_boxes(boxes: Path, lines: Sequence[tuple[int, list[float], float, float]]) -> None:
+    """All at once. Line by line it would take 20 s for ImageNet."""
+    numbers, bbox, width, height = zip(*lines, strict=True)
+    good, _ = usable(np.array(bbox), np.stack([width, height], axis=1))
+    if good.all():
+        return
+    first = int(np.argmin(good))
+    _, reason = usable(np.array(bbox)[first : first + 1], (width[first], height[first]))
+    what = REASONS[next(iter(reason))][0]
+    x, y, w, h = bbox[first]
+    raise SourceError(
+        f"{boxes}, line {numbers[first]}: {what}: x {x:g} to {x + w - 1:g}, y {y:g} to {y + h - 1:g}, of "
+        f"{width[first]:g} x {height[first]:g} pixels."
+    )
+
+
+def _text(boxes: Path) -> str:
+    if not boxes.is_file():
+        raise SourceError(f"boxes={str(boxes)!r} is not a file; give a CSV with {', '.join(CSV_COLUMNS)}.")
+    if boxes.stat().st_size > MAX_BYTES:
+        raise SourceError(f"{boxes} is larger than {MAX_BYTES:,} bytes, which no CSV of boxes needs.")
+    data = boxes.read_bytes()
+    try:
+        return data.decode("utf-8-sig")  # some programs put a mark of UTF-8 in front
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise SourceError(
+            f"{boxes}, line {line}: byte {data[error.start]:#04x} is not UTF-8. Save the file as UTF-8; most "
+            f"others are Latin-1 or Windows-1252: iconv -f WINDOWS-1252 -t UTF-8."
+        ) from error
+
+
+def _check_header(boxes: Path, names: Sequence[str]) -> None:
+    missing = [name for name in CSV_COLUMNS if name not in names]
+    if not missing:
+        return
+    hint = ""
+    if len(names) == 1 and (separator := next((mark for mark in ";\t|" if mark in names[0]), None)):
+        hint = f" It is separated by {separator!r}: use commas, and a point in numbers."
+    raise SourceError(
+        f"{boxes}, line 1: there is no column {few(missing, 7)}; the first line is {few(names)!r}. It needs "
+        f"{','.join(CSV_COLUMNS)}.{hint}"
+    )
+
+
+def _file(line: dict[str, str], where: str) -> str:
+    if None in line:  # what DictReader has no column for
+        raise SourceError(f"{where}: more fields than columns. Write a point in numbers, not a comma.")
+    file = line["file"] or ""
+    if ".." in file.split("/") or file.startswith("/") or "/" not in file or "\\" in file:
+        raise SourceError(f"{where}: file is {file!r}, but <class>/<file> is needed.")
+    return file
+
+
+def _box(line: dict[str, str], where: str) -> tuple[list[float], float, float]:
+    """x, y, w, h, and the image's width and height."""
+    values = {name: line[name] for name in CSV_COLUMNS[1:]}
+    shown = ", ".join(f"{name}={value}" for name, value in values.items())
+    try:
+        x0, y0, x1, y1, width, height = (float(value) for value in values.values())
+    except (TypeError, ValueError) as error:
+        raise SourceError(f"{where}: the box is not four numbers and the size two: {shown}.") from error
+    if not all(map(math.isfinite, (x0, y0, x1, y1))):
+        raise SourceError(f"{where}: the box is not four finite numbers: {shown}.")
+    if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
+        raise SourceError(f"{where}: the image's size is {width:g} x {height:g} pixels.")
+    if x1 < x0 or y1 < y0:
+        raise SourceError(f"{where}: the box ends before it begins: {shown}. x0, y0 is its first pixel.")
+    return [x0, y0, x1 + 1 - x0, y1 + 1 - y0], width, height

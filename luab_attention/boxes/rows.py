@@ -1,0 +1,260 @@
+"""The boxes of a dataset's row: its column `objects`, in the layouts that people's datasets have."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import datasets
+import numpy as np
+from PIL import Image
+
+from luab_attention.boxes.boxes import HEIGHT, REASONS, WIDTH, ImageBoxes, in_words, usable
+from luab_data import constants
+from luab_data.console.names import few
+from luab_data.constants import NO_LABEL, OBJECTS
+from luab_data.errors import SourceError
+from luab_data.rows.class_names import match
+from luab_data.rows.same_classes import class_feature, class_names_of
+from luab_vision.images import open_image
+
+# What detection sets call the two parts of an object.
+BBOX_NAMES = ("bbox", "bboxes", "boxes")
+CATEGORY_NAMES = ("category", "categories", "label", "labels", "class")
+
+# Why images are left out; for one and for several.
+NO_BOXES, OTHER_CLASSES = "no boxes", "other classes"
+IMAGE_REASONS = {
+    NO_BOXES: ("image without a usable box", "images without a usable box"),
+    OTHER_CLASSES: (
+        "image whose boxes are all of other classes",
+        "images whose boxes are all of other classes",
+    ),
+}
+
+Row = Mapping[str, Any]
+Size = Callable[[], tuple[float, float]]
+
+
+class BoxReader(ABC):
+    """Gives the boxes of one row after the other, those that `boxes.usable` lets through; counts the others.
+
+    Args:
+        label: column of the row's class or list of classes; None: all boxes are of one class, 0.
+
+    Attributes:
+        left_out: how many boxes and images were left out so far, by reason.
+    """
+
+    def __init__(self, label: str | None):
+        self.label = label
+        self.left_out: Counter[str] = Counter()
+
+    @abstractmethod
+    def read(self, row: Row, size: Size) -> tuple[ImageBoxes, np.ndarray | None]:
+        """All usable boxes of a row, and the class number of each [n]; None: they have no categories.
+
+        `size` tells the image's width and height where nothing else does.
+
+        Raises:
+            SourceError: boxes that are none.
+        """
+
+    def by_label(self, row: Row, size: Size) -> dict[int, ImageBoxes]:
+        """Each class of the row -> its boxes, for those that have some; -1 is no class.
+
+        Counts an image that none of its classes has a box in.
+        """
+        labels = row[self.label] if self.label is not None else 0
+        labels = [] if labels is None else labels
+        several = not isinstance(labels, int)
+        found, categories = self.read(row, size)
+        if several and categories is None and found.bbox:
+            raise SourceError(
+                f"column {self.label!r} has several classes, so that the boxes need categories "
+                f"({', '.join(CATEGORY_NAMES)})."
+            )
+        of_label = {}
+        for label in dict.fromkeys(labels) if several else [labels]:
+            own = found
+            if categories is not None:
+                mine = np.flatnonzero(categories == label)
+                own = found._replace(bbox=[found.bbox[at] for at in mine])
+            if own.bbox and label != NO_LABEL:
+                of_label[label] = own
+        if not of_label:
+            self.left_out[OTHER_CLASSES if found.bbox else NO_BOXES] += 1
+        return of_label
+
+    def note(self) -> str:
+        """What was left out, in words; "" for nothing."""
+        return ", ".join(filter(None, (in_words(self.left_out, each) for each in (REASONS, IMAGE_REASONS))))
+
+    def _usable(self, bbox: np.ndarray, width: float, height: float) -> tuple[ImageBoxes, np.ndarray]:
+        good, left_out = usable(bbox, (width, height))
+        self.left_out.update(left_out)
+        return ImageBoxes(bbox[good].tolist(), width, height), good
+
+
+class RowBoxes(BoxReader):
+    """Boxes in the rows' own column.
+
+    `objects` is `{"bbox": [[x, y, w, h]], "category": [class]}` or a list of `{"bbox": [x, y, w, h],
+    "category": class}`, pixels, with other usual names too. Pixels are those of an image of `width` x
+    `height`, or without these columns of the row's own image, upright. Categories are numbers of the row's
+    classes, or their names; without categories all boxes are of the row's class.
+
+    Args:
+        label: see `BoxReader`.
+        rows: the dataset, whose features say what categories mean. Without it they are class numbers.
+    """
+
+    def __init__(self, label: str | None, rows: datasets.Dataset | None = None):
+        super().__init__(label)
+        self._number: dict[Any, int] | None = None
+        if rows is None:
+            return
+        if OBJECTS not in rows.column_names:
+            raise SourceError(
+                f"there is no column {OBJECTS!r}, which holds the boxes; the columns are "
+                f"{few(rows.column_names)}."
+            )
+        feature = _part(rows.features[OBJECTS], CATEGORY_NAMES)
+        several = label is not None and class_feature(rows.features[label]) is not rows.features[label]
+        if feature is None and several:
+            raise SourceError(
+                f"column {label!r} has several classes, so that column {OBJECTS!r} must say which box is of "
+                f"which: it has {_fields(rows.features[OBJECTS])}, and none of {', '.join(CATEGORY_NAMES)}."
+            )
+        if feature is not None and label is not None:
+            self._number = _numbers(rows, label, feature)
+
+    def read(self, row: Row, size: Size) -> tuple[ImageBoxes, np.ndarray | None]:
+        bbox, categories = _objects(row.get(OBJECTS))
+        if self.label is None:
+            categories = None
+        if not len(bbox):
+            return ImageBoxes([], 1, 1), categories
+        width, height = _stated_size(row) or size()
+        boxes, good = self._usable(bbox, width, height)
+        if categories is not None:
+            categories = self._class_numbers(categories)[good]
+        return boxes, categories
+
+    def _class_numbers(self, categories: Sequence[Any]) -> np.ndarray:
+        if self._number is not None:
+            return np.array([self._number.get(category, NO_LABEL) for category in categories], np.int64)
+        if not all(isinstance(category, int) for category in categories):
+            raise SourceError(f"categories of boxes are {few(categories)}, but class numbers are needed.")
+        return np.array(categories, np.int64)
+
+
+def row_size(row: Row, image: str = constants.IMAGE) -> tuple[int, int]:
+    """Width and height in pixels of a row's upright image, in the column `image`.
+
+    Raises:
+        SourceError: a row without the image, or one that cannot be read.
+    """
+    if image not in row:
+        raise SourceError("boxes are in pixels, and rows have neither width and height nor the image.")
+    try:
+        opened = open_image(row[image])
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise SourceError(f"cannot read the image: {error}") from error
+    return opened.width, opened.height
+
+
+def _stated_size(row: Row) -> tuple[float, float] | None:
+    if WIDTH not in row or HEIGHT not in row:
+        return None
+    width, height = row[WIDTH], row[HEIGHT]
+    if not (isinstance(width, int | float) and isinstance(height, int | float) and width > 0 and height > 0):
+        raise SourceError(
+            f"columns {WIDTH!r} and {HEIGHT!r} are the image's size in pixels; got {width} x {height}."
+        )
+    return width, height
+
+
+def _objects(objects: Any) -> tuple[np.ndarray, list[Any] | None]:
+    """A value of the column -> boxes [n, 4], categories; in both layouts."""
+    if objects is None or len(objects) == 0:
+        return np.zeros((0, 4)), None
+    if isinstance(objects, Mapping):
+        bbox, categories = _named(objects, BBOX_NAMES), _named(objects, CATEGORY_NAMES, needed=False)
+    else:
+        bbox = [_named(each, BBOX_NAMES) for each in objects]
+        categories = [_named(each, CATEGORY_NAMES, needed=False) for each in objects]
+        categories = None if all(category is None for category in categories) else categories
+    bbox = [] if bbox is None else bbox
+    if categories is not None and len(categories) != len(bbox):
+        raise SourceError(f"column {OBJECTS!r} has {len(bbox)} boxes and {len(categories)} categories.")
+    try:
+        # A null in a box is no number either.
+        boxes = np.array([[np.nan if edge is None else edge for edge in box] for box in bbox], np.float64)
+        return boxes.reshape(len(bbox), 4), categories
+    except (TypeError, ValueError) as error:
+        raise SourceError(
+            f"column {OBJECTS!r} has boxes such as {str(next(iter(bbox)))[:60]}; each must be four numbers, "
+            "[x, y, width, height], in pixels."
+        ) from error
+
+
+def _named(value: Any, names: Sequence[str], needed: bool = True) -> Any:
+    found = [name for name in names if isinstance(value, Mapping) and name in value]
+    if len(found) > 1 or (needed and not found):
+        raise SourceError(_which(_fields(value), found, names))
+    return value[found[0]] if found else None
+
+
+def _part(feature: Any, names: Sequence[str]) -> Any:
+    """The feature of one of the fields `names` in the column, in both layouts; None: there is none."""
+    fields = class_feature(feature)
+    if not isinstance(fields, dict):
+        raise SourceError(_which(_fields(feature), [], BBOX_NAMES))
+    if not any(name in fields for name in BBOX_NAMES):
+        raise SourceError(_which(_fields(feature), [], BBOX_NAMES))
+    found = [name for name in names if name in fields]
+    if len(found) > 1:
+        raise SourceError(_which(_fields(feature), found, names))
+    return class_feature(fields[found[0]]) if found else None
+
+
+def _which(has: str, found: Sequence[str], names: Sequence[str]) -> str:
+    if found:
+        return (
+            f"column {OBJECTS!r} has {has}: it is not clear which of {', '.join(found)} is meant. Keep one."
+        )
+    return f"column {OBJECTS!r} has {has}, but none of {', '.join(names)}: [x, y, width, height] in pixels."
+
+
+def _fields(value: Any) -> str:
+    value = value.feature if isinstance(value, datasets.List | datasets.LargeList) else value
+    return f"the fields {few(list(value))}" if isinstance(value, Mapping) else str(value)[:60]
+
+
+def _numbers(rows: datasets.Dataset, label: str, category: Any) -> dict[Any, int] | None:
+    """Category -> class number, by name where the two columns count differently; None: the same numbers."""
+    own = class_feature(rows.features[label])
+    if category == own or not isinstance(own, datasets.ClassLabel):
+        return None
+    if isinstance(category, datasets.ClassLabel):
+        names: list[str] = category.names
+        keys: Sequence[Any] = range(len(names))
+    elif isinstance(category, datasets.Value) and category.dtype in ("string", "large_string"):
+        names = keys = sorted(_strings(rows))
+    else:
+        return None
+    found = match([(name,) for name in names], class_names_of(rows, label), "category", "the rows'")
+    return {key: NO_LABEL if at is None else at for key, at in zip(keys, found, strict=True)}
+
+
+def _strings(rows: datasets.Dataset) -> set[str]:
+    """The categories in the column, of all rows."""
+    return {
+        category
+        for objects in rows.select_columns(OBJECTS)[:][OBJECTS]
+        for category in _objects(objects)[1] or ()
+        if category is not None
+    }

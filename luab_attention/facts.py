@@ -1,0 +1,136 @@
+"""How much of a dataset a run can use: counted once, from the columns, without opening an image."""
+
+from typing import NamedTuple
+
+import datasets
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from luab_attention.points import MARGIN, flat_points
+from luab_data.constants import NO_LABEL
+from luab_data.errors import SourceError
+from luab_data.rows.arrow import has_column, in_order, is_list, plain_list, read_column, valid
+from luab_data.rows.classes import classes_of
+from luab_data.rows.columns import ByproductKind, Columns
+
+TRACE_FIELDS = ("selected", "selected_record", "mouse_tracking")
+
+
+class RowFacts(NamedTuple):
+    """Numbers of rows.
+
+    Attributes:
+        rows: all.
+        with_image: that hold an image or its path.
+        with_target: with a byproduct that a loss can use; None: the byproduct's column is not there, or none
+            is asked for. A click may still lie outside a crop, and a trace wholly after its click.
+        classes: how many classes any row has.
+    """
+
+    rows: int
+    with_image: int
+    with_target: int | None
+    classes: int
+
+    @property
+    def target_share(self) -> float | None:
+        """Share of the rows with a usable byproduct."""
+        return None if self.with_target is None else self.with_target / max(self.rows, 1)
+
+
+def describe_rows(rows: datasets.Dataset, columns: Columns, byproduct: ByproductKind | None) -> RowFacts:
+    """Count. `rows` are as `luab_attention.reading` gives them; a million take a second.
+
+    Raises:
+        SourceError: annotations without what a trace is read from.
+    """
+    usable = None
+    if byproduct is not None and set(columns.of_byproduct(byproduct)) <= set(rows.column_names):
+        usable = np.zeros(len(rows.data), bool)
+        if "click" in byproduct:
+            usable |= has_point(rows, columns)
+        if "trace" in byproduct:
+            usable |= has_trace(rows, columns.annotations)
+    return RowFacts(
+        rows=len(rows),
+        with_image=int(in_order(rows, has_image(rows, columns.image)).sum()),
+        with_target=None if usable is None else int(in_order(rows, usable).sum()),
+        classes=len(classes_of(rows, columns.label)),
+    )
+
+
+def no_target(which: str, columns: Columns, byproduct: ByproductKind) -> SourceError:
+    """The error of training rows without one usable byproduct. `which`: of the rows, "none of the 8"."""
+    return SourceError(
+        f"--byproduct {byproduct}: {which} training rows has a usable one in column "
+        f"{', '.join(columns.of_byproduct(byproduct))}, so that nothing can be learned from it. Set "
+        "--point_column or --byproduct, or take --loss none."
+    )
+
+
+def has_image(rows: datasets.Dataset, column: str) -> np.ndarray:
+    """Which stored rows hold an image or its path, bool [N]. The images' bytes are not touched."""
+    values = read_column(rows, column)
+    found = valid(values)
+    if pa.types.is_struct(values.type):
+        parts = [name for name in ("bytes", "path") if values.type.get_field_index(name) >= 0]
+        found &= np.any([valid(pc.struct_field(values, name)) for name in parts], axis=0)
+    return found
+
+
+def has_label(rows: datasets.Dataset, column: str) -> np.ndarray:
+    """Which rows have a class, bool [N]: null and -1 are none. All, where the column is no class of a row."""
+    if not has_column(rows.features, column):
+        return np.ones(len(rows), bool)
+    values = read_column(rows, column)
+    found = valid(values)
+    if pa.types.is_integer(values.type):
+        found &= pc.fill_null(values, NO_LABEL).to_numpy() != NO_LABEL
+    return in_order(rows, found)
+
+
+def has_point(rows: datasets.Dataset, columns: Columns) -> np.ndarray:
+    """Which stored rows have a point that counts, bool [N]; of several labels, one of a class of the row."""
+    points = flat_points(read_column(rows, columns.point), columns.point)
+    # Far outside the image no crop shows a point; a click on the border may be a little outside.
+    counts = ((points.xy >= -MARGIN) & (points.xy <= 1 + MARGIN)).all(axis=1)
+    if points.weight is not None:
+        counts &= points.weight > 0
+    if points.label is not None and is_list(rows.features[columns.label]):
+        values = read_column(rows, columns.label)
+        lists = pa.chunked_array(
+            [plain_list(chunk) for chunk in values.chunks], pa.list_(values.type.value_type)
+        )
+        owner = np.repeat(np.arange(len(lists)), pc.list_value_length(lists).to_numpy())
+        labels = pc.list_flatten(lists).to_numpy().astype(np.int64)
+        own = points.label.to_numpy(zero_copy_only=False).astype(np.int64)
+        size = 1 + max(labels.max(initial=0), own.max(initial=0))
+        counts &= np.isin(points.row * size + own, owner * size + labels)
+    found = np.zeros(len(rows.data), bool)
+    found[points.row[counts]] = True
+    return found
+
+
+def has_trace(rows: datasets.Dataset, column: str) -> np.ndarray:
+    """Which stored rows have an annotation that ended selected, with a click and with positions, bool [N]."""
+    feature = rows.features[column]
+    fields = feature.feature if is_list(feature) else feature
+    if not isinstance(fields, dict) or not set(TRACE_FIELDS) <= set(fields):
+        there = ", ".join(fields) if isinstance(fields, dict) else str(feature)
+        raise SourceError(
+            f"column {column!r} holds no traces: it needs a list of annotations with "
+            f"{', '.join(TRACE_FIELDS)}; it has {there}. Set --annotations_column, or take --byproduct click."
+        )
+    found = np.zeros(len(rows.data), bool)
+    start = 0
+    for chunk in read_column(rows, column).chunks:
+        chunk = plain_list(chunk)
+        annotations, owner = pc.list_flatten(chunk), pc.list_parent_indices(chunk).to_numpy()
+        selected, *lists = (pc.struct_field(annotations, name) for name in TRACE_FIELDS)
+        usable = pc.fill_null(selected, False).to_numpy(zero_copy_only=False).astype(bool)
+        for each in lists:
+            usable &= pc.fill_null(pc.list_value_length(each), 0).to_numpy(zero_copy_only=False) > 0
+        found[start + owner[usable]] = True
+        start += len(chunk)
+    return found

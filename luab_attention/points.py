@@ -1,0 +1,253 @@
+"""The point column in the layouts that people's datasets have, as flat arrays, checked.
+
+The column's type decides the layout, once:
+
+    {x, y}                    one point; [x, y] is the same
+    [{x, y}, ...]             several points; [[x, y], ...] and {x: [...], y: [...]} are the same
+    [{label, x, y}, ...]      points of several classes
+
+`weight` beside x and y says how much a point counts. Null and an empty list are "no point".
+"""
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from luab_data.errors import SourceError
+from luab_data.rows.arrow import is_list_type, is_number_type, offsets_of, plain_list, require, valid
+
+PointUnits = Literal["ratio", "percent", "pixels"]
+# How far outside the image a point in percent or pixels may lie, as a ratio of the image: clicks on a border.
+MARGIN = 0.1
+# Clicks on a border come out slightly outside 0 to 1; beyond this a value cannot be a ratio.
+FAR_OUTSIDE = 2.0
+X, Y, WEIGHT, LABEL = "x", "y", "weight", "label"
+
+LAYOUTS = (
+    "A point is {x, y} or [x, y]; several are a list of these, each with a weight or a label if it needs one."
+)
+
+
+class FlatPoints(NamedTuple):
+    """All points of a column, row after row.
+
+    Attributes:
+        row: [P] int64, the number of each point's row.
+        xy: [P, 2] float64 in the column's unit, x first.
+        weight: [P] float64, None: they count the same.
+        label: [P] what the column says of each point's class, None: it is the row's.
+        count: the number of rows.
+        several: whether a row may have more than one.
+    """
+
+    row: np.ndarray
+    xy: np.ndarray
+    weight: np.ndarray | None
+    label: pa.Array | None
+    count: int
+    several: bool
+
+
+def flat_points(values: pa.ChunkedArray, column: str) -> FlatPoints:
+    """Every point of a column. What holds none is left out.
+
+    Raises:
+        SourceError: none of the layouts above, x without y, a value that is not finite, a weight below 0.
+    """
+    kind = values.type
+    several = _check_layout(kind, column)
+    parts: dict[str, list] = {name: [] for name in ("row", X, Y, WEIGHT, LABEL)}
+    start = 0
+    for chunk in values.chunks:
+        row, fields = _entries(chunk, start)
+        there = valid(fields[X]) | valid(fields[Y])
+        row = row[there]
+        fields = {name: each.filter(pa.array(there)) for name, each in fields.items()}
+        half = ~(valid(fields[X]) & valid(fields[Y]))
+        require(
+            half, row, f"column {column!r} has points with x or y only", "Give both, or null for no point."
+        )
+        parts["row"].append(row)
+        for name in (X, Y, WEIGHT):
+            if name in fields:
+                parts[name].append(_floats(fields[name]))
+        if LABEL in fields:
+            parts[LABEL].append(fields[LABEL])
+        start += len(chunk)
+    row, x, y = (np.concatenate([np.zeros(0, np.int64), *parts[name]]) for name in ("row", X, Y))
+    xy, row = np.stack([x, y], axis=1).astype(np.float64), row.astype(np.int64)
+    weight = np.concatenate(parts[WEIGHT]) if parts[WEIGHT] else None
+    odd = ~np.isfinite(xy).all(axis=1)
+    require(
+        odd,
+        row,
+        f"column {column!r} has points that are not finite",
+        "Use null for an image without a point.",
+    )
+    if weight is not None:
+        odd = ~(np.isfinite(weight) & (weight >= 0))
+        require(
+            odd, row, f"column {column!r} has weights that are not 0 or more", "Give each point one, or none."
+        )
+    label = pa.chunked_array(parts[LABEL]).combine_chunks() if parts[LABEL] else None
+    return FlatPoints(row, xy, weight, label, start, several)
+
+
+def to_ratios(
+    points: FlatPoints,
+    units: PointUnits,
+    column: str,
+    sizes: np.ndarray | None = None,
+    whole: bool = True,
+) -> np.ndarray:
+    """The points [P, 2] as ratios of the image.
+
+    Args:
+        sizes: [P, 2] width and height of each point's image; for pixels.
+        whole: these are all points, or enough of them, to say that none is above 1.
+
+    Raises:
+        SourceError: values that cannot be in this unit.
+    """
+    xy, row = points.xy, points.row
+    if units == "ratio":
+        far = (np.abs(xy) > FAR_OUTSIDE).any(axis=1)
+        require(
+            far, row, f"column {column!r} has points that are no ratios of the image, 0 to 1, x first",
+            "Say what they are: --point_units percent, or pixels.",
+            lambda first: _pair(xy[first]),
+        )  # fmt: skip
+        return xy
+    if whole and len(xy) and xy.max() <= 1:
+        raise SourceError(
+            f"--point_units {units}: no value of column {column!r} is above 1: these look like ratios. "
+            "Leave the option out."
+        )
+    ratios = xy / (100.0 if units == "percent" else sizes)
+    far = ((ratios < -MARGIN) | (ratios > 1 + MARGIN)).any(axis=1)
+    require(
+        far, row, f"column {column!r} has points that lie outside the image as {units}",
+        "Check --point_units, and that x comes first.",
+        lambda first: f"{_pair(xy[first])}" + ("" if sizes is None else f" in {_pair(sizes[first])}"),
+    )  # fmt: skip
+    return ratios
+
+
+def point_column(points: FlatPoints, ratios: np.ndarray, labels: np.ndarray | None) -> pa.Array:
+    """The column that training reads: `{x, y}` or null; of several points a list, with `label` and `weight`
+    where there are any.
+
+    Args: ratios: [P, 2]. labels: [P] class numbers, None where a point's class is that of its row.
+    """
+    fields = {X: pa.array(ratios[:, 0]), Y: pa.array(ratios[:, 1])}
+    if not points.several and labels is None and points.weight is None:
+        place = np.full(points.count, -1)
+        place[points.row] = np.arange(len(points.row))
+        structs = pa.StructArray.from_arrays(list(fields.values()), list(fields))
+        return structs.take(pa.array(place, mask=place < 0))
+    if labels is not None:
+        fields = {LABEL: pa.array(labels, pa.int64()), **fields}
+    if points.weight is not None:
+        fields[WEIGHT] = pa.array(points.weight)
+    counts = np.bincount(points.row, minlength=points.count)
+    return pa.ListArray.from_arrays(
+        offsets_of(counts), pa.StructArray.from_arrays(list(fields.values()), list(fields))
+    )
+
+
+def _check_layout(kind: pa.DataType, column: str) -> bool:
+    """Whether there are several points in a row.
+
+    Raises SourceError for anything that is not one of the layouts.
+    """
+    if pa.types.is_null(kind):
+        return False
+    if pa.types.is_struct(kind):
+        names = [field.name for field in kind]
+        if not {X, Y} <= set(names):
+            raise SourceError(
+                f"column {column!r} holds no points: its fields are {', '.join(names)}, not x and y. "
+                f"{_other_names(kind, column)}"
+            )
+        types = [kind.field(name).type for name in names if name in (X, Y, WEIGHT)]
+        lists = [is_list_type(each) for each in types]
+        if all(lists):
+            types = [each.value_type for each in types]
+        if (all(lists) or not any(lists)) and all(is_number_type(t) or pa.types.is_null(t) for t in types):
+            return all(lists)
+    elif is_list_type(kind):
+        inner = kind.value_type
+        if is_number_type(inner):
+            return False
+        if is_list_type(inner) and is_number_type(inner.value_type):
+            return True
+        if pa.types.is_null(inner) or (pa.types.is_struct(inner) and not _check_layout(inner, column)):
+            return True
+    raise SourceError(f"column {column!r} holds {kind}, which is no point. {LAYOUTS}")
+
+
+def _other_names(kind: pa.StructType, column: str) -> str:
+    """Which options say where x and y are, guessed from the fields' names."""
+    paths = {}
+    for field in kind:
+        inner = list(field.type) if pa.types.is_struct(field.type) else None
+        for path in [field.name] if inner is None else [f"{field.name}.{each.name}" for each in inner]:
+            paths.setdefault(path.rpartition(".")[2].lower().strip("_0123456789")[-1:], f"{column}.{path}")
+    x, y = paths.get(X, f"{column}.FIELD"), paths.get(Y, f"{column}.FIELD")
+    return f"Say which they are: --x_column {x} --y_column {y}."
+
+
+def _entries(values: pa.Array, start: int) -> tuple[np.ndarray, dict[str, pa.Array]]:
+    """A chunk's entries: each one's row [P] and its fields [P], null where it is no point."""
+    if pa.types.is_null(values.type):
+        return np.zeros(0, np.int64), {X: pa.array([], pa.float64()), Y: pa.array([], pa.float64())}
+    if pa.types.is_struct(values.type):
+        names = [name for name in (X, Y, WEIGHT, LABEL) if values.type.get_field_index(name) >= 0]
+        fields = {name: pc.struct_field(values, name) for name in names}
+        if not is_list_type(fields[X].type):
+            return np.arange(start, start + len(values)), fields
+        return _zipped({name: plain_list(each) for name, each in fields.items()}, start)
+    values = plain_list(values)
+    inner = values.type.value_type
+    row = pc.list_parent_indices(values).to_numpy() + start
+    if is_number_type(inner):
+        return _pairs(values, np.arange(start, start + len(values)))
+    entries = pc.list_flatten(values)
+    if is_list_type(inner):
+        return _pairs(plain_list(entries), row)
+    place, fields = _entries(entries, 0)
+    return row[place], fields
+
+
+def _pairs(values: pa.Array, row: np.ndarray) -> tuple[np.ndarray, dict[str, pa.Array]]:
+    """Lists [x, y] -> fields; an empty list is no point."""
+    counts = pc.fill_null(pc.list_value_length(values), 0).to_numpy(zero_copy_only=False)
+    require(~np.isin(counts, (0, 2)), row, "points are lists of other than two numbers", LAYOUTS)
+    flat = pc.list_flatten(values)
+    pairs = np.flatnonzero(counts)
+    at = np.arange(len(pairs)) * 2
+    return row[pairs], {X: flat.take(pa.array(at)), Y: flat.take(pa.array(at + 1))}
+
+
+def _zipped(fields: dict[str, pa.Array], start: int) -> tuple[np.ndarray, dict[str, pa.Array]]:
+    """{x: [...], y: [...]} -> fields of points."""
+    counts = [
+        pc.fill_null(pc.list_value_length(each), 0).to_numpy(zero_copy_only=False) for each in fields.values()
+    ]
+    uneven = np.any([each != counts[0] for each in counts[1:]], axis=0)
+    require(
+        uneven, start + np.arange(len(uneven)), f"{', '.join(fields)} are lists of different lengths", LAYOUTS
+    )
+    row = pc.list_parent_indices(fields[X]).to_numpy() + start
+    return row, {name: pc.list_flatten(each) for name, each in fields.items()}
+
+
+def _floats(values: pa.Array) -> np.ndarray:
+    """[P] float64, null as NaN."""
+    return values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+
+
+def _pair(values: np.ndarray) -> str:
+    return f"({values[0]:g}, {values[1]:g})"

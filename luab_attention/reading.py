@@ -1,0 +1,302 @@
+"""A dataset of anybody's -> the rows that training reads: an image, class numbers, points in ratios.
+
+What is not such a column already becomes one here, by Arrow for all rows at once, so that every value is
+checked before anything is trained, and the loader reads one layout.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+import datasets
+import numpy as np
+import pyarrow as pa
+from datasets.fingerprint import Hasher
+
+from luab_attention.facts import has_image
+from luab_attention.point_classes import number_points
+from luab_attention.points import PointUnits, X, Y, flat_points, point_column, to_ratios
+from luab_attention.points_file import join_points
+from luab_data import constants
+from luab_data.errors import SourceError
+from luab_data.rows.arrow import (
+    OddRows,
+    has_column,
+    is_list,
+    is_number_type,
+    read_column,
+    replace_column,
+    require,
+    require_column,
+)
+from luab_data.rows.columns import ByproductKind, Columns
+from luab_data.rows.image_columns import folder_labels, image_paths, readable_images
+from luab_data.rows.image_paths import check_image_paths
+from luab_data.rows.labels import LabelFormat, Labels, read_labels
+from luab_vision.images import open_image
+
+WIDTH, HEIGHT = "width", "height"  # columns: the pixels that points in pixels are of
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the columns of a dataset are to be read: the options of `run.py` of the same names.
+
+    Attributes:
+        image, label, point, x, y, annotations: columns, or fields of nested ones ("json.click"). Unset ones
+            take the usual names.
+        point_units: what x and y are in.
+        label_format: how lists of 0 and 1 are read.
+        points_file: a table of the images' points, beside the dataset.
+        classes: the names of all classes, where the rows are a part of a stream and may lack some.
+        whole: the rows are so many that what none of them has can be told.
+    """
+
+    image: str = constants.IMAGE
+    label: str | None = None
+    point: str | None = None
+    x: str | None = None
+    y: str | None = None
+    annotations: str | None = constants.ANNOTATIONS
+    point_units: PointUnits = "ratio"
+    label_format: LabelFormat = "auto"
+    points_file: str | None = None
+    classes: tuple[str, ...] | None = None
+    whole: bool = True
+
+
+class ReadRows(NamedTuple):
+    """Rows as training reads them.
+
+    Attributes:
+        rows: the dataset, with further columns as they were.
+        columns: where its parts are.
+        multi_hot: the number of classes of multi-hot lists, None where there were none.
+        notes: what was understood that the columns do not say themselves, a line each.
+    """
+
+    rows: datasets.Dataset
+    columns: Columns
+    multi_hot: int | None
+    notes: list[str]
+
+
+def read_rows(
+    rows: datasets.Dataset,
+    reading: Reading,
+    byproduct: ByproductKind | None,
+    root: Path | None = None,
+    required: bool = True,
+) -> ReadRows:
+    """Read and check every row.
+
+    Args:
+        byproduct: what is learned from; None: points are not read.
+        root: the folder that paths of images start from, and that they must not leave.
+        required: the byproduct must have a column.
+
+    Raises:
+        SourceError: a column that is not there, or that holds what cannot be read; names it and a row.
+    """
+    rows, image = _images(rows, reading.image, root)
+    rows, label, labels = _labels(rows, image, reading)
+    notes = list(labels.notes)
+    columns = Columns(image, label, point_name(rows, reading, labels), reading.annotations)
+    needed = columns.of_byproduct(byproduct)
+    made = reading.x is not None or reading.points_file is not None  # the point column is made here
+    if required and not (is_list(labels.feature) and byproduct != "click"):  # which check_task refuses
+        options = {columns.point: "point_column", columns.annotations: "annotations_column"}
+        for name in needed:
+            if name != columns.point or not made:
+                require_column(rows.features, name, options[name])
+    if columns.point in needed and (made or has_column(rows.features, columns.point)):
+        rows, more = read_points(rows, columns, labels, reading, root, required)
+        notes += more
+    traces = columns.annotations
+    if traces in needed and traces not in rows.column_names and has_column(rows.features, traces):  # nested
+        feature = require_column(rows.features, traces, "annotations_column")
+        rows = replace_column(rows, traces, read_column(rows, traces), feature)
+    return ReadRows(rows, columns, labels.multi_hot, notes)
+
+
+def label_name(rows: datasets.Dataset, reading: Reading) -> str:
+    """The column of the labels, of which there may be none."""
+    usual = (constants.LABEL, constants.LABELS)
+    return reading.label or next((name for name in usual if name in rows.column_names), constants.LABEL)
+
+
+def point_name(rows: datasets.Dataset, reading: Reading, labels: Labels) -> str:
+    """The column of the points, of which there may be none."""
+    usual = (
+        [constants.POINTS, constants.CLICK]
+        if is_list(labels.feature)
+        else [constants.CLICK, constants.POINTS]
+    )
+    return reading.point or next((name for name in usual if has_column(rows.features, name)), usual[0])
+
+
+def _images(rows: datasets.Dataset, column: str, root: Path | None) -> tuple[datasets.Dataset, str]:
+    feature = require_column(rows.features, column, "image_column")
+    if column not in rows.column_names or not isinstance(feature, datasets.Image):
+        values = readable_images(rows, feature, column, root)
+        fingerprint = Hasher.hash([rows._fingerprint, column, str(root)])  # not of the images' bytes
+        rows = replace_column(rows, column, values, datasets.Image(), fingerprint)
+        if root is not None:
+            check_image_paths(rows.select_columns(column), str(root))  # also of links
+    absent = ~has_image(rows, column)
+    require(absent, np.arange(len(absent)), f"column {column!r} has no image", "Filter these rows out.")
+    return rows, column
+
+
+def _labels(rows: datasets.Dataset, image: str, reading: Reading) -> tuple[datasets.Dataset, str, Labels]:
+    """Rows with class numbers, the column that has them, and what was read."""
+    column = label_name(rows, reading)
+    if column == constants.LABEL and not has_column(rows.features, column):
+        labels = folder_labels(rows, image, reading.classes)
+        if labels is not None:
+            return replace_column(rows, column, labels.values, labels.feature), column, labels
+        folders = {PurePosixPath(path).parent.name for path in image_paths(rows, image) if path}
+        if reading.label is None and len(folders) == 1:
+            raise SourceError(
+                f"the dataset has no column {column!r}, and all its images lie in one folder, "
+                f"{next(iter(folders))!r}, so that there is one class: a classifier needs two. Give a "
+                "folder for each class, or set --label_column."
+            )
+    feature = require_column(rows.features, column, "label_column")
+    values = read_column(rows, column)
+    labels = read_labels(values, feature, column, reading.label_format, reading.classes)
+    if column not in rows.column_names or feature != labels.feature:
+        rows = replace_column(rows, column, labels.values, labels.feature)
+    return rows, column, labels
+
+
+def read_points(
+    rows: datasets.Dataset,
+    columns: Columns,
+    labels: Labels,
+    reading: Reading,
+    root: Path | None,
+    required: bool,
+) -> tuple[datasets.Dataset, list[str]]:
+    """Rows with points in ratios, in the column `columns.point`, and notes. See `read_rows`."""
+    notes: list[str] = []
+    source = rows
+    joined = None
+    if reading.points_file is not None:
+        joined = join_points(rows, columns.image, reading.points_file, root, required)
+        source, notes = joined.table, [joined.note]
+    values, feature, name = _point_values(source, reading, columns.point)
+    points = flat_points(values, name)
+    sizes = None
+    if reading.point_units == "pixels" and {WIDTH, HEIGHT} <= set(source.column_names):
+        sizes = np.stack([_numbers(source, each)[points.row] for each in (WIDTH, HEIGHT)], axis=1)
+    if joined is not None:
+        points, order = joined.of_rows(points)
+        sizes = None if sizes is None else sizes[order]
+    if reading.point_units == "pixels" and sizes is None:
+        sizes = _image_sizes(rows, columns.image, points.row)
+    ratios = to_ratios(points, reading.point_units, name, sizes, reading.whole)
+    several = is_list(labels.feature)
+    if several and points.label is None and len(points.row):
+        raise SourceError(
+            f"column {name!r} has points without a class, but an image has several labels (column "
+            f"{columns.label!r}): give points as a list of {{label, x, y}}."
+        )
+    numbers, class_feature = None, None
+    if points.label is not None:
+        class_feature = labels.feature.feature if several else labels.feature
+        numbers = number_points(points, feature, class_feature, name)
+        points = points._replace(several=True)
+    if joined is None and _is_plain(rows, columns.point, reading, class_feature):
+        return rows, notes
+    array = point_column(points, ratios, numbers)
+    return replace_column(
+        rows, columns.point, pa.chunked_array([array]), _point_feature(array, class_feature)
+    ), notes
+
+
+def _point_values(source: datasets.Dataset, reading: Reading, point: str) -> tuple[pa.ChunkedArray, Any, str]:
+    """The points' values, the feature of one point's label, and what to call the column in messages."""
+    x, y = reading.x, reading.y
+    if reading.points_file is not None and reading.point is None:
+        x, y = x or X, y or Y
+    if (x is None) != (y is None):
+        raise SourceError("--x_column and --y_column go together; give both.")
+    if x is None:
+        feature = require_column(source.features, point, "point_column")
+        while is_list(feature):
+            feature = feature.feature
+        label = feature.get(constants.LABEL) if isinstance(feature, dict) else None
+        return read_column(source, point), label, point
+    fields = {X: (x, "x_column"), Y: (y, "y_column")}
+    features = {name: require_column(source.features, *each) for name, each in fields.items()}
+    if reading.points_file is not None:
+        for name in (constants.LABEL, "weight"):
+            if name in source.column_names:
+                fields[name], features[name] = (name, ""), source.features[name]
+    arrays = {name: read_column(source, each[0]) for name, each in fields.items()}
+    table = pa.table({name: each.combine_chunks() for name, each in arrays.items()})
+    for name, option in ((X, "x_column"), (Y, "y_column")):
+        kind = table.schema.field(name).type
+        while is_list(features[name]):
+            features[name], kind = features[name].feature, kind.value_type
+        if not (is_number_type(kind) or pa.types.is_null(kind)):
+            raise SourceError(
+                f"--{option} {fields[name][0]}: the column holds {kind}, but numbers are needed."
+            )
+    return table.to_struct_array(), features.get(constants.LABEL), f"{x}, {y}"
+
+
+def _is_plain(rows: datasets.Dataset, column: str, reading: Reading, class_feature: Any) -> bool:
+    """Whether the column is what training reads, as it is stored."""
+    if reading.x is not None or reading.point_units != "ratio" or column not in rows.column_names:
+        return False
+    feature = rows.features[column]
+    if isinstance(feature, datasets.List):
+        feature = feature.feature
+        if (
+            isinstance(feature, dict)
+            and constants.LABEL in feature
+            and feature[constants.LABEL] != class_feature
+        ):
+            return False
+    elif class_feature is not None:
+        return False
+    return isinstance(feature, dict) and all(
+        isinstance(feature.get(name), datasets.Value) and "float" in feature[name].dtype for name in (X, Y)
+    )
+
+
+def _point_feature(array: pa.Array, class_feature: Any) -> Any:
+    feature = datasets.Features.from_arrow_schema(pa.schema({"point": array.type}))["point"]
+    if class_feature is not None:
+        feature.feature[constants.LABEL] = class_feature
+    return feature
+
+
+def _numbers(rows: datasets.Dataset, column: str) -> np.ndarray:
+    values = read_column(rows, column)
+    if not is_number_type(values.type):
+        raise SourceError(
+            f"column {column!r} holds {values.type}, but --point_units pixels needs numbers there."
+        )
+    return values.cast(pa.float64()).to_numpy()
+
+
+def _image_sizes(rows: datasets.Dataset, image: str, row: np.ndarray) -> np.ndarray:
+    """Width and height of each point's upright image [P, 2], from the files' headers."""
+    images = rows.select_columns(image).cast_column(image, datasets.Image(decode=False))
+    needed, place = np.unique(row, return_inverse=True)
+    sizes = np.ones((len(needed), 2))
+    for at, number in enumerate(needed.tolist()):
+        try:
+            opened = open_image(images[number][image])
+        except Exception as error:
+            raise OddRows(
+                "cannot read the image for the size that its points are in",
+                f"row {number}",
+                str(error),
+                "Repair the image, or filter the row out.",
+            ) from error
+        sizes[at] = opened.width, opened.height
+    return sizes[place]

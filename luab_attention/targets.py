@@ -1,0 +1,150 @@
+"""Dataset row -> byproducts -> targets in the crop: what the annotators' clicks and traces ask of the model.
+
+A target is a set of weighted points. Everything later (mean point, density on a grid:
+`luab_attention.density`) is computed from them.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from luab_attention.points import FAR_OUTSIDE
+from luab_attention.traces import trace
+from luab_data.rows.columns import ByproductKind, Columns
+from luab_vision.geometry import View, inside, to_view
+
+Outside = Literal["drop", "keep"]
+LabelPolicy = Literal["keep", "authors"]
+
+ROW_LABEL = -1  # a byproduct's label: "the class of the row"
+# Both coordinates of a point that is padding or outside the crop, as in the authors' loader; its weight is 0.
+NO_POINT = -1.0
+NO_TARGET = -1  # in a batch's `target_labels`: padding, no target here
+
+
+class Byproduct(NamedTuple):
+    """Weighted points of one class of one image. `label`: the class, or `ROW_LABEL`."""
+
+    label: int
+    points: np.ndarray  # [P, 2] image ratios
+    weights: np.ndarray  # [P], sum 1
+
+
+def byproducts_of(row: Mapping[str, Any], kind: ByproductKind, columns: Columns) -> list[Byproduct]:
+    """The byproducts of a row: one for each class that has one, none when there is nothing usable.
+
+    "click": the point column. "trace": see `trace`. "click+trace": both, half the weight each; when one of
+    them is missing the other has all of it.
+
+    Raises:
+        ValueError: a point that is not in ratios, not finite, or misses a coordinate.
+    """
+    clicks = clicks_of(row[columns.point], columns.point) if "click" in kind else []
+    if "trace" not in kind:
+        return clicks
+    track = trace(row[columns.annotations] or [])
+    if track is None:
+        return clicks
+    if not clicks:
+        return [Byproduct(ROW_LABEL, *track)]
+    if len(clicks) > 1 or clicks[0].label != ROW_LABEL:
+        raise ValueError(
+            f"byproduct={kind!r} needs one point for each image, but column {columns.point!r} has one for "
+            "each class: a trace does not say which class it belongs to. Take byproduct='click'."
+        )
+    points = np.concatenate([clicks[0].points, track[0]])
+    weights = np.concatenate([clicks[0].weights, track[1]]) / 2
+    return [Byproduct(ROW_LABEL, points, weights)]
+
+
+def clicks_of(value: Any, column: str) -> list[Byproduct]:
+    """The point column's value -> one byproduct for each class, with all points of that class.
+
+    `{x, y}` or `[x, y]`: one point of the row's class. A list of these: several, of the row's class or, with
+    `label`, of that class. `weight` says how much each counts; without it they count the same. Null, and null
+    for both coordinates, are no point. A missing field is an error.
+    """
+    if value is None or len(value) == 0:
+        return []
+    if isinstance(value, Mapping) and ("label" in value or "weight" in value):
+        value = [value]
+    if isinstance(value, Mapping) or not isinstance(value[0], Mapping | Sequence | np.ndarray):
+        point = _point(value, column)
+        return [] if point is None else [Byproduct(ROW_LABEL, point[None], np.ones(1))]
+    by_label: dict[int, list[tuple[np.ndarray, float]]] = {}
+    for entry in value:
+        point = _point(entry, column)
+        if point is None:
+            continue
+        label, weight = ROW_LABEL, 1.0
+        if isinstance(entry, Mapping):
+            label, weight = entry.get("label", ROW_LABEL), entry.get("weight", 1.0)
+        if label is None or weight is None or not 0 <= weight < math.inf:
+            raise ValueError(
+                f"Column {column!r} holds {entry!r}; a point's label is a class number and its weight 0 or "
+                "more: give each one, or leave the field out."
+            )
+        if weight > 0:
+            by_label.setdefault(int(label), []).append((point, weight))
+    byproducts = []
+    for label, points in by_label.items():
+        weights = np.array([weight for _, weight in points], np.float64)
+        byproducts.append(Byproduct(label, np.stack([point for point, _ in points]), weights / weights.sum()))
+    return byproducts
+
+
+def target_in_view(
+    byproduct: Byproduct, view: View, outside: Outside = "drop"
+) -> tuple[np.ndarray, np.ndarray]:
+    """A byproduct as the crop shows it -> points `[P, 2]` crop ratios, weights `[P]`, both float32.
+
+    Weights sum to 1, or are all 0: no usable target. With "drop", the authors' rule, points outside the crop
+    are (-1, -1) with weight 0; with "keep" they stay where they are, beyond the border (for densities, whose
+    tail may reach into the crop).
+    """
+    points = to_view(byproduct.points, view)
+    weights = np.asarray(byproduct.weights, np.float64)
+    if outside == "drop":
+        seen = inside(points)
+        points = np.where(seen[:, None], points, NO_POINT)
+        weights = np.where(seen, weights, 0.0)
+    elif outside != "keep":
+        raise ValueError(f"outside={outside!r} is unknown; take 'drop' or 'keep'.")
+    total = weights.sum()
+    return points.astype(np.float32), (weights / total if total > 0 else weights).astype(np.float32)
+
+
+def _point(value: Any, column: str) -> np.ndarray | None:
+    """`{x, y}` or `[x, y]` -> float64 `[2]`, None when both coordinates are null."""
+    if isinstance(value, Mapping):
+        if not ("x" in value and "y" in value):
+            raise ValueError(
+                f"Column {column!r} holds a point with the fields {', '.join(map(str, value))}; it needs "
+                "x and y."
+            )
+        pair = (value["x"], value["y"])
+    elif len(value) == 2:
+        pair = tuple(value)
+    else:
+        raise ValueError(
+            f"Column {column!r} holds {value!r}; a point is {{x, y}} or [x, y], or a list of these."
+        )
+    if pair == (None, None):
+        return None
+    if None in pair:
+        raise ValueError(
+            f"Column {column!r} holds the point {value!r}; it needs both x and y, or null for no point."
+        )
+    x, y = float(pair[0]), float(pair[1])
+    if not (math.isfinite(x) and math.isfinite(y)):
+        raise ValueError(
+            f"Column {column!r} holds the point {value!r}; use null for an image without a point."
+        )
+    if max(abs(x), abs(y)) > FAR_OUTSIDE:
+        raise ValueError(
+            f"Column {column!r} holds the point {pair}, but points are ratios of the image, 0 to 1, x first. "
+            "These look like pixels: divide x by the image's width and y by its height."
+        )
+    return np.array((x, y))

@@ -1,0 +1,261 @@
+"""Pairs of images and byproducts -> a folder of Parquet shards that `load_dataset` opens without code of
+ours.
+
+The items of a join (pairs and rejects) are cut into shards of a fixed number of items. A shard is written
+beside its place and renamed, then its counts are; whatever is killed, a shard with counts is whole, and the
+others are made again. Items come in the same order each time, so that a build in two pieces, with any
+number of workers, gives the same files.
+
+    OUT/data/train-00000.parquet ...   OUT/rejects.jsonl   OUT/summary.json   OUT/README.md
+    OUT/.build/                        plan.json, one JSON a finished shard; gone when the build is finished
+
+Shards may go elsewhere as they are finished: see `ShardStore`.
+"""
+
+import itertools
+import json
+import shutil
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from operator import itemgetter
+from pathlib import Path
+
+import pyarrow as pa
+from datasets import Features
+from datasets.utils.logging import get_logger
+
+from luab_data.build.batches import ROWS_PER_BATCH, Batch, LoadedItem, MakeBatch, groups
+from luab_data.build.failed import Reasons, failure
+from luab_data.build.finished import FINISHED, REMADE, finished_build
+from luab_data.build.join import Found, Pair
+from luab_data.build.manifest import DESCRIPTIONS, REJECTS, SHARDS, SUMMARY, ShardStore, Summary, shard_name
+from luab_data.build.ordered_map import OrderedMap
+from luab_data.build.shards import ShardWriter
+from luab_data.build.state import BuildState, open_state
+from luab_data.build.verify import write_dataset_sums
+from luab_data.console.bars import Progress, progress
+from luab_data.errors import INTERNAL_ERROR, SourceError
+from luab_data.files.durable import file_sha256, put, replacing, sync, write_json
+from luab_data.files.sums import CARD
+from luab_data.sources.entries import Reject
+
+INTERNAL_ERRORS = "rejected for an internal error"  # a count of the summary, where there are any
+
+logger = get_logger(__name__)
+
+
+def build(
+    items: Iterable[Pair | Reject],
+    make_batch: MakeBatch,
+    features: Features,
+    out: str | Path,
+    arguments: dict,
+    found: Found,
+    ignored: Callable[[], dict[str, int]],
+    card: Callable[[Summary], str],
+    rows_per_shard: int = 1000,
+    rows_per_group: int = ROWS_PER_BATCH,
+    ordered_map: OrderedMap = map,
+    store: ShardStore | None = None,
+) -> Summary:
+    """Builds the dataset folder `out`, or goes on where a killed build stopped.
+
+    `arguments` (JSON-able) is what the rows depend on: a later run into the same folder must have the same.
+    `found` is the counter that `join` fills while `items` are consumed; `ignored` gives the sources' own
+    counts, by role, at the end. `ordered_map` makes the rows, here or with other workers: see
+    `luab_data.build.workers`. `store` is offered each finished shard. A finished shard whose bytes have
+    changed since is made again.
+
+    Raises `SourceError` for a folder that is not this build's, and for a build that failed: a source has
+    not one entry in a row. Raises `RuntimeError` if counts do not add up.
+    """
+    out = Path(out)
+    arguments = json.loads(json.dumps({**arguments, "rows_per_shard": rows_per_shard}))
+    maker = _ShardMaker(items, make_batch, features, rows_per_shard, rows_per_group, ordered_map)
+    finished = finished_build(out, arguments, store)
+    if finished is not None:
+        _remake_damaged(out, finished, maker)
+        return finished
+    with open_state(out, arguments) as state:
+        for shard, batches in maker.shards(lambda shard: state.is_finished(shard, store)):
+            counts = _make_shard(state, shard, batches, features)
+            if store is not None and counts["rows"]:
+                store.add(out / shard_name(shard), shard_name(shard), counts["sha256"])
+        summary = _finish(state, found, ignored(), arguments, card)
+        done = out / FINISHED
+        state.folder.rename(done)  # from here on the build is finished, even if the removal is killed
+        sync(out)
+    shutil.rmtree(done)
+    return summary
+
+
+@dataclass(frozen=True)
+class _Task:
+    shard: int
+    make_batch: MakeBatch
+    schema: pa.Schema
+    items: list[LoadedItem]
+
+
+def _run_task(task: _Task) -> tuple[int, Batch]:
+    return task.shard, task.make_batch(task.items, task.schema)
+
+
+@dataclass(frozen=True)
+class _ShardMaker:
+    """Cuts the items into shards, and has the workers make their batches."""
+
+    items: Iterable[Pair | Reject]
+    make_batch: MakeBatch
+    features: Features
+    rows_per_shard: int
+    rows_per_group: int
+    ordered_map: OrderedMap
+
+    def shards(self, is_finished: Callable[[int], bool]) -> Iterator[tuple[int, Iterator[Batch]]]:
+        """The number and the batches of each shard that is not finished."""
+        results = self.ordered_map(_run_task, self._tasks(is_finished))
+        with progress(None, "rows", "rows", unit_scale=True) as bar:
+            for shard, of_shard in itertools.groupby(results, key=itemgetter(0)):
+                yield shard, self._counted((batch for _, batch in of_shard), bar)
+
+    def _counted(self, batches: Iterator[Batch], bar: Progress) -> Iterator[Batch]:
+        for batch in batches:
+            yield batch
+            bar.update(batch.table.num_rows)
+
+    def _tasks(self, is_finished: Callable[[int], bool]) -> Iterator[_Task]:
+        """Finished shards' items are passed over without being read."""
+        items = iter(self.items)
+        schema = self.features.arrow_schema
+        for shard in itertools.count():
+            of_shard = itertools.islice(items, self.rows_per_shard)
+            if is_finished(shard):
+                if not deque(of_shard, maxlen=1):
+                    return
+                continue
+            empty = True
+            for group in groups(of_shard, self.rows_per_group):
+                empty = False
+                yield _Task(shard, self.make_batch, schema, group)
+            if empty:
+                return
+
+
+def _make_shard(state: BuildState, shard: int, batches: Iterable[Batch], features: Features) -> dict:
+    """Writes one shard and then its counts, which it returns. A shard without rows has counts only."""
+    rejects, used, facts = [], Counter(), Counter()
+    unfinished = state.unfinished(shard)
+    with ShardWriter(unfinished, features) as writer:
+        for batch in batches:
+            writer.write(batch.table)
+            rejects.extend(batch.rejects)
+            used.update(batch.used)
+            facts.update(batch.facts)
+    place = state.out / shard_name(shard)
+    if writer.rows:
+        place.parent.mkdir(exist_ok=True)
+        put(unfinished, place)
+    counts = {
+        "rows": writer.rows,
+        "table_bytes": writer.table_bytes,
+        "file_bytes": place.stat().st_size if writer.rows else 0,
+        "sha256": file_sha256(place) if writer.rows else None,
+        "used": used,
+        "facts": facts,
+        "rejects": [asdict(reject) for reject in rejects],
+    }
+    state.record(shard, counts)
+    return counts
+
+
+def _finish(
+    state: BuildState,
+    found: Found,
+    ignored: dict[str, int],
+    arguments: dict,
+    card: Callable[[Summary], str],
+) -> Summary:
+    """Adds up the shards, checks the counts, and writes the files that describe the whole."""
+    out, used, facts, rejected, totals = state.out, Counter(), Counter(), Counter(), Counter()
+    shards, reasons = {}, Reasons()
+    with replacing(out / REJECTS) as lines:
+        for shard, counts in state.counts():
+            used.update(counts["used"])
+            facts.update(counts["facts"])
+            totals.update({key: counts[key] for key in ("rows", "table_bytes", "file_bytes")})
+            if counts["rows"]:
+                shards[shard_name(shard)] = counts["sha256"]
+            rejects = [Reject(**reject) for reject in counts["rejects"]]
+            reasons.add(rejects)
+            for reject in rejects:
+                rejected[reject.source] += 1
+                if reject.reason.startswith(INTERNAL_ERROR):
+                    facts[INTERNAL_ERRORS] += 1
+                lines.write(json.dumps(asdict(reject)) + "\n")
+    roles = sorted(found.keys() | ignored.keys())
+    _require_sums(out, found, used, rejected)
+    failed = failure(roles, found, used, ignored, reasons)
+    if failed is not None:
+        _discard(state, shards)
+        raise SourceError(f"the build failed: {failed} {out / REJECTS} lists each one with its reason.")
+    summary = Summary(
+        rows=totals["rows"],
+        shards=shards,
+        table_bytes=totals["table_bytes"],
+        file_bytes=totals["file_bytes"],
+        found={role: found[role] for role in roles},
+        used={role: used[role] for role in roles},
+        rejected={role: rejected[role] for role in roles},
+        ignored={role: ignored.get(role, 0) for role in roles},
+        facts=dict(sorted(facts.items())),
+        arguments=arguments,
+    )
+    with replacing(out / CARD) as file:
+        file.write(card(summary))
+    write_json(out / SUMMARY, asdict(summary))
+    write_dataset_sums(out, shards, DESCRIPTIONS)
+    return summary
+
+
+def _require_sums(out: Path, found: Found, used: Counter[str], rejected: Counter[str]) -> None:
+    for role, number in found.items():
+        if number != used[role] + rejected[role]:
+            raise RuntimeError(
+                f"{out}: the {role} do not add up: {number:,} found, {used[role]:,} in rows, "
+                f"{rejected[role]:,} rejected. The sources changed during the build, or this is a bug: "
+                "remove the folder and build again."
+            )
+
+
+def _discard(state: BuildState, shards: Iterable[str]) -> None:
+    """Of a failed build only the rejects are of use: another command may start afresh in the folder."""
+    state.forget()
+    for name in shards:
+        (state.out / name).unlink(missing_ok=True)
+
+
+def _remake_damaged(out: Path, summary: Summary, maker: _ShardMaker) -> None:
+    """Makes those shards of a finished build again whose bytes are no longer the recorded ones."""
+    damaged = {
+        name
+        for name, sha256 in summary.shards.items()
+        if (out / name).exists() and file_sha256(out / name) != sha256
+    }
+    if not damaged:
+        return
+    logger.warning(f"{out}: damaged since they were built, and made again: {', '.join(sorted(damaged))}.")
+    numbers = {int(SHARDS.fullmatch(name)[1]) for name in damaged}
+    folder = out / REMADE
+    folder.mkdir()
+    state = BuildState(folder, folder)
+    for shard, batches in maker.shards(lambda shard: shard not in numbers):
+        name = shard_name(shard)
+        if _make_shard(state, shard, batches, maker.features)["sha256"] != summary.shards[name]:
+            raise SourceError(
+                f"{out / name} is damaged, and cannot be made again: this version makes other rows of "
+                "the same files. Remove the folder and build it again."
+            )
+        put(folder / name, out / name)
+    shutil.rmtree(folder)

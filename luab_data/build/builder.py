@@ -1,0 +1,155 @@
+"""What the builders behind `datasets.load_dataset(NAME, ...)` share: rows straight from the raw files.
+
+For streaming, `datasets` replaces names such as `Path` and `open` in the modules of builder classes by its
+own; so what looks at paths is in other modules.
+"""
+
+import sys
+from abc import abstractmethod
+from collections import Counter
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import ClassVar
+
+import datasets
+import pyarrow.parquet as pq
+
+from luab_data.build.batches import groups
+from luab_data.build.failed import Reasons, failure
+from luab_data.build.join import Found
+from luab_data.build.raw import (
+    BYPRODUCTS_ONLY,
+    DEFAULT,
+    ROWS_PER_GROUP,
+    SAMPLE,
+    RawFiles,
+    ignored,
+    sample_files,
+)
+from luab_data.constants import TRAIN
+from luab_data.errors import SourceError
+from luab_data.files.fingerprint import fingerprint, is_local
+
+VERSION = datasets.Version("1.0.0")
+
+logger = datasets.logging.get_logger(__name__)
+
+
+@dataclass
+class RawFilesConfig(datasets.BuilderConfig):
+    """Where the raw files are. A dataset adds its own arguments; all of them default to None."""
+
+    images: str | Path | None = None
+    byproducts: str | Path | None = None
+
+    @classmethod
+    def own_names(cls) -> list[str]:
+        """The dataset's arguments, beside those of all builders."""
+        of_all = {field.name for field in fields(datasets.BuilderConfig)}
+        return [field.name for field in fields(cls) if field.name not in of_all]
+
+    def own(self) -> dict:
+        """Those of them that were given."""
+        values = {name: getattr(self, name) for name in self.own_names()}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def create_config_id(self, config_kwargs: dict, custom_features=None) -> str:
+        """The cache's name. It follows the state of local files: no cache is older than they are."""
+        given = {key: value for key, value in config_kwargs.items() if value is not None}
+        states = {key: fingerprint(value) if is_local(value) else value for key, value in given.items()}
+        return super().create_config_id(states, custom_features)
+
+
+def configurations(config_class: type[RawFilesConfig]) -> list[RawFilesConfig]:
+    """Those of both datasets."""
+    return [
+        config_class(DEFAULT, VERSION, description="images and byproducts"),
+        config_class(BYPRODUCTS_ONLY, VERSION, description="byproducts without images"),
+        config_class(SAMPLE, VERSION, description="generated images with simulated annotators"),
+    ]
+
+
+class RawFilesBuilder(datasets.ArrowBasedBuilder):
+    """Configurations `default` (images and byproducts), `byproducts` (no images), `sample` (generated)."""
+
+    VERSION = VERSION
+    OF_IMAGES: ClassVar[tuple[str, ...]] = ("images",)  # arguments of the configuration `default` alone
+    BUILD_COMMAND: ClassVar[str]
+
+    def __init__(self, *args, config_name=None, data_files=None, **kwargs):
+        own = self.BUILDER_CONFIG_CLASS.own_names()
+        given = data_files or any(kwargs.get(name) is not None for name in own)
+        super().__init__(
+            *args,
+            config_name=config_name or (DEFAULT if given else SAMPLE),
+            data_files=data_files or None,
+            **kwargs,
+        )
+
+    @abstractmethod
+    def open_raw(self) -> RawFiles:
+        """The files that `self.config` names. Cheap: called for the features, the splits and the rows."""
+
+    def byproducts(self) -> str | Path | None:
+        """The byproducts' place, given as `byproducts=` or as `data_files=`."""
+        files = [file for split in (self.config.data_files or {}).values() for file in split]
+        return files[0] if files else self.config.byproducts
+
+    def _info(self) -> datasets.DatasetInfo:
+        self._require_known_arguments()
+        if self.config.name == SAMPLE:
+            columns = datasets.Features.from_arrow_schema(pq.read_schema(self._sample_files()[0]))
+        else:
+            columns = self.open_raw().features()
+        return datasets.DatasetInfo(features=columns)
+
+    def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
+        if self.config.name != SAMPLE:
+            self.open_raw()  # here an error reaches the user as it is; in the generator it would be wrapped
+        return [datasets.SplitGenerator(TRAIN)]
+
+    def _generate_tables(self):
+        if self.config.name == SAMPLE:
+            for number, path in enumerate(self._sample_files()):
+                yield number, pq.read_table(path)
+            return
+        raw = self.open_raw()
+        make_batch, schema = raw.to_batch(), self.info.features.arrow_schema
+        found, rejected, used, reasons = Found(), Counter(), Counter(), Reasons()
+        for number, group in enumerate(groups(raw.pairs(found), ROWS_PER_GROUP[self.config.name])):
+            batch = make_batch(group, schema)
+            rejected.update(reject.source for reject in batch.rejects)
+            reasons.add(batch.rejects)
+            used.update(batch.used)
+            if batch.table.num_rows:
+                yield number, batch.table
+        left_out = ignored(raw)
+        failed = failure(sorted(found.keys() | left_out.keys()), found, used, left_out, reasons)
+        if failed is not None:
+            raise SourceError(
+                f"{self.config.own()}: {failed} {self.BUILD_COMMAND} lists each one with its reason."
+            )
+        if rejected:
+            logger.warning(
+                f"Left out: {dict(rejected)}. {self.BUILD_COMMAND} lists each one with its reason."
+            )
+
+    def _require_known_arguments(self) -> None:
+        name, config = self.config.name, self.config
+        if config.data_dir is not None:
+            raise SourceError(f"data_dir={config.data_dir!r}: pass images=... and byproducts=... instead.")
+        for key, value in config.own().items():
+            if name != DEFAULT and key in self.OF_IMAGES:
+                raise SourceError(f"the configuration {name!r} has no {key}: leave {key}={value!r} out.")
+        if name == SAMPLE and (config.own() or config.data_files):
+            raise SourceError(
+                f"the configuration 'sample' ships with the package and takes no arguments: leave "
+                f"{', '.join(config.own()) or 'data_files'} out."
+            )
+        files = sum(len(split) for split in (config.data_files or {}).values())
+        if files > 1 or (files and config.byproducts is not None):
+            raise SourceError("pass one byproduct file, as data_files=... or as byproducts=..., not several.")
+
+    def _sample_files(self) -> list[Path]:
+        """The Parquet files of the generated sample, package data of the dataset."""
+        return sample_files(sys.modules[type(self).__module__].__package__)

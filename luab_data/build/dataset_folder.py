@@ -1,0 +1,66 @@
+"""Opened raw files -> a dataset folder with its card: the step that both datasets' builds share."""
+
+from pathlib import Path
+
+from luab_data.build.build import build
+from luab_data.build.card import CardText, dataset_card
+from luab_data.build.join import Found
+from luab_data.build.manifest import ShardStore, Summary
+from luab_data.build.ordered_map import OrderedMap
+from luab_data.build.raw import BYPRODUCTS_ONLY, DEFAULT, ROWS_PER_GROUP, RawFiles, ignored, states
+from luab_data.errors import SourceError
+from luab_data.images.pillow import JPEG_QUALITY
+
+# By configuration: rows with an image have some 100 kB, rows without one some kB.
+ROWS_PER_SHARD = {DEFAULT: 1000, BYPRODUCTS_ONLY: 50_000}
+
+
+def require_build_arguments(config: str, images: str | Path | None, **counts: int | None) -> None:
+    """Raises `SourceError` for a configuration that cannot be built, for counts below 1, and for options of
+    images where there are none.
+    """
+    if config not in ROWS_PER_SHARD:
+        raise SourceError(f"config={config!r}: allowed are {', '.join(ROWS_PER_SHARD)}.")
+    for name, value in counts.items():
+        if value is not None and value < 1:
+            raise SourceError(f"{name}={value}: it must be 1 or more.")
+    if config == BYPRODUCTS_ONLY:
+        for name, value in (("images", images), ("max_side", counts.get("max_side"))):
+            if value is not None:
+                raise SourceError(f"the configuration {config!r} has no images: leave {name}={value!r} out.")
+
+
+def build_folder(
+    raw: RawFiles,
+    text: CardText,
+    out: str | Path,
+    config: str,
+    arguments: dict,
+    max_side: int | None = None,
+    rows_per_shard: int | None = None,
+    ordered_map: OrderedMap = map,
+    store: ShardStore | None = None,
+) -> Summary:
+    """Builds `out` of `raw`. `arguments`: what the rows depend on besides the files and `max_side`.
+
+    `ordered_map`: see `luab_data.build.workers`. `store`: takes over the finished shards.
+    """
+    columns = raw.features()
+    found = Found()
+    of_images = {"max_side": max_side} if config == DEFAULT else {}
+    if max_side is not None:
+        of_images["jpeg_quality"] = JPEG_QUALITY
+    return build(
+        items=raw.pairs(found),
+        make_batch=raw.to_batch(max_side),
+        features=columns,
+        out=out,
+        arguments={"config": config, **states(raw), **of_images, **arguments},
+        found=found,
+        ignored=lambda: ignored(raw),
+        card=lambda summary: dataset_card(text, config, columns, summary),
+        rows_per_shard=rows_per_shard or ROWS_PER_SHARD[config],
+        rows_per_group=ROWS_PER_GROUP[config],
+        ordered_map=ordered_map,
+        store=store,
+    )

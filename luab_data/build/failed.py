@@ -1,0 +1,50 @@
+"""A build that ran through and is useless: one of its sources has not one entry in a row. Why?"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from luab_data.build.join import Found
+from luab_data.sources.entries import Reject
+
+_MOST_REASONS = 1000  # that are counted; reasons name values, so that there may be as many as records
+_SHOWN_REASONS = 2
+
+
+class Reasons:
+    """How often each reason for a reject occurs, by role."""
+
+    def __init__(self):
+        self._counts: dict[str, Counter[str]] = {}
+
+    def add(self, rejects: Iterable[Reject]) -> None:
+        for reject in rejects:
+            counts = self._counts.setdefault(reject.source, Counter())
+            if reject.reason in counts or len(counts) < _MOST_REASONS:
+                counts[reject.reason] += 1
+
+    def most_common(self, role: str) -> str:
+        """The commonest reasons in words; empty where nothing was rejected."""
+        common = self._counts.get(role, Counter()).most_common(_SHOWN_REASONS)
+        return "; ".join(f"{reason} ({number:,} times)" for reason, number in common)
+
+
+def failure(
+    roles: Iterable[str], found: Found, used: Mapping[str, int], ignored: Mapping[str, int], reasons: Reasons
+) -> str | None:
+    """Why a build of sources with these roles failed, for people; None: each has an entry in a row."""
+    useless = [role for role in roles if not used.get(role)]
+    if not useless:
+        return None
+    empty = [role for role in useless if not found[role]]
+    if empty:
+        counts = (f"0 {role} found, {ignored.get(role, 0):,} other files ignored" for role in empty)
+        return f"not one row: {'; '.join(counts)}. Do the file names and the classes fit?"
+    examples = "; ".join(
+        f"{role}: {found[role]:,}, such as {', '.join(map(ascii, ids))}" for role, ids in found.first.items()
+    )
+    if len(found.first) > 1 and not found.met:
+        return f"no byproduct met an image, as no id is on both sides ({examples}). Are they of one dataset?"
+    lines = (
+        f"not one of {found[each]:,} {each} is in a row: {reasons.most_common(each)}" for each in useless
+    )
+    return f"{'; '.join(lines)} ({examples})."

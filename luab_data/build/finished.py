@@ -1,0 +1,58 @@
+"""A folder that an earlier run has built: is it this build, and is it whole?"""
+
+import json
+import shutil
+from pathlib import Path
+
+from luab_data.build.manifest import DESCRIPTIONS, SUMMARY, ShardStore, Summary
+from luab_data.build.state import STATE, require_same
+from luab_data.errors import SourceError
+from luab_data.files.durable import file_sha256
+from luab_data.files.sums import SUMS, parse_sums
+
+FINISHED = ".build-finished"  # what a killed run may leave behind
+REMADE = ".build-remade"
+
+
+def finished_build(out: Path, arguments: dict, store: ShardStore | None) -> Summary | None:
+    """The summary of a build that an earlier run finished with these arguments; None where there is work to
+    do.
+    """
+    if out.exists() and not out.is_dir():
+        raise SourceError(f"out={str(out)!r} is a file. Pass a folder that does not exist yet.")
+    for leftover in (FINISHED, REMADE):
+        shutil.rmtree(out / leftover, ignore_errors=True)
+    if not out.exists() or (out / STATE).exists():
+        return None
+    if not (out / SUMMARY).exists():
+        if any(out.iterdir()):
+            raise SourceError(
+                f"out={str(out)!r} holds other files. Pass a folder that is empty or does not exist."
+            )
+        return None
+    _require_descriptions(out)
+    summary = Summary(**json.loads((out / SUMMARY).read_text(encoding="utf-8")))
+    require_same(out, summary.arguments, arguments)
+    for name, sha256 in summary.shards.items():
+        if not (out / name).exists() and (store is None or not store.holds(name, sha256)):
+            raise SourceError(
+                f"out={str(out)!r} is built, but {name} is not there: it was removed, or uploaded. Pass the "
+                "repository that has it (--push-to-hub), or remove the folder and build it again."
+            )
+    return summary
+
+
+def _require_descriptions(out: Path) -> None:
+    """Raises SourceError unless the files that describe the build are those that it wrote."""
+    try:
+        sums = parse_sums((out / SUMS).read_text(encoding="utf-8"))
+        damaged = [name for name in DESCRIPTIONS if file_sha256(out / name) != sums.pop(name)]
+        if not damaged and sums != json.loads((out / SUMMARY).read_bytes())["shards"]:
+            damaged = [SUMS]
+    except (OSError, ValueError, KeyError):
+        damaged = [SUMS]
+    if damaged:
+        raise SourceError(
+            f"out={str(out)!r}: {damaged[0]} is missing, or not what the build wrote. Remove the folder and "
+            "build it again, or pass another one."
+        )

@@ -1,0 +1,96 @@
+"""Images and byproducts meet here: one function for both datasets, whichever side can only be streamed."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from luab_data.errors import PASSED_ON, RejectedRecord, internal_error
+from luab_data.sources.compact_names import PackedFolders
+from luab_data.sources.entries import Lookup, Reject, Stream
+
+Payload = Any | RejectedRecord | None  # a file's bytes, or what a lookup has read of a larger file
+
+
+EXAMPLES = 3  # ids of each side, to show where the sides do not meet
+
+
+class Found(Counter[str]):
+    """By role, how many entries a side holds, and files that cannot be one.
+
+    `first` has the first ids of each side, `met` counts the ids that both have.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.met = 0
+        self.first: dict[str, list[str]] = {}
+
+    def note(self, role: str, item: str | Reject) -> None:
+        """Counts an id or a reject."""
+        self[role] += 1
+        if self[role] <= EXAMPLES and not isinstance(item, Reject):
+            self.first.setdefault(role, []).append(item)
+
+
+class Pair(NamedTuple):
+    """What the two sides have of one id. The looked-up side is read when asked for, so that a pair costs
+    nothing.
+    """
+
+    id: str
+    from_stream: bytes | None  # None: the stream has no such id
+    lookup: Lookup | None  # None: the lookup has no such id
+
+    def from_lookup(self) -> Payload:
+        """The lookup's payload; None if it has none, the `RejectedRecord` itself if it cannot be read."""
+        if self.lookup is None:
+            return None
+        try:
+            return self.lookup.get(self.id)
+        except RejectedRecord as error:
+            return error
+        except PASSED_ON:
+            raise
+        except Exception as error:  # one bad record never ends a build of a million
+            return RejectedRecord(internal_error(error))
+
+
+def join(stream: Stream | None, lookup: Lookup | None, found: Found | None = None) -> Iterator[Pair | Reject]:
+    """Streams one side, looks the other up, then yields what only the lookup has.
+
+    Same pairs in the same order each time. An id that comes twice in the stream is a reject the second
+    time; a lookup may list an id twice (two records of one image): it is one pair. `found` is filled on the
+    way. Without one side all pairs are the other's.
+    """
+    found = Found() if found is None else found
+    seen = PackedFolders()
+    for item in () if stream is None else stream:
+        found.note(stream.role, item if isinstance(item, Reject) else item.id)
+        if isinstance(item, Reject):
+            yield item
+        elif _is_new(item.id, seen):
+            if lookup is not None and item.id in lookup:
+                found.met += 1
+                yield Pair(item.id, item.payload, lookup)
+            else:
+                yield Pair(item.id, item.payload, None)
+        else:
+            yield Reject(stream.role, item.id, "second entry of this id")
+    if lookup is None:
+        return
+    for item in lookup.ids():
+        found.note(lookup.role, item)
+        if isinstance(item, Reject):
+            yield item
+        elif _is_new(item, seen):
+            yield Pair(item, None, lookup)
+
+
+def _is_new(entry_id: str, seen: PackedFolders) -> bool:
+    """Whether an id comes for the first time. Then it is added."""
+    folder, _, name = entry_id.rpartition("/")
+    names = seen[folder]
+    if name in names:
+        return False
+    names[name] = ""
+    return True

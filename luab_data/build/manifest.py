@@ -1,0 +1,77 @@
+"""What a finished build is: its files, and their counts."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from luab_data.build.released import shortfalls
+from luab_data.console.text import counted
+from luab_data.constants import TRAIN
+from luab_data.files.fingerprint import without_states
+from luab_data.files.sums import CARD
+
+SHARDS = re.compile(rf"data/{TRAIN}-(\d+)\.parquet")  # their names in a built folder
+REJECTS = "rejects.jsonl"
+SUMMARY = "summary.json"
+DESCRIPTIONS = (CARD, SUMMARY, REJECTS)  # the files of a finished build beside the shards and SUMS
+
+
+class ShardStore(Protocol):
+    """Where shards go as they are finished, known by their name in OUT and their SHA-256."""
+
+    def holds(self, name: str, sha256: str) -> bool:
+        """Whether this very shard has arrived there; only then may it be missing in OUT."""
+        ...
+
+    def add(self, path: Path, name: str, sha256: str) -> None:
+        """Takes a finished shard over, sooner or later; may remove the file once it has arrived."""
+        ...
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Counts of a finished build: `found`, `used`, `rejected` and `ignored` by role; found = used +
+    rejected.
+    """
+
+    rows: int
+    shards: dict[str, str]  # SHA-256 by name
+    table_bytes: int  # uncompressed, as `datasets` counts them
+    file_bytes: int
+    found: dict[str, int]
+    used: dict[str, int]
+    rejected: dict[str, int]
+    ignored: dict[str, int]
+    facts: dict[str, int]
+    arguments: dict
+
+    def report(self) -> str:
+        """A few lines for people."""
+        shards = counted(len(self.shards), "shard")
+        lines = [f"{counted(self.rows, 'row')} in {shards}, {self.file_bytes / 1e6:,.1f} MB"]
+        for name, number in self.facts.items():
+            of_all = f" ({share(number, self.rows)})" if name.startswith("rows with") else ""
+            lines.append(f"{name}: {number:,}{of_all}")
+        for role in self.found:
+            lines.append(
+                f"{role}: {self.found[role]:,} found = {self.used[role]:,} in rows + "
+                f"{self.rejected[role]:,} rejected ({share(self.used[role], self.found[role])} in rows); "
+                f"{self.ignored[role]:,} other files ignored"
+            )
+        if not self.arguments.get("classes"):
+            places = {role: without_states(str(self.arguments.get(role))) for role in self.found}
+            lines += shortfalls(places, self.found)
+        return "\n".join(lines)
+
+
+def share(part: int, whole: int) -> str:
+    """`part` of `whole` in percent. Only none is 0.0 %, and only all are 100.0 %."""
+    percent = 100 * part / whole if whole else 0.0
+    if 0 < part < whole:
+        percent = min(max(percent, 0.1), 99.9)
+    return f"{percent:.1f} %"
+
+
+def shard_name(number: int) -> str:
+    return f"data/{TRAIN}-{number:05d}.parquet"

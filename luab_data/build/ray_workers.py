@@ -1,0 +1,71 @@
+"""The workers of a Ray cluster: the same ordered map beyond one machine.
+
+It is made of Ray's tasks, not of Ray Data, which has no place for a source that one process, this one, reads
+from front to back: see docs/build.md.
+"""
+
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from pathlib import Path
+
+from luab_data.build.ordered_map import RAY, TASKS_A_WORKER, OrderedMap, WorkerDied, in_order
+from luab_data.errors import SourceError
+
+ADDRESS_VARIABLE = "RAY_ADDRESS"  # Ray's own
+PACKAGES = ("luab_data", "imagenet_ab", "coco_ab")  # sent to the nodes, so that all run this very code
+
+
+@contextmanager
+def ray_workers(num_proc: int | None, address: str | None) -> Iterator[OrderedMap]:
+    """Connects to the cluster at `address` or `$RAY_ADDRESS`; without either, starts one on this machine with
+    `num_proc` workers, and ends it afterwards. The map sends out as many tasks at a time as keep `num_proc`
+    workers busy, by default all that the cluster has now.
+
+    A connection that the program already has is used, and stays; its nodes must have this code. Raises
+    `SourceError` without Ray, or without a cluster at the address; an error of the function as it was raised.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reads it when it is imported
+    try:
+        import ray
+    except ImportError as error:
+        raise SourceError(f"engine={RAY!r} needs Ray: pip install 'luab[ray]'") from error
+    connection = nullcontext() if ray.is_initialized() else _connect(ray, num_proc, address)
+
+    def ordered_map(function, tasks):
+        remote = ray.remote(function)  # Ray does a task again whose worker, or node with the result, is lost
+        workers = num_proc or int(ray.cluster_resources().get("CPU", 1))
+        return in_order(lambda task: partial(ray.get, remote.remote(task)), tasks, TASKS_A_WORKER * workers)
+
+    try:
+        with connection:
+            yield ordered_map
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from error  # the function's own: the message of Ray's is a whole traceback
+    except ray.exceptions.RayError as error:
+        raise WorkerDied(
+            f"Ray gave up on a task: {error}\nRun the same command again to go on. Workers die most often "
+            "for lack of memory: fewer at a time (num_proc) take less."
+        ) from error
+
+
+def _connect(ray, num_proc: int | None, address: str | None) -> AbstractContextManager:
+    address = address or os.environ.get(ADDRESS_VARIABLE) or "local"
+    code = [str(Path(__file__).parents[2] / package) for package in PACKAGES]
+    starts = {"num_cpus": num_proc, "include_dashboard": False} if address == "local" else {}
+    try:
+        host, _, port = address.rpartition(":")
+        if port.isdecimal() and "/" not in host:
+            # Ray itself tries an address where nobody answers for many minutes.
+            socket.create_connection((host, int(port)), timeout=10).close()
+        return ray.init(address, runtime_env={"py_modules": code}, logging_level="WARNING", **starts)
+    except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
+        # Of a wrong token the cause tells, at the end of a traceback.
+        reason = str(error.__cause__ or error).rpartition("\nray.exceptions.")[2].strip()
+        raise SourceError(
+            f"ray_address={address!r}: no Ray cluster can be reached ({reason}). Pass the host:port that "
+            f"`ray start --head` printed, or leave it and ${ADDRESS_VARIABLE} out to use this machine alone. "
+            "A cluster that asks for a token wants RAY_AUTH_MODE=token and that token, here and on each node."
+        ) from error

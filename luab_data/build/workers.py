@@ -1,0 +1,51 @@
+"""The workers of a build: threads of this process, or a Ray cluster."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+
+from luab_data.build.ordered_map import RAY, TASKS_A_WORKER, OrderedMap, in_order
+from luab_data.errors import SourceError
+
+LOCAL = "local"
+ENGINES = (LOCAL, RAY)
+
+
+def open_workers(
+    engine: str = LOCAL, num_proc: int | None = None, ray_address: str | None = None
+) -> AbstractContextManager[OrderedMap]:
+    """An ordered map, for as long as the context lasts, over `num_proc` threads of this process (`local`;
+    default: the caller's own) or workers of a Ray cluster (`ray`; default: all that it has).
+
+    Raises:
+        SourceError: there is no such engine, or it cannot be reached.
+        WorkerDied: one of Ray's workers was lost again and again; raised in the context.
+    """
+    if engine not in ENGINES:
+        raise SourceError(f"engine={engine!r}: allowed are {', '.join(ENGINES)}.")
+    if engine == RAY:
+        from luab_data.build.ray_workers import ray_workers  # an extra, and seconds to import
+
+        return ray_workers(num_proc, ray_address)
+    if ray_address is not None:
+        raise SourceError(f"ray_address={ray_address!r} goes with engine={RAY!r}.")
+    return _threads(num_proc or 1)
+
+
+@contextmanager
+def _threads(num_proc: int) -> Iterator[OrderedMap]:
+    """Threads are enough: nearly all of a worker's time is Pillow's, which decodes and resizes without the
+    interpreter's lock. They start at once, and no image has to be copied to another process and back.
+    """
+    if num_proc == 1:
+        yield map
+        return
+    pool = ThreadPoolExecutor(num_proc)
+
+    def ordered_map(function, tasks):
+        return in_order(lambda task: pool.submit(function, task).result, tasks, TASKS_A_WORKER * num_proc)
+
+    try:
+        yield ordered_map
+    finally:
+        pool.shutdown(cancel_futures=True)

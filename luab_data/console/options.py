@@ -1,0 +1,65 @@
+"""Command lines: a mistyped option or value is named in one line, with the one that was probably meant."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from luab_data.console.text import did_you_mean, printable, redact
+
+
+class Suggesting(argparse.ArgumentParser):
+    """Tells what was probably meant. A mixin too: `class MyParser(Suggesting, OtherParser)`.
+
+    Unknown options are an error in `parse_known_args` as well, and are found before missing ones: a mistyped
+    option is often the missing one.
+    """
+
+    def parse_known_args(
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        args = list(sys.argv[1:] if args is None else args)
+        for option in self._unknown_options(args):
+            self.error(f"unknown option {option}{did_you_mean(option, self._long_options())}")
+        known, extras = super().parse_known_args(args, namespace)
+        if extras:
+            self.error(f"unexpected {', '.join(extras)}")
+        return known, extras
+
+    def error(self, message: str) -> NoReturn:
+        """One line on stderr, exit status 2."""
+        self.exit(2, f"{self.prog}: {printable(redact(message))} ({self.prog} --help lists the options)\n")
+
+    def _unknown_options(self, args: Sequence[str]) -> list[str]:
+        given = args[: args.index("--")] if "--" in args else args
+        names = [arg.partition("=")[0] for arg in given if arg.startswith("--") and " " not in arg]
+        return [name for name in names if not self._is_known(name)]
+
+    def _is_known(self, name: str) -> bool:
+        if self.allow_abbrev:
+            return any(option.startswith(name) for option in self._long_options())
+        return name in self._long_options()
+
+    def _long_options(self) -> list[str]:
+        return [option for option in self._option_string_actions if option.startswith("--")]
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            known = list(map(str, action.choices))
+            message = f"{value!r} is unknown{did_you_mean(str(value), known)}; allowed are {', '.join(known)}"
+            raise argparse.ArgumentError(action, message)
+
+
+class CommandParser(Suggesting):
+    """The options of one of our commands. Each has `--debug`, which `luab_data.console.boundary` heeds."""
+
+    def __init__(self, prog: str | None, description: str | None, **settings: Any):
+        super().__init__(
+            prog=prog,
+            description=description,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            **settings,
+        )
+        self.add_argument(
+            "--debug", action="store_true", help="show where an error comes from (all of Python's traceback)"
+        )

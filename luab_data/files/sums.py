@@ -1,0 +1,85 @@
+"""`SHA256SUMS` of what a training wrote: of each checkpoint, and of the model in its output folder.
+
+It is written last, when the disk has all other files, so a folder that was half written has none. The form
+is that of built datasets, which `sha256sum --check` reads too. Not listed is the card (`README.md`), which
+people edit.
+"""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from luab_data.errors import SourceError
+from luab_data.files.durable import file_sha256, replacing, sync
+
+SUMS = "SHA256SUMS"  # of all other files of the folder
+CARD = "README.md"
+
+_LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<name>[\w.-]+(/[\w.-]+)*)", re.ASCII)
+
+
+def parse_sums(text: str) -> dict[str, str]:
+    """SHA-256 by name. Raises ValueError for a line of another form."""
+    matches = [_LINE.fullmatch(line) or line for line in text.splitlines()]
+    for number, match in enumerate(matches, start=1):
+        if isinstance(match, str) or ".." in match["name"].split("/"):
+            raise ValueError(f"line {number} is not '<SHA-256>  <name>'")
+    return {match["name"]: match["sha256"] for match in matches}
+
+
+def format_sums(sums: dict[str, str]) -> str:
+    return "".join(f"{sums[name]}  {name}\n" for name in sorted(sums))
+
+
+def write_sums(folder: Path, names: Iterable[str] | None = None) -> None:
+    """Bring the files of a folder to the disk, then list them with their SHA-256.
+
+    Args:
+        names: The files, below `folder`; None: all.
+    """
+    if names is None:
+        paths = (path for path in folder.rglob("*") if path.is_file())
+        names = (path.relative_to(folder).as_posix() for path in paths)
+    listed = sorted(set(names) - {CARD, SUMS})
+    for name in listed:
+        sync(folder / name)
+    with replacing(folder / SUMS) as file:
+        file.write(format_sums({name: file_sha256(folder / name) for name in listed}))
+
+
+def listed_files(folder: Path) -> list[str]:
+    """The files that `SHA256SUMS` lists. Empty where there is none, or where it is damaged."""
+    try:
+        return list(parse_sums((folder / SUMS).read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return []
+
+
+def damage(folder: Path, suffixes: tuple[str, ...] = ("",)) -> list[str]:
+    """What is wrong with the files that `SHA256SUMS` lists, one line for each; empty: nothing.
+
+    Every byte of those whose name ends with one of `suffixes` is read.
+    """
+    try:
+        sums = parse_sums((folder / SUMS).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return [f"{SUMS} is missing: the folder was not written to its end, or by an earlier version"]
+    except ValueError as error:
+        return [f"{SUMS} is damaged: {error}"]
+    problems = []
+    for name, sha256 in sums.items():
+        if not name.endswith(suffixes):
+            continue
+        if not (folder / name).is_file():
+            problems.append(f"{name} is missing")
+        elif file_sha256(folder / name) != sha256:
+            problems.append(f"{name} is damaged: its SHA-256 is not the one in {SUMS}")
+    return problems
+
+
+def require_undamaged(folder: Path, what: str, fix: str) -> None:
+    """Raises SourceError, from `what` to `fix`, if a file is not as it was written."""
+    problems = damage(folder)
+    if problems:
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        raise SourceError(f"{what}: {problems[0]}{more}. {fix}")

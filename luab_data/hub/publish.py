@@ -1,0 +1,255 @@
+"""A build -> a release of a dataset repository on the Hub, uploaded while the build runs.
+
+Shards are committed in batches to a branch of their own; when all are there, one commit brings them to main
+together with the card, and a tag names the version. So a reader of main never sees half a dataset, what was
+uploaded before a kill stays, and a shard that is there already, by name and SHA-256, is not uploaded again.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from huggingface_hub import (
+    CommitOperationAdd,
+    CommitOperationCopy,
+    CommitOperationDelete,
+    HfApi,
+)
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError, RevisionNotFoundError
+from huggingface_hub.hf_api import RepoFile
+
+from luab_data.build.card import PATH_OR_ID
+from luab_data.build.manifest import DESCRIPTIONS, REJECTS, SHARDS, Summary
+from luab_data.console.text import counted
+from luab_data.errors import SourceError
+from luab_data.files.fingerprint import without_states
+from luab_data.files.sums import CARD, SUMS, format_sums
+from luab_data.hub.retry import patiently, reason
+from luab_data.hub.source import require_write
+
+BRANCH = "luab-upload"  # where the shards of an unfinished release are
+SHARDS_PER_COMMIT = 25  # of images some 3 GB; as many may wait on disk while they are uploaded
+_REFUSED = (401, 403, 404)
+_VERSION = re.compile(r"v(\d+)")
+
+
+def require_publishable(public: bool, with_images: bool, may_publish_images: bool) -> None:
+    """Raises `SourceError` for a public dataset with images, unless the user says that the images may be
+    given away.
+    """
+    if public and with_images and not may_publish_images:
+        raise SourceError(
+            "ImageNet's and COCO's images may not be given away, so a dataset with images goes to "
+            "a private repository. "
+            "Leave --public out; publish the configuration `byproducts`, without images, instead; "
+            "or, if you have the "
+            "right to publish these images, add --i-may-publish-the-images."
+        )
+
+
+class Release:
+    """The next version of a dataset repository; the `ShardStore` of its build. A context manager.
+
+    The repository is made if there is none, private unless `public`; an existing one keeps its visibility,
+    and has to be as `public` or `private` say, where one of them is given. An uploaded shard is removed from
+    this disk unless `keep`, and unless it belongs to a build that was finished before.
+
+    Raises `SourceError` where there is no access, for images in a public repository (see
+    `require_publishable`), and, in any later call, for an upload that failed for good.
+    """
+
+    def __init__(
+        self,
+        repo_id: str,
+        public: bool = False,
+        private: bool = False,
+        with_images: bool = True,
+        may_publish_images: bool = False,
+        keep: bool = False,
+    ):
+        require_publishable(public, with_images, may_publish_images)
+        self._api = HfApi()
+        self._keep = keep
+        self._taken = False
+        self._batch: list[_Shard] = []
+        self._upload: Future | None = None
+        self._thread = ThreadPoolExecutor(1)
+        with _upload_errors(repo_id):
+            made = self._api.create_repo(repo_id, repo_type="dataset", private=not public, exist_ok=True)
+            self._repo = {"repo_id": made.repo_id, "repo_type": "dataset"}
+            require_write(**self._repo)
+            is_public = not self._api.dataset_info(made.repo_id).private
+            self._on_main = self._shards("main")
+            self._on_branch = self._shards(BRANCH)
+        require_publishable(is_public, with_images, may_publish_images)
+        if (private and is_public) or (public and not is_public):
+            there, asked = ("public", "--private") if is_public else ("private", "--public")
+            raise SourceError(
+                f"--push-to-hub {repo_id}: this repository is {there} already. Leave {asked} out, change it "
+                f"at {self.address}/settings, or name another repository."
+            )
+
+    def __enter__(self) -> "Release":
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self._thread.shutdown()  # a commit under way is worth waiting for
+
+    @property
+    def address(self) -> str:
+        return f"{self._api.endpoint}/datasets/{self._repo['repo_id']}"
+
+    def holds(self, name: str, sha256: str) -> bool:
+        """Whether this very shard is uploaded."""
+        return sha256 in (self._on_main.get(name), self._on_branch.get(name))
+
+    def add(self, path: Path, name: str, sha256: str) -> None:
+        """Uploads a shard, in the background and together with others."""
+        self._taken = True
+        self._add(_Shard(path, name, sha256))
+
+    def finish(self, out: Path, summary: Summary) -> str:
+        """Makes the release of a finished build; returns its version. The same content makes no commit."""
+        self._send()
+        self._wait()
+        paths = {name: out / name for name in summary.shards}
+        if not self._taken and all(path.exists() for path in paths.values()):
+            self._keep = True
+        for name, sha256 in summary.shards.items():
+            if paths[name].exists() or not self.holds(name, sha256):
+                self._add(_Shard(paths[name], name, sha256))
+        self._send()
+        self._wait()
+        with _upload_errors(self._repo["repo_id"]):
+            version = patiently(lambda: self._release(out, summary), "release")
+            if self._on_branch:
+                patiently(self._remove_branch, "release")
+        return version
+
+    def _add(self, shard: "_Shard") -> None:
+        if self.holds(shard.name, shard.sha256):
+            self._remove(shard)
+            return
+        self._batch.append(shard)
+        if len(self._batch) >= SHARDS_PER_COMMIT:
+            self._send()
+
+    def _send(self) -> None:
+        """Starts the upload of the batch, after the one before."""
+        self._wait()
+        if self._batch:
+            self._upload = self._thread.submit(self._commit, self._batch)
+            self._batch = []
+
+    def _wait(self) -> None:
+        if self._upload is not None:
+            with _upload_errors(self._repo["repo_id"]):
+                self._upload.result()
+
+    def _commit(self, batch: list["_Shard"]) -> None:
+        title = f"{batch[0].name} to {batch[-1].name}" if len(batch) > 1 else batch[0].name
+
+        def commit() -> None:
+            self._api.create_branch(**self._repo, branch=BRANCH, exist_ok=True)
+            additions = [_addition(shard) for shard in batch]
+            self._api.create_commit(**self._repo, operations=additions, commit_message=title, revision=BRANCH)
+
+        patiently(commit, title)
+        for shard in batch:
+            self._on_branch[shard.name] = shard.sha256
+            self._remove(shard)
+
+    def _remove(self, shard: "_Shard") -> None:
+        if not self._keep:
+            shard.path.unlink(missing_ok=True)
+
+    def _release(self, out: Path, summary: Summary) -> str:
+        self._on_main, self._on_branch = self._shards("main"), self._shards(BRANCH)
+        changed = [name for name, sha256 in summary.shards.items() if self._on_main.get(name) != sha256]
+        foreign = [name for name in changed if self._on_branch.get(name) != summary.shards[name]]
+        if foreign:
+            raise SourceError(
+                f"{self.address}: {foreign[0]} on the branch {BRANCH} is not this build's. Another build is "
+                "being pushed there: let it end, remove the folder, and run this one again."
+            )
+        operations = [CommitOperationCopy(name, name, src_revision=BRANCH) for name in changed]
+        old = sorted(self._on_main.keys() - summary.shards.keys())
+        operations += [CommitOperationDelete(name) for name in old]
+        sums = dict(summary.shards)
+        for name in DESCRIPTIONS:
+            content = (out / name).read_text(encoding="utf-8")
+            if name == CARD:
+                content = content.replace(PATH_OR_ID, self._repo["repo_id"])
+            if name != REJECTS:
+                content = without_states(content)
+            sums[name] = hashlib.sha256(content.encode()).hexdigest()
+            operations.append(CommitOperationAdd(name, content.encode()))
+        operations.append(CommitOperationAdd(SUMS, format_sums(sums).encode()))
+        commit = self._api.create_commit(
+            **self._repo, operations=operations, commit_message=counted(summary.rows, "row")
+        )
+        return self._tag(commit.oid)
+
+    def _tag(self, commit: str) -> str:
+        """The version that names this commit: the one it has, or the next number."""
+        tags = self._api.list_repo_refs(**self._repo).tags
+        numbers = {int(match[1]): tag for tag in tags if (match := _VERSION.fullmatch(tag.name))}
+        for number, tag in numbers.items():
+            if tag.target_commit == commit:
+                return f"v{number}"
+        version = f"v{max(numbers, default=0) + 1}"
+        self._api.create_tag(**self._repo, tag=version, revision=commit)
+        return version
+
+    def _remove_branch(self) -> None:
+        if any(branch.name == BRANCH for branch in self._api.list_repo_refs(**self._repo).branches):
+            self._api.delete_branch(**self._repo, branch=BRANCH)
+
+    def _shards(self, revision: str) -> dict[str, str]:
+        """SHA-256 by name of the shards that a revision has."""
+        try:
+            entries = list(self._api.list_repo_tree(**self._repo, recursive=True, revision=revision))
+        except RevisionNotFoundError:
+            return {}
+        files = [entry for entry in entries if isinstance(entry, RepoFile) and entry.lfs is not None]
+        return {file.path: file.lfs.sha256 for file in files if SHARDS.fullmatch(file.path)}
+
+
+class _Shard:
+    def __init__(self, path: Path, name: str, sha256: str):
+        self.path, self.name, self.sha256 = path, name, sha256
+
+
+def _addition(shard: _Shard) -> CommitOperationAdd:
+    """Raises SourceError where the file is no longer the one that was built; the client reads it for its
+    hash.
+    """
+    addition = CommitOperationAdd(shard.name, shard.path)
+    if addition.upload_info.sha256.hex() != shard.sha256:
+        raise SourceError(
+            f"{shard.path} is damaged (not the bytes that were written), and was not uploaded. Run the same "
+            "command again: it is made again."
+        )
+    return addition
+
+
+@contextmanager
+def _upload_errors(repo_id: str) -> Iterator[None]:
+    """Turns the Hub clients' errors into one that says what to do."""
+    try:
+        yield
+    except HFValidationError as error:
+        raise SourceError(f"--push-to-hub {repo_id!r} is no name of a repository: {reason(error)}") from error
+    except (HTTPError, OSError, RuntimeError) as error:
+        if isinstance(error, HfHubHTTPError) and error.response.status_code in _REFUSED:
+            raise SourceError(
+                f"--push-to-hub {repo_id}: the Hub refuses it: {reason(error)} Log in with `hf auth login` "
+                "(or set HF_TOKEN) as a user who may write there, with a token that may write."
+            ) from error
+        raise SourceError(
+            f"--push-to-hub {repo_id}: the upload stopped: {reason(error)} What is uploaded stays: run the "
+            "same command again, and it goes on from there."
+        ) from error

@@ -1,0 +1,234 @@
+"""Datasets on the Hub as sources, and errors that say what to do when there is no access."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
+from datasets.exceptions import DatasetNotFoundError
+from datasets.packaged_modules.parquet.parquet import ParquetConfig
+from huggingface_hub import HfFileSystem, hf_hub_download
+from huggingface_hub.constants import ENDPOINT
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    HfHubHTTPError,
+    HFValidationError,
+    HTTPError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
+
+from luab_data.constants import IMAGE, TRAIN
+from luab_data.errors import RejectedRecord, SourceError
+from luab_data.hub.retry import reason
+from luab_data.sources.entries import IMAGES, MAX_IMAGE_BYTES, Entry, Reject, printable, same_form
+
+# Of a compressed or repeated value a file needs a few bytes, so that its size says nothing of the memory.
+ROWS_AT_ONCE = 8  # an image may have MAX_IMAGE_BYTES
+MAX_COLUMN_BYTES = 1 << 30  # of a row group, unpacked
+
+_HUB_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
+
+
+def hub_id(text: str) -> tuple[str, str | None] | None:
+    """`owner/name` or `owner/name@revision` -> (repository, revision or None); None for a text of another
+    form.
+    """
+    match = _HUB_ID.fullmatch(text)
+    return (match["repo"], match["revision"]) if match else None
+
+
+class HubImages:
+    """The images of a dataset with an `image` column whose file names carry the ids. A Stream; nothing is
+    stored.
+
+    `dataset` is the id of a dataset on the Hub, or a local folder that `load_dataset` opens. `id_of` turns
+    a file name into an id and raises `RejectedRecord` where it cannot.
+    """
+
+    def __init__(self, dataset: str, revision: str | None, id_of: Callable[[str], str], role: str = IMAGES):
+        self.role = role
+        self.ignored = 0
+        self._id_of = id_of
+        with access_errors(role, dataset, instead="the folder of the unpacked images"):
+            require_sound_parquets(role, Path(dataset))
+            builder = datasets.load_dataset_builder(dataset, revision=revision)
+            images = builder.as_streaming_dataset(split=TRAIN)
+            columns = images.column_names or []
+        if IMAGE not in columns:
+            raise SourceError(f"{role}={dataset!r} has no column {IMAGE!r}; it has {columns}.")
+        self.place = dataset if revision is None else f"{dataset}@{revision}"
+        self._images = images.select_columns([IMAGE]).cast_column(IMAGE, datasets.Image(decode=False))
+        if isinstance(builder.config, ParquetConfig) and Path(dataset).is_dir():
+            self._images = ParquetImages(builder.config.data_files[TRAIN])
+
+    def classes(self) -> None:
+        """None: the classes are in the file names, which are known only once all have been streamed."""
+        return
+
+    def __iter__(self) -> Iterator[Entry | Reject]:
+        with (
+            broken_parquet(self.role, self.place),
+            access_errors(self.role, self.place, instead="the folder of the unpacked images"),
+        ):
+            for number, row in enumerate(self._images):
+                name = (row[IMAGE] or {}).get("path") or ""
+                try:
+                    if not name:
+                        raise RejectedRecord("the image has no file name, so nothing tells its id")
+                    entry_id = same_form(self._id_of(name))
+                    if len(row[IMAGE]["bytes"] or b"") > MAX_IMAGE_BYTES:
+                        raise RejectedRecord(f"more than the allowed {MAX_IMAGE_BYTES:,} bytes")
+                except RejectedRecord as error:
+                    yield Reject(self.role, printable(name) or f"row {number}", error.reason)
+                    continue
+                yield Entry(entry_id, row[IMAGE]["bytes"] or b"")
+
+
+def require_sound_parquets(role: str, folder: Path) -> None:
+    """Raises SourceError where a Parquet file of a local folder is cut off, no file, or unpacks to too much
+    at once.
+    """
+    if not folder.is_dir():
+        return
+    for path in sorted(folder.rglob("*.parquet")):
+        if not path.is_file():
+            raise SourceError(f"{role}: {str(path)!r} is not a regular file.")
+        with broken_parquet(role, path):
+            metadata = pq.read_metadata(path)
+        for number in range(metadata.num_row_groups):
+            group = metadata.row_group(number)
+            largest = max(
+                (group.column(i).total_uncompressed_size for i in range(group.num_columns)), default=0
+            )
+            if largest > MAX_COLUMN_BYTES:
+                raise SourceError(
+                    f"{role}: row group {number} of {str(path)!r} has a column of {largest:,} bytes, "
+                    f"allowed are {MAX_COLUMN_BYTES:,}: write it again with smaller row groups."
+                )
+
+
+class ParquetImages:
+    """The images of local Parquet files, some rows at a time: `datasets` unpacks a whole row group."""
+
+    def __init__(self, paths: Sequence[str]):
+        self._paths = paths
+
+    def __iter__(self) -> Iterator[dict]:
+        for path in self._paths:
+            with pq.ParquetFile(path) as file:
+                for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=[IMAGE]):
+                    for image in batch.column(IMAGE).to_pylist():
+                        yield {IMAGE: image if isinstance(image, dict) or image is None else {"bytes": None}}
+
+
+@contextmanager
+def broken_parquet(role: str, place: str | Path) -> Iterator[None]:
+    """Turns Arrow's errors about a file into one that says what to do."""
+    try:
+        yield
+    except (pa.ArrowInvalid, OSError) as error:
+        raise SourceError(
+            f"{role}={str(place)!r}: a Parquet file is damaged or cut off ({reason(error)}) Download it "
+            "again."
+        ) from error
+
+
+def download(argument: str, repository: str, file_name: str) -> Path:
+    """Path, in the Hub client's cache, of a file of a dataset repository.
+
+    `repository`: `owner/name`, `owner/name@revision`, or the file itself as `hf://datasets/...`.
+    """
+    with access_errors(argument, repository, instead=f"{file_name}, downloaded by hand"):
+        if repository.startswith("hf://"):
+            try:
+                place = HfFileSystem().resolve_path(repository)
+            except ValueError as error:
+                raise SourceError(
+                    f"{argument}={repository!r}: {error} Write it like hf://datasets/owner/name/{file_name}."
+                ) from error
+            path = place.path_in_repo or file_name
+            return Path(
+                hf_hub_download(place.repo_id, path, repo_type=place.repo_type, revision=place.revision)
+            )
+        parsed = hub_id(repository)
+        if parsed is None:
+            raise SourceError(
+                f"{argument}={repository!r} is neither a file, nor a folder, nor a Hub repository "
+                "(owner/name)."
+            )
+        return Path(hf_hub_download(parsed[0], file_name, repo_type="dataset", revision=parsed[1]))
+
+
+def require_write(repo_id: str, repo_type: str, token: str | None = None) -> None:
+    """Raises the client's error where this user may not write: `create_repo` does not always."""
+    address = f"{ENDPOINT}/api/{repo_type}s/{repo_id}/auth-check/write"
+    hf_raise_for_status(get_session().get(address, headers=build_hf_headers(token=token)))
+
+
+@contextmanager
+def access_errors(argument: str, repo: str, instead: str) -> Iterator[None]:
+    """Turns the Hub clients' errors into one that says what to request, or what to pass instead."""
+    page = f"https://huggingface.co/datasets/{_repository_of(repo)}"
+    otherwise = f"or pass {argument}=<{instead}>"
+    try:
+        yield
+    except GatedRepoError as error:
+        raise SourceError(_gated(argument, repo, page, otherwise)) from error
+    except DatasetNotFoundError as error:
+        if "gated" in str(error):
+            raise SourceError(_gated(argument, repo, page, otherwise)) from error
+        raise SourceError(_not_found(argument, repo, page, otherwise)) from error
+    except (RepositoryNotFoundError, HFValidationError) as error:
+        raise SourceError(_not_found(argument, repo, page, otherwise)) from error
+    except (OfflineModeIsEnabled, LocalEntryNotFoundError, ConnectionError) as error:
+        raise SourceError(_unreachable(argument, repo, error, otherwise)) from error
+    except EntryNotFoundError as error:
+        raise SourceError(
+            f"{argument}={repo!r} does not hold the expected file ({reason(error)}) See {page}."
+        ) from error
+    except RevisionNotFoundError as error:
+        raise SourceError(
+            f"{argument}={repo!r}: {page} has no such revision. Check it, {otherwise}."
+        ) from error
+    except HfHubHTTPError as error:
+        raise SourceError(
+            f"{argument}={repo!r}: the Hub says: {reason(error)} Try later, {otherwise}."
+        ) from error
+    except FileNotFoundError as error:  # of a path hf://...
+        raise SourceError(_not_found(argument, repo, page, otherwise)) from error
+    except HTTPError as error:  # the HTTP client's own errors: no connection, a timeout
+        raise SourceError(_unreachable(argument, repo, error, otherwise)) from error
+
+
+def _repository_of(place: str) -> str:
+    """`owner/name` of `owner/name@revision` or `hf://datasets/owner/name@revision/...`."""
+    return "/".join(place.removeprefix("hf://datasets/").split("/")[:2]).partition("@")[0]
+
+
+def _unreachable(argument: str, repo: str, error: Exception, otherwise: str) -> str:
+    return (
+        f"{argument}={repo!r} is not on this machine, and the Hub cannot be reached ({reason(error)}) "
+        f"Check the network, HF_ENDPOINT and HF_HUB_OFFLINE, {otherwise}."
+    )
+
+
+def _gated(argument: str, repo: str, page: str, otherwise: str) -> str:
+    return (
+        f"{argument}={repo!r} is gated. Accept its terms at {page} and log in with `hf auth login` (or set "
+        f"HF_TOKEN), {otherwise}."
+    )
+
+
+def _not_found(argument: str, repo: str, page: str, otherwise: str) -> str:
+    return (
+        f"{argument}={repo!r} is not on this machine, and there is no such dataset on the Hub, or it is "
+        f"private or gated. Check {page}, log in with `hf auth login`, {otherwise}."
+    )

@@ -1,0 +1,1 @@
+"""Image files: which ones are images, what their headers claim, and their upright pixels."""

@@ -1,0 +1,133 @@
+"""Which files of a folder are images: one list for all tools that look into folders, and what is left out."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from luab_data.console.names import few
+from luab_data.images.pillow import SUFFIXES
+
+IGNORED = ("__MACOSX",)
+
+# Kinds of entries that are not read, besides files whose suffix is no image's; for one and for several.
+HIDDEN, LINK, PIPE, OUTSIDE = "hidden", "link", "pipe", "outside"
+_WORDS = {
+    OUTSIDE: ("image in no class folder", "images in no class folder"),
+    LINK: ("link to a folder or out of the folder", "links to folders or out of the folder"),
+    PIPE: ("pipe or device", "pipes or devices"),
+    HIDDEN: ("hidden entry", "hidden entries"),
+}
+BARE = "no suffix"
+
+
+def class_folders(folder: Path) -> list[str]:
+    """Names of the folders in `folder`, sorted; hidden ones and what zip programs leave behind do not
+    count.
+    """
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if entry.is_dir() and not _is_hidden(entry.name)]
+    return sorted(names)
+
+
+def image_files(folder: Path) -> list[str]:
+    """Names of the image files in `folder`, sorted; those of folders in it do not count."""
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if is_image(entry.name) and entry.is_file())
+
+
+def is_image(name: str) -> bool:
+    """Whether a file's name is that of an image, in small letters or capitals; a hidden one's never is."""
+    return name.lower().endswith(SUFFIXES) and not _is_hidden(name)
+
+
+@dataclass
+class Listing:
+    """The images of somebody's folder `<class>/.../<image>`, and what else is there.
+
+    Attributes:
+        classes: Names of the class folders, sorted.
+        images: Of each class the paths of its images below its folder, at any depth, sorted.
+        left_out: How many entries of each kind are not read; files that are no images by their suffix.
+    """
+
+    classes: list[str] = field(default_factory=list)
+    images: dict[str, list[str]] = field(default_factory=dict)
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.images.values()))
+
+    def note(self) -> str:
+        """What is not read, in words: "3 files that are no images (.md, .txt)"; "" for nothing."""
+        suffixes = sorted(kind for kind in self.left_out if kind not in _WORDS)
+        counts = {kind: self.left_out[kind] for kind in _WORDS}
+        parts = [f"{count:,} {_WORDS[kind][count > 1]}" for kind, count in counts.items() if count]
+        if count := sum(self.left_out[suffix] for suffix in suffixes):
+            what = "files that are no images" if count > 1 else "file that is no image"
+            parts.insert(0, f"{count:,} {what} ({few(suffixes)})")
+        return ", ".join(parts)
+
+
+def list_images(folder: Path) -> Listing:
+    """Looks through a folder that anybody may have filled; ends, and stays in it, whatever its links are.
+
+    Links to folders are not followed, links to files only within `folder`, or within the Hub's cache that it
+    is a part of. Only regular files count.
+    """
+    found = Listing()
+    homes = _homes(folder)
+    for entry in _entries(folder):
+        if entry.is_dir(follow_symlinks=False) and not _is_hidden(entry.name):
+            found.classes.append(entry.name)
+            found.images[entry.name] = sorted(_images_below(folder / entry.name, homes, found.left_out))
+        elif kind := _left_out(entry, homes):
+            found.left_out[kind] += 1
+        else:
+            found.left_out[OUTSIDE] += 1
+    return found
+
+
+def _images_below(folder: Path, homes: tuple[Path, ...], left_out: Counter[str]) -> Iterator[str]:
+    waiting = [""]
+    while waiting:
+        prefix = waiting.pop()
+        for entry in _entries(folder / prefix):
+            if entry.is_dir(follow_symlinks=False) and not _is_hidden(entry.name):
+                waiting.append(f"{prefix}{entry.name}/")
+            elif kind := _left_out(entry, homes):
+                left_out[kind] += 1
+            else:
+                yield f"{prefix}{entry.name}"
+
+
+def _entries(folder: Path) -> list[os.DirEntry]:
+    with os.scandir(folder) as entries:
+        return sorted(entries, key=lambda entry: entry.name)
+
+
+def _left_out(entry: os.DirEntry, homes: tuple[Path, ...]) -> str | None:
+    """Why an entry that is no folder is not read, as a kind of `Listing.left_out`; None: it is."""
+    if _is_hidden(entry.name):
+        return HIDDEN
+    if entry.is_symlink():
+        target = Path(entry.path).resolve()
+        if not target.is_file() or not any(target.is_relative_to(home) for home in homes):
+            return LINK
+    elif not entry.is_file():
+        return PIPE
+    return None if is_image(entry.name) else (Path(entry.name).suffix.lower() or BARE)
+
+
+def _homes(folder: Path) -> tuple[Path, ...]:
+    """Where links may lead: into `folder`. The Hub's cache keeps files in `blobs` beside `snapshots`."""
+    whole = folder.resolve()
+    caches = [parent.parent / "blobs" for parent in whole.parents if parent.name == "snapshots"]
+    return whole, *caches
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name in IGNORED

@@ -1,0 +1,211 @@
+"""The label column in the layouts that people's datasets have -> class numbers.
+
+One label an image: a class number, a `ClassLabel`, or a name. Several: a list of these, or a multi-hot list,
+a 0 or 1 for each class.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+import datasets
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from luab_data.console.names import few
+from luab_data.errors import SourceError
+from luab_data.rows.arrow import is_list, is_text_type, offsets_of, plain_list, require, valid
+
+LabelFormat = Literal["auto", "indices", "multi_hot"]
+MOST_CLASSES = 1_000_000  # a larger "class number" is an id of something
+WHICH = "Say which: --label_format indices, or --label_format multi_hot."
+
+
+class Labels(NamedTuple):
+    """A label column as training reads it.
+
+    Attributes:
+        values: [N] class numbers, or lists of them.
+        feature: int or `ClassLabel`, or a list of it.
+        multi_hot: the number of classes of multi-hot lists; None: they are no such lists.
+        notes: what was understood that the column does not say itself, a line each.
+    """
+
+    values: pa.ChunkedArray
+    feature: Any
+    multi_hot: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+def read_labels(
+    values: pa.ChunkedArray,
+    feature: Any,
+    column: str,
+    label_format: LabelFormat = "auto",
+    known: Sequence[str] | None = None,
+) -> Labels:
+    """A label column of any layout, checked to its last row.
+
+    Args:
+        feature: the column's, as `datasets` has it.
+        label_format: how to read lists of 0 and 1.
+        known: the names of all classes, where these rows are a part that may lack some. None: the rows say.
+
+    Raises:
+        SourceError: no labels, a row without one, or values that can be read in two ways.
+    """
+    row = np.arange(len(values))
+    if not is_list(feature):
+        if label_format != "auto":
+            raise SourceError(
+                f"--label_format is for lists of labels, but column {column!r} has one label an image."
+            )
+        if isinstance(feature, datasets.ClassLabel | datasets.Value):
+            require(~valid(values), row, f"column {column!r} has no label", "Filter these rows out.")
+        return class_numbers(values, row, feature, column, known)
+    values = pa.chunked_array(
+        [plain_list(chunk) for chunk in values.chunks], pa.list_(values.type.value_type)
+    )
+    require(
+        ~valid(values),
+        row,
+        f"column {column!r} is null",
+        "Filter these rows out; [] is 'none of the classes'.",
+    )
+    counts = pc.list_value_length(values).to_numpy()
+    flat, row = pc.list_flatten(values), np.repeat(row, counts)
+    require(~valid(flat), row, f"column {column!r} has null in its lists", "Leave it out of the lists.")
+    layout = _multi_hot_note(flat, counts, feature.feature, column, label_format)
+    if layout is not None:
+        if known is not None and counts[0] != len(known):
+            raise SourceError(f"column {column!r} has lists of {counts[0]} for {len(known)} classes.")
+        return _from_multi_hot(values, counts[0], layout)
+    labels = class_numbers(flat, row, feature.feature, column, known)
+    lists = pa.ListArray.from_arrays(offsets_of(counts), _combined(labels.values))
+    return labels._replace(values=pa.chunked_array([lists]), feature=datasets.List(labels.feature))
+
+
+def class_numbers(
+    values: pa.ChunkedArray, row: np.ndarray, feature: Any, column: str, known: Sequence[str] | None = None
+) -> Labels:
+    """Class numbers or names [P], none null -> numbers [P]. `row`: [P] where each stands, for messages."""
+    if not isinstance(feature, datasets.ClassLabel | datasets.Value):
+        raise SourceError(f"column {column!r} holds {_kind(feature)}, but class numbers or names are needed.")
+    if not len(values) and known is None and not isinstance(feature, datasets.ClassLabel):
+        raise SourceError(f"column {column!r} holds no label at all.")
+    if is_text_type(values.type):
+        names = sorted(pc.unique(values).to_pylist()) if known is None else list(known)
+        numbers = pc.index_in(values, pa.array(names, values.type)).cast(pa.int64())
+        require(
+            ~valid(numbers), row, f"column {column!r} has a label that is none of the {len(names):,} classes",
+            f"These are {few(names)}.", lambda first: repr(values[first].as_py()),
+        )  # fmt: skip
+        note = f"the classes are the {len(names)} names in column {column!r}, sorted: {few(names)}"
+        return Labels(numbers, datasets.ClassLabel(names=names), notes=(note,))
+    if pa.types.is_boolean(values.type):
+        note = f"the classes are false and true of column {column!r}"
+        return Labels(values.cast(pa.int64()), datasets.ClassLabel(names=["false", "true"]), notes=(note,))
+    if not pa.types.is_integer(values.type):
+        raise SourceError(
+            f"column {column!r} holds {_kind(feature)}, but class numbers or names are needed: cast it "
+            f"with dataset.cast_column({column!r}, Value('int64')). Integers with gaps come as floats: "
+            "filter these rows out first."
+        )
+    declared = isinstance(feature, datasets.ClassLabel)
+    count = len(feature.names) if declared else MOST_CLASSES if known is None else len(known)
+    found = values.to_numpy()
+    require(
+        (found < 0) | (found >= count), row,
+        f"column {column!r} has a label that is none of 0 to {count - 1}",
+        _without_class(found, column, count), lambda first: str(found[first]),
+    )  # fmt: skip
+    notes = () if declared or known is not None else _gaps(found, column)
+    return Labels(values.cast(pa.int64()), feature if declared else datasets.Value("int64"), notes=notes)
+
+
+def _without_class(found: np.ndarray, column: str, count: int) -> str:
+    """What to do about numbers that are no class."""
+    if (found >= count).any() and count == MOST_CLASSES:
+        return f"Ids are read as names: dataset.cast_column({column!r}, Value('string'))."
+    if set(np.unique(found).tolist()) == {-1, 1}:
+        return "Lists of -1 and 1 are multi-hot with 0 instead of -1."
+    return "Filter these rows out: they have no class."
+
+
+def _gaps(found: np.ndarray, column: str) -> tuple[str, ...]:
+    """Numbers without names go from 0 to the largest: says when some of these have no row."""
+    absent = np.flatnonzero(np.bincount(found) == 0)
+    if not len(absent):
+        return ()
+    return (
+        f"class numbers in column {column!r} go up to {found.max()}, but no row has "
+        f"{few(absent.tolist())}: such classes are counted all the same",
+    )
+
+
+def _multi_hot_note(
+    flat: pa.ChunkedArray, counts: np.ndarray, feature: Any, column: str, label_format: LabelFormat
+) -> str | None:
+    """A line that says that lists are read as multi-hot; None: they are lists of classes.
+
+    Lists of classes name no class twice; multi-hot lists of three and more classes must have a value twice.
+    """
+    if label_format == "indices" or not len(counts):
+        return None
+    floats, bools = pa.types.is_floating(flat.type), pa.types.is_boolean(flat.type)
+    certain = label_format == "multi_hot" or floats or bools
+    size = int(counts[0])
+    even = bool((counts == size).all())
+    if is_text_type(flat.type) and even and size > 1 and set(pc.unique(flat).to_pylist()) <= {"0", "1"}:
+        raise SourceError(
+            f"column {column!r} holds lists of the texts '0' and '1'. Store them as numbers if they are "
+            "multi-hot, a 0 or 1 for each class; --label_format indices takes them for two classes' names."
+        )
+    if not certain and not pa.types.is_integer(flat.type):
+        return None
+    binary = even and size > 0 and set(pc.unique(flat).to_pylist()) <= {0, 1}
+    if certain:
+        if not binary:
+            odd = "values other than 0 and 1" if even else "lists of different lengths"
+            raise SourceError(
+                f"column {column!r} holds lists of {flat.type}, which can only be multi-hot, a 0 or 1 "
+                f"for each class, but it has {odd}. Lists of classes hold class numbers (integers) or names."
+                if label_format == "auto"
+                else f"--label_format multi_hot: column {column!r} has {odd}."
+            )
+        return f"column {column!r} is read as multi-hot, a 0 or 1 for each of {size} classes"
+    declared = isinstance(feature, datasets.ClassLabel)
+    if not binary or size < 2 or (declared and len(feature.names) > 2):
+        return None
+    pairs = flat.to_numpy().reshape(-1, size)[:, :2]
+    if declared or (size == 2 and (pairs[:, 0] != pairs[:, 1]).all()):
+        raise SourceError(
+            f"column {column!r} can be read in two ways: its lists of {size} hold only 0 and 1, which may be "
+            f"two classes, or a 0 or 1 for each of {size} classes. {WHICH}"
+        )
+    return (
+        f"column {column!r} is read as multi-hot, a 0 or 1 for each of {size} classes (--label_format "
+        "indices reads lists of class numbers)"
+    )
+
+
+def _from_multi_hot(values: pa.ChunkedArray, size: int, note: str) -> Labels:
+    """Lists of 0 and 1 -> lists of class numbers, a chunk at a time: whole they may be far larger."""
+    chunks = []
+    for chunk in values.chunks:
+        owner, number = np.nonzero(pc.list_flatten(chunk).to_numpy(zero_copy_only=False).reshape(-1, size))
+        counts = np.bincount(owner, minlength=len(chunk))
+        chunks.append(pa.ListArray.from_arrays(offsets_of(counts), pa.array(number, pa.int64())))
+    names = [str(number) for number in range(size)]
+    feature = datasets.List(datasets.ClassLabel(names=names))
+    return Labels(pa.chunked_array(chunks, pa.list_(pa.int64())), feature, int(size), (note,))
+
+
+def _combined(values: pa.ChunkedArray) -> pa.Array:
+    return pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], values.type)
+
+
+def _kind(feature: Any) -> str:
+    if isinstance(feature, dict):
+        return f"{{{', '.join(feature)}}}"
+    return getattr(feature, "dtype", None) or str(feature)

@@ -1,0 +1,160 @@
+"""The evaluation set's class numbers -> those of the training set, where the two name the same classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import datasets
+import numpy as np
+from datasets.utils.logging import get_logger
+
+from luab_data.console.names import few
+from luab_data.constants import CLASS_NAME, NO_LABEL
+from luab_data.errors import SourceError
+from luab_data.rows.arrow import is_list
+from luab_data.rows.class_names import Names, match
+
+logger = get_logger(__name__)
+
+
+def with_classes_of(train: datasets.Dataset, other: datasets.Dataset, label: str) -> datasets.Dataset:
+    """`other` with class numbers that mean the same as in `train`; says in one line what it changed.
+
+    Classes are matched by name (`class_names.match`); a column `class_name` has further names. All columns of
+    `other` that hold its class numbers change: labels, points, boxes.
+
+    Args:
+        label: The column of the class or the list of classes, in both.
+
+    Raises:
+        SourceError: no such column, one label against several, numbers without names, or a class of a row
+            that is none of the training set's.
+    """
+    if label not in other.column_names:
+        raise SourceError(
+            f"the evaluation set has no column {label!r}; it has {few(other.column_names)}. Give it the "
+            "training set's column of classes."
+        )
+    one, two = train.features[label], other.features[label]
+    if one == two:
+        return other
+    if is_list(one) != is_list(two):
+        raise SourceError(
+            f"column {label!r} holds {_count(one)} in the training set and {_count(two)} in the evaluation "
+            "set. Both must be the same."
+        )
+    one, two = class_feature(one), class_feature(two)
+    if _is_number(one) and _is_number(two):
+        return other
+    if not (isinstance(one, datasets.ClassLabel) and isinstance(two, datasets.ClassLabel)):
+        raise SourceError(
+            f"column {label!r} holds {_kind(one)} in the training set and {_kind(two)} in the evaluation "
+            "set, so that the classes cannot be compared. Both need names (datasets.ClassLabel): see "
+            "dataset.class_encode_column and dataset.cast_column."
+        )
+    known, wanted = class_names_of(train, label), class_names_of(other, label)
+    found = match(wanted, known, "class of the evaluation set", "the training set's")
+    return _renumbered(other, label, one, two, found)
+
+
+def class_feature(feature: Any) -> Any:
+    """Of a column of lists of classes the feature of one class; of any other column its own."""
+    return feature.feature if is_list(feature) else feature
+
+
+def class_names_of(rows: datasets.Dataset, label: str) -> list[Names]:
+    """The names of each class: that of the ClassLabel, then that of the column `class_name`."""
+    feature = rows.features[label]
+    names = [(name,) for name in class_feature(feature).names]
+    if CLASS_NAME not in rows.column_names or is_list(feature):
+        return names
+    table = rows.select_columns([label, CLASS_NAME]).with_format("arrow")[:]
+    pairs = table.group_by([label, CLASS_NAME]).aggregate([]).to_pydict()
+    for number, readable in zip(pairs[label], pairs[CLASS_NAME], strict=True):
+        if number is not None and number >= 0 and readable and readable not in names[number]:
+            names[number] = (*names[number], readable)
+    return names
+
+
+def _renumbered(
+    rows: datasets.Dataset,
+    label: str,
+    known: datasets.ClassLabel,
+    own: datasets.ClassLabel,
+    found: Sequence[int | None],
+) -> datasets.Dataset:
+    """`rows` with the number `found[k]` in place of k, in all columns of the class feature `own`."""
+    used = _numbers(rows, label)
+    strangers = [own.names[number] for number in used if found[number] is None]
+    if strangers:
+        raise SourceError(
+            f"{len(strangers):,} of the {len(used):,} classes in the evaluation set are none of the training "
+            f"set's {len(known.names):,}: {few(strangers)}. The training set has {few(known.names)}. Leave "
+            "their rows out, or give the classes the training set's names."
+        )
+    # A box or a point may be of a class that is no row's label. There is no number for it.
+    mapping = np.array([NO_LABEL if number is None else number for number in found] + [NO_LABEL])
+    for column in rows.column_names:
+        feature = rows.features[column]
+        if not _holds(feature, own):
+            continue
+        values = rows.select_columns(column)[:][column]
+        renumbered = [_mapped(value, feature, own, mapping) for value in values]
+        table = rows.remove_columns(column)
+        rows = table.add_column(column, renumbered, feature=_replaced(feature, own, known))
+    moved = [number for number in used if found[number] != number]
+    renamed = [number for number in used if own.names[number] != known.names[found[number]]]
+    if moved or renamed:
+        shown = [f"{own.names[k]} is {known.names[found[k]]} ({k} -> {found[k]})" for k in (renamed or moved)]
+        logger.warning(
+            f"The evaluation set's classes are matched by name to the training set's: {few(shown, 3)}."
+        )
+    return rows
+
+
+def _numbers(rows: datasets.Dataset, label: str) -> list[int]:
+    """The class numbers that a row has."""
+    values = rows.select_columns(label).with_format("arrow")[:][label].combine_chunks()
+    if is_list(rows.features[label]):
+        values = values.flatten()
+    return sorted(number for number in values.unique().to_pylist() if number is not None and number >= 0)
+
+
+def _holds(feature: Any, own: datasets.ClassLabel) -> bool:
+    if isinstance(feature, dict):
+        return any(_holds(part, own) for part in feature.values())
+    return _holds(feature.feature, own) if is_list(feature) else feature == own
+
+
+def _replaced(feature: Any, own: datasets.ClassLabel, known: datasets.ClassLabel) -> Any:
+    if isinstance(feature, dict):
+        return {name: _replaced(part, own, known) for name, part in feature.items()}
+    if is_list(feature):
+        length = {"length": feature.length} if isinstance(feature, datasets.List) else {}
+        return type(feature)(_replaced(feature.feature, own, known), **length)
+    return known if feature == own else feature
+
+
+def _mapped(value: Any, feature: Any, own: datasets.ClassLabel, mapping: np.ndarray) -> Any:
+    if value is None:
+        return None
+    if isinstance(feature, dict):
+        return {name: _mapped(value[name], part, own, mapping) for name, part in feature.items()}
+    if is_list(feature):
+        return [_mapped(item, feature.feature, own, mapping) for item in value]
+    return int(mapping[value]) if feature == own else value
+
+
+def _is_number(feature: Any) -> bool:
+    return isinstance(feature, datasets.Value) and "int" in feature.dtype
+
+
+def _count(feature: Any) -> str:
+    return "a list of classes" if is_list(feature) else "one class"
+
+
+def _kind(feature: Any) -> str:
+    if isinstance(feature, datasets.ClassLabel):
+        return f"{len(feature.names):,} named classes ({few(feature.names)})"
+    return "class numbers without names" if _is_number(feature) else str(feature)

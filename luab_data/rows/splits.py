@@ -1,0 +1,157 @@
+"""A dataset's splits and parts: where they come from, and a share of the training rows to evaluate on."""
+
+import importlib
+from pathlib import Path
+from typing import NamedTuple
+
+import datasets
+import numpy as np
+from datasets.exceptions import DatasetsError
+
+from luab_data.console.disk import full_disk_explained
+from luab_data.console.names import few
+from luab_data.errors import SourceError
+from luab_data.rows.image_paths import check_image_paths
+from luab_data.rows.parquet_sizes import require_moderate_parquets
+
+OURS = ("imagenet_ab", "coco_ab")  # packages that register a dataset of their name
+EVAL_SPLITS = ("validation", "valid", "val", "dev", "eval", "test")  # the first that there is
+CACHE_FULL = "Free some, or set HF_HOME to a folder on another disk, and run the same command again."
+# Files of rows by their suffix: who reads them, with which options.
+TABLES = {
+    ".jsonl": ("json", {}),
+    ".json": ("json", {}),
+    ".csv": ("csv", {}),
+    ".tsv": ("csv", {"sep": "\t"}),
+    ".parquet": ("parquet", {}),
+    ".arrow": ("arrow", {}),
+    ".tar": ("webdataset", {}),
+}
+
+Splits = datasets.DatasetDict | datasets.IterableDatasetDict
+
+
+def load_splits(source: str, config: str | None = None, streaming: bool = False) -> Splits:
+    """A dataset's splits: a folder of Parquet or images, one that `save_to_disk` wrote, a file of rows
+    (JSONL, CSV, Parquet, a tar of WebDataset), a Hub id, or our sample.
+
+    Raises:
+        SourceError: not found, not accessible, or an unknown configuration.
+    """
+    if source in OURS:
+        importlib.import_module(source)
+    try:
+        if Path(source).exists():
+            require_moderate_parquets(Path(source))
+        with full_disk_explained(datasets.config.HF_DATASETS_CACHE, CACHE_FULL):
+            splits = _load(source, config, streaming)
+            for rows in splits.values():
+                if isinstance(rows, datasets.Dataset):
+                    check_image_paths(rows, str(root_of(source) or source))
+            return splits
+    except SourceError:
+        raise
+    except (OSError, ValueError, DatasetsError) as error:
+        reason = str(error.__cause__ or error).strip().partition("\n")[0].rstrip(".")
+        raise SourceError(
+            f"cannot load the dataset {source!r}{f', configuration {config!r}' if config else ''}: {reason}. "
+            "Give a folder that one of the loading_scripts wrote, another dataset folder, a file "
+            f"({', '.join(TABLES)}), or a Hub id (owner/name; log in with `hf auth login` for a private or "
+            "gated one)."
+        ) from error
+
+
+def _load(source: str, config: str | None, streaming: bool) -> Splits:
+    path = Path(source)
+    if path.is_file():
+        if path.suffix.lower() not in TABLES:
+            raise SourceError(f"{source} is no file of rows: {', '.join(TABLES)}. Give one, or a folder.")
+        kind, options = TABLES[path.suffix.lower()]
+        return datasets.load_dataset(kind, data_files={"train": source}, streaming=streaming, **options)
+    if any((path / name).is_file() for name in ("dataset_dict.json", "state.json")):
+        loaded = datasets.load_from_disk(source)
+        loaded = loaded if isinstance(loaded, dict) else datasets.DatasetDict(train=loaded)
+        if streaming:
+            return datasets.IterableDatasetDict({k: rows.to_iterable_dataset() for k, rows in loaded.items()})
+        return loaded
+    return datasets.load_dataset(source, config, streaming=streaming)
+
+
+def root_of(source: str) -> Path | None:
+    """The folder that paths in a dataset start from; None for one of the Hub."""
+    path = Path(source).absolute()
+    if path.is_file():
+        return path.parent
+    return path if path.is_dir() else None
+
+
+class Part(NamedTuple):
+    """Rows `start` to `stop` (excluded) of a split."""
+
+    split: str
+    start: int
+    stop: int
+
+    def shared(self, other: "Part") -> int:
+        """How many rows two parts of one dataset have in common."""
+        if self.split != other.split:
+            return 0
+        return max(0, min(self.stop, other.stop) - max(self.start, other.start))
+
+
+def find_part(splits: datasets.DatasetDict, split: str, source: str, option: str) -> Part:
+    """A split, or a part of one as `datasets` writes it: "train[:80%]", "train[100:]".
+
+    Raises SourceError with the splits that there are.
+    """
+    name, part, _ = split.partition("[")
+    if name not in splits:
+        raise SourceError(f"{source} has no split {name!r}; it has {', '.join(splits)}. Set --{option}.")
+    if not part:
+        return Part(name, 0, len(splits[name]))
+    try:
+        (rows,) = datasets.ReadInstruction.from_spec(split).to_absolute({name: len(splits[name])})
+    except (AssertionError, ValueError) as error:
+        raise SourceError(f"--{option} {split!r}: {error}; write it like 'train[:80%]'.") from error
+    return Part(name, rows.from_, rows.to)
+
+
+def part_of(rows: datasets.Dataset, part: Part) -> datasets.Dataset:
+    """The part's rows of its whole split."""
+    return rows if (part.start, part.stop) == (0, len(rows)) else rows.select(range(part.start, part.stop))
+
+
+def find_eval_split(splits: Splits, train: str) -> tuple[str | None, str | None]:
+    """The split to evaluate on when none is named, and a line that says of which there may be a doubt."""
+    found = next((name for name in EVAL_SPLITS if name in splits and name != train), None)
+    others = [name for name in splits if name != train]
+    if found is None and others:
+        return None, (
+            f"nothing is evaluated: none of the splits {few(others)} is called {', '.join(EVAL_SPLITS)}. "
+            "Name one with --eval_split."
+        )
+    return found, None
+
+
+def hold_out(labels: np.ndarray | None, count: int, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to train on and rows to evaluate on, each in order; the same for the same rows, whatever the seed
+    of the run: runs of several seeds are evaluated on the same images.
+
+    Args:
+        labels: [count] class of each row; each class gives its share, rounded up or down, and one of a
+            single row gives none. None: rows of several labels, which are drawn without regard to them.
+        share: of the rows to evaluate on, between 0 and 1.
+
+    `datasets` does the same with `train_test_split(stratify_by_column=...)`, but not where a class has one
+    row, or where there are more classes than rows to evaluate on.
+    """
+    rng = np.random.default_rng(0)
+    order = rng.permutation(count)
+    if labels is not None:
+        order = order[np.argsort(labels[order], kind="stable")]
+        _, place, sizes = np.unique(labels[order], return_inverse=True, return_counts=True)
+        order = order[sizes[place] > 1]
+    marks = np.floor(np.arange(len(order) + 1) * share + rng.random())
+    held = np.zeros(count, bool)
+    held[order[np.diff(marks) > 0]] = True
+    return np.flatnonzero(~held), np.flatnonzero(held)

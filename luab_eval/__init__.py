@@ -1,0 +1,1 @@
+"""Any image classifier judged: robustness, localization, and the report."""

@@ -1,0 +1,81 @@
+"""All benchmarks by name, in the order of the tables. A new one is a class in a file here, listed below."""
+
+from __future__ import annotations
+
+from luab_data.console.text import did_you_mean
+from luab_eval.benchmark import Benchmark
+from luab_eval.benchmarks.backgrounds import Backgrounds
+from luab_eval.benchmarks.corruptions import ImageNetC
+from luab_eval.benchmarks.imagenet import (
+    ImageNet,
+    ImageNetV2,
+    ImageNetV2Threshold,
+    ImageNetV2Top,
+    Occlusion,
+    ReaL,
+    Sketch,
+)
+from luab_eval.benchmarks.localization import EnergyPointingGame, Localisation, PointingGame
+from luab_eval.benchmarks.objectnet import ObjectNet
+from luab_eval.benchmarks.si_score import SIScoreLocation, SIScoreRotation, SIScoreSize
+from luab_eval.benchmarks.subsets import ImageNetA, ImageNetO, ImageNetR
+from luab_eval.image_sets.folders import Folder
+from luab_eval.image_sets.own_datasets import DatasetAccuracy
+
+WHERE = (Localisation, PointingGame, EnergyPointingGame)  # the model looks
+ROBUSTNESS = (
+    ImageNet,
+    ReaL,
+    ImageNetV2,
+    ImageNetV2Threshold,
+    ImageNetV2Top,
+    ImageNetA,
+    ImageNetR,
+    Sketch,
+    ImageNetO,
+    ImageNetC,
+    ObjectNet,
+    SIScoreSize,
+    SIScoreLocation,
+    SIScoreRotation,
+    Backgrounds,
+    Occlusion,
+    *WHERE,
+)
+SUITES = {
+    "robustness": [benchmark.name for benchmark in ROBUSTNESS],
+    "where": [benchmark.name for benchmark in WHERE],
+}
+OWN = (Folder, DatasetAccuracy)  # images of the user's
+BENCHMARKS: dict[str, type[Benchmark]] = {benchmark.name: benchmark for benchmark in (*ROBUSTNESS, *OWN)}
+
+
+def find_benchmark(text: str, val: str | None = None) -> Benchmark:
+    """`NAME` or `NAME:ARGUMENT` -> the benchmark; `val`: see `Benchmark`.
+
+    Raises:
+        ValueError: no such benchmark, or not such an argument.
+    """
+    name, _, argument = text.partition(":")
+    if name not in BENCHMARKS:
+        meant = did_you_mean(name, BENCHMARKS)
+        raise ValueError(f"there is no benchmark {name!r}{meant}; there are {', '.join(BENCHMARKS)}")
+    return BENCHMARKS[name](argument, val)
+
+
+def find_benchmarks(text: str, val: str | None = None) -> list[Benchmark]:
+    """As `find_benchmark`; `SUITE` or `SUITE:ARGUMENT` means all of a suite, each with the argument."""
+    name, colon, argument = text.partition(":")
+    return [find_benchmark(f"{each}{colon}{argument}", val) for each in SUITES.get(name, [name])]
+
+
+def suite(name: str) -> list[str]:
+    """The names of a suite's benchmarks.
+
+    Raises:
+        ValueError: no such suite.
+    """
+    if name not in SUITES:
+        meant = did_you_mean(name, SUITES)
+        raise ValueError(f"there is no suite {name!r}{meant}; there are {', '.join(SUITES)}")
+    return SUITES[name]

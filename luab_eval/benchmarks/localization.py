@@ -1,0 +1,181 @@
+"""Where the model looks, against the object's boxes: three benchmarks of the same pass over the images."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from luab_attention.boxes.boxes import ImageBoxes
+from luab_attention.boxes.ilsvrc import find_xml, read_box_file, xml_files
+from luab_data.console.names import few
+from luab_eval.benchmark import ImageSet, Predictions, Scores, Verdicts
+from luab_eval.benchmarks.val import NUMBER, ValBenchmark, ValOrOwn
+from luab_eval.image_sets.boxes import BoxDataset, BoxFolder
+from luab_eval.image_sets.class_maps import wnids
+from luab_eval.image_sets.folders import own_name
+from luab_eval.image_sets.own_datasets import EXPECTED
+from luab_eval.localization import Judgement
+
+
+class BoxBenchmark(ValOrOwn):
+    """Reads ImageNet's validation images with their official boxes, or others that the argument names.
+
+    Only models count of which it is known where they look; a suite goes on without the others.
+    """
+
+    download = f"{ValBenchmark.download}; the boxes: ILSVRC2012_bbox_val_v3.tgz from image-net.org"
+    layout = f"{ValBenchmark.layout}; and imagenet/ILSVRC2012_bbox_val_v3/**/ILSVRC2012_val_<number>.xml"
+    box_folders = (
+        "imagenet/ILSVRC2012_bbox_val_v3",
+        "ILSVRC2012_bbox_val_v3",
+        "imagenet/bbox",
+        "ILSVRC/Annotations/CLS-LOC/val",
+    )
+    argument_help = f"{BoxFolder.expected} or {EXPECTED}"
+
+    def __init__(self, argument: str = "", val: str | None = None):
+        super().__init__(argument, val)
+        if argument:
+            self.use(own_boxes(self.name, argument))
+        self._images: dict[Path, ImageSet] = {}  # of each ROOT: many small files are read once for all models
+
+    def find_boxes(self, root: Path) -> Path | None:
+        """The folder of the official XML files."""
+        return next((root / name for name in self.box_folders if (root / name).is_dir()), None)
+
+    def places(self, root: Path) -> list[Path]:
+        return [*super().places(root), self.find_boxes(root)]
+
+    def absent(self, root: Path) -> bool:
+        return super().absent(root) or (self.own is None and self.find_boxes(root) is None)
+
+    def missing(self, root: Path, partial: bool = False) -> str | None:
+        problem = super().missing(root, partial)
+        if problem or self.own:
+            return problem
+        folder = self.find_boxes(root)
+        if folder is None:
+            return f"expected {self.layout}\n  found none of {', '.join(self.box_folders)} in {root}"
+        try:
+            files = xml_files(folder)
+        except ValueError as error:
+            return f"expected {self.layout}\n  found {error}"
+        if self.find(root) is None or partial:  # on the Hub: seen when it is read
+            return None
+        without = [item.id for item in self.val_set(root).items if _stem(item.id) not in files]
+        if not without:
+            return None
+        return (
+            f"expected {self.layout}\n  found no XML file for {len(without):,} images, such as "
+            f"{few(without)}\n  in {folder} (--partial judges on those that have one)"
+        )
+
+    def image_sets(self, root: Path) -> Iterator[ImageSet]:
+        if root not in self._images:
+            self._images[root] = self.own.image_set(root) if self.own else self._official(root)
+        yield self._images[root]
+
+    def _official(self, root: Path) -> ImageSet:
+        images = self.val_set(root)
+        files = xml_files(self.find_boxes(root))
+        found = []
+        for item in images.items:
+            if _stem(item.id) in files:
+                file = read_box_file(find_xml(files, _stem(item.id)))
+                boxes = file.boxes_of(wnids()[item.target])
+                if boxes:
+                    found.append((item, ImageBoxes(boxes, file.width, file.height)))
+        if not found:
+            raise ValueError(f"no validation image has a box of its class in {self.find_boxes(root)}")
+        items, boxes = zip(*found, strict=True)
+        return replace(images, name="imagenet_val-boxes", items=items, boxes=boxes, keep_logits=False)
+
+    def score(self, predictions: Sequence[Predictions]) -> Scores:
+        (answers,) = predictions
+        judgement = Judgement(answers.looks, answers.targets)
+        metrics, per_image = self.metrics(judgement), judgement.per_image(self.primary)
+        # A mean over images is summed in another order than the metric, of which the last bits differ.
+        metrics[self.primary] = self.statistic(per_image, answers.groups)
+        return Scores(metrics, answers.ids, answers.groups, answers.targets, per_image, answers.classes)
+
+    @abstractmethod
+    def metrics(self, judgement: Judgement) -> dict[str, float]:
+        """What the benchmark reports, the primary metric first."""
+
+
+class Localisation(BoxBenchmark):
+    """Boxes cut from the model's maps; the thresholds are those that are best for all images together.
+
+    In resamples of the images (intervals, comparisons) these thresholds stay as they are.
+    """
+
+    name = "localisation"
+    title = "Localisation"
+    summary = "boxes cut from the model's map of the true class: share with IoU 0.3, 0.5, 0.7 to a real one"
+    paper = (
+        "Choe et al., Evaluating Weakly Supervised Object Localization Methods Right, CVPR 2020, "
+        "arXiv 2001.07437"
+    )
+    primary = "max_box_acc_v2"
+
+    def metrics(self, judgement: Judgement) -> dict[str, float]:
+        return judgement.box_metrics()
+
+
+class PointingGame(BoxBenchmark):
+    name = "pointing_game"
+    title = "Pointing game"
+    summary = "share of images where the model's attention is highest in a box of the object"
+    paper = (
+        "Zhang et al., Top-Down Neural Attention by Excitation Backprop, IJCV 2018, arXiv 1608.00507 "
+        "(here without its tolerance of 15 pixels)"
+    )
+    primary = "pointing_game"
+
+    def metrics(self, judgement: Judgement) -> dict[str, float]:
+        return judgement.pointing_metrics()
+
+    def verdicts(self, answers: Predictions) -> Verdicts:
+        right = Judgement(answers.looks, answers.targets).per_image(self.primary).astype(bool)
+        truth = [answers.classes[k] for k in answers.targets]
+        words = ("in a box", "beside the boxes")
+        return Verdicts(right, answers.top[:, 0], truth, mapped=answers.targets, words=words)
+
+
+class EnergyPointingGame(BoxBenchmark):
+    name = "energy_pointing_game"
+    title = "Energy pointing game"
+    summary = "share of the model's attention that lies in the object's boxes"
+    paper = "Wang et al., Score-CAM, CVPR Workshops 2020, arXiv 1910.01279"
+    primary = "energy_pointing_game"
+
+    def metrics(self, judgement: Judgement) -> dict[str, float]:
+        return judgement.energy_metrics()
+
+
+def own_boxes(benchmark: str, argument: str) -> BoxFolder | BoxDataset:
+    """`NAME=IMAGES:BOXES` or `NAME=DATASET@SPLIT` -> images with boxes.
+
+    Raises:
+        ValueError: neither of the two.
+    """
+    name, rest = own_name(benchmark, argument, BoxBenchmark.argument_help)
+    if "@" in rest:
+        with suppress(ValueError):
+            return BoxDataset(name, rest)
+    images, separator, boxes = rest.partition(os.pathsep)
+    if "@" in rest or not (images and separator and boxes):
+        raise ValueError(
+            f"benchmark {benchmark!r} is written {benchmark}:{BoxBenchmark.argument_help}; got {argument!r}"
+        )
+    return BoxFolder(name, images, boxes)
+
+
+def _stem(item_id: str) -> str:
+    """A validation image's id -> the name of its XML: ILSVRC2012_val_00000001."""
+    found = NUMBER.search(item_id)
+    return found[0] if found else Path(item_id).stem

@@ -1,0 +1,113 @@
+"""SI-Score: an object pasted on a background, varied in its size, its location or its rotation."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from luab_eval.benchmark import Benchmark, ImageSet, Predictions, Scores
+from luab_eval.image_sets.class_maps import find_by_name
+from luab_eval.image_sets.folders import Top1, labelled_items, wrong_folders
+
+# The class folders of the released images; each is one of the names of an ImageNet class.
+_CLASSES = """
+    ambulance artichoke backpack bagel banana beaker binoculars broccoli burrito candle canoe cello
+    cucumber dumbbell envelope flowerpot flute goose guacamole hamster hedgehog hippopotamus ipod jeans
+    kite koala lemon lighthouse limousine lipstick magpie miniskirt missile mushroom orange ostrich
+    otter pig pillow pizza pomegranate pretzel printer racket ruler saxophone screwdriver skunk
+    snowmobile sock sombrero starfish strawberry taxi teapot toaster torch vase wok zebra zucchini
+"""
+CLASSES = _CLASSES.split()
+OTHER_NAMES = {"jeans": "jean"}
+METADATA = "metadata.csv"
+
+
+@cache
+def targets() -> dict[str, int]:
+    """Class folder -> ImageNet's class."""
+    return {name: find_by_name(OTHER_NAMES.get(name, name)) for name in CLASSES}
+
+
+class SIScore(Top1, Benchmark):
+    """Top-1 accuracy over all 1000 classes.
+
+    `accuracy` is the mean over images. With the published `metadata.csv` beside the class folders,
+    `mean_over_values` is the authors' figure: the mean over the values of what is varied.
+    """
+
+    paper = (
+        "Djolonga et al., On Robustness and Transferability of Convolutional Neural Networks, CVPR 2021, "
+        "arXiv 2007.08558; Yung et al., SI-Score, 2021, arXiv 2104.04191"
+    )
+    download = "https://github.com/google-research/si-score"
+    varied: ClassVar[tuple[str, ...]]  # columns of metadata.csv
+
+    def problem(self, folder: Path, partial: bool) -> str | None:
+        return wrong_folders(folder, CLASSES, partial)
+
+    def image_sets(self, root: Path) -> Iterator[ImageSet]:
+        folder = self.find(root)
+        values = self._values(folder)
+        items = labelled_items(folder, targets())
+        yield ImageSet(self.name, [item._replace(group=values.get(item.image.stem, "")) for item in items])
+
+    def score(self, predictions: Sequence[Predictions]) -> Scores:
+        (answers,) = predictions
+        scores = super().score(predictions)
+        if all(answers.groups):
+            _, position = np.unique(answers.groups, return_inverse=True)
+            means = np.bincount(position, scores.per_image) / np.bincount(position)
+            scores.metrics["mean_over_values"] = float(means.mean())
+        return scores
+
+    def _values(self, folder: Path) -> dict[str, str]:
+        """Image number -> value of what is varied; empty without metadata.csv."""
+        table = folder / METADATA
+        if not table.is_file():
+            return {}
+        with table.open(newline="", encoding="utf-8") as file:
+            rows = csv.DictReader(file)
+            if absent := {"image_id", *self.varied} - set(rows.fieldnames or ()):
+                raise ValueError(f"{table}: no column {', '.join(sorted(absent))}; it has {rows.fieldnames}")
+            return {row["image_id"]: ",".join(row[name] for name in self.varied) for row in rows}
+
+
+class SIScoreSize(SIScore):
+    name = "si_score_size"
+    title = "SI-Score size"
+    summary = "top-1 accuracy on pasted objects of varied size"
+    layout = "si-score/area/<class>/<number>.jpg (61 folders)"
+    folders = ("si-score/area", "si-score/object_size", "si-score/size", "area", "object_size")
+    varied = ("area",)
+    images = 92_884
+
+
+class SIScoreLocation(SIScore):
+    name = "si_score_location"
+    title = "SI-Score location"
+    summary = "top-1 accuracy on pasted objects at varied places"
+    layout = "si-score/location20_area02_min0pc/<class>/<number>.jpg (61 folders)"
+    folders = (
+        "si-score/location20_area02_min0pc",
+        "si-score/object_location",
+        "si-score/location",
+        "location20_area02_min0pc",
+        "object_location",
+    )
+    varied = ("x_coord", "y_coord")
+    images = 541_548
+
+
+class SIScoreRotation(SIScore):
+    name = "si_score_rotation"
+    title = "SI-Score rotation"
+    summary = "top-1 accuracy on pasted objects, rotated"
+    layout = "si-score/rotation/<class>/<number>.jpg (61 folders)"
+    folders = ("si-score/rotation", "si-score/object_rotation", "rotation", "object_rotation")
+    varied = ("rotation",)
+    images = 39_540

@@ -1,0 +1,276 @@
+"""How good are the byproducts? Clicks and traces against the real boxes, per class and per worker.
+
+    rows + boxes --(measure)--> Quality: tables of points, clicks, traces --> summary: all, classes, workers
+
+Three things are measured, each against the boxes of its class. What the rows do not have is left out:
+
+* points: what training reads: the row's `click` (the mean over its annotators), or each of its `points`
+  (COCO-AB). All boxes are of one class where rows have no label.
+* clicks: what one worker did: the first click of each annotation that ended selected; on COCO-AB the points
+  again, which are those of the image's last annotator.
+* traces: the cursor of the same annotations: the share of its positions inside, each counted once (`inside`)
+  and as training weighs them (`weighted`; see `luab_attention.targets.trace`). On COCO-AB, where the cursor
+  serves all classes of the image, against the boxes of all of them, each position counted once.
+
+A distance is in box units: sqrt(((x - cx) / w)^2 + ((y - cy) / h)^2), to the centre of the box to which it is
+least. 0 is the centre, 0.5 the middle of an edge, 0.71 a corner.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import pyarrow as pa
+
+from luab_attention.boxes.boxes import HEIGHT, REASONS, WIDTH, in_words, inside
+from luab_attention.boxes.by_id import BoxFiles
+from luab_attention.boxes.rows import BoxReader, RowBoxes, row_size
+from luab_attention.reading import Reading, label_name, point_name, read_points
+from luab_attention.targets import ROW_LABEL, byproducts_of
+from luab_attention.traces import trace
+from luab_data import constants
+from luab_data.console.names import few
+from luab_data.errors import SourceError
+from luab_data.rows.arrow import has_column, is_list, read_column, replace_column, require_column
+from luab_data.rows.columns import Columns
+from luab_data.rows.labels import Labels, read_labels
+from luab_data.rows.same_classes import class_feature
+from luab_eval.byproducts.tables import ALL_CLASSES, Quality, Table
+from luab_eval.metrics.energy_pointing_game.energy_pointing_game import energy_inside
+
+Row = Mapping[str, Any]
+CENTER = np.array([[0.5, 0.5]])
+EVERYWHERE = np.ones((1, 1))
+UNKNOWN = "unknown"  # worker of an annotation that does not name one
+
+
+def measure(
+    rows: datasets.Dataset,
+    boxes: str | Path | None = None,
+    columns: Columns | None = None,
+    image_id: str = constants.IMAGE_ID,
+) -> Quality:
+    """Measure the byproducts of rows with points, traces or both, one row in memory at a time.
+
+    Args:
+        rows: as `imagenet_ab` and `coco_ab` build them, with or without images, or one's own, with `objects`
+            and points or annotations.
+        boxes: where the real boxes are: a CSV or a folder of ImageNet's official XML files. Default: the
+            rows' own `objects` column.
+        columns: where the rows' parts are; see `quality_columns`, the default.
+        image_id: column of the ids that boxes from files are found by.
+
+    Raises:
+        SourceError: rows without the needed columns, boxes that cannot be read, or no box for any row.
+    """
+    columns = columns or quality_columns(rows)
+    if columns.point is None and columns.annotations is None:
+        raise SourceError(
+            f"the rows have neither points nor annotations; their columns are {few(rows.column_names)}. Say "
+            "which column holds the points."
+        )
+    if boxes is None and constants.OBJECTS not in rows.column_names:
+        raise SourceError(
+            f"the rows lack {constants.OBJECTS}; they have {few(rows.column_names)}. Pass the real boxes: a "
+            "CSV, or a folder of XML files."
+        )
+    several = columns.label is not None and is_list(rows.features[columns.label])
+    if boxes is None:
+        reader: BoxReader = RowBoxes(columns.label, rows)
+    else:
+        reader = BoxFiles(columns.label, rows, Path(boxes), image_id)
+    parts = {"label": columns.label, "point": columns.point, "annotations": columns.annotations}
+    quality = Quality(absent=tuple(part for part, column in parts.items() if column is None))
+    measured = _Measuring(quality, reader, columns, several, _class_names(rows, columns.label))
+    needed = [*parts.values(), image_id if boxes is not None else constants.OBJECTS]
+    for row in _light(rows, [column for column in needed if column is not None], columns.image):
+        measured.add(row)
+    if quality.rows and quality.without_boxes == quality.rows:
+        raise SourceError(
+            f"none of the {quality.rows} rows has a box{'' if boxes is None else f' in {boxes}'}."
+        )
+    quality.left_out = in_words(reader.left_out, REASONS)
+    return quality
+
+
+def read_byproducts(
+    rows: datasets.Dataset, reading: Reading, root: Path | None
+) -> tuple[datasets.Dataset, Columns]:
+    """Rows with classes and points as training reads them, and where their parts are.
+
+    Other than for training, rows need no image and no class (-1 is none), and parts may be missing.
+
+    Raises:
+        SourceError: see `read_rows`; a given column that is not there.
+    """
+    for option in ("label", "point", "annotations", "x", "y"):
+        if (column := getattr(reading, option)) is not None:
+            require_column(rows.features, column, f"{option}-column".replace("_", "-"))
+    label = label_name(rows, reading)
+    labels = Labels(pa.chunked_array([], pa.int64()), datasets.Value("int64"))
+    if has_column(rows.features, label):
+        labels = labels._replace(feature=require_column(rows.features, label, "label-column"))
+        if (
+            not isinstance(class_feature(labels.feature), datasets.ClassLabel)
+            or label not in rows.column_names
+        ):
+            values = read_column(rows, label)
+            if is_list(labels.feature) or not pa.types.is_integer(values.type):
+                labels = read_labels(values, labels.feature, label, reading.label_format)
+                values = labels.values
+            rows = replace_column(rows, label, values, labels.feature)
+    point = point_name(rows, reading, labels)
+    if reading.x is not None or has_column(rows.features, point):
+        columns = Columns(reading.image, label, point, None)
+        rows, _ = read_points(rows, columns, labels, reading, root, required=False)
+    annotations = reading.annotations
+    if annotations is not None and annotations not in rows.column_names:
+        feature = require_column(rows.features, annotations, "annotations-column")
+        rows = replace_column(rows, annotations, read_column(rows, annotations), feature)
+    given = (reading.label, point if reading.x is not None else reading.point, annotations)
+    return rows, quality_columns(rows, reading.image, *given)
+
+
+def quality_columns(
+    rows: datasets.Dataset,
+    image: str = constants.IMAGE,
+    label: str | None = None,
+    point: str | None = None,
+    annotations: str | None = None,
+) -> Columns:
+    """The columns to read; those that are not given are the usual ones where rows have them.
+
+    Raises:
+        SourceError: a given column that is not there.
+    """
+    names = rows.column_names
+    for option, column in (("label", label), ("point", point), ("annotations", annotations)):
+        if column is not None and column not in names:
+            raise SourceError(
+                f"there is no column {column!r} (--{option}-column); the columns are {few(names)}."
+            )
+    usual = {
+        "label": label or _first(names, constants.LABEL, constants.LABELS),
+        "point": point or _first(names, constants.CLICK, constants.POINTS),
+        "annotations": annotations or _first(names, constants.ANNOTATIONS),
+    }
+    return Columns(image=image, **usual)
+
+
+def _first(names: Sequence[str], *wanted: str) -> str | None:
+    return next((name for name in wanted if name in names), None)
+
+
+@dataclass(frozen=True)
+class _Measuring:
+    """Adds one row after the other to the tables of `quality`."""
+
+    quality: Quality
+    reader: BoxReader
+    columns: Columns
+    several: bool
+    name_of: Callable[[int], str]
+
+    def add(self, row: Row) -> None:
+        self.quality.rows += 1
+        label = None if self.columns.label is None else row[self.columns.label]
+        found, categories = self.reader.read(row, partial(row_size, row, self.columns.image))
+        boxes = found.ratios()
+        if not self.several and categories is not None:
+            boxes = boxes[(categories == label) & (label != constants.NO_LABEL)]
+        if not len(boxes):
+            self.quality.without_boxes += 1
+            return
+        annotations = [] if self.columns.annotations is None else row[self.columns.annotations] or []
+        own = ALL_CLASSES if self.several or label is None else self.name_of(label)
+        if self.columns.point is not None:
+            self._points(row, boxes, categories, annotations, own)
+        for annotation in annotations:
+            self._annotation(annotation, boxes, own)
+
+    def _points(
+        self, row: Row, boxes: np.ndarray, categories: np.ndarray | None, annotations: Sequence[Row], own: str
+    ) -> None:
+        """Each point; of a row with several classes also as what its last annotator did."""
+        for byproduct in byproducts_of(row, "click", self.columns):
+            of_class, name = boxes, own
+            if self.several and byproduct.label != ROW_LABEL:
+                name = self.name_of(byproduct.label)
+                of_class = boxes[categories == byproduct.label]
+            if not len(of_class):
+                self.quality.without_class += len(byproduct.points)
+                continue
+            for point in byproduct.points[:, None]:
+                _add_point(self.quality.points, name, annotations, point, of_class)
+                if self.several and annotations:
+                    worker = annotations[-1].get("worker_id") or UNKNOWN
+                    _add_click(self.quality.clicks, name, worker, point, of_class)
+
+    def _annotation(self, annotation: Row, boxes: np.ndarray, name: str) -> None:
+        """One annotator's click and trace; `boxes` [n, 4] x, y, w, h in image ratios."""
+        worker = annotation.get("worker_id") or UNKNOWN
+        if self.several:
+            if annotation["mouse_tracking"]:
+                inside_share = inside(_xy(annotation["mouse_tracking"]), boxes).mean()
+                self.quality.traces.add(ALL_CLASSES, worker, inside=inside_share)
+            return
+        if not (annotation["selected"] and annotation["selected_record"]):
+            return
+        _add_click(self.quality.clicks, name, worker, _xy(annotation["selected_record"][:1]), boxes)
+        track = trace([annotation])
+        if track is not None:
+            positions = _xy(annotation["mouse_tracking"])
+            weighted = float((inside(track[0], boxes) * track[1]).sum())
+            inside_share = inside(positions, boxes).mean()
+            self.quality.traces.add(name, worker, inside=inside_share, weighted=weighted)
+
+
+def _add_click(table: Table, name: str, worker: str, click: np.ndarray, boxes: np.ndarray) -> None:
+    table.add(name, worker, inside=inside(click, boxes)[0], distance=_distance(click, boxes)[0])
+
+
+def _add_point(
+    table: Table, name: str, annotations: Sequence[Row], point: np.ndarray, boxes: np.ndarray
+) -> None:
+    worker = (annotations[-1].get("worker_id") or UNKNOWN) if annotations else UNKNOWN
+    table.add(
+        name,
+        worker,
+        inside=inside(point, boxes)[0],
+        distance=_distance(point, boxes)[0],
+        uniform=energy_inside(EVERYWHERE, boxes, 1, 1),
+        center=inside(CENTER, boxes)[0],
+    )
+
+
+def _distance(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """points [P, 2], boxes [n, 4] -> [P] distance to the nearest centre, in box units."""
+    steps = (points[:, None] - boxes[:, :2] - boxes[:, 2:] / 2) / boxes[:, 2:]
+    return np.hypot(steps[..., 0], steps[..., 1]).min(axis=1)
+
+
+def _xy(points: Sequence[Mapping[str, float]]) -> np.ndarray:
+    return np.array([(point["x"], point["y"]) for point in points], np.float64)
+
+
+def _class_names(rows: datasets.Dataset, label: str | None) -> Callable[[int], str]:
+    feature = None if label is None else class_feature(rows.features[label])
+    if not isinstance(feature, datasets.ClassLabel):
+        return str
+    return lambda number: feature.names[number] if number != constants.NO_LABEL else "no class"
+
+
+def _light(rows: datasets.Dataset, needed: Sequence[str], image: str) -> Iterator[Row]:
+    """The rows without what is not needed; the image, whose size boxes in pixels need, stays encoded."""
+    columns = list(dict.fromkeys(needed))
+    if constants.OBJECTS in needed:
+        sizes = [WIDTH, HEIGHT] if {WIDTH, HEIGHT} <= set(rows.column_names) else [image]
+        columns += [name for name in sizes if name in rows.column_names]
+    rows = rows.select_columns(columns)
+    if image in columns:
+        rows = rows.cast_column(image, datasets.Image(decode=False))
+    return iter(datasets.utils.tqdm(rows, desc="rows", disable=None))  # silent where nobody looks on

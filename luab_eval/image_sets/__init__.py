@@ -1,0 +1,1 @@
+"""The images that a benchmark asks about, and which class each of them shows."""

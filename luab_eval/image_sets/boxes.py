@@ -1,0 +1,102 @@
+"""Images of the user's with the boxes of their classes -> image sets that ask where a model looks."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+
+import datasets
+
+from luab_attention.boxes.boxes import HEIGHT, WIDTH, ImageBoxes
+from luab_attention.boxes.rows import RowBoxes, row_size
+from luab_attention.boxes.sources import load_boxes
+from luab_attention.reading import Reading, label_name
+from luab_data.constants import IMAGE, IMAGE_ID
+from luab_data.rows.classes import is_multi_label
+from luab_data.rows.columns import Columns
+from luab_data.rows.same_classes import class_feature
+from luab_eval.benchmark import ImageSet, Item
+from luab_eval.image_sets.class_maps import wnids
+from luab_eval.image_sets.folders import existing
+from luab_eval.image_sets.own_datasets import OwnDataset, row_images
+
+
+class BoxFolder:
+    """`IMAGES:BOXES`: images, flat or in class folders, and a CSV of boxes or a folder of official XML files.
+
+    The separator is the system's for lists of paths (`;` on Windows).
+    """
+
+    expected = f"NAME=IMAGES{os.pathsep}BOXES"
+
+    def __init__(self, own_name: str, images: str, boxes: str):
+        self.own_name = own_name
+        self.left_out = ""
+        self.images, self.boxes = Path(images).expanduser(), Path(boxes).expanduser()
+
+    def find(self, root: Path) -> Path | None:
+        return existing(self.images, root)
+
+    def missing(self, root: Path, partial: bool = False) -> str | None:
+        places = {"folder of images": self.images, "CSV or folder of XML files": self.boxes}
+        absent = [f"{what} {path}" for what, path in places.items() if existing(path, root) is None]
+        if not absent:
+            return None
+        return f"expected {self.expected}\n  found no {', and no '.join(absent)}, nor below {root}"
+
+    def image_set(self, root: Path) -> ImageSet:
+        images, boxes = existing(self.images, root), existing(self.boxes, root)
+        rows = load_boxes(images, boxes)
+        # As for ImageNet itself: XML boxes are of the files' own orientation.
+        found, self.left_out = set_of_rows(self.own_name, rows, upright=not boxes.is_dir())
+        return found
+
+
+class BoxDataset(OwnDataset):
+    """A dataset with a column `objects`."""
+
+    def image_set(self, root: Path) -> ImageSet:
+        rows, columns, _, without = self.read(root)
+        found, left_out = set_of_rows(self.own_name, rows, columns)
+        self.left_out = ", ".join(filter(None, (left_out, without)))
+        return found
+
+
+def set_of_rows(
+    name: str, rows: datasets.Dataset, columns: Columns | None = None, upright: bool = True
+) -> tuple[ImageSet, str]:
+    """Rows with an image, a label (or several) and boxes -> an item for each image and class of it that has
+    boxes; and what was left out, in words.
+
+    The boxes are read by `RowBoxes`.
+
+    Raises:
+        ValueError: no such columns, labels that are no class numbers with names, an image whose size cannot
+            be read, or no boxes at all.
+    """
+    columns = columns or Columns(IMAGE, label_name(rows, Reading()))
+    several = is_multi_label(rows, columns)
+    feature = class_feature(rows.features[columns.label])
+    if not isinstance(feature, datasets.ClassLabel):
+        raise ValueError(f"{name}: labels are {feature}; class numbers with names (ClassLabel) are needed")
+    boxes_of = RowBoxes(columns.label, rows)
+    rows = rows.cast_column(columns.image, datasets.Image(decode=False))
+    items: list[Item] = []
+    boxes: list[ImageBoxes] = []
+    read = rows.remove_columns(columns.image) if {WIDTH, HEIGHT} <= set(rows.column_names) else rows
+    for number, (row, image) in enumerate(zip(read, row_images(rows, columns.image), strict=True)):
+        image_id = str(row.get(IMAGE_ID, number))
+        try:
+            found = boxes_of.by_label(row, partial(row_size, row, columns.image))
+        except ValueError as error:
+            raise ValueError(f"{name}, row {number} ({image_id}): {error}") from error
+        for label, of_label in found.items():
+            own_id = f"{image_id}/{feature.names[label]}" if several else image_id
+            items.append(Item(own_id, image, label))
+            boxes.append(of_label)
+    if not items:
+        raise ValueError(f"{name}: none of the {len(rows):,} rows has a box of its class; {boxes_of.note()}")
+    classes = None if tuple(feature.names) == wnids() else tuple(feature.names)
+    images = ImageSet(f"boxes-{name}", items, classes, keep_logits=False, upright=upright, boxes=boxes)
+    return images, boxes_of.note()

@@ -1,0 +1,155 @@
+"""Which output of a classifier stands for which class, and the benchmarks' own class lists and maps.
+
+Class numbers are ImageNet's, 0 to 999 in the order of the wnids. The files are `class_maps/`, their sources
+in its README.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+
+from luab_data.console.names import few
+from luab_data.imagenet_classes import imagenet_names
+from luab_data.rows.class_names import imagenet_classes, match
+
+BACKGROUND = (
+    1  # outputs before the 1000 in the models that also know "none of these" (MobileNet of TensorFlow)
+)
+
+
+@cache
+def wnids() -> tuple[str, ...]:
+    """ImageNet's 1000 wnids in their order."""
+    return tuple(imagenet_names())
+
+
+@cache
+def wnid_index() -> dict[str, int]:
+    """wnid -> its number."""
+    return {wnid: index for index, wnid in enumerate(wnids())}
+
+
+def class_file(name: str) -> str:
+    """The text of one file of `class_maps/`."""
+    return (files("luab_eval.image_sets") / "class_maps" / name).read_text(encoding="utf-8")
+
+
+def subset(name: str) -> list[int]:
+    """The 200 classes of ImageNet-`name`: "a", "o" or "r"."""
+    return [wnid_index()[wnid] for wnid in class_file(f"imagenet_{name}_synsets.txt").split()]
+
+
+@cache
+def real_labels() -> list[frozenset[int]]:
+    """ReaL's classes of each of the 50,000 validation images: position 0 is ILSVRC2012_val_00000001."""
+    return [frozenset(labels) for labels in json.loads(class_file("imagenet_real.json"))]
+
+
+def in9_of_imagenet() -> list[int]:
+    """ImageNet-9's class (0 to 8) of each of the 1000 classes, -1: none."""
+    table = json.loads(class_file("in_to_in9.json"))
+    return [table[str(index)] for index in range(len(table))]
+
+
+def in9_names() -> list[str]:
+    """ImageNet-9's classes in their order."""
+    return [line.split()[0] for line in class_file("in9_classes.txt").splitlines()]
+
+
+def objectnet_folders() -> dict[str, list[int]]:
+    """Folder of each ObjectNet class that ImageNet has (113 of 313) -> the ImageNet classes that it is.
+
+    The published map names ImageNet's classes by all their names.
+    """
+    numbers = {names: index for index, names in enumerate(imagenet_names().values())}
+    imagenet_of = json.loads(class_file("objectnet_to_imagenet_1k.json"))
+    folders = json.loads(class_file("folder_to_objectnet_label.json"))
+    return {
+        folder: [numbers[names] for names in imagenet_of[label].split("; ")]
+        for folder, label in folders.items()
+        if label in imagenet_of
+    }
+
+
+def objectnet_all_folders() -> set[str]:
+    """ObjectNet's 313 class folders."""
+    return set(json.loads(class_file("folder_to_objectnet_label.json")))
+
+
+def find_by_name(name: str) -> int | None:
+    """The ImageNet class that has `name` among its names; where several have it, the one that it names first.
+
+    "missile" is "missile", not "projectile, missile". None: no class, or several.
+    """
+    name = name.lower()
+    for fits in (lambda own: own == [name], lambda own: own[0] == name, lambda own: name in own):
+        found = [index for index, own in enumerate(_all_names()) if fits(own)]
+        if len(found) == 1:
+            return found[0]
+    return None
+
+
+def imagenet_outputs(labels: Sequence[str]) -> list[int]:
+    """For each of ImageNet's 1000 classes the position in `labels`, the names of a classifier's outputs.
+
+    Names that say which class they are (a wnid, or all of the class's names, or the first of them where no
+    other class has it) decide. Where none contradicts it, 1000 outputs are taken to be in ImageNet's order,
+    and 1001 to be these after "background": real models have labels such as LABEL_0, and two classes called
+    "crane".
+
+    Raises:
+        ValueError: the outputs are not the 1000 classes, or their order cannot be told.
+    """
+    places: dict[int, list[int]] = {}
+    for at, index in enumerate(imagenet_classes([(str(label),) for label in labels])):
+        if index is not None:
+            places.setdefault(index, []).append(at)
+    named = {index: at[0] for index, at in places.items() if len(at) == 1}
+    for first in (0, BACKGROUND):
+        if len(labels) == first + len(wnids()) and all(at == first + index for index, at in named.items()):
+            return list(range(first, first + len(wnids())))
+    absent = [index for index in range(len(wnids())) if index not in named]
+    if absent:
+        names = [" ".join(pair) for pair in imagenet_names().items()]
+        raise ValueError(
+            f"The model's {len(labels)} outputs ({few(labels)}) are not ImageNet's 1000 classes: "
+            f"{len(absent)} are not found, such as {few([names[index] for index in absent])}. They must be "
+            "named in id2label by wnid or by ImageNet's names, or be exactly 1000 in ImageNet's order. A "
+            "model of other classes is judged on a <class>/<image> folder of them: "
+            "--benchmarks folder:NAME=PATH."
+        )
+    return [named[index] for index in range(len(wnids()))]
+
+
+def folder_outputs(labels: Sequence[str], folders: Sequence[str]) -> list[int]:
+    """For each class folder the position in `labels`, then the positions of all other outputs.
+
+    The names are compared by `luab_data.rows.class_names.match`.
+
+    Raises:
+        ValueError: a folder that is none of the model's classes, or could be several.
+    """
+    known = [(str(label),) for label in labels]
+    found = match([(folder,) for folder in folders], known, "class folder", "the model's")
+    strangers = [folder for folder, at in zip(folders, found, strict=True) if at is None]
+    if strangers:
+        raise ValueError(
+            f"{len(strangers)} of the {len(folders)} classes of the images are none of the model's "
+            f"{len(labels)} classes: {few(strangers)}. A class (of folders: a folder) must be called as a "
+            f"label in id2label: {few(labels)}."
+        )
+    return found + [at for at in range(len(labels)) if at not in set(found)]
+
+
+def first_name(folder: str) -> str:
+    """A wnid's first name; any other class folder's name as it is."""
+    return imagenet_names().get(folder, folder).partition(",")[0]
+
+
+@cache
+def _all_names() -> list[list[str]]:
+    """The names of each ImageNet class, in small letters."""
+    return [[name.strip() for name in names.lower().split(",")] for names in imagenet_names().values()]

@@ -1,0 +1,195 @@
+"""Datasets of one's own, as `run.py` loads them: the rows that an argument names, and top-1 accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple, get_args
+from urllib.parse import parse_qsl
+
+import datasets
+import numpy as np
+
+from luab_attention.facts import has_label
+from luab_attention.reading import Reading, label_name, read_rows
+from luab_data.constants import IMAGE, IMAGE_ID
+from luab_data.errors import SourceError
+from luab_data.rows.classes import class_names, is_multi_label
+from luab_data.rows.columns import Columns
+from luab_data.rows.labels import LabelFormat
+from luab_data.rows.splits import find_part, load_splits, part_of, root_of
+from luab_eval.benchmark import Benchmark, ImageSet, Item, RowImage
+from luab_eval.image_sets.class_maps import wnids
+from luab_eval.image_sets.folders import Top1, existing, own_name
+
+EXPECTED = "NAME=DATASET@SPLIT"
+OPTIONS = ("image", "label", "label_format")
+
+
+class OwnRows(NamedTuple):
+    """Rows that have a class, as `luab_attention.reading` reads them; images are not decoded.
+
+    Attributes:
+        columns: where their parts are.
+        numbers: of each row among all.
+        left_out: what became of the others, in words.
+    """
+
+    rows: datasets.Dataset
+    columns: Columns
+    numbers: list[int]
+    left_out: str
+
+
+class OwnDataset:
+    """`DATASET@SPLIT` or `DATASET@CONFIG/SPLIT`, with `?image=COLUMN&label=COLUMN` for other columns' names,
+    and `label_format=indices` or `multi_hot` for lists that can be read as both.
+
+    Args:
+        own_name: for tables.
+        text: the argument. DATASET is a folder or an id on the Hub; a part of a split is `train[80%:]`.
+
+    Raises:
+        ValueError: it is not of that form.
+    """
+
+    def __init__(self, own_name: str, text: str):
+        place, _, options = text.partition("?")
+        self.own_name = own_name
+        self.dataset, at, split = place.rpartition("@")
+        config, _, self.split = split.rpartition("/")
+        self.config = config or None
+        columns = dict(parse_qsl(options, keep_blank_values=True))
+        layout = columns.get("label_format", "auto")
+        known = set(columns) <= set(OPTIONS) and layout in get_args(LabelFormat)
+        if not (at and self.dataset and self.split and known):
+            raise ValueError(f"expected {EXPECTED}, or {EXPECTED}?image=COLUMN&label=COLUMN; got {text!r}")
+        self.reading = Reading(columns.get("image", IMAGE), columns.get("label"), label_format=layout)
+        self.left_out = ""
+        self._read: dict[Path, OwnRows] = {}
+
+    def find(self, root: Path) -> Path | None:
+        """DATASET as a folder, as it stands or below `root`."""
+        return existing(Path(self.dataset).expanduser(), root)
+
+    def missing(self, root: Path, partial: bool = False) -> str | None:
+        """What is wrong with it; it is loaded to see that."""
+        try:
+            self.read(root)
+        except SourceError as error:
+            return f"expected {EXPECTED}\n  found {error}"
+        return None
+
+    def read(self, root: Path) -> OwnRows:
+        """The rows, loaded once for all models.
+
+        Raises:
+            SourceError: no such dataset, split or column.
+        """
+        if root not in self._read:
+            found = self.find(root)
+            source = self.dataset if found is None else str(found)
+            splits = load_splits(source, self.config)
+            try:
+                self._read[root] = self._rows(splits, source)
+            except SourceError as error:
+                raise SourceError(_in_an_argument(str(error))) from error
+        return self._read[root]
+
+    def _rows(self, splits: datasets.DatasetDict, source: str) -> OwnRows:
+        part = find_part(splits, self.split, self.dataset, "split")
+        rows = part_of(splits[part.split], part)
+        kept = has_label(rows, label_name(rows, self.reading))
+        without = int((~kept).sum())
+        left_out = f"{without:,} row{'s' * (without > 1)} without a class" if without else ""
+        numbers = np.flatnonzero(kept)
+        read = read_rows(rows.select(numbers) if without else rows, self.reading, None, root_of(source))
+        rows = read.rows.cast_column(read.columns.image, datasets.Image(decode=False))
+        return OwnRows(rows, read.columns, numbers.tolist(), left_out)
+
+    def image_set(self, root: Path) -> ImageSet:
+        """All images that have a class."""
+        rows, columns, numbers, self.left_out = self.read(root)
+        if is_multi_label(rows, columns):
+            raise SourceError(
+                f"column {columns.label!r} of {self.dataset} has several classes an image, and top-1 "
+                "accuracy needs one. run.py evaluates such sets (mAP)."
+            )
+        feature = rows.features[columns.label]
+        named = isinstance(feature, datasets.ClassLabel)
+        names = tuple(feature.names if named else class_names(rows, columns))
+        labels = rows[columns.label][:]
+        ids = rows[IMAGE_ID][:] if IMAGE_ID in rows.column_names else None
+        images = row_images(rows.select_columns(columns.image), columns.image)
+        items = [
+            # An id may stand twice: the row's number tells them apart.
+            Item(f"{number}" if ids is None else f"{number} {ids[at]}", image, label)
+            for at, (number, label, image) in enumerate(zip(numbers, labels, images, strict=True))
+        ]
+        classes = None if names == wnids() else names
+        return ImageSet(f"dataset-{self.own_name}", items, classes, upright=True)
+
+
+def _in_an_argument(message: str) -> str:
+    """What a message of `run.py` tells to do, as it is done here."""
+    for option, here in (
+        ("--split", "Name one behind the @"),
+        ("--image_column", "Name it behind the split: ?image=COLUMN"),
+        ("--label_column", "Name it behind the split: ?label=COLUMN"),
+    ):
+        message = message.replace(f"Set {option}", here)
+    return message.replace("--label_format ", "?label_format=")
+
+
+def row_images(rows: datasets.Dataset, column: str) -> Iterator[Path | RowImage]:
+    """Of each row its image's file; `RowImage` where the row holds the bytes, or a path from elsewhere."""
+    number = 0
+    for batch in rows.select_columns(column).with_format("arrow").iter(1000):
+        images = batch[column].combine_chunks()
+        paths, held = images.field("path").to_pylist(), images.field("bytes").is_valid().to_pylist()
+        for path, within in zip(paths, held, strict=True):
+            file = Path(path) if path and not within else None
+            yield file if file is not None and file.is_file() else RowImage(rows, number, column)
+            number += 1
+
+
+class DatasetAccuracy(Top1, Benchmark):
+    """Top-1 accuracy on any dataset that `run.py` trains on; its classes are called as the model's labels."""
+
+    name = "dataset"
+    title = "Dataset"
+    summary = "top-1 accuracy on a dataset as run.py trains on; its classes are called as the model's labels"
+    paper = ""
+    download = "your own dataset: --benchmarks dataset:NAME=DATASET@SPLIT"
+    layout = (
+        "DATASET, a folder or an id on the Hub, with a split SPLIT (or CONFIG/SPLIT, or train[80%:]) and "
+        "columns image and label (or ?image=COLUMN&label=COLUMN behind it)"
+    )
+    folders = ()
+    argument_help = EXPECTED
+
+    def __init__(self, argument: str = "", val: str | None = None):
+        super().__init__(argument, val)
+        self.own = OwnDataset(*own_name(self.name, argument, self.argument_help))
+
+    @property
+    def label(self) -> str:
+        return self.own.own_name
+
+    @property
+    def key(self) -> str:
+        return self.own.own_name
+
+    def find(self, root: Path) -> Path | None:
+        return self.own.find(root)
+
+    def missing(self, root: Path, partial: bool = False) -> str | None:
+        return self.own.missing(root, partial)
+
+    def problem(self, folder: Path, partial: bool) -> str | None:
+        return None  # `missing` says it
+
+    def image_sets(self, root: Path) -> Iterator[ImageSet]:
+        images = self.own.image_set(root)
+        self.left_out = self.own.left_out
+        yield images

@@ -1,0 +1,204 @@
+"""Where a classifier looks, against where the object is: maps -> MaxBoxAcc and the two pointing games.
+
+    image set with boxes --(WhereItLooks, in a pass of `predict`)--> looks [N] --(Judgement)--> metrics
+
+The whole image is squeezed into the model's input, as Choe et al. (CVPR 2020) do, so that a map covers all of
+it. It is that of the true class ("ground-truth-known"): how well the model classifies plays no part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
+from transformers import PreTrainedModel
+
+from luab_attention.boxes.boxes import ImageBoxes, inside
+from luab_data.console.bars import progress
+from luab_eval.benchmark import ImageSet
+from luab_eval.metrics.energy_pointing_game.energy_pointing_game import energy_inside
+from luab_eval.metrics.max_box_acc.max_box_acc import BoxAccuracy
+from luab_eval.models import Classifier
+from luab_eval.pointing import maxima
+from luab_eval.tasks import UnsuitedModel, best
+from luab_vision.model_attention import (
+    CLS_ATTENTION,
+    FEATURE_MAP,
+    ActivationMap,
+    CLSAttention,
+    spatial_attention,
+)
+
+UNIFORM = np.ones((1, 1))  # a map that says nothing, to compare with
+HITS = "hits"  # what `BoxAccuracy.judge` gives
+VALUES = ("pointing_game", "pointing_game_center", "energy_pointing_game", "energy_pointing_game_uniform")
+JUDGED_AT_ONCE = 16  # maps
+
+
+class Maps(NamedTuple):
+    """Of a batch of images and one class of each.
+
+    Attributes:
+        scores: [B, h, w] of the model's grid, what boxes are cut from: class-activation map or CLS attention.
+        attention: [B, h, w], distributions: the softmax of the class-activation map, or the CLS attention.
+        points: [B, 2], x and y, ratios of the image: where `attention`, upsampled bilinearly, is highest.
+    """
+
+    scores: Tensor
+    attention: Tensor
+    points: Tensor
+
+
+def attention_of(model: torch.nn.Module) -> ActivationMap | CLSAttention:
+    """Raises UnsuitedModel for a model that does not show where it looks."""
+    if not isinstance(model, PreTrainedModel) or model.config.model_type not in CLS_ATTENTION + FEATURE_MAP:
+        kind = model.config.model_type if isinstance(model, PreTrainedModel) else f"a {type(model).__name__}"
+        raise UnsuitedModel(
+            f"it is not known where {kind} looks, only where these models of transformers do: "
+            f"{', '.join(CLS_ATTENTION + FEATURE_MAP)}"
+        )
+    return spatial_attention(model)
+
+
+def maps_after(
+    model: PreTrainedModel, attention: ActivationMap | CLSAttention, size: tuple[int, int], classes: Tensor
+) -> Maps:
+    """The maps of `classes` [B], after a forward on images of `size` that `attention` watched."""
+    classes = classes[:, None]
+    if isinstance(attention, ActivationMap):
+        scores = attention.activation_maps(model, size, classes)[:, 0].float()
+        spread = scores.flatten(1).softmax(dim=1).view_as(scores)
+    else:
+        scores = spread = attention.maps(model, size, classes)[:, 0].mean(dim=1)  # over the layers
+    upsampled = F.interpolate(spread[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
+    return Maps(scores, spread, maxima(upsampled))
+
+
+class WhereItLooks:
+    """A `Question`: where the model looks for each image's own class.
+
+    Keeps `top` (see `WhichClass`), of each image `HITS` and `VALUES`; 600 bytes.
+
+    Args:
+        outputs: The model's output for each class of the set.
+        num_workers: Processes that judge maps; 0: this one. (A map takes 20 ms.)
+    """
+
+    kept: ClassVar[tuple[str, ...]] = (HITS, *VALUES)
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        outputs: Sequence[int],
+        images: ImageSet,
+        num_workers: int = 0,
+        progress: bool = False,
+    ):
+        self.attention = attention_of(classifier.model)
+        self.classifier, self.outputs, self.images = classifier, list(outputs), images
+        self.num_workers, self.progress = num_workers, progress
+
+    def ask(self, pixel_values: Tensor, positions: Sequence[int]) -> tuple[Tensor, ...]:
+        model = self.classifier.model
+        targets = [self.outputs[self.images.items[position].target] for position in positions]
+        self.attention.watch(model)
+        logits = self.classifier.logits(pixel_values)[:, self.outputs]
+        classes = torch.tensor(targets, device=pixel_values.device)
+        return best(logits), *maps_after(model, self.attention, tuple(pixel_values.shape[-2:]), classes)
+
+    def keep(self, positions: Sequence[int], answers: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        top, *maps = answers
+        judged = _Judged(maps, [self.images.boxes[position] for position in positions])
+        batches = DataLoader(
+            judged,
+            batch_size=JUDGED_AT_ONCE,
+            num_workers=min(self.num_workers, (len(judged) - 1) // JUDGED_AT_ONCE),
+        )
+        columns: dict[str, list[np.ndarray]] = {name: [] for name in self.kept}
+        with progress(len(judged), "boxes of the maps", "img", leave=False, disable=not self.progress) as bar:
+            for batch in batches:
+                bar.update(len(batch[HITS]))
+                for name, values in batch.items():
+                    columns[name].append(values.numpy())
+        return {"top": top} | {name: np.concatenate(parts) for name, parts in columns.items()}
+
+
+class _Judged(Dataset):
+    """Map `i` of some against its boxes: `HITS` and `VALUES`."""
+
+    def __init__(self, maps: Sequence[np.ndarray], boxes: Sequence[ImageBoxes]):
+        self.scores, self.attention, self.points = (array.astype(np.float64) for array in maps)
+        self.boxes = boxes
+        self.accuracy = BoxAccuracy()
+
+    def __len__(self) -> int:
+        return len(self.boxes)
+
+    def __getitem__(self, index: int) -> dict[str, np.ndarray | float]:
+        boxes, width, height = self.boxes[index]
+        points = np.array([self.points[index] * (width, height), (width / 2, height / 2)])
+        hit, center_hit = inside(points, np.array(boxes))
+        corners = [_corners(box) for box in boxes]
+        values = (
+            hit,
+            center_hit,
+            energy_inside(self.attention[index], boxes, width, height),
+            energy_inside(UNIFORM, boxes, width, height),
+        )
+        hits = self.accuracy.judge(self.scores[index], corners, width, height)
+        return {HITS: hits} | dict(zip(VALUES, map(float, values), strict=True))
+
+
+class Judgement:
+    """The results of N images and one class of each.
+
+    Args:
+        looks: What `WhereItLooks` kept.
+        targets: [N], the classes.
+    """
+
+    def __init__(self, looks: Mapping[str, np.ndarray], targets: np.ndarray):
+        self.looks, self.targets = looks, targets
+        self.boxes = BoxAccuracy()
+        for hits in looks[HITS]:
+            self.boxes.add(hits)
+
+    def per_image(self, metric: str) -> np.ndarray:
+        """[N] float, whose mean is `metric` (of boxes: at the thresholds that are best for all images)."""
+        if metric in VALUES:
+            return self.looks[metric]
+        hits = self.boxes.hits().astype(float)
+        return {"max_box_acc": hits[0], "max_box_acc_v2": hits[1:].mean(axis=0)}[metric]
+
+    def box_metrics(self) -> dict[str, float]:
+        """See `BoxAccuracy.compute`."""
+        return self.boxes.compute()
+
+    def pointing_metrics(self) -> dict[str, float]:
+        """pointing_game: share of maxima in a box; pointing_game_class_mean: the mean of the classes' shares;
+        pointing_game_center: of a model that always points at the centre, to compare with.
+        """
+        found = self.looks["pointing_game"]
+        by_class = [found[self.targets == target].mean() for target in np.unique(self.targets)]
+        return {**self._means(*VALUES[:2]), "pointing_game_class_mean": float(np.mean(by_class))}
+
+    def energy_metrics(self) -> dict[str, float]:
+        """energy_pointing_game: share of the attention's mass inside the boxes;
+        energy_pointing_game_uniform: of attention that is everywhere, to compare with.
+        """
+        return self._means(*VALUES[2:])
+
+    def _means(self, *names: str) -> dict[str, float]:
+        return {name: float(self.looks[name].mean()) for name in names}
+
+
+def _corners(box: Sequence[float]) -> list[float]:
+    """x, y, w, h -> x0, y0, x1, y1, the first and last pixels: those that official box files give."""
+    x, y, width, height = box
+    x, y = max(x, 0), max(y, 0)
+    return [x, y, max(box[0] + width - 1, x), max(box[1] + height - 1, y)]

@@ -1,0 +1,201 @@
+"""A classifier of anybody's, ready to be judged: its outputs, their names, and how it wants images.
+
+Nothing that a checkpoint brings is executed: weights come from safetensors only, remote code is never run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import hf_hub_download
+from PIL import Image
+from torch import Tensor, nn
+
+from luab_data.console.names import few
+from luab_data.hub.retry import reason
+from luab_eval.image_sets.class_maps import folder_outputs, imagenet_outputs
+from luab_vision.processors import check_fits, image_settings, load_processor
+from luab_vision.transforms import ImageSettings
+
+TIMM = "timm:"
+TIMM_WEIGHTS = "model.safetensors"
+TIMM_RESAMPLE = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+
+class NotFinite(ValueError):
+    """A model's outputs for some images of a batch, at `positions`, are NaN or infinite."""
+
+    def __init__(self, positions: Sequence[int]):
+        super().__init__(f"the outputs are NaN or infinite for the images {few(positions)} of a batch")
+        self.positions = positions
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A model and what is needed to ask it.
+
+    Attributes:
+        name: Its name in tables.
+        model: pixel_values `[B, 3, H, W]` -> logits `[B, K]`, or an output that has them as `.logits`.
+        labels: Names of the K outputs.
+        settings: How it wants images.
+        revision: Commit on the Hub; "" for a folder.
+        seed: Of its training, where the checkpoint says it.
+        fingerprint: Hash of the weights: other weights, other answers. Made from the model unless given.
+    """
+
+    name: str
+    model: nn.Module = field(repr=False)
+    labels: Sequence[str] = field(repr=False)
+    settings: ImageSettings
+    revision: str = ""
+    seed: int | None = None
+    fingerprint: str = ""
+
+    def __post_init__(self):
+        if not self.fingerprint:
+            object.__setattr__(self, "fingerprint", fingerprint(self.model))
+
+    def outputs(self, classes: Sequence[str] | None) -> list[int]:
+        """The outputs for `ImageSet.classes`, in their order (see `class_maps`)."""
+        return imagenet_outputs(self.labels) if classes is None else folder_outputs(self.labels, classes)
+
+    def logits(self, pixel_values: Tensor) -> Tensor:
+        """`[B, 3, H, W]` -> `[B, K]` float32.
+
+        Raises:
+            NotFinite: NaN or infinity, which sort like an answer and are none.
+        """
+        output = self.model(pixel_values)
+        logits = (output if isinstance(output, Tensor) else output.logits).float()
+        finite = torch.isfinite(logits).all(dim=1)
+        if not finite.all():
+            raise NotFinite(finite.logical_not().nonzero()[:, 0].tolist())
+        return logits
+
+
+def load_classifier(name: str, device: str | torch.device = "cpu") -> Classifier:
+    """A checkpoint's folder, a model's id on the Hub, or `timm:NAME`, in evaluation mode on `device`.
+
+    Raises:
+        ValueError: there is no such model, it is no image classifier, or it has no safetensors.
+    """
+    loaded = _from_timm(name) if name.startswith(TIMM) else _from_transformers(name)
+    loaded.model.eval().requires_grad_(False).to(device)
+    return loaded
+
+
+def fingerprint(model: nn.Module) -> str:
+    """Hash of all weights and buffers, whatever file they came from."""
+    digest = hashlib.blake2b(type(model).__name__.encode(), digest_size=16)
+    for key, value in model.state_dict().items():
+        digest.update(f"{key}{value.dtype}{tuple(value.shape)}".encode())
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
+
+
+def _from_transformers(name: str) -> Classifier:
+
+    from luab_vision.weights import (
+        WrongWeights,
+        foreign_config,
+        load_weights,
+        output_names,
+        require_all,
+        require_as_written,
+    )
+
+    try:
+        require_as_written(name)
+        config = foreign_config(name)
+        labels = output_names(config)
+        loaded = load_weights(name, config)
+        require_all(loaded)
+        model = loaded.model
+    except WrongWeights as error:
+        raise ValueError(f"--model {name}: {error}") from error
+    except (ImportError, OSError, ValueError) as error:
+        raise ValueError(
+            f"--model {name}: no image classifier could be loaded. It must be a folder as save_pretrained "
+            "writes it, or a model's id on the Hub, with config.json, preprocessor_config.json and weights "
+            f"in safetensors (never pickle, and no remote code). {error}"
+        ) from error
+    revision = getattr(model.config, "_commit_hash", None) or ""
+    try:
+        settings = image_settings(load_processor(name))
+        check_fits(model, settings)
+        seed = _seed(Path(name))
+    except ValueError as error:
+        raise ValueError(f"--model {name}: {error}") from error
+    return Classifier(name, model, labels, settings, revision=revision, seed=seed)
+
+
+def _from_timm(name: str) -> Classifier:
+    try:
+        import timm
+    except ImportError as error:
+        raise ValueError(f"--model {name} needs timm: pip install 'luab[timm]'") from error
+    from luab_vision.weights import require_finite
+
+    of_timm = name.removeprefix(TIMM)
+    try:
+        # Timm itself takes a pickle where it finds no safetensors: it is handed the file that it may read.
+        described = timm.create_model(of_timm, pretrained=False).pretrained_cfg
+        weights = {"file": _timm_weights(described), "source": "", "custom_load": False}
+        model = timm.create_model(of_timm, pretrained=True, pretrained_cfg_overlay=weights)
+        require_finite(model.state_dict())
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ValueError(
+            f"--model {name}: no classifier could be loaded. It must be one of timm's "
+            f"(timm.list_models(pretrained=True)) whose repository on the Hub has {TIMM_WEIGHTS} (never "
+            f"pickle): {reason(error)}"
+        ) from error
+    config = timm.data.resolve_model_data_config(model)
+    height, width = config["input_size"][-2:]
+    ratio = 1.0 if config["crop_mode"] == "squash" else config["crop_pct"]
+    settings = ImageSettings(
+        size=(height, width),
+        mean=tuple(config["mean"]),
+        std=tuple(config["std"]),
+        resize=(height, width) if config["crop_mode"] == "squash" else int(min(height, width) / ratio),
+        resample=TIMM_RESAMPLE[config["interpolation"]],
+    )
+    labels = model.pretrained_cfg.get("label_names") or [f"LABEL_{at}" for at in range(model.num_classes)]
+    return Classifier(name, model, labels, settings)
+
+
+def _timm_weights(described: dict[str, Any]) -> str:
+    """Path of the weights, from timm's `pretrained_cfg`; safetensors or nothing.
+
+    Raises OSError where there is no such file, ValueError where the model has no repository.
+    """
+    if described.get("source") == "local-dir":
+        return str(Path(described["file"], TIMM_WEIGHTS))
+    if not described.get("hf_hub_id"):
+        raise ValueError("its weights are not on the Hub")
+    repository, _, revision = described["hf_hub_id"].partition("@")
+    return hf_hub_download(repository, TIMM_WEIGHTS, revision=revision or None)
+
+
+def _seed(folder: Path) -> int | None:
+    """The training's seed, as our trainer leaves it in `training_args.json` beside the weights."""
+    file = folder / "training_args.json"
+    if not file.is_file():
+        return None
+    try:
+        arguments = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{file.name} is no JSON: {error}") from error
+    seed = arguments.get("seed") if isinstance(arguments, dict) else None
+    return seed if isinstance(seed, int) else None

@@ -1,0 +1,179 @@
+"""The pointing game: does the maximum of the model's attention lie on the object?"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import datasets
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from transformers import PreTrainedModel
+
+from luab_attention.boxes.boxes import ImageBoxes, inside
+from luab_attention.boxes.rows import RowBoxes
+from luab_attention.targets import NO_TARGET
+from luab_data.rows.columns import Columns
+from luab_vision.geometry import View, to_view
+from luab_vision.images import decode
+from luab_vision.model_attention import spatial_attention
+from luab_vision.transforms import EvalTransform, ImageSettings
+
+CENTER = np.array([0.5, 0.5])  # crop ratios
+
+
+@dataclass(frozen=True)
+class _Question:
+    """One image: of each class that is asked for, the boxes [N, 4] (x, y, w, h), in crop ratios, clipped to
+    the crop.
+    """
+
+    pixel_values: Tensor
+    boxes: dict[int, np.ndarray]
+
+
+class PointingGame:
+    """Share of images whose attention has its maximum inside a true box (Zhang et al., ECCV 2016).
+
+    The attention (for a feature map: of the true class; for a vision transformer: the mean over its layers)
+    is upsampled bilinearly to the model's input. Boxes go through the same view as the image; one that the
+    crop cuts off keeps its visible part, and an image without a visible box is left out. With several labels
+    an image each of them is asked for, and only boxes of that category count (a vision transformer's
+    attention is the same for all of them).
+
+    Args:
+        rows: with an image, a label (or several) and boxes as `RowBoxes` reads them.
+        settings: of the model's image processor: the view is the pipeline's.
+        columns: where image and label are.
+
+    Attributes:
+        boxes: the reader, which counts what it left out.
+
+    Calling it returns
+        pointing_game: share of hits,
+        pointing_game_class_mean: mean of the classes' shares (the paper's),
+        pointing_game_center: share of hits of a model that always points at the centre, to compare with,
+        pointing_game_images: how many were asked; with several labels an image, pairs of image and class.
+    """
+
+    primary_metric = "pointing_game"
+
+    def __init__(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        settings: ImageSettings,
+        columns: Columns | None = None,
+        batch_size: int = 32,
+    ):
+        self.rows = rows
+        self.transform = EvalTransform(settings)
+        self.columns = columns or Columns()
+        self.batch_size = batch_size
+        self.boxes = RowBoxes(self.columns.label, rows if isinstance(rows, datasets.Dataset) else None)
+
+    def __call__(self, model: PreTrainedModel) -> dict[str, float]:
+        return self.metrics(self.counts(model))
+
+    @classmethod
+    def metrics(cls, counts: Tensor) -> dict[str, float]:
+        """From `counts`, which several processes may have added up.
+
+        Of no question at all only their number is given: a rate of 0 would say that all were missed.
+        """
+        hits, center, asked = counts.sum(dim=0).tolist()
+        images = {f"{cls.primary_metric}_images": asked}
+        if not asked:
+            return images
+        rates = cls.by_class(counts)[cls.primary_metric]
+        return {
+            cls.primary_metric: hits / asked,
+            f"{cls.primary_metric}_class_mean": float(np.nanmean(rates)),
+            f"{cls.primary_metric}_center": center / asked,
+            **images,
+        }
+
+    @classmethod
+    def by_class(cls, counts: Tensor) -> dict[str, np.ndarray]:
+        """Each class's share of hits [K], NaN for one that was not asked for, and how often each was."""
+        hits, center, asked = counts.cpu().double().numpy().T
+        asked_for = np.where(asked > 0, asked, np.nan)
+        return {
+            cls.primary_metric: hits / asked_for,
+            f"{cls.primary_metric}_center": center / asked_for,
+            f"{cls.primary_metric}_images": asked.astype(int),
+        }
+
+    @torch.no_grad()
+    def counts(self, model: PreTrainedModel) -> Tensor:
+        """[K, 3]: each class's hits, hits of the centre, questions; float32, on the model's device."""
+        training = model.training
+        model.eval()
+        counts = torch.zeros(model.config.num_labels, 3)
+        batch: list[_Question] = []
+        for question in self._questions():
+            batch.append(question)
+            if len(batch) == self.batch_size:
+                self._ask(model, batch, counts)
+                batch = []
+        if batch:
+            self._ask(model, batch, counts)
+        model.train(training)
+        return counts.to(model.device)
+
+    def _questions(self):
+        for row in self.rows:
+            pixels = decode(row[self.columns.image])
+            pixel_values, view = self.transform(pixels)
+            height, width = pixels.shape[:2]
+            of_label = self.boxes.by_label(row, partial(tuple, (width, height)))
+            boxes = {label: visible_boxes(found, view) for label, found in of_label.items()}
+            boxes = {label: found for label, found in boxes.items() if len(found)}
+            if boxes:
+                yield _Question(pixel_values, boxes)
+
+    def _ask(self, model: PreTrainedModel, batch: list[_Question], counts: Tensor) -> None:
+        """Add the batch's hits, hits of the centre and questions to `counts` [K, 3]."""
+        pixel_values = torch.stack([question.pixel_values for question in batch]).to(
+            model.device, model.dtype
+        )
+        most = max(len(question.boxes) for question in batch)
+        classes = torch.full((len(batch), most), NO_TARGET)
+        for row, question in enumerate(batch):
+            classes[row, : len(question.boxes)] = torch.tensor(list(question.boxes))
+        maps = attention_maps(model, pixel_values, classes.to(model.device))  # [B, C, H, W], C = 1 for CLS
+        points = maxima(maps.flatten(0, 1)).unflatten(0, maps.shape[:2]).expand(-1, most, -1).cpu().numpy()
+        for question, found in zip(batch, points, strict=True):
+            for (label, boxes), point in zip(question.boxes.items(), found, strict=False):
+                counts[label] += torch.tensor([*inside(np.stack([point, CENTER]), boxes), 1.0])
+
+
+def attention_maps(model: PreTrainedModel, pixel_values: Tensor, classes: Tensor) -> Tensor:
+    """Where a classifier looks for each of `classes` [B, C] -> [B, C, H, W], of the size of `pixel_values`.
+
+    The mean over layers of `luab_vision.model_attention`, upsampled bilinearly; not normalised. Vision
+    transformers look at the same place for all classes: C = 1.
+    """
+    attention = spatial_attention(model)
+    attention.watch(model)
+    model(pixel_values)
+    size = tuple(pixel_values.shape[-2:])
+    maps = attention.maps(model, size, classes).mean(dim=2)
+    return F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
+
+
+def maxima(maps: Tensor) -> Tensor:
+    """maps [B, H, W] -> where each is largest, [B, 2] crop ratios, x first (the pixel's centre)."""
+    height, width = maps.shape[-2:]
+    index = maps.flatten(1).argmax(dim=1)
+    return torch.stack([(index % width + 0.5) / width, (index // width + 0.5) / height], dim=1)
+
+
+def visible_boxes(boxes: ImageBoxes, view: View) -> np.ndarray:
+    """The visible part of an image's boxes -> [N, 4] (x, y, w, h) in crop ratios."""
+    ratios = boxes.ratios()
+    corners = np.stack([ratios[:, :2], ratios[:, :2] + ratios[:, 2:]], axis=1)
+    # Sorted: a flipped view swaps left and right.
+    low, high = np.moveaxis(np.sort(to_view(corners, view), axis=1).clip(0, 1), 1, 0)
+    return np.concatenate([low, high - low], axis=1)[(high > low).all(axis=1)]

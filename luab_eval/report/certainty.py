@@ -1,0 +1,214 @@
+"""How sure a benchmark's figures are, and their differences to the first model's.
+
+A figure that is a sum of means over images has the closed forms of `intervals`; any other (an area under a
+curve) is computed anew for resampled images (`bootstrap`). Training runs of one model add their spread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import numpy as np
+
+from luab_eval.benchmark import Benchmark
+from luab_eval.report.parts import Part, groups_of, parts_of
+from luab_eval.report.runs import Scores
+from luab_eval.report.table import FEWEST_DIFFERING
+from luab_eval.statistics.bootstrap import (
+    Difference,
+    Estimate,
+    estimate,
+    mean_draws,
+    metric_draws,
+    p_value,
+    seed_draws,
+)
+from luab_eval.statistics.intervals import (
+    LEVEL,
+    mean_interval,
+    moments_interval,
+    runs_interval,
+    swap_test,
+    together,
+)
+
+# Images in the smallest group below which a resampled figure gets no verdict.
+FEWEST_RESAMPLED = 100
+
+
+def judged(
+    benchmark: Benchmark,
+    of: Scores,
+    values: np.ndarray,
+    rows: Mapping[str, slice],
+    baseline: str,
+    resamples: int,
+    seed: int,
+) -> tuple[dict[str, Estimate], dict[str, Difference], str]:
+    """Each model's figure, its difference to the baseline's, and a remark for the reader ("" for none).
+
+    Args:
+        values: `[runs]` the figure of each run.
+        rows: Model -> which of the runs are its own.
+    """
+    parts = parts_of(benchmark, of)
+    differing = {
+        name: int(
+            (np.abs(_mean_of_runs(of.scores, own) - _mean_of_runs(of.scores, rows[baseline])) > 1e-12).sum()
+        )
+        for name, own in rows.items()
+        if name != baseline and baseline in rows
+    }
+    if parts is None:
+        return _resampled(benchmark, of, values, rows, baseline, differing, resamples, seed)
+    low, high = benchmark.bounds
+    estimates = {}
+    for name, own in rows.items():
+        ends = _ends(values[own], [_mean_part(part, own) for part in parts], LEVEL)
+        estimates[name] = _estimate(values[own].mean(), ends, low, high, own)
+    differences = {
+        name: _difference(parts, values, rows[name], rows[baseline], images, resamples, seed)
+        for name, images in differing.items()
+    }
+    return estimates, differences, ""
+
+
+def _mean_part(part: Part, own: slice) -> tuple[np.ndarray, float, float]:
+    return _mean_of_runs(part.scores, own), part.low, part.high
+
+
+def _mean_of_runs(scores: np.ndarray, own: slice) -> np.ndarray:
+    return scores[own].mean(axis=0)
+
+
+def _ends(
+    runs: np.ndarray, parts: Sequence[tuple[np.ndarray, float, float]], level: float
+) -> tuple[float, float]:
+    """The interval of a model's figure, of which each part gives scores `[n]` and their bounds."""
+    of_images = []
+    for scores, low, high in parts:
+        lower, upper = mean_interval(scores.clip(low, high), low, high, level)
+        of_images.append((scores.mean(), lower, upper))
+    return together(float(runs.mean()), [*of_images, runs_interval(runs, level)])
+
+
+def _estimate(value: float, ends: tuple[float, float], low: float, high: float, own: slice) -> Estimate:
+    # The spread between runs may reach beyond what the metric can be.
+    lower, upper = (float(np.clip(end, low, high)) for end in ends)
+    return Estimate(float(value), min(lower, float(value)), max(upper, float(value)), own.stop - own.start)
+
+
+def _difference(
+    parts: Sequence[Part],
+    values: np.ndarray,
+    own: slice,
+    base: slice,
+    differing: int,
+    resamples: int,
+    seed: int,
+) -> Difference:
+    """From the same images' scores of both models. The interval excludes 0 only where p < 1 - level."""
+    pairs = [_mean_of_runs(part.scores, own) - _mean_of_runs(part.scores, base) for part in parts]
+    value = float((values[own].mean() - values[base].mean()).round(12)) + 0.0
+    width = [part.high - part.low for part in parts]
+    moments = [
+        (pair.mean(), (pair / (2 * wide)).var(), len(pair), -wide, wide)
+        for pair, wide in zip(pairs, width, strict=True)
+    ]
+
+    def ends(level: float) -> tuple[float, float]:
+        of_images = [(of[0], *moments_interval(*of, level)) for of in moments]
+        runs = [runs_interval(values[rows], level) for rows in (own, base)]
+        return together(value, [*of_images, *runs])
+
+    p, bound = swap_test(np.concatenate([pair / len(pair) for pair in pairs]), resamples, seed)
+    if own.stop - own.start > 1 or base.stop - base.start > 1:
+        of_runs = _level_at_zero(ends)
+        p, bound = max(p, of_runs), bound and p >= of_runs
+    low, high = ends(LEVEL)
+    if p >= 1 - LEVEL:
+        low, high = min(low, 0.0), max(high, 0.0)
+    most = sum(width)
+    low, high = max(low, -most), min(high, most)
+    return Difference(Estimate(value, low, high, own.stop - own.start), p, p, bound, differing)
+
+
+def _level_at_zero(ends: Callable[[float], tuple[float, float]]) -> float:
+    """The p-value of an interval: 1 - the level at which its nearer end is 0."""
+    smallest, largest = 1e-12, 1.0 - 1e-12
+    for _ in range(30):
+        middle = float(np.sqrt(smallest * largest))
+        low, high = ends(1 - middle)
+        smallest, largest = (middle, largest) if low <= 0 <= high else (smallest, middle)
+    return largest
+
+
+def _resampled(
+    benchmark: Benchmark,
+    of: Scores,
+    values: np.ndarray,
+    rows: Mapping[str, slice],
+    baseline: str,
+    differing: Mapping[str, int],
+    resamples: int,
+    seed: int,
+) -> tuple[dict[str, Estimate], dict[str, Difference], str]:
+    """By bootstrap, widened to Wilson's interval at the smallest group's number of images, which is what is
+    advised for areas under precision-recall curves (Boyd, Eng and Page, 2013): resamples of few images, or of
+    images that are all judged alike, agree with each other whatever the truth.
+    """
+    _, group = groups_of(of.groups)
+    fewest = int(np.bincount(group).min())
+    images = _draws(benchmark, of, resamples, seed)
+    low, high = benchmark.bounds
+    draws, estimates = {}, {}
+    for position, (name, own) in enumerate(rows.items()):
+        # Noise of its own for each model: their training runs have nothing to do with one another.
+        draws[name] = images[own].mean(axis=0) + seed_draws(values[own], resamples, [seed, position])
+        found = estimate(values[own].mean(), draws[name].clip(low, high))
+        ends = (found.low, found.high)
+        if np.isfinite(high - low):
+            share = (found.value - low) / (high - low)
+            wide = moments_interval(found.value, share * (1 - share), fewest, low, high)
+            ends = (min(ends[0], float(wide[0])), max(ends[1], float(wide[1])))
+        estimates[name] = _estimate(found.value, ends, low, high, own)
+    differences = {
+        name: _resampled_difference(
+            draws[name] - draws[baseline],
+            estimates[name],
+            estimates[baseline],
+            images,
+            fewest < FEWEST_RESAMPLED,
+        )
+        for name, images in differing.items()
+    }
+    few = fewest < FEWEST_RESAMPLED and bool(differences)
+    remark = f"no verdict: a group of {fewest} images, fewer than {FEWEST_RESAMPLED}" if few else ""
+    return estimates, differences, remark
+
+
+def _resampled_difference(
+    draws: np.ndarray, own: Estimate, base: Estimate, differing: int, too_few: bool
+) -> Difference:
+    # Models that answer alike differ by rounding only, which is no difference.
+    draws = draws.round(12)
+    value = round(own.value - base.value, 12) + 0.0
+    found = estimate(value, draws, own.seeds)
+    if not too_few and differing >= FEWEST_DIFFERING:
+        p = p_value(draws)
+        return Difference(found, p, p, p <= 2 / (len(draws) + 1), differing)
+    parts = [(own.value, own.low, own.high), (-base.value, -base.high, -base.low)]
+    low, high = together(value, parts) if too_few else (found.low, found.high)
+    return Difference(Estimate(value, min(low, 0.0), max(high, 0.0), own.seeds), 1.0, 1.0, False, differing)
+
+
+def _draws(benchmark: Benchmark, of: Scores, resamples: int, seed: int) -> np.ndarray:
+    """The figure over resampled images, `[runs, R]`; each group keeps its number of images."""
+    if type(benchmark).statistic is Benchmark.statistic:
+        return mean_draws(of.scores, resamples, seed)
+    return metric_draws(partial(_figures, benchmark, of), of.groups, resamples, seed)
+
+
+def _figures(benchmark: Benchmark, of: Scores, chosen: np.ndarray) -> list[float]:
+    return [benchmark.statistic(scores[chosen], of.groups[chosen]) for scores in of.scores]

@@ -1,0 +1,139 @@
+"""Results -> `Table`: each benchmark's figure for each model with its interval, and the differences.
+
+    scores [runs, images] --(certainty)--> Estimate of each model, Difference of each to the first
+
+The figure is the benchmark's own `statistic` of the scores of each image, the mean over a model's runs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from luab_data.console.names import few
+from luab_eval.benchmark import Benchmark
+from luab_eval.benchmarks import find_benchmark
+from luab_eval.report.certainty import judged
+from luab_eval.report.runs import Run, Scores, by_model, only, read_runs, read_scores
+from luab_eval.report.table import Model, Row, Table, full_title
+from luab_eval.results import FILE, Shown
+from luab_eval.statistics.bootstrap import RESAMPLES, holm
+from luab_eval.statistics.intervals import LEVEL
+
+
+def figures(
+    paths: Sequence[Path],
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    min_difference: float = 0.0,
+    shown: Shown | None = None,
+) -> Table:
+    """The table of some results.json files; the first model is the one that the others are compared with.
+
+    Args:
+        min_difference: The smallest difference worth naming, a rate.
+        shown: The models and benchmarks that the table is about; default: all.
+
+    Raises:
+        ValueError: results that cannot be read, or do not fit together (see `runs`).
+    """
+    everything = read_runs(paths)
+    runs = everything if shown is None else only(everything, shown)
+    models = by_model(runs)
+    keys = list(dict.fromkeys(key for run in runs for key in run.benchmarks))
+    rows = [_row(key, models, resamples, seed) for key in keys]
+    corrected = iter(holm([difference.p for row in rows for difference in row.differences.values()]))
+    for row in rows:
+        for name, difference in row.differences.items():
+            row.differences[name] = replace(
+                difference, p_holm=float(next(corrected)), smallest=min_difference
+            )
+    skipped = {key: why for run in runs for key, why in run.skipped.items() if key not in keys}
+    columns = tuple(_column(name, group) for name, group in models.items())
+    return Table(columns, tuple(rows), LEVEL, resamples, skipped, _unshown(everything, runs), min_difference)
+
+
+def _unshown(everything: Sequence[Run], runs: Sequence[Run]) -> tuple[str, ...]:
+    """A remark on what the results also hold."""
+    shown = {run.name: run.benchmarks for run in runs}
+    others = [
+        f"{run.name} ({few(left)})"
+        for run in everything
+        if (left := [key for key in run.benchmarks if key not in shown.get(run.name, {})])
+    ]
+    return (f"{FILE} also has {few(others)}; luab compare shows all of it.",) if others else ()
+
+
+def _column(name: str, runs: Sequence[Run]) -> Model:
+    seeds = {run.name: run.seed for run in runs}
+    return Model(name, runs[0].revision, tuple(seeds), tuple(seeds.values()))
+
+
+def _row(key: str, models: dict[str, list[Run]], resamples: int, seed: int) -> Row:
+    runs_of = {name: _with_benchmark(group, key) for name, group in models.items()}
+    runs_of = {name: group for name, group in runs_of.items() if group}
+    runs = [run for group in runs_of.values() for run in group]
+    entry = runs[0].benchmarks[key]
+    benchmark = find_benchmark(entry["benchmark"])
+    scores = read_scores(runs, key)
+    values = np.array([run.result(key)["metrics"][benchmark.primary] for run in runs])
+    _check(benchmark, scores, values, runs, key)
+    rows_of, start = {}, 0  # which rows of `scores` are a model's
+    for name, group in runs_of.items():
+        rows_of[name] = slice(start, start := start + len(group))
+    estimates, differences, remark = judged(
+        benchmark, scores, values, rows_of, next(iter(models)), resamples, seed
+    )
+    return Row(
+        benchmark=key,
+        title=full_title(benchmark),
+        metric=benchmark.primary,
+        higher_is_better=benchmark.higher_is_better,
+        images=scores.scores.shape[1],
+        published_images=entry["published_images"],
+        left_out=entry.get("left_out", ""),  # older results do not say it
+        source=". ".join(filter(None, (entry["summary"], entry["paper"], entry["download"]))),
+        estimates=estimates,
+        differences=differences,
+        further=_further(benchmark, runs_of, key),
+        remark=remark or _unchecked(scores, runs),
+    )
+
+
+def _unchecked(scores: Scores, runs: Sequence[Run]) -> str:
+    """A remark on runs of which only the images' names are known, where several are compared."""
+    if len(runs) < 2 or not scores.unchecked:
+        return ""
+    return (
+        f"only the images' names are compared, for the results of {few(scores.unchecked)} are of an earlier "
+        "version and tell no pixels"
+    )
+
+
+def _further(benchmark: Benchmark, runs_of: dict[str, list[Run]], key: str) -> dict[str, dict[str, float]]:
+    """The metrics besides the primary one that all runs have."""
+    of_runs = {name: [run.result(key)["metrics"] for run in group] for name, group in runs_of.items()}
+    first, *others = (metrics for group in of_runs.values() for metrics in group)
+    shared = [m for m in first if m != benchmark.primary and all(m in metrics for metrics in others)]
+    return {
+        metric: {
+            name: float(np.mean([metrics[metric] for metrics in group])) for name, group in of_runs.items()
+        }
+        for metric in shared
+    }
+
+
+def _with_benchmark(runs: Sequence[Run], key: str) -> list[Run]:
+    """The runs that have the benchmark; of one checkpoint in several results, the last."""
+    return list({run.name: run for run in runs if key in run.benchmarks}.values())
+
+
+def _check(benchmark: Benchmark, of: Scores, values: np.ndarray, runs: Sequence[Run], key: str) -> None:
+    for run, scores, value in zip(runs, of.scores, values, strict=True):
+        found = benchmark.statistic(scores, of.groups)
+        if not np.isclose(found, value, rtol=1e-6, atol=1e-9):
+            raise ValueError(
+                f"{run.folder}: {benchmark.primary} of {run.name} on {key} is {value:.6f} in the results, "
+                f"but its images give {found:.6f}; the files do not belong together: evaluate it again"
+            )

@@ -1,0 +1,105 @@
+"""A benchmark's figure as a sum of means over images, where it is one: then its interval has a closed form.
+
+scores [runs, M] and their groups --(parts_of)--> parts: independent images, the figure adds up their means
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from luab_eval.benchmark import Benchmark
+from luab_eval.report.runs import Scores
+
+
+@dataclass(frozen=True)
+class Part:
+    """Images of which the figure takes the mean.
+
+    Attributes:
+        scores: `[runs, n]`, each from `low` to `high`, whatever the model.
+    """
+
+    scores: np.ndarray
+    low: float
+    high: float
+
+
+def parts_of(benchmark: Benchmark, of: Scores) -> list[Part] | None:
+    """The parts whose means add up to the benchmark's figure; None: no such sum (an area under a curve).
+
+    An image that stands in every group (each corruption of it, say) is one image: its copies are not
+    independent. Groups with images of their own are one part each.
+    """
+    if type(benchmark).statistic is Benchmark.statistic:  # the mean over images, whatever their groups
+        low, high = benchmark.bounds
+        return _within([Part(of.scores, low, high)])
+    names, group = groups_of(of.groups)
+    weights = _weights(benchmark.statistic, group, names)
+    if weights is None:
+        return None
+    copies = _copies(of.ids, group, names) if len(names) > 1 else None  # [U, G]
+    if copies is not None:
+        low, high = np.minimum(weights, 0).sum(), np.maximum(weights, 0).sum()
+        return _within([Part(of.scores[:, copies] @ weights, float(low), float(high))])
+    return _within(
+        [
+            Part(of.scores[:, group == index] * weight, min(0.0, weight), max(0.0, weight))
+            for index, weight in enumerate(weights.tolist())
+            if weight
+        ]
+    )
+
+
+def groups_of(of_images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`[N]` str -> the G names, and `[N]` which of them each is: `np.unique` without sorting millions."""
+    listed = of_images.tolist()
+    position = {name: index for index, name in enumerate(sorted(set(listed)))}
+    return np.array(list(position)), np.fromiter(map(position.__getitem__, listed), np.int64, len(listed))
+
+
+def _within(parts: list[Part]) -> list[Part] | None:
+    """The parts, if their scores have bounds and keep to them."""
+    for part in parts:
+        room = 1e-6 * (part.high - part.low)
+        if (
+            not np.isfinite(room)
+            or part.scores.min() < part.low - room
+            or part.scores.max() > part.high + room
+        ):
+            return None
+    return parts
+
+
+def _copies(ids: np.ndarray, group: np.ndarray, names: np.ndarray) -> np.ndarray | None:
+    """`[U, G]` the rows of each image in each group, if every image stands once in every group; else None.
+
+    An id is its group's name, "/", and the image's path.
+    """
+    columns, first = [], None
+    for index, name in enumerate(names):
+        prefix = f"{name}/".encode()
+        rows = np.flatnonzero(group == index)
+        images = np.array([one.removeprefix(prefix) for one in ids[rows].tolist()])
+        order = np.argsort(images, kind="stable")
+        first = images[order] if first is None else first
+        if not np.array_equal(images[order], first):
+            return None
+        columns.append(rows[order])
+    return np.stack(columns, axis=1)
+
+
+def _weights(statistic: Callable, group: np.ndarray, names: np.ndarray) -> np.ndarray | None:
+    """`[G]` if a statistic is a weighted sum of the groups' mean scores, tried on random scores; else None.
+
+    mCE and BG-gap are, the area under a curve is not.
+    """
+    scores = np.random.default_rng(0).random(len(group))
+    means = np.bincount(group, scores) / np.bincount(group)
+    found = statistic(scores, names[group])
+    if not np.isclose(found, statistic(means, names), rtol=1e-9):
+        return None
+    weights = np.array([statistic(single, names) for single in np.eye(len(names))])
+    return weights if np.isclose(found, weights @ means, rtol=1e-9) else None

@@ -1,0 +1,227 @@
+"""Results of one or several evaluations -> models, with their training runs put together.
+
+    results.json --(read_runs)--> Run, one a checkpoint --(by_model)--> runs of each model
+    per_image files --(read_scores)--> scores [runs, images] of a benchmark, the same images in each row
+
+Nothing in a results' folder is trusted: no pickle, no path that leads out of it.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from luab_eval.arrays import read_arrays
+from luab_eval.results import FILE, Shown, read
+
+# What makes the names of a model's training runs differ: "runs/plain-seed0", "plain/seed-1", "plain_seed=2".
+_SEED = re.compile(r"[-_./ ]*seed[-_=]?\d+", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One evaluated checkpoint.
+
+    Attributes:
+        folder: Of the results, where its `per_image` paths begin.
+        listed_as: The name in its results.json; `name` may have been made unique.
+        benchmarks: Key -> the benchmark's entry in results.json; this run's part is `result(key)`.
+        skipped: Key -> why it was not run.
+    """
+
+    name: str
+    revision: str
+    fingerprint: str
+    seed: int | None
+    folder: Path
+    listed_as: str
+    benchmarks: dict[str, dict[str, Any]]
+    skipped: dict[str, str]
+
+    def result(self, key: str) -> dict[str, Any]:
+        return self.benchmarks[key]["models"][self.listed_as]
+
+
+def read_runs(paths: Sequence[Path]) -> list[Run]:
+    """All checkpoints of some results.json files, or of the folders that hold them, in their order.
+
+    Names that several checkpoints have are told apart by their results' folder.
+
+    Raises:
+        ValueError: no such file, it is no results.json, or nothing was judged in it.
+    """
+    runs = [run for path in paths for run in _read(path)]
+    fingerprints: dict[str, set[str]] = {}
+    for run in runs:
+        fingerprints.setdefault(run.name, set()).add(run.fingerprint)
+    return [
+        Run(**{**vars(run), "name": f"{run.folder.resolve().name}: {run.name}"})
+        if len(fingerprints[run.name]) > 1
+        else run
+        for run in runs
+    ]
+
+
+def only(runs: Sequence[Run], shown: Shown) -> list[Run]:
+    """The runs of the models that one evaluation asked for, with its benchmarks.
+
+    Raises:
+        ValueError: none of the benchmarks was run.
+    """
+    named = {run.name: run for run in runs}
+    found = []
+    for name in shown.models:
+        if run := named.get(name):
+            benchmarks = {key: run.benchmarks[key] for key in shown.benchmarks if key in run.benchmarks}
+            found.append(replace(run, benchmarks=benchmarks, skipped=dict(shown.skipped)))
+    found = [run for run in found if run.benchmarks]
+    if not found:
+        skipped = "".join(f"\n  {key}: {why}" for key, why in shown.skipped.items())
+        raise ValueError(f"no model was judged on a benchmark. Not run:{skipped}")
+    return found
+
+
+def by_model(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """Model name -> its runs: those whose names are the same but for a seed ("plain-seed0", "plain-seed1").
+
+    The same checkpoint in several results (other benchmarks each) is one run for each benchmark.
+    """
+    together: dict[str, list[Run]] = {}
+    for run in runs:
+        together.setdefault(_SEED.sub("", run.name) or "model", []).append(run)
+    checkpoints = {name: {run.name for run in group} for name, group in together.items()}
+    # A model of one checkpoint keeps the name by which the user knows it.
+    return {name if len(checkpoints[name]) > 1 else group[0].name: group for name, group in together.items()}
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The scores of several runs on the same images.
+
+    Attributes:
+        scores: `[runs, N]`.
+        ids: `[N]` bytes.
+        groups: `[N]` str.
+        unchecked: Runs whose results do not tell the images' pixels, only their names.
+    """
+
+    scores: np.ndarray
+    ids: np.ndarray
+    groups: np.ndarray
+    unchecked: tuple[str, ...] = ()
+
+
+def read_scores(runs: Sequence[Run], key: str) -> Scores:
+    """What `Benchmark.statistic` makes each run's primary metric of; the same image in each column.
+
+    Raises:
+        ValueError: a file is missing, damaged or outside its results' folder, or the runs saw different
+            images: other names, or other pixels.
+    """
+    tables = [_per_image(run, key) for run in runs]
+    first = tables[0]
+    rows = [first["score"]]
+    for run, table in zip(runs[1:], tables[1:], strict=True):
+        rows.append(_in_order(table, first, f"{key}: {runs[0].name} and {run.name}")["score"])
+    unchecked = [run.name for run, table in zip(runs, tables, strict=True) if "pixels" not in table]
+    return Scores(
+        np.stack(rows).astype(np.float64), first["ids"], first["groups"], tuple(dict.fromkeys(unchecked))
+    )
+
+
+def _read(path: Path) -> list[Run]:
+    file = path / FILE if path.is_dir() else path
+    content = read(file, f"give its {FILE}, or the folder that it wrote")
+    runs = [
+        Run(
+            name=model["name"],
+            revision=model.get("revision") or "",
+            fingerprint=model.get("fingerprint") or "",
+            seed=model.get("seed"),
+            folder=file.parent,
+            listed_as=model["name"],
+            benchmarks={
+                key: entry for key, entry in content["benchmarks"].items() if model["name"] in entry["models"]
+            },
+            skipped=content["skipped"],
+        )
+        for model in content["models"]
+    ]
+    judged = [run for run in runs if run.benchmarks]
+    if not judged:
+        skipped = "".join(f"\n  {key}: {why}" for key, why in content["skipped"].items())
+        raise ValueError(
+            f"{file}: no model was judged on a benchmark; run luab evaluate to its end"
+            + (f". Not run:{skipped}" if skipped else "")
+        )
+    return judged
+
+
+def _per_image(run: Run, key: str) -> dict[str, np.ndarray]:
+    file = (run.folder / run.result(key)["per_image"]).resolve()
+    if not file.is_relative_to(run.folder.resolve()):
+        raise ValueError(f"{run.folder / FILE}: the scores of {key} lie outside its folder: {file}")
+    try:
+        table = read_arrays(file)
+        columns = {name: table[name] for name in ("ids", "groups", "score")}
+        if "pixels" in table:
+            columns["pixels"] = table["pixels"]
+        _check(columns)
+    except (KeyError, ValueError) as error:
+        raise ValueError(
+            f"{file}: no scores of each image can be read ({error}); copy the whole folder of the results, "
+            "or evaluate the model again"
+        ) from error
+    return columns
+
+
+def _check(columns: dict[str, np.ndarray]) -> None:
+    """Raises ValueError for arrays that are not as `Results.add` writes them."""
+    kinds = {"ids": "S", "groups": "U", "score": "fiub", "pixels": "iu"}
+    for name, column in columns.items():
+        if column.dtype.kind not in kinds[name] or column.shape != (len(columns["ids"]),):
+            raise ValueError(f"{name} is {column.dtype} {column.shape}")
+    if not len(columns["ids"]):
+        raise ValueError("no images")
+    if not np.isfinite(columns["score"]).all():
+        raise ValueError("a score is not a finite number")
+
+
+def _in_order(table: dict[str, np.ndarray], first: dict[str, np.ndarray], who: str) -> dict[str, np.ndarray]:
+    """The rows of `table` in the order of `first`: the same images by name, or by their pixels."""
+    checked = "pixels" in table and "pixels" in first
+    order = _matched(table, first, "ids")
+    if order is None and checked:
+        order = _matched(table, first, "pixels")
+    if order is None:
+        ours, theirs = first["ids"], table["ids"]
+        both = len(np.intersect1d(ours, theirs))
+        raise ValueError(
+            f"{who} were judged on different images ({len(ours):,} and {len(theirs):,}, {both:,} of "
+            "them the same), so that they cannot be compared in pairs; evaluate both on the same data"
+        )
+    table = {name: column[order] for name, column in table.items()}
+    if checked and (other := table["pixels"] != first["pixels"]).any():
+        name = first["ids"][other.argmax()].decode(errors="replace")
+        raise ValueError(
+            f"{who} were judged on different images: {other.sum():,} of {len(other):,} have the same name "
+            f"and other pixels, such as {name}; evaluate both on the same files"
+        )
+    return table
+
+
+def _matched(table: dict[str, np.ndarray], first: dict[str, np.ndarray], by: str) -> np.ndarray | None:
+    """Which row of `table` has the value of `by`, and the group, of each row of `first`; None: not all do."""
+    if np.array_equal(first[by], table[by]) and np.array_equal(first["groups"], table["groups"]):
+        return np.arange(len(first[by]))
+    wanted, found = (np.lexsort((one["ids"], one["groups"], one[by])) for one in (first, table))
+    if len(wanted) != len(found) or not all(
+        np.array_equal(first[name][wanted], table[name][found]) for name in (by, "groups")
+    ):
+        return None
+    order = np.empty_like(wanted)
+    order[wanted] = found
+    return order

@@ -1,0 +1,236 @@
+"""What all forms of the report show: benchmarks as rows, models as columns, each figure with its interval."""
+
+import math
+from dataclasses import dataclass, field
+
+from luab_eval.benchmark import Benchmark
+from luab_eval.statistics.bootstrap import Difference, Estimate
+
+FEWEST_DIFFERING = 6  # images: of fewer no test at 5% can say which of two models is better
+SMALLEST_P = 0.0001
+MOST_DIGITS = 6  # decimals of a figure in %
+BETTER_HIGHER, BETTER_LOWER = "↑", "↓"
+
+# Metrics that are not written as their names are.
+_METRIC_NAMES = {
+    "mce": "mCE",
+    "mce_unnormalized": "mCE, unnormalised",
+    "aupr": "AUPR",
+    "bg_gap": "BG-gap",
+    "max_box_acc": "MaxBoxAcc",
+    "max_box_acc_v2": "MaxBoxAccV2",
+    "max_box_acc_v2_iou_30": "MaxBoxAccV2 at IoU 0.3",
+    "max_box_acc_v2_iou_50": "MaxBoxAccV2 at IoU 0.5",
+    "max_box_acc_v2_iou_70": "MaxBoxAccV2 at IoU 0.7",
+    "max_box_acc_threshold": "threshold of MaxBoxAcc (ratio)",
+    "top5_accuracy": "top-5 accuracy",
+    "pointing_game_center": "of always pointing at the centre",
+    "pointing_game_class_mean": "mean of the classes",
+    "energy_pointing_game_uniform": "of attention that is everywhere",
+}
+# Metrics that are no rates in %.
+_RATIOS = ("max_box_acc_threshold",)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A column: one model.
+
+    Attributes:
+        runs: Names of its training runs, in the order of the results.
+        seeds: Of these, None where the checkpoint does not say it.
+    """
+
+    name: str
+    revision: str = ""
+    runs: tuple[str, ...] = ("",)
+    seeds: tuple[int | None, ...] = (None,)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A benchmark's primary metric.
+
+    Attributes:
+        estimates: Model name -> its figure, a rate; a model without an entry was not judged on it.
+        differences: Model name -> its difference to the table's first model.
+        further: Other metric -> model name -> its value, mean over the training runs.
+        left_out: What lies beside the images and was not judged, in words.
+        remark: What a reader must know of its figures; "" for nothing.
+    """
+
+    benchmark: str
+    title: str
+    metric: str
+    higher_is_better: bool
+    images: int
+    source: str = ""
+    published_images: int | None = None
+    estimates: dict[str, Estimate] = field(default_factory=dict)
+    differences: dict[str, Difference] = field(default_factory=dict)
+    further: dict[str, dict[str, float]] = field(default_factory=dict)
+    left_out: str = ""
+    remark: str = ""
+
+    @property
+    def digits(self) -> int:
+        """Decimals, in %, that show each difference between models: 57.312 and 57.316, not 57.3 twice."""
+        found = [
+            (self.estimates[name].value, difference.estimate.value)
+            for name, difference in self.differences.items()
+            if difference.estimate.value
+        ]
+        for digits in range(1, MOST_DIGITS):
+            if all(
+                float(percent(by, digits)) and percent(value, digits) != percent(value - by, digits)
+                for value, by in found
+            ):
+                return digits
+        return MOST_DIGITS
+
+    @property
+    def arrow(self) -> str:
+        return BETTER_HIGHER if self.higher_is_better else BETTER_LOWER
+
+    @property
+    def metric_name(self) -> str:
+        return metric_name(self.metric)
+
+    def verdict(self, model: str) -> str:
+        """ "better" or "worse" than the first model by more than chance and enough to be named, else ""."""
+        difference = self.differences.get(model)
+        if difference is None or not difference.worth_naming:
+            return ""
+        return "better" if (difference.estimate.value > 0) == self.higher_is_better else "worse"
+
+
+@dataclass(frozen=True)
+class Table:
+    """The report's content; the first model is the one that the others are compared with.
+
+    Attributes:
+        level: Of the intervals.
+        resamples: Of the images, where there is no closed form.
+        skipped: Benchmarks that were not run, with the reason.
+        remarks: Further sentences for the reader.
+        min_difference: The smallest difference worth naming, a rate.
+    """
+
+    models: tuple[Model, ...]
+    rows: tuple[Row, ...]
+    level: float
+    resamples: int
+    skipped: dict[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+    min_difference: float = 0.0
+
+    @property
+    def baseline(self) -> str:
+        return self.models[0].name
+
+    @property
+    def comparisons(self) -> int:
+        return sum(len(row.differences) for row in self.rows)
+
+    def notes(self, starred: bool = True) -> list[str]:
+        """How to read the figures: a few sentences. `starred`: a * marks the differences."""
+        notes = [
+            f"Figures are in %, with {percent(self.level, 0)}% intervals for other images of the same kind. "
+            f"{BETTER_HIGHER} higher is better, {BETTER_LOWER} lower is better."
+        ]
+        several = [f"{model.name}: {len(model.runs)}" for model in self.models if len(model.runs) > 1]
+        single = [model.name for model in self.models if len(model.runs) == 1]
+        if several:
+            notes.append(f"Intervals also cover the spread between training runs ({', '.join(several)}).")
+        if single:
+            notes.append(
+                f"One training run of {', '.join(single)}: nothing says how much another run would differ."
+            )
+        if self.comparisons:
+            notes.append(
+                f"{f'* differs from {self.baseline} by more' if starred else 'More'} than chance: both were "
+                f"judged on the same images, p < {1 - self.level:.2g}{self._correction()}."
+            )
+            notes += self._without_verdict()
+        if self.min_difference:
+            notes.append(
+                f"Differences below {100 * self.min_difference:g} points are not named; no relevant "
+                "difference is one whose whole interval is below that."
+            )
+        partial = [
+            f"{row.title} {row.images:,} of {row.published_images:,}"
+            for row in self.rows
+            if row.published_images not in (None, row.images)
+        ]
+        if partial:
+            notes.append(f"Not as many images as are published: {'; '.join(partial)}.")
+        notes += [f"Left out of {row.title}: {row.left_out}." for row in self.rows if row.left_out]
+        notes += [f"{row.title}: {row.remark}." for row in self.rows if row.remark]
+        return [*notes, *self.remarks]
+
+    def not_run(self) -> list[str]:
+        """The benchmarks that were not run with the reason, one line each; nothing where all were."""
+        if not self.skipped:
+            return []
+        return ["Not run:", *(f"  {benchmark}: {why}" for benchmark, why in self.skipped.items())]
+
+    def _correction(self) -> str:
+        return f" after Holm's correction for {self.comparisons} comparisons" if self.comparisons > 1 else ""
+
+    def _without_verdict(self) -> list[str]:
+        """A note on the differences that no test could show."""
+        few = [
+            f"{row.title}, {name}: {difference.differing}"
+            for row in self.rows
+            for name, difference in row.differences.items()
+            if difference.differing is not None and 0 < difference.differing < FEWEST_DIFFERING
+        ]
+        if not few:
+            return []
+        return [
+            f"No verdict where the scores differ on fewer than {FEWEST_DIFFERING} images ({'; '.join(few)})."
+        ]
+
+
+def full_title(benchmark: Benchmark) -> str:
+    """Its title, with what tells it from others of its name: "Image folder (val)"."""
+    return f"{benchmark.title} ({benchmark.label})" if benchmark.label else benchmark.title
+
+
+def metric_name(metric: str) -> str:
+    """For people."""
+    return _METRIC_NAMES.get(metric, metric.replace("_", " "))
+
+
+def metric_value(metric: str, value: float) -> str:
+    """For people: a rate in percent, "76.1"."""
+    return f"{value:.3f}" if metric in _RATIOS else percent(value)
+
+
+def percent(rate: float, digits: int = 1) -> str:
+    """0.7613 -> "76.1"."""
+    return f"{round(100 * rate, digits) + 0.0:.{digits}f}"  # + 0.0: no "-0.0"
+
+
+def interval(estimate: Estimate, digits: int = 1) -> str:
+    """The interval in percent, "[75.7, 76.5]"."""
+    return f"[{percent(estimate.low, digits)}, {percent(estimate.high, digits)}]"
+
+
+def signed(difference: Difference, digits: int = 1) -> str:
+    """A difference in percentage points with its sign, "+0.4"."""
+    points = 100 * difference.estimate.value
+    text = f"{points:+.{digits}f}"
+    return f"{points:+.0e}" if points and not float(text) else text
+
+
+def p_texts(difference: Difference) -> tuple[str, str]:
+    """p and Holm's p: "0.012"; "< 0.0002" where the resamples show no more, or it is smaller than that."""
+    return tuple(_p_text(p, difference.p_is_bound) for p in (difference.p, difference.p_holm))
+
+
+def _p_text(p: float, is_bound: bool) -> str:
+    if p < SMALLEST_P:
+        return f"< {SMALLEST_P:.4f}"
+    # A bound is rounded up: the text must hold.
+    return f"< {math.ceil(1e4 * p - 1e-6) / 1e4:.4g}" if is_bound and p < 1 else f"{p:.2g}"

@@ -1,0 +1,236 @@
+"""The results of benchmarks in one folder: `results.json` and the scores of each image.
+
+`results.json`:
+
+    {"models": [{"name", "revision", "fingerprint", "seed"}],
+     "benchmarks": {KEY: {"benchmark", "title", "summary", "paper", "download", "primary", "higher_is_better",
+                          "published_images", "left_out": in words,
+                          "models": {MODEL: {"metrics": {NAME: value}, "per_class": {CLASS: value},
+                                             "n": images, "per_image": path below the results' folder}}}},
+     "skipped": {KEY: why}}
+
+Rates are 0 to 1. A `per_image` file is an npz without pickle: `ids` (UTF-8 bytes), `groups`, `targets`,
+`score`, `pixels` (a hash of each image as it was decoded, int64), all `[M]`.
+`find_benchmark(KEY's "benchmark").statistic(score, groups)` is the primary metric, of a resample of the
+images as well; the rows of two models of one run are the same images in the same order.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from luab_data.console.names import file_name
+from luab_data.files.whole import write_json
+from luab_eval.arrays import write_arrays
+from luab_eval.benchmark import Benchmark, Scores
+from luab_eval.models import Classifier
+
+FILE = "results.json"
+PER_IMAGE = "per_image"
+MOST_BYTES = 256 << 20  # of results.json: one with 50 models and ImageNet's classes takes 60 MB
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What one run asked for, of all that its folder holds.
+
+    Attributes:
+        models: Names, in the order that was asked for.
+        benchmarks: Keys.
+        skipped: Key -> why it was not run.
+    """
+
+    models: tuple[str, ...]
+    benchmarks: tuple[str, ...]
+    skipped: Mapping[str, str]
+
+
+class Results:
+    """What has been measured, this time and before; written after each benchmark: an interrupted run leaves
+    its numbers.
+
+    Results of other models, and of other benchmarks of the same weights, stay.
+
+    Args:
+        models: (name, fingerprint) of each model of this run.
+        replace: Drop the results of models that have the same name and other weights.
+
+    Raises:
+        ValueError: the folder has results of a model of the same name and other weights, or a file in their
+            place that is none. Nothing has been written then.
+    """
+
+    def __init__(self, folder: Path, models: Sequence[tuple[str, str]] = (), replace: bool = False):
+        self.folder = folder
+        self.content: dict[str, Any] = {"models": [], "benchmarks": {}, "skipped": {}}
+        if (folder / FILE).exists():
+            self.content = read(folder / FILE, "move it away, or give another --output-dir")
+        self._asked: dict[str, None] = {}
+        self._benchmarks: dict[str, None] = {}
+        self._skipped: dict[str, str] = {}
+        prints = dict(models)
+        others = [
+            model["name"]
+            for model in self.content["models"]
+            if model.get("fingerprint") != prints.get(model["name"], model.get("fingerprint"))
+        ]
+        if others and not replace:
+            raise ValueError(
+                f"{folder / FILE} has results of {', '.join(others)} with other weights. Give another "
+                "--output-dir, or --replace to drop these results"
+            )
+        for name in others:
+            self._drop(name)
+
+    def check(self, benchmarks: Sequence[Benchmark]) -> None:
+        """Raise ValueError where the folder's results call another benchmark by the same name."""
+        for benchmark in benchmarks:
+            former = self.content["benchmarks"].get(benchmark.key)
+            kind = former["benchmark"].partition(":")[0] if former else benchmark.name
+            if kind != benchmark.name:
+                raise ValueError(
+                    f"{self.folder / FILE} has results of benchmark {kind!r} under the name "
+                    f"{benchmark.key!r}, which is {benchmark.name!r} now. Choose another NAME, or another "
+                    "--output-dir"
+                )
+
+    def add_model(self, model: Classifier) -> None:
+        entry = {
+            "name": model.name,
+            "revision": model.revision,
+            "fingerprint": model.fingerprint,
+            "seed": model.seed,
+        }
+        self._asked[model.name] = None
+        known = [one["name"] for one in self.content["models"]]
+        if model.name in known:
+            self.content["models"][known.index(model.name)] = entry
+        else:
+            self.content["models"].append(entry)
+
+    def skip(self, key: str, why: str) -> None:
+        self._skipped[key] = self.content["skipped"][key] = why
+
+    def add(
+        self, benchmark: Benchmark, model: Classifier, scores: Scores, pixels: np.ndarray | None = None
+    ) -> None:
+        """Write the scores of each image, and the results so far.
+
+        Args:
+            pixels: `[M]` int64, a hash of each image.
+
+        Raises:
+            ValueError: a score or a metric is NaN or infinite.
+        """
+        finite = np.isfinite(scores.per_image)
+        if not finite.all():
+            image = scores.ids[finite.argmin()].decode(errors="replace")
+            raise ValueError(f"the score of image {image} is not a finite number")
+        file = Path(
+            PER_IMAGE, file_name(benchmark.key), f"{file_name(model.name)}-{model.fingerprint[:8]}.npz"
+        )
+        arrays = {"ids": scores.ids, "groups": scores.groups, "targets": scores.targets}
+        arrays |= {"score": scores.per_image} | ({} if pixels is None else {"pixels": pixels})
+        write_arrays(self.folder / file, arrays, compressed=True)
+        former = self.content["benchmarks"].get(benchmark.key, {"models": {}})
+        entry = describe(benchmark) | {"models": former["models"]}
+        entry["models"][model.name] = {
+            "metrics": scores.metrics,
+            "per_class": scores.per_class(),
+            "n": len(scores.per_image),
+            "per_image": file.as_posix(),
+        }
+        self.content["benchmarks"][benchmark.key] = entry
+        self._benchmarks[benchmark.key] = None
+        for key in (benchmark.key, f"{benchmark.key} of {model.name}"):
+            self.content["skipped"].pop(key, None)
+        self.write()
+
+    def write(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_json(self.folder / FILE, self.content)
+
+    def shown(self) -> Shown:
+        """What this run asked for."""
+        return Shown(tuple(self._asked), tuple(self._benchmarks), dict(self._skipped))
+
+    def _drop(self, name: str) -> None:
+        self.content["models"] = [model for model in self.content["models"] if model["name"] != name]
+        for entry in self.content["benchmarks"].values():
+            entry["models"].pop(name, None)
+        self.content["benchmarks"] = {
+            key: entry for key, entry in self.content["benchmarks"].items() if entry["models"]
+        }
+
+
+def read(file: Path, fix: str) -> dict[str, Any]:
+    """The content of a results.json, whoever wrote it.
+
+    Raises:
+        ValueError: it is none; `fix` says what to do.
+    """
+    if not file.is_file():
+        raise ValueError(f"{file}: there is no such file; {fix}")
+    try:
+        if file.stat().st_size > MOST_BYTES:
+            raise ValueError(f"more than {MOST_BYTES:,} bytes")
+        content = json.loads(file.read_text(encoding="utf-8"), parse_constant=_refuse)
+        content["skipped"] = content.get("skipped") or {}
+        _check(content)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(
+            f"{file}: no results of luab evaluate ({type(error).__name__}: {error}); {fix}"
+        ) from error
+    return content
+
+
+def describe(benchmark: Benchmark) -> dict[str, Any]:
+    """A benchmark's entry, without results."""
+    return {
+        "benchmark": f"{benchmark.name}:{benchmark.argument}" if benchmark.argument else benchmark.name,
+        "title": benchmark.title,
+        "summary": benchmark.summary,
+        "paper": benchmark.paper,
+        "download": benchmark.download,
+        "primary": benchmark.primary,
+        "higher_is_better": benchmark.higher_is_better,
+        "published_images": benchmark.images,
+        "left_out": benchmark.left_out,
+        "models": {},
+    }
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")
+
+
+def _check(content: dict[str, Any]) -> None:
+    """Raises ValueError, KeyError, TypeError or AttributeError where something is not what is read later."""
+    names = [model["name"] for model in content["models"]]
+    if len(set(names)) < len(names):
+        raise ValueError("two models have one name")
+    wrong = [name for name in names if not isinstance(name, str)]
+    wrong += [
+        (model.get("fingerprint"), model.get("revision"), model.get("seed"))
+        for model in content["models"]
+        if not isinstance(model.get("fingerprint"), str | None)
+        or not isinstance(model.get("revision"), str | None)
+        or not isinstance(model.get("seed"), int | None)
+    ]
+    wrong += [why for why in content["skipped"].values() if not isinstance(why, str)]
+    for entry in content["benchmarks"].values():
+        texts = [entry[name] for name in ("benchmark", "summary", "paper", "download")]
+        wrong += [text for text in texts if not isinstance(text, str)]
+        wrong += [entry["published_images"]] * (not isinstance(entry["published_images"], int | None))
+        for of_model in entry["models"].values():
+            numbers = of_model["metrics"].values()
+            wrong += [number for number in numbers if not isinstance(number, int | float)]
+            wrong += [of_model["per_image"]] * (not isinstance(of_model["per_image"], str))
+    if wrong:
+        raise TypeError(f"{str(wrong[0])[:80]!r} is of a wrong type")

@@ -1,0 +1,119 @@
+"""Several models on several benchmarks: what is there is checked first, each model is loaded once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from luab_eval.benchmark import Benchmark, Predictions
+from luab_eval.models import Classifier
+from luab_eval.predict import PassSettings, predict
+from luab_eval.results import Results
+from luab_eval.tasks import UnsuitedModel
+
+CACHE = "predictions"  # below the output folder
+
+
+def usable(
+    benchmarks: Sequence[Benchmark], root: Path, skip_absent: bool, partial: bool = False
+) -> tuple[list[Benchmark], dict[str, str]]:
+    """Those whose files are there, and the absent ones with the reason (only with `skip_absent`).
+
+    Raises:
+        ValueError: files are incomplete or not as published, or absent without `skip_absent` (all of them are
+            named); or two benchmarks would have one name in the table.
+    """
+    keys = [benchmark.key for benchmark in benchmarks]
+    if twice := sorted({key for key in keys if keys.count(key) > 1}):
+        raise ValueError(f"benchmarks are named twice: {', '.join(twice)}")
+    present, absent, wrong = [], {}, []
+    for benchmark in benchmarks:
+        problem = benchmark.missing(root, partial)
+        if problem is None:
+            present.append(benchmark)
+        elif skip_absent and benchmark.absent(root):
+            absent[benchmark.key] = f"not in {root}; get it from {benchmark.download}"
+        else:
+            source = f"\n  get it from {benchmark.download}" if benchmark.download else ""
+            wrong.append(f"{benchmark.key}: {problem}{source}")
+    if wrong:
+        raise ValueError("\n".join(["these benchmarks cannot be run as their files are:", *wrong]))
+    return present, absent
+
+
+def run(
+    models: Sequence[str | Classifier],
+    benchmarks: Sequence[Benchmark],
+    root: Path,
+    output_dir: Path,
+    settings: PassSettings,
+    load: Callable[[str], Classifier],
+    skipped: dict[str, str] | None = None,
+    replace_results: bool = False,
+) -> Results:
+    """Judge each model on each benchmark; answers found in `output_dir` are not asked for again.
+
+    Args:
+        models: Names for `load`, or classifiers.
+        benchmarks: Those that `usable` let through; `skipped`: the others. One that a model is not suited for
+            is skipped for that model.
+        replace_results: Drop what `output_dir` has of models with the same name and other weights.
+
+    Raises:
+        ValueError: see `Results`, `predict` and `load`. All models are loaded before anything is written.
+    """
+    names = unique_names([model if isinstance(model, str) else model.name for model in models])
+    prints = [(load(model) if isinstance(model, str) else model).fingerprint for model in models]
+    results = Results(output_dir, list(zip(names, prints, strict=True)), replace_results)
+    results.check(benchmarks)
+    for key, why in (skipped or {}).items():
+        results.skip(key, why)
+    for model, name in zip(models, names, strict=True):
+        classifier = replace(load(model) if isinstance(model, str) else model, name=name)
+        results.add_model(classifier)
+        for benchmark in benchmarks:
+            try:
+                answers = [
+                    predict(classifier, images, output_dir / CACHE, settings)
+                    for images in benchmark.image_sets(root)
+                ]
+                scores = benchmark.score(answers)
+            except UnsuitedModel as why:
+                results.skip(f"{benchmark.key} of {classifier.name}", str(why))
+                results.write()
+                continue
+            except ValueError as error:
+                raise ValueError(f"benchmark {benchmark.key}, model {classifier.name}: {error}") from error
+            results.add(benchmark, classifier, scores, pixels_of(scores.ids, answers))
+    results.write()
+    return results
+
+
+def pixels_of(ids: np.ndarray, answers: Sequence[Predictions]) -> np.ndarray | None:
+    """`[M]` the hash of each image of `ids` `[M]`; None where one of the image sets has none."""
+    if any(one.pixels is None for one in answers):
+        return None
+    if len(answers) == 1 and np.array_equal(ids, answers[0].ids):
+        return answers[0].pixels
+    known = {
+        image: pixels
+        for one in answers
+        for image, pixels in zip(one.ids.tolist(), one.pixels.tolist(), strict=True)
+    }
+    return np.array([known[image] for image in ids.tolist()], np.int64)
+
+
+def unique_names(names: Sequence[str]) -> list[str]:
+    """The last part of each path or id; where two would be the same, as much of it as tells them apart."""
+    parts = [tuple(part for part in name.replace("\\", "/").split("/") if part) or (name,) for name in names]
+    for length in range(1, max(map(len, parts)) + 1):
+        short = ["/".join(part[-length:]) for part in parts]
+        if len(set(short)) == len(set(parts)):
+            break
+    return [
+        name if short.count(name) == 1 else f"{name} ({short[: at + 1].count(name)})"
+        for at, name in enumerate(short)
+    ]

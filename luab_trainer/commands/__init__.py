@@ -1,1 +1,0 @@
-"""One command of `luab` a file; see `luab_trainer/cli.py`."""

@@ -1,0 +1,1 @@
+"""From rows to batches: the rows of a run, samples, and the collator."""

@@ -1,0 +1,269 @@
+"""The rows that a run of `run.py` trains and evaluates on: loaded, read, checked, counted."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import datasets
+
+from luab_attention.boxes.sources import load_evaluation_boxes
+from luab_attention.facts import RowFacts, describe_rows, no_target
+from luab_attention.reading import Reading, ReadRows, label_name, read_rows
+from luab_attention.targets import LabelPolicy
+from luab_data.console.names import few
+from luab_data.errors import SourceError
+from luab_data.rows.arrow import read_column
+from luab_data.rows.classes import class_names, classes_of, is_multi_label
+from luab_data.rows.columns import ByproductKind, Columns
+from luab_data.rows.image_columns import unlisted_images
+from luab_data.rows.same_classes import with_classes_of
+from luab_data.rows.splits import (
+    Part,
+    Splits,
+    find_eval_split,
+    find_part,
+    hold_out,
+    load_splits,
+    part_of,
+    root_of,
+)
+from luab_trainer.arguments import RunArguments
+from luab_trainer.config import LUABConfig
+
+
+class Inputs(NamedTuple):
+    """Rows as training reads them, checked to the last one.
+
+    Attributes:
+        train: rows to train on, or a stream of them. None: nothing is trained, and there is no such split.
+        evaluated: rows to evaluate on, with the training rows' classes. None: there are none.
+        columns: where their parts are, in both.
+        names: of the classes, in the order of their numbers.
+        multi_label: an image may have several.
+        train_facts, eval_facts: what was counted of the rows. None: they are a stream, or not there.
+        eval_byproduct: what the byproduct terms of the evaluation are computed from. None: they are not.
+        notes: what a reader should know, a line each.
+    """
+
+    train: datasets.Dataset | datasets.IterableDataset | None
+    evaluated: datasets.Dataset | None
+    columns: Columns
+    names: list[str]
+    multi_label: bool
+    train_facts: RowFacts | None
+    eval_facts: RowFacts | None
+    eval_byproduct: ByproductKind | None
+    notes: list[str]
+
+
+def read_inputs(run: RunArguments, args: LUABConfig) -> Inputs:
+    """Load, read and check all rows that a run trains or evaluates on.
+
+    Without training, the training rows are only needed for their classes, and may be missing.
+
+    Raises:
+        SourceError: anything that would end the run later, or that training would have to guess.
+    """
+    learned = None if args.loss == "none" else args.byproduct
+    byproduct = learned or ("click" if args.label_policy == "authors" else None)
+    splits = load_splits(run.dataset, run.dataset_config)
+    reading = reading_of(run)
+    whole, part, train = None, None, None
+    notes = unlisted_images(splits, run.image_column, root_of(run.dataset))
+    if args.do_train or run.train_split.partition("[")[0] in splits:
+        part = find_part(splits, run.train_split, run.dataset, "train_split")
+        root = root_of(run.dataset)
+        whole = read_rows(splits[part.split], reading, byproduct, root, required=args.do_train)
+        train = part_of(whole.rows, part)
+        notes += whole.notes
+    evaluated, more = None, []
+    if args.do_eval:
+        train, evaluated, more = read_evaluation(run, splits, whole, part, train, reading, byproduct)
+    known = evaluated if whole is None else whole
+    if known is None:
+        raise SourceError(
+            "there are no rows to train or to evaluate on. Give --eval_split, --eval_share or --eval_dataset."
+        )
+    columns = known.columns
+    names = class_names(known.rows, columns)
+    multi_label = is_multi_label(known.rows, columns)
+    check_task(columns, multi_label, args.loss, args.byproduct, args.label_policy)
+    eval_rows = None if evaluated is None else evaluated.rows
+    train_facts = None if train is None else describe_rows(train, columns, byproduct)
+    eval_facts = None if eval_rows is None else describe_rows(eval_rows, columns, learned)
+    if args.do_train and byproduct is not None:
+        _require_targets(train_facts, columns, byproduct)
+    if train is not None and eval_rows is not None:
+        more += _class_notes(train, eval_rows, columns.label, names)
+    usable, absent = evaluated_byproduct(eval_facts, columns, learned)
+    return Inputs(
+        train,
+        eval_rows,
+        columns,
+        names,
+        multi_label,
+        train_facts,
+        eval_facts,
+        usable,
+        notes + more + absent,
+    )
+
+
+def evaluated_byproduct(
+    facts: RowFacts | None, columns: Columns, learned: ByproductKind | None
+) -> tuple[ByproductKind | None, list[str]]:
+    """What the byproduct terms of an evaluation are computed from, and a note where that is nothing."""
+    if facts is None or learned is None or facts.with_target:
+        return (None if facts is None else learned), []
+    wanted = ", ".join(columns.of_byproduct(learned))
+    return None, [f"the evaluation rows have no usable byproduct ({wanted}): its loss is not evaluated"]
+
+
+def reading_of(run: RunArguments) -> Reading:
+    """The options that say how columns are read."""
+    return Reading(
+        image=run.image_column,
+        label=run.label_column,
+        point=run.point_column,
+        x=run.x_column,
+        y=run.y_column,
+        annotations=run.annotations_column,
+        point_units=run.point_units,
+        label_format=run.label_format,
+        points_file=run.points_file,
+    )
+
+
+def read_evaluation(
+    run: RunArguments,
+    splits: Splits,
+    whole: ReadRows | None,
+    part: Part | None,
+    train: datasets.Dataset | None,
+    reading: Reading,
+    byproduct: ByproductKind | None,
+) -> tuple[datasets.Dataset | None, ReadRows | None, list[str]]:
+    """Rows to train on, what was read of those to evaluate on, and notes.
+
+    Args:
+        splits: of `--dataset`.
+        whole: the split to train on, or the first rows of a stream; `part`: which part of it is trained on.
+        train: the rows of this part.
+    """
+    if run.eval_share is not None:
+        if whole is None or len(train) == 0:
+            raise SourceError(f"--eval_share {run.eval_share}: there are no training rows to hold it out of.")
+        several = is_multi_label(whole.rows, whole.columns)
+        labels = None if several else read_column(train, whole.columns.label).to_numpy()
+        kept, held = hold_out(labels, len(train), run.eval_share)
+        if not len(held):
+            raise SourceError(f"--eval_share {run.eval_share} of {len(train)} rows is no row; take more.")
+        how = (
+            "drawn without regard to their classes, for they have several"
+            if several
+            else "that share of each class"
+        )
+        note = f"{len(held):,} of {len(train):,} rows are held out to be evaluated on (--eval_share), {how}"
+        return train.select(kept), whole._replace(rows=train.select(held)), [note]
+    if run.eval_boxes is not None:
+        return train, _boxes(run, whole), []
+    source = run.eval_dataset or run.dataset
+    if run.eval_dataset is not None:
+        splits = load_splits(run.eval_dataset)
+    name, note = run.eval_split, None
+    if name is None:
+        name, note = find_eval_split(splits, part.split if part is not None and source == run.dataset else "")
+        if name is None and run.eval_dataset is not None and len(splits) == 1:
+            name, note = next(iter(splits)), None
+    notes = [note] if note else []
+    if name is None:
+        return train, None, notes
+    own = find_part(splits, name, source, "eval_split")
+    if whole is not None and source == run.dataset and own.split == part.split:
+        if shared := part.shared(own):
+            notes.append(
+                f"warning: {shared:,} of the {own.stop - own.start:,} rows to evaluate on are trained on too "
+                f"({run.train_split} and {name}): its figures say nothing about new images"
+            )
+        return train, whole._replace(rows=part_of(whole.rows, own)), notes
+    if whole is not None:
+        several = is_multi_label(whole.rows, whole.columns)
+        lists = "indices" if whole.multi_hot is None else "multi_hot"
+        reading = replace(reading, label=whole.columns.label, label_format=lists if several else "auto")
+        if reading.x is None and reading.points_file is None:
+            reading = replace(reading, point=whole.columns.point)
+    rows = part_of(splits[own.split], own)
+    read = read_rows(rows, reading, byproduct, root_of(source), required=False)
+    if whole is not None:
+        if read.multi_hot != whole.multi_hot:
+            raise SourceError(
+                f"column {read.columns.label!r} is multi-hot of {whole.multi_hot} classes in the training "
+                f"set and of {read.multi_hot} in the evaluation set; both must be the same."
+            )
+        read = read._replace(rows=with_classes_of(whole.rows, read.rows, whole.columns.label))
+    return train, read, notes
+
+
+def _boxes(run: RunArguments, whole: ReadRows | None) -> ReadRows:
+    """Images and boxes of `--eval_boxes`, in columns called like those of the training rows."""
+    columns = None if whole is None else whole.columns
+    rows = load_evaluation_boxes(
+        run.eval_dataset,
+        run.eval_boxes,
+        None if whole is None else whole.rows,
+        run.image_column if columns is None else columns.image,
+        run.label_column if columns is None else columns.label,
+    )
+    if whole is None:
+        columns = Columns(run.image_column, label_name(rows, reading_of(run)))
+        return ReadRows(rows, columns, None, [])
+    return ReadRows(with_classes_of(whole.rows, rows, columns.label), columns, None, [])
+
+
+def _require_targets(facts: RowFacts, columns: Columns, byproduct: ByproductKind) -> None:
+    if facts.rows and not facts.with_target:
+        raise no_target(f"none of the {facts.rows:,}", columns, byproduct)
+
+
+def require_known_classes(evaluated: set[int], names: list[str]) -> None:
+    """Raises SourceError for class numbers that the training set does not have."""
+    if beyond := sorted(evaluated - set(range(len(names)))):
+        raise SourceError(
+            f"the evaluation set has the class numbers {few(beyond)}, but the training set's are 0 to "
+            f"{len(names) - 1}."
+        )
+
+
+def _class_notes(
+    train: datasets.Dataset, evaluated: datasets.Dataset, label: str, names: list[str]
+) -> list[str]:
+    """Says when a class is only trained, or only evaluated."""
+    one, two = set(classes_of(train, label)), set(classes_of(evaluated, label))
+    require_known_classes(two, names)
+    notes = []
+    for found, where in (
+        (two - one, "only in the rows to evaluate on, so never trained"),
+        (one - two, "only in the rows to train on, so not evaluated"),
+    ):
+        if found:
+            some = few([names[number] for number in sorted(found)])
+            are = "is" if len(found) == 1 else "are"
+            notes.append(f"warning: {len(found):,} of {len(names):,} classes {are} {where}: {some}")
+    if two - one:
+        notes[0] += ". If rows are in the order of their classes, hold out with --eval_share 0.1"
+    return notes
+
+
+def check_task(
+    columns: Columns, multi_label: bool, loss: str, byproduct: ByproductKind, label_policy: LabelPolicy
+) -> None:
+    """Raises SourceError for options that do not go with the number of labels of an image."""
+    if multi_label and loss != "none" and byproduct != "click":
+        raise SourceError(
+            f"--byproduct {byproduct}: a trace does not say which of an image's labels (column "
+            f"{columns.label!r}) it belongs to; take --byproduct click."
+        )
+    if not multi_label and label_policy != "keep":
+        raise SourceError(
+            f"--label_policy {label_policy} is for several labels an image, but column {columns.label!r} has "
+            "one; leave the option out."
+        )

@@ -1,0 +1,229 @@
+"""What must be known of a stream before the first of its rows is trained on: columns, classes, evaluation."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import datasets
+import pyarrow.compute as pc
+
+from luab_attention.facts import describe_rows
+from luab_attention.reading import Reading, ReadRows, label_name
+from luab_data import constants
+from luab_data.errors import SourceError
+from luab_data.rows.arrow import column_path, has_column, is_list, read_column, require_column
+from luab_data.rows.classes import class_names, classes_of, is_multi_label
+from luab_data.rows.image_columns import folder_labels, image_paths
+from luab_data.rows.image_paths import check_image_paths
+from luab_data.rows.labels import Labels, read_labels
+from luab_data.rows.splits import Part, Splits, find_eval_split, load_splits, root_of
+from luab_trainer.arguments import RunArguments
+from luab_trainer.config import LUABConfig
+from luab_trainer.data.inputs import (
+    Inputs,
+    check_task,
+    evaluated_byproduct,
+    read_evaluation,
+    reading_of,
+    require_known_classes,
+)
+from luab_trainer.data.streaming import AT_ONCE, FIRST_ROWS, StreamReader, read_stream
+
+
+class Opened(NamedTuple):
+    """A stream and its first rows, images not decoded."""
+
+    rows: datasets.IterableDataset
+    first: datasets.Dataset
+
+
+class Classes(NamedTuple):
+    """All classes of a stream, and how each part of it is to be read. See `ReadRows` for notes."""
+
+    names: list[str]
+    reading: Reading
+    notes: list[str]
+
+
+def read_stream_inputs(run: RunArguments, args: LUABConfig) -> Inputs:
+    """As `read_inputs`, but the rows to train on are a stream, of which the first are read and checked.
+
+    Rows to evaluate on are read whole, into memory.
+
+    Raises:
+        SourceError: see `read_inputs`; classes that cannot be known.
+    """
+    learned = None if args.loss == "none" else args.byproduct
+    byproduct = learned or ("click" if args.label_policy == "authors" else None)
+    splits = load_splits(run.dataset, run.dataset_config, streaming=True)
+    if run.train_split not in splits:
+        raise SourceError(
+            f"{run.dataset} has no split {run.train_split!r}; it has {', '.join(splits)}. Set --train_split; "
+            "a stream has no parts of splits."
+        )
+    stream = open_stream(splits[run.train_split], f"--train_split {run.train_split}")
+    loaded, notes = _evaluation_splits(run, splits) if args.do_eval else (None, [])
+    reading, own = reading_of(run), Part(run.train_split, 0, 0)
+    evaluated = None
+    classes = known_classes(stream, reading, run.dataset)
+    if classes is None:
+        if loaded is not None:
+            _, evaluated, _ = read_evaluation(run, loaded, None, None, None, reading, byproduct)
+        classes = _classes_of(evaluated, stream, reading)
+    reader = StreamReader(stream.first.features, classes.reading, byproduct, run.dataset)
+    head = replace(reader, reading=replace(classes.reading, whole=True)).read(stream.first)
+    columns = head.columns
+    check_task(columns, is_multi_label(head.rows, columns), args.loss, args.byproduct, args.label_policy)
+    if loaded is not None and evaluated is None:
+        _, evaluated, more = read_evaluation(run, loaded, head, own, None, reading, byproduct)
+        notes += more
+    rows, facts = None, None
+    if evaluated is not None:
+        rows, facts = evaluated.rows, describe_rows(evaluated.rows, columns, learned)
+        require_known_classes(set(classes_of(rows, columns.label)), classes.names)
+    usable, more = evaluated_byproduct(facts, columns, learned)
+    return Inputs(
+        read_stream(stream.rows, reader, head.rows.features),
+        rows,
+        columns,
+        classes.names,
+        is_multi_label(head.rows, columns),
+        None,
+        facts,
+        usable,
+        [
+            *dict.fromkeys([*classes.notes, *head.notes]),
+            *notes,
+            *more,
+            *_order_note(run, head, classes.names),
+        ],
+    )
+
+
+def open_stream(rows: datasets.IterableDataset, option: str) -> Opened:
+    """Reads the first rows: those of files that do not say what their columns hold are more.
+
+    Raises:
+        SourceError: there are none.
+    """
+    features = rows.features
+    if features is not None:
+        rows = rows.decode(False)
+        as_stored = datasets.Image(decode=False)
+        features = datasets.Features(
+            {name: as_stored if isinstance(f, datasets.Image) else f for name, f in features.items()}
+        )
+    batch = next(iter(rows.iter(FIRST_ROWS if features is None else AT_ONCE)), None)
+    if batch is None:
+        raise SourceError(f"{option} has no rows; give a split with some.")
+    return Opened(rows, datasets.Dataset.from_dict(batch, features=features))
+
+
+def known_classes(stream: Opened, reading: Reading, source: str) -> Classes | None:
+    """The classes of a stream: as its column says, or, of one on this machine, after a look at all labels.
+
+    None: they cannot be known from the stream.
+    """
+    first, local = stream.first, root_of(source) is not None
+    column = label_name(first, reading)
+    if column == constants.LABEL and not has_column(first.features, column):
+        images = first.features.get(reading.image)
+        if local and isinstance(images, datasets.Image) and None not in image_paths(first, reading.image):
+            labels = folder_labels(_column(stream, reading.image), reading.image)
+            if labels is not None:
+                return _classes(labels, reading)
+    feature = require_column(first.features, column, "label_column")
+    inner = feature.feature if is_list(feature) else feature
+    if isinstance(inner, datasets.ClassLabel) and not (is_list(feature) and len(inner.names) < 3):
+        layout = "indices" if is_list(feature) and reading.label_format == "auto" else reading.label_format
+        return _with(inner.names, replace(reading, label_format=layout), ())
+    certain = is_list(feature) and getattr(inner, "dtype", "") in ("float32", "float64", "bool")
+    if local or certain:  # multi-hot: each row says how many classes there are
+        rows = first if certain else _column(stream, column)
+        labels = read_labels(read_column(rows, column), feature, column, reading.label_format)
+        return _classes(labels, reading)
+    return None
+
+
+def _classes(labels: Labels, reading: Reading) -> Classes:
+    """Of labels that were all read."""
+    feature = labels.feature.feature if is_list(labels.feature) else labels.feature
+    if isinstance(feature, datasets.ClassLabel):
+        names = list(feature.names)
+    else:
+        numbers = pc.list_flatten(labels.values) if is_list(labels.feature) else labels.values
+        names = [str(number) for number in range(1 + pc.max(numbers).as_py())]
+    if is_list(labels.feature):
+        layout = "indices" if labels.multi_hot is None else "multi_hot"
+        reading = replace(reading, label_format=layout)
+    return _with(names, reading, labels.notes)
+
+
+def _with(names: Sequence[str], reading: Reading, notes: Sequence[str]) -> Classes:
+    return Classes(list(names), replace(reading, classes=tuple(names), whole=False), list(notes))
+
+
+def _classes_of(evaluated: ReadRows | None, stream: Opened, reading: Reading) -> Classes:
+    """Those of the evaluation set, where the stream does not say its own."""
+    if evaluated is None:
+        raise SourceError(
+            f"--streaming: what classes column {label_name(stream.first, reading)!r} has would be known only "
+            "after its last row. Give a dataset whose column is a ClassLabel, one on this machine (its "
+            "labels are then read first), or an evaluation set that has all classes (--eval_split, "
+            "--eval_dataset)."
+        )
+    if is_multi_label(evaluated.rows, evaluated.columns):
+        layout = "indices" if evaluated.multi_hot is None else "multi_hot"
+        reading = replace(reading, label_format=layout)
+    note = "the classes are those of the evaluation set: a training row of another one ends the run"
+    return _with(class_names(evaluated.rows, evaluated.columns), reading, [note])
+
+
+def _column(stream: Opened, column: str) -> datasets.Dataset:
+    """A column of all rows."""
+    name, _ = column_path(stream.first.column_names, column)
+    features = datasets.Features({name: stream.first.features[name]})
+    batches = stream.rows.select_columns([name]).iter(1000)
+    return datasets.concatenate_datasets([datasets.Dataset.from_dict(b, features=features) for b in batches])
+
+
+def _evaluation_splits(run: RunArguments, splits: Splits) -> tuple[Splits | None, list[str]]:
+    """What holds the rows to evaluate on, loaded; None: nothing is evaluated. And notes."""
+    if run.eval_boxes is not None:
+        return splits, []
+    if run.eval_dataset is not None:
+        return load_splits(run.eval_dataset), []
+    name, note = run.eval_split, None
+    if name is None:
+        name, note = find_eval_split(splits, run.train_split)
+    if name is None:
+        return None, [note] if note else []
+    own = name.partition("[")[0]
+    if own not in splits:
+        raise SourceError(
+            f"{run.dataset} has no split {own!r}; it has {', '.join(splits)}. Set --eval_split."
+        )
+    if own == run.train_split:
+        raise SourceError(
+            f"--eval_split {name}: with --streaming, rows to evaluate on are read into memory and must be of "
+            "another split than --train_split. Give one, or --eval_dataset."
+        )
+    stream = open_stream(splits[own], f"--eval_split {name}")
+    features = stream.first.features
+    batches = [datasets.Dataset.from_dict(batch, features=features) for batch in stream.rows.iter(AT_ONCE)]
+    rows = datasets.concatenate_datasets(batches)
+    root = root_of(run.dataset)
+    check_image_paths(rows, run.dataset if root is None else str(root))
+    return datasets.DatasetDict({own: rows}), [f"the {len(rows):,} rows of {own} are read into memory"]
+
+
+def _order_note(run: RunArguments, head: ReadRows, names: Sequence[str]) -> list[str]:
+    """A stream in the order of its classes is hardly mixed by a buffer."""
+    found = classes_of(head.rows, head.columns.label)
+    if len(found) != 1 or len(names) < 2 or len(head.rows) < AT_ONCE:
+        return []
+    return [
+        f"the first {len(head.rows):,} rows are all of the class {names[found[0]]}: a buffer of "
+        f"{run.shuffle_buffer:,} rows mixes such an order badly. Shuffle the dataset once before, or raise "
+        "--shuffle_buffer"
+    ]

@@ -1,0 +1,176 @@
+"""A dataset that is read while it is trained on: rows as `luab_attention.reading` reads them, a batch at a
+time.
+
+    shards -> rows as stored -> StreamReader: image, class number, point -> buffer that shuffles -> samples
+
+A batch of a stream goes through the same reader as a whole dataset. What only all rows together can say (the
+classes) is found out before: see `luab_trainer.data.stream_inputs`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import datasets
+import numpy as np
+
+from luab_attention.facts import no_target
+from luab_attention.reading import Reading, ReadRows, read_rows
+from luab_data.constants import IMAGE_ID
+from luab_data.errors import SourceError
+from luab_data.rows.arrow import OddRows
+from luab_data.rows.columns import ByproductKind
+from luab_data.rows.image_paths import check_image_paths
+from luab_data.rows.splits import root_of
+from luab_trainer.data.dataset import ViewIterableDataset
+from luab_trainer.data.samples import Sample
+from luab_vision.transforms import EvalTransform
+
+AT_ONCE = 64  # rows that are read together
+FIRST_ROWS = 1000  # of which one must have a usable byproduct, in each process that reads
+KEY = "__key__"  # a row's name in a WebDataset
+
+
+@dataclass(frozen=True)
+class StreamReader:
+    """Rows as they are stored -> rows as training reads them.
+
+    Args:
+        features: of the stored rows, images not decoded.
+        reading: with the names of all classes.
+        byproduct: what is learned from.
+        source: the dataset's folder, file, or id on the Hub.
+    """
+
+    features: datasets.Features
+    reading: Reading
+    byproduct: ByproductKind | None
+    source: str
+
+    def read(self, batch: Mapping[str, Sequence[Any]] | datasets.Dataset) -> ReadRows:
+        """A batch of columns.
+
+        Raises:
+            SourceError: as `read_rows`; the row's number is that in the batch.
+        """
+        rows = batch
+        if not isinstance(batch, datasets.Dataset):
+            rows = datasets.Dataset.from_dict(dict(batch), features=self.features)
+        root = root_of(self.source)
+        if root is None:
+            _require_bytes(rows, self.source)
+        check_image_paths(rows, self.source if root is None else str(root))
+        return read_rows(rows, self.reading, self.byproduct, root)
+
+    def __call__(self, batch: Mapping[str, Sequence[Any]], numbers: Sequence[int]) -> dict[str, list]:
+        """The needed columns, images as they are stored. `numbers`: the rows' places in the stream."""
+        try:
+            read = self.read(batch)
+        except (SourceError, TypeError, ValueError) as error:  # the latter: of Arrow, and of `datasets`
+            raise self._named(error, batch, numbers) from error
+        columns = [read.columns.image, read.columns.label, *read.columns.of_byproduct(self.byproduct)]
+        columns += [IMAGE_ID] if IMAGE_ID in read.rows.column_names else []
+        rows = read.rows.select_columns(columns)
+        return rows.cast_column(read.columns.image, datasets.Image(decode=False))[:]
+
+    def _named(
+        self, error: Exception, batch: Mapping[str, Sequence[Any]], numbers: Sequence[int]
+    ) -> SourceError:
+        """The error of the first row that has one, with its place and name."""
+        for at, number in enumerate(numbers):
+            row = {name: values[at] for name, values in batch.items()}
+            try:
+                self.read({name: [value] for name, value in row.items()})
+            except (SourceError, TypeError, ValueError) as own:
+                text = own.plain if isinstance(own, OddRows) else str(own)
+                return SourceError(f"row {number} of the stream{_name(row, self.reading.image)}: {text}")
+        return SourceError(f"rows {numbers[0]} to {numbers[-1]} of the stream: {error}")
+
+
+def _name(row: Mapping[str, Any], image: str) -> str:
+    """ " (cat/1.png)": what the row is called in the files."""
+    value = row.get(image)
+    path = value.get("path") if isinstance(value, Mapping) else value if isinstance(value, str) else None
+    name = row.get(IMAGE_ID) or path or row.get(KEY)
+    return f" ({name})" if name else ""
+
+
+def _require_bytes(rows: datasets.Dataset, source: str) -> None:
+    """Images of the Hub must come with the rows."""
+    for name, feature in rows.features.items():
+        if isinstance(feature, datasets.Image):
+            for value in rows[name]:
+                if value is not None and value["bytes"] is None:
+                    raise SourceError(
+                        f"--streaming: column {name!r} of {source} names image files ({value['path']}), "
+                        "which are not in its rows. Leave --streaming out, or take a dataset of Parquet or "
+                        "WebDataset files."
+                    )
+
+
+class StreamedSamples(ViewIterableDataset):
+    """Samples of a stream without an end: after the last row it begins again, in another order.
+
+    The order and the views depend on the seed, the pass, and the number of worker processes; so a run that
+    goes on from a checkpoint meets the same batches, after it has read again those before.
+
+    Args:
+        rows: see `read_stream`.
+        shuffle_buffer: so many rows are kept, to give out one of them at random. 0: the rows' own order.
+        others: as `ViewIterableDataset`.
+    """
+
+    def __init__(
+        self,
+        rows: datasets.IterableDataset,
+        transform: EvalTransform,
+        seed: int = 0,
+        shuffle_buffer: int = 0,
+        **options: Any,
+    ):
+        super().__init__(rows, transform, seed, **options)
+        self.shuffle_buffer = shuffle_buffer
+
+    def set_epoch(self, epoch: int) -> None:
+        """Nothing: a stream counts its own passes, for the trainer takes all of them for one epoch."""
+
+    def __iter__(self) -> Iterator[Sample]:
+        read, with_target = 0, 0
+        for number in count():
+            before = read
+            for sample in self._pass(number):
+                read += 1
+                with_target += bool(sample.get("target_labels"))
+                if read == FIRST_ROWS:
+                    self._require_targets(read, with_target)
+                yield sample
+            if read == before:  # a worker without a shard of its own
+                return
+            self._require_targets(read, with_target)
+
+    def _pass(self, number: int) -> Iterator[Sample]:
+        rows = self.rows
+        if self.shuffle_buffer > 0:
+            generator = np.random.default_rng((self.seed, number))
+            rows = rows.shuffle(generator=generator, buffer_size=self.shuffle_buffer)
+        yield from self.samples_of(rows, number)
+
+    def _require_targets(self, read: int, with_target: int) -> None:
+        byproduct = self.to_sample.byproduct
+        if byproduct is not None and not with_target:
+            raise no_target(f"none of the first {read:,}", self.to_sample.columns, byproduct)
+
+
+def read_stream(
+    stored: datasets.IterableDataset, reader: StreamReader, features: datasets.Features
+) -> datasets.IterableDataset:
+    """The rows of a stream as training reads them; `features`: of what the reader gives."""
+    return stored.map(
+        reader,
+        with_indices=True,
+        batched=True,
+        batch_size=AT_ONCE,
+        remove_columns=list(reader.features),
+        features=features,
+    )

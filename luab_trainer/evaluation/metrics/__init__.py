@@ -1,4 +1,0 @@
-"""Metrics, one folder each: a module for `evaluate.load("luab_trainer/evaluation/metrics/<name>")`.
-
-Each folder imports nothing else of this package, so that it can be copied and used without it.
-"""

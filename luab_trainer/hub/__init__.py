@@ -1,0 +1,1 @@
+"""Checkpoints: saved, described by a card, uploaded."""

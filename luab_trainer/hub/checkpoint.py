@@ -1,0 +1,192 @@
+"""A checkpoint is the classifier's own, as `save_pretrained` writes it, with our extra head in a file
+beside it.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from accelerate import FullyShardedDataParallelPlugin
+from accelerate.utils.constants import FSDP_MODEL_NAME
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.distributed.fsdp import StateDictType
+from transformers import PreTrainedModel
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+
+from luab_data.console.names import few
+from luab_data.errors import SourceError
+from luab_data.files.sums import SUMS, damage, listed_files, require_undamaged
+from luab_trainer.model import LUABModel
+from luab_trainer.said import say
+from luab_vision.weights import WrongWeights, load_weights, require_all, require_finite
+
+ADAPTER_FILE = "adapter_model.safetensors"  # PEFT's
+HEAD_FILE = "luab_head.safetensors"  # absent when no loss has parameters of its own
+_CLASSIFIER = "model."  # prefix of the classifier's parameters in LUABModel
+
+
+def save_checkpoint(
+    luab: LUABModel, folder: str | Path, state_dict: Mapping[str, Tensor] | None = None
+) -> None:
+    """Write the classifier (loadable without our code) and the head.
+
+    `state_dict`: of the whole LUABModel, where it had to be gathered from several processes.
+
+    Raises:
+        SourceError: weights are NaN or infinite.
+    """
+    state_dict = luab.state_dict() if state_dict is None else state_dict
+    try:
+        require_finite(state_dict)
+    except WrongWeights as error:
+        raise SourceError(f"no checkpoint is written to {folder}: {error}.") from error
+    classifier = {k.removeprefix(_CLASSIFIER): v for k, v in state_dict.items() if k.startswith(_CLASSIFIER)}
+    head = {k: v.contiguous() for k, v in state_dict.items() if not k.startswith(_CLASSIFIER)}
+    luab.model.save_pretrained(folder, state_dict=classifier)
+    if head:
+        save_file(head, Path(folder, HEAD_FILE), metadata={"format": "pt"})
+    else:
+        Path(folder, HEAD_FILE).unlink(missing_ok=True)  # of an earlier run into the same folder
+
+
+def require_whole_checkpoints(plugin: FullyShardedDataParallelPlugin) -> None:
+    """Raises ValueError for settings of FSDP under which a run would end without a plain checkpoint."""
+    version, kind = plugin.fsdp_version, plugin.state_dict_type
+    if version != 2 or kind != StateDictType.FULL_STATE_DICT:
+        raise ValueError(
+            f"FSDP with fsdp_version {version} and fsdp_state_dict_type {kind.name} is not supported: only "
+            "version 2 with FULL_STATE_DICT saves the classifier as a plain checkpoint. Take "
+            "configs/accelerate/fsdp.yaml, or set both so in your own file."
+        )
+
+
+def check_fsdp(folder: str | Path, fsdp: bool) -> None:
+    """Raises SourceError where a run with FSDP would go on without it, or the other way round: neither can
+    read the optimizer's state that the other wrote.
+    """
+    sharded = any(Path(folder).glob(f"{FSDP_MODEL_NAME}*"))
+    if sharded != fsdp:
+        raise SourceError(
+            f"{folder} is of a run {'with' if sharded else 'without'} FSDP: resume it in the same way, or "
+            f"start anew from its classifier with --model {folder}."
+        )
+
+
+def load_checkpoint(luab: LUABModel, folder: str | Path) -> None:
+    """Load both in place.
+
+    The classifier goes through `from_pretrained`: transformers may store it under other names than it has in
+    memory.
+
+    Raises:
+        SourceError: the checkpoint is of another model, or was trained with other losses.
+    """
+    try:
+        if isinstance(luab.model, PreTrainedModel):
+            loaded = load_weights(folder, luab.model.config, type(luab.model))
+            require_all(loaded)
+            luab.model.load_state_dict(loaded.model.state_dict())
+        else:
+            _load_adapter(luab.model, Path(folder))
+    except (OSError, ValueError) as error:
+        kind = type(luab.model).__name__
+        raise SourceError(f"{folder} is not a checkpoint of this {kind}: {error}") from error
+    load_head(luab, folder)
+
+
+def load_head(luab: LUABModel, folder: str | Path) -> None:
+    """Load the byproduct losses' own head in place.
+
+    Raises:
+        SourceError: the checkpoint was trained with other losses.
+    """
+    file = Path(folder, HEAD_FILE)
+    head = load_file(file) if file.is_file() else {}
+    expected = luab.head_state_dict()
+    if {k: v.shape for k, v in head.items()} != {k: v.shape for k, v in expected.items()}:
+        raise SourceError(
+            f"{file} holds {sorted(head) or 'nothing'}, but this run's losses need "
+            f"{sorted(expected) or 'nothing'}: the checkpoint was trained with another --loss. Resume with "
+            f"the same one, or start anew from its classifier with --model {folder}."
+        )
+    luab.load_state_dict(head, strict=False)
+
+
+def _load_adapter(model: nn.Module, folder: Path) -> None:
+    """The adapter (LoRA) of a `PeftModel`, which saves nothing else. Raises ValueError for another one's."""
+    from peft import get_peft_model_state_dict, set_peft_model_state_dict  # it made the model: it is there
+
+    weights = load_file(folder / ADAPTER_FILE)
+    expected = get_peft_model_state_dict(model)
+    if {name: value.shape for name, value in weights.items()} != {k: v.shape for k, v in expected.items()}:
+        differing = sorted(weights.keys() ^ expected.keys()) or sorted(expected)
+        raise ValueError(f"its {ADAPTER_FILE} is of another adapter, which differs in {few(differing)}")
+    set_peft_model_state_dict(model, weights)
+
+
+def checkpoint_to_resume(value: str | None, output_dir: str) -> str | None:
+    """The checkpoint folder that `--resume_from_checkpoint` means: a folder, or "true": the last whole one.
+
+    Every byte of it is read and compared with what was written. With "true" a damaged checkpoint is passed
+    over, and that is said.
+
+    Raises:
+        SourceError: there is no such folder, no checkpoint to go on from, or the folder is damaged.
+    """
+    if value is None or value.lower() == "false":
+        return None
+    if value.lower() == "true":
+        return _last_whole(Path(output_dir), value)
+    folder = Path(value)
+    if (folder / SUMS).is_file():
+        require_undamaged(
+            folder,
+            f"--resume_from_checkpoint {folder}",
+            "Go on from another checkpoint, or with --resume_from_checkpoint True from the last whole one.",
+        )
+        return value
+    if not _has_state(folder):
+        raise _nothing_to_resume(value, "no whole checkpoint there")
+    say(f"{folder} has no {SUMS}: it is of an earlier version, and damage would not be noticed.")
+    return value
+
+
+def _last_whole(output_dir: Path, value: str) -> str:
+    """The checkpoint of the most steps that is as it was written; says which damaged ones are passed over."""
+    folders = output_dir.glob(f"{PREFIX_CHECKPOINT_DIR}-*")
+    steps = {folder.name.rpartition("-")[2]: folder for folder in folders}
+    unproven, damaged = None, None
+    for step in sorted(filter(str.isdecimal, steps), key=int, reverse=True):
+        folder = steps[step]
+        if not (folder / SUMS).is_file():
+            unproven = unproven or (folder if _has_state(folder) else None)
+            continue
+        problems = damage(folder)
+        if not problems and TRAINER_STATE_NAME in listed_files(folder):
+            return str(folder)
+        damaged = f"{folder}: {(problems or ['it is not of a run that can go on'])[0]}"
+        say(f"{damaged}. It is passed over.")
+    if damaged is not None:
+        raise _nothing_to_resume(value, f"no whole checkpoint in {output_dir} ({damaged})")
+    if unproven is not None:
+        why = f"{unproven} has no {SUMS}, so it is half written, or of an earlier version"
+        raise _nothing_to_resume(value, f"no whole checkpoint in {output_dir}: {why}")
+    raise _nothing_to_resume(value, f"no checkpoint in {output_dir}")
+
+
+def _nothing_to_resume(value: str, why: str) -> SourceError:
+    return SourceError(
+        f"--resume_from_checkpoint {value}: there is {why}. Give a checkpoint-<step> folder, or leave it out "
+        "to start afresh."
+    )
+
+
+def _has_state(checkpoint: Path) -> bool:
+    """The trainer writes its state after all other files."""
+    try:
+        json.loads((checkpoint / TRAINER_STATE_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True

@@ -1,0 +1,217 @@
+"""The README.md of a checkpoint: how it was trained, what it reached, how to load it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import EvalResult, HfApi, ModelCardData
+from huggingface_hub.errors import HTTPError
+from transformers import SchedulerType, TrainerState
+
+from luab_data.build.card import PAPER
+from luab_trainer.announcement import model_facts
+from luab_trainer.config import LUABConfig
+from luab_trainer.metrics.multi_label import PRIMARY_METRIC as MAP
+from luab_trainer.model import LUABModel
+
+TASK = "image-classification"
+OWN_LICENCE = "apache-2.0"  # of weights that started from nobody else's
+# Metrics that describe the run and not the model.
+_NOT_RESULTS = ("runtime", "per_second", "preparation_time", "epoch", "step", "mem_")
+
+_BODY = """
+# {name}
+
+{model_class} ({parameters:,} parameters) trained on {dataset}{byproducts}
+
+## How to load
+
+```python
+from transformers import pipeline
+
+classifier = pipeline("image-classification", model="{location}")
+print(classifier("image.jpg"))
+```
+
+## Results
+
+{results}{meaning}
+
+## How it was trained
+
+{training}
+
+`training_args.json` has every argument.{head}
+
+## Licence
+
+{licence} The data has terms of its own.
+
+## Citation
+
+Learning from annotation byproducts (LUAB):
+
+```bibtex
+{citation}
+```
+"""
+
+_MULTI_LABEL_RESULTS = """
+
+mAP: mean over the classes of average precision (not interpolated, as scikit-learn computes it); F1 at a
+probability of 0.5. Classes that no evaluated image has (`classes_without_positive`) are left out of mAP and
+`f1_macro`."""
+
+
+def model_card(
+    luab: LUABModel,
+    args: LUABConfig,
+    state: TrainerState,
+    dataset: str | None,
+    evaluated_on: str | None = None,
+    base_licence: str | None = None,
+    splits: tuple[str | None, str | None] = (None, None),
+    facts: Sequence[tuple[str, str]] = (),
+) -> str:
+    """Markdown with a YAML header. Folders of this machine are named by their last part only.
+
+    `base_licence`: of the model that this one started from, where it is known. `splits`: of training and
+    evaluation, as far as they were given. `facts`: of the rows, the model and the loss, as
+    `luab_trainer.announcement` gives them.
+    """
+    dataset_name, _ = _name_and_id(dataset)
+    eval_name, _ = _name_and_id(evaluated_on or dataset)
+    base_name, _ = _name_and_id(luab.config.name_or_path or None)
+    from_scratch = not luab.config.name_or_path
+    results = last_results(state)
+    header = _header(
+        args, dataset, evaluated_on or dataset, luab.config.name_or_path, base_licence, splits, results
+    )
+    facts = facts or model_facts(luab, args, "random weights" if from_scratch else base_name)
+    body = _BODY.format(
+        name=_name(args),
+        model_class=type(luab.model).__name__,
+        parameters=luab.model.num_parameters(),
+        dataset=f"{dataset_name}{_part(splits[0])}",
+        byproducts=f" and its annotation byproducts ({args.byproduct})." if luab.weights else ".",
+        location=args.hub_model_id or ".",
+        results=_table(
+            ("metric", f"on {eval_name}{_part(splits[1])}"), [(m, f"{v:.4f}") for m, v in results.items()]
+        )
+        or "Not evaluated yet.",
+        meaning=_MULTI_LABEL_RESULTS if MAP in results else "",
+        training=_table(("", ""), [*facts, *_schedule(args, state)]),
+        head=" `luab_head.safetensors` is the byproduct loss's own head; it is needed only to train on."
+        if luab.head_state_dict()
+        else "",
+        licence=f"The weights are under {OWN_LICENCE}."
+        if from_scratch
+        else f"The weights started from {base_name}: its licence ({base_licence or 'see there'}) holds.",
+        citation=PAPER,
+    )
+    return f"---\n{header.to_yaml()}\n---\n{body}"
+
+
+def _name(args: LUABConfig) -> str:
+    return (args.hub_model_id or Path(args.output_dir).name).split("/")[-1]
+
+
+def _header(
+    args: LUABConfig,
+    dataset: str | None,
+    evaluated_on: str | None,
+    base: str | None,
+    base_licence: str | None,
+    splits: tuple[str | None, str | None],
+    results: Mapping[str, float],
+) -> ModelCardData:
+    """What the Hub reads."""
+    _, dataset_id = _name_and_id(dataset)
+    eval_name, eval_id = _name_and_id(evaluated_on)
+    _, base_id = _name_and_id(base or None)
+    return ModelCardData(
+        license=base_licence if base else OWN_LICENCE,
+        library_name="transformers",
+        pipeline_tag=TASK,
+        tags=[TASK, "luab", "annotation-byproducts", f"luab-{args.loss}"],
+        base_model=base_id,
+        datasets=[dataset_id] if dataset_id else None,
+        metrics=[metric for metric in ("accuracy", MAP) if metric in results] or None,
+        model_name=_name(args),
+        eval_results=[
+            EvalResult(
+                task_type=TASK,
+                dataset_type=eval_id or "imagefolder",
+                dataset_name=eval_name,
+                dataset_split=splits[1],
+                metric_type=metric,
+                metric_value=value,
+            )
+            for metric, value in results.items()
+        ]
+        or None,
+    )
+
+
+def _schedule(args: LUABConfig, state: TrainerState) -> list[tuple[str, Any]]:
+    """How long and how fast it was trained."""
+    # Where the batch size was found by trial, the state has it.
+    batch = (state.train_batch_size or args.train_batch_size) // max(args.n_gpu, 1)
+    return [
+        ("steps", f"{state.global_step} of {state.max_steps}"),
+        ("epochs", f"{state.epoch or 0:.2f}"),
+        ("batch size (a device)", batch),
+        ("gradient accumulation, processes", f"{args.gradient_accumulation_steps}, {args.world_size}"),
+        ("learning rate, schedule", f"{args.learning_rate:g}, {SchedulerType(args.lr_scheduler_type).value}"),
+        ("weight decay", f"{args.weight_decay:g}"),
+        ("seed", args.seed),
+    ]
+
+
+def licence_of(model: str) -> str | None:
+    """The licence that a model on the Hub states; None where there is none, or the Hub is not reached."""
+    _, hub_id = _name_and_id(model or None)
+    if hub_id is None:
+        return None
+    try:
+        card = HfApi().model_info(hub_id, timeout=10).card_data
+    except (HTTPError, OSError):
+        return None
+    return card.license if card is not None else None
+
+
+def last_results(state: TrainerState) -> dict[str, float]:
+    """The newest value of each evaluation metric in the log, without `eval_`."""
+    results: dict[str, float] = {}
+    for entry in state.log_history:
+        for key, value in entry.items():
+            if key.startswith("eval_") and not any(word in key for word in _NOT_RESULTS):
+                results[key.removeprefix("eval_")] = value
+    return results
+
+
+def source_name(source: str | None) -> str:
+    """What a card calls a dataset or a model: a Hub id, or of a folder its name only."""
+    return _name_and_id(source)[0]
+
+
+def _name_and_id(source: str | None) -> tuple[str, str | None]:
+    """A Hub id -> (id, id); a folder or a file -> (its name, None), for the card is public and the path is
+    not.
+    """
+    if source is None:
+        return "a local dataset", None
+    if Path(source).exists() or source.count("/") > 1 or source.startswith((".", "/", "~")):
+        return Path(source).resolve().name, None
+    return source, source if "/" in source else None
+
+
+def _part(split: str | None) -> str:
+    return "" if split is None else f" (`{split}`)"
+
+
+def _table(header: tuple[str, str], rows: list[tuple[str, Any]]) -> str:
+    if not rows:
+        return ""
+    lines = [header, ("---", "---"), *rows]
+    return "\n".join(f"| {left} | {right} |" for left, right in lines)

@@ -1,0 +1,124 @@
+"""Checkpoints on their way to the Hub: which files go, and what happens when one does not arrive."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from concurrent.futures import Future
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import CommitInfo, HfApi
+from huggingface_hub.errors import HTTPError
+from transformers.utils.logging import get_logger
+
+from luab_data.errors import SourceError
+from luab_data.files.sums import SUMS, require_undamaged
+from luab_data.hub.retry import patiently, reason
+from luab_trainer.config import LUABConfig
+from luab_trainer.hub.checkpoint import ADAPTER_FILE, HEAD_FILE
+from luab_trainer.metrics.multi_label import CLASSES_FILE
+
+# What a model repository gets: no pickle (the optimizer's state is one), and nothing else that lies around.
+FILES = (
+    "README.md", "config.json", "preprocessor_config.json", "model*.safetensors", "adapter_config.json",
+    ADAPTER_FILE,
+    "model.safetensors.index.json", HEAD_FILE, "training_args.json", "eval_results.json", CLASSES_FILE,
+)  # fmt: skip
+AFTER_TRAINING = ("README.md", "eval_results.json", CLASSES_FILE)  # of FILES, those that change later on
+STAGED = "_upload"  # folder in the output folder
+
+logger = get_logger(__name__)
+
+
+class Uploads:
+    """Uploads to one model repository, one after the other."""
+
+    def __init__(self, repo_id: str, args: LUABConfig):
+        self.repo_id = repo_id
+        self._staged = Path(args.output_dir, STAGED)
+        shutil.rmtree(self._staged, ignore_errors=True)  # of a run that was killed
+        self._target = {"repo_id": repo_id, "token": args.hub_token, "revision": args.hub_revision}
+        self._api = HfApi()
+
+    def start(self, folder: Path, message: str) -> Future:
+        """Uploads a checkpoint in the background; a failure is a warning, for the next save has all of it."""
+        staged = self._staged / folder.name
+        try:
+            _stage(folder, staged)
+            upload = self._api.run_as_future(self._upload, staged, message)
+        except OSError as error:
+            upload = Future()
+            upload.set_exception(error)
+        upload.add_done_callback(lambda done: self._settle(done, staged))
+        return upload
+
+    def finish(self, folder: Path, message: str) -> CommitInfo:
+        """Uploads the final model and waits for it; a server that is busy is asked again.
+
+        Raises:
+            SourceError: a file is not as it was written; or the upload failed for good, and the model is on
+                this disk.
+        """
+        require_undamaged(
+            folder, f"{folder} is not uploaded", "Save the model again from its last checkpoint."
+        )
+        try:
+            return patiently(lambda: self._upload(folder, message, SUMS), f"upload to {self.repo_id}")
+        except (HTTPError, OSError, RuntimeError, ValueError) as error:
+            raise SourceError(
+                f"the model is in {folder}, but its upload to {self.repo_id} failed: {reason(error)} Run the "
+                "same command with --resume_from_checkpoint true, or upload it with "
+                f"`hf upload {self.repo_id} {folder} --exclude '*/*'`."
+            ) from error
+
+    def _upload(self, folder: Path, message: str, *more: str) -> CommitInfo:
+        names = [*(file.name for file in _files(folder)), *more]
+        return self._api.upload_folder(
+            **self._target, folder_path=folder, allow_patterns=names,
+            ignore_patterns=["*/*"], commit_message=message,
+        )  # fmt: skip
+
+    def _settle(self, done: Future, staged: Path) -> None:
+        shutil.rmtree(staged, ignore_errors=True)
+        error = None if done.cancelled() else done.exception()
+        if error is not None:
+            logger.warning(
+                f"{staged.name} was not uploaded to {self.repo_id}: {reason(error)} Training goes on; the "
+                "next save is uploaded in full."
+            )
+
+
+def public_arguments(args: LUABConfig, others: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The training arguments for everyone to see, after `others`: no tokens, and of this machine's folders
+    the names only.
+    """
+    return {
+        key: Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+        for key, value in {**(others or {}), **args.to_dict()}.items()
+        if not key.endswith("_token")
+    }
+
+
+def is_of_model(name: str) -> bool:
+    """Whether a file belongs to what is published of a model."""
+    return any(fnmatch(name, pattern) for pattern in FILES)
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if is_of_model(path.name)]
+
+
+def _stage(folder: Path, staged: Path) -> None:
+    """Links what is uploaded, so that the checkpoint may be rotated away in the meantime."""
+    shutil.rmtree(staged, ignore_errors=True)
+    staged.mkdir(parents=True)
+    for file in _files(folder):
+        _link(file, staged / file.name)
+
+
+def _link(file: Path, target: Path) -> None:
+    try:
+        os.link(file, target)
+    except OSError:  # no hard links on this file system
+        shutil.copy2(file, target)

@@ -1,0 +1,69 @@
+"""Several labels an image: mean average precision and F1, in the form that transformers' Trainer takes.
+
+Average precision of a class: rank all images by the class's logit; AP = mean, over the images that have the
+class, of the precision among the images ranked as high or higher. It is scikit-learn's
+`average_precision_score`, sum_n (R_n - R_(n-1)) P_n over the distinct scores: no interpolation, images of
+equal score count together. mAP is its mean over the classes (Pascal VOC's average; VOC itself interpolates
+the curve, which gives values that are a little higher).
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from sklearn.metrics import average_precision_score, f1_score
+from transformers import EvalPrediction
+
+from luab_data.files.whole import write_json
+
+CLASSES_FILE = "eval_classes.json"
+PRIMARY_METRIC = "mAP"
+
+
+class MultiLabelMetrics:
+    """`compute_metrics` for logits [N, K] and labels [N, K] of 0 and 1.
+
+    Calling it returns
+        mAP: mean of the average precision over the classes that an image has,
+        f1_macro: mean over the same classes of F1, for predicted = probability of at least 0.5,
+        f1_micro: F1 of all decisions together, those about the classes that no image has included,
+        classes_without_positive: how many classes no image has, which mAP and f1_macro leave out.
+
+    Attributes:
+        by_class: {"positives", "average_precision", "f1"} -> [K] of the last call; NaN without a positive.
+    """
+
+    primary_metric = PRIMARY_METRIC
+
+    def __init__(self):
+        self.by_class: dict[str, np.ndarray] = {}
+
+    def __call__(self, evaluated: EvalPrediction) -> dict[str, float]:
+        # A model that has diverged is scored, not refused: what is not a number ranks last.
+        lowest, highest = np.finfo(np.float32).min, np.finfo(np.float32).max
+        logits = np.nan_to_num(np.float32(evaluated.predictions), nan=lowest, neginf=lowest, posinf=highest)
+        labels = np.asarray(evaluated.label_ids) > 0.5
+        predicted = logits >= 0  # a probability of at least 0.5
+        positives = labels.sum(axis=0)
+        present = np.flatnonzero(positives)
+        precision, f1 = np.full((2, labels.shape[1]), np.nan)
+        for k in present:
+            precision[k] = average_precision_score(labels[:, k], logits[:, k])
+            f1[k] = f1_score(labels[:, k], predicted[:, k], zero_division=0)
+        self.by_class = {"positives": positives, "average_precision": precision, "f1": f1}
+        return {
+            PRIMARY_METRIC: float(precision[present].mean()) if len(present) else 0.0,
+            "f1_macro": float(f1[present].mean()) if len(present) else 0.0,
+            "f1_micro": float(f1_score(labels.ravel(), predicted.ravel(), zero_division=0)),
+            "classes_without_positive": float(labels.shape[1] - len(present)),
+        }
+
+
+def write_classes(file: Path, names: Sequence[str], by_class: Mapping[str, np.ndarray]) -> None:
+    """{class: {metric: value}} as JSON, null for NaN. by_class: {metric: [K]}."""
+    columns = {
+        metric: [None if np.isnan(value) else value for value in np.asarray(values).tolist()]
+        for metric, values in by_class.items()
+    }
+    rows = {name: {metric: values[k] for metric, values in columns.items()} for k, name in enumerate(names)}
+    write_json(file, rows, indent=2)

@@ -1,0 +1,43 @@
+"""The pointing game as a training run plays it: on its evaluation rows, in all of its processes."""
+
+from collections import Counter
+
+import datasets
+import numpy as np
+from accelerate.utils import gather_object
+from datasets.utils.logging import get_logger
+
+from luab_data.constants import OBJECTS
+from luab_data.rows.columns import Columns
+from luab_eval.pointing import PointingGame
+from luab_trainer.trainer import LUABTrainer
+from luab_vision.model_attention import CLS_ATTENTION, FEATURE_MAP
+from luab_vision.transforms import ImageSettings
+
+logger = get_logger(__name__)
+
+
+def plays_pointing_game(trainer: LUABTrainer, rows: datasets.Dataset) -> bool:
+    """Whether the rows have boxes, and it is known where the model looks."""
+    return OBJECTS in rows.column_names and trainer.luab.config.model_type in CLS_ATTENTION + FEATURE_MAP
+
+
+def pointing_game(
+    trainer: LUABTrainer, rows: datasets.Dataset, settings: ImageSettings, columns: Columns
+) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    """Metrics, logged and named `eval_...`, and those of each class [K]; nothing for rows without boxes or a
+    model without known attention.
+    """
+    if not plays_pointing_game(trainer, rows):
+        return {}, {}
+    rows = rows.cast_column(columns.image, datasets.Image(decode=False))
+    own = rows.shard(trainer.accelerator.num_processes, trainer.accelerator.process_index, contiguous=False)
+    game = PointingGame(own, settings, columns, trainer.args.per_device_eval_batch_size)
+    counts = game.counts(trainer.whole_classifier())
+    counts = trainer.accelerator.reduce(counts, reduction="sum")
+    game.boxes.left_out = sum(gather_object([game.boxes.left_out]), Counter())
+    if game.boxes.left_out and trainer.is_world_process_zero():
+        logger.warning(f"The pointing game leaves out {game.boxes.note()}.")
+    metrics = {f"eval_{name}": value for name, value in PointingGame.metrics(counts).items()}
+    trainer.log(dict(metrics))
+    return metrics, PointingGame.by_class(counts)

@@ -1,0 +1,306 @@
+"""Any classifier's weights from a checkpoint, for training and evaluation alike: all of them, or an error.
+
+Nothing that a checkpoint brings is executed. Weights come from safetensors only, remote code is never run,
+and a configuration cannot choose how attention is computed, which may name code on the Hub.
+"""
+
+import copy
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+from transformers import AutoConfig, AutoModelForImageClassification, PretrainedConfig, PreTrainedModel
+from transformers.utils import CONFIG_NAME, cached_file, logging
+
+from luab_data.console.names import few
+from luab_data.console.text import text_of
+from luab_data.files.sums import SUMS, damage
+
+LONGEST_REASON = 300  # characters of what transformers says: it lists all models that it knows
+MOST_NUMBERS = 30_000_000_000  # weights; the largest known classifiers have some 20 billion
+NEW_NUMBERS = 100_000_000  # that a checkpoint may lack, such as its head
+MOST_LAYERS = 1000  # of a configuration; the deepest known classifiers have some 200
+MOST_CLASSES = 100_000  # the largest known classifiers have some 22,000
+MOST_CONFIG_BYTES = 16 << 20  # of a config.json; one with 22,000 names has 2 MB
+_CLASSIFIER_FILES = ("config.json", ".safetensors")
+_LAYERS = re.compile(r"(num|n)_(hidden_)?(layers?|blocks?)|depths?|num_encoder_blocks")
+_ADAPTER = "adapter_config.json"  # PEFT's
+# What safetensors calls the numbers that a weight is stored in. Others are quantized: without their scales,
+# which only the library that wrote them knows, they are no weights.
+_DTYPES = ("F64", "F32", "F16", "BF16")
+# A counter of BatchNorm that nothing is computed from: checkpoints older than the counter lack it.
+_COUNTER = ".num_batches_tracked"
+
+
+class WrongWeights(ValueError):
+    """A checkpoint whose weights are not those of its classifier. The message says which, and the fix."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A classifier, and how the checkpoint's weights differ from those that it needs.
+
+    Attributes:
+        missing: Weights that the checkpoint does not have; they are random.
+        unexpected: Weights of the checkpoint that the classifier does not have.
+        mismatched: Weights of another shape than the classifier's; they are random.
+    """
+
+    model: PreTrainedModel
+    missing: frozenset[str]
+    unexpected: frozenset[str]
+    mismatched: frozenset[str]
+
+
+def foreign_config(source: str, **settings: Any) -> PretrainedConfig:
+    """The configuration of a checkpoint's folder, a `config.json`, or a model on the Hub, with `settings`.
+
+    Weights will be float32, and attention is what transformers takes for this machine, whatever it says.
+
+    Raises:
+        OSError: there is none.
+        ValueError: it is of no known model, or of more layers than any real model.
+        WrongWeights: it is an adapter.
+    """
+    if (Path(source) / _ADAPTER).is_file():
+        raise WrongWeights(
+            "this is an adapter (LoRA) and no whole classifier. Merge it into its base model with "
+            "`merge_and_unload()` of peft, save that with save_pretrained, and give its folder"
+        )
+    with _explained("its config.json cannot be read"):
+        _require_few_classes(_raw_config(source))
+        config = AutoConfig.from_pretrained(source, trust_remote_code=False, **settings)
+    config._attn_implementation = None  # of its parts too
+    for part in (config, *(getattr(config, name) for name in config.sub_configs)):
+        if isinstance(part, PretrainedConfig):
+            part.dtype = torch.float32
+            _require_buildable(part)
+    _require_size(config, source)
+    return config
+
+
+def require_as_written(source: str) -> None:
+    """Raises WrongWeights where the classifier in a folder is not as `SHA256SUMS` beside it says.
+
+    Where there are no sums, as in a stranger's folder, nothing can be said.
+    """
+    sums = Path(source, SUMS)
+    if sums.is_file() and (problems := damage(sums.parent, _CLASSIFIER_FILES)):
+        raise WrongWeights(
+            f"{problems[0]}. Take another copy; if you changed it yourself, delete {sums}, which is about "
+            "the files as they were"
+        )
+
+
+def load_weights(
+    source: str | Path, config: PretrainedConfig, kind: type = AutoModelForImageClassification
+) -> Loaded:
+    """The classifier of `config` in float32, with all weights of the checkpoint that fit.
+
+    Raises:
+        OSError: there are none in safetensors.
+        ValueError: no image classifier.
+        WrongWeights: weights that are no finite numbers, or quantized ones.
+    """
+    # Without transformers' table of all weights: whoever loads says what matters.
+    with _no_report(), _explained("its weights cannot be loaded"):
+        model, info = kind.from_pretrained(
+            source,
+            config=config,
+            dtype=torch.float32,
+            use_safetensors=True,  # no pickle from anybody
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,
+            output_loading_info=True,
+        )
+    if info["error_msgs"]:
+        raise WrongWeights(f"its weights cannot be loaded: {info['error_msgs'][0]}")
+    require_finite(model.state_dict())
+    _require_dtypes(source)
+    return Loaded(
+        model,
+        missing=frozenset(name for name in info["missing_keys"] if not name.endswith(_COUNTER)),
+        unexpected=frozenset(info["unexpected_keys"]),
+        mismatched=frozenset(name for name, *_ in info["mismatched_keys"]),
+    )
+
+
+def require_all(loaded: Loaded) -> None:
+    """Raises WrongWeights unless the checkpoint has exactly the weights that the classifier needs."""
+    if not (loaded.missing or loaded.unexpected or loaded.mismatched):
+        return
+    found = [
+        f"{len(names)} {what} ({few(sorted(names))})"
+        for what, names in (
+            ("are missing", loaded.missing),
+            ("have another shape", loaded.mismatched),
+            ("are of no part of it", loaded.unexpected),
+        )
+        if names
+    ]
+    raise WrongWeights(
+        f"its weights are not those of a {type(loaded.model).__name__}: {', '.join(found)}. {_cause(loaded)}"
+    )
+
+
+def require_finite(weights: Mapping[str, Tensor]) -> None:
+    """Raises WrongWeights where a weight or buffer is NaN or infinite."""
+    wrong = [
+        name
+        for name, value in weights.items()
+        if value.is_floating_point() and not torch.isfinite(value).all()
+    ]
+    if wrong:
+        raise WrongWeights(
+            f"its weights hold NaN or infinity, in {few(wrong)}: the training that wrote them diverged, or "
+            "the file is damaged"
+        )
+
+
+def _require_dtypes(source: str | Path) -> None:
+    """Raises WrongWeights where weights are stored in anything else than floats of 16 bits and more."""
+    folder = Path(cached_file(source, "config.json")).parent  # of the Hub's cache, or `source` itself
+    whole = folder / "model.safetensors"  # read before shards; other files beside them are not read at all
+    for path in [whole] if whole.is_file() else sorted(folder.glob("model-*-of-*.safetensors")):
+        with safe_open(path, "pt") as file:
+            names = [name for name in file.keys() if name.endswith("weight")]  # noqa: SIM118 (no mapping)
+            kinds = {name: file.get_slice(name).get_dtype() for name in names}
+        wrong = [f"{name} in {kind}" for name, kind in kinds.items() if kind not in _DTYPES]
+        if wrong:
+            raise WrongWeights(
+                f"its weights are quantized: {few(wrong)}; allowed are {', '.join(_DTYPES)}. Take the "
+                "checkpoint that it was made from"
+            )
+
+
+def output_names(config: PretrainedConfig) -> list[str]:
+    """The names of a classifier's outputs, in their order.
+
+    Raises:
+        ValueError: id2label does not name each.
+    """
+    names = [config.id2label.get(index) for index in range(config.num_labels)]
+    if None in names:
+        raise ValueError(
+            f"id2label in its config.json must name the outputs 0 to {config.num_labels - 1}, but names "
+            f"{few(list(config.id2label))}"
+        )
+    return [str(name) for name in names]
+
+
+def head_axes(model: PreTrainedModel) -> dict[str, int]:
+    """The weights that belong to the classes, and in each the axis of the classes.
+
+    They are those whose shape changes with the number of classes.
+    """
+    config = copy.deepcopy(model.config)
+    config.num_labels = model.config.num_labels + 1
+    config._attn_implementation = None
+    with torch.device("meta"):
+        wider = AutoModelForImageClassification.from_config(config).state_dict()
+    axes = {}
+    for name, value in model.state_dict().items():
+        for axis, (own, one_more) in enumerate(zip(value.shape, wider[name].shape, strict=True)):
+            if own != one_more:
+                axes[name] = axis
+    return axes
+
+
+def _cause(loaded: Loaded) -> str:
+    """What most likely went wrong, and the fix."""
+    needed = loaded.missing | loaded.mismatched
+    for name in loaded.unexpected:
+        prefix, _, rest = name.partition(".")
+        if rest in loaded.missing:
+            return (
+                f"The checkpoint's names begin with {prefix + '.'!r}: it was saved from a model inside "
+                "another one. Save the inner model with save_pretrained."
+            )
+    axes = head_axes(loaded.model)
+    if needed and needed <= axes.keys():
+        return (
+            "It has no head for these classes: it is a backbone, or its config.json has another number of "
+            "classes than its weights. Train it first, or take a checkpoint of a whole classifier."
+        )
+    if not needed:
+        return (
+            "Its config.json describes a smaller model. If these are leftovers of its pretraining, load it "
+            "with AutoModelForImageClassification and save it with save_pretrained: that leaves them out."
+        )
+    return "Its config.json and its weights are of different models: get both from the same place."
+
+
+def _raw_config(source: str) -> dict[str, Any]:
+    """The configuration as the file has it. Raises ValueError for a file larger than any real one."""
+    for file in (Path(source), Path(source, CONFIG_NAME)):
+        if file.is_file() and file.stat().st_size > MOST_CONFIG_BYTES:
+            raise ValueError(f"it has {file.stat().st_size:,} bytes; allowed are {MOST_CONFIG_BYTES:,}")
+    return PretrainedConfig.get_config_dict(source)[0]
+
+
+def _require_few_classes(config: dict[str, Any]) -> None:
+    """transformers makes a name for each class, before anything can be asked of the configuration."""
+    for part in (config, *config.values()):
+        if not isinstance(part, dict):
+            continue
+        given = part.get("num_labels")
+        names = part.get("id2label")
+        count = max(given if isinstance(given, int) else 0, len(names) if isinstance(names, dict) else 0)
+        if count > MOST_CLASSES:
+            raise WrongWeights(f"its config.json has {count:,} classes; allowed are {MOST_CLASSES:,}")
+
+
+def _require_buildable(config: PretrainedConfig) -> None:
+    """A configuration of a million layers takes minutes and gigabytes before the first weight is read."""
+    for name, value in config.to_dict().items():
+        if not _LAYERS.fullmatch(name):
+            continue
+        values = value if isinstance(value, list | tuple) else [value]
+        layers = sum(number for number in values if isinstance(number, int))
+        if layers > MOST_LAYERS:
+            raise ValueError(
+                f"its config.json asks for {layers:,} layers ({name}); allowed are {MOST_LAYERS:,}"
+            )
+
+
+def _require_size(config: PretrainedConfig, source: str) -> None:
+    """A few numbers in a configuration can ask for any amount of memory: it is counted before it is taken."""
+    most, why = MOST_NUMBERS, "more than any known classifier has"
+    if files := list(Path(source).glob("*.safetensors")):
+        held = sum(file.stat().st_size for file in files)  # bytes, and so at least as many as numbers
+        if held + NEW_NUMBERS < most:
+            most, why = held + NEW_NUMBERS, f"for the weights beside it are {held:,} bytes"
+    with _explained("its config.json describes no classifier that can be built"), torch.device("meta"):
+        model = AutoModelForImageClassification.from_config(config)
+        count = sum(value.numel() for value in model.state_dict().values())
+    if count > most:
+        raise ValueError(f"its config.json asks for {count:,} weights; allowed are {most:,}, {why}")
+
+
+@contextmanager
+def _explained(problem: str) -> Iterator[None]:
+    """What transformers raises for a file that it did not foresee can be of any class."""
+    try:
+        yield
+    except WrongWeights:
+        raise
+    except Exception as error:
+        found = " ".join(text_of(error).split())
+        found = found if len(found) <= LONGEST_REASON else f"{found[:LONGEST_REASON].rstrip()} ..."
+        raise ValueError(f"{problem}: {type(error).__name__}{f': {found}' if found else ''}") from error
+
+
+@contextmanager
+def _no_report() -> Iterator[None]:
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)

@@ -1,0 +1,110 @@
+"""`loading_scripts/imagenet_ab.py` as a user runs it: from any folder, with errors in one line."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from datasets import load_dataset
+from fixtures.factories import raw_byproducts, raw_images
+
+from imagenet_ab.build import build_imagenet_ab
+from luab_data import script
+from luab_data.errors import SourceError
+from luab_data.hub.publish import require_publishable
+from luab_data.script import build_options
+
+SCRIPT = Path(__file__).resolve().parents[2] / "loading_scripts" / "imagenet_ab.py"
+
+
+def run(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess:
+    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+
+
+def test_builds_reports_and_the_folder_opens(tmp_path):
+    payloads = raw_images(tmp_path / "train")
+    raw_byproducts(tmp_path / "ab.tar.gz", list(payloads)[1:])
+    sources = ("--images", "train", "--byproducts", "ab.tar.gz", "--out", "out")
+    result = run(tmp_path, *sources, "--max-side", "20", "--num-proc", "2")
+    assert result.returncode == 0, result.stderr
+    assert "images: 6 found = 6 in rows + 0 rejected" in result.stdout
+    assert "byproducts: 5 found = 5 in rows + 0 rejected" in result.stdout
+    rows = load_dataset(str(tmp_path / "out"), split="train", cache_dir=str(tmp_path / "cache"))
+    assert {row["image"].size for row in rows} == {(20, 15)}
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "han2023neglected" in card
+    assert "license_name: imagenet" in card
+    assert str(tmp_path) not in card + (tmp_path / "out" / "summary.json").read_text()
+
+    other = run(tmp_path, *sources)
+    assert other.returncode == 1
+    assert other.stderr.startswith("error: out='out' was built with other arguments")
+    assert "max_side: 20 then, None now" in other.stderr
+
+
+class InterruptedWhileDeleted:
+    def __del__(self):
+        raise KeyboardInterrupt
+
+
+def test_an_interrupt_that_python_ignores_ends_the_build_all_the_same(tmp_path):
+    def build(**arguments):
+        InterruptedWhileDeleted()
+        for _ in range(1000):  # at work
+            time.sleep(0.01)
+
+    arguments = build_options(None, "").parse_args(["--out", str(tmp_path / "out")])
+    before = sys.unraisablehook
+    with pytest.raises(SystemExit) as ended:
+        script.run(arguments, build)
+    assert ended.value.code == 130
+    assert sys.unraisablehook is before
+
+
+def test_help_names_every_option(tmp_path):
+    result = run(tmp_path, "--help")
+    assert result.returncode == 0
+    for option in (
+        "--images",
+        "--byproducts",
+        "--out",
+        "--max-side",
+        "--num-proc",
+        "--rows-per-shard",
+        "--push-to-hub",
+    ):
+        assert option in result.stdout
+
+
+def test_a_public_push_of_images_is_refused_before_anything_is_read(tmp_path):
+    result = run(
+        tmp_path, "--images", "x", "--byproducts", "y", "--out", "o", "--push-to-hub", "me/ab", "--public"
+    )
+    assert result.returncode == 1
+    assert "may not be given away" in result.stderr
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize(
+    ("public", "with_images", "may", "refused"),
+    [
+        (True, True, False, True),
+        (True, True, True, False),
+        (True, False, False, False),
+        (False, True, False, False),
+    ],
+)
+def test_what_may_be_public(public, with_images, may, refused):
+    if refused:
+        with pytest.raises(SourceError, match="--i-may-publish-the-images"):
+            require_publishable(public, with_images, may)
+    else:
+        require_publishable(public, with_images, may)
+
+
+@pytest.mark.parametrize("option", [{"images": "somewhere"}, {"max_side": 64}])
+def test_options_of_images_are_refused_where_there_are_none(tmp_path, option):
+    with pytest.raises(SourceError, match="has no images: leave "):
+        build_imagenet_ab(tmp_path / "out", config="byproducts", **option)

@@ -1,0 +1,350 @@
+"""Label and point columns of anybody's datasets: read right, or refused by what they hold."""
+
+import tracemalloc
+
+import datasets
+import numpy as np
+import pyarrow as pa
+import pytest
+from datasets import ClassLabel, Features, LargeList, List, Value
+from fixtures.ways_in import FILES, picture, table, write_images, write_lines
+
+from luab_attention.facts import describe_rows
+from luab_attention.reading import Reading, read_rows
+from luab_data.errors import SourceError
+from luab_data.rows.classes import class_names
+from luab_data.rows.image_columns import unlisted_images
+from luab_data.rows.splits import load_splits
+
+HOT = [[1, 0, 0, 1], [0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 1, 1]] * 2
+CLASSES_OF = [[0, 3], [1], [], [2, 3]] * 2
+POINTS = [[0.1 + i / 20, 0.5] for i in range(8)]
+
+
+def typed(kind, **columns):
+    """The images with columns of this feature."""
+    rows = table()
+    for name, values in columns.items():
+        rows = rows.add_column(
+            name, pa.array(values, Features({name: kind}).arrow_schema.field(name).type), feature=kind
+        )
+    return rows
+
+
+def labels_read(rows, label_format="auto"):
+    return read_rows(rows, Reading(label_format=label_format), None)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        List(Value("int64")), List(Value("float32")), List(Value("bool")), List(Value("uint8"), length=4),
+        LargeList(Value("int32")), LargeList(Value("float64")),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_multi_hot_is_read_as_multi_hot_and_said(kind):
+    values = [[bool(each) for each in row] for row in HOT] if "bool" in str(kind) else HOT
+    read = labels_read(typed(kind, labels=values))
+    assert read.rows["labels"][:] == CLASSES_OF
+    assert read.multi_hot == 4
+    assert len(class_names(read.rows, read.columns)) == 4
+    assert "is read as multi-hot, a 0 or 1 for each of 4 classes" in read.notes[0]
+
+
+@pytest.mark.parametrize(
+    "kind", [List(Value("int64")), LargeList(Value("int16")), List(ClassLabel(num_classes=4))]
+)
+def test_lists_of_class_numbers_are_read_as_such(kind):
+    read = labels_read(typed(kind, labels=CLASSES_OF))
+    assert read.rows["labels"][:] == CLASSES_OF
+    assert read.multi_hot is None
+    assert class_names(read.rows, read.columns) == ["0", "1", "2", "3"]
+
+
+def test_one_of_each_pair_can_be_read_in_two_ways_and_the_option_decides():
+    rows = typed(List(Value("int64")), labels=[[0, 1], [1, 0]] * 4)
+    with pytest.raises(
+        SourceError, match=r"two ways: .*two classes, or .*--label_format indices, or .*multi_hot"
+    ):
+        labels_read(rows)
+    assert labels_read(rows, "indices").rows["labels"][0] == [0, 1]
+    assert labels_read(rows, "multi_hot").rows["labels"][0] == [1]
+    declared = typed(List(ClassLabel(names=["no", "yes"])), labels=[[0, 1, 1]] * 8)
+    with pytest.raises(SourceError, match="two ways"):
+        labels_read(declared)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "message"),
+    [
+        (List(Value("float32")), [[0.5, 0.5]] * 8, "can only be multi-hot, .* has values other than 0 and 1"),
+        (List(Value("float32")), [[1.0], [0.0, 1.0]] * 4, "has lists of different lengths"),
+        (List(Value("int64")), [None] + [[1]] * 7, r"column 'labels' is null \(in row 0\)"),
+        (List(Value("int64")), [[1, None]] + [[1]] * 7, "has null in its lists"),
+        (
+            List(Value("int64")),
+            [[-1]] * 8,
+            r"a label that is none of 0 to .* \(in 8 rows, the first is row 0: -1\)",
+        ),
+        (List(List(Value("int64"))), [[[1]]] * 8, "class numbers or names are needed"),
+    ],
+)
+def test_lists_that_are_no_labels_are_refused(kind, values, message):
+    with pytest.raises(SourceError, match=message):
+        labels_read(typed(kind, labels=values))
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "message"),
+    [
+        (Value("float64"), [1.0, float("nan")] * 4, "holds float64, but class numbers or names are needed"),
+        (Value("int64"), [1] * 7 + [None], r"has no label \(in row 7\)"),
+        (Value("int64"), [7, -1] * 4, r"\(in 4 rows, the first is row 1: -1\)"),
+        (Value("int64"), [10**12] * 8, "10{12}"),
+        (Value("string"), ["a"] * 7 + [None], "has no label"),
+        ({"id": Value("int64")}, [{"id": 1}] * 8, "holds {id}, but class numbers or names are needed"),
+    ],
+)
+def test_a_label_that_is_none_is_refused(kind, values, message):
+    with pytest.raises(SourceError, match=message):
+        labels_read(typed(kind, label=values))
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "message"),
+    [
+        (
+            List(Value("string")),
+            [[str(each) for each in row] for row in HOT],
+            "texts '0' and '1'. Store them",
+        ),
+        (List(Value("int64")), [[2 * each - 1 for each in row] for row in HOT], "with 0 instead of -1"),
+        (Value("int64"), [10_000_000 + i for i in range(8)], "cast_column('labels', Value('string'))"),
+    ],
+    ids=["texts", "minus", "ids"],
+)
+def test_labels_that_need_another_type_are_told_which(kind, values, message):
+    with pytest.raises(SourceError) as raised:
+        read_rows(typed(kind, labels=values), Reading(label="labels"), None)
+    assert message in str(raised.value)
+
+
+def test_one_folder_of_images_is_one_class(tmp_path):
+    (tmp_path / "ant").mkdir()
+    for number in range(3):
+        (tmp_path / "ant" / f"{number}.png").write_bytes(picture(number))
+    write_lines(tmp_path / "ant" / "metadata.jsonl", [{"file_name": f"{n}.png", "x": 0.5} for n in range(3)])
+    with pytest.raises(SourceError, match="all its images lie in one folder, 'ant'"):
+        read_rows(load_splits(str(tmp_path))["train"], Reading(), None, tmp_path)
+
+
+def test_a_missing_point_column_tells_every_way_out():
+    with pytest.raises(SourceError, match="--points_file, or take --loss none"):
+        read_rows(table(label=[0, 1] * 4), Reading(), "click")
+
+
+def test_a_single_points_label_and_weight_are_read():
+    point = {
+        "x": Value("float32"),
+        "y": Value("float32"),
+        "label": Value("int64"),
+        "weight": Value("float32"),
+    }
+    values = [{"x": 0.5, "y": 0.5, "label": 0, "weight": float(i > 2)} for i in range(8)]
+    read = read_rows(typed(point, click=values).add_column("label", [0] * 8), Reading(), "click")
+    assert read.rows[3]["click"] == [{"label": 0, "x": 0.5, "y": 0.5, "weight": 1.0}]
+    assert describe_rows(read.rows, read.columns, "click").with_target == 5
+    with pytest.raises(SourceError):
+        odd = typed(point, click=[{**each, "label": -5} for each in values])
+        read_rows(odd.add_column("label", [0] * 8), Reading(), "click")
+
+
+def test_names_become_classes_in_their_order():
+    read = labels_read(table(label=["dog", "cat"] * 4))
+    assert read.rows.features["label"] == ClassLabel(names=["cat", "dog"])
+    assert read.rows["label"][:2] == [1, 0]
+    assert read.notes == ["the classes are the 2 names in column 'label', sorted: cat, dog"]
+    several = labels_read(table(labels=[["dog", "cat"], []] * 4))
+    assert several.rows["labels"][:2] == [[1, 0], []]
+
+
+def test_numbers_with_gaps_are_said():
+    (note,) = labels_read(table(label=[1, 3] * 4)).notes
+    assert "go up to 3, but no row has 0, 2" in note
+
+
+XY = {"x": Value("float64"), "y": Value("float64")}
+
+
+def points_read(rows, **options):
+    read = read_rows(rows, Reading(**options), "click")
+    return read, read.rows[read.columns.point]
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrap"),
+    [
+        (XY, lambda x, y: {"x": x, "y": y}),
+        (List(Value("float32"), length=2), lambda x, y: [x, y]),
+        (LargeList(Value("float64")), lambda x, y: [x, y]),
+        (
+            {"x": Value("float32"), "y": Value("float32"), "t": Value("int64")},
+            lambda x, y: {"x": x, "y": y, "t": 0},
+        ),
+    ],
+    ids=["dict", "pair", "large list", "more fields"],
+)  # fmt: skip
+def test_one_point(kind, wrap):
+    values = [None, *(wrap(x, y) for x, y in POINTS[1:])]
+    read, points = points_read(typed(kind, click=values).add_column("label", [0, 1] * 4))
+    assert points[0] is None or points[0]["x"] is None
+    assert (points[3]["x"], points[3]["y"]) == pytest.approx(POINTS[3])
+    assert describe_rows(read.rows, read.columns, "click").with_target == 7
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (List(List(Value("float64"))), [[0.1, 0.2], [0.3, 0.4]]),
+        (LargeList(LargeList(Value("float64"))), [[0.1, 0.2], [0.3, 0.4]]),
+        (List(XY), [{"x": 0.1, "y": 0.2}, {"x": 0.3, "y": 0.4}]),
+        ({"x": List(Value("float64")), "y": List(Value("float64"))}, {"x": [0.1, 0.3], "y": [0.2, 0.4]}),
+    ],
+    ids=["pairs", "large lists", "dicts", "dict of lists"],
+)
+def test_several_points(kind, value):
+    _, points = points_read(typed(kind, click=[value] * 8).add_column("label", [0, 1] * 4))
+    assert [(point["x"], point["y"]) for point in points[5]] == [(0.1, 0.2), (0.3, 0.4)]
+
+
+@pytest.mark.parametrize(
+    ("click", "message"),
+    [
+        ({"X": 0.5, "Y": 0.5}, r"its fields are X, Y, not x and y. .*--x_column click.X --y_column click.Y"),
+        ({"cx": 0.5, "cy": 0.5}, "--x_column click.cx --y_column click.cy"),
+        ({"at": {"x": 0.5, "y": 0.5}}, "--x_column click.at.x --y_column click.at.y"),
+        ({"row": 0.5, "column": 0.5}, "its fields are row, column"),
+        ("0.5,0.5", "holds string, which is no point"),
+        ([0.1, 0.2, 0.3, 0.4], "lists of other than two numbers"),
+        ({"x": 0.5, "y": None}, "points with x or y only"),
+        ({"x": float("inf"), "y": 0.5}, "not finite"),
+        ({"x": 120.0, "y": 40.0}, r"no ratios .*: \(120, 40\)\). Say what they are: --point_units"),
+        ([{"x": 0.5, "y": 0.5, "weight": -1.0}], "weights that are not 0 or more"),
+    ],
+)  # fmt: skip
+def test_what_is_no_point_is_refused_by_what_it_is(click, message):
+    rows = table(label=[0, 1] * 4).add_column("click", [click] * 8)
+    with pytest.raises(SourceError, match=message):
+        points_read(rows)
+
+
+def test_a_nested_column_by_its_path():
+    rows = table(
+        json=[{"click": {"x": x, "y": y}, "kind": {"name": "ab"[i % 2]}} for i, (x, y) in enumerate(POINTS)]
+    )
+    read, points = points_read(rows, label="json.kind.name", point="json.click")
+    assert points[2]["x"] == pytest.approx(POINTS[2][0])
+    assert read.rows["json.kind.name"][:2] == [0, 1]
+    with pytest.raises(
+        SourceError, match=r"no column 'json.tap'; 'json' holds the fields .*click.* Set --point_column"
+    ):
+        points_read(rows, label="json.kind.name", point="json.tap")
+
+
+@pytest.mark.parametrize("units", ["percent", "pixels"])
+def test_units(units):
+    size = (100, 100) if units == "percent" else (40, 30)
+    rows = table(label=[0, 1] * 4, click=[[x * size[0], y * size[1]] for x, y in POINTS])
+    _, points = points_read(rows, point_units=units)
+    np.testing.assert_allclose([(point["x"], point["y"]) for point in points], POINTS)
+    with pytest.raises(SourceError, match="no value of column 'click' is above 1: these look like ratios"):
+        points_read(table(label=[0] * 8, click=POINTS), point_units=units)
+    with pytest.raises(SourceError, match=rf"lie outside the image as {units} \(in row 3: \(500, 5\)"):
+        points_read(
+            table(label=[0] * 8, click=[[5.0, 5.0]] * 3 + [[500.0, 5.0]] + [[5.0, 5.0]] * 4),
+            point_units=units,
+        )
+
+
+def test_pixels_are_those_of_the_columns_width_and_height():
+    rows = table(label=[0, 1] * 4, click=[[300.0, 100.0]] * 8, width=[600] * 8, height=[400] * 8)
+    _, points = points_read(rows, point_units="pixels")
+    assert points[0] == {"x": 0.5, "y": 0.25}
+
+
+def test_points_of_classes_by_name_and_by_number():
+    features = List({"label": Value("string"), **XY})
+    points = [[{"label": "dog", "x": 0.1, "y": 0.2}], [{"label": "cat", "x": 0.5, "y": 0.5}]] * 4
+    rows = typed(features, points=points).add_column("labels", [["dog"], ["dog", "cat"]] * 4)
+    read, found = points_read(rows)
+    assert [[point["label"] for point in row] for row in found[:2]] == [[1], [0]]
+    assert describe_rows(read.rows, read.columns, "click").with_target == 8
+    strange = rows.remove_columns("labels").add_column("labels", [["dog"], ["dog"]] * 4)
+    with pytest.raises(SourceError, match="points of classes that are none of the labels': cat"):
+        points_read(strange)
+    with pytest.raises(SourceError, match="points without a class, but an image has several labels"):
+        points_read(typed(XY, click=[{"x": 0.5, "y": 0.5}] * 8).add_column("labels", [[0], [1]] * 4))
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        ([[[1, 2, 3]]] * 8, "holds pixels, not images"),
+        ([1] * 8, "holds int64, not images"),
+        (["../secret.png"] * 8, "lies outside the dataset's folder"),
+        (["/etc/passwd"] * 8, "lies outside the dataset's folder"),
+        (["https://host/a.png"] * 8, "lies outside the dataset's folder"),
+        (["no.png"] * 8, r"names a file that is not there \(row 0"),
+    ],
+)
+def test_an_image_column_of_something_else_is_refused(images, message, tmp_path):
+    rows = datasets.Dataset.from_dict({"image": images, "label": [0, 1] * 4})
+    with pytest.raises(SourceError, match=message):
+        read_rows(rows, Reading(), None, tmp_path)
+
+
+def test_a_row_without_an_image_is_named():
+    rows = table(label=[0, 1] * 4).cast_column("image", datasets.Image(decode=False))
+    images = [None if number == 5 else row["image"] for number, row in enumerate(rows)]
+    rows = rows.remove_columns("image").add_column("image", images, feature=datasets.Image())
+    with pytest.raises(SourceError, match=r"column 'image' has no image \(in row 5\)"):
+        read_rows(rows, Reading(), None)
+
+
+def test_a_dataset_that_needs_nothing_is_left_as_it_is():
+    features = {"x": Value("float32"), "y": Value("float32")}
+    rows = typed(features, click=[{"x": x, "y": y} for x, y in POINTS]).add_column(
+        "label", np.arange(8) % 2, feature=ClassLabel(names=["a", "b"])
+    )
+    read = read_rows(rows, Reading(), "click")
+    assert read.rows is rows
+    assert read.notes == []
+
+
+def test_images_that_a_metadata_file_does_not_list_are_counted(tmp_path):
+    write_images(tmp_path)
+    lines = [{"file_name": file, "click": {"x": 0.5, "y": 0.5}} for file in FILES[:5]]
+    write_lines(tmp_path / "metadata.jsonl", lines)
+    splits = load_splits(str(tmp_path))
+    assert unlisted_images(splits, "image", tmp_path) == [
+        f"3 image files below {tmp_path} are in no row and are left out, for the metadata file does not list "
+        "them: cat/6.png, dog/5.png, dog/7.png"
+    ]
+    (tmp_path / "metadata.jsonl").unlink()
+    assert unlisted_images(load_splits(str(tmp_path)), "image", tmp_path) == []
+
+
+def test_bytes_of_images_are_never_all_in_memory_at_once():
+    """A column that `datasets` does not know for images: nothing is copied to make it one."""
+    size, number = 1 << 20, 32
+    photo = pa.array([bytes(size)] * number, pa.binary())
+    rows = datasets.Dataset(pa.table({"image": photo, "label": pa.array([0] * number)}))
+    tracemalloc.start()
+    read = read_rows(rows, Reading(), None)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert isinstance(read.rows.features["image"], datasets.Image)
+    assert peak < size * number / 4
+    other = read_rows(rows.select(range(1, number)), Reading(), None)
+    assert read.rows._fingerprint != other.rows._fingerprint

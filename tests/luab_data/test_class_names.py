@@ -1,0 +1,130 @@
+"""Classes are matched by name in one place: the exact name wins, and nothing ambiguous is guessed."""
+
+import unicodedata
+
+import datasets
+import pytest
+
+from luab_data.errors import SourceError
+from luab_data.imagenet_classes import imagenet_names
+from luab_data.rows.class_names import match
+from luab_data.rows.same_classes import with_classes_of
+from luab_eval.image_sets.class_maps import folder_outputs
+
+WNIDS, READABLE = list(imagenet_names()), list(imagenet_names().values())
+HUB = [name if at != 517 else "crane2" for at, name in enumerate(READABLE)]  # a ClassLabel has no name twice
+
+
+@pytest.mark.parametrize(
+    ("wanted", "known", "expected"),
+    [
+        (["cat", "Cat"], ["Cat", "cat"], [1, 0]),
+        (["CAT", "big_dog"], ["cat", "Big dog"], [0, 1]),
+        ([unicodedata.normalize("NFD", "café")], ["Café"], [0]),
+        (["n01440764", "crane"], ["tench, Tinca tinca", "crane"], [0, 1]),
+        (["tench", "n02012849"], ["crane (n02012849)", "n01440764"], [1, 0]),
+        (["fish"], ["tench"], [None]),
+        (["cat", "n01440764"], ["tench", "cat", "lynx"], [1, 0]),
+        (HUB, WNIDS[::-1], list(range(999, -1, -1))),
+    ],
+    ids=["exact", "relaxed", "accents", "wnid to name", "name to wnid", "stranger", "mixed", "Hub"],
+)
+def test_match(wanted, known, expected):
+    found = match([(name,) for name in wanted], [(name,) for name in known], "class", "the model's")
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("wanted", "known", "message"),
+    [
+        (["CAT"], ["Cat", "cat"], r"folder 'CAT' could be each of 2 of the model's classes: 'Cat', 'cat'\."),
+        (["cat"], ["cat", "cat"], "folder 'cat' could be each of 2"),
+        (["n01440764"], ["tench", "tench, Tinca tinca"], "'tench', 'tench, Tinca tinca'"),
+        (["Cat", "cat"], ["cat"], r"two folders, 'Cat' and 'cat', are the same one .* 'cat'\. Rename"),
+        (["tench", "n01440764"], ["tench"], "'tench' and 'n01440764'"),
+    ],
+)
+def test_what_is_ambiguous_is_refused_with_both_names(wanted, known, message):
+    with pytest.raises(SourceError, match=message):
+        match([(name,) for name in wanted], [(name,) for name in known], "folder", "the model's")
+
+
+def test_a_models_labels_that_differ_by_capitals_are_told_apart_or_refused():
+    assert folder_outputs(["cat", "Cat", "dog"], ["Cat", "cat"]) == [1, 0, 2]
+    with pytest.raises(ValueError, match="'cat', 'Cat'"):
+        folder_outputs(["cat", "Cat", "dog"], ["CAT"])
+
+
+def labelled(names, label, **columns):
+    """Rows with a ClassLabel `label` and a number."""
+    feature = datasets.ClassLabel(names=names)
+    if isinstance(label[0], list):
+        feature = datasets.List(feature)
+    features = {"label": feature, "row": datasets.Value("int64")}
+    table = {"label": label, "row": list(range(len(label)))}
+    for name, (values, of_column) in columns.items():
+        table[name], features[name] = values, of_column
+    return datasets.Dataset.from_dict(table, features=datasets.Features(features))
+
+
+def test_rows_get_the_training_sets_numbers(caplog):
+    train = labelled(["n01440764", "n01443537", "n99999999"], [0, 1, 2])
+    names = ["goldfish, Carassius auratus", "unused", "tench, Tinca tinca"]
+    own = datasets.ClassLabel(names=names)
+    boxes = [{"bbox": [[0, 0, 1, 1]] * 2, "category": [0, 1]}, None, {"bbox": [], "category": []}]
+    objects = {"bbox": datasets.List(datasets.List(datasets.Value("int64"))), "category": datasets.List(own)}
+    points = [[{"label": 2, "x": 0.5}], [], [{"label": -1, "x": 0.1}]]
+    points = (points, datasets.List({"label": own, "x": datasets.Value("float64")}))
+    other = labelled(names, [2, 0, -1], objects=(boxes, objects), points=points)
+    found = with_classes_of(train, other, "label")
+    assert found["label"][:] == [0, 1, -1]
+    assert found.features["label"] == train.features["label"]
+    assert found["row"][:] == [0, 1, 2]
+    assert [each and each["category"] for each in found["objects"]] == [[1, -1], None, []]
+    assert [[point["label"] for point in each] for each in found["points"]] == [[0], [], [-1]]
+    assert "tench, Tinca tinca is n01440764 (2 -> 0)" in caplog.text
+    assert len(caplog.records) == 1
+
+
+def test_several_labels_an_image():
+    train = labelled(["cat", "dog"], [[0, 1]])
+    found = with_classes_of(train, labelled(["Dog", "Cat"], [[0], [], [1, 0]]), "label")
+    assert found["label"][:] == [[1], [], [0, 1]]
+
+
+def test_the_readable_names_of_a_column_count():
+    names = (["a cat", "a dog"], datasets.Value("string"))
+    train = labelled(["0001", "0002"], [0, 1], class_name=names)
+    assert with_classes_of(train, labelled(["A dog", "A cat"], [0, 1]), "label")["label"][:] == [1, 0]
+
+
+def test_the_hubs_imagenet_against_ours():
+    train = labelled(sorted(WNIDS[:600], reverse=True), [0, 1])
+    found = with_classes_of(train, labelled(HUB, [0, 517, 134]), "label")
+    assert [train.features["label"].names[k] for k in found["label"][:]] == [WNIDS[0], WNIDS[517], WNIDS[134]]
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (labelled(READABLE[:134], [0, 1]), r"2 of the 2 classes .*none of .* training set's 2: tench"),
+        (labelled(["cat", "dog"], [[0]]), "one class in the training set and a list of classes"),
+        (labelled(["CAT", "dog"], [0]).rename_column("label", "kind"), "no column 'label'; it has kind, row"),
+        (
+            labelled(["a"], [0]).cast_column("label", datasets.Value("int64")),
+            r"2 named classes \(cat, dog\) in the training set and class numbers without names",
+        ),
+    ],
+)
+def test_strangers_are_refused_in_few_words(other, message):
+    with pytest.raises(SourceError, match=message) as error:
+        with_classes_of(labelled(["cat", "dog"], [0, 1]), other, "label")
+    assert len(str(error.value)) < 400
+
+
+def test_equal_and_nameless_classes_are_left_alone():
+    rows = labelled(["cat", "dog"], [0, 1])
+    assert with_classes_of(rows, rows, "label") is rows
+    numbers = rows.cast_column("label", datasets.Value("int64"))
+    small = numbers.cast_column("label", datasets.Value("int32"))
+    assert with_classes_of(numbers, small, "label") is small

@@ -1,0 +1,359 @@
+"""Localisation: a model whose map is known; rows, folders and official layouts in -> numbers out."""
+
+import json
+import os
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pytest
+import torch
+from datasets import ClassLabel, Dataset, Features, List, Value
+from fixtures.boxed import box_xml, picture
+from fixtures.miniatures import QUIET, colour_classifier, paint, pass_colours_on, save_checkpoint, score
+from fixtures.tiny_models import tiny_model
+from PIL import Image
+from torch import nn
+
+from luab.commands.compare import main as compare
+from luab.commands.localize import main
+from luab_attention.boxes.boxes import ImageBoxes
+from luab_eval import suite
+from luab_eval.benchmark import ImageSet, Item
+from luab_eval.benchmarks import WHERE, find_benchmark
+from luab_eval.image_sets.boxes import set_of_rows
+from luab_eval.image_sets.class_maps import wnids
+from luab_eval.localization import HITS, Judgement, WhereItLooks, attention_of, maps_after
+from luab_eval.models import Classifier, load_classifier
+from luab_eval.predict import predict
+from luab_eval.tasks import UnsuitedModel
+from luab_vision.transforms import ImageSettings
+
+SETTINGS = ImageSettings(size=32, mean=(0, 0, 0), std=(1, 1, 1), resize=48)
+MAPPED = ("vit", "dinov2_with_registers", "beit", "convnext", "convnextv2", "resnet", "swin", "swinv2")
+
+
+def colour_model():
+    """A ResNet whose map of class 0 is how red, of class 1 how green each 4x4 patch is."""
+    model = tiny_model("resnet", embedding_size=3, hidden_sizes=[3], depths=[1], num_labels=2).eval()
+    pass_colours_on(model)
+    linear = model.classifier[-1]
+    linear.weight.data = torch.tensor([[20.0, 0, 0], [0, 20.0, 0]])
+    return model
+
+
+def rows(*rows: dict, several: bool = False) -> Dataset:
+    """A dataset of `rows` with the classes red and green."""
+    label = ClassLabel(names=["red", "green"])
+    objects = {"bbox": List(List(Value("float32"), length=4)), "category": List(Value("int64"))}
+    columns = {"image": datasets.Image(), "objects": objects, "labels": List(label)}
+    columns = columns if several else {"image": datasets.Image(), "objects": objects, "label": label}
+    if "image_id" in rows[0]:
+        columns["image_id"] = Value("string")
+    return Dataset.from_list(list(rows), features=Features(columns))
+
+
+def seen_by(model, images: ImageSet, cache: Path, labels=("red", "green")) -> Judgement:
+    answers = predict(Classifier("model", model, labels, SETTINGS), images, cache, QUIET)
+    return Judgement(answers.looks, answers.targets)
+
+
+def test_a_model_that_sees_colours_finds_them(tmp_path):
+    # The image is twice as wide as high and is not cropped: the red object on the far left still counts.
+    image = picture(256, 128, (0, 32, 64, 96, "red"), (160, 32, 224, 96, "lime"))
+    images, left_out = set_of_rows(
+        "toy",
+        rows(
+            {"image": image, "label": 0, "objects": {"bbox": [[0, 32, 64, 64]], "category": [0]}},
+            {"image": image, "label": 1, "objects": {"bbox": [[160, 32, 64, 64]], "category": [1]}},
+            {"image": image, "label": 1, "objects": {"bbox": [], "category": []}},
+            {"image": image, "label": -1, "objects": {"bbox": [[0, 0, 9, 9]], "category": [0]}},
+        ),
+    )
+    assert [(item.id, item.target) for item in images.items] == [("0", 0), ("1", 1)]
+    assert left_out == "1 image without a usable box, 1 image whose boxes are all of other classes"
+    judgement = seen_by(colour_model(), images, tmp_path)
+    boxes = judgement.box_metrics()
+    assert boxes["max_box_acc"] == boxes["max_box_acc_v2_iou_50"] == 1
+    pointing = judgement.pointing_metrics()
+    assert pointing["pointing_game"] == pointing["pointing_game_class_mean"] == 1
+    assert pointing["pointing_game_center"] == 0
+    energy = judgement.energy_metrics()
+    assert energy["energy_pointing_game_uniform"] == pytest.approx(1 / 8)
+    # Pooling smears a colour over the next cell on each side.
+    assert energy["energy_pointing_game"] > 3 / 8
+    for metrics, name in (
+        (boxes, "max_box_acc"),
+        (boxes, "max_box_acc_v2"),
+        (pointing, "pointing_game"),
+        (energy, "energy_pointing_game"),
+    ):
+        assert metrics[name] == pytest.approx(judgement.per_image(name).mean())
+
+
+def test_looking_at_the_other_object_is_a_miss(tmp_path):
+    image = picture(128, 128, (0, 0, 64, 64, "red"), (64, 64, 128, 128, "lime"))
+    objects = {"bbox": [[64, 64, 64, 64]], "category": [0]}
+    images, _ = set_of_rows("toy", rows({"image": image, "label": 0, "objects": objects}))
+    judgement = seen_by(colour_model(), images, tmp_path)
+    assert judgement.per_image("pointing_game") == judgement.box_metrics()["max_box_acc_v2_iou_70"] == 0
+    assert judgement.per_image("energy_pointing_game") < 0.05
+    # The rows' class 0, red, is the model's output 1.
+    judgement = seen_by(colour_model(), images, tmp_path, labels=("green", "red"))
+    assert judgement.per_image("pointing_game") == judgement.per_image("max_box_acc") == 1
+
+
+def test_each_label_of_an_image_is_asked_with_its_own_boxes(tmp_path):
+    image = picture(128, 128, (0, 0, 64, 64, "red"), (64, 64, 128, 128, "lime"))
+    objects = {"bbox": [[64, 64, 64, 64], [0, 0, 64, 64]], "category": [1, 0]}
+    row = {"image": image, "image_id": "a", "labels": [0, 1], "objects": objects}
+    images, _ = set_of_rows("toy", rows(row, several=True))
+    assert [item.id for item in images.items] == ["a/red", "a/green"]
+    assert [boxes.bbox for boxes in images.boxes] == [[[0, 0, 64, 64]], [[64, 64, 64, 64]]]
+    assert seen_by(colour_model(), images, tmp_path).per_image("pointing_game").tolist() == [1, 1]
+
+
+def test_boxes_of_rows_are_those_of_the_upright_image(tmp_path):
+    # The file lies on its side; people saw the red square at the top right, and drew the box there.
+    image = picture(64, 128, (32, 0, 64, 32, "red")).transpose(Image.Transpose.ROTATE_90)
+    exif = image.getexif()
+    exif[0x0112] = 6  # to be turned by 90 degrees clockwise
+    image.save(tmp_path / "a.png", exif=exif)
+    row = {
+        "image": str(tmp_path / "a.png"),
+        "label": 0,
+        "objects": {"bbox": [[32, 0, 32, 32]], "category": [0]},
+    }
+    images, _ = set_of_rows("toy", rows(row))
+    assert images.items[0].image == tmp_path / "a.png"
+    assert (images.boxes[0].width, images.boxes[0].height) == (64, 128)
+    assert seen_by(colour_model(), images, tmp_path).per_image("pointing_game") == 1
+
+
+def look(model, pixel_values, classes):
+    """[B, 3, H, W] and [B] -> maps and logits."""
+    attention = attention_of(model)
+    attention.watch(model)
+    with torch.no_grad():
+        logits = model(pixel_values).logits
+        return maps_after(model, attention, tuple(pixel_values.shape[-2:]), classes), logits
+
+
+@pytest.mark.parametrize("model_type", MAPPED)
+def test_maps_of_every_family(model_type):
+    model = tiny_model(model_type).eval()
+    pixel_values = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    maps, _ = look(model, pixel_values, torch.tensor([0, 3, 4]))
+    assert maps.attention.shape == maps.scores.shape == (3, *maps.scores.shape[1:])
+    assert maps.attention.sum(dim=(1, 2)).numpy() == pytest.approx(1, abs=1e-5)
+    assert ((maps.points > 0) & (maps.points < 1)).all()
+    other, _ = look(model, pixel_values, torch.tensor([1, 3, 4]))
+    of_class = model_type in ("convnext", "convnextv2", "resnet", "swin", "swinv2")
+    assert torch.allclose(maps.scores[0], other.scores[0], atol=1e-6) != of_class  # CLS attention: no classes
+    assert torch.allclose(maps.scores[1:], other.scores[1:], atol=1e-6)
+
+
+def test_the_map_of_a_feature_map_model_averages_to_the_logit():
+    model = tiny_model("convnextv2").eval()
+    pixel_values = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    maps, logits = look(model, pixel_values.expand(5, -1, -1, -1), torch.arange(5))
+    linear = model.classifier
+    constant = (linear.weight @ model.convnextv2.layernorm.bias + linear.bias).detach()
+    assert (maps.scores.mean(dim=(1, 2)) + constant).numpy() == pytest.approx(logits[0].numpy(), abs=1e-4)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_first_and_last_pixel_of_a_box_are_compared(workers):
+    # 2x2 pixels of a 4x4 image are 112x112 pixels of the map; the last one's index is 1, on the map 1 * 56.
+    scores = np.zeros((40, 224, 224), np.float32)
+    scores[:, :57, :57] = 1
+    points = np.full((40, 2), 0.125, np.float32)
+    items = [Item(str(number), Path(), 0) for number in range(40)]
+    images = ImageSet(
+        "toy", items, boxes=[ImageBoxes([[0, 0, 2, 2]], 4, 4)] * 39 + [ImageBoxes([[2, 2, 2, 2]], 4, 4)]
+    )
+    classifier = Classifier("model", tiny_model("vit"), ["a"], SETTINGS)
+    question = WhereItLooks(classifier, [0], images, num_workers=workers)
+    looks = question.keep(range(40), [np.zeros((40, 1)), scores, scores, points])
+    assert looks[HITS].shape == (40, 4, 125)
+    judgement = Judgement(looks, np.zeros(40, int))
+    # The first 39: box 0..57 against 0..56, IoU 57**2 / 58**2.
+    assert judgement.per_image("max_box_acc_v2").tolist() == [1] * 39 + [0]
+    assert judgement.per_image("pointing_game").tolist() == [1] * 39 + [0]
+
+
+def test_wrong_models_rows_and_images_are_named(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"no image")
+    row = {"image": str(tmp_path / "a.png"), "label": 0, "image_id": "n1/x"}
+    objects = {"bbox": [[0, 0, 1, 1]], "category": [0]}
+    with pytest.raises(ValueError, match=r"toy, row 0 \(n1/x\): cannot read the image"):
+        set_of_rows("toy", rows({**row, "objects": objects}))
+    with pytest.raises(ValueError, match="none of the 1 rows has a box"):
+        set_of_rows("toy", rows({**row, "objects": {"bbox": [], "category": []}}))
+    with pytest.raises(ValueError, match=r"no column 'objects'.*image, label"):
+        set_of_rows("toy", rows({**row, "objects": objects}).remove_columns("objects"))
+    with pytest.raises(ValueError, match="ClassLabel"):
+        set_of_rows("toy", rows({**row, "objects": objects}).cast_column("label", Value("int64")))
+    for model in (nn.Linear(1, 1), tiny_model("mobilevit")):
+        with pytest.raises(UnsuitedModel, match=r"(Linear|mobilevit) looks, only where .*vit, deit"):
+            attention_of(model)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """The colour model's folder, with the classes red and green."""
+    folder = tmp_path_factory.mktemp("checkpoint") / "model"
+    model = colour_model()
+    model.config.id2label = {0: "red", 1: "green"}
+    model.save_pretrained(folder)
+    kind = {"image_processor_type": "ViTImageProcessor", "size": {"height": 32, "width": 32}}
+    processor = {**kind, "image_mean": [0, 0, 0], "image_std": [1, 1, 1]}
+    (folder / "preprocessor_config.json").write_text(json.dumps(processor))
+    return folder
+
+
+@pytest.fixture
+def coloured(tmp_path):
+    """A red and a green object in class folders, and a CSV in which the red one's box is wrong."""
+    for name, colour in (("green", "lime"), ("red", "red")):  # alphabetical: not the model's order
+        (tmp_path / "images" / name).mkdir(parents=True)
+        picture(128, 128, (0, 0, 64, 64, colour)).save(tmp_path / "images" / name / "a.png")
+    (tmp_path / "boxes.csv").write_text(
+        "file,x0,y0,x1,y1,width,height\ngreen/a.png,0,0,63,63,128,128\nred/a.png,64,64,127,127,128,128\n"
+    )
+    return tmp_path
+
+
+OPTIONS = ["--device", "cpu", "--num-workers", "0"]
+
+
+def test_command_compares_models(checkpoint, coloured, capsys):
+    blind = tiny_model("vit", num_labels=2)
+    blind.config.id2label = {0: "green", 1: "red"}
+    blind.save_pretrained(coloured / "blind")
+    (coloured / "blind" / "preprocessor_config.json").write_bytes(
+        (checkpoint / "preprocessor_config.json").read_bytes()
+    )
+    models = ["--model", str(checkpoint), "--model", str(coloured / "blind")]
+    sources = ["--images", str(coloured / "images"), "--boxes", str(coloured / "boxes.csv")]
+    out = coloured / "out"
+    assert main([*models, *sources, "--output-dir", str(out), *OPTIONS]) == 0
+    printed = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert printed[0] == ["metric,", "in", "%", "model", "blind"]
+    assert next(line for line in printed if line[0] == "pointing_game")[:2] == ["pointing_game", "50.0"]
+    assert ["images", "2", "2"] in printed
+    found = json.loads((out / "results.json").read_text())["benchmarks"]
+    assert found["localisation:images"]["models"]["model"]["metrics"]["max_box_acc"] == 0.5
+    entry = found["pointing_game:images"]["models"]["model"]
+    assert entry["per_class"] == {"green": 1, "red": 0}
+    with np.load(out / entry["per_image"], allow_pickle=False) as kept:
+        assert kept["ids"].tolist() == [b"green/a", b"red/a"]
+        assert kept["score"].tolist() == [1, 0]
+    assert "MaxBoxAccV2 at IoU 0.7" in (out / "report.html").read_text()
+    assert compare([str(out)]) == 0
+    assert "Pointing game (images)" in capsys.readouterr().out
+
+
+def test_command_reads_a_dataset(checkpoint, coloured, capsys):
+    image = Image.open(coloured / "images" / "red" / "a.png")
+    row = {"image": image, "label": 0, "objects": {"bbox": [[0, 0, 64, 64]], "category": [0]}}
+    datasets.DatasetDict(validation=rows(row, row)).save_to_disk(coloured / "boxed")
+    dataset = ["--dataset", str(coloured / "boxed"), "--split", "validation[1:]"]
+    assert main(["--model", str(checkpoint), *dataset, "--output-dir", str(coloured / "out"), *OPTIONS]) == 0
+    printed = capsys.readouterr().out
+    assert ["pointing_game", "100.0"] in [line.split() for line in printed.splitlines()]
+    assert ["images", "1"] in [line.split() for line in printed.splitlines()]
+
+
+def test_command_says_what_is_wrong(checkpoint, coloured, capsys):
+    model = ["--model", str(checkpoint), "--output-dir", str(coloured / "out"), *OPTIONS]
+    assert main([*model, "--images", str(coloured)]) == 1
+    assert "either --images and --boxes, or --dataset" in capsys.readouterr().err
+    assert main([*model, "--images", str(coloured), "--boxes", "nowhere"]) == 1
+    assert "found no CSV or folder of XML files nowhere" in capsys.readouterr().err
+    file = coloured / "boxes.csv"
+    file.write_text("file,x0,y0,x1,y1,width,height\nblue/a.png,0,0,63,63,128,128\n")
+    (coloured / "images" / "red").rename(coloured / "images" / "blue")
+    assert main([*model, "--images", str(coloured / "images"), "--boxes", str(file)]) == 1
+    assert "none of the model's 2 classes: blue" in capsys.readouterr().err
+
+
+def test_a_model_that_does_not_show_where_it_looks(coloured, capsys):
+    model = tiny_model("mobilevit", num_labels=2)
+    model.config.id2label = {0: "red", 1: "green"}
+    model.save_pretrained(coloured / "mobile")
+    processor = {"image_processor_type": "ViTImageProcessor", "size": {"height": 32, "width": 32}}
+    (coloured / "mobile" / "preprocessor_config.json").write_text(json.dumps(processor))
+    sources = ["--images", str(coloured / "images"), "--boxes", str(coloured / "boxes.csv")]
+    model = ["--model", str(coloured / "mobile"), "--output-dir", str(coloured / "out"), *OPTIONS]
+    assert main([*model, *sources]) == 1
+    message = capsys.readouterr().err
+    assert "pointing_game:images of mobile: it is not known where mobilevit looks" in message
+
+
+def test_official_layout_as_a_benchmark(tmp_path):
+    """Two validation images, half in a class's colour; the model's map is highest there."""
+    for k, left in ((100, True), (555, False)):
+        name = f"ILSVRC2012_val_{k:08d}"
+        file = tmp_path / "imagenet" / "val" / wnids()[k] / f"{name}.JPEG"
+        paint(file, k)
+        colour = Image.open(file).resize((100, 200))
+        image = picture(200, 200)
+        image.paste(colour, (0 if left else 100, 0))
+        image.save(file, "png")
+        xml = box_xml((wnids()[k], 0, 0, 99, 199), ("n01440764", 0, 0, 199, 199)).replace(b"500", b"200")
+        (tmp_path / "imagenet" / "ILSVRC2012_bbox_val_v3" / "val").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "imagenet" / "ILSVRC2012_bbox_val_v3" / "val" / f"{name}.xml").write_bytes(
+            xml.replace(b"375", b"200")
+        )
+    save_checkpoint(tmp_path / "model")
+    classifier = load_classifier(str(tmp_path / "model"))
+    found = score(find_benchmark("pointing_game"), tmp_path, classifier)
+    # Both boxes are on the left; what is of another class (the whole image) does not count.
+    assert found.per_class() == {wnids()[100]: 1, wnids()[555]: 0}
+    assert found.metrics["pointing_game_center"] == 1
+    for kind in WHERE:
+        assert find_benchmark(kind.name).missing(tmp_path, partial=True) is None
+        scores = score(find_benchmark(kind.name), tmp_path, classifier)
+        assert scores.metrics[kind.primary] == scores.per_image.mean()
+    assert len(list((tmp_path / "cache").glob("*/imagenet_val-boxes-*"))) == 1  # one pass for all three
+
+
+def test_boxes_that_are_missing_are_named(tmp_path):
+    for k in (0, 1):
+        paint(tmp_path / "imagenet" / "val" / wnids()[k] / f"ILSVRC2012_val_{k + 1:08d}.JPEG", k)
+    benchmark = find_benchmark("localisation")
+    assert benchmark.absent(tmp_path)
+    message = benchmark.missing(tmp_path, partial=True)
+    assert "ILSVRC2012_bbox_val_v3/**/ILSVRC2012_val_<number>.xml" in message and "found none of" in message
+    (tmp_path / "imagenet" / "bbox").mkdir()
+    assert "no XML file" in benchmark.missing(tmp_path, partial=True)
+    (tmp_path / "imagenet" / "bbox" / "ILSVRC2012_val_00000001.xml").write_bytes(
+        box_xml(("n01440764", 1, 1, 9, 9))
+    )
+    assert benchmark.missing(tmp_path, partial=True) is None
+    (images,) = benchmark.image_sets(tmp_path)
+    assert [item.id for item in images.items] == [f"{wnids()[0]}/ILSVRC2012_val_00000001.JPEG"]
+    assert images.boxes == (ImageBoxes([[1, 1, 9, 9]], 500, 375),)
+    for k in range(2, 1000):
+        paint(tmp_path / "imagenet" / "val" / wnids()[k] / f"ILSVRC2012_val_{k + 1:08d}.JPEG", k)
+    assert "no XML file for 999 images, such as n01443537/ILSVRC2012_val_00000002" in benchmark.missing(
+        tmp_path
+    )
+
+
+def test_a_model_that_is_not_suited_is_skipped(tmp_path):
+    paint(tmp_path / "val" / "star" / "a.png", 100)
+    (tmp_path / "boxes.csv").write_text("file,x0,y0,x1,y1,width,height\nstar/a.png,0,0,3,3,8,8\n")
+    named = f"pointing_game:toy=val{os.pathsep}boxes.csv", "folder:toy=val"
+    benchmarks = [find_benchmark(text) for text in named]
+    model = colour_classifier([100, 200], labels=["star", "ring"])
+    results = suite.run([model], benchmarks, tmp_path, tmp_path / "out", QUIET, None).content
+    assert set(results["benchmarks"]) == {"toy"}
+    assert "a ColourClassifier looks" in results["skipped"]["pointing_game:toy of colours"]
+
+
+@pytest.mark.parametrize("argument", ["toy", "toy=images", "toy=@train", "=a:b", "toy=:boxes.csv"])
+def test_arguments_that_name_no_boxes(argument):
+    with pytest.raises(ValueError, match=r"written localisation:NAME=IMAGES.BOXES or NAME=DATASET@SPLIT"):
+        find_benchmark(f"localisation:{argument}")

@@ -1,0 +1,247 @@
+"""`run.py --push_to_hub`: checkpoints go up while the model is trained, and load anywhere."""
+
+import json
+import shutil
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from fixtures.clicked import clicked_dataset
+from fixtures.hub.served import TOKEN
+from fixtures.tiny_models import tiny_model
+from huggingface_hub import ModelCard
+from huggingface_hub.cli.hf import main as hf
+from PIL import Image
+from transformers import AutoModelForImageClassification, pipeline
+
+from luab import cli
+from luab_data.hub import retry
+from luab_trainer.arguments import parse
+from luab_trainer.config import LUABConfig
+from luab_trainer.hub.upload import public_arguments
+from luab_trainer.run import main
+from luab_vision.processors import square_processor
+
+PUBLISHED = [
+    ".gitattributes", "README.md", "SHA256SUMS", "config.json", "eval_results.json",
+    "luab_head.safetensors", "model.safetensors", "preprocessor_config.json", "training_args.json",
+]  # fmt: skip
+
+
+@pytest.fixture
+def work(tmp_path):
+    """A dataset, a model's configuration, and things that must not be published."""
+    for split, count in (("train", 24), ("validation", 10)):
+        clicked_dataset(count, seed=count).to_parquet(tmp_path / "data" / f"{split}.parquet")
+    tiny_model("vit").config.save_pretrained(tmp_path / "config")
+    (tmp_path / "out" / "_upload" / "checkpoint-9").mkdir(parents=True)  # of a run that was killed
+    (tmp_path / "out" / "notes.bin").write_text("private")
+    return tmp_path
+
+
+def train(options, target):
+    """run.py, with retries that do not take their time; what it prints for a user goes to the log."""
+    retry.WAITS = (0.01,)
+    values = {
+        "dataset": "data", "output_dir": "out", "loss": "both", "max_steps": 3, "save_steps": 1,
+        "per_device_train_batch_size": 8, "logging_steps": 1, "use_cpu": True, "disable_tqdm": True,
+        "report_to": "none", "save_total_limit": 1, "hub_model_id": target, **options,
+    }  # fmt: skip
+    start = {} if "model" in options else {"from_config": "config"}
+    arguments = [text for name, value in {**start, **values}.items() for text in (f"--{name}", str(value))]
+    main([*arguments, "--push_to_hub"])
+
+
+def read_back(repo_id):
+    """What a reader with transformers alone gets."""
+    model, info = AutoModelForImageClassification.from_pretrained(repo_id, output_loading_info=True)
+    answers = pipeline("image-classification", model=repo_id, device="cpu")(Image.new("RGB", (50, 40)))
+    return type(model).__name__, any(info.values()), sorted(answer["label"] for answer in answers)
+
+
+def upload_by_hand(repo_id):
+    """The command of the README, and of the error when an upload failed."""
+    sys.argv = ["hf", "upload", repo_id, "out", "--exclude", "*/*"]
+    hf()
+
+
+def evaluate(repo_id, folder):
+    """`luab evaluate` on a folder of images by class."""
+    arguments = ["--model", repo_id, "--benchmarks", f"folder:mine={folder}", "--output-dir", "report"]
+    return cli.main(["evaluate", *arguments, "--num-workers", "0", "--device", "cpu"])
+
+
+def test_trained_published_and_read_back(hub, clients, work):
+    result = clients.call(train, {}, "luab-vit", token=TOKEN, cwd=work)
+    assert result.status == 0, result.output
+    repository = hub.model("you/luab-vit")
+    assert sorted(repository.files) == PUBLISHED
+    assert repository.titles[0].startswith("Training in progress, step ")
+    for name in PUBLISHED[1:]:
+        assert repository.files[name].content == (work / "out" / name).read_bytes(), name
+        assert str(work).encode() not in repository.files[name].content, f"{name} tells of this machine"
+    assert not list((work / "out").glob("_upload/*"))
+
+    card = ModelCard(repository.files["README.md"].content.decode())
+    assert card.data.model_name == "luab-vit"
+    metrics = {result.metric_type: result.metric_value for result in card.data.eval_results}
+    assert metrics["accuracy"] == json.loads(repository.files["eval_results.json"].content)["eval_accuracy"]
+    how = ("| seed | 42 |", "10 x point + 2 x attention", "apache-2.0", "han2023neglected")
+    for text in ('model="you/luab-vit"', *how):
+        assert text in card.text
+
+    found = clients.call(read_back, "you/luab-vit")
+    assert found.status == 0, found.output
+    assert found.value == ("ViTForImageClassification", False, [f"class_{k}" for k in range(5)])
+
+    for k in range(5):
+        (work / "mine" / f"class_{k}").mkdir(parents=True)
+        Image.new("RGB", (32, 32), (50 * k, 0, 0)).save(work / "mine" / f"class_{k}" / "image.png")
+    judged = clients.call(evaluate, "you/luab-vit", work / "mine", cwd=work)
+    assert judged.value == 0, judged.output
+    assert "luab-vit" in judged.output
+
+    (work / "out" / "notes.bin").unlink()
+    by_hand = clients.call(upload_by_hand, "you/by-hand", token=TOKEN, cwd=work)
+    assert sorted(hub.model("you/by-hand").files) == PUBLISHED, by_hand.output
+    assert clients.call(read_back, "you/by-hand").value == found.value
+
+
+def test_a_revision_of_its_own_is_made_and_main_stays(hub, clients, work):
+    options = {"hub_revision": "second-try", "max_steps": 1}
+    result = clients.call(train, options, "you/tries", token=TOKEN, cwd=work)
+    assert result.status == 0, result.output
+    repository = hub.model("you/tries")
+    assert sorted(repository.branches["second-try"].files) == PUBLISHED
+    assert not repository.titles
+
+
+def test_a_failed_upload_is_reported_and_the_next_one_catches_up(hub, clients, work):
+    hub.fail("POST .*/commit/", 500)
+    result = clients.call(train, {"hub_always_push": True}, "you/catches-up", token=TOKEN, cwd=work)
+    assert result.status == 0, result.output
+    assert "checkpoint-1 was not uploaded to you/catches-up: Server error '500 " in result.output
+    assert "Training goes on" in result.output
+    repository = hub.model("you/catches-up")
+    assert "Training in progress, step 2" in repository.titles
+    assert "Training in progress, step 1" not in repository.titles
+    model = (work / "out" / "model.safetensors").read_bytes()
+    assert repository.files["model.safetensors"].content == model
+
+
+def test_a_checkpoint_that_cannot_be_staged_does_not_stop_training(hub, clients, work):
+    shutil.rmtree(work / "out" / "_upload")
+    (work / "out" / "_upload").write_text("in the way")
+    result = clients.call(train, {}, "you/staged", token=TOKEN, cwd=work)
+    assert result.status == 0, result.output
+    assert "checkpoint-1 was not uploaded to you/staged: " in result.output
+    assert sorted(hub.model("you/staged").files) == PUBLISHED
+
+
+def test_a_last_upload_that_fails_loses_nothing(hub, clients, work):
+    hub.fail("POST .*/commit/", 503, times=100)
+    result = clients.call(train, {"hub_strategy": "end"}, "you/later", token=TOKEN, cwd=work)
+    assert result.status == 1
+    assert "run.py: the model is in out, but its upload to you/later failed: " in result.output
+    assert (work / "out" / "model.safetensors").is_file()
+    hub.rules.clear()
+    again = {"hub_strategy": "end", "resume_from_checkpoint": "true"}
+    result = clients.call(train, again, "you/later", token=TOKEN, cwd=work)
+    assert result.status == 0, result.output
+    assert sorted(hub.model("you/later").files) == PUBLISHED
+
+
+@pytest.mark.parametrize(("token", "exists"), [(None, False), ("hf_reader", True)])
+def test_no_access_is_said_before_training(hub, clients, work, token, exists):
+    if exists:
+        hub.add("model", "you/mine")
+    result = clients.call(train, {}, "you/mine", token=token, cwd=work)
+    assert result.status == 1
+    assert "run.py: --push_to_hub: the Hub gives no access to you/mine" in result.output
+    assert "hf auth login" in result.output
+    assert "'loss'" not in result.output
+
+
+def test_the_licence_of_the_model_that_it_started_from_is_passed_on(hub, clients, work):
+    base = work / "base"
+    tiny_model("vit").save_pretrained(base)
+    square_processor(32).save_pretrained(base)
+    files = {path.name: path.read_bytes() for path in base.iterdir()}
+    hub.add("model", "you/base").add(**files, **{"README.md": b"---\nlicense: cc-by-nc-4.0\n---\n"})
+    result = clients.call(train, {"model": "you/base", "max_steps": 1}, "you/child", token=TOKEN, cwd=work)
+    assert result.status == 0, result.output
+    card = ModelCard(hub.model("you/child").files["README.md"].content.decode())
+    assert (card.data.license, card.data.base_model) == ("cc-by-nc-4.0", "you/base")
+    assert "The weights started from you/base: its licence (cc-by-nc-4.0) holds." in card.text
+
+
+def test_a_pickle_is_refused(hub, clients, work):
+    files = {"config.json": (work / "config" / "config.json").read_bytes(), "pytorch_model.bin": b"\x80\x04."}
+    hub.add("model", "you/pickled").add(**files)
+    result = clients.call(train, {"model": "you/pickled"}, "you/child", token=TOKEN, cwd=work)
+    assert result.status == 1
+    assert "run.py: --model you/pickled" in result.output
+    assert "safetensors" in result.output
+    image = work / "mine" / "class_0" / "image.png"
+    image.parent.mkdir(parents=True)
+    Image.new("RGB", (32, 32)).save(image)
+    judged = clients.call(evaluate, "you/pickled", work / "mine", cwd=work)
+    assert judged.value == 1
+    assert "never pickle" in judged.output
+    assert not hub.sent.get("pytorch_model.bin")
+    assert not hub.count("/api/models/you/pickled/(commits|discussions)"), "nobody is asked to convert it"
+
+
+@pytest.mark.skipif(find_spec("timm") is None, reason="timm is not installed")
+def test_timm_reads_safetensors_and_no_pickle(hub, clients, work):
+    """Timm by itself falls back to `pytorch_model.bin`, and to the authors' own servers."""
+    from safetensors.torch import save
+    from timm import create_model
+
+    model = create_model("test_vit", num_classes=5)
+    names = [f"class_{k}" for k in range(5)]
+    config = {"architecture": "test_vit", "num_classes": 5, "pretrained_cfg": {"label_names": names}}
+    described = {"config.json": json.dumps(config).encode()}
+    hub.add("model", "you/timm").add(**described, **{"model.safetensors": save(model.state_dict())})
+    hub.add("model", "you/pickled").add(**described, **{"pytorch_model.bin": b"\x80\x04."})
+    for k in range(5):
+        (work / "mine" / f"class_{k}").mkdir(parents=True)
+        Image.new("RGB", (32, 32), (50 * k, 0, 0)).save(work / "mine" / f"class_{k}" / "image.png")
+    judged = clients.call(evaluate, "timm:hf-hub:you/timm", work / "mine", cwd=work)
+    assert judged.value == 0, judged.output
+    for name in (
+        "timm:hf-hub:you/pickled",
+        "timm:hf-hub:you/none",
+        "timm:no_such_model",
+        "timm:legacy_xception",
+    ):
+        refused = clients.call(evaluate, name, work / "mine", cwd=work)
+        assert refused.value == 1, refused.output
+        assert f"luab evaluate: --model {name}: no classifier could be loaded" in refused.output
+    assert not hub.count("pytorch_model.bin")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--hub_token", "hf_secret"], "leave --hub_token out"),
+        (["--hub_strategy", "checkpoint"], "Allowed are 'every_save'"),
+        (["--hub_strategy", "all_checkpoints"], "Allowed are 'every_save'"),
+    ],
+)
+def test_what_would_publish_a_secret_or_a_pickle_is_refused(arguments, message, capsys):
+    with pytest.raises(SystemExit):
+        parse(["--model", "a", "--dataset", "b", *arguments], "Train.")
+    error = capsys.readouterr().err
+    assert message in error
+    assert "hf_secret" not in error
+
+
+def test_published_arguments_hold_neither_token_nor_folders(tmp_path):
+    arguments = public_arguments(LUABConfig(str(tmp_path / "run"), hub_token="hf_secret", use_cpu=True))
+    assert arguments["output_dir"] == "run"
+    assert arguments["seed"] == 42
+    assert not [key for key in arguments if key.endswith("token")]
+    assert str(Path.home()) not in json.dumps(arguments)
+    assert "secret" not in json.dumps(arguments)

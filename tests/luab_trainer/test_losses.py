@@ -1,0 +1,238 @@
+"""The byproduct losses, against values worked out by hand."""
+
+import math
+
+import pytest
+import torch
+
+from luab_trainer.losses.attention import AttentionLoss, defaults
+from luab_trainer.losses.point import PointLoss
+
+
+def target(x, y, weight=1.0):
+    """One row with one target of one point -> points [1, 1, 1, 2], weights [1, 1, 1]."""
+    return torch.tensor([[[[x, y]]]]), torch.tensor([[[weight]]])
+
+
+def attention_map(cells):
+    """[[...], ...] of masses -> A [1, 1, 1, h, w]."""
+    return torch.tensor(cells)[None, None, None]
+
+
+def test_hinge_is_the_far_mass_above_the_tolerance():
+    # Cells of a 1x4 grid have their centres at x = 1/8, 3/8, 5/8, 7/8; the click at 1/8, radius 0.3, edge
+    # 0.15: the first two cells (distance 0 and 0.25) are near by 1 and 1/2 + 0.05/0.15 = 5/6; the others
+    # are far.
+    loss = AttentionLoss("hinge", radius=0.3, tolerance=0.2)
+    points, weights = target(1 / 8, 0.5)
+    found = loss(attention_map([[0.1, 0.3, 0.4, 0.2]]), points, weights)
+    assert found.item() == pytest.approx(0.3 * (1 - 5 / 6) + 0.6 - 0.2)
+
+
+def test_hinge_is_zero_without_gradient_once_the_background_is_left():
+    attention = attention_map([[0.6, 0.3, 0.1, 0.0]]).requires_grad_()
+    found = AttentionLoss("hinge", radius=0.4, tolerance=0.2)(attention, *target(1 / 8, 0.5))
+    found.sum().backward()
+    assert found.item() == 0
+    assert attention.grad.abs().sum() == 0
+
+
+def test_kl_is_zero_for_the_density_itself_and_positive_elsewhere():
+    from luab_attention.density import density
+
+    loss = AttentionLoss("kl", radius=0.2, tolerance=0)
+    points, weights = target(0.3, 0.6)
+    same = density(points, weights, (4, 4), 0.2).unsqueeze(2)
+    assert loss(same, points, weights).item() == pytest.approx(0, abs=1e-6)
+    uniform = torch.full((1, 1, 1, 4, 4), 1 / 16)
+    expected = (same * (same * 16).log()).sum()
+    assert loss(uniform, points, weights).item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("form", ["hinge", "kl"])
+def test_descending_moves_the_attention_to_the_click(form):
+    scores = torch.zeros(1, 1, 1, 6, 6, requires_grad=True)
+    loss = AttentionLoss(form, radius=0.2, tolerance=0.0)
+    points, weights = target(0.9, 0.1)
+    optimizer = torch.optim.Adam([scores], lr=0.1)
+    for _ in range(200):
+        optimizer.zero_grad()
+        loss(scores.flatten(3).softmax(-1).view_as(scores), points, weights).sum().backward()
+        optimizer.step()
+    row, column = divmod(int(scores.flatten().argmax()), 6)
+    assert (row, column) == (0, 5), "x is the column, y the row"
+
+
+@pytest.mark.parametrize("form", ["hinge", "kl"])
+def test_rows_without_a_usable_byproduct_give_nothing(form):
+    attention = torch.full((2, 1, 3, 4, 4), 1 / 16, requires_grad=True)
+    points = torch.tensor([[[[0.1, 0.1]]], [[[-1.0, -1.0]]]])
+    weights = torch.tensor([[[1.0]], [[0.0]]])
+    found = AttentionLoss(form, radius=0.2, tolerance=0.1)(attention, points, weights)
+    found.sum().backward()
+    assert found[0] > 0
+    assert found[1] == 0
+    assert attention.grad[1].abs().sum() == 0
+    assert torch.isfinite(attention.grad).all()
+
+
+def test_layers_are_averaged():
+    near, far = [[1.0, 0.0, 0.0, 0.0]], [[0.0, 0.0, 0.0, 1.0]]
+    attention = torch.tensor([near, far])[None, None]
+    assert attention.shape == (1, 1, 2, 1, 4)
+    found = AttentionLoss("hinge", radius=0.2, tolerance=0.0)(attention, *target(1 / 8, 0.5))
+    assert found.item() == pytest.approx(0.5)
+
+
+def test_one_map_per_class_compares_class_by_class():
+    """Several labels on a feature-map model: each target against the map of its own class, padding left
+    out.
+    """
+    left, right = [[1.0, 0.0, 0.0, 0.0]], [[0.0, 0.0, 0.0, 1.0]]
+    attention = torch.tensor([left, right, left])[None, :, None]  # [1, 3, 1, 1, 4]
+    points = torch.tensor([[[[1 / 8, 0.5]], [[1 / 8, 0.5]], [[-1.0, -1.0]]]])
+    weights = torch.tensor([[[1.0], [1.0], [0.0]]])
+    found = AttentionLoss("hinge", radius=0.2, tolerance=0.0)(attention, points, weights)
+    assert found.item() == pytest.approx((0 + 1) / 2)
+
+
+def test_one_map_for_all_classes_merges_the_targets():
+    """Several labels on CLS attention: near any of the points is near."""
+    attention = attention_map([[0.5, 0.0, 0.0, 0.5]])
+    points = torch.tensor([[[[1 / 8, 0.5]], [[7 / 8, 0.5]], [[-1.0, -1.0]]]])
+    weights = torch.tensor([[[1.0], [1.0], [0.0]]])
+    loss = AttentionLoss("hinge", radius=0.2, tolerance=0.0)
+    assert loss(attention, points, weights).item() == pytest.approx(0, abs=1e-6)
+    assert loss(attention, points, weights * torch.tensor([[[1.0], [0.0], [0.0]]])).item() == pytest.approx(
+        0.5
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"radius": 0.0}, "attention_radius"),
+        ({"tolerance": 1.0}, "attention_tolerance"),
+        ({"radius": -1}, "-1"),
+    ],
+)
+def test_wrong_settings_are_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        AttentionLoss(**arguments)
+
+
+def test_unknown_form_is_named():
+    with pytest.raises(ValueError, match="'huber' is unknown; take one of hinge, kl"):
+        defaults("cls", "huber")
+
+
+def constant_point(x, y, features=3, outputs=1):
+    loss = PointLoss(features, outputs)  # its weights start at 0
+    loss.head.bias.data = torch.tensor([x, y]).repeat(outputs)
+    return loss
+
+
+def test_point_is_smooth_l1_to_the_mean_of_the_points():
+    points = torch.tensor([[[[0.2, 0.2], [0.6, 0.4], [-1.0, -1.0]]]])
+    weights = torch.tensor([[[0.75, 0.25, 0.0]]])  # mean (0.3, 0.25)
+    found = constant_point(0.5, 0.5)(torch.randn(1, 3), points, weights, torch.tensor([[2]]))
+    assert found.item() == pytest.approx((0.5 * 0.2**2 + 0.5 * 0.25**2) / 2)
+
+
+def test_point_starts_at_the_centre_and_learns_x_and_y():
+    torch.manual_seed(0)
+    loss, features, points = PointLoss(4), torch.randn(4, 4), torch.rand(4, 1, 1, 2)
+    torch.testing.assert_close(loss.predict(torch.zeros(1, 4))[0, 0], torch.tensor([0.5, 0.5]))
+    optimizer = torch.optim.LBFGS(loss.parameters(), max_iter=200, line_search_fn="strong_wolfe")
+
+    def step():
+        optimizer.zero_grad()
+        value = loss(features, points, torch.ones(4, 1, 1), torch.zeros(4, 1, dtype=torch.long)).sum()
+        value.backward()
+        return value
+
+    optimizer.step(step)
+    torch.testing.assert_close(loss.predict(features)[:, 0], points[:, 0, 0], atol=1e-2, rtol=0)
+
+
+def test_point_outside_the_crop_gives_neither_loss_nor_gradient():
+    loss = PointLoss(3)
+    points, weights = torch.full((2, 1, 1, 2), -1.0), torch.zeros(2, 1, 1)
+    found = loss(torch.randn(2, 3), points, weights, torch.full((2, 1), -1))
+    found.sum().backward()
+    assert found.tolist() == [0, 0]
+    # A gradient of zeros, not None: with DDP every parameter must take part in every step.
+    assert loss.head.weight.grad.abs().sum() == 0
+
+
+def test_point_of_each_class_reads_its_own_output():
+    loss = constant_point(0.5, 0.5, outputs=3)
+    loss.head.bias.data = torch.tensor([0.0, 0.0, 0.1, 0.9, 1.0, 1.0])  # (x, y) of class 0, 1, 2
+    points = torch.tensor([[[[0.1, 0.9]], [[1.0, 1.0]], [[-1.0, -1.0]]]])
+    weights, labels = torch.tensor([[[1.0], [1.0], [0.0]]]), torch.tensor([[1, 2, -1]])
+    assert loss(torch.randn(1, 3), points, weights, labels).item() == pytest.approx(0, abs=1e-7)
+    swapped = loss(torch.randn(1, 3), points, weights, torch.tensor([[2, 1, -1]])).item()
+    assert swapped == pytest.approx((0.5 * 0.9**2 + 0.5 * 0.1**2) / 2, rel=1e-5)
+
+
+def test_the_mean_over_targets_does_not_depend_on_padding():
+    loss = AttentionLoss("hinge", radius=0.2, tolerance=0.0)
+    attention = torch.full((1, 2, 1, 4, 4), 1 / 16)
+    points = torch.tensor([[[[0.1, 0.1]], [[0.9, 0.5]]]])
+    weights = torch.ones(1, 2, 1)
+    padded = (
+        torch.cat([points, torch.full((1, 3, 1, 2), -1.0)], 1),
+        torch.cat([weights, torch.zeros(1, 3, 1)], 1),
+    )
+    expected = loss(attention, points, weights).item()
+    assert loss(torch.full((1, 5, 1, 4, 4), 1 / 16), *padded).item() == pytest.approx(expected)
+    assert not math.isclose(expected, 0)
+
+
+def uniform_maps(*shape):
+    return torch.full(shape, 1 / (shape[-2] * shape[-1]))
+
+
+POINTS, WEIGHTS = torch.full((2, 1, 3, 2), 0.5), torch.full((2, 1, 3), 1 / 3)
+
+
+@pytest.mark.parametrize(
+    ("attention", "points", "weights", "message"),
+    [
+        (uniform_maps(2, 1, 4, 4), POINTS, WEIGHTS, r"\[2, 1, 4, 4\]; needed is \[B, C, L, h, w\]"),
+        (uniform_maps(2, 2, 1, 4, 4), POINTS, WEIGHTS, "maps of 2 classes, but the points are of 1"),
+        (uniform_maps(4, 1, 1, 4, 4), POINTS, WEIGHTS, "points for 2 images, but the batch has 4"),
+        (uniform_maps(2, 1, 1, 4, 4), POINTS[..., 0], WEIGHTS, r"needed are \[B, C, P, 2\]"),
+        (uniform_maps(2, 1, 1, 4, 4) * 3, POINTS, WEIGHTS, "the sums go from 3 to 3. Take a softmax"),
+        (torch.randn(2, 1, 1, 4, 4), POINTS, WEIGHTS, "must be a distribution"),
+        (uniform_maps(2, 1, 1, 4, 4) * float("nan"), POINTS, WEIGHTS, "must be a distribution"),
+        (uniform_maps(2, 1, 1, 4, 4), POINTS, WEIGHTS * 2, "weights of points .* sums go from 2 to 2"),
+        (uniform_maps(2, 1, 1, 4, 4), POINTS, torch.tensor([[[2, -1, 0]]] * 2), "the smallest is -1"),
+    ],
+)
+def test_maps_and_points_of_a_stranger_are_checked(attention, points, weights, message):
+    with pytest.raises(ValueError, match=message):
+        AttentionLoss()(attention, points, weights)
+
+
+@pytest.mark.parametrize(
+    ("features", "weights", "labels", "message"),
+    [
+        (torch.zeros(2, 5), WEIGHTS, torch.zeros(2, 1), r"features are \[2, 5\]; needed is \[B, 4\]"),
+        (torch.zeros(2, 4), WEIGHTS[..., :2], torch.zeros(2, 1), r"needed are \[B, C, P, 2\]"),
+        (torch.zeros(2, 4), WEIGHTS, torch.zeros(2), r"labels are \[2\]; needed is \[2, 1\]"),
+        (torch.zeros(2, 4), WEIGHTS * 3, torch.zeros(2, 1), "sums go from 3 to 3"),
+    ],
+)
+def test_what_the_point_loss_is_given_is_checked(features, weights, labels, message):
+    with pytest.raises(ValueError, match=message):
+        PointLoss(4)(features, POINTS, weights, labels)
+
+
+def test_values_are_looked_at_once():
+    """It waits for the GPU, which each step must not."""
+    loss = AttentionLoss()
+    loss(uniform_maps(2, 1, 1, 4, 4), POINTS, WEIGHTS)
+    loss(uniform_maps(2, 1, 1, 4, 4) * 3, POINTS, WEIGHTS)
+    with pytest.raises(ValueError, match="needed is"):
+        loss(uniform_maps(2, 1, 4, 4), POINTS, WEIGHTS)

@@ -1,0 +1,184 @@
+"""`run.py --streaming`: rows are read while they are trained on, by the reader of whole datasets."""
+
+import json
+
+import datasets
+import numpy as np
+import pytest
+import torch
+from fixtures.ways_in import CLICKS, FILES, labels, table, write_images, write_lines
+from test_ways_in import WAYS, config, csv_beside_class_folders  # noqa: F401
+
+from luab_data.errors import SourceError
+from luab_trainer.arguments import parse
+from luab_trainer.data.inputs import read_inputs
+from luab_trainer.data.stream_inputs import read_stream_inputs
+from luab_trainer.data.streaming import StreamedSamples
+from luab_trainer.run import main
+from luab_vision.transforms import EvalTransform, ImageSettings
+
+DICTS = [{"x": x, "y": y} for x, y in CLICKS]
+CLASS = datasets.ClassLabel(names=["cat", "dog"])
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+
+
+def arguments(folder, streaming=True, **options):
+    values = {
+        "from_config": "x", "loss": "point", "output_dir": folder / "out", "use_cpu": True, "max_steps": 1,
+        "disable_tqdm": True, "report_to": "none", "streaming": streaming, "save_strategy": "no",
+        "per_device_train_batch_size": 2, "logging_steps": 1, "min_crop": 1.0,
+    } | options  # fmt: skip
+    return [text for name, value in values.items() for text in (f"--{name}", str(value))]
+
+
+def inputs(folder, streaming=True, **options):
+    read = read_stream_inputs if streaming else read_inputs
+    return read(*parse(arguments(folder, streaming, **options), ""))
+
+
+def parquet(folder, **columns):
+    folder.mkdir()
+    rows = table(**columns)
+    rows.to_parquet(folder / "train.parquet")
+    return folder
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way is not csv_beside_class_folders])
+def test_a_stream_gives_the_rows_of_the_whole_dataset(way, tmp_path):
+    (tmp_path / "data").mkdir()
+    options, _ = way(tmp_path / "data")
+    stream, whole = inputs(tmp_path, **options), inputs(tmp_path, streaming=False, **options)
+    assert (stream.names, stream.columns, stream.multi_label) == (
+        whole.names,
+        whole.columns,
+        whole.multi_label,
+    )
+    columns = [stream.columns.image, stream.columns.label, stream.columns.point]
+    rows = whole.train.cast_column(stream.columns.image, datasets.Image(decode=False))
+    found = list(stream.train.decode(False))
+    assert [{name: row[name] for name in columns} for row in found] == list(rows.select_columns(columns))
+    assert len(found) == 8
+
+
+def test_training_from_a_stream(config, tmp_path, capsys):  # noqa: F811
+    rows = table(label=[0, 1] * 4, click=DICTS).cast_column("label", CLASS)
+    folder = parquet(tmp_path / "data", label=labels(), click=DICTS)
+    datasets.DatasetDict(dev=rows.select(range(4))).save_to_disk(tmp_path / "own")
+    main(arguments(tmp_path, dataset=folder, eval_dataset=tmp_path / "own", from_config=config, max_steps=6))
+    printed = capsys.readouterr()
+    shown = " ".join(printed.out.split())
+    assert "training rows not counted (streaming)" in shown
+    assert "rows to evaluate on 4, 4 of them (100.0%) with a usable click" in shown
+    assert "steps 6, epochs are not counted (streaming)" in shown  # of 12 rows, while there are 8
+    config_of = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert list(config_of["id2label"].values()) == ["cat", "dog"]
+    assert json.loads((tmp_path / "out" / "eval_results.json").read_text())["eval_point"] > 0
+
+
+def test_a_run_goes_on_with_the_same_batches(config, tmp_path):  # noqa: F811
+    folder = parquet(tmp_path / "data", label=labels(), click=DICTS)
+    given = {"dataset": folder, "from_config": config, "shuffle_buffer": 3, "save_strategy": "steps"}
+    given |= {"save_steps": 2, "per_device_train_batch_size": 3}
+    main(arguments(tmp_path, **given, max_steps=3, output_dir=tmp_path / "whole"))
+    on = {"max_steps": 3, "output_dir": tmp_path / "on"}
+    on |= {"resume_from_checkpoint": tmp_path / "whole" / "checkpoint-2"}
+    main(arguments(tmp_path, **given, **on))
+    logs = [
+        json.loads((tmp_path / name / "checkpoint-3" / "trainer_state.json").read_text())["log_history"]
+        for name in ("whole", "on")
+    ]
+    assert logs[0][:3] == logs[1][:3]
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "on")]
+    assert weights[0] == weights[1]
+    with pytest.raises(SystemExit, match="--shuffle_buffer is 4, the checkpoint's is 3"):
+        main(arguments(tmp_path, **(given | {"shuffle_buffer": 4}), **on))
+
+
+def test_each_pass_has_another_order_and_other_workers_have_other_rows(tmp_path):
+    rows = table(label=[0, 1] * 4, click=DICTS)
+    shards = rows.to_iterable_dataset(num_shards=2)
+    samples = StreamedSamples(shards, EvalTransform(ImageSettings(32)), shuffle_buffer=8, byproduct="click")
+
+    def clicks(loader, count):
+        found = (np.round(float(each["target_points"][0][0][0]), 3) for each in loader)
+        return [next(found) for _ in range(count)]
+
+    first = clicks(samples, 16)
+    assert sorted(first[:8]) == sorted(first[8:]) == sorted(set(first))
+    assert first[:8] != first[8:]
+    assert clicks(samples, 16) == first
+    loader = torch.utils.data.DataLoader(samples, batch_size=None, num_workers=2)
+    assert sorted(clicks(loader, 8)) == sorted(first[:8])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_steps": -1}, "needs --max_steps"),
+        ({"train_split": "train[:80%]"}, "does not go with --streaming"),
+        ({"eval_share": 0.1}, "needs all rows"),
+        ({"points_file": "clicks.csv"}, "needs all rows"),
+        ({"dataloader_drop_last": True}, "a stream goes on"),
+        ({"do_train": False, "from_config": None, "model": "x"}, "trains nothing"),
+        ({"save_strategy": "epoch"}, "a stream has no epochs"),
+        ({"ignore_data_skip": True}, "first rows again"),
+        ({"shuffle_buffer": -1}, "0 or more"),
+    ],
+)
+def test_what_does_not_go_with_a_stream(options, message, tmp_path, capsys):
+    given = {name: value for name, value in ({"dataset": "x"} | options).items() if value is not None}
+    own = arguments(tmp_path, **given)
+    if "model" in options:
+        own = own[2:]
+    with pytest.raises(SystemExit):
+        parse(own, "")
+    assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_the_row_that_cannot_be_read_is_named(tmp_path):
+    write_images(tmp_path / "images")
+    lines = [
+        {"image": f"images/{file}", "label": file[:3], "click": None if i % 2 else {"x": 0.5, "y": 0.5}}
+        for i, file in enumerate(FILES * 10)
+    ]
+    lines[70]["click"] = {"x": 0.5, "y": None}
+    file = write_lines(tmp_path / "rows.jsonl", lines)
+    stream = inputs(tmp_path, dataset=file).train
+    with pytest.raises(
+        SourceError, match=r"row 70 of the stream \(images/cat/6.png\): .* x or y only\. Give"
+    ):
+        list(stream)
+    lines[70] |= {"click": None, "image": "../secret.png"}
+    write_lines(file, lines)
+    with pytest.raises(SourceError, match=r"row 70 of the stream .*outside the dataset's folder"):
+        list(inputs(tmp_path, dataset=file).train)
+
+
+def test_a_stream_without_a_usable_byproduct_is_an_error(config, tmp_path):  # noqa: F811
+    folder = parquet(tmp_path / "data", label=labels(), click=[{"x": None, "y": None}] * 7 + [DICTS[0]])
+    table(label=labels(), click=[{"x": None, "y": None}] * 8).cast(
+        datasets.load_dataset("parquet", data_files=str(folder / "train.parquet"))["train"].features
+    ).to_parquet(folder / "train.parquet")
+    with pytest.raises(
+        SystemExit, match="none of the first 8 training rows has a usable one in column click"
+    ):
+        main(arguments(tmp_path, dataset=folder, from_config=config, max_steps=9))
+
+
+def test_classes_that_only_the_last_row_tells(tmp_path, monkeypatch):
+    folder = parquet(tmp_path / "data", label=labels(), click=DICTS)
+    monkeypatch.setattr("luab_trainer.data.stream_inputs.root_of", lambda source: None)  # as one of the Hub
+    with pytest.raises(SourceError, match="what classes column 'label' has would be known only after"):
+        inputs(tmp_path, dataset=folder)
+    table(label=["dog", "cat"] * 4, click=DICTS).to_parquet(folder / "validation.parquet")
+    found = inputs(tmp_path, dataset=folder)
+    assert found.names == ["cat", "dog"]
+    assert "the 8 rows of validation are read into memory" in found.notes
+    assert [row["label"] for row in found.train] == [0, 1] * 4
+    table(label=["cat"] * 8, click=DICTS).to_parquet(folder / "validation.parquet")
+    with pytest.raises(SourceError, match=r"has a label that is none of the 1 classes .* row 1: 'dog'"):
+        inputs(tmp_path, dataset=folder)

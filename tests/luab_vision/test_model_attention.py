@@ -1,0 +1,192 @@
+"""The attention that the loss sees is the model's own: equal to eager attention, and to the logit for
+feature maps.
+"""
+
+import pytest
+import torch
+from fixtures.tiny_models import images, tiny_model
+
+from luab_vision.hooks import TAP
+from luab_vision.model_attention import CLS_ATTENTION, FEATURE_MAP, spatial_attention
+
+CLASSES = torch.tensor([[0], [1], [2], [4]])
+
+
+def attention_of(model, pixel_values, classes=CLASSES, **kwargs):
+    attention = spatial_attention(model)
+    attention.watch(model)
+    model(pixel_values, **kwargs)
+    return attention.maps(model, pixel_values.shape[-2:], classes)
+
+
+def sharpen(model, factor):
+    """Scale the query and key projections, so that attention is far from uniform."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if any(part in name for part in ("q_proj", "k_proj", "query", "key")):
+                parameter.mul_(factor)
+    return model
+
+
+@pytest.mark.parametrize("sharpness", [1, 30])
+@pytest.mark.parametrize("model_type", CLS_ATTENTION)
+def test_cls_attention_equals_eager_attention(model_type, sharpness):
+    pixel_values = images()
+    ours = sharpen(tiny_model(model_type), sharpness).eval()
+    eager = sharpen(tiny_model(model_type, attn_implementation="eager"), sharpness).eval()
+    expected = torch.stack(eager(pixel_values, output_attentions=True).attentions, 1)  # [B, L, heads, N, N]
+    if sharpness > 1:
+        assert expected.max() > 0.5, "the test wants sharp attention"
+    expected = expected[:, :, :, 0, -16:].mean(2)
+    expected = (expected / expected.sum(-1, keepdim=True)).view(4, 2, 4, 4)
+
+    found = attention_of(ours, pixel_values)
+    assert found.shape == (4, 1, 2, 4, 4)
+    torch.testing.assert_close(found[:, 0], expected, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("model_type", CLS_ATTENTION)
+def test_tapping_does_not_change_the_logits(model_type):
+    pixel_values = images()
+    plain = tiny_model(model_type).eval()(pixel_values).logits
+    model = tiny_model(model_type).eval()
+    attention = spatial_attention(model)
+    attention.watch(model)
+    assert torch.equal(model(pixel_values).logits, plain)
+
+
+@pytest.mark.parametrize("model_type", FEATURE_MAP)
+def test_activation_map_is_the_logit(model_type):
+    model, pixel_values = tiny_model(model_type).eval(), images()
+    with torch.no_grad():
+        for parameter in model.parameters():  # biases and norms away from their initial 0 and 1
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    attention = spatial_attention(model)
+    attention.watch(model)
+    logits = model(pixel_values).logits
+    every_class = torch.arange(5).expand(4, 5)
+    maps = attention.activation_maps(model, pixel_values.shape[-2:], every_class)
+    torch.testing.assert_close(maps.mean((-2, -1)) + attention.constant(model), logits, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("model_type", CLS_ATTENTION + FEATURE_MAP)
+def test_attention_is_a_distribution_with_gradients(model_type):
+    model = tiny_model(model_type)
+    found = attention_of(model, images())
+    torch.testing.assert_close(found.sum((-2, -1)), torch.ones(found.shape[:3]))
+    found[..., 0, 0].sum().backward()
+    touched = [name for name, p in model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0]
+    wanted = ("q_proj", "k_proj", "query", "key") if model_type in CLS_ATTENTION else ("classifier",)
+    assert any(part in name for name in touched for part in wanted), touched
+
+
+@pytest.mark.parametrize("model_type", ["vit", "deit", "dinov2", "dinov2_with_registers", "vit_msn"])
+def test_wide_images_with_interpolated_positions(model_type):
+    model, pixel_values = tiny_model(model_type).eval(), images(height=32, width=48)
+    extra = {} if model_type.startswith("dino") else {"interpolate_pos_encoding": True}
+    found = attention_of(model, pixel_values, **extra)
+    assert found.shape == (4, 1, 2, 4, 6)
+
+
+def test_asking_again_adds_no_hook():
+    model = tiny_model("convnext")
+    attentions = [spatial_attention(model) for _ in range(3)]
+    assert len(model.base_model._forward_hooks) == 1
+    attentions[-1].watch(model)
+    model(images())
+    assert attentions[0].maps(model, (32, 32), CLASSES).shape[:3] == (4, 1, 1)
+
+
+@pytest.mark.parametrize(("model_type", "grid"), [("swin", (5, 8)), ("convnext", (4, 7)), ("resnet", (5, 8))])
+def test_grid_of_feature_maps_of_odd_sizes(model_type, grid):
+    found = attention_of(tiny_model(model_type).eval(), images(height=36, width=60))
+    assert found.shape == (4, 1, 1, *grid)
+
+
+def test_a_sharp_map_points_where_the_feature_is():
+    """Row-major order: brightness at the bottom left is attention at the bottom left."""
+    model = tiny_model("resnet").eval()
+    dark, bright = torch.zeros(1, 3, 32, 64), torch.zeros(1, 3, 32, 64)
+    bright[:, :, 24:, :8] = 5
+    attention = spatial_attention(model)
+    maps = []
+    for pixel_values in (dark, bright):
+        attention.watch(model)
+        model(pixel_values)
+        maps.append(attention.activation_maps(model, (32, 64), torch.tensor([[0]]))[0, 0])
+    change = (maps[1] - maps[0]).abs()
+    row, column = divmod(int(change.argmax()), change.shape[1])
+    assert row >= change.shape[0] // 2
+    assert column < change.shape[1] // 2
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("model_type", ["vit", "beit", "convnext", "swin"])
+def test_autocast_keeps_the_distribution_in_float32(model_type, dtype):
+    model = tiny_model(model_type).eval()
+    exact = attention_of(model, images())
+    with torch.autocast("cpu", dtype=dtype):
+        found = attention_of(model, images())
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found.sum((-2, -1)), torch.ones(found.shape[:3]))
+    torch.testing.assert_close(found, exact, atol=2e-2, rtol=0.1)
+
+
+@pytest.mark.parametrize("model_type", ["vit", "deit", "dinov2", "beit", "swin"])
+def test_gradient_checkpointing_gives_the_same_gradients_and_keeps_nothing(model_type):
+    gradients = []
+    for checkpointing in (False, True):
+        model = tiny_model(model_type).train()
+        for module in model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+        if checkpointing:
+            model.gradient_checkpointing_enable({"use_reentrant": False})
+        attention_of(model, images())[..., 0, 0].sum().backward()
+        gradients.append({name: p.grad for name, p in model.named_parameters() if p.grad is not None})
+        kept = [name for name, module in model.named_modules() if getattr(module, TAP, None)]
+        assert not kept, "the recomputation recorded activations"
+    assert gradients[0].keys() == gradients[1].keys()
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], gradient, msg=name)
+
+
+@pytest.mark.parametrize("model_type", ["vit", "convnext"])
+def test_compiles_and_agrees(model_type):
+    model = tiny_model(model_type).eval()
+    attention = spatial_attention(model)
+
+    def both(pixel_values):
+        attention.watch(model)
+        logits = model(pixel_values).logits
+        return logits, attention.maps(model, (32, 32), CLASSES)
+
+    plain = both(images())
+    compiled = torch.compile(both, backend="eager", fullgraph=True)(images())
+    torch.testing.assert_close(compiled, plain)
+
+
+def test_saved_config_does_not_carry_our_attention_function(tmp_path):
+    model = tiny_model("vit")
+    spatial_attention(model)
+    model.save_pretrained(tmp_path)
+    assert "luab" not in (tmp_path / "config.json").read_text()
+    assert type(model).from_pretrained(tmp_path).config._attn_implementation == "sdpa"
+
+
+def test_two_models_in_one_process_do_not_mix():
+    one, two, pixel_values = tiny_model("vit").eval(), tiny_model("vit", seed=7).eval(), images()
+    expected = attention_of(one, pixel_values), attention_of(two, pixel_values)
+    attention = spatial_attention(one)
+    attention.watch(one)
+    attention.watch(two)
+    one(pixel_values)
+    two(pixel_values)
+    assert torch.equal(attention.maps(one, (32, 32)), expected[0])
+    assert torch.equal(attention.maps(two, (32, 32)), expected[1])
+
+
+@pytest.mark.parametrize("model_type", ["mobilevit", "poolformer"])
+def test_unsupported_model_names_the_supported_ones_and_the_point_loss(model_type):
+    with pytest.raises(ValueError, match=r"Supported model types: vit, .*convnext.*--loss point"):
+        spatial_attention(tiny_model(model_type))
