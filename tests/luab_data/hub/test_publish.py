@@ -10,8 +10,8 @@ import pytest
 from datasets import load_dataset
 from fixtures.factories import files_of, raw_byproducts, raw_images
 from fixtures.hub.clients import ROOT, run_script
-from fixtures.hub.served import TOKEN
 from fixtures.hub.repositories import File
+from fixtures.hub.served import TOKEN
 from fixtures.hub.server import Rule
 from huggingface_hub import HfFileSystem
 
