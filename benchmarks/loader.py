@@ -6,11 +6,11 @@ Takes the JPEGs below a folder, or draws 128 of 500 x 375 pixels, gives each a c
 at 224 x 224 on one core. In one process the ways go over the images in turn:
 
     notebook            the authors' loader: Pillow, full decode, random crop, bicubic, flip, tensor,
-                        normalise; the click moved into the crop. From bytes in memory.
+                        normalize; the click moved into the crop. From bytes in memory.
     ours                `ViewDataset` and `collate` over the Parquet files that the loading script writes,
-                        normalised as the model does it, and the density of the attention loss, 14 x 14
+                        normalized as the model does it, and the density of the attention loss, 14 x 14
     ours, 384           the same, of images stored with `--max-side 384`
-    ours, bytes         what the loader itself does of it: the model normalises where it is, and the loss
+    ours, bytes         what the loader itself does of it: the model normalizes where it is, and the loss
     ours, 384, bytes    makes the densities there
     decoder             the limit: libjpeg-turbo alone reads the images, whole
     decoder, 384

@@ -53,7 +53,7 @@ def main() -> None:
         runs = [run for run in figures if (run["model"], run["loss"]) == (model, loss)]
         print(f"{model:9} {loss:10} accuracy {_list(runs, 'eval_accuracy')}  "
               f"pointing game {_list(runs, 'eval_pointing_game')}")  # fmt: skip
-    print(f"always pointing at the centre: {100 * figures[0]['eval_pointing_game_center']:.1f}")
+    print(f"always pointing at the center: {100 * figures[0]['eval_pointing_game_center']:.1f}")
 
 
 def _list(runs: list[dict], metric: str) -> str:

@@ -7,9 +7,9 @@ Takes training steps (forward, backward, clipping, AdamW) on one core with batch
 makes room for more steps: costs per layer keep their share, costs per step weigh more than in the whole
 model.
 
-    plain       transformers.Trainer, with batches that are normalised before
+    plain       transformers.Trainer, with batches that are normalized before
     again       the same, built a second time: what the two differ in is chance
-    point       LUABTrainer, the paper's loss; the model normalises the batch's bytes
+    point       LUABTrainer, the paper's loss; the model normalizes the batch's bytes
     attention   LUABTrainer, the hinge on the model's attention
     eager       (ViT) transformers' way: eager attention, `output_attentions=True`, the same hinge
 
@@ -62,7 +62,7 @@ def config_of(name: str):
 
 
 def batch_of(rows: int, ours: bool, byproduct: bool) -> dict:
-    """Ours in bytes, as our loader gives it; the same normalised, as others do."""
+    """Ours in bytes, as our loader gives it; the same normalized, as others do."""
     import torch
 
     from luab_vision.transforms import IMAGENET_MEAN, IMAGENET_STD, normalize

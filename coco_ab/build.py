@@ -6,7 +6,7 @@ from coco_ab.card import card_text
 from coco_ab.pairs import RawCocoAB
 from coco_ab.points import Rule
 from luab_data.build.dataset_folder import build_folder, require_build_arguments
-from luab_data.build.manifest import ShardStore, Summary
+from luab_data.build.manifest import Manifest, ShardStore
 from luab_data.build.raw import DEFAULT
 from luab_data.build.workers import LOCAL, open_workers
 
@@ -24,7 +24,7 @@ def build_coco_ab(
     engine: str = LOCAL,
     ray_address: str | None = None,
     store: ShardStore | None = None,
-) -> Summary:
+) -> Manifest:
     """Writes the dataset folder `out`; goes on where a killed run with the same arguments stopped.
 
     `images`, `instances`, `byproducts`, `rule`: as for `coco_ab.load_dataset`. `config`: `default`, or

@@ -80,7 +80,7 @@ def card_text(with_images: bool, rule: Rule) -> CardText:
         introduction=_INTRODUCTION if with_images else f"{_INTRODUCTION}\n\n{_WITHOUT_IMAGES}",
         columns=columns,
         provenance=_PROVENANCE,
-        licence=_IMAGES_LICENCE if with_images else _BYPRODUCTS_LICENCE,
+        license=_IMAGES_LICENCE if with_images else _BYPRODUCTS_LICENCE,
         citation=f"{PAPER}\n\n{COCO}",
         metadata=metadata,
     )

@@ -48,7 +48,7 @@ def find_instances(instances: str | Path | None) -> Path:
 
 
 @dataclass(frozen=True)
-class Labelled:
+class Labeled:
     """What COCO knows of one image: its size in pixels and its objects, one array entry for each."""
 
     width: int
@@ -84,13 +84,13 @@ class Instances:
         """The entry ids of all images, in the file's order."""
         return map(name_of, self._sizes)
 
-    def get(self, image_id: int) -> Labelled | None:
+    def get(self, image_id: int) -> Labeled | None:
         """Size and objects of an image, the objects in the file's order; None for an unknown image."""
         if image_id not in self._sizes:
             return None
         first, last = (np.searchsorted(self._image_ids, image_id, side) for side in ("left", "right"))
         columns = (self._bbox, self._category, self._area, self._iscrowd)
-        return Labelled(*self._sizes[image_id], *(column[first:last] for column in columns))
+        return Labeled(*self._sizes[image_id], *(column[first:last] for column in columns))
 
     def _require_coco(self, batches: dict[str, list[pa.StructArray]]) -> None:
         categories = {row["id"]: row["name"] for batch in batches["categories"] for row in batch.to_pylist()}

@@ -10,7 +10,7 @@ from datasets import Features
 
 from coco_ab.byproducts import Byproducts, find_byproducts
 from coco_ab.images import image_id_of, open_images
-from coco_ab.instances import INSTANCES, Instances, Labelled, find_instances
+from coco_ab.instances import INSTANCES, Instances, Labeled, find_instances
 from coco_ab.points import Rule, require_rule
 from coco_ab.rows import SizedImage, features, row, unknown_icons
 from luab_data.build.batches import Outcome, RowByRow
@@ -28,7 +28,7 @@ NO_IMAGE = "there is no image of this id, or it cannot be read"
 class Known:
     """What two files say of one image: COCO's labels (None: not listed) and the annotators' records."""
 
-    labelled: Labelled | None
+    labeled: Labeled | None
     annotations: list[dict]
 
 
@@ -43,15 +43,15 @@ class KnownImages:
         self._instances = instances
 
     def __contains__(self, entry_id: str) -> bool:
-        return entry_id in self._byproducts or self._labelled(entry_id) is not None
+        return entry_id in self._byproducts or self._labeled(entry_id) is not None
 
     def get(self, entry_id: str) -> Known:
-        return Known(self._labelled(entry_id), self._byproducts.get(entry_id))
+        return Known(self._labeled(entry_id), self._byproducts.get(entry_id))
 
     def ids(self) -> Iterator[str | Reject]:
         return self._byproducts.ids()
 
-    def _labelled(self, entry_id: str) -> Labelled | None:
+    def _labeled(self, entry_id: str) -> Labeled | None:
         image_id = image_id_of(entry_id)
         return None if image_id is None else self._instances.get(image_id)
 
@@ -134,12 +134,12 @@ class PairToRow:
     def __call__(self, entry_id: str, image: bytes | None, known: Known | None) -> Outcome:
         known = known or Known(None, [])
         try:
-            sized = None if image is None else self._sized(image, entry_id, known.labelled)
+            sized = None if image is None else self._sized(image, entry_id, known.labeled)
         except RejectedRecord as error:
             return _no_row(entry_id, known, error.reason, "its image was rejected")
         if sized is None:
             return _no_row(entry_id, known, None, NO_IMAGE)
-        columns = row(image_id_of(entry_id), known.annotations, sized, known.labelled, self.rule)
+        columns = row(image_id_of(entry_id), known.annotations, sized, known.labeled, self.rule)
         used = {IMAGES: 1, INSTANCES: 1, BYPRODUCTS: len(known.annotations)}
         return Outcome(columns, (), used, _facts(columns))
 
@@ -147,20 +147,20 @@ class PairToRow:
         """No row: a reject for the image, for each of its records, and for COCO's entry."""
         return _no_row(entry_id, known or Known(None, []), None if image is None else reason, reason)
 
-    def _sized(self, image: bytes, entry_id: str, labelled: Labelled | None) -> SizedImage:
+    def _sized(self, image: bytes, entry_id: str, labeled: Labeled | None) -> SizedImage:
         """The image, shrunk where asked for. Raises RejectedRecord when it is not the one that COCO
         lists.
         """
         if image_id_of(entry_id) is None:
             raise RejectedRecord("the file's name is neither COCO_train2014_<id, 12 digits>.jpg nor <id>.jpg")
-        if labelled is None:
+        if labeled is None:
             raise RejectedRecord("the instances file does not list this image")
         encoded = checked_image(image, self.max_side)
         width, height = upright_size(image)
-        if (width, height) != (labelled.width, labelled.height):
+        if (width, height) != (labeled.width, labeled.height):
             raise RejectedRecord(
                 f"the image is {width} x {height} pixels, but the instances file says "
-                f"{labelled.width} x {labelled.height}: its boxes would not fit"
+                f"{labeled.width} x {labeled.height}: its boxes would not fit"
             )
         return SizedImage(encoded, *upright_size(encoded))
 
@@ -187,7 +187,7 @@ def _no_row(entry_id: str, known: Known, image_reason: str | None, reason: str) 
     rejects = [Reject(IMAGES, entry_id, image_reason)] if image_reason else []
     rejects += [Reject(BYPRODUCTS, entry_id, reason)] * len(known.annotations)
     if (
-        image_reason and known.labelled is not None
+        image_reason and known.labeled is not None
     ):  # without an image, the join reports COCO's entry at the end
         rejects.append(Reject(INSTANCES, entry_id, reason))
     return Outcome(None, tuple(rejects))

@@ -13,7 +13,7 @@ from datasets import ClassLabel, Features, Image, List, Value
 
 from coco_ab.classes import COCO_CLASSES
 from coco_ab.images import name_of
-from coco_ab.instances import Labelled
+from coco_ab.instances import Labeled
 from coco_ab.points import Rule, points
 from luab_data.constants import ANNOTATIONS, IMAGE, IMAGE_ID, LABELS, OBJECTS, POINTS
 
@@ -89,10 +89,10 @@ def row(
     image_id: int,
     annotations: Sequence[dict],
     image: SizedImage | None = None,
-    labelled: Labelled | None = None,
+    labeled: Labeled | None = None,
     rule: Rule = "final",
 ) -> dict:
-    """One row; with `image` and `labelled`, or with neither (byproducts only).
+    """One row; with `image` and `labeled`, or with neither (byproducts only).
 
     Boxes are scaled to the image where that is smaller than the one COCO describes. Icons of other
     classes than COCO's are in `annotations` only.
@@ -103,18 +103,18 @@ def row(
         ANNOTATIONS: list(annotations),
     }
     names = {IMAGE_ID: image_id, FILE_NAME: f"{name_of(image_id)}.jpg"}
-    if image is None or labelled is None:
+    if image is None or labeled is None:
         return {**names, **byproducts}
-    across, down = image.width / labelled.width, image.height / labelled.height
+    across, down = image.width / labeled.width, image.height / labeled.height
     of_coco = {
         WIDTH: image.width,
         HEIGHT: image.height,
-        LABELS: np.unique(labelled.category).tolist(),
+        LABELS: np.unique(labeled.category).tolist(),
         OBJECTS: {
-            "bbox": (labelled.bbox * np.float32((across, down, across, down))).tolist(),
-            "category": labelled.category.tolist(),
-            "area": (labelled.area * np.float32(across * down)).tolist(),
-            "iscrowd": labelled.iscrowd.tolist(),
+            "bbox": (labeled.bbox * np.float32((across, down, across, down))).tolist(),
+            "category": labeled.category.tolist(),
+            "area": (labeled.area * np.float32(across * down)).tolist(),
+            "iscrowd": labeled.iscrowd.tolist(),
         },
     }
     return {IMAGE: {"bytes": image.encoded, "path": names[FILE_NAME]}, **names, **of_coco, **byproducts}

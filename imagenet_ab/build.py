@@ -8,7 +8,7 @@ from pathlib import Path
 from imagenet_ab.card import card_text
 from imagenet_ab.pairs import RawImageNetAB
 from luab_data.build.dataset_folder import build_folder, require_build_arguments
-from luab_data.build.manifest import ShardStore, Summary
+from luab_data.build.manifest import Manifest, ShardStore
 from luab_data.build.raw import DEFAULT
 from luab_data.build.workers import LOCAL, open_workers
 
@@ -25,7 +25,7 @@ def build_imagenet_ab(
     engine: str = LOCAL,
     ray_address: str | None = None,
     store: ShardStore | None = None,
-) -> Summary:
+) -> Manifest:
     """Writes the dataset folder `out`; goes on where a killed run with the same arguments stopped.
 
     `images`, `byproducts`, `classes`: as for `imagenet_ab.load_dataset`. `config`: `default`, or

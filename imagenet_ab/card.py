@@ -61,10 +61,10 @@ def card_text(classes: Sequence[str], with_images: bool) -> CardText:
         "tags": ["annotation-byproducts", "mouse-tracking", "click", "luab"],
     }
     if not is_imagenet:
-        licence = "The terms of the images and records that it was made of."
+        license = "The terms of the images and records that it was made of."
         metadata |= {"license": "other"}
     elif with_images:
-        licence = _IMAGES_LICENCE
+        license = _IMAGES_LICENCE
         metadata |= {
             "license": "other",
             "license_name": "imagenet",
@@ -72,14 +72,14 @@ def card_text(classes: Sequence[str], with_images: bool) -> CardText:
         }
         metadata |= {"license_link": "https://image-net.org/download.php"}
     else:
-        licence = _BYPRODUCTS_LICENCE
+        license = _BYPRODUCTS_LICENCE
         metadata |= {"license": "apache-2.0", "source_datasets": ["extended|imagenet-1k"]}
     return CardText(
         pretty_name="ImageNet-AB" if is_imagenet else "Images with annotation byproducts",
         introduction=introduction if with_images else f"{introduction}\n\n{_WITHOUT_IMAGES}",
         columns={**(_IMAGE_COLUMN if with_images else {}), **_COLUMNS},
         provenance=_PROVENANCE,
-        licence=licence,
+        license=license,
         citation=f"{PAPER}\n\n{IMAGENET}" if is_imagenet else PAPER,
         metadata=metadata,
     )

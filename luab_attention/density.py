@@ -2,7 +2,7 @@
 
 Shapes: points `[..., P, 2]` crop ratios, x first; weights `[..., P]`, 0 for a point that does not count
 (padding, or outside the crop); grid `(h, w)`; maps `[..., h, w]`. The grid's cell in row i and column j has
-its centre at x = (j + 0.5) / w, y = (i + 0.5) / h.
+its center at x = (j + 0.5) / w, y = (i + 0.5) / h.
 """
 
 import torch
@@ -12,9 +12,9 @@ from torch import Tensor
 def density(points: Tensor, weights: Tensor, grid: tuple[int, int], sigma: float) -> Tensor:
     """Gaussians around the points, mixed by their weights -> `[..., h, w]`, a distribution of sum 1.
 
-        D(c) ~ sum_p weight_p * exp(-|c - point_p|^2 / (2 sigma^2))    at the cell centres c
+        D(c) ~ sum_p weight_p * exp(-|c - point_p|^2 / (2 sigma^2))    at the cell centers c
 
-    sigma is in crop ratios, the same for x and y. All 0 where no point counts. Normalised after mixing, so a
+    sigma is in crop ratios, the same for x and y. All 0 where no point counts. Normalized after mixing, so a
     point beyond the crop ("keep") gives its tail only, and nearly nothing beside a point inside; alone, the
     cells nearest to it. Computed by axes and relative to the largest exponent: a far point must not underflow
     to a map of zeros.
@@ -53,7 +53,7 @@ def nearness(
 
 
 def _distances(points: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Signed distances from the points to the cells' centres, by axes -> `[..., P, w]`, `[..., P, h]`."""
+    """Signed distances from the points to the cells' centers, by axes -> `[..., P, w]`, `[..., P, h]`."""
     h, w = grid
     centers_x = (torch.arange(w, device=points.device, dtype=points.dtype) + 0.5) / w
     centers_y = (torch.arange(h, device=points.device, dtype=points.dtype) + 0.5) / h

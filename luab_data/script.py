@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from luab_data.build.dataset_folder import ROWS_PER_SHARD
-from luab_data.build.manifest import Summary
+from luab_data.build.manifest import Manifest
 from luab_data.build.raw import DEFAULT
 from luab_data.build.workers import ENGINES, LOCAL
 from luab_data.console.boundary import boundary
@@ -64,7 +64,7 @@ def build_options(prog: str | None, description: str) -> argparse.ArgumentParser
     return parser
 
 
-def run(arguments: argparse.Namespace, build: Callable[..., Summary], *own: str) -> None:
+def run(arguments: argparse.Namespace, build: Callable[..., Manifest], *own: str) -> None:
     """Builds, reports, and uploads where asked to. `own` names the arguments that only this dataset has.
 
     Ends the process with one line on stderr for every error.
@@ -77,12 +77,12 @@ def run(arguments: argparse.Namespace, build: Callable[..., Summary], *own: str)
         full_disk_explained(arguments.out, GO_ON),
         _release(arguments) as release,
     ):
-        summary = build(**given, store=release)
-        print(printable_lines(summary.report()))
+        manifest = build(**given, store=release)
+        print(printable_lines(manifest.report()))
         if release is not None:
-            version = release.finish(arguments.out, summary)
+            version = release.finish(arguments.out, manifest)
             print(f"{release.address}: version {version}")
-        if all((arguments.out / name).exists() for name in summary.shards):
+        if all((arguments.out / name).exists() for name in manifest.shards):
             print(f"{arguments.out}: open it with datasets.load_dataset({str(arguments.out)!r})")
 
 

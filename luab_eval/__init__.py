@@ -1,1 +1,1 @@
-"""Any image classifier judged: robustness, localization, and the report."""
+"""Any image classifier evaluated: robustness, localization, and the report."""

@@ -62,7 +62,7 @@ class ImageSet:
             model's further outputs stay in the running, as wrong answers.
         whole: The images already are what the model sees (published at 224 x 224): no margin is cut off.
         border: Pixels cut off on all four sides before anything else.
-        occlusion: Side of a square of the mean colour in the middle of the crop, as a ratio of the crop's
+        occlusion: Side of a square of the mean color in the middle of the crop, as a ratio of the crop's
             side.
         keep_logits: False: only the best 5 classes are kept, for sets whose logits would fill a disk.
         upright: Turn images by their EXIF orientation. False: as the files are, which is how the benchmarks'
@@ -93,7 +93,7 @@ class Predictions:
         top: `[N, min(5, K)]` int64, the best classes, best first.
         logits: `[N, K]` float32, or None (`ImageSet.keep_logits`).
         classes: Names of the classes that `targets` counts: class folders, or ImageNet's wnids.
-        looks: Of a set with boxes what `localisation.Judgement` reads, `[N, ...]` each; else None.
+        looks: Of a set with boxes what `localization.LocalizationScores` reads, `[N, ...]` each; else None.
         pixels: `[N]` int64, a hash of each image as it was decoded.
     """
 

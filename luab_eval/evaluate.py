@@ -1,4 +1,4 @@
-"""From the names of models to a table and the report: what `luab evaluate` and `luab localise` do."""
+"""From the names of models to a table and the report: what `luab evaluate` and `luab localize` do."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from luab_eval.report.write import write_report
 from luab_eval.results import Results
 from luab_eval.suite import run
 
-MODELS_KEPT = 4  # in memory, for the report's galleries after all models were judged
+MODELS_KEPT = 4  # in memory, for the report's galleries after all models were evaluated
 
 
-def judge(
+def evaluate(
     models: Sequence[str],
     benchmarks: Sequence[Benchmark],
     root: Path,
@@ -32,14 +32,14 @@ def judge(
     command: str = "",
     replace_results: bool = False,
 ) -> tuple[Results, Table]:
-    """Judge each model on each benchmark and write the report.
+    """Evaluate each model on each benchmark and write the report.
 
     Args:
         models: Folders of checkpoints, ids on the Hub, or `timm:NAME`.
         benchmarks: Those that `suite.usable` let through; `skipped`: the others.
         device: Default: CUDA where there is one, else the CPU.
         replace_results: Drop what `output_dir` has of models with the same name and other weights.
-        num_workers: Processes that decode images and judge maps. Default: all cores.
+        num_workers: Processes that decode images and evaluate maps. Default: all cores.
         command: What was typed, for the report.
 
     Raises:

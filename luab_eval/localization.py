@@ -1,6 +1,6 @@
 """Where a classifier looks, against where the object is: maps -> MaxBoxAcc and the two pointing games.
 
-    image set with boxes --(WhereItLooks, in a pass of `predict`)--> looks [N] --(Judgement)--> metrics
+    image set with boxes --(LocalizationTask, in `predict`)--> looks [N] --(LocalizationScores)--> metrics
 
 The whole image is squeezed into the model's input, as Choe et al. (CVPR 2020) do, so that a map covers all of
 it. It is that of the true class ("ground-truth-known"): how well the model classifies plays no part.
@@ -37,7 +37,7 @@ from luab_vision.model_attention import (
 UNIFORM = np.ones((1, 1))  # a map that says nothing, to compare with
 HITS = "hits"  # what `BoxAccuracy.judge` gives
 VALUES = ("pointing_game", "pointing_game_center", "energy_pointing_game", "energy_pointing_game_uniform")
-JUDGED_AT_ONCE = 16  # maps
+MAPS_AT_ONCE = 16  # maps
 
 
 class Maps(NamedTuple):
@@ -79,14 +79,14 @@ def maps_after(
     return Maps(scores, spread, maxima(upsampled))
 
 
-class WhereItLooks:
-    """A `Question`: where the model looks for each image's own class.
+class LocalizationTask:
+    """A `PredictionTask`: where the model looks for each image's own class.
 
-    Keeps `top` (see `WhichClass`), of each image `HITS` and `VALUES`; 600 bytes.
+    Keeps `top` (see `ClassificationTask`), of each image `HITS` and `VALUES`; 600 bytes.
 
     Args:
         outputs: The model's output for each class of the set.
-        num_workers: Processes that judge maps; 0: this one. (A map takes 20 ms.)
+        num_workers: Processes that evaluate maps; 0: this one. (A map takes 20 ms.)
     """
 
     kept: ClassVar[tuple[str, ...]] = (HITS, *VALUES)
@@ -113,14 +113,16 @@ class WhereItLooks:
 
     def keep(self, positions: Sequence[int], answers: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         top, *maps = answers
-        judged = _Judged(maps, [self.images.boxes[position] for position in positions])
+        evaluated = _ScoredMaps(maps, [self.images.boxes[position] for position in positions])
         batches = DataLoader(
-            judged,
-            batch_size=JUDGED_AT_ONCE,
-            num_workers=min(self.num_workers, (len(judged) - 1) // JUDGED_AT_ONCE),
+            evaluated,
+            batch_size=MAPS_AT_ONCE,
+            num_workers=min(self.num_workers, (len(evaluated) - 1) // MAPS_AT_ONCE),
         )
         columns: dict[str, list[np.ndarray]] = {name: [] for name in self.kept}
-        with progress(len(judged), "boxes of the maps", "img", leave=False, disable=not self.progress) as bar:
+        with progress(
+            len(evaluated), "boxes of the maps", "img", leave=False, disable=not self.progress
+        ) as bar:
             for batch in batches:
                 bar.update(len(batch[HITS]))
                 for name, values in batch.items():
@@ -128,7 +130,7 @@ class WhereItLooks:
         return {"top": top} | {name: np.concatenate(parts) for name, parts in columns.items()}
 
 
-class _Judged(Dataset):
+class _ScoredMaps(Dataset):
     """Map `i` of some against its boxes: `HITS` and `VALUES`."""
 
     def __init__(self, maps: Sequence[np.ndarray], boxes: Sequence[ImageBoxes]):
@@ -154,11 +156,11 @@ class _Judged(Dataset):
         return {HITS: hits} | dict(zip(VALUES, map(float, values), strict=True))
 
 
-class Judgement:
+class LocalizationScores:
     """The results of N images and one class of each.
 
     Args:
-        looks: What `WhereItLooks` kept.
+        looks: What `LocalizationTask` kept.
         targets: [N], the classes.
     """
 
@@ -181,7 +183,7 @@ class Judgement:
 
     def pointing_metrics(self) -> dict[str, float]:
         """pointing_game: share of maxima in a box; pointing_game_class_mean: the mean of the classes' shares;
-        pointing_game_center: of a model that always points at the centre, to compare with.
+        pointing_game_center: of a model that always points at the center, to compare with.
         """
         found = self.looks["pointing_game"]
         by_class = [found[self.targets == target].mean() for target in np.unique(self.targets)]

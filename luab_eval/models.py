@@ -1,4 +1,4 @@
-"""A classifier of anybody's, ready to be judged: its outputs, their names, and how it wants images.
+"""A classifier of anybody's, ready to be evaluated: its outputs, their names, and how it wants images.
 
 Nothing that a checkpoint brings is executed: weights come from safetensors only, remote code is never run.
 """

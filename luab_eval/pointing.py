@@ -54,7 +54,7 @@ class PointingGame:
     Calling it returns
         pointing_game: share of hits,
         pointing_game_class_mean: mean of the classes' shares (the paper's),
-        pointing_game_center: share of hits of a model that always points at the centre, to compare with,
+        pointing_game_center: share of hits of a model that always points at the center, to compare with,
         pointing_game_images: how many were asked; with several labels an image, pairs of image and class.
     """
 
@@ -107,7 +107,7 @@ class PointingGame:
 
     @torch.no_grad()
     def counts(self, model: PreTrainedModel) -> Tensor:
-        """[K, 3]: each class's hits, hits of the centre, questions; float32, on the model's device."""
+        """[K, 3]: each class's hits, hits of the center, questions; float32, on the model's device."""
         training = model.training
         model.eval()
         counts = torch.zeros(model.config.num_labels, 3)
@@ -134,7 +134,7 @@ class PointingGame:
                 yield _Question(pixel_values, boxes)
 
     def _ask(self, model: PreTrainedModel, batch: list[_Question], counts: Tensor) -> None:
-        """Add the batch's hits, hits of the centre and questions to `counts` [K, 3]."""
+        """Add the batch's hits, hits of the center and questions to `counts` [K, 3]."""
         pixel_values = torch.stack([question.pixel_values for question in batch]).to(
             model.device, model.dtype
         )
@@ -152,7 +152,7 @@ class PointingGame:
 def attention_maps(model: PreTrainedModel, pixel_values: Tensor, classes: Tensor) -> Tensor:
     """Where a classifier looks for each of `classes` [B, C] -> [B, C, H, W], of the size of `pixel_values`.
 
-    The mean over layers of `luab_vision.model_attention`, upsampled bilinearly; not normalised. Vision
+    The mean over layers of `luab_vision.model_attention`, upsampled bilinearly; not normalized. Vision
     transformers look at the same place for all classes: C = 1.
     """
     attention = spatial_attention(model)
@@ -164,7 +164,7 @@ def attention_maps(model: PreTrainedModel, pixel_values: Tensor, classes: Tensor
 
 
 def maxima(maps: Tensor) -> Tensor:
-    """maps [B, H, W] -> where each is largest, [B, 2] crop ratios, x first (the pixel's centre)."""
+    """maps [B, H, W] -> where each is largest, [B, 2] crop ratios, x first (the pixel's center)."""
     height, width = maps.shape[-2:]
     index = maps.flatten(1).argmax(dim=1)
     return torch.stack([(index % width + 0.5) / width, (index // width + 0.5) / height], dim=1)

@@ -1,6 +1,6 @@
 """One pass of a model over an image set: decode with all cores, answer in batches, keep what is done.
 
-What is asked is a `Question`. The answers lie in `CACHE/<model's fingerprint>/<set>-<set's
+What is asked is a `PredictionTask`. The answers lie in `CACHE/<model's fingerprint>/<set>-<set's
 fingerprint>/part-<n>.npz`, a file for each 5,000 images, written whole or not at all. A pass that was
 interrupted goes on at the first part that is missing; a second benchmark with the same image set reads no
 image.
@@ -28,9 +28,9 @@ from luab_data.images.pillow import open_file
 from luab_eval.arrays import read_arrays, write_arrays
 from luab_eval.benchmark import ImageSet, Item, Predictions
 from luab_eval.image_sets.class_maps import wnids
-from luab_eval.localization import WhereItLooks
+from luab_eval.localization import LocalizationTask
 from luab_eval.models import Classifier, NotFinite
-from luab_eval.tasks import Question, UnsuitedModel, WhichClass
+from luab_eval.tasks import ClassificationTask, PredictionTask, UnsuitedModel
 from luab_vision.geometry import pair
 from luab_vision.images import decode, read_file
 from luab_vision.transforms import EvalTransform, ImageSettings
@@ -98,7 +98,9 @@ def predict(classifier: Classifier, images: ImageSet, cache: Path, settings: Pas
         top=_joined(parts, "top"),
         logits=_joined(parts, "logits") if images.keep_logits else None,
         classes=wnids() if images.classes is None else images.classes,
-        looks=None if images.boxes is None else {name: _joined(parts, name) for name in WhereItLooks.kept},
+        looks=None
+        if images.boxes is None
+        else {name: _joined(parts, name) for name in LocalizationTask.kept},
         pixels=_joined(parts, PIXELS),
     )
 
@@ -181,7 +183,7 @@ class HashedPixelValues(PixelValues):
 
 
 def occlude(values: Tensor, side: float) -> Tensor:
-    """`[3, H, W]` -> the same with a square of 0 (the mean colour) in the middle.
+    """`[3, H, W]` -> the same with a square of 0 (the mean color) in the middle.
 
     `side`: of the square, as a ratio of the crop's shorter side; rounded to whole pixels.
     """
@@ -194,16 +196,16 @@ def occlude(values: Tensor, side: float) -> Tensor:
 
 def _question(
     classifier: Classifier, images: ImageSet, outputs: Sequence[int], settings: PassSettings
-) -> Question:
+) -> PredictionTask:
     if images.boxes is None:
-        return WhichClass(classifier, outputs, images.keep_logits)
-    return WhereItLooks(classifier, outputs, images, settings.num_workers, settings.progress)
+        return ClassificationTask(classifier, outputs, images.keep_logits)
+    return LocalizationTask(classifier, outputs, images, settings.num_workers, settings.progress)
 
 
 def _run(
     classifier: Classifier,
     images: ImageSet,
-    question: Question,
+    question: PredictionTask,
     parts: dict[int, Path],
     settings: PassSettings,
 ) -> None:
@@ -228,7 +230,7 @@ def _run(
             except NotFinite as error:
                 ids = [images.items[batch[at]].id for at in error.positions]
                 raise ValueError(
-                    f"{classifier.name}: its outputs are NaN or infinite for {few(ids)}, so it is not judged"
+                    f"{classifier.name}: its outputs are NaN or infinite for {few(ids)}: not evaluated"
                 ) from error
             done.append((hashes, *(answer.cpu() for answer in answers)))
             bar.update(len(batch))
@@ -262,5 +264,5 @@ def _kept(file: Path) -> dict[str, np.ndarray] | None:
     try:
         return read_arrays(file, digest_needed=True)
     except ValueError as error:
-        warnings.warn(f"{file} is damaged ({error}); its images are judged again", stacklevel=2)
+        warnings.warn(f"{file} is damaged ({error}); its images are evaluated again", stacklevel=2)
         return None

@@ -54,7 +54,7 @@ def run(
     skipped: dict[str, str] | None = None,
     replace_results: bool = False,
 ) -> Results:
-    """Judge each model on each benchmark; answers found in `output_dir` are not asked for again.
+    """Evaluate each model on each benchmark; answers found in `output_dir` are not asked for again.
 
     Args:
         models: Names for `load`, or classifiers.

@@ -1,4 +1,4 @@
-"""What a pass over images may ask a model: which class it is. (Where it looks: `localisation`.)"""
+"""What a pass over images may ask a model: which class it is. (Where it looks: `localization`.)"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class UnsuitedModel(ValueError):
     """A model that cannot answer a question, as nobody knows where it looks; others may."""
 
 
-class Question(Protocol):
+class PredictionTask(Protocol):
     """What is asked of each batch, and what is kept of the answers."""
 
     def ask(self, pixel_values: Tensor, positions: Sequence[int]) -> tuple[Tensor, ...]:
@@ -27,7 +27,7 @@ class Question(Protocol):
         """What was collected of n images, `[n, ...]` each -> the arrays that are written, by name."""
 
 
-class WhichClass:
+class ClassificationTask:
     """Keeps the best classes, `top` `[n, 5]`, and where they are wanted all `logits` `[n, K]`.
 
     Args:

@@ -16,7 +16,7 @@ from transformers.utils import ModelOutput
 from luab_trainer.losses.attention import AttentionLoss, defaults
 from luab_trainer.losses.point import PointLoss
 from luab_vision.geometry import pair
-from luab_vision.hooks import open_tap, output_linear, read_tap, tap_input
+from luab_vision.hooks import output_linear, recorded, watch, watch_input
 from luab_vision.model_attention import spatial_attention
 from luab_vision.transforms import normalize
 
@@ -102,7 +102,7 @@ class LUABModel(nn.Module):
         share = MULTI_LABEL_SHARE if self.multi_label else 1.0
         if POINT in LOSSES[loss]:
             linear = output_linear(model)
-            tap_input(linear)
+            watch_input(linear)
             self.point = PointLoss(linear.in_features, model.config.num_labels if self.multi_label else 1)
             self.weights[POINT] = share * PointLoss.default_weight if point_weight is None else point_weight
         if ATTENTION in LOSSES[loss]:
@@ -142,7 +142,7 @@ class LUABModel(nn.Module):
     ) -> LUABOutput:
         """A batch as `luab_trainer.data.collator.collate` makes it.
 
-        Args: pixel_values: uint8 [B, H, W, 3], or normalised [B, 3, H, W]. Position encodings are
+        Args: pixel_values: uint8 [B, H, W, 3], or normalized [B, 3, H, W]. Position encodings are
             interpolated where the size is not the config's. labels: [B] int64, or [B, K] of 0 and 1 (multi
             label). Without it there is no loss. target_points: [B, C, P, 2] crop ratios, x first.
             target_weights: [B, C, P], sum 1 over P for a usable target, else 0. target_labels: [B, C] int64,
@@ -152,7 +152,7 @@ class LUABModel(nn.Module):
         with_terms = labels is not None and target_points is not None
         linear = output_linear(self.model) if with_terms and POINT in self.weights else None
         if linear is not None:
-            open_tap(linear)
+            watch(linear)
         if with_terms and ATTENTION in self.weights:
             self.spatial.watch(self.model)
         logits = self._classify(pixel_values)
@@ -161,7 +161,7 @@ class LUABModel(nn.Module):
 
         terms = {CLASSIFICATION: self._classification_term(logits, labels)}
         if linear is not None:
-            features = read_tap(linear)
+            features = recorded(linear)
             terms[POINT] = self.point(features, target_points, target_weights, target_labels)
         if with_terms and ATTENTION in self.weights:
             attention = self.spatial.maps(self.model, pixel_values.shape[-2:], target_labels)
@@ -176,7 +176,7 @@ class LUABModel(nn.Module):
             return pixel_values
         if self.mean is None or self.std is None:
             raise ValueError(
-                "pixel_values are bytes, which are normalised as the image processor says: pass LUABTrainer "
+                "pixel_values are bytes, which are normalized as the image processor says: pass LUABTrainer "
                 "the processing_class, or LUABModel its mean and std."
             )
         # A replica of nn.DataParallel has no parameters.

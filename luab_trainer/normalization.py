@@ -1,4 +1,4 @@
-"""Who says how images are normalised: the image processor, which is saved beside the model, the datasets'
+"""Who says how images are normalized: the image processor, which is saved beside the model, the datasets'
 transforms, the model itself. They must not differ: what is trained on is what the checkpoint's users see.
 """
 
@@ -39,7 +39,7 @@ def settle_normalization(
     for one, other in itertools.pairwise(said):
         if said[one].bgr != said[other].bgr or not np.allclose(said[one][:2], said[other][:2]):
             raise ValueError(
-                f"Images would be normalised in two ways: {one} says {said[one]}, {other} {said[other]}. "
+                f"Images would be normalized in two ways: {one} says {said[one]}, {other} {said[other]}. "
                 "Make the transform's settings by luab_vision.processors.image_settings(processor)."
             )
     if said:

@@ -151,7 +151,7 @@ def augmented_view(run: RunArguments, settings: ImageSettings) -> TrainTransform
     if run.color_jitter:
         augmentations.append(ColorJitter(run.color_jitter))
     if run.random_erasing:
-        augmentations.append(RandomErasing(run.random_erasing, colour=settings.neutral))
+        augmentations.append(RandomErasing(run.random_erasing, color=settings.neutral))
     return TrainTransform(settings, scale=(run.min_crop, 1.0), augmentations=augmentations)
 
 

@@ -34,7 +34,7 @@ from luab_trainer.hub.checkpoint import (
     require_whole_checkpoints,
     save_checkpoint,
 )
-from luab_trainer.hub.model_card import licence_of, model_card
+from luab_trainer.hub.model_card import license_of, model_card
 from luab_trainer.hub.upload import AFTER_TRAINING, Uploads, is_of_model, public_arguments
 from luab_trainer.metrics.accuracy import accuracy, predictions
 from luab_trainer.metrics.multi_label import MultiLabelMetrics
@@ -66,11 +66,11 @@ class LUABTrainer(Trainer):
         eval_dataset_name: the same of the evaluation's, where it is another one.
         run_arguments: what else the run depends on, JSON-able; saved beside the training arguments. The card
             names its `train_split` and `eval_split`.
-        others: as `Trainer`. The processing class is the image processor: batches of bytes are normalised as
+        others: as `Trainer`. The processing class is the image processor: batches of bytes are normalized as
             it says, and it is saved beside the model.
 
     Raises:
-        ValueError: the processing class, a dataset's transform and a `LUABModel` normalise differently.
+        ValueError: the processing class, a dataset's transform and a `LUABModel` normalize differently.
     """
 
     def __init__(
@@ -306,13 +306,13 @@ class LUABTrainer(Trainer):
         splits = (self.run_arguments.get("train_split"), self.run_arguments.get("eval_split"))
         if share := self.run_arguments.get("eval_share"):
             splits = (splits[0], f"{splits[0]}, {share:.0%} held out")
-        card = model_card(self.luab, self.args, self.state, *names, self._base_licence, splits, self.facts)
+        card = model_card(self.luab, self.args, self.state, *names, self._base_license, splits, self.facts)
         (folder / CARD_FILE).write_text(card, encoding="utf-8")
 
     @cached_property
-    def _base_licence(self) -> str | None:
+    def _base_license(self) -> str | None:
         """Of the model that this one started from; asked for only where the card is published."""
-        return licence_of(self.luab.config.name_or_path) if self.args.push_to_hub else None
+        return license_of(self.luab.config.name_or_path) if self.args.push_to_hub else None
 
     # ---- The Hub
 

@@ -17,10 +17,10 @@ def wrapped(model: PreTrainedModel | LUABModel, args: LUABConfig, **kwargs: Any)
     """The model with the losses of `args`, in float32; a `LUABModel` is taken as it is.
 
     Args:
-        kwargs: The trainer's: who says how images are normalised, see `settle_normalization`.
+        kwargs: The trainer's: who says how images are normalized, see `settle_normalization`.
 
     Raises:
-        ValueError: a model that the losses do not work with, or images normalised in two ways.
+        ValueError: a model that the losses do not work with, or images normalized in two ways.
     """
     if not isinstance(model, LUABModel):
         if isinstance(model, PreTrainedModel) and model._hf_peft_config_loaded:

@@ -1,45 +1,45 @@
-"""Reading a tensor out of the middle of a forward pass without a second pass and without global state.
+"""Reads a tensor out of the middle of a forward pass, without a second pass and without global state.
 
-A tap is a list on the very module that produces the tensor: `open_tap` before the forward, `read_tap` after
+A record is a list on the very module that produces the tensor: `watch` before the forward, `recorded` after
 it. The list is on the module (not in a closure or a global), so replicas of `nn.DataParallel`, several
-models in one process and wrappers such as DDP or FSDP do not mix. A tap that is not open keeps nothing; in
-particular the second forward of activation checkpointing, which runs during the backward pass, finds the
-taps closed and keeps nothing alive.
+models in one process and wrappers such as DDP or FSDP do not mix. A module that is not watched keeps nothing;
+in particular the second forward of activation checkpointing, which runs during the backward pass, finds the
+modules unwatched and keeps nothing alive.
 """
 
 from typing import Any
 
 from torch import Tensor, nn
 
-TAP = "luab_tap"  # the attribute of a module that holds its tap
+RECORD = "luab_record"  # the attribute of a module that holds its record
 
 
-def open_tap(module: nn.Module) -> None:
+def watch(module: nn.Module) -> None:
     """From now on, what the module's code hands to `record` is kept."""
-    setattr(module, TAP, [])
+    setattr(module, RECORD, [])
 
 
 def record(module: nn.Module, value: Any) -> None:
-    """Keep `value` if the module's tap is open."""
-    tap = getattr(module, TAP, None)
-    if tap is not None:
-        tap.append(value)
+    """Keep `value` if the module is watched."""
+    values = getattr(module, RECORD, None)
+    if values is not None:
+        values.append(value)
 
 
-def read_tap(module: nn.Module) -> Any:
-    """The last recorded value; closes the tap, so that no activation outlives the step."""
-    tap = getattr(module, TAP)
-    setattr(module, TAP, None)
-    return tap[-1]
+def recorded(module: nn.Module) -> Any:
+    """The last recorded value; ends the watch, so that no activation outlives the step."""
+    values = getattr(module, RECORD)
+    setattr(module, RECORD, None)
+    return values[-1]
 
 
-def tap_input(module: nn.Module) -> None:
+def watch_input(module: nn.Module) -> None:
     """From now on the module records its first positional input. Any number of calls add one hook."""
     if _record_input not in module._forward_pre_hooks.values():
         module.register_forward_pre_hook(_record_input)
 
 
-def tap_feature_map(base_model: nn.Module) -> None:
+def watch_feature_map(base_model: nn.Module) -> None:
     """From now on the transformers base model records its `last_hidden_state`. Any number of calls add one
     hook.
     """

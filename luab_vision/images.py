@@ -84,16 +84,16 @@ def read_file(path: str | Path) -> bytes:
 
 
 def _open_data(data: bytes) -> OpenedImage:
-    """The pixels of an upright colour JPEG come from simplejpeg, all others from Pillow, which knows more.
+    """The pixels of an upright color JPEG come from simplejpeg, all others from Pillow, which knows more.
 
     Both are libjpeg-turbo and give the same pixels, simplejpeg in 0.7 of the time.
     """
     try:
-        height, width, colours, _ = simplejpeg.decode_jpeg_header(data)
+        height, width, colors, _ = simplejpeg.decode_jpeg_header(data)
     except ValueError:  # no JPEG, or one that only Pillow can explain
         return _by_pillow(open_file(data))
     check_header(data)
-    if colours == "YCbCr" and _is_upright(data):
+    if colors == "YCbCr" and _is_upright(data):
         return OpenedImage(width, height, partial(_decode_jpeg, data))
     return _by_pillow(open_file(data))
 

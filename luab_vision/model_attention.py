@@ -4,7 +4,7 @@ Two kinds, chosen by `spatial_attention(model)`; both give A of shape [B, C, L, 
 summing to 1:
 
 * `CLSAttention`, for vision transformers with a CLS token: softmax(q_CLS k^T * scaling) of each of the L
-  layers, averaged over heads, the patch tokens' part renormalised. C = 1: it is the same for all classes.
+  layers, averaged over heads, the patch tokens' part renormalized. C = 1: it is the same for all classes.
   The model keeps running on SDPA, which returns no weights; only the CLS row is computed beside it, from
   the layer's own query and key.
 * `ActivationMap`, for models that pool a feature map: softmax over the grid of the exact class-activation
@@ -24,7 +24,7 @@ from transformers import AttentionInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from luab_vision.geometry import pair
-from luab_vision.hooks import open_tap, output_linear, read_tap, record, tap_feature_map
+from luab_vision.hooks import output_linear, record, recorded, watch, watch_feature_map
 
 # `config.model_type` of the supported models.
 CLS_ATTENTION = ("vit", "deit", "dinov2", "dinov2_with_registers", "beit", "vit_msn")
@@ -33,7 +33,7 @@ FEATURE_MAP = ("convnext", "convnextv2", "resnet", "swin", "swinv2")
 # Of the feature-map models, those with a LayerNorm between the pooling and the classifier.
 _NORM_AFTER_POOLING = ("convnext", "convnextv2")
 
-_TAPPED_SDPA = "luab_sdpa"
+_RECORDED_SDPA = "luab_sdpa"
 
 
 def spatial_attention(model: PreTrainedModel) -> "CLSAttention | ActivationMap":
@@ -53,7 +53,7 @@ def spatial_attention(model: PreTrainedModel) -> "CLSAttention | ActivationMap":
     )
 
 
-def _tapped_sdpa(
+def _recorded_sdpa(
     module: nn.Module,
     query: Tensor,
     key: Tensor,
@@ -66,8 +66,8 @@ def _tapped_sdpa(
 
     The row is computed here, layer by layer, so that its gradients are too: computed after the forward, the
     backward would begin with the gradients of all layers' queries and keys, and hold them until each layer's
-    turn. And it is computed whether or not the tap is open: this code may run inside a checkpointed region,
-    whose recomputation (with closed taps) must do the same operations.
+    turn. And it is computed whether or not the module is watched: this code may run inside a checkpointed
+    region, whose recomputation (unwatched) must do the same operations.
     """
     record(module, _cls_row(query, key, attention_mask, scaling))
     return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
@@ -83,7 +83,7 @@ def _cls_row(query: Tensor, key: Tensor, mask: Tensor | None, scaling: float | N
     return scores.softmax(dim=-1).mean(dim=1)
 
 
-AttentionInterface.register(_TAPPED_SDPA, _tapped_sdpa)
+AttentionInterface.register(_RECORDED_SDPA, _recorded_sdpa)
 
 
 class CLSAttention:
@@ -102,19 +102,19 @@ class CLSAttention:
                 "attention interface: pip install -U transformers (or use --loss point)."
             )
         # Only in memory: transformers never writes the attention implementation into a saved config.
-        model.config._attn_implementation = _TAPPED_SDPA
+        model.config._attn_implementation = _RECORDED_SDPA
         self.patch_size = pair(model.config.patch_size)
 
     def watch(self, model: PreTrainedModel) -> None:
         for module in self._modules(model):
-            open_tap(module)
+            watch(module)
 
     def maps(self, model: PreTrainedModel, size: tuple[int, int], classes: Tensor | None = None) -> Tensor:
         """A [B, 1, L, h, w] float32, after a watched forward on images of `size` (height, width in
         pixels).
         """
         h, w = size[0] // self.patch_size[0], size[1] // self.patch_size[1]
-        rows = torch.stack([read_tap(module) for module in self._modules(model)], dim=1)  # [B, L, N]
+        rows = torch.stack([recorded(module) for module in self._modules(model)], dim=1)  # [B, L, N]
         patches = rows[..., -h * w :]  # the last tokens
         # A CLS token that attends only to itself leaves no mass on the patches: keep the quotient finite.
         attention = patches / patches.sum(dim=-1, keepdim=True).clamp(min=1e-8)
@@ -136,10 +136,10 @@ class ActivationMap:
         self.config = model.config
         self.norm_after_pooling = model.config.model_type in _NORM_AFTER_POOLING
         output_linear(model)
-        tap_feature_map(model.base_model)
+        watch_feature_map(model.base_model)
 
     def watch(self, model: PreTrainedModel) -> None:
-        open_tap(model.base_model)
+        watch(model.base_model)
 
     def maps(self, model: PreTrainedModel, size: tuple[int, int], classes: Tensor) -> Tensor:
         """A [B, C, 1, h, w] float32 of `classes` [B, C] (negative = padding, its map means nothing)."""
@@ -150,7 +150,7 @@ class ActivationMap:
 
     def activation_maps(self, model: PreTrainedModel, size: tuple[int, int], classes: Tensor) -> Tensor:
         """The class-activation maps [B, C, h, w]: mean over the grid = the class's logit - `constant`."""
-        features = read_tap(model.base_model)
+        features = recorded(model.base_model)
         if features.ndim == 3:  # a sequence [B, N, D] (Swin)
             features = features.transpose(1, 2).unflatten(2, self._sequence_grid(size))
         weight = output_linear(model).weight[classes.clamp(min=0)]  # [B, C, D]

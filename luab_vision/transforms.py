@@ -3,7 +3,7 @@
     pixels --(view)--> crop --(augmentations)--> crop --(normalize)--> pixel_values
 
 `pixels` are uint8 `[H, W, 3]`, upright RGB, as `luab_vision.images` gives them. A crop is uint8
-`[h, w, 3]`: loaders hand out crops, a quarter of the bytes, and the model normalises them on its device.
+`[h, w, 3]`: loaders hand out crops, a quarter of the bytes, and the model normalizes them on its device.
 
 Only the view moves pixels. An augmentation that leaves them in place is any callable `(crop, rng) -> crop`:
 
@@ -125,7 +125,7 @@ class EvalTransform:
         return to_tensor(render(image, view, self.size, resample))
 
     def __call__(self, pixels: np.ndarray, rng: np.random.Generator | None = None) -> tuple[Tensor, View]:
-        """pixel_values `[3, h, w]` float32, normalised, and the view of the image."""
+        """pixel_values `[3, h, w]` float32, normalized, and the view of the image."""
         height, width = pixels.shape[:2]
         view = self.view(width, height, rng)
         crop = self.crop(pixels, view, rng)
@@ -207,14 +207,14 @@ class ColorJitter:
 class RandomErasing:
     """Paint over a random rectangle (Zhong et al., 2020), with probability `probability`.
 
-    scale: bounds of its area, as a share of the crop's. ratio: bounds of its height / width. colour: its
+    scale: bounds of its area, as a share of the crop's. ratio: bounds of its height / width. color: its
     red, green and blue, 0 to 1; the mean, which the model sees as 0.
     """
 
     probability: float = 0.25
     scale: tuple[float, float] = (0.02, 0.33)
     ratio: tuple[float, float] = (0.3, 3.3)
-    colour: tuple[float, float, float] = IMAGENET_MEAN
+    color: tuple[float, float, float] = IMAGENET_MEAN
 
     def __call__(self, crop: Image.Image, rng: np.random.Generator) -> Image.Image:
         if rng.random() >= self.probability:
@@ -225,5 +225,5 @@ class RandomErasing:
         w = min(crop.width, round(math.sqrt(area / aspect)))
         top, left = int(rng.integers(crop.height - h + 1)), int(rng.integers(crop.width - w + 1))
         crop = crop.copy()
-        crop.paste(tuple(round(255 * value) for value in self.colour), (left, top, left + w, top + h))
+        crop.paste(tuple(round(255 * value) for value in self.color), (left, top, left + w, top + h))
         return crop

@@ -1,7 +1,7 @@
 """A documented model of the annotators: given an image's objects, the record that one worker leaves.
 
 1. The worker turns the 11 pages of icons in their order, a second or so each, some with the keyboard.
-2. On a class's page, the worker drags its icon onto one of its objects: Gaussian around the box's centre, the
+2. On a class's page, the worker drags its icon onto one of its objects: Gaussian around the box's center, the
    standard deviation `spread` of the box's width and height. A share `missed` of the classes is not seen, and
    a share `careless` of the icons falls anywhere in the image.
 3. A share `moved` of the icons is dropped beside the object first and then moved onto it. With chance

@@ -35,7 +35,7 @@ def write_release(
     out = Path(out)
     (out / "train2014").mkdir(parents=True, exist_ok=True)
     (out / "annotations").mkdir(exist_ok=True)
-    listed, labelled, records = [], [], []
+    listed, labeled, records = [], [], []
     for image_id in _ids(images, np.random.default_rng([seed, 1])):
         rng = np.random.default_rng([seed, 0, image_id])
         width, height = sizes[int(rng.integers(len(sizes)))]
@@ -43,7 +43,7 @@ def write_release(
         file_name = f"{name_of(image_id)}.jpg"
         image.save(out / "train2014" / file_name, "JPEG", quality=95)
         listed.append({"file_name": file_name, "height": height, "width": width, "id": image_id})
-        labelled += _annotations(image_id, objects, len(labelled))
+        labeled += _annotations(image_id, objects, len(labeled))
         if rng.random() >= WITHOUT_RECORD:
             visits = 1 + (rng.random() < TWICE)
             records += [annotate(image_id, objects, width, height, rng, annotators) for _ in range(visits)]
@@ -51,7 +51,7 @@ def write_release(
         "info": {"description": "generated images in COCO's layout", "year": 2014},
         "licenses": [],
         "images": listed,
-        "annotations": labelled,
+        "annotations": labeled,
         "categories": [{"id": number, "name": name} for number, name in COCO_CLASSES.items()],
     }
     (out / "annotations" / instances.FILE).write_text(json.dumps(content))

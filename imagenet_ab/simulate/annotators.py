@@ -3,7 +3,7 @@
 1. The cursor enters the image at a random place of its border and moves to where the worker will click: a
    minimum-jerk path (slow, fast, slow) on a slightly bent line with hand tremor, sampled at 60 Hz with late
    frames. How long that takes is lognormal around `reach_ms`.
-2. The click is Gaussian around the box's centre, its standard deviation `spread` of the box's width and
+2. The click is Gaussian around the box's center, its standard deviation `spread` of the box's width and
    height; a share `careless` of the clicks falls anywhere in the image.
 3. A share `unselected` of the visits ends without a selection; of these some never touch the image.
 4. A share `hesitant` of the selections is taken back and made again: two clicks, of which the first counts.

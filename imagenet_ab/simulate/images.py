@@ -2,7 +2,7 @@
 
 There are as many backgrounds (a texture and a range of hues each) as forms. Background i goes with form i in
 most training images; a classifier that reads the background is right there, and wrong where the backgrounds
-are swapped. The object's colour, size, place and tilt say nothing about its class.
+are swapped. The object's color, size, place and tilt say nothing about its class.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""The options that `luab evaluate` and `luab localise` share: which models, and how to run them."""
+"""The options that `luab evaluate` and `luab localize` share: which models, and how to run them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 
-def add_judging_options(options: argparse.ArgumentParser, output_dir: str) -> None:
-    """Add them; `judging_options` reads them."""
+def add_evaluation_options(options: argparse.ArgumentParser, output_dir: str) -> None:
+    """Add them; `evaluation_options` reads them."""
     add = options.add_argument
     add(
         "--model",
@@ -35,8 +35,8 @@ def add_judging_options(options: argparse.ArgumentParser, output_dir: str) -> No
     add("--num-workers", type=int, help="processes that decode images (default: all cores)")
 
 
-def judging_options(options: argparse.Namespace) -> dict[str, Any]:
-    """What `judge` takes of them.
+def evaluation_options(options: argparse.Namespace) -> dict[str, Any]:
+    """What `evaluate` takes of them.
 
     Raises:
         ValueError: no model, or a number that makes no sense.

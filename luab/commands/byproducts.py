@@ -5,8 +5,8 @@
     luab byproducts data/coco_ab                                          boxes from its own objects column
     luab byproducts you/photos --point-column tap --label-column species  a dataset of your own
 
-Share of clicks and of traces inside the boxes, and the median distance to the box's centre (in units of the
-box's width and height: 0 is the centre, 0.5 the middle of an edge), over all rows, and of the worst classes
+Share of clicks and of traces inside the boxes, and the median distance to the box's center (in units of the
+box's width and height: 0 is the center, 0.5 the middle of an edge), over all rows, and of the worst classes
 and workers. --output gets all classes and workers as JSON.
 """
 
@@ -26,7 +26,7 @@ COLUMNS = {
     "points_inside": "inside",
     "points_median_distance": "distance",
     "points_uniform": "anywhere",
-    "points_center": "centre",
+    "points_center": "center",
     "clicks": "clicks",
     "clicks_inside": "inside",
     "clicks_median_distance": "distance",
@@ -85,7 +85,7 @@ def report(summary: dict, lines: int) -> str:
         parts.append(f"not there, and not measured: {', '.join(summary['absent_columns'])}")
     everything = summary["all"]
     for name, meaning in (
-        ("points", "what training reads, against a point anywhere and in the centre of the image"),
+        ("points", "what training reads, against a point anywhere and in the center of the image"),
         ("clicks", "what each worker did"),
         ("traces", "positions of the cursor; weighted: as training weighs them"),
     ):

@@ -7,7 +7,7 @@
 Each argument is a results.json of luab evaluate, or the folder that it wrote. All models are compared with
 the first. Models whose names differ by a seed only (plain-seed0, plain-seed1) are training runs of one model.
 
-Both models were judged on the same images. p says how often chance makes so large a difference, two-sided:
+Both models were evaluated on the same images. p says how often chance makes so large a difference, two-sided:
 McNemar's exact test where each image is right or wrong, else its like for any scores. With several training
 runs, the spread between them counts as well. Over the benchmarks p is corrected by Holm's method, and a
 difference is called larger than chance when that is below 0.05. Fewer than 6 differing images get no verdict.

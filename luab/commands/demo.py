@@ -60,7 +60,7 @@ def main(argv: list[str]) -> None:
     )
     one_each = [Run(arguments.models[0], arm, seed=0) for arm in arms]
     print(
-        "\nWith intervals and galleries, on hidden centres and real boxes too (name the checkpoints of the "
+        "\nWith intervals and galleries, on hidden centers and real boxes too (name the checkpoints of the "
         f"other seeds as well, and the intervals cover them):\n\n{evaluation(world, one_each)}\n"
     )
 

@@ -1,4 +1,4 @@
-"""judge classifiers on the benchmarks of robustness, side by side
+"""evaluate classifiers on the benchmarks of robustness, side by side
 
 Any image classifier of transformers (or timm:NAME), on the files that the benchmarks' authors publish:
 
@@ -17,7 +17,7 @@ import argparse
 import shlex
 from pathlib import Path
 
-from luab.commands._evaluating import add_judging_options, judging_options
+from luab.commands._evaluating import add_evaluation_options, evaluation_options
 from luab_data.console.boundary import guarded
 from luab_data.console.options import CommandParser
 from luab_data.console.text import printable_lines
@@ -43,9 +43,9 @@ def parser() -> argparse.ArgumentParser:
     )
     add("--benchmarks", metavar="A,B", help="these benchmarks only; an absent one is an error")
     add("--val", metavar="DIR_OR_ID", help="ImageNet's validation images: their folder, or a dataset's id")
-    add("--partial", action="store_true", help="judge on what is there where class folders are missing")
+    add("--partial", action="store_true", help="evaluate on what is there where class folders are missing")
     add("--list", action="store_true", help="say which benchmarks are there, and where to get the rest")
-    add_judging_options(options, "runs/evaluate")
+    add_evaluation_options(options, "runs/evaluate")
     return options
 
 
@@ -71,13 +71,13 @@ def run(options: argparse.Namespace) -> int:
     if options.list:
         print(printable_lines(overview(root, options.val, options.partial, list(BENCHMARKS))))
         return 0
-    judging = judging_options(options)
+    evaluation = evaluation_options(options)
     if options.suite and options.benchmarks:
         raise ValueError("give either --suite or --benchmarks")
     named = options.benchmarks.split(",") if options.benchmarks else suite(options.suite or DEFAULT_SUITE)
     benchmarks = [found for name in named for found in find_benchmarks(name.strip(), options.val)]
 
-    from luab_eval.evaluate import judge
+    from luab_eval.evaluate import evaluate
     from luab_eval.report.terminal import terminal
     from luab_eval.report.write import PAGE
     from luab_eval.results import FILE
@@ -88,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(
             f"none of the benchmarks is in {root}:\n\n{overview(root, options.val, options.partial, named)}"
         )
-    _, table = judge(benchmarks=present, root=root, skipped=absent, **judging)
+    _, table = evaluate(benchmarks=present, root=root, skipped=absent, **evaluation)
     print(terminal(table))
     print(f"More in {options.output_dir / PAGE} and {options.output_dir / FILE}")
     return 0

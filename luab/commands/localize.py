@@ -1,8 +1,8 @@
-"""judge where classifiers look, against the real boxes: MaxBoxAcc, pointing game
+"""evaluate where classifiers look, against the real boxes: MaxBoxAcc, pointing game
 
-    luab localise --model runs/luab --model runs/plain --images val --boxes ILSVRC2012_bbox_val_v3
-    luab localise --model runs/demo --images images/val --boxes boxes_val.csv
-    luab localise --model runs/coco --dataset data/coco_ab --split validation
+    luab localize --model runs/luab --model runs/plain --images val --boxes ILSVRC2012_bbox_val_v3
+    luab localize --model runs/demo --images images/val --boxes boxes_val.csv
+    luab localize --model runs/coco --dataset data/coco_ab --split validation
 
 Boxes are ImageNet's official XML files (unpacked), a CSV (file, x0, y0, x1, y1, width, height), or the
 dataset's own objects column. The classifier is any of transformers whose attention the attention loss knows.
@@ -16,7 +16,7 @@ import os
 import shlex
 from pathlib import Path
 
-from luab.commands._evaluating import add_judging_options, judging_options
+from luab.commands._evaluating import add_evaluation_options, evaluation_options
 from luab_data.console.boundary import guarded
 from luab_data.console.options import CommandParser
 from luab_data.console.text import printable
@@ -24,22 +24,22 @@ from luab_data.console.text import printable
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    options = CommandParser("luab localise", __doc__)
+    options = CommandParser("luab localize", __doc__)
     add = options.add_argument
     add("--images", type=Path, metavar="DIR", help="images, flat or in class folders")
     add("--boxes", type=Path, metavar="CSV_OR_DIR", help="their boxes")
     add("--dataset", metavar="DIR_OR_ID", help="instead of images and boxes: rows with an objects column")
     add("--config", help="the dataset's configuration")
     add("--split", default="validation", help="the dataset's split (default: %(default)s)")
-    add_judging_options(options, "runs/localise")
+    add_evaluation_options(options, "runs/localize")
     return options
 
 
-@guarded("luab localise")
+@guarded("luab localize")
 def main(argv: list[str]) -> int:
     """Run the command; 0: done, 1: it could not be, and stderr says why."""
     options = parser().parse_args(argv)
-    options.command = shlex.join(["luab", "localise", *argv])
+    options.command = shlex.join(["luab", "localize", *argv])
     return run(options)
 
 
@@ -50,25 +50,25 @@ def run(options: argparse.Namespace) -> int:
         ValueError: rows, boxes or a model that cannot be used.
     """
     source = where(options)
-    judging = judging_options(options)
+    evaluation = evaluation_options(options)
     from luab_eval.benchmarks import find_benchmarks
-    from luab_eval.evaluate import judge
+    from luab_eval.evaluate import evaluate
     from luab_eval.report.table import metric_value
     from luab_eval.report.terminal import grid
     from luab_eval.report.write import PAGE
     from luab_eval.suite import usable
 
     present, _ = usable(find_benchmarks(f"where:{source}"), Path(), skip_absent=False)
-    results, _ = judge(benchmarks=present, root=Path(), **judging)
+    results, _ = evaluate(benchmarks=present, root=Path(), **evaluation)
     shown = results.shown()
-    judged = [results.content["benchmarks"][key]["models"] for key in shown.benchmarks]
-    models = [name for name in shown.models if name in judged[0]]
+    evaluated = [results.content["benchmarks"][key]["models"] for key in shown.benchmarks]
+    models = [name for name in shown.models if name in evaluated[0]]
     lines = [
         [metric, *(metric_value(metric, of_model[name]["metrics"][metric]) for name in models)]
-        for of_model in judged
+        for of_model in evaluated
         for metric in of_model[models[0]]["metrics"]
     ]
-    images = ["images", *(f"{judged[0][name]['n']:,}" for name in models)]
+    images = ["images", *(f"{evaluated[0][name]['n']:,}" for name in models)]
     print("\n".join(grid([["metric, in %", *models], *lines, images])))
     for key, why in shown.skipped.items():
         print(printable(f"Not run: {key}, {why}"))

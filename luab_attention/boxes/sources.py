@@ -50,7 +50,7 @@ def load_evaluation_boxes(
     if Path(boxes).is_dir():
         raise SourceError(
             f"--eval_boxes {boxes} is a folder. Give a CSV (file,x0,y0,x1,y1,width,height) or COCO's "
-            "instances as .json; XML files are for `luab localise` and `luab evaluate`."
+            "instances as .json; XML files are for `luab localize` and `luab evaluate`."
         )
     names = [] if train is None else train.column_names
     label = label or next((name for name in (LABEL, LABELS) if name in names), None)

@@ -29,7 +29,7 @@ from luab_data.build.batches import ROWS_PER_BATCH, Batch, LoadedItem, MakeBatch
 from luab_data.build.failed import Reasons, failure
 from luab_data.build.finished import FINISHED, REMADE, finished_build
 from luab_data.build.join import Found, Pair
-from luab_data.build.manifest import DESCRIPTIONS, REJECTS, SHARDS, SUMMARY, ShardStore, Summary, shard_name
+from luab_data.build.manifest import DESCRIPTIONS, REJECTS, SHARDS, SUMMARY, Manifest, ShardStore, shard_name
 from luab_data.build.ordered_map import OrderedMap
 from luab_data.build.shards import ShardWriter
 from luab_data.build.state import BuildState, open_state
@@ -40,7 +40,7 @@ from luab_data.files.durable import file_sha256, put, replacing, sync, write_jso
 from luab_data.files.sums import CARD
 from luab_data.sources.entries import Reject
 
-INTERNAL_ERRORS = "rejected for an internal error"  # a count of the summary, where there are any
+INTERNAL_ERRORS = "rejected for an internal error"  # a count of the manifest, where there are any
 
 logger = get_logger(__name__)
 
@@ -53,12 +53,12 @@ def build(
     arguments: dict,
     found: Found,
     ignored: Callable[[], dict[str, int]],
-    card: Callable[[Summary], str],
+    card: Callable[[Manifest], str],
     rows_per_shard: int = 1000,
     rows_per_group: int = ROWS_PER_BATCH,
     ordered_map: OrderedMap = map,
     store: ShardStore | None = None,
-) -> Summary:
+) -> Manifest:
     """Builds the dataset folder `out`, or goes on where a killed build stopped.
 
     `arguments` (JSON-able) is what the rows depend on: a later run into the same folder must have the same.
@@ -82,12 +82,12 @@ def build(
             counts = _make_shard(state, shard, batches, features)
             if store is not None and counts["rows"]:
                 store.add(out / shard_name(shard), shard_name(shard), counts["sha256"])
-        summary = _finish(state, found, ignored(), arguments, card)
+        manifest = _finish(state, found, ignored(), arguments, card)
         done = out / FINISHED
         state.folder.rename(done)  # from here on the build is finished, even if the removal is killed
         sync(out)
     shutil.rmtree(done)
-    return summary
+    return manifest
 
 
 @dataclass(frozen=True)
@@ -175,8 +175,8 @@ def _finish(
     found: Found,
     ignored: dict[str, int],
     arguments: dict,
-    card: Callable[[Summary], str],
-) -> Summary:
+    card: Callable[[Manifest], str],
+) -> Manifest:
     """Adds up the shards, checks the counts, and writes the files that describe the whole."""
     out, used, facts, rejected, totals = state.out, Counter(), Counter(), Counter(), Counter()
     shards, reasons = {}, Reasons()
@@ -200,7 +200,7 @@ def _finish(
     if failed is not None:
         _discard(state, shards)
         raise SourceError(f"the build failed: {failed} {out / REJECTS} lists each one with its reason.")
-    summary = Summary(
+    manifest = Manifest(
         rows=totals["rows"],
         shards=shards,
         table_bytes=totals["table_bytes"],
@@ -213,10 +213,10 @@ def _finish(
         arguments=arguments,
     )
     with replacing(out / CARD) as file:
-        file.write(card(summary))
-    write_json(out / SUMMARY, asdict(summary))
+        file.write(card(manifest))
+    write_json(out / SUMMARY, asdict(manifest))
     write_dataset_sums(out, shards, DESCRIPTIONS)
-    return summary
+    return manifest
 
 
 def _require_sums(out: Path, found: Found, used: Counter[str], rejected: Counter[str]) -> None:
@@ -236,11 +236,11 @@ def _discard(state: BuildState, shards: Iterable[str]) -> None:
         (state.out / name).unlink(missing_ok=True)
 
 
-def _remake_damaged(out: Path, summary: Summary, maker: _ShardMaker) -> None:
+def _remake_damaged(out: Path, manifest: Manifest, maker: _ShardMaker) -> None:
     """Makes those shards of a finished build again whose bytes are no longer the recorded ones."""
     damaged = {
         name
-        for name, sha256 in summary.shards.items()
+        for name, sha256 in manifest.shards.items()
         if (out / name).exists() and file_sha256(out / name) != sha256
     }
     if not damaged:
@@ -252,7 +252,7 @@ def _remake_damaged(out: Path, summary: Summary, maker: _ShardMaker) -> None:
     state = BuildState(folder, folder)
     for shard, batches in maker.shards(lambda shard: shard not in numbers):
         name = shard_name(shard)
-        if _make_shard(state, shard, batches, maker.features)["sha256"] != summary.shards[name]:
+        if _make_shard(state, shard, batches, maker.features)["sha256"] != manifest.shards[name]:
             raise SourceError(
                 f"{out / name} is damaged, and cannot be made again: this version makes other rows of "
                 "the same files. Remove the folder and build it again."

@@ -22,7 +22,7 @@ from luab_data.build.raw import (
     DEFAULT,
     ROWS_PER_GROUP,
     SAMPLE,
-    RawFiles,
+    RawDataset,
     ignored,
     sample_files,
 )
@@ -87,7 +87,7 @@ class RawFilesBuilder(datasets.ArrowBasedBuilder):
         )
 
     @abstractmethod
-    def open_raw(self) -> RawFiles:
+    def open_raw(self) -> RawDataset:
         """The files that `self.config` names. Cheap: called for the features, the splits and the rows."""
 
     def byproducts(self) -> str | Path | None:

@@ -9,7 +9,7 @@ from datasets.info import DatasetInfosDict
 from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCardData
 
-from luab_data.build.manifest import Summary
+from luab_data.build.manifest import Manifest
 from luab_data.constants import TRAIN
 
 _SIZE_CATEGORIES = (
@@ -49,41 +49,41 @@ class CardText:
     introduction: str
     columns: dict[str, str]
     provenance: str
-    licence: str
+    license: str
     citation: str
     # Further YAML: license, tags, task_categories, source_datasets.
     metadata: dict = field(default_factory=dict)
 
 
-def dataset_card(text: CardText, config_name: str, features: Features, summary: Summary) -> str:
+def dataset_card(text: CardText, config_name: str, features: Features, manifest: Manifest) -> str:
     """README.md of a folder with one configuration, whose shards are `data/train-*.parquet`."""
     parts = [
-        f"---\n{_metadata(text, config_name, features, summary)}\n---",
+        f"---\n{_metadata(text, config_name, features, manifest)}\n---",
         f"# {text.pretty_name}",
         text.introduction,
         "## Load it",
         _LOAD,
-        f"## What is in it\n\n{_counts(summary)}",
+        f"## What is in it\n\n{_counts(manifest)}",
         "What did not become part of a row is listed, with the reason, in `rejects.jsonl`.",
         "## Columns\n\n" + "\n".join(f"* `{name}`: {line}" for name, line in text.columns.items()),
-        f"## How it was made\n\n{text.provenance}\n\n{_arguments(summary)}",
-        f"## Licence\n\n{text.licence}",
+        f"## How it was made\n\n{text.provenance}\n\n{_arguments(manifest)}",
+        f"## License\n\n{text.license}",
         f"## Citation\n\n```bibtex\n{text.citation.strip()}\n```",
     ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
-def _metadata(text: CardText, config_name: str, features: Features, summary: Summary) -> DatasetCardData:
+def _metadata(text: CardText, config_name: str, features: Features, manifest: Manifest) -> DatasetCardData:
     data = DatasetCardData(
         pretty_name=text.pretty_name,
-        size_categories=next(name for limit, name in _SIZE_CATEGORIES if summary.rows < limit),
+        size_categories=next(name for limit, name in _SIZE_CATEGORIES if manifest.rows < limit),
         **text.metadata,
     )
     info = DatasetInfo(
         features=features,
-        splits=SplitDict({TRAIN: SplitInfo(TRAIN, summary.table_bytes, summary.rows)}),
-        download_size=summary.file_bytes,
-        dataset_size=summary.table_bytes,
+        splits=SplitDict({TRAIN: SplitInfo(TRAIN, manifest.table_bytes, manifest.rows)}),
+        download_size=manifest.file_bytes,
+        dataset_size=manifest.table_bytes,
     )
     DatasetInfosDict({config_name: info}).to_dataset_card_data(data)
     files = [{"split": TRAIN, "path": f"data/{TRAIN}-*.parquet"}]
@@ -91,14 +91,14 @@ def _metadata(text: CardText, config_name: str, features: Features, summary: Sum
     return data
 
 
-def _counts(summary: Summary) -> str:
+def _counts(manifest: Manifest) -> str:
     lines = ["| | found | in rows | rejected | other files, ignored |", "|---|---:|---:|---:|---:|"]
-    for role in summary.found:
-        numbers = (summary.found[role], summary.used[role], summary.rejected[role], summary.ignored[role])
+    for role in manifest.found:
+        numbers = (manifest.found[role], manifest.used[role], manifest.rejected[role], manifest.ignored[role])
         lines.append(f"| {role} | " + " | ".join(f"{number:,}" for number in numbers) + " |")
-    facts = [f"{summary.rows:,} rows"] + [f"{name} {number:,}" for name, number in summary.facts.items()]
+    facts = [f"{manifest.rows:,} rows"] + [f"{name} {number:,}" for name, number in manifest.facts.items()]
     return "\n".join(lines) + "\n\n" + "; ".join(facts) + "."
 
 
-def _arguments(summary: Summary) -> str:
-    return "\n".join(f"* {name}: `{value}`" for name, value in summary.arguments.items())
+def _arguments(manifest: Manifest) -> str:
+    return "\n".join(f"* {name}: `{value}`" for name, value in manifest.arguments.items())

@@ -5,9 +5,9 @@ from pathlib import Path
 from luab_data.build.build import build
 from luab_data.build.card import CardText, dataset_card
 from luab_data.build.join import Found
-from luab_data.build.manifest import ShardStore, Summary
+from luab_data.build.manifest import Manifest, ShardStore
 from luab_data.build.ordered_map import OrderedMap
-from luab_data.build.raw import BYPRODUCTS_ONLY, DEFAULT, ROWS_PER_GROUP, RawFiles, ignored, states
+from luab_data.build.raw import BYPRODUCTS_ONLY, DEFAULT, ROWS_PER_GROUP, RawDataset, ignored, states
 from luab_data.errors import SourceError
 from luab_data.images.pillow import JPEG_QUALITY
 
@@ -31,7 +31,7 @@ def require_build_arguments(config: str, images: str | Path | None, **counts: in
 
 
 def build_folder(
-    raw: RawFiles,
+    raw: RawDataset,
     text: CardText,
     out: str | Path,
     config: str,
@@ -40,7 +40,7 @@ def build_folder(
     rows_per_shard: int | None = None,
     ordered_map: OrderedMap = map,
     store: ShardStore | None = None,
-) -> Summary:
+) -> Manifest:
     """Builds `out` of `raw`. `arguments`: what the rows depend on besides the files and `max_side`.
 
     `ordered_map`: see `luab_data.build.workers`. `store`: takes over the finished shards.
@@ -58,7 +58,7 @@ def build_folder(
         arguments={"config": config, **states(raw), **of_images, **arguments},
         found=found,
         ignored=lambda: ignored(raw),
-        card=lambda summary: dataset_card(text, config, columns, summary),
+        card=lambda manifest: dataset_card(text, config, columns, manifest),
         rows_per_shard=rows_per_shard or ROWS_PER_SHARD[config],
         rows_per_group=ROWS_PER_GROUP[config],
         ordered_map=ordered_map,

@@ -4,7 +4,7 @@ import json
 import shutil
 from pathlib import Path
 
-from luab_data.build.manifest import DESCRIPTIONS, SUMMARY, ShardStore, Summary
+from luab_data.build.manifest import DESCRIPTIONS, SUMMARY, Manifest, ShardStore
 from luab_data.build.state import STATE, require_same
 from luab_data.errors import SourceError
 from luab_data.files.durable import file_sha256
@@ -14,8 +14,8 @@ FINISHED = ".build-finished"  # what a killed run may leave behind
 REMADE = ".build-remade"
 
 
-def finished_build(out: Path, arguments: dict, store: ShardStore | None) -> Summary | None:
-    """The summary of a build that an earlier run finished with these arguments; None where there is work to
+def finished_build(out: Path, arguments: dict, store: ShardStore | None) -> Manifest | None:
+    """The manifest of a build that an earlier run finished with these arguments; None where there is work to
     do.
     """
     if out.exists() and not out.is_dir():
@@ -31,15 +31,15 @@ def finished_build(out: Path, arguments: dict, store: ShardStore | None) -> Summ
             )
         return None
     _require_descriptions(out)
-    summary = Summary(**json.loads((out / SUMMARY).read_text(encoding="utf-8")))
-    require_same(out, summary.arguments, arguments)
-    for name, sha256 in summary.shards.items():
+    manifest = Manifest(**json.loads((out / SUMMARY).read_text(encoding="utf-8")))
+    require_same(out, manifest.arguments, arguments)
+    for name, sha256 in manifest.shards.items():
         if not (out / name).exists() and (store is None or not store.holds(name, sha256)):
             raise SourceError(
                 f"out={str(out)!r} is built, but {name} is not there: it was removed, or uploaded. Pass the "
                 "repository that has it (--push-to-hub), or remove the folder and build it again."
             )
-    return summary
+    return manifest
 
 
 def _require_descriptions(out: Path) -> None:

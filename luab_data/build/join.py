@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from luab_data.errors import PASSED_ON, RejectedRecord, internal_error
-from luab_data.sources.compact_names import PackedFolders
+from luab_data.sources.compact_names import CompactNames
 from luab_data.sources.entries import Lookup, Reject, Stream
 
 Payload = Any | RejectedRecord | None  # a file's bytes, or what a lookup has read of a larger file
@@ -63,7 +63,7 @@ def join(stream: Stream | None, lookup: Lookup | None, found: Found | None = Non
     way. Without one side all pairs are the other's.
     """
     found = Found() if found is None else found
-    seen = PackedFolders()
+    seen = CompactNames()
     for item in () if stream is None else stream:
         found.note(stream.role, item if isinstance(item, Reject) else item.id)
         if isinstance(item, Reject):
@@ -86,7 +86,7 @@ def join(stream: Stream | None, lookup: Lookup | None, found: Found | None = Non
             yield Pair(item, None, lookup)
 
 
-def _is_new(entry_id: str, seen: PackedFolders) -> bool:
+def _is_new(entry_id: str, seen: CompactNames) -> bool:
     """Whether an id comes for the first time. Then it is added."""
     folder, _, name = entry_id.rpartition("/")
     names = seen[folder]

@@ -30,7 +30,7 @@ class ShardStore(Protocol):
 
 
 @dataclass(frozen=True)
-class Summary:
+class Manifest:
     """Counts of a finished build: `found`, `used`, `rejected` and `ignored` by role; found = used +
     rejected.
     """

@@ -29,7 +29,7 @@ class Source(Protocol):
     ignored: int  # files of another kind that the last pass came by
 
 
-class RawFiles(Protocol):
+class RawDataset(Protocol):
     """All of them, opened. Opening raises `SourceError` where something is missing."""
 
     @property
@@ -48,13 +48,13 @@ class RawFiles(Protocol):
         ...
 
 
-def states(raw: RawFiles) -> dict[str, str]:
+def states(raw: RawDataset) -> dict[str, str]:
     """By role, what tells a source and its state from another; without the folders that it lies in."""
     places = {source.role: source.place for source in raw.sources}
     return {role: fingerprint(at) if is_local(at) else str(at) for role, at in places.items()}
 
 
-def ignored(raw: RawFiles) -> dict[str, int]:
+def ignored(raw: RawDataset) -> dict[str, int]:
     """By role, the files of other kinds or classes that the last pass came by."""
     return {source.role: source.ignored for source in raw.sources}
 

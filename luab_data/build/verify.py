@@ -48,7 +48,7 @@ def _differences(folder: Path, sums: dict[str, str]) -> Iterator[str]:
 
 
 def _disagreements(folder: Path, sums: dict[str, str]) -> Iterator[str]:
-    """Whether the summary, by which a later build goes, lists the same shards."""
+    """Whether the manifest, by which a later build goes, lists the same shards."""
     try:
         shards = json.loads((folder / SUMMARY).read_bytes())["shards"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

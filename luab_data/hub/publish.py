@@ -22,7 +22,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError,
 from huggingface_hub.hf_api import RepoFile
 
 from luab_data.build.card import PATH_OR_ID
-from luab_data.build.manifest import DESCRIPTIONS, REJECTS, SHARDS, Summary
+from luab_data.build.manifest import DESCRIPTIONS, REJECTS, SHARDS, Manifest
 from luab_data.console.text import counted
 from luab_data.errors import SourceError
 from luab_data.files.fingerprint import without_states
@@ -111,20 +111,20 @@ class Release:
         self._taken = True
         self._add(_Shard(path, name, sha256))
 
-    def finish(self, out: Path, summary: Summary) -> str:
+    def finish(self, out: Path, manifest: Manifest) -> str:
         """Makes the release of a finished build; returns its version. The same content makes no commit."""
         self._send()
         self._wait()
-        paths = {name: out / name for name in summary.shards}
+        paths = {name: out / name for name in manifest.shards}
         if not self._taken and all(path.exists() for path in paths.values()):
             self._keep = True
-        for name, sha256 in summary.shards.items():
+        for name, sha256 in manifest.shards.items():
             if paths[name].exists() or not self.holds(name, sha256):
                 self._add(_Shard(paths[name], name, sha256))
         self._send()
         self._wait()
         with _upload_errors(self._repo["repo_id"]):
-            version = patiently(lambda: self._release(out, summary), "release")
+            version = patiently(lambda: self._release(out, manifest), "release")
             if self._on_branch:
                 patiently(self._remove_branch, "release")
         return version
@@ -166,19 +166,19 @@ class Release:
         if not self._keep:
             shard.path.unlink(missing_ok=True)
 
-    def _release(self, out: Path, summary: Summary) -> str:
+    def _release(self, out: Path, manifest: Manifest) -> str:
         self._on_main, self._on_branch = self._shards("main"), self._shards(BRANCH)
-        changed = [name for name, sha256 in summary.shards.items() if self._on_main.get(name) != sha256]
-        foreign = [name for name in changed if self._on_branch.get(name) != summary.shards[name]]
+        changed = [name for name, sha256 in manifest.shards.items() if self._on_main.get(name) != sha256]
+        foreign = [name for name in changed if self._on_branch.get(name) != manifest.shards[name]]
         if foreign:
             raise SourceError(
                 f"{self.address}: {foreign[0]} on the branch {BRANCH} is not this build's. Another build is "
                 "being pushed there: let it end, remove the folder, and run this one again."
             )
         operations = [CommitOperationCopy(name, name, src_revision=BRANCH) for name in changed]
-        old = sorted(self._on_main.keys() - summary.shards.keys())
+        old = sorted(self._on_main.keys() - manifest.shards.keys())
         operations += [CommitOperationDelete(name) for name in old]
-        sums = dict(summary.shards)
+        sums = dict(manifest.shards)
         for name in DESCRIPTIONS:
             content = (out / name).read_text(encoding="utf-8")
             if name == CARD:
@@ -189,7 +189,7 @@ class Release:
             operations.append(CommitOperationAdd(name, content.encode()))
         operations.append(CommitOperationAdd(SUMS, format_sums(sums).encode()))
         commit = self._api.create_commit(
-            **self._repo, operations=operations, commit_message=counted(summary.rows, "row")
+            **self._repo, operations=operations, commit_message=counted(manifest.rows, "row")
         )
         return self._tag(commit.oid)
 

@@ -139,7 +139,7 @@ def _shrunk(image: Image.Image, max_side: int) -> bytes:
         upright = upright_as_is(image)
     else:
         upright = upright_rgb(image)
-        icc_profile = None  # it described the old colour space
+        icc_profile = None  # it described the old color space
     upright.thumbnail((max_side, max_side), Image.Resampling.BICUBIC)
     encoded = io.BytesIO()
     upright.save(encoded, "JPEG", quality=JPEG_QUALITY, icc_profile=icc_profile)

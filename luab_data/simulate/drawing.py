@@ -1,4 +1,4 @@
-"""Drawing for the simulated releases: forms as masks, textured backgrounds, colours from hue and light."""
+"""Drawing for the simulated releases: forms as masks, textured backgrounds, colors from hue and light."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -69,8 +69,8 @@ def paint(pixels: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np.
     The object's hue is drawn without regard to the background's: what sets it off is that it is lighter.
     """
     light, grain = rng.uniform(0.8, 1.0), rng.uniform(-0.05, 0.05, mask.shape)
-    colour = np.full(mask.shape, rng.uniform())
-    body = hsv(colour, rng.uniform(0.0, 0.35), light + grain)
+    color = np.full(mask.shape, rng.uniform())
+    body = hsv(color, rng.uniform(0.0, 0.35), light + grain)
     return mask[..., None] * body + (1 - mask[..., None]) * pixels
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 STAYS = 3  # a folder that is come back to more often is not packed again
 
 
-class PackedFolders:
+class CompactNames:
     """`{folder: {name: text}}`; a folder that is not there yet begins empty.
 
     Archives and folders are read class by class. So when the next folder is asked for, the one before is

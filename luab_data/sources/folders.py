@@ -11,7 +11,7 @@ from pathlib import Path
 
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.files.regular import read_regular, require_file_inside
-from luab_data.sources.compact_names import PackedFolders
+from luab_data.sources.compact_names import CompactNames
 from luab_data.sources.entries import (
     IMAGE_SUFFIXES,
     IMAGES,
@@ -56,7 +56,7 @@ class FolderSource:
         self._resolved = self.place.resolve()
         self._folders: dict[str, list[str]] = {} if depth == 2 else {"": [""]}  # by id: their names
         self._linked: list[Reject] = []  # folders that are links
-        self._listed = PackedFolders()  # folder's id -> {id: the file's path in the root}
+        self._listed = CompactNames()  # folder's id -> {id: the file's path in the root}
         self._rejects: dict[str, list[Reject]] = {}
         self._ignored: Counter[str] = Counter()
         if depth == 2:

@@ -15,14 +15,14 @@ from luab_eval.benchmarks.imagenet import (
     ReaL,
     Sketch,
 )
-from luab_eval.benchmarks.localization import EnergyPointingGame, Localisation, PointingGame
+from luab_eval.benchmarks.localization import EnergyPointingGame, Localization, PointingGame
 from luab_eval.benchmarks.objectnet import ObjectNet
 from luab_eval.benchmarks.si_score import SIScoreLocation, SIScoreRotation, SIScoreSize
 from luab_eval.benchmarks.subsets import ImageNetA, ImageNetO, ImageNetR
 from luab_eval.image_sets.folders import Folder
 from luab_eval.image_sets.own_datasets import DatasetAccuracy
 
-WHERE = (Localisation, PointingGame, EnergyPointingGame)  # the model looks
+WHERE = (Localization, PointingGame, EnergyPointingGame)  # the model looks
 ROBUSTNESS = (
     ImageNet,
     ReaL,

@@ -11,7 +11,7 @@ from luab_data.console.names import few
 from luab_data.images.files import class_folders
 from luab_eval.benchmark import Benchmark, ImageSet, Item, Predictions, Scores, Verdicts
 from luab_eval.image_sets.class_maps import in9_names, in9_of_imagenet
-from luab_eval.image_sets.folders import labelled_items, wrong_folders
+from luab_eval.image_sets.folders import labeled_items, wrong_folders
 
 SAME, RAND = "mixed_same", "mixed_rand"
 VARIANTS = ("original", SAME, RAND, "mixed_next", "only_fg", "no_fg", "only_bg_b", "only_bg_t")
@@ -32,7 +32,7 @@ class Backgrounds(Benchmark):
     """BG-gap: accuracy with another background of the same class minus accuracy with one of a random class.
 
     The best of 1000 classes is mapped to ImageNet-9's; one that belongs to none of the 9 is wrong. The
-    published images are 224 x 224 and judged as they are.
+    published images are 224 x 224 and evaluated as they are.
     """
 
     name = "backgrounds"
@@ -66,7 +66,7 @@ class Backgrounds(Benchmark):
         items: list[Item] = []
         for variant in self._present(folder):
             targets = {name: index for index, name in enumerate(CLASSES)}
-            items += labelled_items(folder / variant / "val", targets, variant, f"{variant}/")
+            items += labeled_items(folder / variant / "val", targets, variant, f"{variant}/")
         yield ImageSet(self.name, items, whole=True)
 
     def score(self, predictions: Sequence[Predictions]) -> Scores:

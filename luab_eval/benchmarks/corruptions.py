@@ -15,7 +15,7 @@ from luab_data.console.names import few
 from luab_data.images.files import class_folders
 from luab_eval.benchmark import Benchmark, ImageSet, Item, Predictions, Scores
 from luab_eval.image_sets.class_maps import wnid_index
-from luab_eval.image_sets.folders import labelled_items, wrong_folders
+from luab_eval.image_sets.folders import labeled_items, wrong_folders
 from luab_eval.metrics.mean_corruption_error.mean_corruption_error import mean_corruption_error
 
 KINDS = {
@@ -31,8 +31,7 @@ SEVERITIES = (1, 2, 3, 4, 5)
 class ImageNetC(Benchmark):
     """mCE: the error on each corruption, over its severities, divided by AlexNet's; the mean of these.
 
-    The published images are 224 x 224 and judged as they are, without the margin that a central crop leaves
-    out.
+    The published images are 224 x 224. They are used as they are: no central crop leaves out a margin.
     """
 
     name = "imagenet_c"
@@ -58,7 +57,7 @@ class ImageNetC(Benchmark):
         absent = [corruption for corruption, place in places.items() if place is None]
         if absent and not (partial and len(absent) < len(CORRUPTIONS)):
             found = len(CORRUPTIONS) - len(absent)
-            hint = " (--partial judges on what is there)" if found else ""
+            hint = " (--partial evaluates on what is there)" if found else ""
             folders = few(class_folders(folder))
             return f"{found} of 15 corruptions; no {few(absent)}; the folders are {folders}{hint}"
         for corruption, place in places.items():
@@ -75,7 +74,7 @@ class ImageNetC(Benchmark):
                 items: list[Item] = []
                 for severity in SEVERITIES:
                     prefix = f"{corruption}/{severity}/"
-                    items += labelled_items(place / str(severity), wnid_index(), prefix[:-1], prefix)
+                    items += labeled_items(place / str(severity), wnid_index(), prefix[:-1], prefix)
                 yield ImageSet(f"{self.name}-{corruption}", items, whole=True, keep_logits=False)
 
     def score(self, predictions: Sequence[Predictions]) -> Scores:

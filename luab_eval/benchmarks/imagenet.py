@@ -1,4 +1,4 @@
-"""ImageNet's validation set and what is made of it: ReaL, centre occlusion; ImageNet-V2 and -Sketch.
+"""ImageNet's validation set and what is made of it: ReaL, center occlusion; ImageNet-V2 and -Sketch.
 
 The validation images are read once for ImageNet, ReaL and ImageNet-O: all of them ask for the same image set.
 """
@@ -15,7 +15,7 @@ import numpy as np
 from luab_eval.benchmark import Benchmark, ImageSet, Predictions, Scores, Verdicts
 from luab_eval.benchmarks.val import ValBenchmark, ValOrOwn, val_number
 from luab_eval.image_sets.class_maps import first_name, real_labels, wnid_index, wnids
-from luab_eval.image_sets.folders import Folder, Top1, labelled_items, own_name, wrong_folders
+from luab_eval.image_sets.folders import Folder, Top1, labeled_items, own_name, wrong_folders
 from luab_eval.image_sets.own_datasets import EXPECTED, OwnDataset
 
 
@@ -65,17 +65,17 @@ class ReaL(ValBenchmark):
 
 
 class Occlusion(Top1, ValOrOwn):
-    """A square of the mean colour hides the middle of what the model sees.
+    """A square of the mean color hides the middle of what the model sees.
 
-    The paper reports centre occlusion without its full text saying the size at hand; the default is half of
+    The paper reports center occlusion without its full text saying the size at hand; the default is half of
     the crop's side, a quarter of its area (112 of 224 pixels). CutMix (Yun et al., ICCV 2019, section 4.3)
-    fills the hole with 0 after normalisation too.
+    fills the hole with 0 after normalization too.
     """
 
     name = "occlusion"
-    title = "Centre occlusion"
-    summary = "top-1 accuracy on the validation images with a square of the mean colour over the middle"
-    paper = "Yun et al., CutMix, ICCV 2019, arXiv 1905.04899 (occlusion of the centre)"
+    title = "Center occlusion"
+    summary = "top-1 accuracy on the validation images with a square of the mean color over the middle"
+    paper = "Yun et al., CutMix, ICCV 2019, arXiv 1905.04899 (occlusion of the center)"
     argument_help = "SIDE, NAME=PATH, NAME=DATASET@SPLIT, or one of these with @SIDE behind it"
     default_side: ClassVar[float] = 0.5
 
@@ -131,7 +131,7 @@ class ImageNetV2(Top1, Benchmark):
 
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
         targets = {str(index): index for index in range(len(wnids()))}
-        yield ImageSet(self.name, labelled_items(self.find(root), targets))
+        yield ImageSet(self.name, labeled_items(self.find(root), targets))
 
 
 class ImageNetV2Threshold(ImageNetV2):
@@ -167,4 +167,4 @@ class Sketch(Top1, Benchmark):
         return wrong_folders(folder, wnid_index(), partial)
 
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
-        yield ImageSet(self.name, labelled_items(self.find(root), wnid_index()))
+        yield ImageSet(self.name, labeled_items(self.find(root), wnid_index()))

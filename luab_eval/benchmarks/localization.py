@@ -18,7 +18,7 @@ from luab_eval.image_sets.boxes import BoxDataset, BoxFolder
 from luab_eval.image_sets.class_maps import wnids
 from luab_eval.image_sets.folders import own_name
 from luab_eval.image_sets.own_datasets import EXPECTED
-from luab_eval.localization import Judgement
+from luab_eval.localization import LocalizationScores
 
 
 class BoxBenchmark(ValOrOwn):
@@ -71,7 +71,7 @@ class BoxBenchmark(ValOrOwn):
             return None
         return (
             f"expected {self.layout}\n  found no XML file for {len(without):,} images, such as "
-            f"{few(without)}\n  in {folder} (--partial judges on those that have one)"
+            f"{few(without)}\n  in {folder} (--partial evaluates on those that have one)"
         )
 
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
@@ -96,25 +96,25 @@ class BoxBenchmark(ValOrOwn):
 
     def score(self, predictions: Sequence[Predictions]) -> Scores:
         (answers,) = predictions
-        judgement = Judgement(answers.looks, answers.targets)
-        metrics, per_image = self.metrics(judgement), judgement.per_image(self.primary)
+        localization = LocalizationScores(answers.looks, answers.targets)
+        metrics, per_image = self.metrics(localization), localization.per_image(self.primary)
         # A mean over images is summed in another order than the metric, of which the last bits differ.
         metrics[self.primary] = self.statistic(per_image, answers.groups)
         return Scores(metrics, answers.ids, answers.groups, answers.targets, per_image, answers.classes)
 
     @abstractmethod
-    def metrics(self, judgement: Judgement) -> dict[str, float]:
+    def metrics(self, localization: LocalizationScores) -> dict[str, float]:
         """What the benchmark reports, the primary metric first."""
 
 
-class Localisation(BoxBenchmark):
+class Localization(BoxBenchmark):
     """Boxes cut from the model's maps; the thresholds are those that are best for all images together.
 
     In resamples of the images (intervals, comparisons) these thresholds stay as they are.
     """
 
-    name = "localisation"
-    title = "Localisation"
+    name = "localization"
+    title = "Localization"
     summary = "boxes cut from the model's map of the true class: share with IoU 0.3, 0.5, 0.7 to a real one"
     paper = (
         "Choe et al., Evaluating Weakly Supervised Object Localization Methods Right, CVPR 2020, "
@@ -122,8 +122,8 @@ class Localisation(BoxBenchmark):
     )
     primary = "max_box_acc_v2"
 
-    def metrics(self, judgement: Judgement) -> dict[str, float]:
-        return judgement.box_metrics()
+    def metrics(self, localization: LocalizationScores) -> dict[str, float]:
+        return localization.box_metrics()
 
 
 class PointingGame(BoxBenchmark):
@@ -136,11 +136,11 @@ class PointingGame(BoxBenchmark):
     )
     primary = "pointing_game"
 
-    def metrics(self, judgement: Judgement) -> dict[str, float]:
-        return judgement.pointing_metrics()
+    def metrics(self, localization: LocalizationScores) -> dict[str, float]:
+        return localization.pointing_metrics()
 
     def verdicts(self, answers: Predictions) -> Verdicts:
-        right = Judgement(answers.looks, answers.targets).per_image(self.primary).astype(bool)
+        right = LocalizationScores(answers.looks, answers.targets).per_image(self.primary).astype(bool)
         truth = [answers.classes[k] for k in answers.targets]
         words = ("in a box", "beside the boxes")
         return Verdicts(right, answers.top[:, 0], truth, mapped=answers.targets, words=words)
@@ -153,8 +153,8 @@ class EnergyPointingGame(BoxBenchmark):
     paper = "Wang et al., Score-CAM, CVPR Workshops 2020, arXiv 1910.01279"
     primary = "energy_pointing_game"
 
-    def metrics(self, judgement: Judgement) -> dict[str, float]:
-        return judgement.energy_metrics()
+    def metrics(self, localization: LocalizationScores) -> dict[str, float]:
+        return localization.energy_metrics()
 
 
 def own_boxes(benchmark: str, argument: str) -> BoxFolder | BoxDataset:

@@ -9,7 +9,7 @@ import numpy as np
 
 from luab_eval.benchmark import Benchmark, ImageSet, Predictions, Scores, Verdicts
 from luab_eval.image_sets.class_maps import objectnet_all_folders, objectnet_folders, wnids
-from luab_eval.image_sets.folders import labelled_items, wrong_folders
+from luab_eval.image_sets.folders import labeled_items, wrong_folders
 
 # Pixels of the red frame around each image, which marks it as a test image. It is 1 wide; the authors' loader
 # (github.com/abarbu/objectnet-template-pytorch) cuts off 2.
@@ -39,7 +39,7 @@ class ObjectNet(Benchmark):
         # Several ImageNet classes may be right; the target is the first of them, the group is the folder.
         items = [
             item._replace(group=item.id.partition("/")[0])
-            for item in labelled_items(
+            for item in labeled_items(
                 self.find(root), {name: right[0] for name, right in objectnet_folders().items()}
             )
         ]

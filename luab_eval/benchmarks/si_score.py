@@ -12,7 +12,7 @@ import numpy as np
 
 from luab_eval.benchmark import Benchmark, ImageSet, Predictions, Scores
 from luab_eval.image_sets.class_maps import find_by_name
-from luab_eval.image_sets.folders import Top1, labelled_items, wrong_folders
+from luab_eval.image_sets.folders import Top1, labeled_items, wrong_folders
 
 # The class folders of the released images; each is one of the names of an ImageNet class.
 _CLASSES = """
@@ -53,7 +53,7 @@ class SIScore(Top1, Benchmark):
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
         folder = self.find(root)
         values = self._values(folder)
-        items = labelled_items(folder, targets())
+        items = labeled_items(folder, targets())
         yield ImageSet(self.name, [item._replace(group=values.get(item.image.stem, "")) for item in items])
 
     def score(self, predictions: Sequence[Predictions]) -> Scores:

@@ -11,7 +11,7 @@ import numpy as np
 from luab_eval.benchmark import Benchmark, ImageSet, Item, Predictions, Scores, Verdicts
 from luab_eval.benchmarks.val import ValBenchmark
 from luab_eval.image_sets.class_maps import subset, wnid_index, wnids
-from luab_eval.image_sets.folders import labelled_items, wrong_folders
+from luab_eval.image_sets.folders import labeled_items, wrong_folders
 from luab_eval.metrics.aupr_out_of_distribution.aupr_out_of_distribution import (
     average_precision,
 )
@@ -28,7 +28,7 @@ class SubsetBenchmark(Benchmark):
         return wrong_folders(folder, [wnids()[index] for index in subset(self.letter)], partial)
 
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
-        yield ImageSet(self.name, labelled_items(self.find(root), wnid_index()))
+        yield ImageSet(self.name, labeled_items(self.find(root), wnid_index()))
 
     def score(self, predictions: Sequence[Predictions]) -> Scores:
         (answers,) = predictions
@@ -106,7 +106,7 @@ class ImageNetO(ValBenchmark):
         return next((root / name for name in self.folders_o if (root / name).is_dir()), None)
 
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
-        strange = labelled_items(self.find_o(root), wnid_index())
+        strange = labeled_items(self.find_o(root), wnid_index())
         # The folder says to which class's validation images it belongs, not what the image shows.
         yield ImageSet(self.name, [Item(item.id, item.image, -1, OUT) for item in strange])
         yield self.val_set(root)

@@ -12,7 +12,7 @@ from luab_data.console.names import few
 from luab_data.images.files import class_folders, image_files
 from luab_eval.benchmark import Benchmark, ImageSet, Item, RowImage
 from luab_eval.image_sets.class_maps import imagenet_outputs, wnid_index
-from luab_eval.image_sets.folders import labelled_items, wrong_folders
+from luab_eval.image_sets.folders import labeled_items, wrong_folders
 
 VAL_IMAGES = 50_000
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
@@ -67,7 +67,7 @@ class ValBenchmark(Benchmark):
         if folder is None:
             items: Sequence[Item] = hub_items(self.val)
         elif class_folders(folder):
-            items = labelled_items(folder, wnid_index())
+            items = labeled_items(folder, wnid_index())
         else:
             labels = flat_labels(folder)
             items = [Item(name, folder / name, labels[Path(name).stem]) for name in image_files(folder)]
@@ -96,7 +96,7 @@ class ValOrOwn(ValBenchmark):
     own: Own | None = None
 
     def use(self, own: Own) -> None:
-        """Judge on these; none of them are published."""
+        """Evaluate on these; none of them are published."""
         self.own, self.images, self.download = own, None, ""
 
     @property

@@ -12,8 +12,8 @@ Three things are measured, each against the boxes of its class. What the rows do
   and as training weighs them (`weighted`; see `luab_attention.targets.trace`). On COCO-AB, where the cursor
   serves all classes of the image, against the boxes of all of them, each position counted once.
 
-A distance is in box units: sqrt(((x - cx) / w)^2 + ((y - cy) / h)^2), to the centre of the box to which it is
-least. 0 is the centre, 0.5 the middle of an edge, 0.71 a corner.
+A distance is in box units: sqrt(((x - cx) / w)^2 + ((y - cy) / h)^2), to the center of the box to which it is
+least. 0 is the center, 0.5 the middle of an edge, 0.71 a corner.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -248,7 +248,7 @@ def _add_point(
 
 
 def _distance(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """points [P, 2], boxes [n, 4] -> [P] distance to the nearest centre, in box units."""
+    """points [P, 2], boxes [n, 4] -> [P] distance to the nearest center, in box units."""
     steps = (points[:, None] - boxes[:, :2] - boxes[:, 2:] / 2) / boxes[:, 2:]
     return np.hypot(steps[..., 0], steps[..., 1]).min(axis=1)
 

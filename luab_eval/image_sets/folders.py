@@ -11,7 +11,7 @@ from luab_data.images.pillow import SUFFIXES
 from luab_eval.benchmark import Benchmark, ImageSet, Item, Predictions, Scores, Verdicts
 
 
-def labelled_items(folder: Path, targets: Mapping[str, int], group: str = "", prefix: str = "") -> list[Item]:
+def labeled_items(folder: Path, targets: Mapping[str, int], group: str = "", prefix: str = "") -> list[Item]:
     """The images of the class folders in `targets` (name -> class number) that exist, in order of their
     paths.
     """
@@ -37,7 +37,7 @@ def wrong_folders(
     if strangers:
         return f"{len(strangers)} folders that belong to no class: {few(strangers)}"
     if absent and not (partial and present):
-        hint = "" if partial or not present else " (--partial judges on what is there)"
+        hint = "" if partial or not present else " (--partial evaluates on what is there)"
         return f"{len(present)} of {len(expected)} class folders; missing are {few(absent)}{hint}"
     if not any(image_files(folder / name) for name in present):
         return f"class folders without images ({', '.join(SUFFIXES)}), such as {few(sorted(present))}"

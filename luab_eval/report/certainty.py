@@ -37,7 +37,7 @@ from luab_eval.statistics.intervals import (
 FEWEST_RESAMPLED = 100
 
 
-def judged(
+def assess(
     benchmark: Benchmark,
     of: Scores,
     values: np.ndarray,
@@ -156,7 +156,7 @@ def _resampled(
 ) -> tuple[dict[str, Estimate], dict[str, Difference], str]:
     """By bootstrap, widened to Wilson's interval at the smallest group's number of images, which is what is
     advised for areas under precision-recall curves (Boyd, Eng and Page, 2013): resamples of few images, or of
-    images that are all judged alike, agree with each other whatever the truth.
+    images that are all evaluated alike, agree with each other whatever the truth.
     """
     _, group = groups_of(of.groups)
     fewest = int(np.bincount(group).min())

@@ -14,7 +14,7 @@ import numpy as np
 from luab_data.console.names import few
 from luab_eval.benchmark import Benchmark
 from luab_eval.benchmarks import find_benchmark
-from luab_eval.report.certainty import judged
+from luab_eval.report.certainty import assess
 from luab_eval.report.runs import Run, Scores, by_model, only, read_runs, read_scores
 from luab_eval.report.table import Model, Row, Table, full_title
 from luab_eval.results import FILE, Shown
@@ -82,7 +82,7 @@ def _row(key: str, models: dict[str, list[Run]], resamples: int, seed: int) -> R
     rows_of, start = {}, 0  # which rows of `scores` are a model's
     for name, group in runs_of.items():
         rows_of[name] = slice(start, start := start + len(group))
-    estimates, differences, remark = judged(
+    estimates, differences, remark = assess(
         benchmark, scores, values, rows_of, next(iter(models)), resamples, seed
     )
     return Row(

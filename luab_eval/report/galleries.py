@@ -17,8 +17,8 @@ from PIL import Image, ImageDraw
 SIDE = 192
 # All embedded pictures of a page together, in base64 characters: no picture is added beyond.
 MAX_BYTES = 8_000_000
-BOX_COLOUR = (255, 214, 10)
-PEAK_COLOUR = (255, 64, 129)
+BOX_COLOR = (255, 214, 10)
+PEAK_COLOR = (255, 64, 129)
 # Attention that is this many times the even share is shown at full light, if nothing is higher: an even map
 # is a quarter lit everywhere, and does not look like the image.
 FULL_LIGHT = 4.0
@@ -144,7 +144,7 @@ def peak(attention: np.ndarray) -> float:
 
 
 def with_cross(
-    image: Image.Image, x: float, y: float, color: tuple[int, int, int] = PEAK_COLOUR
+    image: Image.Image, x: float, y: float, color: tuple[int, int, int] = PEAK_COLOR
 ) -> Image.Image:
     """`image` with a cross at x, y, ratios of the image."""
     image = image.copy()
@@ -164,7 +164,7 @@ def with_boxes(image: Image.Image, boxes: Sequence[Sequence[float]], width: int,
     for x, y, w, h in boxes:
         left, top = round(x * across), round(y * down)
         right, bottom = round((x + w) * across) - 1, round((y + h) * down) - 1
-        draw.rectangle((left, top, max(left, right), max(top, bottom)), outline=BOX_COLOUR)
+        draw.rectangle((left, top, max(left, right), max(top, bottom)), outline=BOX_COLOR)
     return image
 
 

@@ -24,8 +24,8 @@ from luab_eval.report.table import (
 )
 from luab_eval.report.templates import template
 
-# Told apart by people with any colour vision (Okabe and Ito, 2008); each bar has its model's name beside it.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+# Told apart by people with any color vision (Okabe and Ito, 2008); each bar has its model's name beside it.
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
 # Of the axis, as rates: four of them reach the longest bar, more where a figure exceeds 100% (mCE).
 STEPS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.25)
@@ -87,7 +87,7 @@ def _template() -> Template:
     made = template("page.html")
     made.environment.filters |= {"percent": percent, "interval": interval, "signed": signed}
     made.globals |= {
-        "COLOURS": COLOURS,
+        "COLORS": COLORS,
         "p_texts": p_texts,
         "metric_name": metric_name,
         "metric_value": metric_value,

@@ -51,7 +51,7 @@ def read_runs(paths: Sequence[Path]) -> list[Run]:
     Names that several checkpoints have are told apart by their results' folder.
 
     Raises:
-        ValueError: no such file, it is no results.json, or nothing was judged in it.
+        ValueError: no such file, it is no results.json, or nothing was evaluated in it.
     """
     runs = [run for path in paths for run in _read(path)]
     fingerprints: dict[str, set[str]] = {}
@@ -80,7 +80,7 @@ def only(runs: Sequence[Run], shown: Shown) -> list[Run]:
     found = [run for run in found if run.benchmarks]
     if not found:
         skipped = "".join(f"\n  {key}: {why}" for key, why in shown.skipped.items())
-        raise ValueError(f"no model was judged on a benchmark. Not run:{skipped}")
+        raise ValueError(f"no model was evaluated on a benchmark. Not run:{skipped}")
     return found
 
 
@@ -150,14 +150,14 @@ def _read(path: Path) -> list[Run]:
         )
         for model in content["models"]
     ]
-    judged = [run for run in runs if run.benchmarks]
-    if not judged:
+    evaluated = [run for run in runs if run.benchmarks]
+    if not evaluated:
         skipped = "".join(f"\n  {key}: {why}" for key, why in content["skipped"].items())
         raise ValueError(
-            f"{file}: no model was judged on a benchmark; run luab evaluate to its end"
+            f"{file}: no model was evaluated on a benchmark; run luab evaluate to its end"
             + (f". Not run:{skipped}" if skipped else "")
         )
-    return judged
+    return evaluated
 
 
 def _per_image(run: Run, key: str) -> dict[str, np.ndarray]:
@@ -200,14 +200,14 @@ def _in_order(table: dict[str, np.ndarray], first: dict[str, np.ndarray], who: s
         ours, theirs = first["ids"], table["ids"]
         both = len(np.intersect1d(ours, theirs))
         raise ValueError(
-            f"{who} were judged on different images ({len(ours):,} and {len(theirs):,}, {both:,} of "
+            f"{who} were evaluated on different images ({len(ours):,} and {len(theirs):,}, {both:,} of "
             "them the same), so that they cannot be compared in pairs; evaluate both on the same data"
         )
     table = {name: column[order] for name, column in table.items()}
     if checked and (other := table["pixels"] != first["pixels"]).any():
         name = first["ids"][other.argmax()].decode(errors="replace")
         raise ValueError(
-            f"{who} were judged on different images: {other.sum():,} of {len(other):,} have the same name "
+            f"{who} were evaluated on different images: {other.sum():,} of {len(other):,} have the same name "
             f"and other pixels, such as {name}; evaluate both on the same files"
         )
     return table

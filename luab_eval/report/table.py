@@ -14,7 +14,7 @@ BETTER_HIGHER, BETTER_LOWER = "↑", "↓"
 # Metrics that are not written as their names are.
 _METRIC_NAMES = {
     "mce": "mCE",
-    "mce_unnormalized": "mCE, unnormalised",
+    "mce_unnormalized": "mCE, unnormalized",
     "aupr": "AUPR",
     "bg_gap": "BG-gap",
     "max_box_acc": "MaxBoxAcc",
@@ -24,7 +24,7 @@ _METRIC_NAMES = {
     "max_box_acc_v2_iou_70": "MaxBoxAccV2 at IoU 0.7",
     "max_box_acc_threshold": "threshold of MaxBoxAcc (ratio)",
     "top5_accuracy": "top-5 accuracy",
-    "pointing_game_center": "of always pointing at the centre",
+    "pointing_game_center": "of always pointing at the center",
     "pointing_game_class_mean": "mean of the classes",
     "energy_pointing_game_uniform": "of attention that is everywhere",
 }
@@ -52,10 +52,10 @@ class Row:
     """A benchmark's primary metric.
 
     Attributes:
-        estimates: Model name -> its figure, a rate; a model without an entry was not judged on it.
+        estimates: Model name -> its figure, a rate; a model without an entry was not evaluated on it.
         differences: Model name -> its difference to the table's first model.
         further: Other metric -> model name -> its value, mean over the training runs.
-        left_out: What lies beside the images and was not judged, in words.
+        left_out: What lies beside the images and was not evaluated, in words.
         remark: What a reader must know of its figures; "" for nothing.
     """
 
@@ -149,7 +149,7 @@ class Table:
         if self.comparisons:
             notes.append(
                 f"{f'* differs from {self.baseline} by more' if starred else 'More'} than chance: both were "
-                f"judged on the same images, p < {1 - self.level:.2g}{self._correction()}."
+                f"evaluated on the same images, p < {1 - self.level:.2g}{self._correction()}."
             )
             notes += self._without_verdict()
         if self.min_difference:

@@ -2,7 +2,7 @@
 
 A sample is a dict, and `luab_trainer.data.collator.collate` makes a batch of several:
 
-    pixel_values    [H, W, 3] uint8, which the model normalises
+    pixel_values    [H, W, 3] uint8, which the model normalizes
     row             int, the row's number
     labels          int, or for several labels an image [K] float32 of 0 and 1
     target_points   list of [P, 2] float32 crop ratios, x first, one entry for each target

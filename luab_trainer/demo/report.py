@@ -63,7 +63,7 @@ def write_results(scores: Sequence[Scores], folder: Path) -> None:
 
 
 def evaluation(world: World, runs: Sequence[Run]) -> str:
-    """The `luab evaluate` command that judges the checkpoints of `runs` on all that the demo has."""
+    """The `luab evaluate` command that evaluates the checkpoints of `runs` on all that the demo has."""
     benchmarks = [
         f"folder:{TEST}=images/{TEST}",
         f"folder:{SWAPPED}=images/{SWAPPED}",

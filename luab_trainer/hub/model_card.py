@@ -43,9 +43,9 @@ print(classifier("image.jpg"))
 
 `training_args.json` has every argument.{head}
 
-## Licence
+## License
 
-{licence} The data has terms of its own.
+{license} The data has terms of its own.
 
 ## Citation
 
@@ -69,13 +69,13 @@ def model_card(
     state: TrainerState,
     dataset: str | None,
     evaluated_on: str | None = None,
-    base_licence: str | None = None,
+    base_license: str | None = None,
     splits: tuple[str | None, str | None] = (None, None),
     facts: Sequence[tuple[str, str]] = (),
 ) -> str:
     """Markdown with a YAML header. Folders of this machine are named by their last part only.
 
-    `base_licence`: of the model that this one started from, where it is known. `splits`: of training and
+    `base_license`: of the model that this one started from, where it is known. `splits`: of training and
     evaluation, as far as they were given. `facts`: of the rows, the model and the loss, as
     `luab_trainer.announcement` gives them.
     """
@@ -85,7 +85,7 @@ def model_card(
     from_scratch = not luab.config.name_or_path
     results = last_results(state)
     header = _header(
-        args, dataset, evaluated_on or dataset, luab.config.name_or_path, base_licence, splits, results
+        args, dataset, evaluated_on or dataset, luab.config.name_or_path, base_license, splits, results
     )
     facts = facts or model_facts(luab, args, "random weights" if from_scratch else base_name)
     body = _BODY.format(
@@ -104,9 +104,9 @@ def model_card(
         head=" `luab_head.safetensors` is the byproduct loss's own head; it is needed only to train on."
         if luab.head_state_dict()
         else "",
-        licence=f"The weights are under {OWN_LICENCE}."
+        license=f"The weights are under {OWN_LICENCE}."
         if from_scratch
-        else f"The weights started from {base_name}: its licence ({base_licence or 'see there'}) holds.",
+        else f"The weights started from {base_name}: its license ({base_license or 'see there'}) holds.",
         citation=PAPER,
     )
     return f"---\n{header.to_yaml()}\n---\n{body}"
@@ -121,7 +121,7 @@ def _header(
     dataset: str | None,
     evaluated_on: str | None,
     base: str | None,
-    base_licence: str | None,
+    base_license: str | None,
     splits: tuple[str | None, str | None],
     results: Mapping[str, float],
 ) -> ModelCardData:
@@ -130,7 +130,7 @@ def _header(
     eval_name, eval_id = _name_and_id(evaluated_on)
     _, base_id = _name_and_id(base or None)
     return ModelCardData(
-        license=base_licence if base else OWN_LICENCE,
+        license=base_license if base else OWN_LICENCE,
         library_name="transformers",
         pipeline_tag=TASK,
         tags=[TASK, "luab", "annotation-byproducts", f"luab-{args.loss}"],
@@ -168,8 +168,8 @@ def _schedule(args: LUABConfig, state: TrainerState) -> list[tuple[str, Any]]:
     ]
 
 
-def licence_of(model: str) -> str | None:
-    """The licence that a model on the Hub states; None where there is none, or the Hub is not reached."""
+def license_of(model: str) -> str | None:
+    """The license that a model on the Hub states; None where there is none, or the Hub is not reached."""
     _, hub_id = _name_and_id(model or None)
     if hub_id is None:
         return None

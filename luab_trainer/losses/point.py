@@ -35,7 +35,7 @@ class PointLoss(CheckedLoss):
         super().__init__()
         self.outputs = outputs
         self.head = nn.Linear(features, 2 * outputs)
-        # Start at the centre of the crop for every row. Torch's random weights put the first points anywhere:
+        # Start at the center of the crop for every row. Torch's random weights put the first points anywhere:
         # their gradient in the backbone was 8 to 50 times the cross-entropy's.
         nn.init.zeros_(self.head.weight)
         nn.init.constant_(self.head.bias, 0.5)

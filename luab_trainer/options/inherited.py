@@ -41,7 +41,7 @@ OURS = {
     "do_eval": "on by default; without it nothing is evaluated after training",
     "resume_from_checkpoint": "a folder, or true: the last whole checkpoint",
     "label_smoothing_factor": "of the cross-entropy only; the byproduct losses stay as they are",
-    "dataloader_drop_last": "of training only: an evaluation always judges every row",
+    "dataloader_drop_last": "of training only: an evaluation always covers every row",
     "greater_is_better": "the default knows that less of each term of the loss is better",
     "hub_strategy": "every_save or end: the others upload pickled files",
     "hub_token": "never from a command line or a file, where others read it",

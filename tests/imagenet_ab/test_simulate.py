@@ -57,7 +57,7 @@ def test_images_depend_on_their_random_numbers_only():
     assert pixels(3, 2, seed=7, size=40)[0].shape == (40, 40, 3)
 
 
-BOX = Box(20, 30, 39, 49)  # a third of a 60 x 100 image wide, a fifth high; centre (0.5, 0.4)
+BOX = Box(20, 30, 39, 49)  # a third of a 60 x 100 image wide, a fifth high; center (0.5, 0.4)
 
 
 def records(count: int, model: Annotators) -> list[Record]:

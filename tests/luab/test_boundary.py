@@ -53,9 +53,9 @@ CALLS = {
     "compare": ("luab_eval.report.figures", "figures", ["x"]),
     "demo": ("luab_trainer.demo.experiment", "prepare", ["--output-dir", "OUT"]),
     "evaluate": (
-        "luab_eval.evaluate", "judge", ["--model", "x", "--benchmarks", "folder:f=FILLED"]
+        "luab_eval.evaluate", "evaluate", ["--model", "x", "--benchmarks", "folder:f=FILLED"]
     ),
-    "localise": (
+    "localize": (
         "luab_eval.benchmarks", "find_benchmarks", ["--model", "x", "--dataset", "x"]
     ),
     "show": ("luab.gallery.page", "write_page", ["x"]),

@@ -52,7 +52,7 @@ def test_points_of_several_classes_give_one_byproduct_a_class():
     assert three.points.tolist() == [[0.5, 0.5]]
 
 
-def test_two_labelled_points_are_not_taken_for_one_point():
+def test_two_labeled_points_are_not_taken_for_one_point():
     points = [{"label": 1, "x": 0.1, "y": 0.2}, {"label": 2, "x": 0.3, "y": 0.4}]
     assert [b.label for b in of_click(points)] == [1, 2]
 
@@ -224,7 +224,7 @@ def test_columns_name_what_a_byproduct_is_read_from():
 LEFT_HALF = View(0, 0, 0.5, 1, flipped=True)
 
 
-def test_points_outside_the_view_are_dropped_and_the_rest_renormalised():
+def test_points_outside_the_view_are_dropped_and_the_rest_renormalized():
     byproduct = Byproduct(
         ROW_LABEL, np.array([[0.1, 0.5], [0.8, 0.5], [0.4, 0.5]]), np.array([0.2, 0.5, 0.3])
     )

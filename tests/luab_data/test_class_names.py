@@ -55,7 +55,7 @@ def test_a_models_labels_that_differ_by_capitals_are_told_apart_or_refused():
         folder_outputs(["cat", "Cat", "dog"], ["CAT"])
 
 
-def labelled(names, label, **columns):
+def labeled(names, label, **columns):
     """Rows with a ClassLabel `label` and a number."""
     feature = datasets.ClassLabel(names=names)
     if isinstance(label[0], list):
@@ -68,14 +68,14 @@ def labelled(names, label, **columns):
 
 
 def test_rows_get_the_training_sets_numbers(caplog):
-    train = labelled(["n01440764", "n01443537", "n99999999"], [0, 1, 2])
+    train = labeled(["n01440764", "n01443537", "n99999999"], [0, 1, 2])
     names = ["goldfish, Carassius auratus", "unused", "tench, Tinca tinca"]
     own = datasets.ClassLabel(names=names)
     boxes = [{"bbox": [[0, 0, 1, 1]] * 2, "category": [0, 1]}, None, {"bbox": [], "category": []}]
     objects = {"bbox": datasets.List(datasets.List(datasets.Value("int64"))), "category": datasets.List(own)}
     points = [[{"label": 2, "x": 0.5}], [], [{"label": -1, "x": 0.1}]]
     points = (points, datasets.List({"label": own, "x": datasets.Value("float64")}))
-    other = labelled(names, [2, 0, -1], objects=(boxes, objects), points=points)
+    other = labeled(names, [2, 0, -1], objects=(boxes, objects), points=points)
     found = with_classes_of(train, other, "label")
     assert found["label"][:] == [0, 1, -1]
     assert found.features["label"] == train.features["label"]
@@ -87,43 +87,43 @@ def test_rows_get_the_training_sets_numbers(caplog):
 
 
 def test_several_labels_an_image():
-    train = labelled(["cat", "dog"], [[0, 1]])
-    found = with_classes_of(train, labelled(["Dog", "Cat"], [[0], [], [1, 0]]), "label")
+    train = labeled(["cat", "dog"], [[0, 1]])
+    found = with_classes_of(train, labeled(["Dog", "Cat"], [[0], [], [1, 0]]), "label")
     assert found["label"][:] == [[1], [], [0, 1]]
 
 
 def test_the_readable_names_of_a_column_count():
     names = (["a cat", "a dog"], datasets.Value("string"))
-    train = labelled(["0001", "0002"], [0, 1], class_name=names)
-    assert with_classes_of(train, labelled(["A dog", "A cat"], [0, 1]), "label")["label"][:] == [1, 0]
+    train = labeled(["0001", "0002"], [0, 1], class_name=names)
+    assert with_classes_of(train, labeled(["A dog", "A cat"], [0, 1]), "label")["label"][:] == [1, 0]
 
 
 def test_the_hubs_imagenet_against_ours():
-    train = labelled(sorted(WNIDS[:600], reverse=True), [0, 1])
-    found = with_classes_of(train, labelled(HUB, [0, 517, 134]), "label")
+    train = labeled(sorted(WNIDS[:600], reverse=True), [0, 1])
+    found = with_classes_of(train, labeled(HUB, [0, 517, 134]), "label")
     assert [train.features["label"].names[k] for k in found["label"][:]] == [WNIDS[0], WNIDS[517], WNIDS[134]]
 
 
 @pytest.mark.parametrize(
     ("other", "message"),
     [
-        (labelled(READABLE[:134], [0, 1]), r"2 of the 2 classes .*none of .* training set's 2: tench"),
-        (labelled(["cat", "dog"], [[0]]), "one class in the training set and a list of classes"),
-        (labelled(["CAT", "dog"], [0]).rename_column("label", "kind"), "no column 'label'; it has kind, row"),
+        (labeled(READABLE[:134], [0, 1]), r"2 of the 2 classes .*none of .* training set's 2: tench"),
+        (labeled(["cat", "dog"], [[0]]), "one class in the training set and a list of classes"),
+        (labeled(["CAT", "dog"], [0]).rename_column("label", "kind"), "no column 'label'; it has kind, row"),
         (
-            labelled(["a"], [0]).cast_column("label", datasets.Value("int64")),
+            labeled(["a"], [0]).cast_column("label", datasets.Value("int64")),
             r"2 named classes \(cat, dog\) in the training set and class numbers without names",
         ),
     ],
 )
 def test_strangers_are_refused_in_few_words(other, message):
     with pytest.raises(SourceError, match=message) as error:
-        with_classes_of(labelled(["cat", "dog"], [0, 1]), other, "label")
+        with_classes_of(labeled(["cat", "dog"], [0, 1]), other, "label")
     assert len(str(error.value)) < 400
 
 
 def test_equal_and_nameless_classes_are_left_alone():
-    rows = labelled(["cat", "dog"], [0, 1])
+    rows = labeled(["cat", "dog"], [0, 1])
     assert with_classes_of(rows, rows, "label") is rows
     numbers = rows.cast_column("label", datasets.Value("int64"))
     small = numbers.cast_column("label", datasets.Value("int32"))

@@ -1,11 +1,11 @@
-"""Which files of a folder are judged: those that `datasets` reads, and what is left out is said."""
+"""Which files of a folder are evaluated: those that `datasets` reads, and what is left out is said."""
 
 import os
 import shutil
 
 import datasets
 import pytest
-from fixtures.miniatures import colour_classifier, paint, save_checkpoint, score
+from fixtures.miniatures import color_classifier, paint, save_checkpoint, score
 
 from luab.commands.evaluate import main
 from luab_data.images.files import image_files, list_images
@@ -53,11 +53,11 @@ def test_reads_what_datasets_reads(photos):
     rows = datasets.load_dataset("imagefolder", data_dir=str(photos), split="train")
     files = {image["path"] for image in rows.cast_column("image", datasets.Image(decode=False))["image"]}
     listing = list_images(photos)
-    judged = {str(photos / name / image) for name in listing.classes for image in listing.images[name]}
-    assert files <= judged
-    assert len(judged) == len(listing) == 2 * (len(SUFFIXES) + 2)
-    right = score(Folder(f"mine={photos}"), photos.parent, colour_classifier()).per_image
-    assert right.tolist() == [1] * len(judged)
+    evaluated = {str(photos / name / image) for name in listing.classes for image in listing.images[name]}
+    assert files <= evaluated
+    assert len(evaluated) == len(listing) == 2 * (len(SUFFIXES) + 2)
+    right = score(Folder(f"mine={photos}"), photos.parent, color_classifier()).per_image
+    assert right.tolist() == [1] * len(evaluated)
 
 
 def test_what_is_left_out_is_counted_and_nothing_hangs(littered):
@@ -96,7 +96,7 @@ def test_the_report_says_what_was_left_out(littered, tmp_path, capsys):
     shown = " ".join(capsys.readouterr().out.split())
     for text in (shown, (out / "report.md").read_text("utf-8"), (out / "report.html").read_text("utf-8")):
         assert text.count(f"Left out of Image folder (mine): {note}") == 1
-        assert f"Left out of Centre occlusion (mine@0): {note}" in text
+        assert f"Left out of Center occlusion (mine@0): {note}" in text
 
 
 def test_a_folder_without_images_says_what_it_has(littered, tmp_path):

@@ -3,7 +3,7 @@
 import datasets
 import numpy as np
 import pytest
-from fixtures.miniatures import COLOURS, QUIET, colour_classifier, nearest, paint, score
+from fixtures.miniatures import COLORS, QUIET, color_classifier, nearest, paint, score
 from PIL import Image
 
 from luab_data.imagenet_classes import imagenet_names
@@ -77,7 +77,7 @@ def test_validation_images_of_a_dataset(tmp_path):
     items = hub_items(str(tmp_path / "hub"))
     assert [item.id for item in items] == [f.name for f in files]
     assert [item.target for item in items] == [7, 8, 500]
-    assert read_image(items[1])[0, 0].tolist() == COLOURS[8].tolist()
+    assert read_image(items[1])[0, 0].tolist() == COLORS[8].tolist()
 
 
 def test_real_accepts_any_label_and_leaves_out_images_without(tmp_path):
@@ -113,7 +113,7 @@ def test_the_other_plain_sets(tmp_path, name):
 def test_logits_outside_the_200_classes_do_not_count(tmp_path, letter):
     inside = subset(letter)
     outside = next(k for k in range(500, 1000) if k not in inside)
-    second = nearest(COLOURS[outside], inside)  # the best answer once `outside` may not be given
+    second = nearest(COLORS[outside], inside)  # the best answer once `outside` may not be given
     other = next(k for k in inside if k != second)
     folder = tmp_path / f"imagenet-{letter}"
     paint(folder / wnids()[second] / "a.jpg", outside)
@@ -152,12 +152,12 @@ def test_imagenet_o_compares_confidence_within_its_200_classes(tmp_path):
 def test_imagenet_o_reads_both_sets(tmp_path):
     inside = subset("o")
     k = inside[0]
-    rival = nearest(COLOURS[k], [other for other in inside if other != k])
+    rival = nearest(COLORS[k], [other for other in inside if other != k])
 
-    def mixed(path, share):  # the more of the rival's colour, the less confident
+    def mixed(path, share):  # the more of the rival's color, the less confident
         path.parent.mkdir(parents=True, exist_ok=True)
-        colour = (1 - share) * COLOURS[k] + share * COLOURS[rival]
-        Image.new("RGB", (8, 8), tuple(colour.astype(int).tolist())).save(path, "png")
+        color = (1 - share) * COLORS[k] + share * COLORS[rival]
+        Image.new("RGB", (8, 8), tuple(color.astype(int).tolist())).save(path, "png")
 
     mixed(tmp_path / "imagenet-o" / wnids()[k] / "a.jpg", 0)
     mixed(tmp_path / "imagenet-o" / wnids()[k] / "b.jpg", 0.5)
@@ -186,9 +186,9 @@ def test_objectnet(tmp_path):
     assert chairs == [number_of(n) for n in ("barber chair", "folding chair", "rocking chair, rocker")]
     overlap = sorted({k for classes in objectnet_folders().values() for k in classes})
     stranger = next(
-        k for k in range(1000) if k not in overlap and nearest(COLOURS[k], overlap) == number_of("lemon")
+        k for k in range(1000) if k not in overlap and nearest(COLORS[k], overlap) == number_of("lemon")
     )
-    # One pixel of red around an image of 8 x 8 would move its mean colour to another class.
+    # One pixel of red around an image of 8 x 8 would move its mean color to another class.
     paint(folder / "chair" / "a.png", chairs[1], border=1)  # any of its three classes is right
     paint(folder / "chair" / "b.png", number_of("lemon"), border=1)
     paint(folder / "lemon" / "c.png", stranger, border=1)  # wrong, unless only the 113 count
@@ -201,12 +201,12 @@ def test_objectnet(tmp_path):
 
 
 def test_objectnets_border_is_one_pixel(tmp_path):
-    # Red around a ring of another colour around the object's: each width of the border gives another class.
+    # Red around a ring of another color around the object's: each width of the border gives another class.
     lemon, broom = number_of("lemon"), number_of("broom")
     pixels = np.empty((10, 10, 3), np.uint8)
     pixels[:] = (255, 0, 0)
-    pixels[1:9, 1:9] = COLOURS[broom]
-    pixels[2:8, 2:8] = COLOURS[lemon]
+    pixels[1:9, 1:9] = COLORS[broom]
+    pixels[2:8, 2:8] = COLORS[lemon]
     answers = {
         cut: nearest(pixels[cut : 10 - cut, cut : 10 - cut].mean((0, 1)), range(1000)) for cut in (0, 1, 2)
     }
@@ -216,7 +216,7 @@ def test_objectnets_border_is_one_pixel(tmp_path):
     file.parent.mkdir(parents=True)
     Image.fromarray(pixels).save(file)
     (images,) = find_benchmark("objectnet").image_sets(tmp_path)
-    assert predict(colour_classifier(), images, tmp_path / "cache", QUIET).top[0, 0] == answers[1]
+    assert predict(color_classifier(), images, tmp_path / "cache", QUIET).top[0, 0] == answers[1]
 
 
 def test_si_score(tmp_path):
@@ -266,8 +266,8 @@ def test_images_published_at_the_models_size_lose_no_margin(tmp_path):
 
 
 def test_occlusion_hides_the_middle(tmp_path):
-    # A square of 4 x 4 in 8 x 8 leaves three quarters of the colour: the answer is another class.
-    answer = nearest(0.75 * COLOURS[888], range(1000))
+    # A square of 4 x 4 in 8 x 8 leaves three quarters of the color: the answer is another class.
+    answer = nearest(0.75 * COLORS[888], range(1000))
     assert answer != 888
     val = tmp_path / "imagenet" / "val"
     paint(val / wnids()[answer] / "ILSVRC2012_val_00000001.JPEG", 888)
@@ -279,10 +279,10 @@ def test_occlusion_hides_the_middle(tmp_path):
 
 
 def test_occlusion_of_a_folder(tmp_path):
-    answer = nearest(0.75 * COLOURS[888], range(1000))
+    answer = nearest(0.75 * COLORS[888], range(1000))
     paint(tmp_path / "val" / "star" / "a.png", 888)
     paint(tmp_path / "val" / "ring" / "b.png", 888)
-    classifier = colour_classifier([888, answer], labels=["star", "ring"])
+    classifier = color_classifier([888, answer], labels=["star", "ring"])
     for argument, label, expected in (
         ("toy=val", "toy", {"star": 0, "ring": 1}),
         ("toy=val@0", "toy@0", {"star": 1, "ring": 0}),
@@ -296,7 +296,7 @@ def test_occlusion_of_a_folder(tmp_path):
 
 def test_any_folder_of_the_models_own_classes(tmp_path):
     # Labels in another order than the folders, and one without a folder, which is a wrong answer.
-    classifier = colour_classifier([100, 200, 300], labels=["star", "Big square", "circle"])
+    classifier = color_classifier([100, 200, 300], labels=["star", "Big square", "circle"])
     paint(tmp_path / "swapped" / "big_square" / "a.png", 200)
     paint(tmp_path / "swapped" / "star" / "b.png", 100)
     paint(tmp_path / "swapped" / "star" / "c.png", 300)

@@ -72,7 +72,7 @@ ROWS = (
             annotation("C", None, track=[(0.1, 0.1)], selected=False),
         ],
     ),
-    # In no box: between 0..0.1 by 0..1 and 0.5..1 by 0..0.5; the nearer centre is the second's, (0.75, 0.25).
+    # In no box: between 0..0.1 by 0..1 and 0.5..1 by 0..0.5; the nearer center is the second's, (0.75, 0.25).
     ("n02123045/b", (0.75, 0.75), [annotation("A", (0.75, 0.75))]),
     ("n02123045/c", (0.5, 0.5), [annotation("A")]),
     ("n01440764/a", None, []),
@@ -86,7 +86,7 @@ def test_every_figure_by_hand(boxes):
     everything = summary["all"]
     assert everything["points"] == 2
     assert everything["points_inside"] == 0.5  # the first lies on the box's border
-    # (0.25 / 0.5, 0) from the first box's centre; (0, 0.5 / 0.5) from the second's.
+    # (0.25 / 0.5, 0) from the first box's center; (0, 0.5 / 0.5) from the second's.
     assert everything["points_median_distance"] == pytest.approx((0.5 + 1) / 2)
     assert everything["points_uniform"] == pytest.approx((0.5 + (0.1 + 0.25)) / 2)
     assert everything["points_center"] == 1  # on a border in both

@@ -1,4 +1,4 @@
-"""Localisation: a model whose map is known; rows, folders and official layouts in -> numbers out."""
+"""Localization: a model whose map is known; rows, folders and official layouts in -> numbers out."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import pytest
 import torch
 from datasets import ClassLabel, Dataset, Features, List, Value
 from fixtures.boxed import box_xml, picture
-from fixtures.miniatures import QUIET, colour_classifier, paint, pass_colours_on, save_checkpoint, score
+from fixtures.miniatures import QUIET, color_classifier, paint, pass_colors_on, save_checkpoint, score
 from fixtures.tiny_models import tiny_model
 from PIL import Image
 from torch import nn
@@ -23,7 +23,7 @@ from luab_eval.benchmark import ImageSet, Item
 from luab_eval.benchmarks import WHERE, find_benchmark
 from luab_eval.image_sets.boxes import set_of_rows
 from luab_eval.image_sets.class_maps import wnids
-from luab_eval.localization import HITS, Judgement, WhereItLooks, attention_of, maps_after
+from luab_eval.localization import HITS, LocalizationScores, LocalizationTask, attention_of, maps_after
 from luab_eval.models import Classifier, load_classifier
 from luab_eval.predict import predict
 from luab_eval.tasks import UnsuitedModel
@@ -33,10 +33,10 @@ SETTINGS = ImageSettings(size=32, mean=(0, 0, 0), std=(1, 1, 1), resize=48)
 MAPPED = ("vit", "dinov2_with_registers", "beit", "convnext", "convnextv2", "resnet", "swin", "swinv2")
 
 
-def colour_model():
+def color_model():
     """A ResNet whose map of class 0 is how red, of class 1 how green each 4x4 patch is."""
     model = tiny_model("resnet", embedding_size=3, hidden_sizes=[3], depths=[1], num_labels=2).eval()
-    pass_colours_on(model)
+    pass_colors_on(model)
     linear = model.classifier[-1]
     linear.weight.data = torch.tensor([[20.0, 0, 0], [0, 20.0, 0]])
     return model
@@ -53,12 +53,12 @@ def rows(*rows: dict, several: bool = False) -> Dataset:
     return Dataset.from_list(list(rows), features=Features(columns))
 
 
-def seen_by(model, images: ImageSet, cache: Path, labels=("red", "green")) -> Judgement:
+def seen_by(model, images: ImageSet, cache: Path, labels=("red", "green")) -> LocalizationScores:
     answers = predict(Classifier("model", model, labels, SETTINGS), images, cache, QUIET)
-    return Judgement(answers.looks, answers.targets)
+    return LocalizationScores(answers.looks, answers.targets)
 
 
-def test_a_model_that_sees_colours_finds_them(tmp_path):
+def test_a_model_that_sees_colors_finds_them(tmp_path):
     # The image is twice as wide as high and is not cropped: the red object on the far left still counts.
     image = picture(256, 128, (0, 32, 64, 96, "red"), (160, 32, 224, 96, "lime"))
     images, left_out = set_of_rows(
@@ -72,15 +72,15 @@ def test_a_model_that_sees_colours_finds_them(tmp_path):
     )
     assert [(item.id, item.target) for item in images.items] == [("0", 0), ("1", 1)]
     assert left_out == "1 image without a usable box, 1 image whose boxes are all of other classes"
-    judgement = seen_by(colour_model(), images, tmp_path)
-    boxes = judgement.box_metrics()
+    localization = seen_by(color_model(), images, tmp_path)
+    boxes = localization.box_metrics()
     assert boxes["max_box_acc"] == boxes["max_box_acc_v2_iou_50"] == 1
-    pointing = judgement.pointing_metrics()
+    pointing = localization.pointing_metrics()
     assert pointing["pointing_game"] == pointing["pointing_game_class_mean"] == 1
     assert pointing["pointing_game_center"] == 0
-    energy = judgement.energy_metrics()
+    energy = localization.energy_metrics()
     assert energy["energy_pointing_game_uniform"] == pytest.approx(1 / 8)
-    # Pooling smears a colour over the next cell on each side.
+    # Pooling smears a color over the next cell on each side.
     assert energy["energy_pointing_game"] > 3 / 8
     for metrics, name in (
         (boxes, "max_box_acc"),
@@ -88,19 +88,19 @@ def test_a_model_that_sees_colours_finds_them(tmp_path):
         (pointing, "pointing_game"),
         (energy, "energy_pointing_game"),
     ):
-        assert metrics[name] == pytest.approx(judgement.per_image(name).mean())
+        assert metrics[name] == pytest.approx(localization.per_image(name).mean())
 
 
 def test_looking_at_the_other_object_is_a_miss(tmp_path):
     image = picture(128, 128, (0, 0, 64, 64, "red"), (64, 64, 128, 128, "lime"))
     objects = {"bbox": [[64, 64, 64, 64]], "category": [0]}
     images, _ = set_of_rows("toy", rows({"image": image, "label": 0, "objects": objects}))
-    judgement = seen_by(colour_model(), images, tmp_path)
-    assert judgement.per_image("pointing_game") == judgement.box_metrics()["max_box_acc_v2_iou_70"] == 0
-    assert judgement.per_image("energy_pointing_game") < 0.05
+    localization = seen_by(color_model(), images, tmp_path)
+    assert localization.per_image("pointing_game") == localization.box_metrics()["max_box_acc_v2_iou_70"] == 0
+    assert localization.per_image("energy_pointing_game") < 0.05
     # The rows' class 0, red, is the model's output 1.
-    judgement = seen_by(colour_model(), images, tmp_path, labels=("green", "red"))
-    assert judgement.per_image("pointing_game") == judgement.per_image("max_box_acc") == 1
+    localization = seen_by(color_model(), images, tmp_path, labels=("green", "red"))
+    assert localization.per_image("pointing_game") == localization.per_image("max_box_acc") == 1
 
 
 def test_each_label_of_an_image_is_asked_with_its_own_boxes(tmp_path):
@@ -110,7 +110,7 @@ def test_each_label_of_an_image_is_asked_with_its_own_boxes(tmp_path):
     images, _ = set_of_rows("toy", rows(row, several=True))
     assert [item.id for item in images.items] == ["a/red", "a/green"]
     assert [boxes.bbox for boxes in images.boxes] == [[[0, 0, 64, 64]], [[64, 64, 64, 64]]]
-    assert seen_by(colour_model(), images, tmp_path).per_image("pointing_game").tolist() == [1, 1]
+    assert seen_by(color_model(), images, tmp_path).per_image("pointing_game").tolist() == [1, 1]
 
 
 def test_boxes_of_rows_are_those_of_the_upright_image(tmp_path):
@@ -127,7 +127,7 @@ def test_boxes_of_rows_are_those_of_the_upright_image(tmp_path):
     images, _ = set_of_rows("toy", rows(row))
     assert images.items[0].image == tmp_path / "a.png"
     assert (images.boxes[0].width, images.boxes[0].height) == (64, 128)
-    assert seen_by(colour_model(), images, tmp_path).per_image("pointing_game") == 1
+    assert seen_by(color_model(), images, tmp_path).per_image("pointing_game") == 1
 
 
 def look(model, pixel_values, classes):
@@ -173,13 +173,13 @@ def test_first_and_last_pixel_of_a_box_are_compared(workers):
         "toy", items, boxes=[ImageBoxes([[0, 0, 2, 2]], 4, 4)] * 39 + [ImageBoxes([[2, 2, 2, 2]], 4, 4)]
     )
     classifier = Classifier("model", tiny_model("vit"), ["a"], SETTINGS)
-    question = WhereItLooks(classifier, [0], images, num_workers=workers)
+    question = LocalizationTask(classifier, [0], images, num_workers=workers)
     looks = question.keep(range(40), [np.zeros((40, 1)), scores, scores, points])
     assert looks[HITS].shape == (40, 4, 125)
-    judgement = Judgement(looks, np.zeros(40, int))
+    localization = LocalizationScores(looks, np.zeros(40, int))
     # The first 39: box 0..57 against 0..56, IoU 57**2 / 58**2.
-    assert judgement.per_image("max_box_acc_v2").tolist() == [1] * 39 + [0]
-    assert judgement.per_image("pointing_game").tolist() == [1] * 39 + [0]
+    assert localization.per_image("max_box_acc_v2").tolist() == [1] * 39 + [0]
+    assert localization.per_image("pointing_game").tolist() == [1] * 39 + [0]
 
 
 def test_wrong_models_rows_and_images_are_named(tmp_path):
@@ -201,9 +201,9 @@ def test_wrong_models_rows_and_images_are_named(tmp_path):
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    """The colour model's folder, with the classes red and green."""
+    """The color model's folder, with the classes red and green."""
     folder = tmp_path_factory.mktemp("checkpoint") / "model"
-    model = colour_model()
+    model = color_model()
     model.config.id2label = {0: "red", 1: "green"}
     model.save_pretrained(folder)
     kind = {"image_processor_type": "ViTImageProcessor", "size": {"height": 32, "width": 32}}
@@ -213,11 +213,11 @@ def checkpoint(tmp_path_factory):
 
 
 @pytest.fixture
-def coloured(tmp_path):
+def colored(tmp_path):
     """A red and a green object in class folders, and a CSV in which the red one's box is wrong."""
-    for name, colour in (("green", "lime"), ("red", "red")):  # alphabetical: not the model's order
+    for name, color in (("green", "lime"), ("red", "red")):  # alphabetical: not the model's order
         (tmp_path / "images" / name).mkdir(parents=True)
-        picture(128, 128, (0, 0, 64, 64, colour)).save(tmp_path / "images" / name / "a.png")
+        picture(128, 128, (0, 0, 64, 64, color)).save(tmp_path / "images" / name / "a.png")
     (tmp_path / "boxes.csv").write_text(
         "file,x0,y0,x1,y1,width,height\ngreen/a.png,0,0,63,63,128,128\nred/a.png,64,64,127,127,128,128\n"
     )
@@ -227,23 +227,23 @@ def coloured(tmp_path):
 OPTIONS = ["--device", "cpu", "--num-workers", "0"]
 
 
-def test_command_compares_models(checkpoint, coloured, capsys):
+def test_command_compares_models(checkpoint, colored, capsys):
     blind = tiny_model("vit", num_labels=2)
     blind.config.id2label = {0: "green", 1: "red"}
-    blind.save_pretrained(coloured / "blind")
-    (coloured / "blind" / "preprocessor_config.json").write_bytes(
+    blind.save_pretrained(colored / "blind")
+    (colored / "blind" / "preprocessor_config.json").write_bytes(
         (checkpoint / "preprocessor_config.json").read_bytes()
     )
-    models = ["--model", str(checkpoint), "--model", str(coloured / "blind")]
-    sources = ["--images", str(coloured / "images"), "--boxes", str(coloured / "boxes.csv")]
-    out = coloured / "out"
+    models = ["--model", str(checkpoint), "--model", str(colored / "blind")]
+    sources = ["--images", str(colored / "images"), "--boxes", str(colored / "boxes.csv")]
+    out = colored / "out"
     assert main([*models, *sources, "--output-dir", str(out), *OPTIONS]) == 0
     printed = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert printed[0] == ["metric,", "in", "%", "model", "blind"]
     assert next(line for line in printed if line[0] == "pointing_game")[:2] == ["pointing_game", "50.0"]
     assert ["images", "2", "2"] in printed
     found = json.loads((out / "results.json").read_text())["benchmarks"]
-    assert found["localisation:images"]["models"]["model"]["metrics"]["max_box_acc"] == 0.5
+    assert found["localization:images"]["models"]["model"]["metrics"]["max_box_acc"] == 0.5
     entry = found["pointing_game:images"]["models"]["model"]
     assert entry["per_class"] == {"green": 1, "red": 0}
     with np.load(out / entry["per_image"], allow_pickle=False) as kept:
@@ -254,52 +254,52 @@ def test_command_compares_models(checkpoint, coloured, capsys):
     assert "Pointing game (images)" in capsys.readouterr().out
 
 
-def test_command_reads_a_dataset(checkpoint, coloured, capsys):
-    image = Image.open(coloured / "images" / "red" / "a.png")
+def test_command_reads_a_dataset(checkpoint, colored, capsys):
+    image = Image.open(colored / "images" / "red" / "a.png")
     row = {"image": image, "label": 0, "objects": {"bbox": [[0, 0, 64, 64]], "category": [0]}}
-    datasets.DatasetDict(validation=rows(row, row)).save_to_disk(coloured / "boxed")
-    dataset = ["--dataset", str(coloured / "boxed"), "--split", "validation[1:]"]
-    assert main(["--model", str(checkpoint), *dataset, "--output-dir", str(coloured / "out"), *OPTIONS]) == 0
+    datasets.DatasetDict(validation=rows(row, row)).save_to_disk(colored / "boxed")
+    dataset = ["--dataset", str(colored / "boxed"), "--split", "validation[1:]"]
+    assert main(["--model", str(checkpoint), *dataset, "--output-dir", str(colored / "out"), *OPTIONS]) == 0
     printed = capsys.readouterr().out
     assert ["pointing_game", "100.0"] in [line.split() for line in printed.splitlines()]
     assert ["images", "1"] in [line.split() for line in printed.splitlines()]
 
 
-def test_command_says_what_is_wrong(checkpoint, coloured, capsys):
-    model = ["--model", str(checkpoint), "--output-dir", str(coloured / "out"), *OPTIONS]
-    assert main([*model, "--images", str(coloured)]) == 1
+def test_command_says_what_is_wrong(checkpoint, colored, capsys):
+    model = ["--model", str(checkpoint), "--output-dir", str(colored / "out"), *OPTIONS]
+    assert main([*model, "--images", str(colored)]) == 1
     assert "either --images and --boxes, or --dataset" in capsys.readouterr().err
-    assert main([*model, "--images", str(coloured), "--boxes", "nowhere"]) == 1
+    assert main([*model, "--images", str(colored), "--boxes", "nowhere"]) == 1
     assert "found no CSV or folder of XML files nowhere" in capsys.readouterr().err
-    file = coloured / "boxes.csv"
+    file = colored / "boxes.csv"
     file.write_text("file,x0,y0,x1,y1,width,height\nblue/a.png,0,0,63,63,128,128\n")
-    (coloured / "images" / "red").rename(coloured / "images" / "blue")
-    assert main([*model, "--images", str(coloured / "images"), "--boxes", str(file)]) == 1
+    (colored / "images" / "red").rename(colored / "images" / "blue")
+    assert main([*model, "--images", str(colored / "images"), "--boxes", str(file)]) == 1
     assert "none of the model's 2 classes: blue" in capsys.readouterr().err
 
 
-def test_a_model_that_does_not_show_where_it_looks(coloured, capsys):
+def test_a_model_that_does_not_show_where_it_looks(colored, capsys):
     model = tiny_model("mobilevit", num_labels=2)
     model.config.id2label = {0: "red", 1: "green"}
-    model.save_pretrained(coloured / "mobile")
+    model.save_pretrained(colored / "mobile")
     processor = {"image_processor_type": "ViTImageProcessor", "size": {"height": 32, "width": 32}}
-    (coloured / "mobile" / "preprocessor_config.json").write_text(json.dumps(processor))
-    sources = ["--images", str(coloured / "images"), "--boxes", str(coloured / "boxes.csv")]
-    model = ["--model", str(coloured / "mobile"), "--output-dir", str(coloured / "out"), *OPTIONS]
+    (colored / "mobile" / "preprocessor_config.json").write_text(json.dumps(processor))
+    sources = ["--images", str(colored / "images"), "--boxes", str(colored / "boxes.csv")]
+    model = ["--model", str(colored / "mobile"), "--output-dir", str(colored / "out"), *OPTIONS]
     assert main([*model, *sources]) == 1
     message = capsys.readouterr().err
     assert "pointing_game:images of mobile: it is not known where mobilevit looks" in message
 
 
 def test_official_layout_as_a_benchmark(tmp_path):
-    """Two validation images, half in a class's colour; the model's map is highest there."""
+    """Two validation images, half in a class's color; the model's map is highest there."""
     for k, left in ((100, True), (555, False)):
         name = f"ILSVRC2012_val_{k:08d}"
         file = tmp_path / "imagenet" / "val" / wnids()[k] / f"{name}.JPEG"
         paint(file, k)
-        colour = Image.open(file).resize((100, 200))
+        color = Image.open(file).resize((100, 200))
         image = picture(200, 200)
-        image.paste(colour, (0 if left else 100, 0))
+        image.paste(color, (0 if left else 100, 0))
         image.save(file, "png")
         xml = box_xml((wnids()[k], 0, 0, 99, 199), ("n01440764", 0, 0, 199, 199)).replace(b"500", b"200")
         (tmp_path / "imagenet" / "ILSVRC2012_bbox_val_v3" / "val").mkdir(parents=True, exist_ok=True)
@@ -322,7 +322,7 @@ def test_official_layout_as_a_benchmark(tmp_path):
 def test_boxes_that_are_missing_are_named(tmp_path):
     for k in (0, 1):
         paint(tmp_path / "imagenet" / "val" / wnids()[k] / f"ILSVRC2012_val_{k + 1:08d}.JPEG", k)
-    benchmark = find_benchmark("localisation")
+    benchmark = find_benchmark("localization")
     assert benchmark.absent(tmp_path)
     message = benchmark.missing(tmp_path, partial=True)
     assert "ILSVRC2012_bbox_val_v3/**/ILSVRC2012_val_<number>.xml" in message and "found none of" in message
@@ -347,13 +347,13 @@ def test_a_model_that_is_not_suited_is_skipped(tmp_path):
     (tmp_path / "boxes.csv").write_text("file,x0,y0,x1,y1,width,height\nstar/a.png,0,0,3,3,8,8\n")
     named = f"pointing_game:toy=val{os.pathsep}boxes.csv", "folder:toy=val"
     benchmarks = [find_benchmark(text) for text in named]
-    model = colour_classifier([100, 200], labels=["star", "ring"])
+    model = color_classifier([100, 200], labels=["star", "ring"])
     results = suite.run([model], benchmarks, tmp_path, tmp_path / "out", QUIET, None).content
     assert set(results["benchmarks"]) == {"toy"}
-    assert "a ColourClassifier looks" in results["skipped"]["pointing_game:toy of colours"]
+    assert "a ColorClassifier looks" in results["skipped"]["pointing_game:toy of colors"]
 
 
 @pytest.mark.parametrize("argument", ["toy", "toy=images", "toy=@train", "=a:b", "toy=:boxes.csv"])
 def test_arguments_that_name_no_boxes(argument):
-    with pytest.raises(ValueError, match=r"written localisation:NAME=IMAGES.BOXES or NAME=DATASET@SPLIT"):
-        find_benchmark(f"localisation:{argument}")
+    with pytest.raises(ValueError, match=r"written localization:NAME=IMAGES.BOXES or NAME=DATASET@SPLIT"):
+        find_benchmark(f"localization:{argument}")

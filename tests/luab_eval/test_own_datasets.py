@@ -1,11 +1,11 @@
-"""What one brings oneself is judged like the rest: a dataset that run.py trains on, one's own clicks."""
+"""What one brings oneself is evaluated like the rest: a dataset that run.py trains on, one's own clicks."""
 
 import json
 
 import datasets
 import pytest
 from fixtures.factories import image_bytes
-from fixtures.miniatures import COLOURS, SIDE, colour_classifier, save_checkpoint, score
+from fixtures.miniatures import COLORS, SIDE, color_classifier, save_checkpoint, score
 from PIL import Image
 
 from luab.commands.byproducts import main as byproducts
@@ -13,15 +13,15 @@ from luab.commands.evaluate import main as evaluate
 from luab_eval.benchmarks import find_benchmark
 from luab_eval.image_sets.class_maps import wnids
 
-SHOWN = [(101, 0), (444, 1), (444, 0), (444, -1)]  # colour, label: two right, one wrong, one without a class
+SHOWN = [(101, 0), (444, 1), (444, 0), (444, -1)]  # color, label: two right, one wrong, one without a class
 
 
 @pytest.fixture
 def own(tmp_path):
-    """Photos in a colour each, with a click at the left, and a box around the left half."""
+    """Photos in a color each, with a click at the left, and a box around the left half."""
     rows = []
     for k, label in SHOWN:
-        image = Image.new("RGB", (SIDE, SIDE), tuple(COLOURS[k].tolist()))
+        image = Image.new("RGB", (SIDE, SIDE), tuple(COLORS[k].tolist()))
         objects = {"bbox": [[0, 0, SIDE / 2, SIDE]], "category": [label]}
         row = {"photo": {"bytes": image_bytes(image), "path": None}, "species": label, "objects": objects}
         rows.append(row | {"tap": {"x": 0.25, "y": 0.5}})
@@ -48,7 +48,7 @@ TOP_1 = ["dataset:mine={}@test", "occlusion:mine={}@test@0", "occlusion:mine={}@
 def test_top_1(own, tmp_path, argument):
     argument = argument.format(own).replace("@test", f"@test{COLUMNS}")
     benchmark = find_benchmark(argument)
-    found = score(benchmark, tmp_path, colour_classifier())
+    found = score(benchmark, tmp_path, color_classifier())
     assert found.per_image.tolist() == [1, 1, 0]
     assert benchmark.left_out == "1 row without a class"
     assert benchmark.key in ("mine", "occlusion:mine@0")
@@ -56,12 +56,12 @@ def test_top_1(own, tmp_path, argument):
 
 @pytest.mark.parametrize("kind", ["class folders with clicks", "paths and names"])
 def test_whatever_training_reads(tmp_path, kind):
-    """A bundle of files is judged as `run.py` would train on it, without a column of class numbers."""
+    """A bundle of files is evaluated as `run.py` would train on it, without a column of class numbers."""
     rows = []
     for number, (k, name) in enumerate([(101, wnids()[101]), (444, wnids()[444]), (444, wnids()[101])]):
         file = tmp_path / "own" / "test" / name / f"{number}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (SIDE, SIDE), tuple(COLOURS[k].tolist())).save(file)
+        Image.new("RGB", (SIDE, SIDE), tuple(COLORS[k].tolist())).save(file)
         rows.append({"at": f"{name}/{file.name}", "name": name, "click": {"x": 0.5, "y": 0.5}})
     if kind == "class folders with clicks":
         rows = [{"file_name": row["at"], "click": row["click"]} for row in rows]
@@ -71,7 +71,7 @@ def test_whatever_training_reads(tmp_path, kind):
         argument = f"{file}@train?image=at&label=name"
     file.write_text("\n".join(map(json.dumps, rows)))
     assert (
-        score(find_benchmark(f"dataset:mine={argument}"), tmp_path, colour_classifier()).per_image.sum() == 2
+        score(find_benchmark(f"dataset:mine={argument}"), tmp_path, color_classifier()).per_image.sum() == 2
     )
 
 
@@ -103,13 +103,13 @@ def test_a_wrong_argument_is_refused(argument):
 def test_what_run_py_reads_is_judged(tmp_path):
     """Text for labels, JSONL with paths: as in training."""
     rows = []
-    for number, (colour, label) in enumerate(SHOWN):
-        Image.new("RGB", (SIDE, SIDE), tuple(COLOURS[colour].tolist())).save(tmp_path / f"{number}.png")
+    for number, (color, label) in enumerate(SHOWN):
+        Image.new("RGB", (SIDE, SIDE), tuple(COLORS[color].tolist())).save(tmp_path / f"{number}.png")
         rows.append({"image": f"{number}.png", "what": None if label < 0 else wnids()[(101, 444)[label]]})
     lines = "".join(f"{json.dumps(row)}\n" for row in rows)
     (tmp_path / "rows.jsonl").write_text(lines)
     benchmark = find_benchmark(f"dataset:mine={tmp_path / 'rows.jsonl'}@train?label=what")
-    assert score(benchmark, tmp_path, colour_classifier()).per_image.tolist() == [1, 1, 0]
+    assert score(benchmark, tmp_path, color_classifier()).per_image.tolist() == [1, 1, 0]
     assert benchmark.left_out == "1 row without a class"
     (tmp_path / "rows.jsonl").write_text(lines.replace("1.png", "../1.png"))
     assert "lies outside the dataset's folder" in benchmark_of(tmp_path).missing(tmp_path)

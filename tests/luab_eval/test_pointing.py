@@ -18,7 +18,7 @@ from luab_vision.transforms import ImageSettings
 SETTINGS = ImageSettings(size=32, resize=32)
 
 
-def test_maximum_is_a_pixel_centre_x_first():
+def test_maximum_is_a_pixel_center_x_first():
     maps = torch.zeros(2, 4, 8)
     maps[0, 1, 6] = 1
     maps[1, 3, 0] = 1

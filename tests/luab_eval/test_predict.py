@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 import torch
-from fixtures.miniatures import PLAIN, QUIET, ColourClassifier, colour_classifier, paint
+from fixtures.miniatures import PLAIN, QUIET, ColorClassifier, color_classifier, paint
 from PIL import Image
 
 from luab_eval import predict as module
@@ -35,7 +35,7 @@ def small_parts(monkeypatch):
 
 def test_predictions_are_in_the_images_order(images, tmp_path, small_parts):
     answers = predict(
-        colour_classifier(), images, tmp_path / "cache", PassSettings(batch_size=3, num_workers=0)
+        color_classifier(), images, tmp_path / "cache", PassSettings(batch_size=3, num_workers=0)
     )
     assert answers.top[:, 0].tolist() == [37 * k for k in range(COUNT)] == answers.targets.tolist()
     assert answers.right().all()
@@ -46,15 +46,15 @@ def test_predictions_are_in_the_images_order(images, tmp_path, small_parts):
 
 @pytest.mark.parametrize(("batch_size", "workers"), [(1, 0), (4, 2), (64, 2)])
 def test_batches_and_workers_change_nothing(images, tmp_path, batch_size, workers):
-    expected = predict(colour_classifier(), images, tmp_path / "a", QUIET)
+    expected = predict(color_classifier(), images, tmp_path / "a", QUIET)
     settings = PassSettings(batch_size=batch_size, num_workers=workers, progress=False)
-    answers = predict(colour_classifier(), images, tmp_path / "b", settings)
+    answers = predict(color_classifier(), images, tmp_path / "b", settings)
     np.testing.assert_array_equal(answers.top[:, 0], expected.top[:, 0])
     np.testing.assert_allclose(answers.logits, expected.logits, rtol=1e-4, atol=1e-3)
 
 
 def test_a_second_pass_asks_nothing(images, tmp_path):
-    classifier = colour_classifier()
+    classifier = color_classifier()
     first = predict(classifier, images, tmp_path / "cache", QUIET)
     assert classifier.model.seen == COUNT
     second = predict(classifier, images, tmp_path / "cache", QUIET)
@@ -62,7 +62,7 @@ def test_a_second_pass_asks_nothing(images, tmp_path):
     np.testing.assert_array_equal(first.logits, second.logits)
 
 
-class Interrupted(ColourClassifier):
+class Interrupted(ColorClassifier):
     """Fails at the image number `at`, as a pass does that is interrupted."""
 
     at = 7
@@ -75,8 +75,8 @@ class Interrupted(ColourClassifier):
 
 def test_an_interrupted_pass_goes_on_where_it_was(images, tmp_path, small_parts):
     one_by_one = PassSettings(batch_size=1, num_workers=0, progress=False)
-    healthy = colour_classifier()
-    interrupted = Classifier("colours", Interrupted(), healthy.labels, PLAIN, fingerprint=healthy.fingerprint)
+    healthy = color_classifier()
+    interrupted = Classifier("colors", Interrupted(), healthy.labels, PLAIN, fingerprint=healthy.fingerprint)
     with pytest.raises(KeyboardInterrupt):
         predict(interrupted, images, tmp_path / "cache", one_by_one)
     answers = predict(healthy, images, tmp_path / "cache", one_by_one)
@@ -85,7 +85,7 @@ def test_an_interrupted_pass_goes_on_where_it_was(images, tmp_path, small_parts)
 
 
 def test_a_part_that_was_cut_off_is_made_anew(images, tmp_path, small_parts):
-    classifier = colour_classifier()
+    classifier = color_classifier()
     predict(classifier, images, tmp_path / "cache", QUIET)
     part = sorted((tmp_path / "cache").rglob("part-*.npz"))[1]
     part.write_bytes(part.read_bytes()[:100])
@@ -94,15 +94,15 @@ def test_a_part_that_was_cut_off_is_made_anew(images, tmp_path, small_parts):
 
 
 def test_what_changes_the_answers_is_asked_again(images, tmp_path):
-    classifier = colour_classifier()
+    classifier = color_classifier()
     predict(classifier, images, tmp_path / "cache", QUIET)
 
-    other = ColourClassifier()
-    other.colours += 0.001
+    other = ColorClassifier()
+    other.colors += 0.001
     predict(Classifier("other", other, classifier.labels, PLAIN), images, tmp_path / "cache", QUIET)
     assert other.seen == COUNT
 
-    bigger = ColourClassifier()
+    bigger = ColorClassifier()
     settings = ImageSettings(size=10, mean=(0, 0, 0), std=(1, 1, 1), resize=10)
     predict(Classifier("bigger", bigger, classifier.labels, settings), images, tmp_path / "cache", QUIET)
     assert bigger.seen == COUNT
@@ -114,8 +114,8 @@ def test_what_changes_the_answers_is_asked_again(images, tmp_path):
 
 
 def test_the_name_of_the_model_is_no_part_of_the_cache(images, tmp_path):
-    first, second = colour_classifier(), colour_classifier()
-    assert first.fingerprint == second.fingerprint == fingerprint(ColourClassifier())
+    first, second = color_classifier(), color_classifier()
+    assert first.fingerprint == second.fingerprint == fingerprint(ColorClassifier())
     predict(first, images, tmp_path / "cache", QUIET)
     predict(second, images, tmp_path / "cache", QUIET)
     assert second.model.seen == 0
@@ -123,7 +123,7 @@ def test_the_name_of_the_model_is_no_part_of_the_cache(images, tmp_path):
 
 def test_logits_need_not_be_kept(images, tmp_path):
     few = ImageSet("few", images.items, keep_logits=False)
-    answers = predict(colour_classifier(), few, tmp_path / "cache", QUIET)
+    answers = predict(color_classifier(), few, tmp_path / "cache", QUIET)
     assert answers.logits is None
     assert answers.right().all()
     assert answers.where(answers.groups == "odd").ids.astype(str).tolist() == [
@@ -137,7 +137,7 @@ def test_logits_need_not_be_kept(images, tmp_path):
 
 def test_the_model_must_have_the_classes(images, tmp_path):
     with pytest.raises(ValueError, match="not ImageNet's 1000 classes"):
-        predict(colour_classifier([1, 2], ["a", "b"]), images, tmp_path / "cache", QUIET)
+        predict(color_classifier([1, 2], ["a", "b"]), images, tmp_path / "cache", QUIET)
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -145,7 +145,7 @@ def test_an_unreadable_image_is_named(images, tmp_path, workers):
     images.items[5].image.write_bytes(b"no image")
     settings = PassSettings(batch_size=1, num_workers=workers, progress=False)
     with pytest.raises(ValueError, match=r"images/5\.png cannot be read"):
-        predict(colour_classifier(), images, tmp_path / "cache", settings)
+        predict(color_classifier(), images, tmp_path / "cache", settings)
 
 
 def gradient(path, side=12):

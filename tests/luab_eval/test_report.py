@@ -194,7 +194,7 @@ def test_page_says_it_all(table):
     text = " ".join("".join(shown.text).split())
     for said in (
         "76.1 [75.1, 77.1]",
-        "not judged",
+        "not evaluated",
         "-8.0* better",
         "1 of 12 images",
         "✗ wrong",

@@ -11,7 +11,7 @@ from fixtures.evaluated import evaluated, right_on, scored
 from luab_eval.benchmarks import find_benchmark
 from luab_eval.benchmarks.backgrounds import RAND, SAME
 from luab_eval.benchmarks.corruptions import CORRUPTIONS, SEVERITIES
-from luab_eval.report.certainty import judged
+from luab_eval.report.certainty import assess
 from luab_eval.report.figures import figures
 from luab_eval.report.runs import Scores
 from luab_eval.statistics.bootstrap import holm
@@ -26,7 +26,7 @@ def estimated(benchmark: str, data: Scores):
     """The interval of one model's figure."""
     found = find_benchmark(benchmark)
     value = np.array([found.statistic(data.scores[0], data.groups)])
-    return judged(found, data, value, {"a": slice(0, 1)}, "a", resamples=300, seed=0)[0]["a"]
+    return assess(found, data, value, {"a": slice(0, 1)}, "a", resamples=300, seed=0)[0]["a"]
 
 
 def test_figures_of_two_models(tmp_path):
@@ -167,7 +167,7 @@ def test_other_images_cannot_be_compared(tmp_path):
     a = evaluated(tmp_path / "a", {"a": {"imagenet": right_on(300, range(100))}})
     b = evaluated(tmp_path / "b", {"b": {"imagenet": right_on(299, range(100))}})
     with pytest.raises(
-        ValueError, match=r"a and b were judged on different images \(300 and 299, 299 of them"
+        ValueError, match=r"a and b were evaluated on different images \(300 and 299, 299 of them"
     ):
         figures([a, b])
 
@@ -248,7 +248,7 @@ def test_other_files_are_no_results(tmp_path, text):
 
 def test_results_without_a_judged_model(tmp_path):
     (tmp_path / "results.json").write_text('{"models": [], "benchmarks": {}}')
-    with pytest.raises(ValueError, match="no model was judged"):
+    with pytest.raises(ValueError, match="no model was evaluated"):
         figures([tmp_path])
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fixtures.miniatures import COLOURS, QUIET, colour_classifier, nearest, paint
+from fixtures.miniatures import COLORS, QUIET, color_classifier, nearest, paint
 from fixtures.tiny_models import tiny_model
 from huggingface_hub import ModelCard
 from PIL import Image
@@ -19,8 +19,8 @@ from luab_eval.image_sets.class_maps import first_name, objectnet_folders, subse
 from luab_eval.models import Classifier
 from luab_eval.predict import predict
 from luab_eval.report.galleries import (
-    BOX_COLOUR,
-    PEAK_COLOUR,
+    BOX_COLOR,
+    PEAK_COLOR,
     SIDE,
     Exhibit,
     Look,
@@ -81,8 +81,8 @@ def test_a_cross_marks_the_maximum():
     attention[1, 6] = 1
     lit = np.asarray(overlay(Image.new("RGB", (64, 32), (200, 40, 40)), attention)).astype(int)
     assert highest(attention) == (6.5 / 8, 1.5 / 4)
-    assert lit[12, 52].tolist() == list(PEAK_COLOUR)
-    assert (np.abs(lit - PEAK_COLOUR).max(axis=2) == 0).sum() < 20
+    assert lit[12, 52].tolist() == list(PEAK_COLOR)
+    assert (np.abs(lit - PEAK_COLOR).max(axis=2) == 0).sum() < 20
 
 
 def test_even_attention_does_not_look_like_the_image():
@@ -163,17 +163,17 @@ def test_a_models_look_does_not_change_its_answers(root):
 
 def test_models_without_attention_are_shown_without(tmp_path):
     paint(tmp_path / "val" / "star" / "a.png", 100)
-    model = colour_classifier([100, 200], labels=["star", "ring"])
+    model = color_classifier([100, 200], labels=["star", "ring"])
     (gallery,) = galleries(find_benchmark("folder:val=val"), tmp_path, [model], tmp_path / "cache", QUIET)
     (exhibit,) = gallery.exhibits
     assert exhibit.looks[0].image == "" and exhibit.looks[0].right
-    # What the model saw: the class's colour, back from normalised values.
+    # What the model saw: the class's color, back from normalized values.
     assert np.abs(np.asarray(opened(exhibit.image)).astype(int) - (44, 20, 20)).max() < 12
 
 
 def shown(name, root, classifier=None):
     """What the galleries show: file -> true class, predicted class, right."""
-    models = [classifier or colour_classifier()]
+    models = [classifier or color_classifier()]
     found = galleries(find_benchmark(name), root, models, root / "cache", QUIET, each=30)
     return {
         each.file: (each.true, each.looks[0].predicted, each.looks[0].right)
@@ -193,7 +193,7 @@ def test_right_is_what_the_benchmark_says(tmp_path):
     # ImageNet-A: the best of its 200 classes.
     inside = subset("a")
     outside = next(k for k in range(500, 1000) if k not in inside)
-    second = nearest(COLOURS[outside], inside)
+    second = nearest(COLORS[outside], inside)
     paint(tmp_path / "imagenet-a" / wnids()[second] / "a.jpg", outside)
     name = first_name(wnids()[second])
     assert shown("imagenet_a", tmp_path) == {f"{wnids()[second]}/a.jpg": (name, name, True)}
@@ -215,10 +215,10 @@ def test_confidence_is_among_the_classes_that_could_be_answered(tmp_path):
     inside = subset("r")
     paint(tmp_path / "imagenet-r" / wnids()[inside[0]] / "a.jpg", inside[0])
     (gallery,) = galleries(
-        find_benchmark("imagenet_r"), tmp_path, [colour_classifier()], tmp_path / "c", QUIET
+        find_benchmark("imagenet_r"), tmp_path, [color_classifier()], tmp_path / "c", QUIET
     )
     answers = predict(
-        colour_classifier(), next(find_benchmark("imagenet_r").image_sets(tmp_path)), tmp_path / "c", QUIET
+        color_classifier(), next(find_benchmark("imagenet_r").image_sets(tmp_path)), tmp_path / "c", QUIET
     )
     assert gallery.exhibits[0].looks[0].confidence == pytest.approx(answers.confidence_among(inside)[0])
 
@@ -228,7 +228,7 @@ def test_the_pointing_game_shows_boxes(root):
         "file,x0,y0,x1,y1,width,height\n" + "".join(f"{name}/0.png,6,10,29,39,48,40\n" for name in NAMES[:4])
     )
     named = f"pointing_game:toy=val{os.pathsep}boxes.csv"
-    models = [classifier("vit"), replace(colour_classifier([1, 2, 3, 4, 5], NAMES), settings=SETTINGS)]
+    models = [classifier("vit"), replace(color_classifier([1, 2, 3, 4, 5], NAMES), settings=SETTINGS)]
     found = galleries(find_benchmark(named), root, models, root / "cache", QUIET, each=30)
     exhibits = [exhibit for gallery in found for exhibit in gallery.exhibits]
     assert {exhibit.file for exhibit in exhibits} == {f"{name}/0" for name in NAMES[:4]}
@@ -240,7 +240,7 @@ def test_the_pointing_game_shows_boxes(root):
         for picture in (exhibit.image, exhibit.looks[0].image):
             pixels = np.asarray(opened(picture)).astype(int)
             frame = np.concatenate([pixels[8, 4:20], pixels[31, 4:20], pixels[8:, 4], pixels[8:, 19]])
-            assert np.abs(frame - BOX_COLOUR).mean() < np.abs(pixels[10:30, 6:18] - BOX_COLOUR).mean() / 2
+            assert np.abs(frame - BOX_COLOR).mean() < np.abs(pixels[10:30, 6:18] - BOX_COLOR).mean() / 2
 
 
 def test_no_gallery_where_images_are_not_right_or_wrong(tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from filelock import FileLock
 from fixtures.evaluated import evaluated, right_on, scored
-from fixtures.miniatures import QUIET, colour_classifier, paint, save_checkpoint
+from fixtures.miniatures import QUIET, color_classifier, paint, save_checkpoint
 
 from luab.cli import main
 from luab_data.files.whole import HOLDER, LOCK
@@ -131,7 +131,7 @@ def test_another_benchmark_under_the_same_name_is_refused(images, tmp_path):
     out = evaluated(tmp_path / "out", {"a": {"imagenet": right_on(10, range(5))}})
     own = find_benchmark(f"folder:imagenet={images}")
     with pytest.raises(ValueError, match="has results of benchmark 'imagenet' under the name 'imagenet'"):
-        run([colour_classifier()], [own], images, out, QUIET, load=None)
+        run([color_classifier()], [own], images, out, QUIET, load=None)
 
 
 def test_what_was_skipped_before_and_is_judged_now(tmp_path):
@@ -206,7 +206,7 @@ def test_a_broken_cache_is_made_anew(images, tmp_path):
     (image_set,) = benchmark.image_sets(images)
     from luab_eval.predict import predict
 
-    classifier = colour_classifier()
+    classifier = color_classifier()
     expected = predict(classifier, image_set, tmp_path / "cache", QUIET)
     (part,) = (tmp_path / "cache").rglob("part-*.npz")
     content = part.read_bytes()
@@ -224,29 +224,29 @@ def test_a_broken_cache_is_made_anew(images, tmp_path):
     assert asked > 20
 
 
-def judged(folder: Path, images: Path, name: str) -> Path:
+def one_evaluated(folder: Path, images: Path, name: str) -> Path:
     """One model's results on a folder of images that is called "val"."""
     from dataclasses import replace
 
-    model = replace(colour_classifier(), name=name, fingerprint=name)
+    model = replace(color_classifier(), name=name, fingerprint=name)
     run([model], [find_benchmark(f"folder:val={images}")], images, folder, QUIET, load=None)
     return folder
 
 
 def test_two_runs_are_compared_on_the_same_pixels(images, tmp_path):
-    one = judged(tmp_path / "one", images, "a")
+    one = one_evaluated(tmp_path / "one", images, "a")
     # Other files of the same names.
     paint(images / wnids()[444] / "1.png", 445)
-    two = judged(tmp_path / "two", images, "b")
+    two = one_evaluated(tmp_path / "two", images, "b")
     with pytest.raises(
         ValueError,
-        match=rf"a and b were judged on different images: 1 of 3 .*pixels, such as {wnids()[444]}/1\.png",
+        match=rf"a and b were evaluated on different images: 1 of 3 .*pixels, such as {wnids()[444]}/1\.png",
     ):
         figures([one, two])
     # The same files under other names.
     paint(images / wnids()[444] / "1.png", 444)
     (images / wnids()[123] / "2.png").rename(images / wnids()[123] / "0.png")
-    three = judged(tmp_path / "three", images, "c")
+    three = one_evaluated(tmp_path / "three", images, "c")
     (row,) = figures([one, three]).rows
     assert row.differences["c"].differing == 0 and row.remark == ""
 

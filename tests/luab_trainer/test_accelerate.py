@@ -53,7 +53,7 @@ def options(folder: Path, out: str, processes: int) -> list[str]:
         "per_device_train_batch_size": 8 // processes, "per_device_eval_batch_size": 1,
         "learning_rate": 1e-3, "train_sampling_strategy": "sequential", "use_cpu": True,
         "disable_tqdm": True, "report_to": "none",
-        "dataloader_drop_last": True,  # of training: the 7 rows of the evaluation are judged, also by two
+        "dataloader_drop_last": True,  # of training: the 7 rows of the evaluation are evaluated, also by two
     }  # fmt: skip
     return [text for name, value in values.items() for text in (f"--{name}", str(value))]
 

@@ -53,7 +53,7 @@ def batch():
     assert batch["target_points"].tolist() == [[[[0.75, 0.5]]]]
     assert batch["target_weights"].tolist() == [[[1.0]]]
     assert batch["target_labels"].tolist() == [[1]]
-    # The image is black: bytes of 0, which the model normalises.
+    # The image is black: bytes of 0, which the model normalizes.
     assert batch["pixel_values"].dtype == torch.uint8 and not batch["pixel_values"].any()
     return batch
 
@@ -70,7 +70,7 @@ def undecided():
 def test_click_becomes_the_attention_term(batch, undecided):
     disc = {"attention_radius": 0.35, "attention_tolerance": 0.2}
     luab = LUABModel(undecided, "attention", **disc, attention_weight=2.0, mean=MEAN, std=STD)
-    # 16 x 16 pixels are a grid of 2 x 2 cells, a quarter of the attention in each. The right cells' centres
+    # 16 x 16 pixels are a grid of 2 x 2 cells, a quarter of the attention in each. The right cells' centers
     # are 0.25 from the click, within the disc; the left cells' 0.56, beyond it (it ends at 0.35 + 0.35 / 4).
     spatial_attention(undecided).watch(undecided)
     undecided(normalize(batch["pixel_values"], MEAN, STD))
@@ -85,7 +85,7 @@ def test_click_becomes_the_attention_term(batch, undecided):
 
 def test_click_becomes_the_point_term(batch, undecided):
     luab = LUABModel(undecided, "point", point_weight=10.0, mean=MEAN, std=STD)
-    # A new head says (0.5, 0.5), the centre. smooth-L1 of (0.25, 0): the mean of 0.5 * 0.25^2 and 0.
+    # A new head says (0.5, 0.5), the center. smooth-L1 of (0.25, 0): the mean of 0.5 * 0.25^2 and 0.
     output = luab(**batch)
     assert output.terms["point"].item() == pytest.approx(0.015625)
     assert output.loss.item() == pytest.approx(math.log(2) + 10.0 * 0.015625)

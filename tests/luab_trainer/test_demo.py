@@ -40,7 +40,7 @@ def test_demo_writes_table_figures_and_picture(tmp_path, capsys):
         "test",
         "test_swapped",
         "occlusion:test",
-        "localisation:test_swapped",
+        "localization:test_swapped",
         "pointing_game:test_swapped",
         "energy_pointing_game:test_swapped",
     }

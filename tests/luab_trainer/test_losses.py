@@ -20,7 +20,7 @@ def attention_map(cells):
 
 
 def test_hinge_is_the_far_mass_above_the_tolerance():
-    # Cells of a 1x4 grid have their centres at x = 1/8, 3/8, 5/8, 7/8; the click at 1/8, radius 0.3, edge
+    # Cells of a 1x4 grid have their centers at x = 1/8, 3/8, 5/8, 7/8; the click at 1/8, radius 0.3, edge
     # 0.15: the first two cells (distance 0 and 0.25) are near by 1 and 1/2 + 0.05/0.15 = 5/6; the others
     # are far.
     loss = AttentionLoss("hinge", radius=0.3, tolerance=0.2)
@@ -139,7 +139,7 @@ def test_point_is_smooth_l1_to_the_mean_of_the_points():
     assert found.item() == pytest.approx((0.5 * 0.2**2 + 0.5 * 0.25**2) / 2)
 
 
-def test_point_starts_at_the_centre_and_learns_x_and_y():
+def test_point_starts_at_the_center_and_learns_x_and_y():
     torch.manual_seed(0)
     loss, features, points = PointLoss(4), torch.randn(4, 4), torch.rand(4, 1, 1, 2)
     torch.testing.assert_close(loss.predict(torch.zeros(1, 4))[0, 0], torch.tensor([0.5, 0.5]))

@@ -201,14 +201,14 @@ def crops():
     return torch.randint(256, (BATCH, 32, 32, 3), generator=torch.Generator().manual_seed(0)).byte()
 
 
-def normalised(crops):
+def normalized(crops):
     return ((crops / 255 - torch.tensor(MEAN)) / torch.tensor(STD)).permute(0, 3, 1, 2).contiguous()
 
 
 @pytest.mark.parametrize("model_type", ["vit", "convnext", "resnet"])
-def test_bytes_are_normalised_as_the_image_processor_says(model_type, crops):
+def test_bytes_are_normalized_as_the_image_processor_says(model_type, crops):
     luab = LUABModel(tiny_model(model_type), "both", mean=MEAN, std=STD).eval()
-    expected = luab(**batch() | {"pixel_values": normalised(crops)}).loss
+    expected = luab(**batch() | {"pixel_values": normalized(crops)}).loss
     torch.testing.assert_close(luab(**batch() | {"pixel_values": crops}).loss, expected)
     half = luab.to(torch.bfloat16)(**batch() | {"pixel_values": crops})
     assert half.logits.dtype == torch.bfloat16
@@ -223,7 +223,7 @@ def test_bytes_without_a_mean_say_what_to_pass(crops):
 @pytest.mark.parametrize("model_type", ["vit", "convnext"])
 def test_bytes_in_a_compiled_model_and_in_a_replica(model_type, crops):
     luab = LUABModel(tiny_model(model_type), mean=MEAN, std=STD).eval()
-    expected = luab(normalised(crops)).logits
+    expected = luab(normalized(crops)).logits
     torch.testing.assert_close(torch.compile(luab, backend="eager")(crops).logits, expected)
     # nn.DataParallel's replicas: the weights are attributes, and no parameters.
     modules = dict(luab.named_modules())

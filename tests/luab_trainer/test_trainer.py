@@ -68,7 +68,7 @@ def assert_same_weights(one, two, **tolerance):
         torch.testing.assert_close(two[name], value, msg=lambda m, n=name: f"{n}: {m}", **tolerance)
 
 
-def test_bytes_are_normalised_as_the_processor_the_datasets_or_the_model_say(tmp_path):
+def test_bytes_are_normalized_as_the_processor_the_datasets_or_the_model_say(tmp_path):
     grey = ImageSettings(size=IMAGE_SIZE, mean=(0.5,) * 3, std=(0.25,) * 3)
     data = ViewDataset(clicked_dataset(8), EvalTransform(grey), byproduct="click")
     processor = square_processor(IMAGE_SIZE)

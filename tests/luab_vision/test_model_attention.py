@@ -6,7 +6,7 @@ import pytest
 import torch
 from fixtures.tiny_models import images, tiny_model
 
-from luab_vision.hooks import TAP
+from luab_vision.hooks import RECORD
 from luab_vision.model_attention import CLS_ATTENTION, FEATURE_MAP, spatial_attention
 
 CLASSES = torch.tensor([[0], [1], [2], [4]])
@@ -144,7 +144,7 @@ def test_gradient_checkpointing_gives_the_same_gradients_and_keeps_nothing(model
             model.gradient_checkpointing_enable({"use_reentrant": False})
         attention_of(model, images())[..., 0, 0].sum().backward()
         gradients.append({name: p.grad for name, p in model.named_parameters() if p.grad is not None})
-        kept = [name for name, module in model.named_modules() if getattr(module, TAP, None)]
+        kept = [name for name, module in model.named_modules() if getattr(module, RECORD, None)]
         assert not kept, "the recomputation recorded activations"
     assert gradients[0].keys() == gradients[1].keys()
     for name, gradient in gradients[0].items():

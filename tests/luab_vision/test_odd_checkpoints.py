@@ -212,13 +212,13 @@ def _peak() -> int:
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def judge(checkpoint: Path, whole: Path, out: Path) -> int:
+def evaluate_checkpoint(checkpoint: Path, whole: Path, out: Path) -> int:
     folders = ["--benchmarks", f"folder:own={whole / 'images'}", "--output-dir", str(out)]
     return evaluate(["--model", str(checkpoint), *folders, "--device", "cpu", "--num-workers", "0"])
 
 
 def test_the_whole_one_is_taken(whole, odd, tmp_path):
-    assert judge(odd, whole, tmp_path / "out") == 0
+    assert evaluate_checkpoint(odd, whole, tmp_path / "out") == 0
     assert load_start(str(odd), None, ["a", "b"])[0].config.num_labels == 2
 
 
@@ -226,7 +226,7 @@ def test_the_whole_one_is_taken(whole, odd, tmp_path):
 def test_evaluation_refuses_it_in_one_line(name, whole, odd, tmp_path, capsys):
     (ODD | ODD_IN_EVALUATION)[name](odd)
     with Cheap():
-        status = judge(odd, whole, tmp_path / "out")
+        status = evaluate_checkpoint(odd, whole, tmp_path / "out")
     shown = capsys.readouterr()
     assert status == 1, shown.out
     _is_one_line(shown.err.removesuffix("\n").rpartition("\n")[2], "luab evaluate: ")
@@ -246,10 +246,10 @@ def test_training_refuses_it_in_one_line(name, odd):
 
 def test_sums_that_are_right_or_deleted_hinder_nobody(whole, odd, tmp_path):
     write_sums(odd)
-    assert judge(odd, whole, tmp_path / "out") == 0
+    assert evaluate_checkpoint(odd, whole, tmp_path / "out") == 0
     damaged_since(odd)
     (odd / SUMS).unlink()  # as the message says
-    assert judge(odd, whole, tmp_path / "other") == 0
+    assert evaluate_checkpoint(odd, whole, tmp_path / "other") == 0
 
 
 @pytest.mark.parametrize("arguments", ["[1]", '{"seed": "1"}', '{"seed": null}'])
@@ -269,7 +269,7 @@ def test_what_is_no_checkpoint_at_all(whole, tmp_path, capsys):
     (tmp_path / "file").write_bytes(bytes(256))
     (tmp_path / "empty").mkdir()
     for name in ("file", "empty", "absent"):
-        assert judge(tmp_path / name, whole, tmp_path / "out") == 1
+        assert evaluate_checkpoint(tmp_path / name, whole, tmp_path / "out") == 1
         _is_one_line(capsys.readouterr().err.removesuffix("\n"), "luab evaluate: ")
 
 

@@ -33,7 +33,7 @@ def test_the_default_is_imagenets_evaluation():
     torch.testing.assert_close(values[:, 5, 5], expected)
 
 
-def test_what_training_normalises_later_is_what_evaluation_sees():
+def test_what_training_normalizes_later_is_what_evaluation_sees():
     pixels = np.array(noise_image(50, 40))
     transform = TrainTransform(SETTINGS)
     values, view = transform(pixels, np.random.default_rng(0))
@@ -90,7 +90,7 @@ def test_augmentations_run_in_order_and_leave_the_view_alone():
     assert not torch.equal(once, plain)
 
 
-def test_color_jitter_changes_colours_not_places():
+def test_color_jitter_changes_colors_not_places():
     stripes = np.zeros((16, 16, 3), np.uint8)
     stripes[:, :8] = (200, 100, 50)
     stripes[:, 8:] = (40, 90, 160)
@@ -107,7 +107,7 @@ def test_random_erasing_blanks_one_rectangle_as_often_as_asked():
     white = Image.new("RGB", (40, 30), "white")
     shares = []
     for _ in range(300):
-        pixels = np.asarray(RandomErasing(0.5, colour=(0, 0.5, 1))(white, rng))
+        pixels = np.asarray(RandomErasing(0.5, color=(0, 0.5, 1))(white, rng))
         erased = (pixels == (0, 128, 255)).all(-1)
         assert (pixels[~erased] == 255).all()
         shares.append(erased.mean())

@@ -196,9 +196,9 @@ def test_a_checkpoint_does_not_choose_how_attention_is_computed(whole, tmp_path)
 
 def test_outputs_that_are_no_numbers_are_no_answer():
     model = torch.nn.Flatten()
-    judged = Classifier("m", model, ["a"] * 3, ImageSettings(size=1))
+    evaluated = Classifier("m", model, ["a"] * 3, ImageSettings(size=1))
     values = torch.tensor([[1.0, 2, 3], [1, torch.nan, 3], [1, 2, torch.inf]])[..., None, None]
-    assert judged.logits(values[:1]).tolist() == [[1, 2, 3]]
+    assert evaluated.logits(values[:1]).tolist() == [[1, 2, 3]]
     with pytest.raises(NotFinite) as raised:
-        judged.logits(values)
+        evaluated.logits(values)
     assert raised.value.positions == [1, 2]

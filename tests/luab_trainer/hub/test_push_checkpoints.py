@@ -98,9 +98,9 @@ def test_trained_published_and_read_back(hub, clients, work):
     for k in range(5):
         (work / "mine" / f"class_{k}").mkdir(parents=True)
         Image.new("RGB", (32, 32), (50 * k, 0, 0)).save(work / "mine" / f"class_{k}" / "image.png")
-    judged = clients.call(evaluate, "you/luab-vit", work / "mine", cwd=work)
-    assert judged.value == 0, judged.output
-    assert "luab-vit" in judged.output
+    evaluated = clients.call(evaluate, "you/luab-vit", work / "mine", cwd=work)
+    assert evaluated.value == 0, evaluated.output
+    assert "luab-vit" in evaluated.output
 
     (work / "out" / "notes.bin").unlink()
     by_hand = clients.call(upload_by_hand, "you/by-hand", token=TOKEN, cwd=work)
@@ -163,7 +163,7 @@ def test_no_access_is_said_before_training(hub, clients, work, token, exists):
     assert "'loss'" not in result.output
 
 
-def test_the_licence_of_the_model_that_it_started_from_is_passed_on(hub, clients, work):
+def test_the_license_of_the_model_that_it_started_from_is_passed_on(hub, clients, work):
     base = work / "base"
     tiny_model("vit").save_pretrained(base)
     square_processor(32).save_pretrained(base)
@@ -173,7 +173,7 @@ def test_the_licence_of_the_model_that_it_started_from_is_passed_on(hub, clients
     assert result.status == 0, result.output
     card = ModelCard(hub.model("you/child").files["README.md"].content.decode())
     assert (card.data.license, card.data.base_model) == ("cc-by-nc-4.0", "you/base")
-    assert "The weights started from you/base: its licence (cc-by-nc-4.0) holds." in card.text
+    assert "The weights started from you/base: its license (cc-by-nc-4.0) holds." in card.text
 
 
 def test_a_pickle_is_refused(hub, clients, work):
@@ -186,9 +186,9 @@ def test_a_pickle_is_refused(hub, clients, work):
     image = work / "mine" / "class_0" / "image.png"
     image.parent.mkdir(parents=True)
     Image.new("RGB", (32, 32)).save(image)
-    judged = clients.call(evaluate, "you/pickled", work / "mine", cwd=work)
-    assert judged.value == 1
-    assert "never pickle" in judged.output
+    evaluated = clients.call(evaluate, "you/pickled", work / "mine", cwd=work)
+    assert evaluated.value == 1
+    assert "never pickle" in evaluated.output
     assert not hub.sent.get("pytorch_model.bin")
     assert not hub.count("/api/models/you/pickled/(commits|discussions)"), "nobody is asked to convert it"
 
@@ -208,8 +208,8 @@ def test_timm_reads_safetensors_and_no_pickle(hub, clients, work):
     for k in range(5):
         (work / "mine" / f"class_{k}").mkdir(parents=True)
         Image.new("RGB", (32, 32), (50 * k, 0, 0)).save(work / "mine" / f"class_{k}" / "image.png")
-    judged = clients.call(evaluate, "timm:hf-hub:you/timm", work / "mine", cwd=work)
-    assert judged.value == 0, judged.output
+    evaluated = clients.call(evaluate, "timm:hf-hub:you/timm", work / "mine", cwd=work)
+    assert evaluated.value == 0, evaluated.output
     for name in (
         "timm:hf-hub:you/pickled",
         "timm:hf-hub:you/none",
