@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from luab_eval.benchmarks import find_benchmark
-from luab_eval.report.certainty import evaluated
+from luab_eval.report.certainty import assess
 from luab_eval.report.runs import Scores
 from luab_eval.statistics.intervals import mean_interval, runs_interval, swap_test, together
 
@@ -23,7 +23,7 @@ def compared(scores: np.ndarray):
     """The second row's difference to the first, `[2, N]` scores of ImageNet."""
     of = Scores(scores, np.arange(scores.shape[1]).astype("S"), np.full(scores.shape[1], ""))
     rows = {"a": slice(0, 1), "b": slice(1, 2)}
-    found = evaluated(find_benchmark("imagenet"), of, scores.mean(axis=1), rows, "a", resamples=2000, seed=0)
+    found = assess(find_benchmark("imagenet"), of, scores.mean(axis=1), rows, "a", resamples=2000, seed=0)
     return found[1]["b"]
 
 
@@ -193,7 +193,7 @@ def test_images_and_training_runs_together_cover():
         scores = (rng.random((3, 300)) < rng.normal(0.7, 0.04, (3, 1))) * 1.0
         of = Scores(scores, np.arange(300).astype("S"), np.full(300, ""))
         values = scores.mean(axis=1)
-        found = evaluated(find_benchmark("imagenet"), of, values, {"a": slice(0, 3)}, "a", 100, 0)[0]["a"]
+        found = assess(find_benchmark("imagenet"), of, values, {"a": slice(0, 3)}, "a", 100, 0)[0]["a"]
         covered += found.low <= 0.7 <= found.high
     assert covered / 400 >= 0.93
 
@@ -205,7 +205,7 @@ def test_training_runs_of_two_equal_methods_are_seldom_told_apart():
         scores = (rng.random((6, 200)) < rng.normal(0.7, 0.04, (6, 1))) * 1.0
         of = Scores(scores, np.arange(200).astype("S"), np.full(200, ""))
         values = scores.mean(axis=1)
-        found = evaluated(find_benchmark("imagenet"), of, values, rows, "a", 100, 0)[1]["b"]
+        found = assess(find_benchmark("imagenet"), of, values, rows, "a", 100, 0)[1]["b"]
         errors += found.p < 0.05
         assert (found.p < 0.05) <= (not found.estimate.low <= 0 <= found.estimate.high)
     assert errors / 150 <= 0.086

@@ -17,7 +17,7 @@ from luab.commands.evaluate import main as evaluate
 from luab_data.console.boundary import boundary
 from luab_data.errors import SourceError
 from luab_data.files.sums import SUMS, write_sums
-from luab_eval.models import load_classifier as judged_classifier
+from luab_eval.models import load_classifier as evaluated_classifier
 from luab_trainer.classifier import load_start
 from luab_vision.processors import check_fits, image_settings, square_processor
 from luab_vision.weights import MOST_CLASSES, MOST_CONFIG_BYTES
@@ -255,7 +255,7 @@ def test_sums_that_are_right_or_deleted_hinder_nobody(whole, odd, tmp_path):
 @pytest.mark.parametrize("arguments", ["[1]", '{"seed": "1"}', '{"seed": null}'])
 def test_a_seed_that_is_none_is_not_taken(odd, arguments):
     (odd / "training_args.json").write_text(arguments)
-    assert judged_classifier(str(odd)).seed is None
+    assert evaluated_classifier(str(odd)).seed is None
 
 
 def test_names_of_strangers_move_no_cursor(odd, caplog):

@@ -12,7 +12,7 @@ from transformers import AutoModel, AutoModelForImageClassification
 
 from luab_data.errors import SourceError
 from luab_eval.models import Classifier, NotFinite
-from luab_eval.models import load_classifier as load_to_judge
+from luab_eval.models import load_classifier as load_to_evaluate
 from luab_trainer.classifier import load_start
 from luab_trainer.config import LUABConfig
 from luab_trainer.trainer import LUABTrainer
@@ -74,7 +74,7 @@ def test_weights_of_another_model_are_refused(whole, tmp_path, name):
         load_start(folder, None, NAMES)
     assert str(refused.value).count(".weight") <= 10, "a few of the names"
     with pytest.raises(ValueError, match=message):
-        load_to_judge(folder)
+        load_to_evaluate(folder)
 
 
 @pytest.mark.parametrize(
@@ -87,8 +87,8 @@ def test_weights_of_another_model_are_refused(whole, tmp_path, name):
 )
 def test_evaluation_needs_the_whole_classifier(whole, tmp_path, change, message):
     with pytest.raises(ValueError, match=message):
-        load_to_judge(changed(whole, tmp_path / "model", **change))
-    assert len(load_to_judge(str(whole)).labels) == 5
+        load_to_evaluate(changed(whole, tmp_path / "model", **change))
+    assert len(load_to_evaluate(str(whole)).labels) == 5
 
 
 def test_a_checkpoint_older_than_the_counter_of_batches_is_whole(tmp_path):
@@ -97,10 +97,10 @@ def test_a_checkpoint_older_than_the_counter_of_batches_is_whole(tmp_path):
     model.save_pretrained(tmp_path / "new")
     square_processor(IMAGE_SIZE).save_pretrained(tmp_path / "new")
     old = changed(tmp_path / "new", tmp_path / "old", rename=without("num_batches_tracked"))
-    torch.testing.assert_close(load_to_judge(old).model(images()).logits, model(images()).logits)
+    torch.testing.assert_close(load_to_evaluate(old).model(images()).logits, model(images()).logits)
     load_start(old, None, NAMES)
     with pytest.raises(ValueError, match="running_mean"):
-        load_to_judge(changed(tmp_path / "new", tmp_path / "odd", rename=without("running_mean")))
+        load_to_evaluate(changed(tmp_path / "new", tmp_path / "odd", rename=without("running_mean")))
 
 
 def said(caplog):
@@ -189,7 +189,7 @@ def test_a_checkpoint_does_not_choose_how_attention_is_computed(whole, tmp_path)
     for model in (
         load_start(folder, None, NAMES)[0],
         load_start(None, folder, NAMES)[0],
-        load_to_judge(folder).model,
+        load_to_evaluate(folder).model,
     ):
         assert model.config._attn_implementation == "sdpa"
 
