@@ -28,10 +28,10 @@ from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_st
 from luab_data.constants import IMAGE, TRAIN
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.hub.retry import reason
+from luab_data.rows.parquet import load_dataset_builder
+from luab_data.rows.parquet_sizes import ParquetRows
 from luab_data.sources.entries import IMAGES, MAX_IMAGE_BYTES, Entry, Reject, printable, same_form
 
-# Of a compressed or repeated value a file needs a few bytes, so that its size says nothing of the memory.
-ROWS_AT_ONCE = 8  # an image may have MAX_IMAGE_BYTES
 MAX_COLUMN_BYTES = 1 << 30  # of a row group, unpacked
 
 _HUB_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
@@ -59,7 +59,7 @@ class HubImages:
         self._id_of = id_of
         with access_errors(role, dataset, instead="the folder of the unpacked images"):
             require_sound_parquets(role, Path(dataset))
-            builder = datasets.load_dataset_builder(dataset, revision=revision)
+            builder = load_dataset_builder(dataset, revision=revision)
             images = builder.as_streaming_dataset(split=TRAIN)
             columns = images.column_names or []
         if IMAGE not in columns:
@@ -116,15 +116,15 @@ def require_sound_parquets(role: str, folder: Path) -> None:
 
 
 class ParquetImages:
-    """The images of local Parquet files, some rows at a time: `datasets` unpacks a whole row group."""
+    """The images of local Parquet files, some at a time: no row is kept, so the sum may be any."""
 
     def __init__(self, paths: Sequence[str]):
         self._paths = paths
 
     def __iter__(self) -> Iterator[dict]:
         for path in self._paths:
-            with pq.ParquetFile(path) as file:
-                for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=[IMAGE]):
+            with Path(path).open("rb") as file:
+                for batch in ParquetRows(file, str(path), whole=False).batches(columns=[IMAGE]):
                     for image in batch.column(IMAGE).to_pylist():
                         yield {IMAGE: image if isinstance(image, dict) or image is None else {"bytes": None}}
 

@@ -12,7 +12,7 @@ from luab_data.console.disk import full_disk_explained
 from luab_data.console.names import few
 from luab_data.errors import SourceError
 from luab_data.rows.image_paths import check_image_paths
-from luab_data.rows.parquet_sizes import require_moderate_parquets
+from luab_data.rows.parquet import load_dataset
 
 OURS = ("imagenet_ab", "coco_ab")  # packages that register a dataset of their name
 EVAL_SPLITS = ("validation", "valid", "val", "dev", "eval", "test")  # the first that there is
@@ -41,8 +41,6 @@ def load_splits(source: str, config: str | None = None, streaming: bool = False)
     if source in OURS:
         importlib.import_module(source)
     try:
-        if Path(source).exists():
-            require_moderate_parquets(Path(source))
         with full_disk_explained(datasets.config.HF_DATASETS_CACHE, CACHE_FULL):
             splits = _load(source, config, streaming)
             for rows in splits.values():
@@ -67,14 +65,14 @@ def _load(source: str, config: str | None, streaming: bool) -> Splits:
         if path.suffix.lower() not in TABLES:
             raise SourceError(f"{source} is no file of rows: {', '.join(TABLES)}. Give one, or a folder.")
         kind, options = TABLES[path.suffix.lower()]
-        return datasets.load_dataset(kind, data_files={"train": source}, streaming=streaming, **options)
+        return load_dataset(kind, data_files={"train": source}, streaming=streaming, **options)
     if any((path / name).is_file() for name in ("dataset_dict.json", "state.json")):
         loaded = datasets.load_from_disk(source)
         loaded = loaded if isinstance(loaded, dict) else datasets.DatasetDict(train=loaded)
         if streaming:
             return datasets.IterableDatasetDict({k: rows.to_iterable_dataset() for k, rows in loaded.items()})
         return loaded
-    return datasets.load_dataset(source, config, streaming=streaming)
+    return load_dataset(source, config, streaming=streaming)
 
 
 def root_of(source: str) -> Path | None:

@@ -181,11 +181,11 @@ def hub_items(name: str) -> list[Item]:
     """
     import datasets
 
+    from luab_data.rows.parquet import load_dataset
+
     files = {"validation": "**/val*"}
     try:
-        split = datasets.load_dataset(
-            name, data_files=files, split="validation", verification_mode="no_checks"
-        )
+        split = load_dataset(name, data_files=files, split="validation", verification_mode="no_checks")
     except (OSError, ValueError) as error:  # datasets' and the Hub's own errors are kinds of these
         raise ValueError(
             f"--val {name} is no folder, and as a dataset on the Hub it cannot be read: {error}. A gated one "

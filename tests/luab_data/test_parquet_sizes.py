@@ -1,28 +1,20 @@
-"""A Parquet file that unpacks to far more than its size is refused before it is unpacked."""
+"""A Parquet file that unpacks to far more than its size is refused, in little memory and time."""
 
 import os
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fixtures.hostile_parquet import HOSTILE, LEVELS, hostile, lie, one, read_in_a_process, repeated
 
 from luab_data.errors import SourceError
 from luab_data.rows import parquet_sizes
-from luab_data.rows.parquet_sizes import require_moderate_parquets
+from luab_data.rows.parquet_sizes import ParquetRows
 from luab_data.rows.splits import load_splits
-
-
-def repeated(file, value: bytes, rows: int = 1000, **options) -> None:
-    """One large image, as often as there are rows, in a dictionary of one value."""
-    images = pa.DictionaryArray.from_arrays(
-        pa.array(np.zeros(rows, np.int32)), pa.array([value], pa.binary())
-    )
-    column = pa.StructArray.from_arrays([images, pa.nulls(rows, pa.string())], ["bytes", "path"])
-    table = pa.table({"image": column, "label": [0] * rows})
-    options = {"compression": "zstd", "dictionary_pagesize_limit": 1 << 30, **options}
-    pq.write_table(table, file, store_schema=False, **options)  # it would say that the type is a dictionary
 
 
 @pytest.mark.parametrize("kind", ["zeros", "noise", "row groups"])
@@ -36,15 +28,78 @@ def test_a_repeated_image_is_refused_before_it_is_unpacked(kind, tmp_path):
     assert "\n" not in str(raised.value)
 
 
-def test_the_metadata_alone_refuses_what_it_admits(tmp_path, monkeypatch):
-    monkeypatch.setattr(parquet_sizes, "ALLOWED", 1 << 24)
-    zeros = pa.table({"image": pa.array([bytes(1 << 20)] * 17, pa.binary())})
-    pq.write_table(zeros, tmp_path / "a.parquet", compression="zstd", use_dictionary=False)
-    with pytest.raises(SourceError, match="unpacks to more than 16,777,216"):
-        require_moderate_parquets(tmp_path / "a.parquet")
+def rows_of(path, **options) -> list[int]:
+    """The batches' numbers of rows."""
+    with path.open("rb") as file:
+        return [batch.num_rows for batch in ParquetRows(file, str(path), **options).batches()]
 
 
-def test_what_people_have_is_not_even_read(tmp_path, monkeypatch):
+def test_the_pages_alone_refuse_what_they_admit(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet_sizes, "ALLOWED_PAGE", 1 << 24)
+    one(tmp_path / "a.parquet", 17 << 20)
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", None)
+    with pytest.raises(SourceError, match=r"unpacks to 17,825,8\d\d, allowed are 16,777,216"):
+        rows_of(tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize("codec", ["zstd", "lz4", "snappy", "gzip"])
+@pytest.mark.parametrize("claim", [100, (1 << 31) - 1])
+def test_a_page_that_lies_is_refused(codec, claim, tmp_path):
+    size = 140_000_000 if codec == "zstd" else 134_300_000
+    one(tmp_path / "train.parquet", size, compression=codec)
+    lie(tmp_path / "train.parquet", size + LEVELS, claim, 1)
+    said = r"unpacks to 2,147,483,647" if claim > size else "cannot be read as Parquet"
+    with pytest.raises(SourceError, match=said):
+        rows_of(tmp_path / "train.parquet")
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_hostile_files_take_little_time_and_memory(kind, tmp_path):
+    hostile(kind, tmp_path / "train.parquet")
+    assert (tmp_path / "train.parquet").stat().st_size < 20_000
+    with ProcessPoolExecutor(1, get_context("spawn")) as processes:
+        processes.submit(read_in_a_process, str(tmp_path / "none"), False).result()  # imports
+        said, seconds, megabytes = processes.submit(read_in_a_process, str(tmp_path), False).result()
+    assert "unpacks to" in said
+    assert "\n" not in said
+    assert megabytes < 1000
+    assert seconds < 5
+
+
+def test_many_small_numbers_come_in_bounded_batches(tmp_path):
+    pq.write_table(pa.table({"a": pa.nulls(3_000_000, pa.int64())}), tmp_path / "a.parquet")
+    counts = rows_of(tmp_path / "a.parquet")
+    assert sum(counts) == 3_000_000
+    assert max(counts) * (8 + parquet_sizes.EACH) <= parquet_sizes.BATCH
+
+
+def test_too_many_pages_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet_sizes, "MOST_PAGES", 10)
+    table = pa.table({"a": list(range(5000))})
+    pq.write_table(table, tmp_path / "a.parquet", data_page_size=1, write_batch_size=100)
+    with pytest.raises(SourceError, match="more than 10 pages"):
+        rows_of(tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+@pytest.mark.parametrize("compression", ["none", "snappy", "gzip"])
+def test_all_rows_are_as_the_library_reads_them(version, compression, tmp_path):
+    columns = {
+        "image": [{"bytes": bytes([n % 7]) * 5000, "path": f"{n}.png"} for n in range(500)],
+        "points": [[[n / 2, 1.0]] * (n % 3) for n in range(500)],
+        "label": [n % 5 if n % 9 else None for n in range(500)],
+    }
+    options = {"data_page_version": version, "compression": compression, "row_group_size": 120}
+    pq.write_table(pa.table(columns), tmp_path / "train.parquet", **options)
+    theirs = datasets.load_dataset("parquet", data_files=str(tmp_path / "train.parquet"))["train"]
+    ours = load_splits(str(tmp_path))["train"]
+    streamed = load_splits(str(tmp_path), streaming=True)["train"]
+    assert ours.features == theirs.features
+    assert ours[:] == theirs[:]
+    assert list(streamed) == list(theirs)
+
+
+def test_what_people_have_is_read_once(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     images = [{"bytes": rng.integers(0, 256, 50_000, np.uint8).tobytes(), "path": None} for _ in range(200)]
     texts = [f"class {number % 7}" for number in range(200)]
@@ -52,19 +107,18 @@ def test_what_people_have_is_not_even_read(tmp_path, monkeypatch):
         "image", datasets.Image()
     )
     rows.to_parquet(tmp_path / "train.parquet")
-    assert (tmp_path / "train.parquet").stat().st_size > parquet_sizes.SMALL
-    monkeypatch.setattr(parquet_sizes.pq, "ParquetFile", None)
-    require_moderate_parquets(tmp_path)
+    monkeypatch.setattr(ParquetRows, "_counted", None)
+    assert sum(rows_of(tmp_path / "train.parquet")) == 200
 
 
 def test_long_texts_in_few_kinds_are_read_and_allowed(tmp_path):
     texts = ["a" * 2000, "b" * 3000] * 50_000
     pq.write_table(pa.table({"text": texts, "label": [0, 1] * 50_000}), tmp_path / "train.parquet")
-    require_moderate_parquets(tmp_path)
+    assert sum(rows_of(tmp_path / "train.parquet")) == 100_000
 
 
 def test_a_cut_file_is_one_line(tmp_path):
     repeated(tmp_path / "train.parquet", bytes(10))
     os.truncate(tmp_path / "train.parquet", 100)
     with pytest.raises(SourceError, match="cannot be read as Parquet"):
-        require_moderate_parquets(tmp_path)
+        rows_of(tmp_path / "train.parquet")
