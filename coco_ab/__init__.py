@@ -30,15 +30,19 @@ def load_dataset(
     """COCO-AB from the raw files, from any working folder.
 
     Args:
-        name: `default` (images and byproducts), `byproducts` (no images) or `sample` (ships with us).
+        name: `default` (images and byproducts), `byproducts` (no images) or `sample` (ships with the
+            package).
         images: The folder `train2014`, or `train2014.zip` (not unpacked).
         instances: `instances_train2014.json`.
         byproducts: `coco_ab_v1_0.json`, the folder that holds it, or a Hub repository. Default:
             `coallaoh/COCO-AB`.
+        split: As for `datasets.load_dataset`.
+        streaming: As for `datasets.load_dataset`.
         rule: How an icon's history becomes a point: `final` (default) or `authors`; see `coco_ab.points`.
-        split, streaming, kwargs: As for `datasets.load_dataset`.
+        kwargs: As for `datasets.load_dataset`.
 
-    Raises `luab_data.errors.SourceError` when something is missing; it says what to request or pass.
+    Raises:
+        luab_data.errors.SourceError: something is missing; the error says what to request or pass.
     """
     sources = {"images": images, "instances": instances, "byproducts": byproducts, "rule": rule}
     given = {key: value for key, value in sources.items() if value is not None}

@@ -28,14 +28,21 @@ def load_dataset(
 ):
     """ImageNet-AB from the raw files, from any working folder.
 
-    Args: name: `default` (images and byproducts), `byproducts` (no images) or `sample` (ships with the
-    package). images: a folder `<wnid>/*.JPEG`, `ILSVRC2012_img_train.tar`, or a dataset whose image file
-    names carry the ids, as `owner/name` on the Hub or as a local folder of Parquet files. Default:
-    `ILSVRC/imagenet-1k` on the Hub. byproducts: `imagenet_ab_v1_0.tar.gz`, the folder that it unpacks to,
-    or a Hub repository. Default: `coallaoh/ImageNet-AB`. classes: class folders to keep. Default: those of
-    the images, in ImageNet's order. split, streaming, kwargs: as for `datasets.load_dataset`.
+    Args:
+        name: `default` (images and byproducts), `byproducts` (no images) or `sample` (ships with the
+            package).
+        images: A folder `<wnid>/*.JPEG`, `ILSVRC2012_img_train.tar`, or a dataset whose image file names
+            carry the ids, as `owner/name` on the Hub or as a local folder of Parquet files. Default:
+            `ILSVRC/imagenet-1k` on the Hub.
+        byproducts: `imagenet_ab_v1_0.tar.gz`, the folder that it unpacks to, or a Hub repository. Default:
+            `coallaoh/ImageNet-AB`.
+        split: As for `datasets.load_dataset`.
+        streaming: As for `datasets.load_dataset`.
+        classes: Class folders to keep. Default: those of the images, in ImageNet's order.
+        kwargs: As for `datasets.load_dataset`.
 
-    Raises `luab_data.errors.SourceError` when something is missing; it says what to request or pass.
+    Raises:
+        luab_data.errors.SourceError: something is missing; the error says what to request or pass.
     """
     sources = {"images": images, "byproducts": byproducts, "classes": classes}
     given = {key: value for key, value in sources.items() if value is not None}

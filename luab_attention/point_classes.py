@@ -18,8 +18,10 @@ def number_points(points: FlatPoints, feature: Any, classes: Any, column: str) -
     """The class number [P] of each point of a column of `{label, x, y}`.
 
     Args:
-        feature: of the points' labels: names or numbers.
-        classes: of the label column: `ClassLabel`, or int for classes without names.
+        points: The column's points.
+        feature: Of the points' labels: names or numbers.
+        classes: Of the label column: `ClassLabel`, or int for classes without names.
+        column: Its name; for the error.
     """
     values = pa.chunked_array([points.label])
     require(

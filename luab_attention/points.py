@@ -105,8 +105,11 @@ def to_ratios(
     """The points [P, 2] as ratios of the image.
 
     Args:
+        points: In any unit.
+        units: The unit, or "auto" to tell it from the values.
+        column: Its name; for the error.
         sizes: [P, 2] width and height of each point's image; for pixels.
-        whole: these are all points, or enough of them, to say that none is above 1.
+        whole: These are all points, or enough of them, to say that none is above 1.
 
     Raises:
         SourceError: values that cannot be in this unit.
@@ -136,10 +139,14 @@ def to_ratios(
 
 
 def point_column(points: FlatPoints, ratios: np.ndarray, labels: np.ndarray | None) -> pa.Array:
-    """The column that training reads: `{x, y}` or null; of several points a list, with `label` and `weight`
-    where there are any.
+    """The column that training reads: `{x, y}` or null, or a list of them.
 
-    Args: ratios: [P, 2]. labels: [P] class numbers, None where a point's class is that of its row.
+    With `label` and `weight` where there are any.
+
+    Args:
+        points: P points, by row.
+        ratios: [P, 2] ratios of the image, x first.
+        labels: [P] class numbers, None where a point's class is that of its row.
     """
     fields = {X: pa.array(ratios[:, 0]), Y: pa.array(ratios[:, 1])}
     if not points.several and labels is None and points.weight is None:

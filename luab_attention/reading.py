@@ -88,12 +88,14 @@ def read_rows(
     root: Path | None = None,
     required: bool = True,
 ) -> ReadRows:
-    """Read and check every row.
+    """Reads and checks every row.
 
     Args:
-        byproduct: what is learned from; None: points are not read.
-        root: the folder that paths of images start from, and that they must not leave.
-        required: the byproduct must have a column.
+        rows: The dataset.
+        reading: Which columns it has, and how they are read.
+        byproduct: What is learned from; None: points are not read.
+        root: The folder that paths of images start from, and that they must not leave.
+        required: The byproduct must have a column.
 
     Raises:
         SourceError: a column that is not there, or that holds what cannot be read; names it and a row.

@@ -1,3 +1,1 @@
-"""What both datasets need: sources of bytes, the join of images and byproducts, the resumable build, the
-card.
-"""
+"""What both datasets need: sources of bytes, the join, the resumable build, the card."""

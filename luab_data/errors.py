@@ -14,10 +14,10 @@ class RejectedRecord(ValueError):
 
 
 class SourceError(ValueError):
-    """What the user passed cannot be used as a whole: a missing folder, a gated repository, a foreign
-    archive.
+    """What the user passed cannot be used as a whole.
 
-    The message names the argument, what it got, what is allowed, and the fix.
+    A missing folder, a gated repository, a foreign archive. The message names the argument, what it got, what
+    is allowed, and the fix.
     """
 
 
@@ -27,8 +27,9 @@ PASSED_ON = (SourceError, MemoryError)
 
 
 def internal_error(error: Exception) -> str:
-    """The reason for rejecting a record on which our code raised `error`: a bug of ours, or a new kind of
-    damage.
+    """The reason for rejecting a record on which our code raised `error`.
+
+    It is a bug of ours, or a new kind of damage.
     """
     found = " ".join(str(error).split())[:200]
     return f"{INTERNAL_ERROR}: {type(error).__name__}: {found!a}"

@@ -88,8 +88,9 @@ def run(arguments: argparse.Namespace, build: Callable[..., Manifest], *own: str
 
 @contextmanager
 def _every_interrupt_counts() -> Iterator[None]:
-    """Python ignores a Ctrl-C that it notices while it deletes an object, as it does after each shard. Then
-    it is sent again.
+    """Sends a Ctrl-C again that Python ignored.
+
+    It does so where it notices one while it deletes an object, as it does after each shard.
     """
 
     def hook(ignored) -> None:

@@ -38,6 +38,7 @@ def read_arrays(file: Path, digest_needed: bool = False) -> dict[str, np.ndarray
     """What `write_arrays` wrote.
 
     Args:
+        file: The file.
         digest_needed: Refuse files without a hash, as earlier versions wrote them.
 
     Raises:

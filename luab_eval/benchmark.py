@@ -49,6 +49,7 @@ class RowImage:
         return f"{self.dataset._fingerprint}:{self.row}"
 
     def __call__(self) -> Mapping[str, Any]:
+        """Reads the image of the row: its bytes or its path."""
         return self.dataset[self.row][self.column]
 
 
@@ -263,7 +264,10 @@ class Benchmark(ABC):
         return None
 
     def statistic(self, per_image: np.ndarray, groups: np.ndarray) -> float:
-        """The primary metric of `Scores.per_image` `[M]` and `groups` `[M]`; of a resample too
-        (bootstrap).
+        """The primary metric of some images, also of a resample (bootstrap).
+
+        Args:
+            per_image: [M] as of `Scores.per_image`.
+            groups: [M] as of `Scores.groups`.
         """
         return float(per_image.mean())

@@ -32,20 +32,24 @@ def evaluate(
     command: str = "",
     replace_results: bool = False,
 ) -> tuple[Results, Table]:
-    """Evaluate each model on each benchmark and write the report.
+    """Evaluates each model on each benchmark and writes the report.
 
     Args:
         models: Folders of checkpoints, ids on the Hub, or `timm:NAME`.
-        benchmarks: Those that `suite.usable` let through; `skipped`: the others.
+        benchmarks: Those that `suite.usable` let through.
+        root: The folder of the benchmarks' files.
+        output_dir: Where the report, the results and the models' answers go.
         device: Default: CUDA where there is one, else the CPU.
-        replace_results: Drop what `output_dir` has of models with the same name and other weights.
+        batch_size: Images that a model is asked about at once.
         num_workers: Processes that decode images and evaluate maps. Default: all cores.
+        skipped: The benchmarks that `suite.usable` did not let through, with the reason.
         command: What was typed, for the report.
+        replace_results: Drop what `output_dir` has of models with the same name and other weights.
 
     Raises:
-        ValueError: another process writes into `output_dir`; it has results of other weights under a
-            model's name; a model that cannot be loaded, or does not have the benchmark's classes; an
-            unreadable image.
+        ValueError: another process writes into `output_dir`; it has results of other weights under a model's
+            name; a model that cannot be loaded, or does not have the benchmark's classes; an unreadable
+            image.
     """
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     settings = PassSettings(device, batch_size, all_cores() if num_workers is None else num_workers)

@@ -104,6 +104,7 @@ class LocalizationTask:
         self.num_workers, self.progress = num_workers, progress
 
     def ask(self, pixel_values: Tensor, positions: Sequence[int]) -> tuple[Tensor, ...]:
+        """The best classes, then the attention maps, of images [B, 3, H, W] at these positions."""
         model = self.classifier.model
         targets = [self.outputs[self.images.items[position].target] for position in positions]
         self.attention.watch(model)
@@ -112,6 +113,7 @@ class LocalizationTask:
         return best(logits), *maps_after(model, self.attention, tuple(pixel_values.shape[-2:]), classes)
 
     def keep(self, positions: Sequence[int], answers: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        """Evaluates the maps against the images' boxes, and keeps the hits rather than the maps."""
         top, *maps = answers
         evaluated = _ScoredMaps(maps, [self.images.boxes[position] for position in positions])
         batches = DataLoader(
@@ -182,7 +184,9 @@ class LocalizationScores:
         return self.boxes.compute()
 
     def pointing_metrics(self) -> dict[str, float]:
-        """pointing_game: share of maxima in a box; pointing_game_class_mean: the mean of the classes' shares;
+        """The pointing game's metrics, each a rate.
+
+        pointing_game: share of maxima in a box; pointing_game_class_mean: the mean of the classes' shares;
         pointing_game_center: of a model that always points at the center, to compare with.
         """
         found = self.looks["pointing_game"]
@@ -190,8 +194,10 @@ class LocalizationScores:
         return {**self._means(*VALUES[:2]), "pointing_game_class_mean": float(np.mean(by_class))}
 
     def energy_metrics(self) -> dict[str, float]:
-        """energy_pointing_game: share of the attention's mass inside the boxes;
-        energy_pointing_game_uniform: of attention that is everywhere, to compare with.
+        """The energy pointing game's metrics, each a rate.
+
+        energy_pointing_game: share of the attention's mass inside the boxes; energy_pointing_game_uniform: of
+        attention that is everywhere, to compare with.
         """
         return self._means(*VALUES[2:])
 

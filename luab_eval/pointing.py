@@ -26,8 +26,9 @@ CENTER = np.array([0.5, 0.5])  # crop ratios
 
 @dataclass(frozen=True)
 class _Question:
-    """One image: of each class that is asked for, the boxes [N, 4] (x, y, w, h), in crop ratios, clipped to
-    the crop.
+    """One image: of each class that is asked for, the boxes.
+
+    [N, 4] (x, y, w, h), in crop ratios, clipped to the crop.
     """
 
     pixel_values: Tensor
@@ -74,6 +75,7 @@ class PointingGame:
         self.boxes = RowBoxes(self.columns.label, rows if isinstance(rows, datasets.Dataset) else None)
 
     def __call__(self, model: PreTrainedModel) -> dict[str, float]:
+        """The metrics of a model."""
         return self.metrics(self.counts(model))
 
     @classmethod
@@ -164,7 +166,7 @@ def attention_maps(model: PreTrainedModel, pixel_values: Tensor, classes: Tensor
 
 
 def maxima(maps: Tensor) -> Tensor:
-    """maps [B, H, W] -> where each is largest, [B, 2] crop ratios, x first (the pixel's center)."""
+    """Where each of the maps [B, H, W] is largest: [B, 2] crop ratios, x first (the pixel's center)."""
     height, width = maps.shape[-2:]
     index = maps.flatten(1).argmax(dim=1)
     return torch.stack([(index % width + 0.5) / width, (index // width + 0.5) / height], dim=1)

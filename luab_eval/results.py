@@ -52,10 +52,10 @@ class Shown:
 
 
 class Results:
-    """What has been measured, this time and before; written after each benchmark: an interrupted run leaves
-    its numbers.
+    """What has been measured, this time and before.
 
-    Results of other models, and of other benchmarks of the same weights, stay.
+    Written after each benchmark: an interrupted run leaves its numbers. Results of other models, and of other
+    benchmarks of the same weights, stay.
 
     Args:
         models: (name, fingerprint) of each model of this run.
@@ -101,6 +101,7 @@ class Results:
                 )
 
     def add_model(self, model: Classifier) -> None:
+        """Lists a model, in the place of one of the same name."""
         entry = {
             "name": model.name,
             "revision": model.revision,
@@ -115,14 +116,18 @@ class Results:
             self.content["models"].append(entry)
 
     def skip(self, key: str, why: str) -> None:
+        """Notes why a benchmark is not run."""
         self._skipped[key] = self.content["skipped"][key] = why
 
     def add(
         self, benchmark: Benchmark, model: Classifier, scores: Scores, pixels: np.ndarray | None = None
     ) -> None:
-        """Write the scores of each image, and the results so far.
+        """Writes the scores of each image, and the results so far.
 
         Args:
+            benchmark: What was asked.
+            model: Who answered.
+            scores: How well.
             pixels: `[M]` int64, a hash of each image.
 
         Raises:
@@ -153,6 +158,7 @@ class Results:
         self.write()
 
     def write(self) -> None:
+        """Writes results.json."""
         self.folder.mkdir(parents=True, exist_ok=True)
         write_json(self.folder / FILE, self.content)
 

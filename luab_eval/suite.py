@@ -54,12 +54,19 @@ def run(
     skipped: dict[str, str] | None = None,
     replace_results: bool = False,
 ) -> Results:
-    """Evaluate each model on each benchmark; answers found in `output_dir` are not asked for again.
+    """Evaluates each model on each benchmark.
+
+    Answers found in `output_dir` are not asked for again.
 
     Args:
         models: Names for `load`, or classifiers.
-        benchmarks: Those that `usable` let through; `skipped`: the others. One that a model is not suited for
-            is skipped for that model.
+        benchmarks: Those that `usable` let through. One that a model is not suited for is skipped for that
+            model.
+        root: The folder of the benchmarks' files.
+        output_dir: Where results and answers go.
+        settings: Of the pass over the images.
+        load: Makes a classifier of a name.
+        skipped: The benchmarks that `usable` did not let through, with the reason.
         replace_results: Drop what `output_dir` has of models with the same name and other weights.
 
     Raises:

@@ -1,4 +1,7 @@
-"""What a pass over images may ask a model: which class it is. (Where it looks: `localization`.)"""
+"""What a pass over images may ask a model: which class an image is.
+
+Where it looks: `luab_eval.localization`.
+"""
 
 from __future__ import annotations
 
@@ -38,10 +41,12 @@ class ClassificationTask:
         self.classifier, self.outputs, self.keep_logits = classifier, list(outputs), keep_logits
 
     def ask(self, pixel_values: Tensor, positions: Sequence[int]) -> tuple[Tensor, ...]:
+        """The best classes, and the logits [B, classes] where they are kept, of images [B, 3, H, W]."""
         logits = self.classifier.logits(pixel_values)[:, self.outputs]
         return (best(logits), logits) if self.keep_logits else (best(logits),)
 
     def keep(self, positions: Sequence[int], answers: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        """Keeps the answers as they are."""
         return dict(zip(("top", "logits"), answers, strict=False))
 
 

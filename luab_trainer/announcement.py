@@ -16,7 +16,7 @@ NAMES_SHOWN = 3  # of the classes
 
 
 def rows_fact(facts: RowFacts, byproduct: str | None) -> str:
-    """ "24, 19 of them (79.2 %) with a usable click"."""
+    """The line on rows: "24, 19 of them (79.2 %) with a usable click"."""
     text = f"{facts.rows:,}"
     if facts.with_image < facts.rows:
         text += f", {facts.with_image:,} with an image"
@@ -54,9 +54,11 @@ def data_facts(
 def model_facts(
     luab: LUABModel, args: LUABConfig, start: str, transform: EvalTransform | None = None
 ) -> list[Fact]:
-    """Of the model, its loss and how it is trained.
+    """The facts of the model, its loss and how it is trained.
 
     Args:
+        luab: The model with its losses.
+        args: The run's settings.
         start: What the weights are at the start: a checkpoint's name, or "random weights".
         transform: Of the training images; None where nothing is trained, or it is not known.
     """
@@ -110,7 +112,7 @@ def announcement(facts: Iterable[Fact]) -> str:
 
 
 def loss_text(luab: LUABModel) -> str:
-    """ "cross-entropy + 2 x attention"."""
+    """The loss in words: "cross-entropy + 2 x attention"."""
     entropy = "binary cross-entropy" if luab.multi_label else "cross-entropy"
     return " + ".join([entropy, *(f"{weight:g} x {term}" for term, weight in luab.weights.items())])
 
@@ -165,7 +167,7 @@ def precision(args: LUABConfig) -> str:
 
 
 def device_name(device: torch.device) -> str:
-    """ "cpu", or the GPU's own name."""
+    """The name of a device: "cpu", or the GPU's own."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 

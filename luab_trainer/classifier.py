@@ -54,6 +54,11 @@ def load_start(
     into the order of `names`.
 
     Args:
+        model: A checkpoint: a folder or an id on the Hub.
+        from_config: Instead of it, a configuration, for random weights.
+        names: Of the classes, in the order of their numbers.
+        multi_label: Whether an image may have several classes.
+        image_size: Of the model's input, in pixels. None: the model's own.
         trained: Whether it is trained at all. If not, its head may not be new either.
 
     Raises:

@@ -1,6 +1,4 @@
-"""The one module that the trainer sees: a transformers image classifier, the byproduct losses and their
-head.
-"""
+"""The one module that the trainer sees: an image classifier, the byproduct losses and their head."""
 
 import math
 from collections.abc import Sequence
@@ -63,13 +61,16 @@ class LUABModel(nn.Module):
     Args:
         model: any `AutoModelForImageClassification`; stays loadable on its own, and is saved as such.
         loss: "none", "point", "attention" or "both".
-        point_weight, attention_weight: weights of the terms; None = the default beside the loss, of which
-            several labels an image take the share `MULTI_LABEL_SHARE`.
+        point_weight: weight of the point term; None = the default beside the loss, of which several labels an
+            image take the share `MULTI_LABEL_SHARE`.
+        attention_weight: the same of the attention term.
         attention_form: "hinge" or "kl".
-        attention_radius, attention_tolerance: see `AttentionLoss`; None = the default of the model's family.
+        attention_radius: see `AttentionLoss`; None = the default of the model's family.
+        attention_tolerance: the same.
         label_smoothing: of the cross-entropy, 0 to 1.
-        mean, std: of the three channels, on a scale of 0 to 1; for batches of bytes, as
+        mean: of the three channels, on a scale of 0 to 1; for batches of bytes, as
             `luab_trainer.data.collator` gives them. See `luab_vision.processors.image_settings`.
+        std: the same.
         bgr: the classifier reads blue, green, red.
     """
 
@@ -129,6 +130,7 @@ class LUABModel(nn.Module):
 
     @property
     def multi_label(self) -> bool:
+        """Whether an image may have several classes."""
         return self.model.config.problem_type == MULTI_LABEL
 
     def forward(
@@ -140,13 +142,16 @@ class LUABModel(nn.Module):
         target_labels: Tensor | None = None,
         rows: Tensor | None = None,
     ) -> LUABOutput:
-        """A batch as `luab_trainer.data.collator.collate` makes it.
+        """The loss and the logits of a batch, as `luab_trainer.data.collator.collate` makes it.
 
-        Args: pixel_values: uint8 [B, H, W, 3], or normalized [B, 3, H, W]. Position encodings are
-            interpolated where the size is not the config's. labels: [B] int64, or [B, K] of 0 and 1 (multi
-            label). Without it there is no loss. target_points: [B, C, P, 2] crop ratios, x first.
-            target_weights: [B, C, P], sum 1 over P for a usable target, else 0. target_labels: [B, C] int64,
-            -1 for padding. rows: [B] int64, the rows' numbers, of which nothing depends.
+        Args:
+            pixel_values: uint8 [B, H, W, 3], or normalized [B, 3, H, W]. Position encodings are interpolated
+                where the size is not the config's.
+            labels: [B] int64, or [B, K] of 0 and 1 (multi label). Without it there is no loss.
+            target_points: [B, C, P, 2] crop ratios, x first.
+            target_weights: [B, C, P], sum 1 over P for a usable target, else 0.
+            target_labels: [B, C] int64, -1 for padding.
+            rows: [B] int64, the rows' numbers, of which nothing depends.
         """
         pixel_values = self._normalized(pixel_values)
         with_terms = labels is not None and target_points is not None
@@ -203,6 +208,7 @@ class LUABModel(nn.Module):
     def gradient_checkpointing_enable(
         self, gradient_checkpointing_kwargs: dict | None = None, **kwargs
     ) -> None:
+        """As of the classifier; never reentrant, for the attention is recorded in the forward."""
         self.model.gradient_checkpointing_enable(_non_reentrant(gradient_checkpointing_kwargs), **kwargs)
 
     def activation_checkpointing_enable(

@@ -1,5 +1,7 @@
-"""Who says how images are normalized: the image processor, which is saved beside the model, the datasets'
-transforms, the model itself. They must not differ: what is trained on is what the checkpoint's users see.
+"""Sets mean and std from whichever of image processor, datasets' transforms and model define them.
+
+They must not differ: what is trained on is what the checkpoint's users see. The processor is saved beside the
+model.
 """
 
 import itertools

@@ -40,6 +40,8 @@ def run_plan(
     """What the run depends on, JSON-able.
 
     Args:
+        luab: The model with its losses.
+        args: The run's settings.
         options: All arguments of the run by name, of folders the last part only.
         rows: The `fingerprint` of the training set.
     """
@@ -81,6 +83,7 @@ def fingerprint(dataset: Any) -> dict[str, Any]:
 
 
 def write_plan(folder: Path, plan: dict[str, Any]) -> None:
+    """Writes the plan of a run into its output folder."""
     write_json(folder / PLAN_FILE, plan)
 
 

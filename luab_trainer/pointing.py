@@ -25,8 +25,9 @@ def plays_pointing_game(trainer: LUABTrainer, rows: datasets.Dataset) -> bool:
 def pointing_game(
     trainer: LUABTrainer, rows: datasets.Dataset, settings: ImageSettings, columns: Columns
 ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """Metrics, logged and named `eval_...`, and those of each class [K]; nothing for rows without boxes or a
-    model without known attention.
+    """The pointing game's metrics, logged and named `eval_...`, and those of each class [K].
+
+    Nothing for rows without boxes or a model without known attention.
     """
     if not plays_pointing_game(trainer, rows):
         return {}, {}

@@ -58,6 +58,7 @@ WORKER_DIED = (
 
 
 def main(argv: list[str] | None = None) -> None:
+    """Trains and evaluates with the options in `argv`. Default: those of the command line."""
     with boundary("run.py"):
         run, args = parse(sys.argv[1:] if argv is None else argv, __doc__.partition("\n")[0])
         try:

@@ -66,7 +66,7 @@ class LUABTrainer(Trainer):
         eval_dataset_name: the same of the evaluation's, where it is another one.
         run_arguments: what else the run depends on, JSON-able; saved beside the training arguments. The card
             names its `train_split` and `eval_split`.
-        others: as `Trainer`. The processing class is the image processor: batches of bytes are normalized as
+        kwargs: as `Trainer`. The processing class is the image processor: batches of bytes are normalized as
             it says, and it is saved beside the model.
 
     Raises:
@@ -133,6 +133,7 @@ class LUABTrainer(Trainer):
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Tensor], return_outputs: bool = False, **kwargs: Any
     ) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
+        """The loss of a batch, as of `Trainer`; its terms are summed for the next log."""
         inputs = dict(inputs)
         rows = inputs.pop("rows", None)
         outputs: LUABOutput = model(**inputs)
@@ -149,6 +150,7 @@ class LUABTrainer(Trainer):
         return norm
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Logs as `Trainer` does, with the mean of each term of the loss since the last log."""
         if "loss" in logs:  # a log of training steps; evaluation adds its terms to its metrics
             logs.update(self._means(training=True))
             if not math.isfinite(logs.get("grad_norm") or 0):  # of a step that float16's scaler left out
@@ -166,6 +168,7 @@ class LUABTrainer(Trainer):
             return super().get_test_dataloader(test_dataset)
 
     def evaluation_loop(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> EvalLoopOutput:
+        """Evaluates as `Trainer` does, and adds the mean of each term of the loss."""
         self._sums[False] = {}
         output = super().evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **kwargs)
         means = self._means(training=False)
@@ -189,8 +192,9 @@ class LUABTrainer(Trainer):
             sums[name] = sums[name] + added if name in sums else added
 
     def _real_rows(self, rows: int) -> int:
-        """How many of this process's rows are no repetitions that fill up the last batch of several
-        processes.
+        """How many of this process's rows are no repetitions.
+
+        Rows are repeated to fill up the last batch of several processes.
         """
         state = self.accelerator.gradient_state
         if self.accelerator.num_processes == 1 or not state.end_of_dataloader or state.remainder <= 0:

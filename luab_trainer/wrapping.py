@@ -17,6 +17,8 @@ def wrapped(model: PreTrainedModel | LUABModel, args: LUABConfig, **kwargs: Any)
     """The model with the losses of `args`, in float32; a `LUABModel` is taken as it is.
 
     Args:
+        model: The classifier, with or without losses.
+        args: Which losses, and their settings.
         kwargs: The trainer's: who says how images are normalized, see `settle_normalization`.
 
     Raises:
@@ -60,6 +62,7 @@ class WrappingInit:
         self._given = False
 
     def __call__(self, trial: Any) -> LUABModel:
+        """A new wrapped model: the first time `first`, later one made for the trial."""
         if not self._given:
             self._given = True
             return self.first

@@ -78,6 +78,8 @@ def framing(
     """The framing of an image of `width` x `height` pixels: resize, then cut out the center.
 
     Args:
+        width: Pixels of the image.
+        height: Pixels of the image.
         resize: Pixels of the resized image's shorter side, or its `(height, width)` whatever the aspect.
         crop: Pixels of the model's input: a square's side or `(height, width)`.
         cut: Before that, the center is cut out: its height and width, as ratios of the image's shorter side.

@@ -72,15 +72,18 @@ def random_resized_view(
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
     flip: float = 0.5,
 ) -> View:
-    """Draw a random resized crop of a `width` x `height` pixel image, as torchvision's RandomResizedCrop.
-
-    Args:
-        scale: Bounds of the crop's area, as a share of the image's.
-        ratio: Bounds of the crop's width / height in pixels; drawn uniformly in its logarithm.
-        flip: Probability of mirroring left to right.
+    """Draws a random resized crop, as torchvision's RandomResizedCrop.
 
     The crop's edges lie on pixel borders. When 10 draws do not fit, it is the largest central crop within
     `ratio`.
+
+    Args:
+        width: Pixels of the image.
+        height: Pixels of the image.
+        rng: What the crop is drawn with.
+        scale: Bounds of the crop's area, as a share of the image's.
+        ratio: Bounds of the crop's width / height in pixels; drawn uniformly in its logarithm.
+        flip: Probability of mirroring left to right.
     """
     flipped = bool(rng.random() < flip)
     for _ in range(MAX_TRIES):
@@ -101,11 +104,16 @@ def render(
     size: int | tuple[int, int],
     resample: Image.Resampling = Image.Resampling.BICUBIC,
 ) -> Image.Image:
-    """The crop as the model sees it, `size` pixels (a square's side or `(height, width)`), in the image's
-    mode.
+    """The crop as the model sees it, in the image's mode.
 
     Only the window is resampled. As in "resize, then crop", the filter reads across the window's border where
     the image goes on. A mode with a palette must be converted before.
+
+    Args:
+        image: The whole image.
+        view: Which part of it, in ratios.
+        size: Pixels of the result: a square's side or `(height, width)`.
+        resample: Pillow's filter.
     """
     height, width = pair(size)
     box = (
@@ -121,11 +129,19 @@ def render(
 
 
 def render_window(pixels: np.ndarray, view: View, size: int | tuple[int, int], mode: str) -> Tensor:
-    """`render` for a view whose edges lie on whole pixels, as random ones do: uint8 `[H, W, 3]` -> uint8
-    `[h, w, 3]`.
+    """`render` for a view whose edges lie on whole pixels, as random ones do.
 
-    `mode`: "bilinear" or "bicubic". Torch resamples in a quarter of Pillow's time, and as in "crop, then
-    resize", the filter stops at the window's border. Bytes differ from Pillow's by 0.02 levels on average.
+    Torch resamples in a quarter of Pillow's time, and as in "crop, then resize", the filter stops at the
+    window's border. Bytes differ from Pillow's by 0.02 levels on average.
+
+    Args:
+        pixels: [H, W, 3] uint8, the whole image.
+        view: Which part of it, in ratios.
+        size: Pixels of the result: a square's side or `(height, width)`.
+        mode: "bilinear" or "bicubic".
+
+    Returns:
+        [h, w, 3] uint8.
     """
     height, width = pixels.shape[:2]
     left, top = round(view.left * width), round(view.top * height)

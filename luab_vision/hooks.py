@@ -40,8 +40,9 @@ def watch_input(module: nn.Module) -> None:
 
 
 def watch_feature_map(base_model: nn.Module) -> None:
-    """From now on the transformers base model records its `last_hidden_state`. Any number of calls add one
-    hook.
+    """From now on the transformers base model records its `last_hidden_state`.
+
+    Any number of calls add one hook.
     """
     if _record_feature_map not in base_model._forward_hooks.values():
         base_model.register_forward_hook(_record_feature_map)
@@ -56,11 +57,10 @@ def _record_feature_map(module: nn.Module, args: tuple, output: Any) -> None:
 
 
 def output_linear(model: nn.Module) -> nn.Linear:
-    """The Linear that computes the logits of a transformers image classifier; its input are the pooled
-    features.
+    """The Linear that computes the logits of a transformers image classifier.
 
-    Every `...ForImageClassification` builds its head after the backbone, so it is the last Linear of the
-    model.
+    Its input is the pooled features. Every `...ForImageClassification` builds its head after the backbone, so
+    it is the last Linear of the model.
 
     Raises:
         ValueError: the classifier ends in something else than a Linear with one output per label.

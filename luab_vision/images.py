@@ -99,8 +99,9 @@ def _open_data(data: bytes) -> OpenedImage:
 
 
 def _is_upright(data: bytes) -> bool:
-    """Whether a JPEG is shown as it is stored. Only an APP1 segment, which few have, can say that it is not
-    (EXIF, XMP); then Pillow is asked.
+    """Whether a JPEG is shown as it is stored.
+
+    Only an APP1 segment, which few have, can say that it is not (EXIF, XMP); then Pillow is asked.
     """
     place = 2
     while place + 4 <= len(data) and data[place] == MARKER and data[place + 1] != APP1:

@@ -62,7 +62,9 @@ def _recorded_sdpa(
     scaling: float | None = None,
     **kwargs,
 ) -> tuple[Tensor, None]:
-    """transformers' SDPA attention, which also records the CLS row. query, key, value: [B, heads, N, d].
+    """Attention by SDPA, as transformers computes it, which also records the CLS row.
+
+    query, key, value: [B, heads, N, d].
 
     The row is computed here, layer by layer, so that its gradients are too: computed after the forward, the
     backward would begin with the gradients of all layers' queries and keys, and hold them until each layer's
@@ -87,8 +89,10 @@ AttentionInterface.register(_RECORDED_SDPA, _recorded_sdpa)
 
 
 class CLSAttention:
-    """CLS-to-patch attention of all layers. Switches the model to SDPA (which itself picks flash kernels on
-    a GPU) for good: `output_attentions` then gives nothing, as with SDPA itself.
+    """CLS-to-patch attention of all layers.
+
+    Switches the model to SDPA (which itself picks flash kernels on a GPU) for good: `output_attentions` then
+    gives nothing, as with SDPA itself.
     """
 
     kind = "cls"
@@ -106,12 +110,17 @@ class CLSAttention:
         self.patch_size = pair(model.config.patch_size)
 
     def watch(self, model: PreTrainedModel) -> None:
+        """Records the attention of the next forward."""
         for module in self._modules(model):
             watch(module)
 
     def maps(self, model: PreTrainedModel, size: tuple[int, int], classes: Tensor | None = None) -> Tensor:
-        """A [B, 1, L, h, w] float32, after a watched forward on images of `size` (height, width in
-        pixels).
+        """The attention A [B, 1, L, h, w], float32, after a watched forward.
+
+        Args:
+            model: The model that was watched.
+            size: Height and width of its images, in pixels.
+            classes: Unused: the CLS token's attention is the same for all.
         """
         h, w = size[0] // self.patch_size[0], size[1] // self.patch_size[1]
         rows = torch.stack([recorded(module) for module in self._modules(model)], dim=1)  # [B, L, N]
@@ -126,8 +135,9 @@ class CLSAttention:
 
 
 class ActivationMap:
-    """Spatial softmax of the exact class-activation map, with a LayerNorm between pooling and classifier
-    folded in.
+    """Spatial softmax of the exact class-activation map.
+
+    A LayerNorm between pooling and classifier is folded in.
     """
 
     kind = "map"
@@ -139,6 +149,7 @@ class ActivationMap:
         watch_feature_map(model.base_model)
 
     def watch(self, model: PreTrainedModel) -> None:
+        """Records the feature map of the next forward."""
         watch(model.base_model)
 
     def maps(self, model: PreTrainedModel, size: tuple[int, int], classes: Tensor) -> Tensor:
@@ -172,8 +183,9 @@ class ActivationMap:
         return linear.weight @ model.base_model.layernorm.bias + bias if self.norm_after_pooling else bias
 
     def _sequence_grid(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Grid of a hierarchical transformer's last stage: patches, padded, then halved (rounding up) at
-        each stage.
+        """Grid of a hierarchical transformer's last stage.
+
+        Patches, padded, then halved (rounding up) at each stage.
         """
         grid = [-(-pixels // patch) for pixels, patch in zip(size, pair(self.config.patch_size), strict=True)]
         for _ in self.config.depths[1:]:

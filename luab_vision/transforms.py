@@ -157,7 +157,9 @@ class TrainTransform(EvalTransform):
 
     Args:
         settings: What the model expects.
-        scale, ratio, flip: See `random_resized_view`; the defaults are the paper's.
+        scale: See `random_resized_view`; the defaults are the paper's.
+        ratio: See `random_resized_view`.
+        flip: See `random_resized_view`.
         augmentations: Of the crop as a PIL image, in order.
     """
 
@@ -196,6 +198,7 @@ class ColorJitter:
     strength: float = 0.4
 
     def __call__(self, crop: Image.Image, rng: np.random.Generator) -> Image.Image:
+        """Changes brightness, contrast and saturation, in a random order."""
         enhancers = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
         for i in rng.permutation(len(enhancers)):
             factor = rng.uniform(max(0, 1 - self.strength), 1 + self.strength)
@@ -217,6 +220,7 @@ class RandomErasing:
     color: tuple[float, float, float] = IMAGENET_MEAN
 
     def __call__(self, crop: Image.Image, rng: np.random.Generator) -> Image.Image:
+        """Paints over a random rectangle, or over nothing."""
         if rng.random() >= self.probability:
             return crop
         area = crop.width * crop.height * rng.uniform(*self.scale)

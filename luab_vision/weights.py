@@ -245,7 +245,7 @@ def _raw_config(source: str) -> dict[str, Any]:
 
 
 def _require_few_classes(config: dict[str, Any]) -> None:
-    """transformers makes a name for each class, before anything can be asked of the configuration."""
+    """Looks at the number of classes before transformers makes a name for each of them."""
     for part in (config, *config.values()):
         if not isinstance(part, dict):
             continue

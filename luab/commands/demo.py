@@ -14,6 +14,7 @@ MARKER = ".luab-demo"
 
 @guarded("luab demo")
 def main(argv: list[str]) -> None:
+    """Runs the command `luab demo`."""
     parser = CommandParser("luab demo", __doc__)
     parser.add_argument("--output-dir", type=Path, default=Path("runs/demo"), help="where everything goes")
     parser.add_argument(

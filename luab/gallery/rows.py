@@ -35,10 +35,12 @@ class Panel(NamedTuple):
 
     @property
     def size(self) -> tuple[int, int]:
+        """Width and height, in pixels."""
         return self.image.size
 
     @property
     def uri(self) -> str:
+        """The picture as a `data:` address."""
         return data_uri(self.image)
 
 
@@ -83,6 +85,7 @@ class Look:
 
     @cached_property
     def crop(self) -> TrainTransform:
+        """The transform that draws training crops, of the first model's size where there is one."""
         settings = self.models[0].settings if self.models else ImageSettings(size=192)
         return TrainTransform(settings, scale=(self.min_crop, 1.0))
 
@@ -193,7 +196,10 @@ def show(
     Args:
         row: with an image; points in ratios.
         model: checkpoints that are asked where they look.
-        image, label, point, annotations: the columns. Unset ones take the usual names that the row has.
+        image: the image's column.
+        label: the class's column. Unset, it takes the usual name that the row has, as `point` does.
+        point: the point's column.
+        annotations: the traces' column.
         byproduct: what the training crop's target is made of.
         names: of the classes.
 

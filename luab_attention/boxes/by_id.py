@@ -65,6 +65,7 @@ class BoxFiles(BoxReader):
         self._found: dict[str, ImageBoxes] = {} if self._xml else _by_id(source)
 
     def read(self, row: Row, size: Size) -> tuple[ImageBoxes, np.ndarray | None]:
+        """The boxes of a row by its id, and the class number of each where the file has them."""
         image_id = str(row[self._id])
         if not self._xml:
             return self._found.get(image_id, NOTHING), None

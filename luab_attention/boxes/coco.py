@@ -18,8 +18,9 @@ _NAME = re.compile(r"(?:COCO_[a-z]+\d+_)?(\d{12})\.jpg", re.ASCII)
 
 
 def load_instances(images: str | Path, instances: str | Path) -> datasets.Dataset:
-    """One row for each image of the folder that the file lists, by name: its labels and its boxes. Warns
-    of what it leaves out.
+    """Loads the images that the file lists, by name, with their labels and boxes.
+
+    One row is one image of the folder. Warns of what it leaves out.
 
     Args:
         images: folder of `COCO_val2014_<id, 12 digits>.jpg` (or `<id>.jpg`, as in the sets of 2017).

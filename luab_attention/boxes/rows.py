@@ -132,6 +132,12 @@ class RowBoxes(BoxReader):
             self._number = _numbers(rows, label, feature)
 
     def read(self, row: Row, size: Size) -> tuple[ImageBoxes, np.ndarray | None]:
+        """The usable boxes of a row, and the class number of each where it has one.
+
+        Args:
+            row: The row, without its image's pixels.
+            size: Gives width and height of the image, in pixels; asked where the row does not state them.
+        """
         bbox, categories = _objects(row.get(OBJECTS))
         if self.label is None:
             categories = None

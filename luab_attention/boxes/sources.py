@@ -40,9 +40,11 @@ def load_evaluation_boxes(
     """`load_boxes` for rows that are evaluated beside a training set: their columns are called as there.
 
     Args:
-        train: the training rows; None: there are none.
-        image: column of the image.
-        label: column of the class or the classes; None: `label` or `labels`.
+        images: The folder of the images.
+        boxes: The file or the folder of the boxes.
+        train: The training rows; None: there are none.
+        image: Column of the image.
+        label: Column of the class or the classes; None: `label` or `labels`.
 
     Raises:
         SourceError: boxes of one class an image for a training set of several, XML files.

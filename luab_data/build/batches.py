@@ -17,11 +17,10 @@ BYTES_PER_BATCH = 64 << 20  # of files; ends a batch early only where they are f
 
 
 class Outcome(NamedTuple):
-    """What became of one pair: a row or none, what was rejected, and how many entries of each role are in
-    the row.
+    """What became of one pair: a row or none, and what was used or rejected.
 
-    `used` and `rejects` together must hold everything that went in. `facts` are further counts for the
-    summary.
+    `used` counts the entries of each role that are in the row. `used` and `rejects` together must hold
+    everything that went in. `facts` are further counts for the summary.
     """
 
     row: dict | None
@@ -33,7 +32,14 @@ class Outcome(NamedTuple):
 class MakeRow(Protocol):
     """Makes the row of a pair. Pure and picklable: it runs in threads and in other processes."""
 
-    def __call__(self, entry_id: str, streamed: Payload, looked_up: Payload) -> Outcome: ...
+    def __call__(self, entry_id: str, streamed: Payload, looked_up: Payload) -> Outcome:
+        """Makes the row of one pair, or says why there is none.
+
+        Args:
+            entry_id: the id that the sides share.
+            streamed: the streamed side's payload.
+            looked_up: the looked-up side's payload.
+        """
 
     def refused(self, entry_id: str, streamed: Payload, looked_up: Payload, reason: str) -> Outcome:
         """No row: a reject for each thing that went in."""
@@ -72,10 +78,12 @@ class RowByRow:
     make_row: MakeRow
 
     def __call__(self, items: Sequence[LoadedItem], schema: pa.Schema) -> Batch:
+        """Makes a batch of the items, one row after the other."""
         return to_batch(items, self.make_row, schema)
 
 
 def load(item: Pair | Reject) -> LoadedItem:
+    """Reads the looked-up payload of a pair; a reject stays what it is."""
     return item if isinstance(item, Reject) else LoadedPair(item.id, item.from_stream, item.from_lookup())
 
 
@@ -84,8 +92,10 @@ def _size(payload: Payload) -> int:
 
 
 def groups(items: Iterable[Pair | Reject], most: int) -> Iterator[list[LoadedItem]]:
-    """`items`, read, in groups of `most`, or of fewer whose files have `BYTES_PER_BATCH` together. An item is
-    read when its group is asked for.
+    """Reads `items` in groups of `most`.
+
+    A group is smaller where its files have `BYTES_PER_BATCH` together. An item is read when its group is
+    asked for.
     """
     group, size = [], 0
     for item in items:

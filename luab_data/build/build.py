@@ -1,10 +1,9 @@
-"""Pairs of images and byproducts -> a folder of Parquet shards that `load_dataset` opens without code of
-ours.
+"""Pairs of images and byproducts -> a folder of Parquet shards that any `load_dataset` opens.
 
 The items of a join (pairs and rejects) are cut into shards of a fixed number of items. A shard is written
 beside its place and renamed, then its counts are; whatever is killed, a shard with counts is whole, and the
-others are made again. Items come in the same order each time, so that a build in two pieces, with any
-number of workers, gives the same files.
+others are made again. Items come in the same order each time, so that a build in two pieces, with any number
+of workers, gives the same files.
 
     OUT/data/train-00000.parquet ...   OUT/rejects.jsonl   OUT/summary.json   OUT/README.md
     OUT/.build/                        plan.json, one JSON a finished shard; gone when the build is finished

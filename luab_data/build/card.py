@@ -1,6 +1,4 @@
-"""The dataset card of a built folder: the YAML that `load_dataset` and the Hub's viewer read, and a page
-for people.
-"""
+"""The dataset card of a built folder: YAML for `load_dataset` and the Hub's viewer, a page for people."""
 
 from dataclasses import dataclass, field
 
@@ -41,8 +39,9 @@ PAPER = """@inproceedings{han2023neglected,
 
 @dataclass(frozen=True)
 class CardText:
-    """What is known of a dataset before it is built. `columns`: one line of Markdown for each column, in
-    order.
+    """What is known of a dataset before it is built.
+
+    `columns`: one line of Markdown for each column, in order.
     """
 
     pretty_name: str

@@ -16,8 +16,11 @@ ROWS_PER_SHARD = {DEFAULT: 1000, BYPRODUCTS_ONLY: 50_000}
 
 
 def require_build_arguments(config: str, images: str | Path | None, **counts: int | None) -> None:
-    """Raises `SourceError` for a configuration that cannot be built, for counts below 1, and for options of
-    images where there are none.
+    """Checks the arguments of a build before anything is read.
+
+    Raises:
+        SourceError: a configuration that cannot be built, a count below 1, or options of images where there
+            are none.
     """
     if config not in ROWS_PER_SHARD:
         raise SourceError(f"config={config!r}: allowed are {', '.join(ROWS_PER_SHARD)}.")

@@ -17,6 +17,7 @@ class Reasons:
         self._counts: dict[str, Counter[str]] = {}
 
     def add(self, rejects: Iterable[Reject]) -> None:
+        """Counts the rejects by source and reason."""
         for reject in rejects:
             counts = self._counts.setdefault(reject.source, Counter())
             if reject.reason in counts or len(counts) < _MOST_REASONS:

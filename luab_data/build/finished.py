@@ -15,9 +15,7 @@ REMADE = ".build-remade"
 
 
 def finished_build(out: Path, arguments: dict, store: ShardStore | None) -> Manifest | None:
-    """The manifest of a build that an earlier run finished with these arguments; None where there is work to
-    do.
-    """
+    """The manifest of a build that an earlier run finished with these arguments; else None."""
     if out.exists() and not out.is_dir():
         raise SourceError(f"out={str(out)!r} is a file. Pass a folder that does not exist yet.")
     for leftover in (FINISHED, REMADE):

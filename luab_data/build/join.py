@@ -33,8 +33,9 @@ class Found(Counter[str]):
 
 
 class Pair(NamedTuple):
-    """What the two sides have of one id. The looked-up side is read when asked for, so that a pair costs
-    nothing.
+    """What the two sides have of one id.
+
+    The looked-up side is read when asked for, so that a pair costs nothing.
     """
 
     id: str

@@ -31,8 +31,9 @@ class ShardStore(Protocol):
 
 @dataclass(frozen=True)
 class Manifest:
-    """Counts of a finished build: `found`, `used`, `rejected` and `ignored` by role; found = used +
-    rejected.
+    """Counts of a finished build, by role.
+
+    `found`, `used`, `rejected` and `ignored`; found = used + rejected.
     """
 
     rows: int
@@ -74,4 +75,5 @@ def share(part: int, whole: int) -> str:
 
 
 def shard_name(number: int) -> str:
+    """The path of a shard below the build's folder."""
     return f"data/{TRAIN}-{number:05d}.parquet"

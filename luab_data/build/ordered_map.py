@@ -19,8 +19,12 @@ class WorkerDied(RuntimeError):
 
 
 def in_order(submit: Callable[[T], Callable[[], R]], tasks: Iterable[T], at_once: int) -> Iterator[R]:
-    """The results of `tasks`, in their order. `submit` begins a task and returns what waits for its result;
-    at most `at_once` tasks are under way, so that tasks are taken no faster than results are.
+    """Yields the results of `tasks` in their order.
+
+    Args:
+        submit: begins a task, and returns what waits for its result.
+        tasks: are taken no faster than results are.
+        at_once: the most tasks under way.
     """
     waiting = deque()
     for task in tasks:

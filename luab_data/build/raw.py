@@ -33,7 +33,8 @@ class RawDataset(Protocol):
     """All of them, opened. Opening raises `SourceError` where something is missing."""
 
     @property
-    def sources(self) -> Sequence[Source]: ...
+    def sources(self) -> Sequence[Source]:
+        """The sources of the images and the byproducts."""
 
     def features(self) -> Features:
         """The columns' types of the rows that come of them."""

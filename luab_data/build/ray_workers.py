@@ -20,12 +20,15 @@ PACKAGES = ("luab_data", "imagenet_ab", "coco_ab")  # sent to the nodes, so that
 
 @contextmanager
 def ray_workers(num_proc: int | None, address: str | None) -> Iterator[OrderedMap]:
-    """Connects to the cluster at `address` or `$RAY_ADDRESS`; without either, starts one on this machine with
-    `num_proc` workers, and ends it afterwards. The map sends out as many tasks at a time as keep `num_proc`
-    workers busy, by default all that the cluster has now.
+    """Runs the map on a Ray cluster: the one at `address` or `$RAY_ADDRESS`, or a new one.
 
-    A connection that the program already has is used, and stays; its nodes must have this code. Raises
-    `SourceError` without Ray, or without a cluster at the address; an error of the function as it was raised.
+    Without an address it starts a cluster on this machine with `num_proc` workers, and ends it afterwards.
+    The map sends out as many tasks at a time as keep `num_proc` workers busy, by default all that the cluster
+    has now. A connection that the program already has is used, and stays; its nodes must have this code.
+
+    Raises:
+        SourceError: Ray is not installed, or there is no cluster at the address. An error of the mapped
+            function comes as it was raised.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reads it when it is imported
     try:

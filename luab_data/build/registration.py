@@ -18,8 +18,9 @@ _SOURCE_FOLDERS: dict[str, list[Path]] = {}  # name -> folders of the code that 
 
 
 class _ModuleFactory(PackagedDatasetModuleFactory):
-    """The library's factory for packaged modules; for ours without files to look for, and without telling
-    the Hub.
+    """The library's factory for packaged modules, for ours.
+
+    It looks for no files, and does not tell the Hub.
     """
 
     def __init__(self, name, data_dir=None, data_files=None, download_config=None, download_mode=None):
@@ -42,8 +43,9 @@ class _ModuleFactory(PackagedDatasetModuleFactory):
 
 
 def register(name: str, module_path: str, source_folders: list[Path]) -> None:
-    """Makes `load_dataset(name)` use the builder of `module_path`. Caches are renewed when the code in
-    `source_folders` changes.
+    """Makes `load_dataset(name)` use the builder of `module_path`.
+
+    Caches are renewed when the code in `source_folders` changes.
     """
     _SOURCE_FOLDERS[name] = source_folders
     _PACKAGED_DATASETS_MODULES[name] = (module_path, _code_hash(source_folders))

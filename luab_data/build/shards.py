@@ -1,6 +1,4 @@
-"""One Parquet shard: row groups small enough to stream, images uncompressed (they are), everything else
-with zstd.
-"""
+"""One Parquet shard: row groups small enough to stream; zstd for all but images, which are compressed."""
 
 import io
 from pathlib import Path
@@ -15,8 +13,9 @@ IMAGE_BYTES = f"{IMAGE}.bytes"
 
 
 class ShardWriter:
-    """Writes tables as row groups of one file; counts `rows` and `table_bytes`. The file is whole after
-    `with`.
+    """Writes tables as row groups of one file, which is whole after `with`.
+
+    Counts `rows` and `table_bytes`.
     """
 
     def __init__(self, path: Path, features: Features):
@@ -34,6 +33,7 @@ class ShardWriter:
         )
 
     def write(self, table: pa.Table) -> None:
+        """Writes a table as one row group; an empty one is skipped."""
         if table.num_rows:
             self._writer.write_table(table, row_group_size=table.num_rows)
             self.rows += table.num_rows
@@ -48,9 +48,7 @@ class ShardWriter:
 
 
 def _leaf_columns(schema: pa.Schema) -> list[str]:
-    """Parquet's own names of the columns, `annotations.list.element.worker_id`: its options are given by
-    them.
-    """
+    """Parquet's own names of the columns, `annotations.list.element.worker_id`, for its options."""
     empty = io.BytesIO()
     pq.write_table(schema.empty_table(), empty)
     parquet_schema = pq.ParquetFile(empty).schema

@@ -44,8 +44,9 @@ class BuildState:
             yield int(path.stem), counts
 
     def is_finished(self, shard: int, store: ShardStore | None) -> bool:
-        """Whether a shard need not be made: it is in OUT, byte for byte, and is offered to the store; or the
-        store holds it.
+        """Whether a shard need not be made.
+
+        It is in OUT, byte for byte, and is offered to the store; or the store holds it.
         """
         if not self._file(shard).exists():
             return False

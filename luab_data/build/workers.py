@@ -14,8 +14,12 @@ ENGINES = (LOCAL, RAY)
 def open_workers(
     engine: str = LOCAL, num_proc: int | None = None, ray_address: str | None = None
 ) -> AbstractContextManager[OrderedMap]:
-    """An ordered map, for as long as the context lasts, over `num_proc` threads of this process (`local`;
-    default: the caller's own) or workers of a Ray cluster (`ray`; default: all that it has).
+    """Opens an ordered map over workers, for as long as the context lasts.
+
+    Args:
+        engine: `local` (threads of this process) or `ray` (workers of a Ray cluster).
+        num_proc: how many. Default: the caller's own thread, or all workers that the cluster has.
+        ray_address: of the cluster.
 
     Raises:
         SourceError: there is no such engine, or it cannot be reached.
@@ -34,7 +38,9 @@ def open_workers(
 
 @contextmanager
 def _threads(num_proc: int) -> Iterator[OrderedMap]:
-    """Threads are enough: nearly all of a worker's time is Pillow's, which decodes and resizes without the
+    """Runs the map on threads of this process.
+
+    Threads are enough: nearly all of a worker's time is Pillow's, which decodes and resizes without the
     interpreter's lock. They start at once, and no image has to be copied to another process and back.
     """
     if num_proc == 1:

@@ -79,8 +79,10 @@ def guarded(name: str) -> Callable[[Command], Callable[[list[str]], int]]:
 
 @contextmanager
 def _ends_on_sigterm(name: str, earlier: set) -> Iterator[None]:
-    """Within it SIGTERM ends this process and its workers at once, as kill -9 does: nothing is cleaned up,
-    for an exception could come up anywhere, and every command goes on from what a kill leaves.
+    """Within it SIGTERM ends this process and its workers at once, as kill -9 does.
+
+    Nothing is cleaned up, for an exception could come up anywhere, and every command goes on from what a kill
+    leaves.
     """
     owner = os.getpid()
 

@@ -100,15 +100,17 @@ def _of_worker(kind: str, text: str, trace: str) -> _Raised:
 
 
 def _is_remote(error: BaseException) -> bool:
-    """Whether it only carries a worker's traceback: `multiprocessing` and `concurrent.futures` each hide such
-    a class.
+    """Whether it only carries a worker's traceback.
+
+    `multiprocessing` and `concurrent.futures` each hide such a class.
     """
     return type(error).__name__.endswith("RemoteTraceback")
 
 
 def _raised_by_us(trace: TracebackType | None) -> bool:
-    """Whether the last line on the way is a `raise` in our packages, not a function of Python's or another's
-    that failed there.
+    """Whether the last line on the way is a `raise` in our packages.
+
+    Otherwise a function of Python's or another's failed there.
     """
     if trace is None:
         return False

@@ -18,6 +18,7 @@ class Suggesting(argparse.ArgumentParser):
     def parse_known_args(
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
+        """Parses as `ArgumentParser` does, and refuses unknown options with the nearest name."""
         args = list(sys.argv[1:] if args is None else args)
         for option in self._unknown_options(args):
             self.error(f"unknown option {option}{did_you_mean(option, self._long_options())}")

@@ -67,17 +67,17 @@ def counted(number: int, singular: str, plural: str | None = None) -> str:
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """ " (did you mean X?)", to follow the name that is unknown; "" where none of `known` is like it."""
+    """Text to follow an unknown name: " (did you mean X?)", or "" where none of `known` is like it."""
     by_lower = {name.lower(): name for name in known}
     close = difflib.get_close_matches(given.lower(), by_lower, n=1)
     return f" (did you mean {by_lower[close[0]]}?)" if close else ""
 
 
 def never_fail_to_print() -> None:
-    """Make stdout and stderr print what their encoding does not have in another form, and nothing where they
-    are closed.
+    """Makes stdout and stderr print what their encoding lacks in another form.
 
-    By itself Python raises an error there: all work would be done, and its result lost.
+    Where they are closed they print nothing. By itself Python raises an error there: all work would be done,
+    and its result lost.
     """
     codecs.register_error(_ERRORS, _plain)
     if sys.stdout is None:  # `>&-`
@@ -91,8 +91,9 @@ def never_fail_to_print() -> None:
 
 @contextmanager
 def safe_logs() -> Iterator[None]:
-    """Within it, what any library logs has no control characters and no secrets: the Hub's client logs the
-    addresses that it asks in vain.
+    """Within it, what any library logs has no control characters and no secrets.
+
+    The Hub's client logs the addresses that it asks in vain.
     """
     before = logging.getLogRecordFactory()
 

@@ -12,6 +12,7 @@ _SEAL = "sha256_of_content"
 
 
 def file_sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal digits."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -47,6 +48,7 @@ def replacing(path: Path) -> Iterator[TextIO]:
 
 
 def write_json(path: Path, content: dict) -> None:
+    """Replaces a JSON file in one step; NaN and infinity are a ValueError."""
     with replacing(path) as file:
         json.dump(content, file, indent=1, allow_nan=False)
         file.write("\n")

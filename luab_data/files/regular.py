@@ -18,8 +18,11 @@ def require_file_inside(path: Path, folder: Path) -> None:
 
 
 def read_regular(path: Path, max_bytes: int) -> bytes:
-    """The bytes of a regular file. Raises RejectedRecord for others: opening a named pipe would wait for
-    ever.
+    """The bytes of a regular file.
+
+    Raises:
+        RejectedRecord: it is another kind of file (opening a named pipe would wait forever), or larger than
+            `max_bytes`.
     """
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:

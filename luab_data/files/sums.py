@@ -28,13 +28,15 @@ def parse_sums(text: str) -> dict[str, str]:
 
 
 def format_sums(sums: dict[str, str]) -> str:
+    """The text of a list of SHA-256 sums, by name, as `sha256sum` writes it."""
     return "".join(f"{sums[name]}  {name}\n" for name in sorted(sums))
 
 
 def write_sums(folder: Path, names: Iterable[str] | None = None) -> None:
-    """Bring the files of a folder to the disk, then list them with their SHA-256.
+    """Brings the files of a folder to the disk, then lists them with their SHA-256.
 
     Args:
+        folder: The folder, in which the list is written too.
         names: The files, below `folder`; None: all.
     """
     if names is None:

@@ -42,9 +42,12 @@ def write_json(path: str | Path, content: Any, indent: int = 1) -> None:
 
 @contextmanager
 def sole_writer(folder: str | Path, option: str) -> Iterator[None]:
-    """Make the folder, and keep other processes of ours out of it meanwhile. May be entered again inside.
+    """Makes the folder, and keeps other processes of ours out of it meanwhile.
+
+    It may be entered again inside.
 
     Args:
+        folder: The folder that is written into.
         option: How the user named the folder; for the error.
 
     Raises:
@@ -64,7 +67,7 @@ def sole_writer(folder: str | Path, option: str) -> Iterator[None]:
 
 
 def _holder(folder: Path) -> str:
-    """ " (NUMBER on HOST)" of the process that writes into `folder`; "" where that cannot be read."""
+    """The process that writes into `folder` as " (NUMBER on HOST)"; "" where that cannot be read."""
     try:
         with (folder / HOLDER).open(encoding="utf-8") as file:
             text = file.read(100)

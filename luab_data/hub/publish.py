@@ -37,8 +37,10 @@ _VERSION = re.compile(r"v(\d+)")
 
 
 def require_publishable(public: bool, with_images: bool, may_publish_images: bool) -> None:
-    """Raises `SourceError` for a public dataset with images, unless the user says that the images may be
-    given away.
+    """Checks that a public dataset with images is meant to be one.
+
+    Raises:
+        SourceError: the user has not said that the images may be given away.
     """
     if public and with_images and not may_publish_images:
         raise SourceError(
@@ -100,6 +102,7 @@ class Release:
 
     @property
     def address(self) -> str:
+        """The dataset's page on the Hub."""
         return f"{self._api.endpoint}/datasets/{self._repo['repo_id']}"
 
     def holds(self, name: str, sha256: str) -> bool:
@@ -224,8 +227,10 @@ class _Shard:
 
 
 def _addition(shard: _Shard) -> CommitOperationAdd:
-    """Raises SourceError where the file is no longer the one that was built; the client reads it for its
-    hash.
+    """The upload of a shard, whose file the client reads for its hash.
+
+    Raises:
+        SourceError: the file is no longer the one that was built.
     """
     addition = CommitOperationAdd(shard.name, shard.path)
     if addition.upload_info.sha256.hex() != shard.sha256:

@@ -38,19 +38,19 @@ _HUB_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
 
 
 def hub_id(text: str) -> tuple[str, str | None] | None:
-    """`owner/name` or `owner/name@revision` -> (repository, revision or None); None for a text of another
-    form.
+    """Splits `owner/name` or `owner/name@revision` into repository and revision or None.
+
+    A text of another form gives None.
     """
     match = _HUB_ID.fullmatch(text)
     return (match["repo"], match["revision"]) if match else None
 
 
 class HubImages:
-    """The images of a dataset with an `image` column whose file names carry the ids. A Stream; nothing is
-    stored.
+    """A Stream of the images of a dataset with an `image` column; nothing is stored.
 
-    `dataset` is the id of a dataset on the Hub, or a local folder that `load_dataset` opens. `id_of` turns
-    a file name into an id and raises `RejectedRecord` where it cannot.
+    The column's file names carry the ids. `dataset` is the id of a dataset on the Hub, or a local folder that
+    `load_dataset` opens. `id_of` turns a file name into an id and raises `RejectedRecord` where it cannot.
     """
 
     def __init__(self, dataset: str, revision: str | None, id_of: Callable[[str], str], role: str = IMAGES):
@@ -93,8 +93,10 @@ class HubImages:
 
 
 def require_sound_parquets(role: str, folder: Path) -> None:
-    """Raises SourceError where a Parquet file of a local folder is cut off, no file, or unpacks to too much
-    at once.
+    """Checks the Parquet files of a local folder before they are read.
+
+    Raises:
+        SourceError: one is cut off, is no Parquet, or unpacks to too much at once.
     """
     if not folder.is_dir():
         return

@@ -25,8 +25,9 @@ BARE = "no suffix"
 
 
 def class_folders(folder: Path) -> list[str]:
-    """Names of the folders in `folder`, sorted; hidden ones and what zip programs leave behind do not
-    count.
+    """Names of the folders in `folder`, sorted.
+
+    Hidden ones and what zip programs leave behind do not count.
     """
     with os.scandir(folder) as entries:
         names = [entry.name for entry in entries if entry.is_dir() and not _is_hidden(entry.name)]

@@ -54,8 +54,9 @@ PAGE = (255, 255, 255)  # what shows through transparent pixels, as on the annot
 
 
 class _PillowIsQuiet:
-    """Ignores Pillow's warnings. `warnings.catch_warnings` for threads: they share the filters, so that the
-    first one in sets them, and the last one out sets them back.
+    """Ignores Pillow's warnings. `warnings.catch_warnings` for threads.
+
+    They share the filters: the first one in sets them, and the last one out sets them back.
     """
 
     def __init__(self):

@@ -105,10 +105,10 @@ def fields_of(feature: datasets.features.features.FeatureType) -> str:
 
 
 def read_column(rows: datasets.Dataset, wanted: str) -> pa.ChunkedArray:
-    """The values of a column or of a nested field as they are stored: `in_order` brings what is found in them
-    into the order of the rows.
+    """The values of a column or of a nested field, as they are stored.
 
-    Through the formatting of `datasets` each row of a shuffled dataset would be an array of its own.
+    `in_order` brings what is found in them into the order of the rows. Through the formatting of `datasets`
+    each row of a shuffled dataset would be an array of its own.
     """
     name, fields = column_path(rows.column_names, wanted)
     return nested(rows.data.column(name), fields)
@@ -149,7 +149,7 @@ def is_number_type(kind: pa.DataType) -> bool:
 
 
 def is_text_type(kind: pa.DataType) -> bool:
-    """string and large_string."""
+    """Whether it is string or large_string."""
     return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
@@ -173,6 +173,10 @@ def replace_column(
     """The rows with this column in place of, or beside, what they have; the others are not copied.
 
     Args:
+        rows: The dataset.
+        name: The column.
+        values: [rows] its values, in the order of the rows.
+        feature: Their type, as `datasets` has it.
         fingerprint: Of the result. Unset, `datasets` makes it from all bytes of the column, in memory.
     """
     if name in rows.column_names:

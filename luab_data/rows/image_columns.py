@@ -89,8 +89,10 @@ def image_paths(rows: datasets.Dataset, column: str) -> list[str | None]:
 
 
 def unlisted_images(splits: Mapping[str, datasets.Dataset], column: str, root: Path | None) -> list[str]:
-    """A note on image files below a dataset's folder that no row names: a metadata file leaves them out, and
-    `datasets` does not say so. Empty for rows that hold their images, or that no such file lists.
+    """A note on image files below a dataset's folder that no row names.
+
+    A metadata file leaves them out, and `datasets` does not say so. Empty for rows that hold their images, or
+    that no such file lists.
     """
     rows = next(iter(splits.values()), None)
     if root is None or rows is None or not isinstance(rows.features.get(column), datasets.Image):
@@ -115,10 +117,14 @@ def unlisted_images(splits: Mapping[str, datasets.Dataset], column: str, root: P
 
 
 def folder_labels(rows: datasets.Dataset, column: str, known: Sequence[str] | None = None) -> Labels | None:
-    """Classes by the folder that each image lies in, for class folders with a metadata file, of which
-    `datasets` reads the columns only. None: there are no two such folders, all equally deep.
+    """Classes by the folder that each image lies in, for class folders with a metadata file.
 
-    Args: known: the folders, where these rows are a part that may lack some.
+    Of these `datasets` reads the columns only. None: there are no two such folders, all equally deep.
+
+    Args:
+        rows: The dataset.
+        column: Of the images.
+        known: The folders, where these rows are a part that may lack some.
     """
     values = read_column(rows, column)
     if not pa.types.is_struct(values.type) or pc.struct_field(values, "bytes").null_count < len(values):

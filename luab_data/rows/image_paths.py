@@ -17,9 +17,10 @@ from luab_data.errors import SourceError
 
 
 def check_image_paths(rows: datasets.Dataset, source: str) -> None:
-    """Look at all paths in the image columns whose bytes are not in the rows.
+    """Looks at all paths in the image columns whose bytes are not in the rows.
 
     Args:
+        rows: The dataset.
         source: The folder or Hub id that the rows were loaded from.
 
     Raises:

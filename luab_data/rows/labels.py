@@ -44,12 +44,14 @@ def read_labels(
     label_format: LabelFormat = "auto",
     known: Sequence[str] | None = None,
 ) -> Labels:
-    """A label column of any layout, checked to its last row.
+    """Reads a label column of any layout, checked to its last row.
 
     Args:
-        feature: the column's, as `datasets` has it.
-        label_format: how to read lists of 0 and 1.
-        known: the names of all classes, where these rows are a part that may lack some. None: the rows say.
+        values: [rows] the column, as it is stored.
+        feature: The column's, as `datasets` has it.
+        column: Its name; for the error.
+        label_format: How to read lists of 0 and 1.
+        known: The names of all classes, where these rows are a part that may lack some. None: the rows say.
 
     Raises:
         SourceError: no labels, a row without one, or values that can be read in two ways.

@@ -25,6 +25,8 @@ def with_classes_of(train: datasets.Dataset, other: datasets.Dataset, label: str
     `other` that hold its class numbers change: labels, points, boxes.
 
     Args:
+        train: The training set.
+        other: The set to evaluate on.
         label: The column of the class or the list of classes, in both.
 
     Raises:

@@ -32,8 +32,10 @@ Splits = datasets.DatasetDict | datasets.IterableDatasetDict
 
 
 def load_splits(source: str, config: str | None = None, streaming: bool = False) -> Splits:
-    """A dataset's splits: a folder of Parquet or images, one that `save_to_disk` wrote, a file of rows
-    (JSONL, CSV, Parquet, a tar of WebDataset), a Hub id, or our sample.
+    """Loads a dataset's splits, wherever they are.
+
+    A folder of Parquet or images, one that `save_to_disk` wrote, a file of rows (JSONL, CSV, Parquet, a tar
+    of WebDataset), a Hub id, or our sample.
 
     Raises:
         SourceError: not found, not accessible, or an unknown configuration.
@@ -132,16 +134,17 @@ def find_eval_split(splits: Splits, train: str) -> tuple[str | None, str | None]
 
 
 def hold_out(labels: np.ndarray | None, count: int, share: float) -> tuple[np.ndarray, np.ndarray]:
-    """Rows to train on and rows to evaluate on, each in order; the same for the same rows, whatever the seed
-    of the run: runs of several seeds are evaluated on the same images.
+    """Divides rows into those to train on and those to evaluate on, each in order.
+
+    It is the same for the same rows, whatever the seed of the run: runs of several seeds are evaluated on the
+    same images. `datasets` does the same with `train_test_split(stratify_by_column=...)`, but not where a
+    class has one row, or where there are more classes than rows to evaluate on.
 
     Args:
-        labels: [count] class of each row; each class gives its share, rounded up or down, and one of a
-            single row gives none. None: rows of several labels, which are drawn without regard to them.
-        share: of the rows to evaluate on, between 0 and 1.
-
-    `datasets` does the same with `train_test_split(stratify_by_column=...)`, but not where a class has one
-    row, or where there are more classes than rows to evaluate on.
+        labels: [count] class of each row; each class gives its share, rounded up or down, and one of a single
+            row gives none. None: rows of several labels, which are drawn without regard to them.
+        count: How many rows there are.
+        share: Of the rows to evaluate on, between 0 and 1.
     """
     rng = np.random.default_rng(0)
     order = rng.permutation(count)

@@ -1,9 +1,8 @@
-"""Tar archives, read in place and never unpacked: a stream of small files, and a tar of tars looked up by
-offset.
+"""Tar archives, read in place: a stream of small files, and a tar of tars looked up by offset.
 
-Archives may be hostile. Only regular files with safe names are read, nothing is written under a name of the
-archive, and every read is bounded: by the largest allowed member, by what a header may claim, and by the
-whole decompressed size.
+Archives may be hostile. Nothing is unpacked. Only regular files with safe names are read, nothing is written
+under a name of the archive, and every read is bounded: by the largest allowed member, by what a header may
+claim, and by the whole decompressed size.
 """
 
 import tarfile
@@ -130,6 +129,7 @@ class TarOfTars:
             )
 
     def classes(self) -> list[str]:
+        """The class of each inner tar."""
         return list(self._tars)
 
     def __iter__(self) -> Iterator[Entry | Reject]:
@@ -140,12 +140,14 @@ class TarOfTars:
         return entry_id in self._places
 
     def get(self, entry_id: str) -> bytes:
+        """The bytes of one entry."""
         self._index()
         place = self._places[entry_id]
         self._file.seek(self._offsets[place])
         return self._file.read(self._sizes[place])
 
     def ids(self) -> Iterator[str | Reject]:
+        """All ids, then what was rejected."""
         self._index()
         yield from self._places
         yield from self._rejects
@@ -222,10 +224,12 @@ class Spooled:
         return entry_id in self._places
 
     def get(self, entry_id: str) -> bytes:
+        """The bytes of one entry."""
         place = self._places[entry_id]
         self._file.seek(self._ends[place])
         return zlib.decompress(self._file.read(self._ends[place + 1] - self._ends[place]))
 
     def ids(self) -> Iterator[str | Reject]:
+        """All ids, then what was rejected."""
         yield from self._places
         yield from self._rejects

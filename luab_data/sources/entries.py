@@ -1,10 +1,11 @@
-"""What a source is: it is read from front to back (`Stream`), or asked for one entry (`Lookup`). Those that
-there are: `luab_data.sources.folders`, `archives`, `hub`.
+"""What a source is: it is read from front to back (`Stream`), or asked for one entry (`Lookup`).
+
+Those that there are: `luab_data.sources.folders`, `archives`, `hub`.
 
 An entry has an id, `<class>/<name>` without suffix (depth 2: ImageNet) or `<name>` (depth 1: COCO), and a
-payload, the bytes of one file. A file that cannot be an entry becomes a `Reject`; files of another kind,
-and the AppleDouble twins `._<name>` that macOS puts into archives, are only counted, in `ignored`. Nothing
-is ever written to disk under a name that an archive gives.
+payload, the bytes of one file. A file that cannot be an entry becomes a `Reject`; files of another kind, and
+the AppleDouble twins `._<name>` that macOS puts into archives, are only counted, in `ignored`. Nothing is
+ever written to disk under a name that an archive gives.
 """
 
 import re
@@ -77,10 +78,12 @@ class Lookup(Protocol):
 
 
 def entry_id(name: str, depth: int) -> str:
-    """Id of the file `name` of an archive or folder: its last `depth` parts, without suffix, in Unicode's
-    composed form (NFC): macOS writes names decomposed.
+    """The id of the file `name` of an archive or folder: its last `depth` parts, without suffix.
 
-    Raises `RejectedRecord` for absolute names, `..`, and names that are not text.
+    In Unicode's composed form (NFC): macOS writes names decomposed.
+
+    Raises:
+        RejectedRecord: an absolute name, `..`, or a name that is not text.
     """
     file_name = file_name_of(name)
     _require_safe(file_name)

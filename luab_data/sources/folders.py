@@ -64,12 +64,11 @@ class FolderSource:
 
     @property
     def ignored(self) -> int:
+        """How many files of another kind were seen."""
         return sum(self._ignored.values())
 
     def classes(self) -> list[str] | None:
-        """Ids of the class folders that hold at least one file of the source's kind; None without
-        classes.
-        """
+        """Ids of the class folders with a file of the source's kind; None without classes."""
         if self.depth == 1:
             return None
         return [folder for folder in self._folders if self._has_entries(folder)]
@@ -81,9 +80,11 @@ class FolderSource:
         return entry_id in self._list(self._folder_of(entry_id))
 
     def get(self, entry_id: str) -> bytes:
+        """The bytes of one entry."""
         return read_regular(self.place / self._list(self._folder_of(entry_id))[entry_id], self.max_bytes)
 
     def ids(self) -> Iterator[str | Reject]:
+        """All ids, folder by folder, with what was rejected in each."""
         yield from self._linked
         for folder in self._folders:
             yield from self._list(folder)
@@ -188,6 +189,7 @@ class ZipSource:
             raise broken_zip(role, path, error) from error
 
     def classes(self) -> list[str] | None:
+        """The class folders, sorted; None without classes."""
         folders = {entry_id.rpartition("/")[0] for entry_id in self._places}
         return None if folders == {""} else sorted(folders)
 
@@ -198,12 +200,14 @@ class ZipSource:
         return entry_id in self._places
 
     def get(self, entry_id: str) -> bytes:
+        """The bytes of one entry."""
         fields = len(ZipMember._fields) - 1
         start = fields * self._places[entry_id]
         member = ZipMember("", *self._numbers[start : start + fields])
         return read_member(self._file, member, self.max_bytes)
 
     def ids(self) -> Iterator[str | Reject]:
+        """All ids, then what was rejected."""
         yield from self._places
         yield from self._rejects
 
@@ -215,6 +219,7 @@ class ZipSource:
 
 
 def broken_zip(role: str, path: str | Path, error: Exception) -> SourceError:
+    """The error for a zip that cannot be read, with what to do about it."""
     return SourceError(
         f"{role}={str(path)!r} cannot be read as a zip: {error}. Download it again, or unpack what can be "
         "saved of it and pass the folder."
@@ -222,8 +227,9 @@ def broken_zip(role: str, path: str | Path, error: Exception) -> SourceError:
 
 
 class ClassFilter:
-    """The entries of some classes of another source (Stream and Lookup, as far as that one is); others are
-    ignored.
+    """The entries of some classes of another source; others are ignored.
+
+    A Stream and a Lookup, as far as that source is one.
     """
 
     def __init__(self, source, classes: list[str]):
@@ -235,6 +241,7 @@ class ClassFilter:
 
     @property
     def ignored(self) -> int:
+        """How many entries the source ignored, or are of other classes."""
         return self.source.ignored + self._left_out
 
     def _keeps(self, entry_id: str) -> bool:
@@ -247,9 +254,11 @@ class ClassFilter:
         return self._keeps(entry_id) and entry_id in self.source
 
     def get(self, entry_id: str) -> bytes:
+        """The bytes of one entry."""
         return self.source.get(entry_id)
 
     def ids(self) -> Iterator[str | Reject]:
+        """The ids of the chosen classes, and what was rejected."""
         yield from self._kept(self.source.ids())
 
     def _kept(self, items):

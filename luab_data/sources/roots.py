@@ -1,5 +1,6 @@
-"""Where below a folder, or in a zip, are the class folders? People pass the folder above them, or the whole
-download.
+"""Finds the class folders below a folder or in a zip.
+
+People pass the folder above them, or the whole download.
 """
 
 import os

@@ -1,5 +1,4 @@
-"""The members of a tar archive, read in bounded time and memory, and without `tarfile`'s cost where it can
-be spared.
+"""The members of a tar archive, read in bounded time and memory.
 
 `tarfile` takes 30 to 50 us for a header, several times what parsing a small file takes. Archives of many
 files repeat a header but for name, size, time and checksum: one that differs in nothing else from a header
@@ -36,9 +35,11 @@ class PlainFile(NamedTuple):
     offset_data: int
 
     def isreg(self) -> bool:
+        """As of `tarfile.TarInfo`: it is a regular file."""
         return True
 
     def issparse(self) -> bool:
+        """As of `tarfile.TarInfo`: it has no holes."""
         return False
 
 
@@ -89,8 +90,9 @@ def _absurd_numbers_explained() -> Iterator[None]:
 
 
 class _KnownHeaders:
-    """What headers of plain files have beside name, size, time and checksum, as far as `tarfile` accepted
-    it.
+    """What headers of plain files have beside name, size, time and checksum.
+
+    As far as `tarfile` accepted it.
     """
 
     def __init__(self):
@@ -141,10 +143,10 @@ def check_plain(member: Member, max_bytes: int) -> None:
 
 
 class BoundedReader(io.RawIOBase):
-    """The part of `file` that starts at `start`, with bounds on each read and on the whole, for tarfile to
-    read from.
+    """The part of `file` that starts at `start`, for tarfile to read from within bounds.
 
-    `ahead`: bytes to read at once where the archive is read from front to back.
+    Each read is bounded, and the whole. `ahead`: bytes to read at once where the archive is read from front
+    to back.
     """
 
     def __init__(self, file, max_read: int, max_total: int, start: int = 0, ahead: int = 0):
@@ -159,6 +161,7 @@ class BoundedReader(io.RawIOBase):
         self.last_block = b""
 
     def read(self, size: int = -1) -> bytes:
+        """Reads `size` bytes from the position on; see `read_at`."""
         return self.read_at(self._position, size)
 
     def read_at(self, offset: int, size: int) -> bytes:
@@ -176,8 +179,9 @@ class BoundedReader(io.RawIOBase):
         return block
 
     def _fill(self, offset: int, size: int) -> None:
-        """Buffers `size` bytes or more from `offset` on; what is left in the buffer is not read again: a
-        compressed file cannot go back.
+        """Buffers `size` bytes or more from `offset` on.
+
+        What is left in the buffer is not read again: a compressed file cannot go back.
         """
         at = offset - self._buffered_from
         left = self._buffer[at:] if at >= 0 else b""
@@ -186,6 +190,11 @@ class BoundedReader(io.RawIOBase):
         self._buffered_from = offset
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Moves to an absolute offset, in bytes.
+
+        Raises:
+            tarfile.ReadError: the offset lies outside the archive, or is not absolute.
+        """
         if whence != io.SEEK_SET or offset < 0:
             raise tarfile.ReadError("a header points before the archive's beginning")
         if offset > self._max_total:
@@ -196,6 +205,7 @@ class BoundedReader(io.RawIOBase):
         return offset
 
     def tell(self) -> int:
+        """The position, in bytes."""
         return self._position
 
     def require_end(self, start: int) -> None:

@@ -20,6 +20,8 @@ from luab_eval.image_sets.own_datasets import EXPECTED, OwnDataset
 
 
 class ImageNet(Top1, ValBenchmark):
+    """ImageNet's validation set."""
+
     name = "imagenet"
     title = "ImageNet"
     summary = "top-1 accuracy on the 50,000 validation images"
@@ -135,6 +137,8 @@ class ImageNetV2(Top1, Benchmark):
 
 
 class ImageNetV2Threshold(ImageNetV2):
+    """ImageNet-V2, the variant `threshold0.7`."""
+
     name = "imagenet_v2_threshold"
     title = "ImageNet-V2 (threshold 0.7)"
     summary = "the variant of images that at least 70 % of the annotators selected"
@@ -143,6 +147,8 @@ class ImageNetV2Threshold(ImageNetV2):
 
 
 class ImageNetV2Top(ImageNetV2):
+    """ImageNet-V2, the variant `top-images`."""
+
     name = "imagenet_v2_top"
     title = "ImageNet-V2 (top images)"
     summary = "the variant of the images that most annotators selected"
@@ -151,6 +157,8 @@ class ImageNetV2Top(ImageNetV2):
 
 
 class Sketch(Top1, Benchmark):
+    """ImageNet-Sketch."""
+
     name = "imagenet_sketch"
     title = "ImageNet-Sketch"
     summary = "top-1 accuracy on 50,889 sketches of the 1000 classes"

@@ -127,6 +127,8 @@ class Localization(BoxBenchmark):
 
 
 class PointingGame(BoxBenchmark):
+    """The pointing game on ImageNet's boxes, or your own."""
+
     name = "pointing_game"
     title = "Pointing game"
     summary = "share of images where the model's attention is highest in a box of the object"
@@ -147,6 +149,8 @@ class PointingGame(BoxBenchmark):
 
 
 class EnergyPointingGame(BoxBenchmark):
+    """The energy pointing game on ImageNet's boxes, or your own."""
+
     name = "energy_pointing_game"
     title = "Energy pointing game"
     summary = "share of the model's attention that lies in the object's boxes"

@@ -78,6 +78,8 @@ class SIScore(Top1, Benchmark):
 
 
 class SIScoreSize(SIScore):
+    """SI-Score, objects of varied size."""
+
     name = "si_score_size"
     title = "SI-Score size"
     summary = "top-1 accuracy on pasted objects of varied size"
@@ -88,6 +90,8 @@ class SIScoreSize(SIScore):
 
 
 class SIScoreLocation(SIScore):
+    """SI-Score, objects at varied places."""
+
     name = "si_score_location"
     title = "SI-Score location"
     summary = "top-1 accuracy on pasted objects at varied places"
@@ -104,6 +108,8 @@ class SIScoreLocation(SIScore):
 
 
 class SIScoreRotation(SIScore):
+    """SI-Score, rotated objects."""
+
     name = "si_score_rotation"
     title = "SI-Score rotation"
     summary = "top-1 accuracy on pasted objects, rotated"

@@ -44,6 +44,8 @@ class SubsetBenchmark(Benchmark):
 
 
 class ImageNetA(SubsetBenchmark):
+    """ImageNet-A."""
+
     name = "imagenet_a"
     letter = "a"
     title = "ImageNet-A"
@@ -56,6 +58,8 @@ class ImageNetA(SubsetBenchmark):
 
 
 class ImageNetR(SubsetBenchmark):
+    """ImageNet-R."""
+
     name = "imagenet_r"
     letter = "r"
     title = "ImageNet-R"

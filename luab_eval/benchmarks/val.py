@@ -173,8 +173,9 @@ def _devkit_labels(data: Path) -> dict[str, int]:
 
 
 def hub_items(name: str) -> list[Item]:
-    """The validation split of a dataset with `image` and `label`, such as ILSVRC/imagenet-1k; its train files
-    are not downloaded.
+    """The validation split of a dataset with `image` and `label`, such as ILSVRC/imagenet-1k.
+
+    Its train files are not downloaded.
 
     Raises:
         ValueError: there is no such dataset (or it is gated), or it has other columns or classes.

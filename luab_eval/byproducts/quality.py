@@ -248,7 +248,7 @@ def _add_point(
 
 
 def _distance(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """points [P, 2], boxes [n, 4] -> [P] distance to the nearest center, in box units."""
+    """The distance [P] of points [P, 2] to the nearest center of boxes [n, 4], in box units."""
     steps = (points[:, None] - boxes[:, :2] - boxes[:, 2:] / 2) / boxes[:, 2:]
     return np.hypot(steps[..., 0], steps[..., 1]).min(axis=1)
 

@@ -19,6 +19,7 @@ class Table:
     values: dict[str, list[float]] = field(default_factory=dict)
 
     def add(self, class_name: str, worker: str, **values: float) -> None:
+        """Adds what was measured of one record."""
         self.classes.append(class_name)
         self.workers.append(worker)
         for name, value in values.items():

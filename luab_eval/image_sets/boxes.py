@@ -36,9 +36,11 @@ class BoxFolder:
         self.images, self.boxes = Path(images).expanduser(), Path(boxes).expanduser()
 
     def find(self, root: Path) -> Path | None:
+        """The folder of images, as it stands or below `root`; None where there is none."""
         return existing(self.images, root)
 
     def missing(self, root: Path, partial: bool = False) -> str | None:
+        """What is missing, in words; None where all is there."""
         places = {"folder of images": self.images, "CSV or folder of XML files": self.boxes}
         absent = [f"{what} {path}" for what, path in places.items() if existing(path, root) is None]
         if not absent:
@@ -46,6 +48,7 @@ class BoxFolder:
         return f"expected {self.expected}\n  found no {', and no '.join(absent)}, nor below {root}"
 
     def image_set(self, root: Path) -> ImageSet:
+        """The images with their boxes."""
         images, boxes = existing(self.images, root), existing(self.boxes, root)
         rows = load_boxes(images, boxes)
         # As for ImageNet itself: XML boxes are of the files' own orientation.
@@ -57,6 +60,7 @@ class BoxDataset(OwnDataset):
     """A dataset with a column `objects`."""
 
     def image_set(self, root: Path) -> ImageSet:
+        """The images with their boxes."""
         rows, columns, _, without = self.read(root)
         found, left_out = set_of_rows(self.own_name, rows, columns)
         self.left_out = ", ".join(filter(None, (left_out, without)))
@@ -66,10 +70,18 @@ class BoxDataset(OwnDataset):
 def set_of_rows(
     name: str, rows: datasets.Dataset, columns: Columns | None = None, upright: bool = True
 ) -> tuple[ImageSet, str]:
-    """Rows with an image, a label (or several) and boxes -> an item for each image and class of it that has
-    boxes; and what was left out, in words.
+    """Makes an item for each image and each class of it that has boxes.
 
     The boxes are read by `RowBoxes`.
+
+    Args:
+        name: Of the image set.
+        rows: With an image, a label (or several) and boxes.
+        columns: What the columns are called.
+        upright: Whether the boxes are of images turned by EXIF.
+
+    Returns:
+        The image set; and what was left out, in words.
 
     Raises:
         ValueError: no such columns, labels that are no class numbers with names, an image whose size cannot

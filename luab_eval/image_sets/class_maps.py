@@ -28,7 +28,7 @@ def wnids() -> tuple[str, ...]:
 
 @cache
 def wnid_index() -> dict[str, int]:
-    """wnid -> its number."""
+    """The number of each wnid."""
     return {wnid: index for index, wnid in enumerate(wnids())}
 
 

@@ -12,8 +12,13 @@ from luab_eval.benchmark import Benchmark, ImageSet, Item, Predictions, Scores, 
 
 
 def labeled_items(folder: Path, targets: Mapping[str, int], group: str = "", prefix: str = "") -> list[Item]:
-    """The images of the class folders in `targets` (name -> class number) that exist, in order of their
-    paths.
+    """The images of the class folders in `targets` that exist, in order of their paths.
+
+    Args:
+        folder: Holds the class folders.
+        targets: By a class folder's name its class number.
+        group: Of all items.
+        prefix: Of all items' ids.
     """
     return [
         Item(f"{prefix}{name}/{image}", folder / name / image, targets[name], group)
@@ -74,6 +79,7 @@ class Top1:
         return Scores(metrics, answers.ids, answers.groups, answers.targets, right, answers.classes)
 
     def verdicts(self, answers: Predictions) -> Verdicts:
+        """An image is right where the best class is its target."""
         return Verdicts(answers.right(), answers.top[:, 0], [answers.classes[k] for k in answers.targets])
 
 
@@ -97,10 +103,12 @@ class Folder(Top1, Benchmark):
 
     @property
     def label(self) -> str:
+        """The folder's name in tables."""
         return self.own_name
 
     @property
     def key(self) -> str:
+        """The folder's name in results."""
         return self.own_name
 
     def find(self, root: Path) -> Path | None:
@@ -109,6 +117,7 @@ class Folder(Top1, Benchmark):
         return found if found is not None and found.is_dir() else None
 
     def missing(self, root: Path, partial: bool = False) -> str | None:
+        """What is missing, in words; None where all is there."""
         if self.find(root) is None:
             return (
                 f"expected {self.layout}\n  found no folder {self.path}, neither as it stands nor in {root}"
@@ -116,6 +125,7 @@ class Folder(Top1, Benchmark):
         return super().missing(root, partial)
 
     def problem(self, folder: Path, partial: bool) -> str | None:
+        """What is wrong with the folder, in words; None where it has images in class folders."""
         listing = self._listing(folder)
         if len(listing):
             return None
@@ -124,9 +134,11 @@ class Folder(Top1, Benchmark):
         return f"{found}; left out: {listing.note()}" if listing.note() else found
 
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
+        """The one image set of the folder."""
         yield self.image_set(root)
 
     def image_set(self, root: Path) -> ImageSet:
+        """All images in class folders; what is left out is noted."""
         folder = self.find(root)
         listing = self._listing(folder)
         self.left_out = listing.note()

@@ -42,8 +42,10 @@ class OwnRows(NamedTuple):
 
 
 class OwnDataset:
-    """`DATASET@SPLIT` or `DATASET@CONFIG/SPLIT`, with `?image=COLUMN&label=COLUMN` for other columns' names,
-    and `label_format=indices` or `multi_hot` for lists that can be read as both.
+    """A dataset to evaluate on: `DATASET@SPLIT` or `DATASET@CONFIG/SPLIT`.
+
+    With `?image=COLUMN&label=COLUMN` for other columns' names, and `label_format=indices` or `multi_hot` for
+    lists that can be read as both.
 
     Args:
         own_name: for tables.
@@ -174,22 +176,28 @@ class DatasetAccuracy(Top1, Benchmark):
 
     @property
     def label(self) -> str:
+        """The dataset's name in tables."""
         return self.own.own_name
 
     @property
     def key(self) -> str:
+        """The dataset's name in results."""
         return self.own.own_name
 
     def find(self, root: Path) -> Path | None:
+        """The dataset's folder; None for one that is none."""
         return self.own.find(root)
 
     def missing(self, root: Path, partial: bool = False) -> str | None:
+        """What is missing, in words; None where all is there."""
         return self.own.missing(root, partial)
 
     def problem(self, folder: Path, partial: bool) -> str | None:
+        """Nothing: `missing` says it."""
         return None  # `missing` says it
 
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
+        """The one image set of the dataset."""
         images = self.own.image_set(root)
         self.left_out = self.own.left_out
         yield images

@@ -49,8 +49,13 @@ def assess(
     """Each model's figure, its difference to the baseline's, and a remark for the reader ("" for none).
 
     Args:
+        benchmark: Says what the figure is.
+        of: Scores of one run; for the groups.
         values: `[runs]` the figure of each run.
         rows: Model -> which of the runs are its own.
+        baseline: The model that the others are compared with.
+        resamples: Of the bootstrap.
+        seed: Of the bootstrap.
     """
     parts = parts_of(benchmark, of)
     differing = {
@@ -154,9 +159,10 @@ def _resampled(
     resamples: int,
     seed: int,
 ) -> tuple[dict[str, Estimate], dict[str, Difference], str]:
-    """By bootstrap, widened to Wilson's interval at the smallest group's number of images, which is what is
-    advised for areas under precision-recall curves (Boyd, Eng and Page, 2013): resamples of few images, or of
-    images that are all evaluated alike, agree with each other whatever the truth.
+    """By bootstrap, widened to Wilson's interval at the smallest group's number of images.
+
+    That is what is advised for areas under precision-recall curves (Boyd, Eng and Page, 2013): resamples of
+    few images, or of images that are all evaluated alike, agree with each other whatever the truth.
     """
     _, group = groups_of(of.groups)
     fewest = int(np.bincount(group).min())

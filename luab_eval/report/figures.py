@@ -29,9 +29,12 @@ def figures(
     min_difference: float = 0.0,
     shown: Shown | None = None,
 ) -> Table:
-    """The table of some results.json files; the first model is the one that the others are compared with.
+    """The table of some results.json files; the others are compared with the first model.
 
     Args:
+        paths: The files, or the folders that they are in.
+        resamples: Of the bootstrap.
+        seed: Of the bootstrap.
         min_difference: The smallest difference worth naming, a rate.
         shown: The models and benchmarks that the table is about; default: all.
 

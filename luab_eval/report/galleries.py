@@ -53,6 +53,7 @@ class Exhibit:
 
     @property
     def bytes(self) -> int:
+        """The size of its pictures, in bytes."""
         return len(self.image) + sum(len(look.image) for look in self.looks)
 
 
@@ -89,8 +90,11 @@ def choose(
 
     Args:
         right: [M, N] bool.
+        models: [M] their names.
+        each: The most images of a kind.
+        seed: Of the draw.
         among: [N] bool, the images that may be drawn; default: all.
-        words: for right and for wrong, in the titles.
+        words: For right and for wrong, in the titles.
     """
     rng = np.random.default_rng(seed)
     choices = []

@@ -44,10 +44,15 @@ def galleries(
 ) -> list[Gallery]:
     """Images of a benchmark on which the models are right or wrong, `each` of every kind.
 
-    Only of benchmarks that say so of their images (`Benchmark.verdicts`). The answers come from `cache`.
+    Only of benchmarks that say so of their images (`Benchmark.verdicts`).
 
     Args:
+        benchmark: Whose images are shown.
+        root: The folder of the benchmarks' files.
         classifiers: Those that are not suited for the benchmark are left out.
+        cache: The folder of the models' answers.
+        settings: Of the pass over the images.
+        each: The most images of a kind.
         budget: Of embedded pictures, in bytes; to be shared between benchmarks.
     """
     if type(benchmark).verdicts is Benchmark.verdicts:

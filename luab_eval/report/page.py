@@ -41,8 +41,10 @@ class Made:
 
 
 def page(table: Table, galleries: Sequence[Gallery] = (), made: Made | None = None) -> str:
-    """The whole page. Its size is that of the galleries, which are bounded (`galleries.MAX_BYTES`), plus
-    about 1 kB for each figure.
+    """The whole page.
+
+    Its size is that of the galleries, which are bounded (`galleries.MAX_BYTES`), plus about 1 kB for each
+    figure.
     """
     title = f"Evaluation of {', '.join(model.name for model in table.models)}"
     return _template().render(

@@ -42,6 +42,7 @@ class Run:
     skipped: dict[str, str]
 
     def result(self, key: str) -> dict[str, Any]:
+        """What results.json has of this run on a benchmark."""
         return self.benchmarks[key]["models"][self.listed_as]
 
 

@@ -90,14 +90,19 @@ class Row:
 
     @property
     def arrow(self) -> str:
+        """The arrow that shows which way is better."""
         return BETTER_HIGHER if self.higher_is_better else BETTER_LOWER
 
     @property
     def metric_name(self) -> str:
+        """The metric's name for readers."""
         return metric_name(self.metric)
 
     def verdict(self, model: str) -> str:
-        """ "better" or "worse" than the first model by more than chance and enough to be named, else ""."""
+        """How a model compares with the first: "better", "worse", or "".
+
+        "" where the difference may be chance, or is too small to be named.
+        """
         difference = self.differences.get(model)
         if difference is None or not difference.worth_naming:
             return ""
@@ -126,10 +131,12 @@ class Table:
 
     @property
     def baseline(self) -> str:
+        """The model that the others are compared with."""
         return self.models[0].name
 
     @property
     def comparisons(self) -> int:
+        """How many differences the table has."""
         return sum(len(row.differences) for row in self.rows)
 
     def notes(self, starred: bool = True) -> list[str]:
@@ -225,7 +232,10 @@ def signed(difference: Difference, digits: int = 1) -> str:
 
 
 def p_texts(difference: Difference) -> tuple[str, str]:
-    """p and Holm's p: "0.012"; "< 0.0002" where the resamples show no more, or it is smaller than that."""
+    """The texts of p and Holm's p: "0.012".
+
+    "< 0.0002" where the resamples show no more, or it is smaller than that.
+    """
     return tuple(_p_text(p, difference.p_is_bound) for p in (difference.p, difference.p_holm))
 
 

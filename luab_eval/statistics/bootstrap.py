@@ -81,6 +81,9 @@ def mean_draws(scores: ArrayLike, resamples: int = RESAMPLES, seed: int | Sequen
 
     Args:
         scores: [M, N] one row a model (or a run, or a figure), one column an image; finite.
+        resamples: R, how many.
+        seed: Of the draws.
+
     Returns:
         [M, R]: column r is all rows' means over the same resampled images.
     """
@@ -113,6 +116,9 @@ def metric_draws(
         metric: from the indices [N] of the resampled images to a number, or to one for each of M models.
         strata: [N] the group of each image; each group keeps its size (all 0: one group). A metric that
             compares two sets of images, say in and out of the distribution, has two.
+        resamples: R, how many.
+        seed: Of the draws.
+
     Returns:
         [R], or [M, R].
     """
@@ -167,8 +173,9 @@ def _counts_of_kinds(multiplicities: np.ndarray, resamples: int, rng: np.random.
 
 
 def _counts_of_images(images: int, resamples: int, rng: np.random.Generator) -> Iterator:
-    """Blocks [r, N] of R rows: how often a resample holds each of N images (float64). Drawing the images one
-    by one is ten times faster than a multinomial over them.
+    """Blocks [r, N] of R rows: how often a resample holds each of N images (float64).
+
+    Drawing the images one by one is ten times faster than a multinomial over them.
     """
     for rows in _blocks(resamples, width=images):
         counts = np.empty((rows, images))

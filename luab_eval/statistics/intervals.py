@@ -35,6 +35,9 @@ def mean_interval(
 
     Args:
         scores: `[..., N]`, N >= 1, each from `low` to `high`.
+        low: The smallest score that there can be.
+        high: The largest.
+        level: How often such an interval holds the true mean.
 
     Returns:
         Its ends, `[...]` each, from `low` to `high`.
@@ -71,8 +74,11 @@ def together(value: float, parts: Sequence[tuple[float, float, float]]) -> tuple
 def runs_interval(figures: ArrayLike, level: float = LEVEL) -> tuple[float, float, float]:
     """How far the mean over training runs may be off because there are few of them: (0, low, high).
 
+    Student's t with S - 1 degrees of freedom; one run says nothing: 0.
+
     Args:
-        figures: `[S]`, of each run. Student's t with S - 1 degrees of freedom; one run says nothing: 0.
+        figures: `[S]`, of each run.
+        level: How often such an interval holds the true mean.
     """
     figures = np.asarray(figures, dtype=np.float64)
     if len(figures) < 2:
@@ -87,6 +93,7 @@ def swap_test(differences: ArrayLike, resamples: int, seed: int = 0) -> tuple[fl
     Args:
         differences: `[N]` the first model's score minus the second's, of each image.
         resamples: Random swaps, where there are too many to try all and the differences are not alike.
+        seed: Of the swaps.
 
     Returns:
         p, above 0; and whether it is only a bound: no random swap gave as large a difference.

@@ -21,7 +21,11 @@ from luab_vision.transforms import EvalTransform
 class ViewDataset(torch.utils.data.Dataset):
     """A map-style dataset of samples over a `datasets.Dataset` or any sequence of row dicts.
 
-    Args: `rows`, `transform`, the seed of the augmentation, and `RowToSample`'s options by name.
+    Args:
+        rows: The rows.
+        transform: Makes the crop that the model sees.
+        seed: Of the augmentation.
+        options: `RowToSample`'s, by name.
     """
 
     def __init__(
@@ -101,8 +105,10 @@ class ViewIterableDataset(torch.utils.data.IterableDataset):
 
 
 def _shared_epoch() -> torch.Tensor:
-    """An int in shared memory: persistent workers have a copy of the dataset, and see the new epoch all the
-    same."""
+    """An int in shared memory.
+
+    Persistent workers have a copy of the dataset, and see the new epoch all the same.
+    """
     return torch.zeros((), dtype=torch.int64).share_memory_()
 
 

@@ -145,9 +145,13 @@ def read_evaluation(
     """Rows to train on, what was read of those to evaluate on, and notes.
 
     Args:
-        splits: of `--dataset`.
-        whole: the split to train on, or the first rows of a stream; `part`: which part of it is trained on.
-        train: the rows of this part.
+        run: The run's options.
+        splits: Of `--dataset`.
+        whole: The split to train on, or the first rows of a stream.
+        part: Which part of it is trained on.
+        train: The rows of this part.
+        reading: Which columns the rows have, and how they are read.
+        byproduct: What is learned from.
     """
     if run.eval_share is not None:
         if whole is None or len(train) == 0:

@@ -1,10 +1,9 @@
-"""A dataset that is read while it is trained on: rows as `luab_attention.reading` reads them, a batch at a
-time.
+"""A dataset that is read while it is trained on, a batch at a time.
 
     shards -> rows as stored -> StreamReader: image, class number, point -> buffer that shuffles -> samples
 
-A batch of a stream goes through the same reader as a whole dataset. What only all rows together can say (the
-classes) is found out before: see `luab_trainer.data.stream_inputs`.
+A batch of a stream goes through the same reader as a whole dataset, `luab_attention.reading`. What only all
+rows together can say (the classes) is found out before: see `luab_trainer.data.stream_inputs`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -89,7 +88,7 @@ class StreamReader:
 
 
 def _name(row: Mapping[str, Any], image: str) -> str:
-    """ " (cat/1.png)": what the row is called in the files."""
+    """What the row is called in the files: " (cat/1.png)"."""
     value = row.get(image)
     path = value.get("path") if isinstance(value, Mapping) else value if isinstance(value, str) else None
     name = row.get(IMAGE_ID) or path or row.get(KEY)
@@ -118,7 +117,7 @@ class StreamedSamples(ViewIterableDataset):
     Args:
         rows: see `read_stream`.
         shuffle_buffer: so many rows are kept, to give out one of them at random. 0: the rows' own order.
-        others: as `ViewIterableDataset`.
+        options: as `ViewIterableDataset`.
     """
 
     def __init__(

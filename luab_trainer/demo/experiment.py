@@ -54,6 +54,7 @@ class Run:
 
     @property
     def name(self) -> str:
+        """The run's name in tables and folders."""
         return f"{self.architecture}-{self.arm}-seed{self.seed}"
 
 
@@ -74,12 +75,15 @@ class World:
 
     @property
     def raw(self) -> Path:
+        """The folder of the simulated raw files."""
         return self.root / "raw"
 
     def dataset(self, arm: str) -> Path:
+        """The built dataset that an arm trains on."""
         return self.root / ("dataset_shuffled" if arm == SHUFFLED else "dataset")
 
     def checkpoint(self, run: Run) -> Path:
+        """The folder that a run saves its model in."""
         return self.root / "checkpoints" / run.name
 
     def test_rows(self, split: str, classes: list[str]) -> datasets.Dataset:

@@ -1,6 +1,4 @@
-"""A checkpoint is the classifier's own, as `save_pretrained` writes it, with our extra head in a file
-beside it.
-"""
+"""A checkpoint is the classifier's own, as `save_pretrained` writes it, with our head in a file beside it."""
 
 import json
 from collections.abc import Mapping
@@ -63,8 +61,12 @@ def require_whole_checkpoints(plugin: FullyShardedDataParallelPlugin) -> None:
 
 
 def check_fsdp(folder: str | Path, fsdp: bool) -> None:
-    """Raises SourceError where a run with FSDP would go on without it, or the other way round: neither can
-    read the optimizer's state that the other wrote.
+    """Checks that a run with FSDP goes on with it, and one without it without.
+
+    Neither can read the optimizer's state that the other wrote.
+
+    Raises:
+        SourceError: the checkpoint is of the other kind.
     """
     sharded = any(Path(folder).glob(f"{FSDP_MODEL_NAME}*"))
     if sharded != fsdp:

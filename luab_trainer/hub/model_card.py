@@ -196,8 +196,9 @@ def source_name(source: str | None) -> str:
 
 
 def _name_and_id(source: str | None) -> tuple[str, str | None]:
-    """A Hub id -> (id, id); a folder or a file -> (its name, None), for the card is public and the path is
-    not.
+    """A Hub id -> (id, id); a folder or a file -> (its name, None).
+
+    The card is public, and the path is not.
     """
     if source is None:
         return "a local dataset", None

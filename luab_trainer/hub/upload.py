@@ -90,8 +90,9 @@ class Uploads:
 
 
 def public_arguments(args: LUABConfig, others: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The training arguments for everyone to see, after `others`: no tokens, and of this machine's folders
-    the names only.
+    """The training arguments for everyone to see, after `others`.
+
+    No tokens, and of this machine's folders the names only.
     """
     return {
         key: Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value

@@ -12,8 +12,9 @@ FORMS = ("hinge", "kl")
 
 
 class Defaults(NamedTuple):
-    """radius (of kl: the Gaussian's sigma) in crop ratios, tolerance in mass, weight of the term in the
-    loss.
+    """The defaults of the attention loss.
+
+    radius (of kl: the Gaussian's sigma) in crop ratios, tolerance in mass, weight of the term in the loss.
     """
 
     radius: float
@@ -105,4 +106,5 @@ class AttentionLoss(CheckedLoss):
         return mean_over_targets(loss.mean(dim=2), weights.sum(dim=-1) > 0)
 
     def extra_repr(self) -> str:
+        """The settings, as `print(module)` shows them."""
         return f"form={self.form}, radius={self.radius}, tolerance={self.tolerance}"

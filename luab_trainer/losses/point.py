@@ -8,7 +8,15 @@ from luab_trainer.losses.checks import CheckedLoss, check_targets, check_weights
 
 
 def mean_over_targets(values: Tensor, usable: Tensor) -> Tensor:
-    """values [B, C], usable bool [B, C] -> [B]: mean over a row's usable targets, 0 where it has none."""
+    """The mean over a row's usable targets, 0 where it has none.
+
+    Args:
+        values: [B, C], one for each target.
+        usable: [B, C] bool.
+
+    Returns:
+        [B]
+    """
     return (values * usable).sum(dim=1) / usable.sum(dim=1).clamp(min=1)
 
 

@@ -1,1 +1,1 @@
-"""What an evaluation during training reports, in the form that transformers\x27 Trainer takes."""
+"""What an evaluation during training reports, in the form that the Trainer of transformers takes."""

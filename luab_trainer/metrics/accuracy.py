@@ -7,8 +7,9 @@ PRIMARY_METRIC = "accuracy"
 
 
 def predictions(logits: Tensor, labels: Tensor) -> Tensor:
-    """logits [B, K] -> predicted classes [B]: what is kept of an evaluation batch
-    (`preprocess_logits_for_metrics`).
+    """What is kept of an evaluation batch: logits [B, K] -> predicted classes [B].
+
+    For `preprocess_logits_for_metrics`.
     """
     return logits.argmax(dim=-1)
 

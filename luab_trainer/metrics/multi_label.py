@@ -40,6 +40,7 @@ class MultiLabelMetrics:
 
     def __call__(self, evaluated: EvalPrediction) -> dict[str, float]:
         # A model that has diverged is scored, not refused: what is not a number ranks last.
+        """The metrics of logits [N, K] against multi-hot labels [N, K], by name."""
         lowest, highest = np.finfo(np.float32).min, np.finfo(np.float32).max
         logits = np.nan_to_num(np.float32(evaluated.predictions), nan=lowest, neginf=lowest, posinf=highest)
         labels = np.asarray(evaluated.label_ids) > 0.5

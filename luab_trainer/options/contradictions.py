@@ -21,8 +21,9 @@ _COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no
 
 
 def check_combinations(args: TrainingArguments) -> None:
-    """Refuse arguments that contradict each other, and those that would do nothing. Called before
-    transformers' `__post_init__`, which changes some values.
+    """Refuses arguments that contradict each other, and those that would do nothing.
+
+    Called before transformers' `__post_init__`, which changes some values.
 
     Raises:
         ValueError: names the arguments and the fix.

@@ -58,8 +58,10 @@ def _value(file: Path, name: Any, text: Any, typed: Mapping[Any, Any], options: 
 
 
 class _Texts(yaml.BaseLoader):
-    """Each value as the text that stands there; no anchors, which can blow up a small file, and no name
-    twice."""
+    """Each value as the text that stands there.
+
+    No anchors, which can blow up a small file, and no name twice.
+    """
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         event = self.peek_event()

@@ -1,5 +1,6 @@
-"""Each of transformers' training arguments: it holds as transformers documents it, we do it ourselves, or it
-is refused, with the reason and the fix.
+"""What becomes of each of transformers' training arguments.
+
+It holds as transformers documents it, we do it ourselves, or it is refused, with the reason and the fix.
 
 Nothing is passed over in silence: `tests/luab_trainer/test_inherited.py` fails for an argument of the
 installed transformers that is in none of the three tables. Which arguments do not go together, and what this

@@ -72,16 +72,20 @@ class BoxAccuracy:
         height: int,
         normalize: bool = True,
     ) -> np.ndarray:
-        """One image of `width` x `height` pixels -> its hits: bits of [V1 at IoU 0.5, V2 at each of `IOUS`] x
-        thresholds, packed to [4, thresholds / 8] uint8.
+        """The hits of one image, packed.
 
         Args:
             scores: [h, w], over the whole image.
             boxes: [[x0, y0, x1, y1]], first and last pixels.
-            normalize: min-max normalise the map.
+            width: Pixels of the image.
+            height: Pixels of the image.
+            normalize: min-max normalize the map.
+
+        Returns:
+            [4, thresholds / 8] uint8: bits of [V1 at IoU 0.5, V2 at each of `IOUS`] x thresholds.
 
         Raises:
-            ValueError: a map that is not 2-D or not within 0..1 (infinite, or not normalised); no boxes, or
+            ValueError: a map that is not 2-D or not within 0..1 (infinite, or not normalized); no boxes, or
                 reversed ones.
         """
         scores = np.asarray(scores, np.float64)

@@ -1,4 +1,4 @@
-"""Pointing game: does the point that a model looks at most lie on the object? (Zhang et al., IJCV 2018)"""
+"""Pointing game (Zhang et al., IJCV 2018): does the point that a model looks at most lie on the object?"""
 
 from collections.abc import Sequence
 
