@@ -48,7 +48,7 @@ def write_archive(path: Path, files: int) -> None:
     import numpy as np
 
     from imagenet_ab.simulate.annotators import annotate
-    from imagenet_ab.simulate.release import write_xml
+    from imagenet_ab.write import write_xml
     from luab_data.simulate.drawing import Box
 
     rng = np.random.default_rng(0)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from imagenet_ab.fields import ANNOTATION_FIELDS, ID_FIELD
 from luab_data.build.card import PAPER, CardText
 from luab_data.constants import ANNOTATIONS, CLASS_NAME, CLICK, IMAGE, IMAGE_ID, LABEL
 from luab_data.imagenet_classes import imagenet_names
@@ -16,18 +17,26 @@ IMAGENET = """@article{russakovsky2015imagenet,
   year    = {2015}
 }"""
 
+
+def _described(name: str) -> str:
+    return f"`{name}`: {ANNOTATION_FIELDS[name].description}"
+
+
 _IMAGE_COLUMN = {IMAGE: "the image file's bytes"}
 _COLUMNS = {
     LABEL: "class, by its folder's name (the WordNet id), in ImageNet's order",
     CLASS_NAME: "readable name of the class",
-    IMAGE_ID: "`<wnid>/<wnid>_<n>`",
+    IMAGE_ID: ID_FIELD.description,
     CLICK: "where the annotators clicked, `{x, y}`: the mean of the first selecting click of each "
     "annotation that ended selected; null where there is none",
     ANNOTATIONS: "one entry for each time the image was annotated, empty for an image without byproducts. "
-    "`selected_record`: the clicks that selected it; `mouse_tracking`: the cursor over the image, 60 Hz at "
-    "most, paused while the image is selected; `hovered_record`: `enter` and `leave`; `estimate_time`: ms of "
-    "hovering before the selection; sizes and position as rendered on the page, pixels; `worker_id`: "
-    "anonymised",
+    + "; ".join(
+        [
+            *map(_described, ("selected_record", "mouse_tracking", "hovered_record", "estimate_time")),
+            "sizes and position as rendered on the page, pixels",
+            _described("worker_id"),
+        ]
+    ),
 }
 _INTRODUCTION = """ImageNet's training images with what their annotators left behind: the clicks that selected
 an image and the cursor's path over it. The byproducts are those of Han et al., "Neglected Free Lunch" (ICCV

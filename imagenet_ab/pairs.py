@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -13,10 +14,10 @@ from datasets import Features
 from datasets.utils.logging import get_logger
 
 from imagenet_ab.byproducts import classes_of, open_byproducts
-from imagenet_ab.columns import Columns, parse_columns
+from imagenet_ab.fast.columns import ParsedRecords, parse_columns
 from imagenet_ab.images import open_images
-from imagenet_ab.record import Record, parse_record
-from imagenet_ab.rows import features, row, rows_without_images
+from imagenet_ab.record import parse_record
+from imagenet_ab.rows import byproduct_columns, features, image_columns, rows_without_images
 from luab_data.build.batches import Batch, LoadedItem, LoadedPair, Outcome, to_batch
 from luab_data.build.join import Found, Pair, Payload, join
 from luab_data.build.raw import Source
@@ -75,6 +76,16 @@ class RawImageNetAB:
         return PairsToBatch(to_row)
 
 
+# In place of a row's columns of byproducts: which of the `ParsedRecords` of its batch they are from.
+PARSED = "parsed"
+
+
+class Parsed(NamedTuple):
+    """In place of an XML: the number of its record among the `ParsedRecords` of the batch."""
+
+    number: int
+
+
 @dataclass(frozen=True)
 class PairToRow:
     """(id, streamed payload, looked-up payload) -> `Outcome`; picklable, so that Ray can run it.
@@ -115,17 +126,21 @@ class PairToRow:
                 image = checked_image(_read(image), self.max_side)
             except RejectedRecord as error:
                 return _no_row(entry_id, error.reason, xml is not None and "its image was rejected")
-        record, rejects = None, ()
+        columns, record, rejects = image_columns(entry_id, image, label), None, ()
+        if isinstance(xml, Parsed):
+            return Outcome({**columns, PARSED: xml.number}, (), self._used(1))
         try:
-            record = _record(xml)
-            columns = row(entry_id, image, record, label)
+            record = None if xml is None else parse_record(_read(xml))
+            columns |= byproduct_columns(entry_id, record)
         except RejectedRecord as error:
             if not self.with_images:
                 return _no_row(entry_id, None, error.reason)
             record, rejects = None, (Reject(BYPRODUCTS, entry_id, error.reason),)
-            columns = row(entry_id, image, None, label)
-        used = {IMAGES: int(self.with_images), BYPRODUCTS: int(record is not None)}
-        return Outcome(columns, rejects, used)
+            columns |= byproduct_columns(entry_id, None)
+        return Outcome(columns, rejects, self._used(int(record is not None)))
+
+    def _used(self, records: int) -> dict[str, int]:
+        return {IMAGES: int(self.with_images), BYPRODUCTS: records}
 
     def refused(self, entry_id: str, streamed: Payload, looked_up: Payload, reason: str) -> Outcome:
         """No row: a reject for each of the two that is there."""
@@ -138,61 +153,61 @@ class PairsToBatch:
     """A `MakeBatch`: the rows that `to_row` makes, in less time.
 
     The XMLs of the released layout are parsed together, to columns; all other items are for `to_row`. Where
-    a row has an image, `to_row` decides what becomes a row, with a record without annotations in place of
-    each parsed XML, and the rows get the columns. Without images, the columns are the rows.
+    a row has an image, `to_row` decides what becomes a row: it says which of the parsed records is in it, and
+    the columns are put in that order. Without images, the columns are the rows.
     """
 
     to_row: PairToRow
 
     def __call__(self, items: Sequence[LoadedItem], schema: pa.Schema) -> Batch:
-        places, columns = self._parsed(items)
+        places, records = self._parsed(items)
         make = self._with_images if self.to_row.with_images else self._without_images
-        batch = make(list(items), places, columns, schema)
+        batch = make(list(items), places, records, schema)
         return replace(batch, facts=_facts(batch.table))
 
-    def _parsed(self, items: Sequence[LoadedItem]) -> tuple[list[int], Columns]:
+    def _parsed(self, items: Sequence[LoadedItem]) -> tuple[list[int], ParsedRecords]:
         """The places of the items whose XML is of the layout and their own, and what is in these XMLs."""
         side = self.to_row.xml_side
         xmls = [getattr(item, side, None) for item in items]  # a Reject has none
         places = [place for place, xml in enumerate(xmls) if isinstance(xml, bytes)]
         try:
-            columns = parse_columns([xmls[place] for place in places])
+            records = parse_columns([xmls[place] for place in places])
         except PASSED_ON:
             raise
         except Exception as error:  # the strict parser finds the file that it is about
             logger.warning(f"{internal_error(error)}: {len(places):,} XML files are read one by one.")
-            columns = parse_columns([])
-        places = [places[number] for number in columns.numbers.tolist()]
-        pairs = zip(places, columns.image_ids.to_pylist(), strict=True)
+            records = parse_columns([])
+        places = [places[number] for number in records.numbers.tolist()]
+        pairs = zip(places, records.image_ids.to_pylist(), strict=True)
         own = [
             items[place].id == image_id and self.to_row.label(image_id) is not None
             for place, image_id in pairs
         ]
         if all(own):
-            return places, columns
-        return list(compress(places, own)), columns.only(own)
+            return places, records
+        return list(compress(places, own)), records.only(own)
 
     def _with_images(
-        self, items: list[LoadedItem], places: list[int], columns: Columns, schema: pa.Schema
+        self, items: list[LoadedItem], places: list[int], records: ParsedRecords, schema: pa.Schema
     ) -> Batch:
-        for place in places:
-            parsed = Record(items[place].id, ())
-            items[place] = items[place]._replace(**{self.to_row.xml_side: parsed})
-        batch = to_batch(items, self.to_row, schema)
-        table = batch.table
-        chosen = _places(columns.image_ids, table[IMAGE_ID])
-        for name, column in ((CLICK, columns.clicks), (ANNOTATIONS, columns.annotations)):
-            if chosen is not None:
-                column = pa.concat_arrays([column, *table[name].chunks]).take(chosen)
+        for number, place in enumerate(places):
+            items[place] = items[place]._replace(**{self.to_row.xml_side: Parsed(number)})
+        batch = to_batch(items, self.to_row, schema.append(pa.field(PARSED, pa.int32())))
+        numbers, table = batch.table[PARSED], batch.table.drop_columns(PARSED)
+        # The values of a row that has no number are its own: they follow those of all parsed records.
+        own = pa.array(np.arange(len(table)) + len(records.numbers))
+        which = pc.coalesce(numbers.cast(pa.int64()), own)
+        for name, column in ((CLICK, records.clicks), (ANNOTATIONS, records.annotations)):
+            column = pa.concat_arrays([column, *table[name].chunks]).take(which)
             table = table.set_column(table.column_names.index(name), table.field(name), column)
         return replace(batch, table=table)
 
     def _without_images(
-        self, items: list[LoadedItem], places: list[int], columns: Columns, schema: pa.Schema
+        self, items: list[LoadedItem], places: list[int], records: ParsedRecords, schema: pa.Schema
     ) -> Batch:
         ids = [items[place].id for place in places]
         labels = [self.to_row.label(entry_id) for entry_id in ids]
-        table = rows_without_images(columns.image_ids, labels, columns.clicks, columns.annotations, schema)
+        table = rows_without_images(records.image_ids, labels, records.clicks, records.annotations, schema)
         parsed = set(places)
         batch = to_batch(
             [item for place, item in enumerate(items) if place not in parsed], self.to_row, schema
@@ -203,18 +218,6 @@ class PairsToBatch:
             order = np.argsort(places + [place_of[each] for each in batch.table[IMAGE_ID].to_pylist()])
             table = pa.concat_tables([table, batch.table]).take(order)
         return replace(batch, table=table)
-
-
-def _places(parsed: pa.StringArray, rows: pa.ChunkedArray) -> pa.ChunkedArray | None:
-    """Where each row's values are among those `parsed` followed by the rows' own; None: they are `parsed`."""
-    if rows.equals(pa.chunked_array([parsed])):
-        return None
-    own = pa.array(range(len(parsed), len(parsed) + len(rows)), pa.int32())
-    return pc.coalesce(pc.index_in(rows, value_set=parsed), own)
-
-
-def _record(xml: Payload) -> Record | None:
-    return xml if xml is None or isinstance(xml, Record) else parse_record(_read(xml))
 
 
 def _read(payload: Payload) -> bytes:

@@ -6,35 +6,29 @@ Columns: `image` (not in the byproducts-only configuration), `label`, `class_nam
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
 import pyarrow as pa
 from datasets import ClassLabel, Features, Image, List, Value
 
-from imagenet_ab.record import Record
+from imagenet_ab.clicks import click
+from imagenet_ab.fields import Annotation, Kind, One, Record, Repeated, xml_fields
 from luab_data.constants import ANNOTATIONS, CLASS_NAME, CLICK, IMAGE, IMAGE_ID, LABEL
 from luab_data.errors import RejectedRecord
 from luab_data.imagenet_classes import class_name
 
-_POINT = {"x": Value("float32"), "y": Value("float32")}
-_TIMED_POINT = {**_POINT, "time": Value("int64")}
-# One entry for each `metadata` element: the fields of `imagenet_ab.record.Annotation`, in its order.
-_ANNOTATION = {
-    "selected": Value("bool"),
-    "selected_count": Value("int32"),
-    "selected_record": List(_TIMED_POINT),
-    "mouse_tracking": List(_TIMED_POINT),
-    "hovered_count": Value("int32"),
-    "hovered_record": List({"action": Value("string"), "time": Value("int64")}),
-    "estimate_time": Value("int64"),
-    "original_image_height": Value("int32"),
-    "original_image_width": Value("int32"),
-    "image_height": Value("int32"),
-    "image_width": Value("int32"),
-    "image_position": _POINT,
-    "worker_id": Value("string"),
-    "assignment_id": Value("string"),
-    "page_idx": Value("int32"),
-}
+_POINT = {axis: Value("float32") for axis in "xy"}
+
+
+def _fields_of(of: type) -> dict[str, Any]:
+    """The types of one of the classes of `imagenet_ab.fields`."""
+    return {field.name: _feature(field.kind) for field in xml_fields(of)}
+
+
+def _feature(kind: Kind) -> Any:
+    if isinstance(kind, One):
+        return _fields_of(kind.of)
+    return List(_fields_of(kind.of)) if isinstance(kind, Repeated) else Value(kind.stored)
 
 
 def features(classes: Sequence[str], images: bool) -> Features:
@@ -44,7 +38,7 @@ def features(classes: Sequence[str], images: bool) -> Features:
         CLASS_NAME: Value("string"),
         IMAGE_ID: Value("string"),
         CLICK: _POINT,
-        ANNOTATIONS: List(_ANNOTATION),
+        ANNOTATIONS: List(_fields_of(Annotation)),
     }
     return Features({IMAGE: Image(), **columns} if images else columns)
 
@@ -54,18 +48,27 @@ def row(image_id: str, image_bytes: bytes | None, record: Record | None, class_i
 
     Raises RejectedRecord when the record is another image's.
     """
-    if record is not None and record.image_id != image_id:
-        raise RejectedRecord(f"the file of {image_id} holds the imageID {record.image_id!r}")
+    return {**image_columns(image_id, image_bytes, class_index), **byproduct_columns(image_id, record)}
+
+
+def image_columns(image_id: str, image_bytes: bytes | None, class_index: int) -> dict:
+    """What a row says of its image."""
     columns = {
         LABEL: class_index,
         CLASS_NAME: class_name(image_id.split("/")[0]),
         IMAGE_ID: image_id,
-        CLICK: click(record),
-        ANNOTATIONS: [asdict(annotation) for annotation in record.annotations] if record else [],
     }
     if image_bytes is None:
         return columns
     return {IMAGE: {"bytes": image_bytes, "path": f"{image_id.split('/')[-1]}.JPEG"}, **columns}
+
+
+def byproduct_columns(image_id: str, record: Record | None) -> dict:
+    """What a row says of its annotators. Raises RejectedRecord when the record is another image's."""
+    if record is not None and record.image_id != image_id:
+        raise RejectedRecord(f"the file of {image_id} holds the imageID {record.image_id!r}")
+    annotations = [] if record is None else [asdict(annotation) for annotation in record.annotations]
+    return {CLICK: click(record), ANNOTATIONS: annotations}
 
 
 def rows_without_images(
@@ -84,19 +87,3 @@ def rows_without_images(
         ANNOTATIONS: annotations,
     }
     return pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema)
-
-
-def click(record: Record | None) -> dict[str, float] | None:
-    """The authors' Z, in ratios of the image; None where there is none.
-
-    Z is the mean, over the annotations that ended selected, of the first click (the authors' dataloader).
-    """
-    selected = [each for each in record.annotations if each.selected] if record else []
-    clicks = [each.selected_record[0] for each in selected if each.selected_record]
-    return mean_point([(each.x, each.y) for each in clicks]) if clicks else None
-
-
-def mean_point(points: Sequence[tuple[float, float]]) -> dict[str, float]:
-    """The mean of one or more (x, y)."""
-    xs, ys = zip(*points, strict=True)
-    return {"x": sum(xs) / len(xs), "y": sum(ys) / len(ys)}

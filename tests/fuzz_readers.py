@@ -32,10 +32,11 @@ import pyarrow as pa
 from fixtures.coco_records import record
 
 from coco_ab.byproducts import Byproducts
-from imagenet_ab.columns import ANNOTATIONS_TYPE, CLICK_TYPE, parse_columns
-from imagenet_ab.record import Annotation, Hover, Position, Record, TimedPoint, parse_record
-from imagenet_ab.rows import click
-from imagenet_ab.simulate.release import write_xml
+from imagenet_ab.clicks import click
+from imagenet_ab.fast.columns import ANNOTATIONS_TYPE, CLICK_TYPE, parse_columns
+from imagenet_ab.fields import Annotation, Hover, Position, Record, TimedPoint
+from imagenet_ab.record import parse_record
+from imagenet_ab.write import write_xml
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.sources.archives import TarOfTars, TarStream
 from luab_data.sources.entries import Reject

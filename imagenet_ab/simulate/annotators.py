@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imagenet_ab.record import Annotation, Hover, Position, Record, TimedPoint
+from imagenet_ab.fields import Annotation, Hover, Position, Record, TimedPoint
 from luab_data.simulate.cursor import anonymous_id, cursor_path, snapped
 from luab_data.simulate.drawing import Box
 

@@ -15,14 +15,13 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 import numpy as np
 
 from imagenet_ab.byproducts import ARCHIVE
-from imagenet_ab.record import Annotation, Record
 from imagenet_ab.simulate.annotators import ANNOTATORS, Annotators, annotate
 from imagenet_ab.simulate.images import CLASSES, draw
+from imagenet_ab.write import write_xml
 from luab_data.console import bars
 from luab_data.constants import TRAIN
 from luab_data.simulate.drawing import Box
@@ -77,46 +76,6 @@ def write_release(
             if count:
                 _write_boxes(out, split, _write_images(out, split, seed, count, size, agreement, bar), size)
     return out
-
-
-def write_xml(record: Record) -> bytes:
-    """The record as one XML file of the released layout; `parse_record` reads it back."""
-    pages = [
-        f"  <metadata>\n{_metadata(record.image_id, each)}\n  </metadata>" for each in record.annotations
-    ]
-    return "\n".join(['<?xml version="1.0" ?>', "<annotation>", *pages, "</annotation>", ""]).encode()
-
-
-def _metadata(image_id: str, annotation: Annotation) -> str:
-    def element(tag: str, value) -> str:
-        if isinstance(value, dict):
-            return f"<{tag}>" + "".join(element(key, each) for key, each in value.items()) + f"</{tag}>"
-        return f"<{tag}>{escape(str(value))}</{tag}>"
-
-    def repeated(tag: str, entries) -> list[tuple]:
-        return [(tag, vars(each)) for each in entries]
-
-    position = annotation.image_position
-    fields = [
-        ("imageID", image_id),
-        ("originalImageHeight", annotation.original_image_height),
-        ("originalImageWidth", annotation.original_image_width),
-        ("imageHeight", annotation.image_height),
-        ("imageWidth", annotation.image_width),
-        ("imagePosition", vars(position) if position else None),
-        ("hoveredCount", annotation.hovered_count),
-        *repeated("hoveredRecord", annotation.hovered_record),
-        # The release writes a track without positions as one element without children.
-        *(repeated("mouseTracking", annotation.mouse_tracking) or [("mouseTracking", {})]),
-        ("selected", annotation.selected),
-        ("selectedCount", annotation.selected_count),
-        *repeated("selectedRecord", annotation.selected_record),
-        ("estimateTime", annotation.estimate_time or 0),
-        ("worker_id", annotation.worker_id),
-        ("assignment_id", annotation.assignment_id),
-        ("page_idx", annotation.page_idx),
-    ]
-    return "\n".join(f"    {element(tag, value)}" for tag, value in fields if value is not None)
 
 
 def choose_background(label: int, agreement: float, rng: np.random.Generator) -> int:

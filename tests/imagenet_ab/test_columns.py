@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_record import PIECES, REJECTED, XML
 
-from imagenet_ab.columns import ANNOTATIONS_TYPE, CLICK_TYPE, parse_columns
+from imagenet_ab.clicks import click
+from imagenet_ab.fast.columns import ANNOTATIONS_TYPE, CLICK_TYPE, parse_columns
+from imagenet_ab.fields import Annotation, Record, TimedPoint
 from imagenet_ab.pairs import PairsToBatch, PairToRow
-from imagenet_ab.record import Annotation, Record, TimedPoint, parse_record
-from imagenet_ab.rows import click, features
-from imagenet_ab.simulate.release import write_xml
+from imagenet_ab.record import parse_record
+from imagenet_ab.rows import features
+from imagenet_ab.write import write_xml
 from luab_data.build.batches import LoadedPair, to_batch
 from luab_data.errors import RejectedRecord
 from luab_data.sources.entries import Reject
@@ -48,7 +50,7 @@ def test_the_released_layout_is_taken():
 
 
 def test_chunks_and_odd_files_keep_the_order(monkeypatch):
-    monkeypatch.setattr("imagenet_ab.columns.CHUNK_BYTES", 3 * len(XML))
+    monkeypatch.setattr("imagenet_ab.fast.columns.CHUNK_BYTES", 3 * len(XML))
     xmls = [XML.replace(b"n01440764_105", b"n01440764_%d" % number) for number in range(20)]
     for odd in (0, 7, 8, 19):
         xmls[odd] = xmls[odd].replace(b"<page_idx>3", b"<page_idx> 3")

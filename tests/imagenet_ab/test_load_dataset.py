@@ -11,10 +11,12 @@ from pathlib import Path
 import datasets
 import pytest
 from datasets import Features, Image, Value
+from datasets.packaged_modules import _PACKAGED_DATASETS_MODULES
 from fixtures.factories import WNIDS, raw_byproducts, raw_images, tar_of_tars
 
 import imagenet_ab
 from imagenet_ab.images import id_of_file_name
+from luab_data.build.registration import register
 from luab_data.errors import RejectedRecord, SourceError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -316,3 +318,14 @@ def test_other_packaged_builders_still_look_for_files(tmp_path, monkeypatch):
         "csv", data_dir=str(tmp_path), split="train", cache_dir=str(tmp_path / "cache")
     )
     assert rows["a"][:] == [1]
+
+
+def test_a_change_of_code_in_any_folder_of_a_package_renews_the_caches(tmp_path):
+    below = tmp_path / "package" / "fast"
+    below.mkdir(parents=True)
+    hashes = set()
+    for number in range(2):
+        (below / "module.py").write_text(f"{number}\n")
+        register("a_test", "imagenet_ab.builder", [tmp_path / "package"])
+        hashes.add(_PACKAGED_DATASETS_MODULES.pop("a_test"))
+    assert len(hashes) == 2

@@ -7,14 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imagenet_ab.record import (
-    Annotation,
-    Hover,
-    Position,
-    Record,
-    TimedPoint,
-    parse_record,
-)
+from imagenet_ab.fields import Annotation, Hover, Position, Record, TimedPoint
+from imagenet_ab.record import parse_record
 from luab_data.errors import RejectedRecord
 
 XML = b"""<?xml version="1.0" ?>

@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as PILImage
 
-from imagenet_ab.record import Annotation, Hover, Position, Record, TimedPoint, parse_record
-from imagenet_ab.rows import click, features, row
+from imagenet_ab.clicks import click
+from imagenet_ab.fields import Annotation, Hover, Position, Record, TimedPoint
+from imagenet_ab.record import parse_record
+from imagenet_ab.rows import features, row
 from luab_data.errors import RejectedRecord
 from luab_data.sources.archives import TarStream
 

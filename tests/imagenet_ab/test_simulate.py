@@ -11,12 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from imagenet_ab.record import Annotation, Hover, Position, Record, TimedPoint, parse_record
-from imagenet_ab.rows import click, features
+from imagenet_ab.clicks import click
+from imagenet_ab.fields import Annotation, Hover, Position, Record, TimedPoint
+from imagenet_ab.record import parse_record
+from imagenet_ab.rows import features
 from imagenet_ab.simulate.annotators import Annotators, annotate
 from imagenet_ab.simulate.images import CLASSES, draw
-from imagenet_ab.simulate.release import ARCHIVE, choose_background, write_release, write_xml
+from imagenet_ab.simulate.release import ARCHIVE, choose_background, write_release
 from imagenet_ab.simulate.sample import OUT, write_sample
+from imagenet_ab.write import write_xml
 from luab_data.simulate.drawing import Box
 
 

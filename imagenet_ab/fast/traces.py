@@ -20,10 +20,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.lib.stride_tricks import sliding_window_view
 
-from imagenet_ab.record import MAX_TEXT
-from imagenet_ab.texts import NUMBER, numbers, texts
+from imagenet_ab.fast.texts import NUMBER, numbers, texts
+from imagenet_ab.fields import ANNOTATION_FIELDS, MAX_TEXT, TimedPoint, xml_fields
 
-TRACE, FIELDS = "mouseTracking", ("x", "y", "time")
+TRACE = ANNOTATION_FIELDS["mouse_tracking"].tag
+FIELDS = tuple(field.tag for field in xml_fields(TimedPoint))
 MAX_SPACE = 64  # characters between two tags; with more, a position is odd
 _TAGS_OF_ONE = 2 + 2 * len(FIELDS)
 _WORD = 8  # characters that are compared at a time, as one number

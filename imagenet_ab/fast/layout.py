@@ -13,34 +13,56 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from imagenet_ab.texts import NUMBER, texts
-from imagenet_ab.traces import END_OF_FILE, FIELDS, TRACE
+from imagenet_ab.fast.texts import NUMBER, texts
+from imagenet_ab.fast.traces import END_OF_FILE, FIELDS, TRACE
+from imagenet_ab.fields import (
+    ANNOTATION_FIELDS,
+    ID_FIELD,
+    METADATA_FIELD,
+    Flag,
+    ImageId,
+    Kind,
+    One,
+    Repeated,
+    Text,
+    xml_fields,
+)
 
-_NUMBER_OR_NONE = f"({NUMBER})?"
-_TEXT_OR_NONE = "[!-%'-;=?-~]*"  # visible ASCII without spaces, entities and tags
+
+def _pattern(kind: Kind, required: bool) -> str:
+    """The values that are read here; the strict parser takes more."""
+    match kind:
+        case ImageId():
+            return "[A-Za-z0-9_-]+/[A-Za-z0-9_-]+"
+        case Flag():
+            return "[Tt]rue|[Ff]alse"
+        case Text():
+            # Free text: visible ASCII without spaces, entities and tags.
+            return "|".join(kind.choices) or "[!-%'-;=?-~]*"
+        case _:
+            return NUMBER if required else f"({NUMBER})?"
+
+
+def _below(of: type) -> dict[str, str]:
+    return {field.tag: _pattern(field.kind, field.required) for field in xml_fields(of)}
+
+
+_CHILDREN = (ID_FIELD, *ANNOTATION_FIELDS.values())
 # Children of `metadata` with a value of their own.
 SCALARS = {
-    "imageID": "[A-Za-z0-9_-]+/[A-Za-z0-9_-]+",
-    "originalImageHeight": _NUMBER_OR_NONE,
-    "originalImageWidth": _NUMBER_OR_NONE,
-    "imageHeight": _NUMBER_OR_NONE,
-    "imageWidth": _NUMBER_OR_NONE,
-    "hoveredCount": _NUMBER_OR_NONE,
-    "selected": "[Tt]rue|[Ff]alse",
-    "selectedCount": _NUMBER_OR_NONE,
-    "estimateTime": _NUMBER_OR_NONE,
-    "worker_id": _TEXT_OR_NONE,
-    "assignment_id": _TEXT_OR_NONE,
-    "page_idx": _NUMBER_OR_NONE,
+    field.tag: _pattern(field.kind, field.required)
+    for field in _CHILDREN
+    if not isinstance(field.kind, One | Repeated)
 }
-# Children of `metadata` with elements below them: each of these once, or none.
+# Children of `metadata` with elements below them: each of these once, or none. Those of the trace are cut out
+# before.
 STRUCTURES = {
-    "imagePosition": {"x": NUMBER, "y": NUMBER},
-    "hoveredRecord": {"action": "enter|leave", "time": NUMBER},
-    "selectedRecord": {"x": NUMBER, "y": NUMBER, "time": NUMBER},
+    field.tag: _below(field.kind.of)
+    for field in _CHILDREN
+    if isinstance(field.kind, One | Repeated) and field.tag != TRACE
 }
-ONCE = (*SCALARS, "imagePosition")  # the other structures repeat
-REQUIRED = ("imageID", "selected")
+ONCE = [field.tag for field in _CHILDREN if not isinstance(field.kind, Repeated)]
+REQUIRED = [field.tag for field in _CHILDREN if field.required]
 
 _SPACE = " \t\r\n"
 
@@ -60,13 +82,13 @@ def _layout() -> str:
     }
     structures[TRACE] = space
     children = [*elements(structures | SCALARS), *(f"<{name}/>" for name in (*SCALARS, *structures)), "<>"]
-    metadata = f"<metadata>{space}{some(children, '*')}</metadata>"
+    metadata = f"<{METADATA_FIELD.tag}>{space}{some(children, '*')}</{METADATA_FIELD.tag}>"
     declaration = r'<\?xml version="1\.0"( encoding="(utf|UTF)-8")? ?\?>'
     end = re.escape(END_OF_FILE.decode())
     return rf"\A({declaration}{space})?<{root}>{space}{some([metadata], '+')}</{root}>{space}{end}\z"
 
 
-# An XML from which the positions are cut out (`imagenet_ab.traces`): `<>` is what is left of one.
+# An XML from which the positions are cut out (`imagenet_ab.fast.traces`): `<>` is what is left of one.
 LAYOUT = _layout()
 
 Tree = str | tuple[int, dict[str, "Tree"]]
@@ -84,9 +106,11 @@ def _tree(names: list[str], offset: int = 0) -> Tree:
 
 
 POSITION = ""  # the name of `<>`
-_CHILDREN = [name + end for name in (*SCALARS, *STRUCTURES) for end in (">", "/>")]
-# The last two are not looked for, but begin like others.
-_TREE = _tree([*_CHILDREN, POSITION + ">", "metadata>", TRACE + ">", "action>"])
+_TAGS = [name + end for name in (*SCALARS, *STRUCTURES) for end in (">", "/>")] + [f"{METADATA_FIELD.tag}>"]
+# Not looked for, but they may begin like others.
+_OTHERS = {f"{name}>" for name in (TRACE, *(name for below in STRUCTURES.values() for name in below))}
+_LETTERS = {tag[0] for tag in _TAGS}
+_TREE = _tree([*_TAGS, POSITION + ">", *(tag for tag in _OTHERS if tag[0] in _LETTERS)])
 _LOOKED_FOR = np.isin(np.arange(256), [ord(letter) for letter in _TREE[1]])  # by the first letter
 
 
@@ -109,7 +133,7 @@ class Layout:
         self._letters[roots] = 0  # it may be called like others
         self._places: dict[str, np.ndarray] = {}
         self._name(_TREE, np.flatnonzero(_LOOKED_FOR.take(self._letters)))
-        self._metadata = self.places("metadata")
+        self._metadata = self.places(METADATA_FIELD.tag)
         self.files = np.searchsorted(first, self._metadata, "right") - 1
         self.good = self._closed(roots, first, bounds)
         positions = self.places(POSITION)
