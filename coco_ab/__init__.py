@@ -18,7 +18,7 @@ register(
 
 
 def load_dataset(
-    name: str = "default",
+    name: str = "full",
     images: str | Path | None = None,
     instances: str | Path | None = None,
     byproducts: str | Path | None = None,
@@ -30,7 +30,7 @@ def load_dataset(
     """COCO-AB from the raw files, from any working folder.
 
     Args:
-        name: `default` (images and byproducts), `byproducts` (no images) or `sample` (ships with the
+        name: `full` (images and byproducts), `byproducts` (no images) or `sample` (ships with the
             package).
         images: The folder `train2014`, or `train2014.zip` (not unpacked).
         instances: `instances_train2014.json`.

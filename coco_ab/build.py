@@ -7,7 +7,7 @@ from coco_ab.pairs import RawCocoAB
 from coco_ab.points import Rule
 from luab_data.build.dataset_folder import build_folder, require_build_arguments
 from luab_data.build.manifest import Manifest, ShardStore
-from luab_data.build.raw import DEFAULT
+from luab_data.build.raw import FULL
 from luab_data.build.workers import LOCAL, open_workers
 
 
@@ -16,7 +16,7 @@ def build_coco_ab(
     images: str | Path | None = None,
     instances: str | Path | None = None,
     byproducts: str | Path | None = None,
-    config: str = DEFAULT,
+    config: str = FULL,
     rule: Rule = "final",
     max_side: int | None = None,
     rows_per_shard: int | None = None,
@@ -27,7 +27,7 @@ def build_coco_ab(
 ) -> Manifest:
     """Writes the dataset folder `out`; goes on where a killed run with the same arguments stopped.
 
-    `images`, `instances`, `byproducts`, `rule`: as for `coco_ab.load_dataset`. `config`: `default`, or
+    `images`, `instances`, `byproducts`, `rule`: as for `coco_ab.load_dataset`. `config`: `full`, or
     `byproducts` for rows without images. `max_side`: images with a longer side (pixels) are shrunk to it,
     with their boxes; all others keep their bytes. `num_proc`, `engine`, `ray_address`: see
     `luab_data.build.workers.open_workers`. `store` takes over finished shards: see `luab_data.hub.publish`.
@@ -36,7 +36,7 @@ def build_coco_ab(
     require_build_arguments(
         config, images, max_side=max_side, rows_per_shard=rows_per_shard, num_proc=num_proc
     )
-    with_images = config == DEFAULT
+    with_images = config == FULL
     with open_workers(engine, num_proc, ray_address) as ordered_map:
         raw = RawCocoAB(images, instances, byproducts, with_images, rule)
         text = card_text(with_images, rule)

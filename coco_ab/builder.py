@@ -5,7 +5,7 @@ from pathlib import Path
 
 from coco_ab.pairs import RawCocoAB
 from luab_data.build.builder import RawFilesBuilder, RawFilesConfig, configurations
-from luab_data.build.raw import DEFAULT
+from luab_data.build.raw import FULL
 
 
 @dataclass
@@ -17,7 +17,7 @@ class CocoABConfig(RawFilesConfig):
 
 
 class CocoAB(RawFilesBuilder):
-    """Configurations `default` (images and byproducts), `byproducts` (no images), `sample` (generated)."""
+    """Configurations `full` (images and byproducts), `byproducts` (no images), `sample` (generated)."""
 
     BUILDER_CONFIG_CLASS = CocoABConfig
     BUILDER_CONFIGS = configurations(CocoABConfig)
@@ -26,6 +26,6 @@ class CocoAB(RawFilesBuilder):
 
     def open_raw(self) -> RawCocoAB:
         config = self.config
-        with_images = config.name == DEFAULT
+        with_images = config.name == FULL
         rule = config.rule or "final"
         return RawCocoAB(config.images, config.instances, self.byproducts(), with_images, rule)

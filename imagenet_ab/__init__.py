@@ -18,7 +18,7 @@ register(
 
 
 def load_dataset(
-    name: str = "default",
+    name: str = "full",
     images: str | Path | None = None,
     byproducts: str | Path | None = None,
     split: str | None = None,
@@ -29,7 +29,7 @@ def load_dataset(
     """ImageNet-AB from the raw files, from any working folder.
 
     Args:
-        name: `default` (images and byproducts), `byproducts` (no images) or `sample` (ships with the
+        name: `full` (images and byproducts), `byproducts` (no images) or `sample` (ships with the
             package).
         images: A folder `<wnid>/*.JPEG`, `ILSVRC2012_img_train.tar`, or a dataset whose image file names
             carry the ids, as `owner/name` on the Hub or as a local folder of Parquet files. Default:

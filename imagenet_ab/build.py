@@ -9,7 +9,7 @@ from imagenet_ab.card import card_text
 from imagenet_ab.pairs import RawImageNetAB
 from luab_data.build.dataset_folder import build_folder, require_build_arguments
 from luab_data.build.manifest import Manifest, ShardStore
-from luab_data.build.raw import DEFAULT
+from luab_data.build.raw import FULL
 from luab_data.build.workers import LOCAL, open_workers
 
 
@@ -17,7 +17,7 @@ def build_imagenet_ab(
     out: str | Path,
     images: str | Path | None = None,
     byproducts: str | Path | None = None,
-    config: str = DEFAULT,
+    config: str = FULL,
     classes: Sequence[str] | None = None,
     max_side: int | None = None,
     rows_per_shard: int | None = None,
@@ -28,7 +28,7 @@ def build_imagenet_ab(
 ) -> Manifest:
     """Writes the dataset folder `out`; goes on where a killed run with the same arguments stopped.
 
-    `images`, `byproducts`, `classes`: as for `imagenet_ab.load_dataset`. `config`: `default`, or
+    `images`, `byproducts`, `classes`: as for `imagenet_ab.load_dataset`. `config`: `full`, or
     `byproducts` for rows without images. `max_side`: images with a longer side (pixels) are shrunk to it
     and encoded again; all others keep their bytes. `num_proc`, `engine`, `ray_address`: see
     `luab_data.build.workers.open_workers`. `store` takes over finished shards: see `luab_data.hub.publish`.
@@ -37,7 +37,7 @@ def build_imagenet_ab(
     require_build_arguments(
         config, images, max_side=max_side, rows_per_shard=rows_per_shard, num_proc=num_proc
     )
-    with_images = config == DEFAULT
+    with_images = config == FULL
     with open_workers(engine, num_proc, ray_address) as ordered_map:
         raw = RawImageNetAB(images, byproducts, with_images, classes)
         return build_folder(

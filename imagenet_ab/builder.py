@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from imagenet_ab.pairs import RawImageNetAB
 from luab_data.build.builder import RawFilesBuilder, RawFilesConfig, configurations
-from luab_data.build.raw import DEFAULT
+from luab_data.build.raw import FULL
 
 
 @dataclass
@@ -15,7 +15,7 @@ class ImageNetABConfig(RawFilesConfig):
 
 
 class ImageNetAB(RawFilesBuilder):
-    """Configurations `default` (images and byproducts), `byproducts` (no images), `sample` (generated)."""
+    """Configurations `full` (images and byproducts), `byproducts` (no images), `sample` (generated)."""
 
     BUILDER_CONFIG_CLASS = ImageNetABConfig
     BUILDER_CONFIGS = configurations(ImageNetABConfig)
@@ -23,4 +23,4 @@ class ImageNetAB(RawFilesBuilder):
 
     def open_raw(self) -> RawImageNetAB:
         config = self.config
-        return RawImageNetAB(config.images, self.byproducts(), config.name == DEFAULT, config.classes)
+        return RawImageNetAB(config.images, self.byproducts(), config.name == FULL, config.classes)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from luab_data.build.dataset_folder import ROWS_PER_SHARD
 from luab_data.build.manifest import Manifest
-from luab_data.build.raw import DEFAULT
+from luab_data.build.raw import FULL
 from luab_data.build.workers import ENGINES, LOCAL
 from luab_data.console.boundary import boundary
 from luab_data.console.disk import full_disk_explained
@@ -27,7 +27,7 @@ def build_options(prog: str | None, description: str) -> argparse.ArgumentParser
     parser = CommandParser(prog, description, allow_abbrev=False)
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     parser.add_argument(
-        "--config", choices=list(ROWS_PER_SHARD), default=DEFAULT, help="byproducts: rows without images"
+        "--config", choices=list(ROWS_PER_SHARD), default=FULL, help="byproducts: rows without images"
     )
     parser.add_argument(
         "--max-side",
@@ -113,7 +113,7 @@ def _release(arguments: argparse.Namespace) -> AbstractContextManager[Release | 
         arguments.push_to_hub,
         public=arguments.public,
         private=arguments.private,
-        with_images=arguments.config == DEFAULT,
+        with_images=arguments.config == FULL,
         may_publish_images=arguments.i_may_publish_the_images,
         keep=arguments.keep_shards,
     )

@@ -189,14 +189,14 @@ class _Parser(HfArgumentParser):
         return formatter.format_help()
 
 
-def parse(argv: Sequence[str], description: str) -> tuple[RunArguments, LUABConfig]:
+def parse(argv: Sequence[str], description: str, prog: str = "run.py") -> tuple[RunArguments, LUABConfig]:
     """Options from the command line, over those of a YAML file that may come first.
 
     Exits with a message for an unknown or missing option.
     """
     parser = _Parser(
         (RunArguments, LUABConfig),
-        prog="run.py",
+        prog=prog,
         description=description,
         epilog="Every other argument of transformers' TrainingArguments is taken too: --help_all lists them. "
         "A YAML file holds the same names (`loss: attention`); options on the command line win.",

@@ -57,10 +57,16 @@ WORKER_DIED = (
 )
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Trains and evaluates with the options in `argv`. Default: those of the command line."""
-    with boundary("run.py"):
-        run, args = parse(sys.argv[1:] if argv is None else argv, __doc__.partition("\n")[0])
+def main(argv: list[str] | None = None, prog: str = "run.py", debug: bool = False) -> None:
+    """Train and evaluate with the options in `argv`.
+
+    Args:
+        argv: Options. Default: those of the command line.
+        prog: What the user typed: messages begin with it.
+        debug: Whether an error prints its traceback.
+    """
+    with boundary(prog, debug):
+        run, args = parse(sys.argv[1:] if argv is None else argv, __doc__.partition("\n")[0], prog)
         try:
             check_output_folder(args.output_dir)
             with full_disk_explained(args.output_dir, DISK_FULL), args.only_run():
@@ -90,7 +96,7 @@ def train(
     check_rows(run, args, train_rows, eval_rows)
     if args.should_log:
         for note in inputs.notes:
-            print(printable(f"run.py: {note}"), file=sys.stderr)
+            print(printable(f"note: {note}"), file=sys.stderr)
     set_seed(args.seed)
     model, processor, new_head = load_start(
         run.model,

@@ -19,7 +19,7 @@ from luab_data.build.failed import Reasons, failure
 from luab_data.build.join import Found
 from luab_data.build.raw import (
     BYPRODUCTS_ONLY,
-    DEFAULT,
+    FULL,
     ROWS_PER_GROUP,
     SAMPLE,
     RawDataset,
@@ -63,17 +63,17 @@ class RawFilesConfig(datasets.BuilderConfig):
 def configurations(config_class: type[RawFilesConfig]) -> list[RawFilesConfig]:
     """Those of both datasets."""
     return [
-        config_class(DEFAULT, VERSION, description="images and byproducts"),
+        config_class(FULL, VERSION, description="images and byproducts"),
         config_class(BYPRODUCTS_ONLY, VERSION, description="byproducts without images"),
         config_class(SAMPLE, VERSION, description="generated images with simulated annotators"),
     ]
 
 
 class RawFilesBuilder(datasets.ArrowBasedBuilder):
-    """Configurations `default` (images and byproducts), `byproducts` (no images), `sample` (generated)."""
+    """Configurations `full` (images and byproducts), `byproducts` (no images), `sample` (generated)."""
 
     VERSION = VERSION
-    OF_IMAGES: ClassVar[tuple[str, ...]] = ("images",)  # arguments of the configuration `default` alone
+    OF_IMAGES: ClassVar[tuple[str, ...]] = ("images",)  # arguments of the configuration `full` alone
     BUILD_COMMAND: ClassVar[str]
 
     def __init__(self, *args, config_name=None, data_files=None, **kwargs):
@@ -81,7 +81,7 @@ class RawFilesBuilder(datasets.ArrowBasedBuilder):
         given = data_files or any(kwargs.get(name) is not None for name in own)
         super().__init__(
             *args,
-            config_name=config_name or (DEFAULT if given else SAMPLE),
+            config_name=config_name or (FULL if given else SAMPLE),
             data_files=data_files or None,
             **kwargs,
         )
@@ -139,7 +139,7 @@ class RawFilesBuilder(datasets.ArrowBasedBuilder):
         if config.data_dir is not None:
             raise SourceError(f"data_dir={config.data_dir!r}: pass images=... and byproducts=... instead.")
         for key, value in config.own().items():
-            if name != DEFAULT and key in self.OF_IMAGES:
+            if name != FULL and key in self.OF_IMAGES:
                 raise SourceError(f"the configuration {name!r} has no {key}: leave {key}={value!r} out.")
         if name == SAMPLE and (config.own() or config.data_files):
             raise SourceError(

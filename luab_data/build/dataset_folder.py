@@ -7,12 +7,12 @@ from luab_data.build.card import CardText, dataset_card
 from luab_data.build.join import Found
 from luab_data.build.manifest import Manifest, ShardStore
 from luab_data.build.ordered_map import OrderedMap
-from luab_data.build.raw import BYPRODUCTS_ONLY, DEFAULT, ROWS_PER_GROUP, RawDataset, ignored, states
+from luab_data.build.raw import BYPRODUCTS_ONLY, FULL, ROWS_PER_GROUP, RawDataset, ignored, states
 from luab_data.errors import SourceError
 from luab_data.images.pillow import JPEG_QUALITY
 
 # By configuration: rows with an image have some 100 kB, rows without one some kB.
-ROWS_PER_SHARD = {DEFAULT: 1000, BYPRODUCTS_ONLY: 50_000}
+ROWS_PER_SHARD = {FULL: 1000, BYPRODUCTS_ONLY: 50_000}
 
 
 def require_build_arguments(config: str, images: str | Path | None, **counts: int | None) -> None:
@@ -50,7 +50,7 @@ def build_folder(
     """
     columns = raw.features()
     found = Found()
-    of_images = {"max_side": max_side} if config == DEFAULT else {}
+    of_images = {"max_side": max_side} if config == FULL else {}
     if max_side is not None:
         of_images["jpeg_quality"] = JPEG_QUALITY
     return build(

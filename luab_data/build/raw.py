@@ -13,12 +13,12 @@ from luab_data.files.fingerprint import fingerprint, is_local
 from luab_data.sources.entries import Reject
 
 # The configurations of both datasets.
-DEFAULT = "default"  # images and byproducts
+FULL = "full"  # images and byproducts
 BYPRODUCTS_ONLY = "byproducts"  # without images, for anyone to have
 SAMPLE = "sample"  # generated rows that ship with the package
 
 # Rows without an image have some kB, and are made the faster the more of them are made at once.
-ROWS_PER_GROUP = {DEFAULT: ROWS_PER_BATCH, BYPRODUCTS_ONLY: 20 * ROWS_PER_BATCH}
+ROWS_PER_GROUP = {FULL: ROWS_PER_BATCH, BYPRODUCTS_ONLY: 20 * ROWS_PER_BATCH}
 
 
 class Source(Protocol):

@@ -81,10 +81,11 @@ def evaluation(world: World, runs: Sequence[Run]) -> str:
     return " \\\n    ".join(lines)
 
 
-def draw_attention(world: World, architectures: Sequence[str], path: Path, images: int = 6) -> None:
-    """The same test images with swapped backgrounds, as the plain and the LUAB model of seed 0 see them.
+def draw_attention(world: World, architectures: Sequence[str], path: Path, images: int = 3) -> None:
+    """Test images with swapped backgrounds, a row each, as the plain and the LUAB model of seed 0 see them.
 
-    The first image of each of the first classes: none is chosen for its looks.
+    The two models of an architecture stand side by side. The images are the first of each of the first
+    classes: none is chosen for its looks.
     """
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
@@ -102,9 +103,15 @@ def draw_attention(world: World, architectures: Sequence[str], path: Path, image
     pixel_values = torch.stack([transform(decode(row[IMAGE]))[0] for row in rows])
     labels = torch.tensor([[row[LABEL]] for row in rows])
 
-    figure, axes = plt.subplots(
-        len(rows), 1 + len(models), figsize=(1.7 * (1 + len(models)), 1.85 * len(rows)), layout="constrained"
-    )
+    gap = 0.12  # before each pair, in widths of a picture
+    widths = [1.0, *(width for _ in architectures for width in (gap, 1.0, 1.0))]
+    figure, grid = plt.subplots(
+        len(rows), len(widths), figsize=(1.7 * sum(widths), 1.85 * len(rows)), layout="constrained",
+        gridspec_kw={"width_ratios": widths},
+    )  # fmt: skip
+    for axis in grid.flat:
+        axis.set_axis_off()
+    axes = grid[:, [column for column, width in enumerate(widths) if width != gap]]
     for axis, row in zip(axes[:, 0], rows, strict=True):
         axis.imshow(row[IMAGE])
         (x, y, w, h) = row[OBJECTS]["bbox"][0]
@@ -123,8 +130,6 @@ def draw_attention(world: World, architectures: Sequence[str], path: Path, image
             title = f"{ARCHITECTURE_TITLES[architecture]}, {ARM_TITLES[arm]}\n" if i == 0 else ""
             verdict = names[predicted[i]] + ("" if right else f" (not {names[row[LABEL]]})")
             axis.set_title(title + verdict, fontsize=8, color="green" if right else "firebrick")
-    for axis in axes.flat:
-        axis.set_axis_off()
     figure.savefig(path, dpi=130)
     plt.close(figure)
 

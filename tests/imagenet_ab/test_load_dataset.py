@@ -53,7 +53,7 @@ def test_the_three_ways_in_give_the_same_rows(raw, streaming):
     sources = {"images": str(tmp_path / "train"), "byproducts": str(tmp_path / "ab.tar.gz")}
     cache = str(tmp_path / "cache")
     ours = imagenet_ab.load_dataset(**sources, split="train", streaming=streaming, cache_dir=cache)
-    named = load(tmp_path, "default", **sources, split="train", streaming=streaming)
+    named = load(tmp_path, "full", **sources, split="train", streaming=streaming)
     files = load(
         tmp_path,
         data_files=sources["byproducts"],

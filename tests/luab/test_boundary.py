@@ -59,6 +59,7 @@ CALLS = {
         "luab_eval.benchmarks", "find_benchmarks", ["--model", "x", "--dataset", "x"]
     ),
     "show": ("luab.gallery.page", "write_page", ["x"]),
+    "train": ("luab_trainer.run", "parse", []),
     "verify": ("luab.commands.verify", "verify", ["FILLED"]),
 }  # fmt: skip
 
