@@ -1,6 +1,6 @@
 """train and evaluate an image classifier with annotation byproducts
 
-    luab train --model facebook/convnext-tiny-224 --dataset data/imagenet_ab --eval_share 0.1 --output_dir runs/a
+    luab train --model facebook/convnext-tiny-224 --dataset data/images --eval_share 0.1 --output_dir runs/1
     luab train config.yaml
 
 The same as `luab_trainer/run.py`, without the checkout. On several GPUs:
