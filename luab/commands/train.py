@@ -9,6 +9,7 @@ The same as `luab_trainer/run.py`, without the checkout. On several GPUs:
 
 
 def main(argv: list[str]) -> int | None:
+    """Run the command with the options in `argv`."""
     from luab_trainer.run import main as run
 
     debug = argv[-1:] == ["--debug"]  # with a value it is transformers' own argument
