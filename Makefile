@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCKED = $(INSTALL) --no-deps --require-hashes -r
-BENCHMARKS := byproducts_xml coco_json loader step build build_ray
+BENCHMARKS := byproducts_xml coco_json loader step boxes build build_ray
 
 .PHONY: help env demo demo-full test lint docs wheel bench lock audit clean
 .DEFAULT_GOAL := help

@@ -1,247 +1,284 @@
 """The boxes around all contours of an 8-bit map, at all its thresholds at once.
 
-Equal to `cv2.findContours(map > t, RETR_TREE)` and `cv2.boundingRect` for each t, without a pass over the map
-for each. The map is cut once into basins: every pixel belongs to the peak that it reaches by always going to
-its highest neighbor. Above any threshold a basin is connected (the way to the peak never goes down), so the
-components of `map > t` are groups of basins, which only grow as t falls.
+Equal to `cv2.findContours(map > t, RETR_TREE)` and `cv2.boundingRect` for each t, without a pass over the
+map for each. As t falls, pixels join the mask `map > t`, the highest first. A pixel starts a component or
+joins its neighbors' components, which become one (union-find). So every pixel is visited once, and a
+component has a new box only where it grew. OpenCV's contours are:
 
-A border of one pixel is put around the map, and then all pixels lie in one row: a neighbor is a fixed number
-of places away. The neighbors that this adds, of a row's end and the next row's beginning, are in the border.
+* the outer borders of the mask's components, in which pixels that touch at a corner are connected;
+* the borders of its holes: the components of `map <= t` that do not reach the outside of the map, in which
+  only pixels that share a side are connected. They are components of the inverted map.
+
+`cv2.contourArea` measures through the centers of the pixels, and an outer border encloses the holes. So the
+area is that of a component of the map with its holes filled: every square of four pixels is 1, three of
+them are 1/2. Holes are filled only where that could decide which component is the largest.
+
+The loops are compiled by numba, when they are first called (5 s), and kept for later processes.
 """
 
+import numba
 import numpy as np
 
 LEVELS = 255  # t = 0 .. 254; nothing is above 255
+FRAME = 2  # pixels around the map, so that all of its pixels have neighbors
+
+# The neighbors of a pixel, clockwise from the upper left. A set of them is a number: bit i is neighbor i.
+RING = np.array([(-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1)])  # y, x
+CORNERS, SIDES = (0, 2, 4, 6), (1, 3, 5, 7)
+
+# What is known of a component: its first and last column, its first and last pixel in reading order, and its
+# area in halves. It is like this in the masks of t = LOW .. HIGH - 1.
+X0, X1, FIRST, LAST, AREA, LOW, HIGH, COLUMNS = range(8)
 
 
-def contour_boxes(image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The contours of `image > t` for each t -> t [n] and box [n, 4] of all, box of the largest [LEVELS, 4].
+def contour_boxes(image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The contours of `image > t` for each t: low [n], high [n], box [n, 4]; the largest [LEVELS, 4].
 
-    `image` is [H, W] uint8.
-    A box is x, y, x + width, y + height in pixels. The largest contour encloses the largest area (measured
-    through the centers of its pixels); of equal ones it is the one that OpenCV lists first. Where nothing is
+    A contour has its box at all low <= t < high. A box is x, y, x + width, y + height in pixels. The largest
+    contour encloses the largest area; of equal ones it is the one that OpenCV lists first. Where nothing is
     above t its box is 0, 0, 0, 0.
-    """
-    bordered = np.pad(image, 1)
-    components = _Components(bordered, diagonal=True)
-    extents = components.extents()
-    name, level = np.nonzero(components.exist())
-    boxes = extents[:, name, level].T + np.array([-1, -1, 0, 0])
-    (hole_level, hole_boxes), filled = _holes(bordered)
-    largest, certain = _largest(components, extents, _gain(bordered, filled))
-    if not certain:
-        components = _Components(filled, diagonal=True)
-        largest, _ = _largest(components, components.extents(), np.zeros(LEVELS))
-    return np.concatenate([level, hole_level]), np.concatenate([boxes, hole_boxes]), largest
-
-
-class _Components:
-    """The components of `image > t` for each level t.
-
-    A component is named after one of its basins. `kept` and `gone` are one component at every t below the
-    height at which they merge, and then `kept` is its name. Basin 0 always gives its component the name.
 
     Args:
-        image: [H, W] uint8, with its border.
-        diagonal: Whether pixels that touch at a corner are neighbors.
-
-    Attributes:
-        values: [H * W], the image.
-        basin: [H * W], the basin of each pixel, 0 .. B-1; the first pixel's is 0.
-        peak: [B], the largest value in each basin.
-        merges: (height, kept, gone), highest first.
+        image: [H, W] uint8.
     """
+    width = image.shape[1] + 2 * FRAME
+    outer, _ = _components(_framed(image, 0), width, CONNECTED_BY_CORNERS)
+    holes, outside = _components(_framed(255 - image, 255), width, CONNECTED_BY_SIDES)
+    holes = holes[holes[:, X0] >= FRAME]  # without the outside itself
 
-    def __init__(self, image: np.ndarray, diagonal: bool):
-        self.values, self.shape = image.ravel(), image.shape
-        width = image.shape[1]
-        # Half of the neighbors: the others are these backwards.
-        steps = (1, width, width + 1, width - 1) if diagonal else (1, width)
-        basin, peak = _basins(self.values, steps)
-        height, one, other = _bridges(self.values, basin, len(peak), steps)
-        number = _plateaus(peak, height, one, other, basin[0])
-        self.count = int(number.max()) + 1
-        self.basin, self.peak = number[basin], np.zeros(self.count, np.uint8)
-        np.maximum.at(self.peak, number, peak)
-        self.merges = _merges(height, number[one], number[other], self.count)
+    low = np.concatenate([outer[:, LOW], LEVELS - holes[:, HIGH]])
+    high = np.concatenate([outer[:, HIGH], LEVELS - holes[:, LOW]])
+    # The border of a hole is on the pixels around it.
+    boxes = np.concatenate([_boxes(outer, width), _boxes(holes, width) + np.array([-1, -1, 1, 1])])
 
-    def exist(self) -> np.ndarray:
-        """[B, LEVELS] bool: whether a component of that name is above the level."""
-        merged = np.zeros(self.count, np.int64)
-        for height, _, gone in self.merges:
-            merged[gone] = height
-        level = np.arange(LEVELS)
-        return (merged[:, None] <= level) & (level < self.peak[:, None])
-
-    def extents(self) -> np.ndarray:
-        """[4, B, LEVELS]: first x, first y, last x, last y of each component; nothing where none exists."""
-        height, width = self.shape
-        x, y = np.tile(np.arange(width), height), np.repeat(np.arange(height), width)
-        corners = [-self.reduced(np.maximum, -axis, -max(self.shape)) for axis in (x, y)]
-        corners += [self.reduced(np.maximum, axis, -1) for axis in (x, y)]
-        return np.stack(corners)
-
-    def reduced(self, reduce: np.ufunc, of_pixels: np.ndarray, start: int) -> np.ndarray:
-        """[B, LEVELS]: what of a component's pixels `[H * W]` is reduced to."""
-        table = np.full(self.count * (LEVELS + 1), start, np.int64)
-        reduce.at(table, self.places(self.values, self.basin), of_pixels)
-        return self.merged(reduce, table)
-
-    @staticmethod
-    def places(values: np.ndarray, basin: np.ndarray) -> np.ndarray:
-        """Of each pixel the highest level that it is above, in a table of [B, LEVELS + 1]; column 0: none."""
-        return basin * (LEVELS + 1) + values
-
-    def merged(self, reduce: np.ufunc, table: np.ndarray) -> np.ndarray:
-        """A table of basins and pixels just above each level -> [B, LEVELS] of components, all above it."""
-        by_level = table.reshape(self.count, LEVELS + 1)[:, :0:-1]
-        table = np.ascontiguousarray(reduce.accumulate(by_level, axis=1)[:, ::-1])
-        for height, kept, gone in self.merges:
-            own = table[kept, :height]
-            reduce(own, table[gone, :height], out=own)
-        return table
-
-
-def _basins(values: np.ndarray, steps: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """The number of the peak that each pixel climbs to [N], and the peaks' values [B].
-
-    Of equal neighbors the later one counts as higher.
-    """
-    place = np.arange(len(values))
-    rank = (values.astype(np.int64) << 32) | place
-    highest = rank.copy()
-    for step in steps:
-        np.maximum(highest[:-step], rank[step:], out=highest[:-step])
-        np.maximum(highest[step:], rank[:-step], out=highest[step:])
-    target = highest & 0xFFFFFFFF
-    while True:
-        further = target[target]
-        if np.array_equal(further, target):
-            break
-        target = further
-    is_peak = target == place  # peaks are their own
-    return (np.cumsum(is_peak) - 1)[target], values[is_peak]
-
-
-def _bridges(
-    values: np.ndarray, basin: np.ndarray, count: int, steps: tuple[int, ...]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where two basins touch, highest first: height, basin, basin. They are connected above t < height."""
-    found = []
-    for step in steps:
-        here = np.flatnonzero(basin[:-step] != basin[step:])
-        height = np.minimum(values[here], values[here + step]).astype(np.int64)
-        here, height = here[height > 0], height[height > 0]  # a height of 0 connects nothing
-        one, other = basin[here], basin[here + step]
-        found.append(((np.minimum(one, other) * count + np.maximum(one, other)) << 8) + 255 - height)
-    code = np.sort(np.concatenate(found))
-    code = code[np.diff(code >> 8, prepend=-1) > 0]  # of each pair the highest
-    code = code[np.argsort(code & 255, kind="stable")]
-    return 255 - (code & 255), (code >> 8) // count, (code >> 8) % count
-
-
-def _plateaus(
-    peak: np.ndarray, height: np.ndarray, one: np.ndarray, other: np.ndarray, first: int
-) -> np.ndarray:
-    """[B]: new numbers of the basins, the same for two where a bridge as high as the lower peak joins them.
-
-    `first`: the basin that gets the number 0.
-    The lower one is no component of its own at any level. Most are such: a plateau has several peaks.
-    """
-    name = np.arange(len(peak))
-    rank = peak.astype(np.int64) * len(peak) + name
-    while True:
-        here, there = name[one], name[other]
-        swapped = rank[here] > rank[there]
-        low, high = np.where(swapped, there, here), np.where(swapped, here, there)
-        flat = (low != high) & (height == peak[low])
-        if not flat.any():
-            break
-        name[low[flat]] = high[flat]
-        while not np.array_equal(name, name[name]):
-            name = name[name]
-    name[name == name[first]] = -1
-    return np.unique(name, return_inverse=True)[1]
-
-
-def _merges(height: np.ndarray, one: np.ndarray, other: np.ndarray, count: int) -> list[tuple[int, int, int]]:
-    """(height, kept, gone) of the bridges that connect what was not yet connected; 0 is never gone."""
-    names = list(
-        range(count)
-    )  # of each basin a basin of its component that is nearer to the component's name
-    merges = []
-    new = one != other
-    for at, first, second in zip(height[new].tolist(), one[new].tolist(), other[new].tolist(), strict=True):
-        kept, gone = sorted((_name(names, first), _name(names, second)))
-        if kept != gone:
-            names[gone] = kept
-            merges.append((at, kept, gone))
-    return merges
-
-
-def _name(names: list[int], basin: int) -> int:
-    while names[basin] != basin:
-        names[basin] = basin = names[names[basin]]
-    return basin
-
-
-def _holes(bordered: np.ndarray) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
-    """The contours around holes (t [n], box [n, 4]), and the map with its holes filled [H, W] uint8.
-
-    Holes are the 4-connected components of `image <= t`, that is of `255 - image > 254 - t`, that do not
-    reach the border.
-    """
-    background = _Components(255 - bordered, diagonal=False)
-    exist = background.exist()
-    exist[0] = False  # the outside
-    name, level = np.nonzero(exist)
-    # The contour runs on the pixels around the hole, one further on each side; the border moved all by one.
-    boxes = background.extents()[:, name, level].T + np.array([-2, -2, 1, 1])
-    joined = np.zeros(background.count, np.int64)  # below this level a basin is part of the outside
-    joined[0] = LEVELS
-    for height, kept, gone in reversed(background.merges):
-        joined[gone] = min(height, joined[kept])
-    depth = (LEVELS - joined).astype(np.uint8)[background.basin].reshape(bordered.shape)
-    return (LEVELS - 1 - level, boxes), np.maximum(bordered, depth)
+    # A pixel that is outside of the components of `image > t` for all t >= v is v in the map without holes.
+    filled = 255 - outside.reshape(-1, width)[FRAME:-FRAME, FRAME:-FRAME]
+    largest = _largest(outer)
+    uncertain = _uncertain(outer, width, largest, _gain(image, filled))
+    if uncertain < LEVELS:
+        filled[filled <= uncertain] = 0
+        of_filled = _largest(_components(_framed(filled, 0), width, CONNECTED_BY_CORNERS)[0])
+        largest[uncertain:] = of_filled[uncertain:]
+    return low, high, boxes, _boxes(largest, width) * (largest[:, HIGH:] > 0)
 
 
 def _gain(image: np.ndarray, filled: np.ndarray) -> np.ndarray:
-    """[LEVELS]: the most area that filling its holes can add to a component, in halves.
+    """[LEVELS]: the most that filling holes adds to an area, in halves: a pixel is in four squares."""
+    more = np.bincount(filled.ravel(), minlength=256) - np.bincount(image.ravel(), minlength=256)
+    return 8 * np.cumsum(more[:0:-1])[::-1]
 
-    A pixel is in four squares, and each of them may become one.
+
+def _framed(image: np.ndarray, outside: int) -> np.ndarray:
+    """`image` in a frame of `outside`, in a frame of 0, as one row of pixels."""
+    height, width = image.shape
+    framed = np.zeros((height + 2 * FRAME, width + 2 * FRAME), np.uint8)
+    framed[1:-1, 1:-1] = outside
+    framed[FRAME:-FRAME, FRAME:-FRAME] = image
+    return framed.ravel()
+
+
+def _boxes(components: np.ndarray, width: int) -> np.ndarray:
+    first, last = components[:, FIRST] // width, components[:, LAST] // width
+    return np.column_stack([components[:, X0], first, components[:, X1] + 1, last + 1]) - FRAME
+
+
+def _links(by_corners: bool) -> np.ndarray:
+    """[256, 4]: of each set of neighbors one of each group that is connected along `RING`; then -1."""
+    table = np.full((256, 4), -1, np.int8)
+    for row, here in zip(table, _sets(), strict=True):
+        if here.all():
+            first = [SIDES[0]]
+        elif by_corners:
+            first = [i for i in range(8) if here[i] and not here[i - 1]]
+        else:
+            first = [i for i in SIDES if here[i] and not (here[i - 1] and here[i - 2])]
+        row[: len(first)] = first
+    return table
+
+
+def _halves() -> np.ndarray:
+    """[256]: the area that a pixel adds to its neighbors: 1/2 as a square's third, and as its fourth."""
+    squares = [[corner - 1, corner, corner + 1] for corner in CORNERS]
+    return (_sets()[:, squares].sum(axis=2) >= 2).sum(axis=1)
+
+
+def _sets() -> np.ndarray:
+    """[256, 8] bool: the members of each set of neighbors."""
+    return (np.arange(256)[:, None] >> np.arange(8) & 1).astype(bool)
+
+
+CONNECTED_BY_CORNERS, CONNECTED_BY_SIDES, HALVES = _links(True), _links(False), _halves()
+
+
+def _compiled(function):
+    try:
+        return numba.njit(cache=True)(function)
+    except RuntimeError:  # numba finds no folder that it can write to: compiled anew in each process
+        return numba.njit(function)
+
+
+@_compiled
+def _components(values, width, links):
+    """The components of `values > t` of all t, and up to which v each pixel is connected to the first one.
+
+    Args:
+        values: [N] uint8, the pixels of an image, row after row, with a frame of 0.
+        width: Of the image with its frames, pixels.
+        links: Which neighbors are connected.
+
+    Returns:
+        [n, COLUMNS] int32, and [N] uint8: the highest v for which pixels of `values >= v` connect this pixel
+        with the first one of all pixels of the highest value.
     """
-    counts = [np.bincount(each.ravel(), minlength=LEVELS + 1) for each in (filled, image)]
-    above = np.cumsum((counts[0] - counts[1])[::-1])[::-1]  # pixels of that value or a higher one
-    return 8 * above[1:]
+    order = _descending(values)
+    ring = RING[:, 0] * width + RING[:, 1]
+    joined = np.zeros(len(values), np.uint8)
+    names = np.zeros(len(values), np.int32)  # of each pixel the component that it joined
+    parent = np.empty(len(values), np.int32)  # of each component one that it is part of by now
+    kept = np.empty(len(values), np.int32)  # the first that it became part of; an earlier one
+    since = np.zeros(len(values), np.uint8)  # the value at which it did
+    state = np.empty((len(values), COLUMNS), np.int32)
+    found = np.empty((len(values), COLUMNS), np.int32)  # each pixel adds at most one
+    count = number = 0
+    for pixel in order:
+        value = values[pixel]
+        neighbors = _neighbors(joined, pixel, width)
+        joined[pixel] = 1
+        name = -1
+        for i in range(4):
+            link = links[neighbors, i]
+            if link < 0:
+                break
+            other = _name(parent, names[pixel + ring[link]])
+            if other == name:
+                continue
+            if state[other, HIGH] > value:  # it was like this down to here, and now it grows
+                _copy(state, other, found, count)
+                found[count, LOW] = value
+                count += 1
+            if name < 0:
+                name = other
+                continue
+            name, other = min(name, other), max(name, other)
+            parent[other] = kept[other] = name
+            since[other] = value
+            one = state[other]
+            _include(state, name, one[X0], one[X1], one[FIRST], one[LAST], one[AREA])
+        x = pixel % width
+        if name < 0:
+            name, number = number, number + 1
+            parent[name] = kept[name] = name
+            state[name, X0] = state[name, X1] = x
+            state[name, FIRST] = state[name, LAST] = pixel
+            state[name, AREA] = state[name, LOW] = 0
+        names[pixel] = name
+        _include(state, name, x, x, pixel, pixel, HALVES[neighbors])
+        state[name, HIGH] = value
+    since[0] = 255
+    for name in range(number):
+        since[name] = min(since[name], since[kept[name]])
+        if parent[name] == name:
+            _copy(state, name, found, count)
+            count += 1
+    connected = np.empty(len(values), np.uint8)
+    for pixel in range(len(values)):
+        connected[pixel] = min(values[pixel], since[names[pixel]])
+    return found[:count], connected
 
 
-def _largest(components: _Components, extents: np.ndarray, gain: np.ndarray) -> tuple[np.ndarray, bool]:
-    """[LEVELS, 4]: the box of the component with the largest area; whether it certainly is, at all levels.
+@_compiled
+def _neighbors(joined, pixel, width):
+    """The set of the pixel's neighbors that joined."""
+    above, below = pixel - width, pixel + width
+    return (
+        joined[above - 1]
+        | joined[above] << 1
+        | joined[above + 1] << 2
+        | joined[pixel + 1] << 3
+        | joined[below + 1] << 4
+        | joined[below] << 5
+        | joined[below - 1] << 6
+        | joined[pixel - 1] << 7
+    )
 
-    Its area is that of a map with its holes filled, which adds at most `gain` [LEVELS] to a component. Where
-    two are closer than that, it is not certain.
 
-    Four pixels in a square enclose the area 1, three of them the triangle of 1/2; summed over all squares.
+@_compiled
+def _include(state, name, x0, x1, first, last, area):
+    """Makes a component larger."""
+    state[name, X0] = min(state[name, X0], x0)
+    state[name, X1] = max(state[name, X1], x1)
+    state[name, FIRST] = min(state[name, FIRST], first)
+    state[name, LAST] = max(state[name, LAST], last)
+    state[name, AREA] += area
+
+
+@_compiled
+def _copy(state, row, found, to):
+    for i in range(COLUMNS):
+        found[to, i] = state[row, i]
+
+
+@_compiled
+def _name(parent, name):
+    while parent[name] != name:
+        parent[name] = parent[parent[name]]
+        name = parent[name]
+    return name
+
+
+@_compiled
+def _descending(values):
+    """The places of all values above 0, the highest value first; equal ones in reading order."""
+    end = np.zeros(257, np.int64)
+    for value in values:
+        end[256 - value] += 1
+    for i in range(256):
+        end[i + 1] += end[i]
+    order = np.empty(end[255], np.int32)
+    for place in range(len(values)):
+        value = values[place]
+        if value > 0:
+            order[end[255 - value]] = place
+            end[255 - value] += 1
+    return order
+
+
+@_compiled
+def _largest(components):
+    """[LEVELS, COLUMNS]: the largest component; of equal ones the one that begins last; 0: none."""
+    largest = np.zeros((LEVELS, COLUMNS), np.int32)
+    for i in range(len(components)):
+        area, first = components[i, AREA], components[i, FIRST]
+        for level in range(components[i, LOW], components[i, HIGH]):
+            best, begins = largest[level, AREA], largest[level, FIRST]
+            if area > best or (area == best and first > begins):
+                _copy(components, i, largest, level)
+    return largest
+
+
+@_compiled
+def _uncertain(components, width, largest, gain):
+    """The lowest level at which with filled holes another component than `largest` could be the largest.
+
+    A component gains at most `gain`, and does not become larger than its box.
     """
-    width, size = components.shape[1], len(components.values)
-    ends = [slice(start, size - width - 1 + start) for start in (0, 1, width, width + 1)]
-    a, b, c, d = (components.values[end] for end in ends)
-    low, high = np.minimum(a, b), np.maximum(a, b)
-    other_low, other_high = np.minimum(c, d), np.maximum(c, d)
-    # 1/2 where the third highest corner is above t, 1/2 more where all are.
-    third = np.minimum(np.maximum(low, other_low), np.minimum(high, other_high))
-    corners = [components.basin[end] for end in ends]
-    top = np.where(high >= other_high, np.where(a >= b, *corners[:2]), np.where(c >= d, *corners[2:]))
-    counts = np.zeros(components.count * (LEVELS + 1), np.int64)
-    for halves in (third, np.minimum(low, other_low)):
-        counts += np.bincount(components.places(halves, top), minlength=len(counts))
-    area = components.merged(np.add, counts)
-    first = -components.reduced(np.maximum, -np.arange(size), -size)
-    # OpenCV lists the contour that begins last in reading order first.
-    rank = np.where(components.exist(), area * size + first, -1)
-    name, levels = rank.argmax(axis=0), np.arange(LEVELS)
-    others = np.where(components.exist(), area, 0)
-    others[name, levels] = 0
-    certain = (gain == 0) | (area[name, levels] - others.max(axis=0) > gain)
-    boxes = extents[:, name, levels].T + np.array([-1, -1, 0, 0])
-    return np.where((rank[name, levels] >= 0)[:, None], boxes, 0), bool(certain.all())
+    lowest = LEVELS
+    for i in range(len(components)):
+        rows = components[i, LAST] // width - components[i, FIRST] // width
+        box = 2 * rows * (components[i, X1] - components[i, X0])
+        for level in range(components[i, LOW], min(components[i, HIGH], lowest)):
+            most = min(components[i, AREA] + gain[level], box)
+            if gain[level] and most >= largest[level, AREA] and components[i, FIRST] != largest[level, FIRST]:
+                lowest = level
+                break
+    return lowest
+
+
+@_compiled
+def highest_at(low, high, values):
+    """[LEVELS]: the highest of all `values` [n] that hold at a level, low <= level < high; 0: none does."""
+    highest = np.zeros(LEVELS)
+    for i in range(len(values)):
+        for level in range(low[i], high[i]):
+            highest[level] = max(highest[level], values[i])
+    return highest

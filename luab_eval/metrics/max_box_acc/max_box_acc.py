@@ -21,7 +21,7 @@ import datasets
 import evaluate
 import numpy as np
 
-from .contours import contour_boxes
+from .contours import contour_boxes, highest_at
 
 _DESCRIPTION = """\
 MaxBoxAcc: share of images whose box (around the largest component of the score map, at the best threshold)
@@ -170,11 +170,11 @@ def min_max(scores: np.ndarray) -> np.ndarray:
 def _ious_at(scores: np.ndarray, real: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Best IoU with the `real` boxes at each threshold [T]: of the largest contour, of all contours."""
     image = (scores * 255).astype(np.uint8)
-    level, boxes, largest = contour_boxes(image)
+    low, high, boxes, largest = contour_boxes(image)
     limit = [np.inf, np.inf, image.shape[1] - 1, image.shape[0] - 1]
     largest = iou(np.minimum(largest, limit), real).max(axis=1)
-    best = np.where(image.max() > np.arange(len(largest)), 0, largest)  # an empty mask has the one box of V1
-    np.maximum.at(best, level, iou(np.minimum(boxes, limit), real).max(axis=1))
+    best = highest_at(low, high, iou(np.minimum(boxes, limit), real).max(axis=1))
+    best = np.maximum(best, largest)  # an empty mask has no contour, but the one box of V1
     level_of = (thresholds * float(image.max())).astype(int)
     return largest[level_of], best[level_of]
 
@@ -195,11 +195,15 @@ def _boxes_on_map(boxes: Sequence[Sequence[float]], width: int, height: int, siz
 
 def iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """[n, 4] and [m, 4] whole-pixel boxes, both ends included -> [n, m] intersection over union."""
-    low = np.maximum(first[:, None, :2], second[None, :, :2])
-    high = np.minimum(first[:, None, 2:], second[None, :, 2:])
-    both = np.maximum(high - low + 1, 0).prod(axis=2)
-    area = [(boxes[:, 2:] - boxes[:, :2] + 1).prod(axis=1) for boxes in (first, second)]
-    return both / (area[0][:, None] + area[1][None, :] - both)
+    # Side by side in memory: many of the first, few of the second.
+    x0, y0, x1, y1 = np.ascontiguousarray(first.T)
+    other_x0, other_y0, other_x1, other_y1 = second.T[:, :, None]
+    width = np.maximum(np.minimum(x1, other_x1) - np.maximum(x0, other_x0) + 1, 0)
+    height = np.maximum(np.minimum(y1, other_y1) - np.maximum(y0, other_y0) + 1, 0)
+    both = width * height
+    area = (x1 - x0 + 1) * (y1 - y0 + 1)
+    other_area = (other_x1 - other_x0 + 1) * (other_y1 - other_y0 + 1)
+    return (both / (area + other_area - both)).T
 
 
 class MaxBoxAcc(evaluate.Metric):
