@@ -4,7 +4,7 @@ from pathlib import Path
 
 from coco_ab.card import card_text
 from coco_ab.pairs import RawCocoAB
-from coco_ab.points import Rule
+from coco_ab.points import DEFAULT_RULE, Rule
 from luab_data.build.dataset_folder import build_folder, require_build_arguments
 from luab_data.build.manifest import Manifest, ShardStore
 from luab_data.build.raw import FULL
@@ -17,7 +17,7 @@ def build_coco_ab(
     instances: str | Path | None = None,
     byproducts: str | Path | None = None,
     config: str = FULL,
-    rule: Rule = "final",
+    rule: Rule = DEFAULT_RULE,
     max_side: int | None = None,
     rows_per_shard: int | None = None,
     num_proc: int | None = None,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coco_ab.pairs import RawCocoAB
+from coco_ab.points import DEFAULT_RULE
 from luab_data.build.builder import RawFilesBuilder, RawFilesConfig, configurations
 from luab_data.build.raw import FULL
 
@@ -27,5 +28,5 @@ class CocoAB(RawFilesBuilder):
     def open_raw(self) -> RawCocoAB:
         config = self.config
         with_images = config.name == FULL
-        rule = config.rule or "final"
+        rule = config.rule or DEFAULT_RULE
         return RawCocoAB(config.images, config.instances, self.byproducts(), with_images, rule)

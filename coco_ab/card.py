@@ -1,6 +1,6 @@
 """What the dataset card of COCO-AB says besides the counts."""
 
-from coco_ab.points import Rule
+from coco_ab.points import RULES, Rule
 from coco_ab.rows import FILE_NAME, HEIGHT, WIDTH
 from luab_data.build.card import PAPER, CardText
 from luab_data.constants import ANNOTATIONS, IMAGE, IMAGE_ID, LABELS, OBJECTS, POINTS
@@ -21,12 +21,6 @@ _OF_COCO = {
     LABELS: "the classes that COCO's annotation lists, of 80",
     OBJECTS: "COCO's boxes, for evaluation: `bbox` is `[x, y, width, height]` in pixels of the image in this "
     "row, `category` the class, `area` that of the outline, `iscrowd` whether the box holds a group",
-}
-_RULES: dict[Rule, str] = {
-    "final": "where the icon of each class was in the end: the actions are replayed (`source`: the last one, "
-    "`add` or `move`), an icon that was removed has no point",
-    "authors": "where the icon of each class was dropped when it was last added; moves and removals are "
-    "ignored",
 }
 _ANNOTATIONS = (
     "one entry for each time the image was annotated, empty for an image without a record. "
@@ -58,7 +52,7 @@ def card_text(with_images: bool, rule: Rule) -> CardText:
     """The card of a build with this rule for the points."""
     names = {IMAGE_ID: "COCO's id of the image", FILE_NAME: "name of the image's file"}
     byproducts = {
-        POINTS: f"one point for each class, `{{label, x, y, source}}`: {_RULES[rule]}",
+        POINTS: f"one point for each class, `{{label, x, y, source}}`: {RULES[rule]}",
         ANNOTATIONS: _ANNOTATIONS,
     }
     metadata = {

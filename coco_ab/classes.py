@@ -86,3 +86,5 @@ COCO_CLASSES = {
     89: "hair drier",
     90: "toothbrush",
 }
+# Name -> its place among the 80, which is its label.
+COCO_LABELS = {name: label for label, name in enumerate(COCO_CLASSES.values())}

@@ -11,8 +11,8 @@ from datasets import Features
 from coco_ab.byproducts import Byproducts, find_byproducts
 from coco_ab.images import image_id_of, open_images
 from coco_ab.instances import INSTANCES, Instances, Labeled, find_instances
-from coco_ab.points import Rule, require_rule
-from coco_ab.rows import SizedImage, features, row, unknown_icons
+from coco_ab.points import DEFAULT_RULE, Rule, require_rule, unknown_icons
+from coco_ab.rows import SizedImage, features, row
 from luab_data.build.batches import Outcome, RowByRow
 from luab_data.build.join import Found, Pair, join
 from luab_data.build.raw import Source
@@ -77,7 +77,7 @@ class RawCocoAB:
         instances: str | Path | None,
         byproducts: str | Path | None,
         with_images: bool = True,
-        rule: Rule = "final",
+        rule: Rule = DEFAULT_RULE,
     ):
         require_rule(rule)
         self.rule = rule
@@ -129,7 +129,7 @@ class PairToRow:
     """
 
     max_side: int | None = None  # pixels
-    rule: Rule = "final"
+    rule: Rule = DEFAULT_RULE
 
     def __call__(self, entry_id: str, image: bytes | None, known: Known | None) -> Outcome:
         known = known or Known(None, [])
@@ -169,7 +169,7 @@ class PairToRow:
 class RecordsToRow:
     """(id, nothing, records) -> `Outcome`: the byproducts-only configuration. Picklable."""
 
-    rule: Rule = "final"
+    rule: Rule = DEFAULT_RULE
 
     def __call__(self, entry_id: str, _: None, annotations: list[dict]) -> Outcome:
         columns = row(image_id_of(entry_id), annotations, rule=self.rule)

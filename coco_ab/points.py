@@ -12,15 +12,24 @@ are ignored. The notebook rounds the point down to pixels of the original image;
 
 Both rules read the last annotation of an image only, as the notebook does, whose later records replace
 earlier ones. An action without the point that it needs (an `add` or `move` without `point_to`) is
-passed over.
+passed over, and an icon of none of COCO's classes gives no point.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
+from coco_ab.classes import COCO_LABELS
 from luab_data.errors import SourceError
 
 Rule = Literal["final", "authors"]
+DEFAULT_RULE: Rule = "final"
+# What a dataset card says of them.
+RULES: dict[Rule, str] = {
+    "final": "where the icon of each class was in the end: the actions are replayed (`source`: the last one, "
+    "`add` or `move`), an icon that was removed has no point",
+    "authors": "where the icon of each class was dropped when it was last added; moves and removals are "
+    "ignored",
+}
 
 
 class Placed(NamedTuple):
@@ -36,15 +45,30 @@ class Placed(NamedTuple):
 
 def require_rule(rule: str) -> None:
     """Raises `SourceError` for an unknown rule."""
-    if rule not in get_args(Rule):
-        raise SourceError(f"rule={rule!r} is unknown; take one of {', '.join(get_args(Rule))}.")
+    if rule not in RULES:
+        raise SourceError(f"rule={rule!r} is unknown; take one of {', '.join(RULES)}.")
 
 
-def points(annotations: Sequence[Mapping], rule: Rule = "final") -> list[Placed]:
-    """One place for each class, in the order in which the icons were placed.
+def point_column(annotations: Sequence[Mapping], rule: Rule = DEFAULT_RULE) -> list[dict]:
+    """A row's `points`: `{label, x, y, source}` for each of COCO's classes that has one.
 
     `annotations`: as in the dataset's column, each with `action_histories`.
     """
+    return [
+        {"label": COCO_LABELS[place.icon], "x": place.x, "y": place.y, "source": place.source}
+        for place in points(annotations, rule)
+        if place.icon in COCO_LABELS
+    ]
+
+
+def unknown_icons(annotations: Sequence[Mapping]) -> int:
+    """How many actions speak of an icon that is none of COCO's classes."""
+    actions = (action for annotation in annotations for action in annotation["action_histories"])
+    return sum(action["icon_type"] not in COCO_LABELS for action in actions)
+
+
+def points(annotations: Sequence[Mapping], rule: Rule = DEFAULT_RULE) -> list[Placed]:
+    """One place for each icon's class, known or not, in the order in which the icons were placed."""
     require_rule(rule)
     actions = annotations[-1]["action_histories"] if annotations else []
     placed = _replayed(actions) if rule == "final" else _added(actions)

@@ -9,50 +9,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 from datasets import ClassLabel, Features, Image, List, Value
 
-from coco_ab.classes import COCO_CLASSES
+from coco_ab.byproducts import RECORD
+from coco_ab.classes import COCO_LABELS
 from coco_ab.images import name_of
 from coco_ab.instances import Labeled
-from coco_ab.points import Rule, points
+from coco_ab.points import DEFAULT_RULE, Rule, point_column
 from luab_data.constants import ANNOTATIONS, IMAGE, IMAGE_ID, LABELS, OBJECTS, POINTS
 
 FILE_NAME = "file_name"
 WIDTH = "width"
 HEIGHT = "height"
 
-_CLASSES = {name: label for label, name in enumerate(COCO_CLASSES.values())}
-_CLASS = ClassLabel(names=list(_CLASSES))
-_XY = {"x": Value("float32"), "y": Value("float32")}
-# One entry for each record of the image: the fields of `coco_ab.byproducts.RECORD`, in its order.
-_ANNOTATION = {
-    "original_image_height": Value("int32"),
-    "original_image_width": Value("int32"),
-    "image_height": Value("int32"),
-    "image_width": Value("int32"),
-    "action_histories": List(
-        {
-            "action_type": Value("string"),
-            "icon_type": Value("string"),
-            "point_from": _XY,
-            "point_to": _XY,
-            "time_at": Value("int64"),
-        }
-    ),
-    "category_histories": List(
-        {
-            "category_index": Value("int32"),
-            "category_name": Value("string"),
-            "time_at": Value("int64"),
-            "using_keyboard": Value("bool"),
-        }
-    ),
-    "mouse_tracking": List({**_XY, "time_at": Value("int64")}),
-    "time_spent": Value("int64"),
-    "worker_id": Value("string"),
-    "hit_id": Value("string"),
-    "page_id": Value("int32"),
-}
+_CLASS = ClassLabel(names=list(COCO_LABELS))
+_POINT = {"label": _CLASS, "x": Value("float32"), "y": Value("float32"), "source": Value("string")}
+
+
+def _annotation() -> Features:
+    """One record: the fields of `RECORD` as they are stored, without the image's id, which the row has."""
+    stored = RECORD.clean(pa.array([], RECORD.arrow)).type
+    return Features.from_arrow_schema(pa.schema([field for field in stored if field.name != IMAGE_ID]))
 
 
 def features(images: bool) -> Features:
@@ -70,8 +48,8 @@ def features(images: bool) -> Features:
     }
     names = {IMAGE_ID: Value("int64"), FILE_NAME: Value("string")}
     byproducts = {
-        POINTS: List({"label": _CLASS, **_XY, "source": Value("string")}),
-        ANNOTATIONS: List(_ANNOTATION),
+        POINTS: List(_POINT),
+        ANNOTATIONS: List(dict(_annotation())),
     }
     return Features({IMAGE: Image(), **names, **of_coco, **byproducts} if images else {**names, **byproducts})
 
@@ -90,18 +68,14 @@ def row(
     annotations: Sequence[dict],
     image: SizedImage | None = None,
     labeled: Labeled | None = None,
-    rule: Rule = "final",
+    rule: Rule = DEFAULT_RULE,
 ) -> dict:
     """One row; with `image` and `labeled`, or with neither (byproducts only).
 
     Boxes are scaled to the image where that is smaller than the one COCO describes. Icons of other
     classes than COCO's are in `annotations` only.
     """
-    placed = [place for place in points(annotations, rule) if place.icon in _CLASSES]
-    byproducts = {
-        POINTS: [{"label": _CLASSES[p.icon], "x": p.x, "y": p.y, "source": p.source} for p in placed],
-        ANNOTATIONS: list(annotations),
-    }
+    byproducts = {POINTS: point_column(annotations, rule), ANNOTATIONS: list(annotations)}
     names = {IMAGE_ID: image_id, FILE_NAME: f"{name_of(image_id)}.jpg"}
     if image is None or labeled is None:
         return {**names, **byproducts}
@@ -118,9 +92,3 @@ def row(
         },
     }
     return {IMAGE: {"bytes": image.encoded, "path": names[FILE_NAME]}, **names, **of_coco, **byproducts}
-
-
-def unknown_icons(annotations: Sequence[dict]) -> int:
-    """How many actions speak of an icon that is none of COCO's classes."""
-    actions = (action for annotation in annotations for action in annotation["action_histories"])
-    return sum(action["icon_type"] not in _CLASSES for action in actions)

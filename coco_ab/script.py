@@ -9,6 +9,7 @@ stopped.
 """
 
 from coco_ab.build import build_coco_ab
+from coco_ab.points import DEFAULT_RULE, RULES
 from luab_data.script import build_options, run
 
 
@@ -21,6 +22,6 @@ def main(argv: list[str] | None = None, prog: str | None = None) -> None:
         "--byproducts", help="coco_ab_v1_0.json, its folder, or Hub id (default: coallaoh/COCO-AB)"
     )
     parser.add_argument(
-        "--rule", choices=["final", "authors"], default="final", help="how an icon's history becomes a point"
+        "--rule", choices=list(RULES), default=DEFAULT_RULE, help="how an icon's history becomes a point"
     )
     run(parser.parse_args(argv), build_coco_ab, "images", "instances", "byproducts", "rule")
