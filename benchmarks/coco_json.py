@@ -29,14 +29,14 @@ def write_file(path: Path, megabytes: float) -> int:
     """A byproduct file of this size. Returns the number of records."""
     import numpy as np
 
-    from coco_ab.simulate.annotators import Annotators, annotate
+    from coco_ab.simulate.annotators import CocoAnnotators, annotate
     from coco_ab.simulate.images import draw
 
     rng = np.random.default_rng(0)
     records = []
     for _ in range(RECORDS // 10):
         _, objects = draw(96, 72, rng)
-        records += [annotate(0, objects, 640, 480, rng, Annotators(traced=TRACED)) for _ in range(10)]
+        records += [annotate(0, objects, 640, 480, rng, CocoAnnotators(traced=TRACED)) for _ in range(10)]
     texts = [json.dumps(record)[len('{"image_id": 0') :] for record in records]
     size, count = 1, 0
     with path.open("w") as file:

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from coco_ab.images import image_id_of, name_of
 from coco_ab.json_arrays import read_array
-from coco_ab.json_types import Flag, Int, ListOf, Real, Struct, Text
+from coco_ab.json_types import JsonFlag, JsonInt, JsonList, JsonReal, JsonStruct, JsonText
 from luab_data.errors import SourceError
 from luab_data.hub.source import download
 from luab_data.sources.entries import BYPRODUCTS, Reject
@@ -23,28 +23,28 @@ FILE = "coco_ab_v1_0.json"
 
 # An icon dropped at the image's border lies slightly outside; far outside, the value is not a ratio
 # (pixels, say).
-_RATIO = Real(-0.5, 1.5)
+_RATIO = JsonReal(-0.5, 1.5)
 # The cursor may be anywhere on the page: the image is some 450 pixels of it. Icons count, and a record is not
 # lost for where the cursor went.
-_CURSOR = Real(-10.0, 10.0)
-_TIME = Int(high=10**14, stored=pa.int64())
-_SIZE = Int(zero_unknown=True)
-_POINT = Struct({"x": _RATIO, "y": _RATIO}, required=("x", "y"))
+_CURSOR = JsonReal(-10.0, 10.0)
+_TIME = JsonInt(high=10**14, stored=pa.int64())
+_SIZE = JsonInt(zero_unknown=True)
+_POINT = JsonStruct({"x": _RATIO, "y": _RATIO}, required=("x", "y"))
 
 ACTIONS = ("add", "move", "remove")
 
-RECORD = Struct(
+RECORD = JsonStruct(
     {
-        "image_id": Int(high=10**12 - 1, stored=pa.int64()),
+        "image_id": JsonInt(high=10**12 - 1, stored=pa.int64()),
         "originalImageHeight": _SIZE,
         "originalImageWidth": _SIZE,
         "imageHeight": _SIZE,
         "imageWidth": _SIZE,
-        "actionHistories": ListOf(
-            Struct(
+        "actionHistories": JsonList(
+            JsonStruct(
                 {
-                    "actionType": Text(ACTIONS),
-                    "iconType": Text(),
+                    "actionType": JsonText(ACTIONS),
+                    "iconType": JsonText(),
                     "pointFrom": _POINT,
                     "pointTo": _POINT,
                     "timeAt": _TIME,
@@ -52,14 +52,23 @@ RECORD = Struct(
                 required=("actionType", "iconType"),
             )
         ),
-        "categoryHistories": ListOf(
-            Struct({"categoryIndex": Int(), "categoryName": Text(), "timeAt": _TIME, "usingKeyboard": Flag()})
+        "categoryHistories": JsonList(
+            JsonStruct(
+                {
+                    "categoryIndex": JsonInt(),
+                    "categoryName": JsonText(),
+                    "timeAt": _TIME,
+                    "usingKeyboard": JsonFlag(),
+                }
+            )
         ),
-        "mouseTracking": ListOf(Struct({"x": _CURSOR, "y": _CURSOR, "timeAt": _TIME}, required=("x", "y"))),
+        "mouseTracking": JsonList(
+            JsonStruct({"x": _CURSOR, "y": _CURSOR, "timeAt": _TIME}, required=("x", "y"))
+        ),
         "timeSpent": _TIME,
-        "worker_id": Text(),
-        "hit_id": Text(),
-        "page_id": Int(),
+        "worker_id": JsonText(),
+        "hit_id": JsonText(),
+        "page_id": JsonInt(),
     },
     required=("image_id",),
 )

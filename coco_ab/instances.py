@@ -13,7 +13,7 @@ import pyarrow as pa
 from coco_ab.classes import COCO_CLASSES
 from coco_ab.images import name_of
 from coco_ab.json_arrays import read_members
-from coco_ab.json_types import Int, ListOf, Real, Struct, Text
+from coco_ab.json_types import JsonInt, JsonList, JsonReal, JsonStruct, JsonText
 from luab_data.errors import SourceError
 from luab_data.sources.entries import Reject
 
@@ -21,17 +21,19 @@ INSTANCES = "instances"
 FILE = "instances_train2014.json"
 DOWNLOAD = "http://images.cocodataset.org/annotations/annotations_trainval2014.zip"
 
-_ID = Int(high=10**12 - 1, stored=pa.int64())
-_PIXELS = Real(-1.0, 1e6)  # a box may begin a fraction of a pixel outside
-_IMAGE = Struct({"id": _ID, "width": Int(low=1), "height": Int(low=1)}, required=("id", "width", "height"))
-_CATEGORY = Struct({"id": Int(), "name": Text()}, required=("id", "name"))
-_OBJECT = Struct(
+_ID = JsonInt(high=10**12 - 1, stored=pa.int64())
+_PIXELS = JsonReal(-1.0, 1e6)  # a box may begin a fraction of a pixel outside
+_IMAGE = JsonStruct(
+    {"id": _ID, "width": JsonInt(low=1), "height": JsonInt(low=1)}, required=("id", "width", "height")
+)
+_CATEGORY = JsonStruct({"id": JsonInt(), "name": JsonText()}, required=("id", "name"))
+_OBJECT = JsonStruct(
     {
         "image_id": _ID,
-        "category_id": Int(),
-        "bbox": ListOf(_PIXELS, length=4),
-        "area": Real(0.0, 1e12),
-        "iscrowd": Int(high=1),
+        "category_id": JsonInt(),
+        "bbox": JsonList(_PIXELS, length=4),
+        "area": JsonReal(0.0, 1e12),
+        "iscrowd": JsonInt(high=1),
     },
     required=("image_id", "category_id", "bbox", "area"),
 )

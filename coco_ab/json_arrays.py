@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from coco_ab.json_boundary import Boundary
 from coco_ab.json_records import fault_of, read_records
-from coco_ab.json_types import Struct
+from coco_ab.json_types import JsonStruct
 from luab_data.errors import SourceError
 from luab_data.sources.entries import Reject
 
@@ -33,7 +33,7 @@ _BRACE = re.compile(rb"[{}]")
 _AFTER_RECORD = re.compile(rb"[ \t\r\n]*([,\]])")
 
 
-def read_array(path: Path, role: str, record: Struct) -> Iterator[pa.StructArray | Reject]:
+def read_array(path: Path, role: str, record: JsonStruct) -> Iterator[pa.StructArray | Reject]:
     """The records of a file that is one JSON array, in batches, in the file's order.
 
     A record that is not as `record` says is a `Reject` that names the file and the record's number,
@@ -51,7 +51,7 @@ def read_array(path: Path, role: str, record: Struct) -> Iterator[pa.StructArray
 
 
 def read_members(
-    path: Path, role: str, records: dict[str, Struct]
+    path: Path, role: str, records: dict[str, JsonStruct]
 ) -> Iterator[tuple[str, pa.StructArray | Reject]]:
     """The arrays `records` of a file that is one JSON object -> (member, batch or reject), in the
     file's order.
@@ -149,7 +149,7 @@ class _Reader:
                 "it again"
             )
 
-    def array(self, record: Struct, member: str = "") -> Iterator[pa.StructArray | Reject]:
+    def array(self, record: JsonStruct, member: str = "") -> Iterator[pa.StructArray | Reject]:
         """The records of the array whose opening bracket has just been consumed, up to its closing
         one.
         """
@@ -187,7 +187,7 @@ class _Reader:
                 depth += 1
         return None
 
-    def _scanned(self, record: Struct, until: int) -> Iterator[pa.StructArray | Reject]:
+    def _scanned(self, record: JsonStruct, until: int) -> Iterator[pa.StructArray | Reject]:
         """The records up to `until` in the window, and the one that begins there, by the exact scanner.
 
         Returns whether the array ended.
@@ -230,7 +230,7 @@ class _Reader:
             self._position = end + 1
         return bounds, separator
 
-    def _sound(self, bounds: list[tuple[int, int]], record: Struct) -> Iterator[pa.StructArray | Reject]:
+    def _sound(self, bounds: list[tuple[int, int]], record: JsonStruct) -> Iterator[pa.StructArray | Reject]:
         """These records of the window. Halved again and again where some are bad: the good stay cheap."""
         if not bounds:
             return
@@ -246,7 +246,7 @@ class _Reader:
             yield from self._sound(bounds[:middle], record)
             yield from self._sound(bounds[middle:], record)
 
-    def _long_record(self, record: Struct) -> Iterator[pa.StructArray | Reject]:
+    def _long_record(self, record: JsonStruct) -> Iterator[pa.StructArray | Reject]:
         """The record at the window's position, which goes on behind the window.
 
         Raises SourceError where the file ends first.

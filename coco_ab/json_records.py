@@ -5,12 +5,12 @@ import json
 import pyarrow as pa
 import pyarrow.json
 
-from coco_ab.json_types import Struct
+from coco_ab.json_types import JsonStruct
 
 MAX_EXPLAINED = 1 << 20  # bytes of a record that Python decodes; each may become 60 in memory
 
 
-def read_records(text: bytes, begin: int, end: int, record: Struct) -> pa.StructArray | None:
+def read_records(text: bytes, begin: int, end: int, record: JsonStruct) -> pa.StructArray | None:
     """The records of a piece of text, cleaned; None unless it is nothing but sound records."""
     # One object that holds the records in an array: Arrow's own separator is white space, not a comma. An
     # array in an array, so that text behind the end of its array (`], "licenses": [`) is no JSON here.
@@ -37,7 +37,7 @@ def read_records(text: bytes, begin: int, end: int, record: Struct) -> pa.Struct
     return record.clean(records) if whole and not records.null_count and record.valid(records) else None
 
 
-def fault_of(text: bytes, record: Struct) -> str:
+def fault_of(text: bytes, record: JsonStruct) -> str:
     """Why `read_records` refuses the text of one record."""
     if len(text) > MAX_EXPLAINED:
         return f"not a sound record; its {len(text):,} bytes are too many to say more"

@@ -22,7 +22,7 @@ class JsonType(Protocol):
     arrow: pa.DataType
 
     def valid(self, values: pa.Array) -> bool:
-        """Whether all values are allowed; null is (a `Struct` knows which of its fields must be
+        """Whether all values are allowed; null is (a `JsonStruct` knows which of its fields must be
         there).
         """
         ...
@@ -37,7 +37,7 @@ class JsonType(Protocol):
 
 
 @dataclass(frozen=True)
-class Int:
+class JsonInt:
     """A whole number from `low` to `high`; with `zero_unknown`, 0 stands for a value that is not
     known.
     """
@@ -64,7 +64,7 @@ class Int:
 
 
 @dataclass(frozen=True)
-class Real:
+class JsonReal:
     """A number from `low` to `high`, stored in float32."""
 
     low: float
@@ -86,7 +86,7 @@ class Real:
 
 
 @dataclass(frozen=True)
-class Text:
+class JsonText:
     """At most `MAX_TEXT` characters; with `choices`, one of them."""
 
     choices: tuple[str, ...] = ()
@@ -109,7 +109,7 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Flag:
+class JsonFlag:
     """True or false."""
 
     arrow = pa.bool_()
@@ -124,7 +124,7 @@ class Flag:
         return None if isinstance(value, bool) else _not_allowed(value, where, "true or false")
 
 
-class Struct:
+class JsonStruct:
     """A JSON object with these fields, by their released names; `required` ones may not be absent or
     null.
 
@@ -162,7 +162,7 @@ class Struct:
         return None
 
 
-class ListOf:
+class JsonList:
     """A JSON array of `item`; absent or null, it is stored as an empty list."""
 
     def __init__(self, item: JsonType, length: int | None = None):

@@ -1,5 +1,5 @@
 """An image, what COCO knows of it, and its byproducts -> one row. What is kept, and why the rest is
-not, is in `PairToRow`.
+not, is in `CocoPairToRow`.
 """
 
 from collections.abc import Iterator
@@ -117,11 +117,13 @@ class RawCocoAB:
                 yield Reject(INSTANCES, name, "its image was rejected" if unread else NO_IMAGE)
 
     def to_batch(self, max_side: int | None = None) -> RowByRow:
-        return RowByRow(RecordsToRow(self.rule) if self.images is None else PairToRow(max_side, self.rule))
+        return RowByRow(
+            RecordsToRow(self.rule) if self.images is None else CocoPairToRow(max_side, self.rule)
+        )
 
 
 @dataclass(frozen=True)
-class PairToRow:
+class CocoPairToRow:
     """(id, image, `Known`) -> `Outcome`; picklable, so that Ray can run it.
 
     A whole image that COCO lists gives a row, with or without byproducts. Byproducts without such an

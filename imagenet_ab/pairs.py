@@ -1,4 +1,4 @@
-"""An image and its XML, joined by id -> one row. `PairToRow` is the rule of what is kept and what is not."""
+"""An image and its XML, joined by id -> one row. `ImageNetPairToRow` is the rule of what is kept."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -72,7 +72,9 @@ class RawImageNetAB:
         return join(self.byproducts, self.images, found)
 
     def to_batch(self, max_side: int | None = None) -> "PairsToBatch":
-        to_row = PairToRow(tuple(self.classes), self.images is not None, self.images_streamed, max_side)
+        to_row = ImageNetPairToRow(
+            tuple(self.classes), self.images is not None, self.images_streamed, max_side
+        )
         return PairsToBatch(to_row)
 
 
@@ -87,7 +89,7 @@ class Parsed(NamedTuple):
 
 
 @dataclass(frozen=True)
-class PairToRow:
+class ImageNetPairToRow:
     """(id, streamed payload, looked-up payload) -> `Outcome`; picklable, so that Ray can run it.
 
     An image gives a row, with or without XML. An XML is rejected, and the image kept without annotations,
@@ -157,7 +159,7 @@ class PairsToBatch:
     the columns are put in that order. Without images, the columns are the rows.
     """
 
-    to_row: PairToRow
+    to_row: ImageNetPairToRow
 
     def __call__(self, items: Sequence[LoadedItem], schema: pa.Schema) -> Batch:
         places, records = self._parsed(items)

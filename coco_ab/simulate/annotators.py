@@ -40,7 +40,7 @@ PAGES = (
 
 
 @dataclass(frozen=True)
-class Annotators:
+class CocoAnnotators:
     """The model's parameters; shares are 0..1."""
 
     spread: float = 0.12  # of the box, standard deviation of a careful drop
@@ -54,7 +54,7 @@ class Annotators:
     workers: int = 30
 
 
-ANNOTATORS = Annotators()
+ANNOTATORS = CocoAnnotators()
 
 
 def annotate(
@@ -63,7 +63,7 @@ def annotate(
     width: int,
     height: int,
     rng: np.random.Generator,
-    model: Annotators = ANNOTATORS,
+    model: CocoAnnotators = ANNOTATORS,
 ) -> dict:
     """One released record of an image of `width` x `height` pixels."""
     boxes: dict[str, list[Box | None]] = {}
@@ -139,7 +139,7 @@ class _Visit:
         )
 
 
-def _drops(box: Box | None, size: np.ndarray, rng: np.random.Generator, model: Annotators) -> list[dict]:
+def _drops(box: Box | None, size: np.ndarray, rng: np.random.Generator, model: CocoAnnotators) -> list[dict]:
     """Where the icon is dropped, one place or two; anywhere in the image for no box."""
     if box is None or rng.random() < model.careless:
         aim = rng.uniform(0, 1, 2)

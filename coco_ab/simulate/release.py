@@ -14,7 +14,7 @@ import numpy as np
 from coco_ab import byproducts, instances
 from coco_ab.classes import COCO_CLASSES
 from coco_ab.images import name_of
-from coco_ab.simulate.annotators import ANNOTATORS, Annotators, annotate
+from coco_ab.simulate.annotators import ANNOTATORS, CocoAnnotators, annotate
 from coco_ab.simulate.images import draw
 
 WITHOUT_RECORD = 0.02  # share of the images; one in 4,600 in the real data
@@ -26,7 +26,7 @@ def write_release(
     seed: int = 0,
     images: int = 200,
     sizes: tuple[tuple[int, int], ...] = ((96, 72), (72, 96)),
-    annotators: Annotators = ANNOTATORS,
+    annotators: CocoAnnotators = ANNOTATORS,
 ) -> Path:
     """Write the release below the folder `out` (overwriting files of the same name) and return its path.
 

@@ -27,7 +27,7 @@ COLLECTION_MS = 60 * 24 * 3600 * 1000
 
 
 @dataclass(frozen=True)
-class Annotators:
+class ImageNetAnnotators:
     """The model's parameters; shares are 0..1."""
 
     spread: float = 0.15  # of the box, standard deviation of a careful click
@@ -40,7 +40,7 @@ class Annotators:
     workers: int = 50
 
 
-ANNOTATORS = Annotators()
+ANNOTATORS = ImageNetAnnotators()
 
 
 def annotate(
@@ -49,14 +49,16 @@ def annotate(
     width: int,
     height: int,
     rng: np.random.Generator,
-    model: Annotators = ANNOTATORS,
+    model: ImageNetAnnotators = ANNOTATORS,
 ) -> Record:
     """The record of an image of `width` x `height` pixels with one object in `box`."""
     visits = 1 + (rng.random() < model.twice)
     return Record(image_id, tuple(_visit(box, width, height, rng, model) for _ in range(visits)))
 
 
-def _visit(box: Box, width: int, height: int, rng: np.random.Generator, model: Annotators) -> Annotation:
+def _visit(
+    box: Box, width: int, height: int, rng: np.random.Generator, model: ImageNetAnnotators
+) -> Annotation:
     rendered = np.array([RENDERED_WIDTH, max(1, round(RENDERED_WIDTH * height / width))])
     entered = COLLECTED_FROM + int(rng.integers(COLLECTION_MS))
     selected = bool(rng.random() >= model.unselected)
@@ -91,7 +93,9 @@ def _visit(box: Box, width: int, height: int, rng: np.random.Generator, model: A
     )
 
 
-def _aim(box: Box, width: int, height: int, rng: np.random.Generator, model: Annotators) -> np.ndarray:
+def _aim(
+    box: Box, width: int, height: int, rng: np.random.Generator, model: ImageNetAnnotators
+) -> np.ndarray:
     """Where the worker will click: (x, y) in ratios of the image."""
     if rng.random() < model.careless:
         return rng.uniform(0, 1, 2)
@@ -101,7 +105,7 @@ def _aim(box: Box, width: int, height: int, rng: np.random.Generator, model: Ann
 
 
 def _track(
-    aim: np.ndarray, rendered: np.ndarray, entered: int, rng: np.random.Generator, model: Annotators
+    aim: np.ndarray, rendered: np.ndarray, entered: int, rng: np.random.Generator, model: ImageNetAnnotators
 ) -> tuple[TimedPoint, ...]:
     """Cursor positions from the border to `aim`, the last at the time of the click."""
     start = rng.uniform(0, 1, 2)

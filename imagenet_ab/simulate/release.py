@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from imagenet_ab.byproducts import ARCHIVE
-from imagenet_ab.simulate.annotators import ANNOTATORS, Annotators, annotate
+from imagenet_ab.simulate.annotators import ANNOTATORS, ImageNetAnnotators, annotate
 from imagenet_ab.simulate.images import CLASSES, draw
 from imagenet_ab.write import write_xml
 from luab_data.console import bars
@@ -56,7 +56,7 @@ def write_release(
     evaluation_images_per_class: int = 50,
     size: int = 64,
     agreement: float = 0.95,
-    annotators: Annotators = ANNOTATORS,
+    annotators: ImageNetAnnotators = ANNOTATORS,
     progress: bool = True,
 ) -> Path:
     """Write the release below the folder `out` (overwriting files of the same name) and return its path.
@@ -111,7 +111,7 @@ def _numbered(
 
 
 def _write_archive(
-    path: Path, boxes: dict[str, Box], size: int, rng: np.random.Generator, annotators: Annotators
+    path: Path, boxes: dict[str, Box], size: int, rng: np.random.Generator, annotators: ImageNetAnnotators
 ) -> None:
     with (
         path.open("wb") as file,

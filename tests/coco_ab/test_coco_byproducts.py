@@ -15,7 +15,7 @@ from coco_ab import json_arrays
 from coco_ab.byproducts import RECORD, Byproducts
 from coco_ab.json_arrays import read_array, read_members
 from coco_ab.json_boundary import Boundary
-from coco_ab.json_types import Int, Struct, Text, snake_case
+from coco_ab.json_types import JsonInt, JsonStruct, JsonText, snake_case
 from luab_data.errors import SourceError
 from luab_data.sources.entries import Reject
 
@@ -271,7 +271,7 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(tricky, inner, max_size=3),
     max_leaves=6,
 )
-NOTE = Struct({"image_id": Int(), "note": Text()}, required=("image_id",))
+NOTE = JsonStruct({"image_id": JsonInt(), "note": JsonText()}, required=("image_id",))
 
 
 @settings(max_examples=150, deadline=None)
@@ -349,7 +349,9 @@ def test_members_of_an_object_in_any_order(tmp_path, monkeypatch, block, reverse
     }
     path = tmp_path / "r.json"
     path.write_text(json.dumps(dict(reversed(content.items()) if reverse else content.items())))
-    entry, named = (Struct({key: kind}, required=(key,)) for key, kind in (("id", Int()), ("name", Text())))
+    entry, named = (
+        JsonStruct({key: kind}, required=(key,)) for key, kind in (("id", JsonInt()), ("name", JsonText()))
+    )
     found = {"images": [], "annotations": [], "categories": []}
     for member, item in read_members(path, "instances", dict(zip(found, (entry, entry, named), strict=True))):
         found[member] += (

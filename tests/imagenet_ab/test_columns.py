@@ -13,7 +13,7 @@ from test_record import PIECES, REJECTED, XML
 from imagenet_ab.clicks import click
 from imagenet_ab.fast.columns import ANNOTATIONS_TYPE, CLICK_TYPE, parse_columns
 from imagenet_ab.fields import Annotation, Record, TimedPoint
-from imagenet_ab.pairs import PairsToBatch, PairToRow
+from imagenet_ab.pairs import ImageNetPairToRow, PairsToBatch
 from imagenet_ab.record import parse_record
 from imagenet_ab.rows import features
 from imagenet_ab.write import write_xml
@@ -276,7 +276,7 @@ def test_rows_and_rejects_are_those_of_the_strict_parser(files):
     for number, item in enumerate(items[:-1]):  # ids are unique in a join
         own = f"{ID}{number}"
         items[number] = LoadedPair(own, item.streamed.replace(ID.encode(), own.encode()), None)
-    to_row = PairToRow(("n01440764",), with_images=False)
+    to_row = ImageNetPairToRow(("n01440764",), with_images=False)
     fast, strict = PairsToBatch(to_row)(items, SCHEMA), to_batch(items, to_row, SCHEMA)
     assert bits(fast.table) == bits(strict.table)
     assert fast.table.schema == strict.table.schema
@@ -291,7 +291,7 @@ def test_rows_keep_their_order_beside_a_second_file_of_an_id():
         LoadedPair("n01440764/n01440764_7", other, None),
         Reject("byproducts", ID, "second entry of this id"),
     ]
-    batch = PairsToBatch(PairToRow(("n01440764",), with_images=False))(items, SCHEMA)
+    batch = PairsToBatch(ImageNetPairToRow(("n01440764",), with_images=False))(items, SCHEMA)
     assert batch.table["image_id"].to_pylist() == [ID, "n01440764/n01440764_7"]
     assert batch.rejects == items[2:]
 
@@ -299,7 +299,7 @@ def test_rows_keep_their_order_beside_a_second_file_of_an_id():
 def test_another_images_xml_is_a_reject_and_gives_no_columns():
     other = XML.replace(b"n01440764_105", b"n01440764_7")
     items = [LoadedPair(ID, other, None), LoadedPair("n01440764/n01440764_7", other, None)]
-    batch = PairsToBatch(PairToRow(("n01440764",), with_images=False))(items, SCHEMA)
+    batch = PairsToBatch(ImageNetPairToRow(("n01440764",), with_images=False))(items, SCHEMA)
     assert batch.table["image_id"].to_pylist() == ["n01440764/n01440764_7"]
     assert [(reject.id, "holds the imageID" in reject.reason) for reject in batch.rejects] == [(ID, True)]
     assert batch.facts == {"rows with annotations": 1, "annotations": 1, "rows with a click": 1}

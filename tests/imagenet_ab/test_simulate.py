@@ -15,7 +15,7 @@ from imagenet_ab.clicks import click
 from imagenet_ab.fields import Annotation, Hover, Position, Record, TimedPoint
 from imagenet_ab.record import parse_record
 from imagenet_ab.rows import features
-from imagenet_ab.simulate.annotators import Annotators, annotate
+from imagenet_ab.simulate.annotators import ImageNetAnnotators, annotate
 from imagenet_ab.simulate.images import CLASSES, draw
 from imagenet_ab.simulate.release import ARCHIVE, choose_background, write_release
 from imagenet_ab.simulate.sample import OUT, write_sample
@@ -63,20 +63,20 @@ def test_images_depend_on_their_random_numbers_only():
 BOX = Box(20, 30, 39, 49)  # a third of a 60 x 100 image wide, a fifth high; center (0.5, 0.4)
 
 
-def records(count: int, model: Annotators) -> list[Record]:
+def records(count: int, model: ImageNetAnnotators) -> list[Record]:
     rng = np.random.default_rng(0)
     return [annotate("a/b", BOX, 60, 100, rng, model) for _ in range(count)]
 
 
 def test_careful_clicks_are_gaussian_around_the_object():
-    careful = records(1500, Annotators(careless=0, unselected=0, twice=0, hesitant=0, spread=0.2))
+    careful = records(1500, ImageNetAnnotators(careless=0, unselected=0, twice=0, hesitant=0, spread=0.2))
     clicks = np.array([list(click(each).values()) for each in careful])
     assert clicks.mean(0) == pytest.approx([0.5, 0.4], abs=0.01)
     assert clicks.std(0) == pytest.approx([0.2 * 20 / 60, 0.2 * 20 / 100], rel=0.1)
 
 
 def test_careless_clicks_fall_anywhere():
-    careless = records(1000, Annotators(careless=1, unselected=0, twice=0))
+    careless = records(1000, ImageNetAnnotators(careless=1, unselected=0, twice=0))
     clicks = np.array([list(click(each).values()) for each in careless])
     assert clicks.mean(0) == pytest.approx([0.5, 0.5], abs=0.04)
     assert clicks.std(0) == pytest.approx([12**-0.5] * 2, rel=0.1)
@@ -85,7 +85,7 @@ def test_careless_clicks_fall_anywhere():
 def test_shares_are_the_models():
     visits = [
         each.annotations
-        for each in records(1500, Annotators(unselected=0.3, untouched=0.5, twice=0.1, hesitant=0.2))
+        for each in records(1500, ImageNetAnnotators(unselected=0.3, untouched=0.5, twice=0.1, hesitant=0.2))
     ]
     annotations = [each for visit in visits for each in visit]
     selected = [each for each in annotations if each.selected]
@@ -96,7 +96,7 @@ def test_shares_are_the_models():
 
 
 def test_a_track_leads_from_the_border_to_the_click_in_time():
-    for record in records(300, Annotators(unselected=0, hesitant=0, twice=0)):
+    for record in records(300, ImageNetAnnotators(unselected=0, hesitant=0, twice=0)):
         (annotation,) = record.annotations
         track, (end,) = annotation.mouse_tracking, annotation.selected_record
         enter, leave = annotation.hovered_record
