@@ -3,11 +3,13 @@
     python benchmarks/coco_json.py [--megabytes 398] [--repeats 5] [--json FILE]
 
 Generates a file of the released size in the released layout (simulated annotators), then reads it in
-alternation, each time in a fresh process, in two ways that end alike: records in the dataset's names, looked
-up by image id.
+alternation, each time in a fresh process, in two ways that end alike (three with --msgspec): records in the
+dataset's names, looked up by image id.
 
     ours        coco_ab.byproducts.Byproducts: pieces of the file to Arrow, checked column by column
     json.load   the file to Python objects, each record renamed to a row; nothing is checked
+    msgspec     the file to structs, each field checked, in the released names; only with --msgspec, for which
+                msgspec has to be installed: docs/architecture.md says why the readers do not use it
 
 Prints the medians of CPU and wall time, the ratio of each pair of runs with its spread, and the peak resident
 memory of a process, and writes all of it as JSON.
@@ -86,6 +88,45 @@ def read_json(path: Path):
     return job
 
 
+def read_msgspec(path: Path):
+    from typing import Annotated, Literal
+
+    import msgspec
+
+    def number(kind: type, low: float, high: float):
+        return Annotated[kind, msgspec.Meta(ge=low, le=high)] | None
+
+    def struct(name: str, required: dict, optional: dict):
+        fields = [*required.items(), *((key, kind, None) for key, kind in optional.items())]
+        return msgspec.defstruct(name, fields, gc=False)
+
+    size, time, text = number(int, 0, 2**31 - 1), number(int, 0, 10**14), str | None
+    point = struct("Point", dict.fromkeys("xy", number(float, -0.5, 1.5)), {})
+    cursor = struct("Cursor", dict.fromkeys("xy", number(float, -10, 10)), {"timeAt": time})
+    kinds = {"actionType": Literal["add", "move", "remove"], "iconType": str}
+    places = {"pointFrom": point | None, "pointTo": point | None}
+    action = struct("Action", kinds, {**places, "timeAt": time})
+    page = {"categoryIndex": size, "categoryName": text, "timeAt": time, "usingKeyboard": bool | None}
+    record = {
+        **dict.fromkeys(["originalImageHeight", "originalImageWidth", "imageHeight", "imageWidth"], size),
+        "actionHistories": list[action] | None,
+        "categoryHistories": list[struct("Page", {}, page)] | None,
+        "mouseTracking": list[cursor] | None,
+        "timeSpent": time,
+        **dict.fromkeys(["worker_id", "hit_id"], text),
+        "page_id": size,
+    }
+    decoder = msgspec.json.Decoder(list[struct("Record", {"image_id": int}, record)])
+
+    def job():
+        rows: dict[int, list] = {}
+        for each in decoder.decode(path.read_bytes()):
+            rows.setdefault(each.image_id, []).append(each)
+        return lambda: {"actions_of_record_7": len(rows[7][0].actionHistories)}
+
+    return job
+
+
 def _summary(records: list[dict]) -> dict[str, int]:
     [record] = records
     return {"actions_of_record_7": len(record["action_histories"])}
@@ -99,18 +140,20 @@ def main() -> None:
     parser.add_argument(
         "--megabytes", type=float, default=398, help="size of the file (default: %(default)s)"
     )
+    parser.add_argument("--msgspec", action="store_true", help="msgspec as well")
     arguments = parser.parse_args()
+    ways = WAYS | ({"msgspec": read_msgspec} if arguments.msgspec else {})
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "coco_ab_v1_0.json"
         records = in_fresh_process(write_file, path, arguments.megabytes)
         print(f"{path.stat().st_size / 1e6:.0f} MB, {records:,} records")
         warm(path)
-        runs = alternate(WAYS, (path,), arguments.repeats)
+        runs = alternate(ways, (path,), arguments.repeats)
     seen = {run["actions_of_record_7"] for each in runs.values() for run in each}
     if len(seen) > 1:
-        sys.exit(f"the two ways disagree on record 7: {seen} actions")
+        sys.exit(f"the ways disagree on record 7: {seen} actions")
     facts = {"megabytes": arguments.megabytes, "records": records}
-    report(runs, [("ours", "json.load")], facts, arguments.json)
+    report(runs, [("ours", other) for other in list(ways)[1:]], facts, arguments.json)
 
 
 if __name__ == "__main__":

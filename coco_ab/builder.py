@@ -26,6 +26,7 @@ class CocoAB(RawFilesBuilder):
     BUILD_COMMAND = "luab build coco_ab"
 
     def open_raw(self) -> RawCocoAB:
+        """The raw files that the configuration names."""
         config = self.config
         with_images = config.name == FULL
         rule = config.rule or DEFAULT_RULE

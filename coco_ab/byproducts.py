@@ -1,5 +1,4 @@
-"""COCO-AB's byproducts: one JSON array of 82.8 thousand records (398 MB), read into an Arrow table of
-100 MB.
+"""COCO-AB's byproducts: a JSON array of 82.8 thousand records (398 MB) -> Arrow columns of 100 MB.
 
 Units: `x`, `y` are ratios of the rendered image, 0 to 1 (the cursor may be outside); sizes are pixels, null
 where the release has 0; times are ms since the page opened, `time_spent` ms on the page.
@@ -117,12 +116,11 @@ class Byproducts:
         return bool(len(self._places(entry_id)))
 
     def get(self, entry_id: str) -> list[dict]:
+        """The records of an image; empty where there is none."""
         return [self._record(place) for place in self._places(entry_id)]
 
     def ids(self) -> Iterator[str | Reject]:
-        """The id of each record, twice for an image with two, in the file's order; then what is no
-        record.
-        """
+        """The id of each record in the file's order, an image with two twice; then what is no record."""
         yield from (name_of(image_id) for image_id in self._image_ids.tolist())
         yield from self._rejects
 

@@ -1,6 +1,4 @@
-"""The classes of COCO's detection sets, which are also COCO-AB's icons: 80 names; ids 1 to 90 with
-gaps.
-"""
+"""The 80 classes of COCO's detection sets, which are also COCO-AB's icons; ids are 1 to 90 with gaps."""
 
 # Category id -> name, as in `instances_train2014.json`. The 11 ids that are missing belong to names
 # (street sign, hat, ...) of COCO's longer list that no image is annotated with.

@@ -35,9 +35,8 @@ def _name_of_2014(name: str) -> str:
 
 def open_images(images: str | Path | None) -> FolderSource | ZipSource:
     """The source of the images: a folder `train2014` or one above it, or the zip (read in place).
-    `train2017` will do too.
 
-    Raises `SourceError` that says what to pass.
+    `train2017` will do too. Raises `SourceError` that says what to pass.
     """
     if images is None:
         raise SourceError(f"images is missing: pass the folder train2014 or train2014.zip ({DOWNLOAD}).")

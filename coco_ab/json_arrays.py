@@ -53,11 +53,11 @@ def read_array(path: Path, role: str, record: JsonStruct) -> Iterator[pa.StructA
 def read_members(
     path: Path, role: str, records: dict[str, JsonStruct]
 ) -> Iterator[tuple[str, pa.StructArray | Reject]]:
-    """The arrays `records` of a file that is one JSON object -> (member, batch or reject), in the
-    file's order.
+    """The arrays `records` of a file that is one JSON object, in the file's order.
 
-    Other members are passed over. Raises SourceError when the file is not a JSON object, is cut off or goes
-    on behind it, and for a member of `records` that is missing, no array, or there twice.
+    Yields (member, batch or reject); other members are passed over. Raises SourceError when the file is not a
+    JSON object, is cut off or goes on behind it, and for a member of `records` that is missing, no array, or
+    there twice.
     """
     missing = set(records)
     with path.open("rb") as file:
@@ -150,9 +150,7 @@ class _Reader:
             )
 
     def array(self, record: JsonStruct, member: str = "") -> Iterator[pa.StructArray | Reject]:
-        """The records of the array whose opening bracket has just been consumed, up to its closing
-        one.
-        """
+        """The records of the array whose opening bracket was just consumed, up to its closing one."""
         self._name = f"{self._path.name} {member} record".replace("  ", " ")
         self._number = 0  # of records so far
         self._bad = 0

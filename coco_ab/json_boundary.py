@@ -11,8 +11,9 @@ _STEPS[list(b"{[")], _STEPS[list(b"}]")] = 1, -1
 
 
 class Boundary:
-    """Finds where one JSON value ends, knowing strings and nesting; goes on where it stopped when text
-    comes.
+    """Finds where one JSON value ends, knowing strings and nesting.
+
+    It goes on where it stopped when more text comes.
     """
 
     def __init__(self, closing: bytes):
@@ -24,9 +25,7 @@ class Boundary:
         self._offset = 0  # from the value's beginning
 
     def find(self, text: bytes, start: int) -> int | None:
-        """Position of the comma or closing bracket after the value that begins at `start`; None: not in
-        text.
-        """
+        """Where the comma or bracket after the value that begins at `start` is; None: not in the text."""
         size = _FIRST
         while (position := start + self._offset) < len(text):
             piece = text[position : position + size]

@@ -22,9 +22,7 @@ class JsonType(Protocol):
     arrow: pa.DataType
 
     def valid(self, values: pa.Array) -> bool:
-        """Whether all values are allowed; null is (a `JsonStruct` knows which of its fields must be
-        there).
-        """
+        """Whether all values are allowed. Null is: a `JsonStruct` knows which of its fields must be there."""
         ...
 
     def clean(self, values: pa.Array) -> pa.Array:
@@ -38,9 +36,7 @@ class JsonType(Protocol):
 
 @dataclass(frozen=True)
 class JsonInt:
-    """A whole number from `low` to `high`; with `zero_unknown`, 0 stands for a value that is not
-    known.
-    """
+    """A whole number from `low` to `high`; with `zero_unknown`, 0 stands for a value that is not known."""
 
     low: int = 0
     high: int = 2**31 - 1
@@ -125,10 +121,9 @@ class JsonFlag:
 
 
 class JsonStruct:
-    """A JSON object with these fields, by their released names; `required` ones may not be absent or
-    null.
+    """A JSON object with these fields, by their released names.
 
-    Other fields are passed over.
+    The `required` ones may not be absent or null. Other fields are passed over.
     """
 
     def __init__(self, fields: dict[str, JsonType], required: tuple[str, ...] = ()):

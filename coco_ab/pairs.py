@@ -1,6 +1,4 @@
-"""An image, what COCO knows of it, and its byproducts -> one row. What is kept, and why the rest is
-not, is in `CocoPairToRow`.
-"""
+"""An image, what COCO knows of it, and its byproducts -> one row. `CocoPairToRow` says what is kept."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -46,9 +44,11 @@ class KnownImages:
         return entry_id in self._byproducts or self._labeled(entry_id) is not None
 
     def get(self, entry_id: str) -> Known:
+        """What both files say of an image."""
         return Known(self._labeled(entry_id), self._byproducts.get(entry_id))
 
     def ids(self) -> Iterator[str | Reject]:
+        """Those of the byproducts."""
         return self._byproducts.ids()
 
     def _labeled(self, entry_id: str) -> Labeled | None:
@@ -87,9 +87,11 @@ class RawCocoAB:
 
     @property
     def sources(self) -> list[Source]:
+        """The images and the two files; only the byproducts without images."""
         return [each for each in (self.images, self._instances, self._byproducts) if each is not None]
 
     def features(self) -> Features:
+        """The types of the rows' columns."""
         return features(images=self.images is not None)
 
     def pairs(self, found: Found | None = None) -> Iterator[Pair | Reject]:
@@ -117,6 +119,7 @@ class RawCocoAB:
                 yield Reject(INSTANCES, name, "its image was rejected" if unread else NO_IMAGE)
 
     def to_batch(self, max_side: int | None = None) -> RowByRow:
+        """The rule that makes rows of `pairs`; images with a side above `max_side` pixels are shrunk."""
         return RowByRow(
             RecordsToRow(self.rule) if self.images is None else CocoPairToRow(max_side, self.rule)
         )
@@ -134,6 +137,7 @@ class CocoPairToRow:
     rule: Rule = DEFAULT_RULE
 
     def __call__(self, entry_id: str, image: bytes | None, known: Known | None) -> Outcome:
+        """What becomes of one pair."""
         known = known or Known(None, [])
         try:
             sized = None if image is None else self._sized(image, entry_id, known.labeled)
@@ -150,9 +154,7 @@ class CocoPairToRow:
         return _no_row(entry_id, known or Known(None, []), None if image is None else reason, reason)
 
     def _sized(self, image: bytes, entry_id: str, labeled: Labeled | None) -> SizedImage:
-        """The image, shrunk where asked for. Raises RejectedRecord when it is not the one that COCO
-        lists.
-        """
+        """The image, shrunk where asked for. Raises RejectedRecord when it is not the one COCO lists."""
         if image_id_of(entry_id) is None:
             raise RejectedRecord("the file's name is neither COCO_train2014_<id, 12 digits>.jpg nor <id>.jpg")
         if labeled is None:
@@ -174,6 +176,7 @@ class RecordsToRow:
     rule: Rule = DEFAULT_RULE
 
     def __call__(self, entry_id: str, _: None, annotations: list[dict]) -> Outcome:
+        """The row of an image's records."""
         columns = row(image_id_of(entry_id), annotations, rule=self.rule)
         return Outcome(columns, (), {BYPRODUCTS: len(annotations)}, _facts(columns))
 
@@ -183,9 +186,7 @@ class RecordsToRow:
 
 
 def _no_row(entry_id: str, known: Known, image_reason: str | None, reason: str) -> Outcome:
-    """Nothing becomes a row: one reject for the image, one for each of its records, one for COCO's
-    entry.
-    """
+    """No row: one reject for the image, one for each of its records, one for COCO's entry."""
     rejects = [Reject(IMAGES, entry_id, image_reason)] if image_reason else []
     rejects += [Reject(BYPRODUCTS, entry_id, reason)] * len(known.annotations)
     if (

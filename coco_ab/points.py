@@ -33,9 +33,7 @@ RULES: dict[Rule, str] = {
 
 
 class Placed(NamedTuple):
-    """An icon's place: `x`, `y` in ratios of the image, and the action that put it there, `add` or
-    `move`.
-    """
+    """Where an icon is, in ratios of the image, and which action put it there: `add` or `move`."""
 
     icon: str
     x: float
@@ -100,9 +98,7 @@ def _replayed(actions: Sequence[Mapping]) -> list[Placed]:
 
 
 def _meant(page: list[Placed], action: Mapping) -> int | None:
-    """Index of the icon that a `move` or `remove` speaks of; None where the page has none of its
-    class.
-    """
+    """Index of the icon that a `move` or `remove` means; None where the page has none of its class."""
     candidates = [index for index, place in enumerate(page) if place.icon == action["icon_type"]]
     origin = action["point_from"]
     if not candidates or not origin:

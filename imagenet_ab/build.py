@@ -1,6 +1,4 @@
-"""Raw ImageNet-AB -> a dataset folder: what `loading_scripts/imagenet_ab.py` and `luab build imagenet_ab`
-call.
-"""
+"""Raw ImageNet-AB -> a dataset folder, as `loading_scripts/imagenet_ab.py` and `luab build` make it."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -22,5 +22,6 @@ class ImageNetAB(RawFilesBuilder):
     BUILD_COMMAND = "luab build imagenet_ab"
 
     def open_raw(self) -> RawImageNetAB:
+        """The raw files that the configuration names."""
         config = self.config
         return RawImageNetAB(config.images, self.byproducts(), config.name == FULL, config.classes)

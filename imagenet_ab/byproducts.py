@@ -36,10 +36,10 @@ def open_byproducts(byproducts: str | Path | None = None) -> Byproducts:
 
 
 def classes_of(byproducts: Byproducts) -> list[str] | None:
-    """The class folders of the XML files; None where they are ImageNet's, so that labels do not depend on a
-    subset.
+    """The class folders of the XML files; None where they are ImageNet's.
 
-    An archive whose first file is of an ImageNet class is taken for ImageNet's; another one is read through.
+    So labels do not depend on a subset of the files. An archive whose first file is of an ImageNet class is
+    taken for ImageNet's; another one is read through.
     """
     known = imagenet_names()
     if isinstance(byproducts, FolderSource):

@@ -42,6 +42,7 @@ class Whole:
 
     @property
     def stored(self) -> str:
+        """The smallest type that holds `high`."""
         return "int32" if self.high <= MAX_COUNT else "int64"
 
 

@@ -60,9 +60,11 @@ class RawImageNetAB:
 
     @property
     def sources(self) -> list[Source]:
+        """The images, where rows have them, and the byproducts."""
         return [source for source in (self.images, self.byproducts) if source is not None]
 
     def features(self) -> Features:
+        """The types of the rows' columns."""
         return features(self.classes, images=self.images is not None)
 
     def pairs(self, found: Found | None = None) -> Iterator[Pair | Reject]:
@@ -72,6 +74,7 @@ class RawImageNetAB:
         return join(self.byproducts, self.images, found)
 
     def to_batch(self, max_side: int | None = None) -> "PairsToBatch":
+        """The rule that makes rows of `pairs`; images with a side above `max_side` pixels are shrunk."""
         to_row = ImageNetPairToRow(
             tuple(self.classes), self.images is not None, self.images_streamed, max_side
         )
@@ -116,6 +119,7 @@ class ImageNetPairToRow:
         return self._labels.get(entry_id.partition("/")[0])
 
     def __call__(self, entry_id: str, streamed: Payload, looked_up: Payload) -> Outcome:
+        """What becomes of one pair."""
         image, xml = (streamed, looked_up) if self.images_streamed else (looked_up, streamed)
         label = self.label(entry_id)
         if label is None:
@@ -162,6 +166,7 @@ class PairsToBatch:
     to_row: ImageNetPairToRow
 
     def __call__(self, items: Sequence[LoadedItem], schema: pa.Schema) -> Batch:
+        """The rows of `items`, in their order."""
         places, records = self._parsed(items)
         make = self._with_images if self.to_row.with_images else self._without_images
         batch = make(list(items), places, records, schema)

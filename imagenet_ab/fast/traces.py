@@ -64,10 +64,13 @@ _SAMPLE = 100
 
 @dataclass(frozen=True)
 class Traces:
-    """`rest`: the files, with `<>` in place of each position, and END_OF_FILE behind each. `counts`: int64
-    [files], how many these are. `positions`: float64 [positions, 3], their FIELDS in the files' order, as
-    Arrow reads them: NaN and infinity too, the latter also for a number of more than MAX_TEXT characters.
-    Whoever uses them must refuse those.
+    """The positions of some files, and what is left of the files without them.
+
+    Attributes:
+        rest: The files, with `<>` in place of each position, and END_OF_FILE behind each.
+        counts: int64 [files], how many positions each had.
+        positions: float64 [positions, 3], their FIELDS in the files' order, as Arrow reads them: NaN and
+            infinity too, the latter also for a number of more than MAX_TEXT characters. Refuse those.
     """
 
     rest: pa.BinaryArray

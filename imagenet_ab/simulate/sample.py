@@ -34,6 +34,7 @@ def write_sample(path: str | Path) -> None:
 
 
 def main() -> None:
+    """Writes the sample to the package, or to `--out`."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=OUT, help="default: the package's own file")
     out = parser.parse_args().out
