@@ -54,7 +54,7 @@ wheel: env  ## build sdist and wheel in dist/, check their contents, and run the
 bench: $(VENV)/with-ray  ## measure speed and memory beside the alternatives; figures under runs/bench
 	@mkdir -p runs/bench
 	for each in $(BENCHMARKS); do $(BIN)/python benchmarks/$$each.py --json runs/bench/$$each.json || exit 1; done
-	$(BIN)/python benchmarks/kill.py --kills 2 --out runs/bench/kill
+	$(BIN)/python benchmarks/kill.py --kills 2 --output-dir runs/bench/kill
 	$(BIN)/python tests/fuzz_readers.py --inputs 100000
 
 lock:  ## write the lock files anew, after a change of setup.cfg or constraints.txt

@@ -1,6 +1,6 @@
 """What is left after kill -9? Builds and training runs, killed at random moments and run again.
 
-    python benchmarks/kill.py [--kills 20] [--jobs build training] [--seed 0] [--out runs/kill]
+    python benchmarks/kill.py [--kills 20] [--jobs build training] [--seed 0] [--output-dir runs/kill]
 
 Each trial starts a build (two workers, 80 shards) or a training run (a checkpoint at each of 60 steps) into
 a fresh folder, kills it with SIGKILL at a random moment between the folder's first sign and the undisturbed
@@ -56,7 +56,7 @@ def build_job(raw: Path) -> Job:
     def command(out: Path) -> list:
         return [
             "loading_scripts/imagenet_ab.py", "--images", raw / "images" / "train",
-            "--byproducts", raw / "imagenet_ab_v1_0.tar.gz", "--out", out,
+            "--byproducts", raw / "imagenet_ab_v1_0.tar.gz", "--output-dir", out,
             "--rows-per-shard", 100, "--num-proc", 2,
         ]  # fmt: skip
 
@@ -165,11 +165,11 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20, help="of each job (default: %(default)s)")
     parser.add_argument("--jobs", nargs="+", choices=JOBS, default=JOBS, help="what to kill (default: both)")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("runs/kill"), help="folder, written anew")
+    parser.add_argument("--output-dir", type=Path, default=Path("runs/kill"), help="folder, written anew")
     arguments = parser.parse_args()
     from imagenet_ab.simulate.release import write_release
 
-    out, rng = arguments.out.resolve(), random.Random(arguments.seed)
+    out, rng = arguments.output_dir.resolve(), random.Random(arguments.seed)
     shutil.rmtree(out, ignore_errors=True)
     write_release(out / "raw", images_per_class=1000, evaluation_images_per_class=0, progress=False)
     trials = []

@@ -1,6 +1,6 @@
 """LUAB against the plain classifier on a miniature of real images: `imagenet_ab_mini`, 20 classes at 64 x 64.
 
-    python benchmarks/real_images.py --data ../shared/data/imagenet_ab_mini --out runs/real_images
+    python benchmarks/real_images.py --data ../shared/data/imagenet_ab_mini --output-dir runs/real_images
 
 Builds the dataset with loading_scripts/imagenet_ab.py, trains configs/models/{vit,convnext}-64.json from
 scratch through luab_trainer/run.py, and prints validation accuracy and the pointing game against the true
@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument(
         "--data", type=Path, required=True, help="folder of images/, XML archive and boxes_val.csv"
     )
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--output-dir", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--models", nargs="+", default=["vit", "convnext"], choices=["vit", "convnext"])
@@ -37,7 +37,7 @@ def main() -> None:
         "loading_scripts/imagenet_ab.py",
         "--images", arguments.data / "images" / "train",
         "--byproducts", arguments.data / "imagenet_ab_v1_0.tar.gz",
-        "--out", arguments.out / "dataset",
+        "--output-dir", arguments.output_dir / "dataset",
     )  # fmt: skip
     arms = list(product(arguments.models, arguments.losses, range(arguments.seeds)))
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -46,7 +46,7 @@ def main() -> None:
         {"model": model, "loss": loss, "seed": seed, **result}
         for (model, loss, seed), result in zip(arms, results, strict=True)
     ]
-    (arguments.out / "results.json").write_text(
+    (arguments.output_dir / "results.json").write_text(
         json.dumps(figures, indent=1, allow_nan=False) + "\n", encoding="utf-8"
     )
     for model, loss in product(arguments.models, arguments.losses):
@@ -63,13 +63,13 @@ def _list(runs: list[dict], metric: str) -> str:
 
 def _train(arguments: argparse.Namespace, model: str, loss: str, seed: int) -> dict[str, float]:
     """Metrics of one run, on one core; a run that is finished is read, not run again."""
-    out = arguments.out / f"{model}-{loss}-{seed}"
+    out = arguments.output_dir / f"{model}-{loss}-{seed}"
     results = out / "eval_results.json"
     if not results.exists():
         _run(
             "luab_trainer/run.py",
             "--from_config", ROOT / f"configs/models/{model}-64.json",
-            "--dataset", arguments.out / "dataset",
+            "--dataset", arguments.output_dir / "dataset",
             "--eval_dataset", arguments.data / "images" / "val",
             "--eval_boxes", arguments.data / "boxes_val.csv",
             "--loss", loss, "--seed", seed, "--output_dir", out, "--num_train_epochs", arguments.epochs,

@@ -1,6 +1,6 @@
 """Raw ImageNet-AB -> a dataset folder that `datasets.load_dataset(OUT)` opens anywhere, with no code of ours.
 
-    %(prog)s --images IMAGES --byproducts imagenet_ab_v1_0.tar.gz --out OUT
+    %(prog)s --images IMAGES --byproducts imagenet_ab_v1_0.tar.gz --output-dir OUT
 
 IMAGES is a folder <wnid>/*.JPEG, ILSVRC2012_img_train.tar (never unpacked), or the id of a dataset on the
 Hub. OUT gets Parquet shards with the image bytes, a dataset card, summary.json, and rejects.jsonl: what

@@ -25,7 +25,7 @@ GO_ON = "Free some and run the same command again: it goes on where it stopped."
 def build_options(prog: str | None, description: str) -> argparse.ArgumentParser:
     """A parser with the options of every build; a script adds those that name its raw files."""
     parser = CommandParser(prog, description, allow_abbrev=False)
-    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    parser.add_argument("--output-dir", type=Path, required=True, metavar="OUT", help="folder to write")
     parser.add_argument(
         "--config", choices=list(ROWS_PER_SHARD), default=FULL, help="byproducts: rows without images"
     )
@@ -69,21 +69,22 @@ def run(arguments: argparse.Namespace, build: Callable[..., Manifest], *own: str
 
     Ends the process with one line on stderr for every error.
     """
-    names = ("out", "config", "max_side", "num_proc", "engine", "ray_address", "rows_per_shard", *own)
+    names = ("config", "max_side", "num_proc", "engine", "ray_address", "rows_per_shard", *own)
+    out: Path = arguments.output_dir
     given = {name: getattr(arguments, name) for name in names}
     with (
         boundary("error", arguments.debug),
         _every_interrupt_counts(),
-        full_disk_explained(arguments.out, GO_ON),
+        full_disk_explained(out, GO_ON),
         _release(arguments) as release,
     ):
-        manifest = build(**given, store=release)
+        manifest = build(out, **given, store=release)
         print(printable_lines(manifest.report()))
         if release is not None:
-            version = release.finish(arguments.out, manifest)
+            version = release.finish(out, manifest)
             print(f"{release.address}: version {version}")
-        if all((arguments.out / name).exists() for name in manifest.shards):
-            print(f"{arguments.out}: open it with datasets.load_dataset({str(arguments.out)!r})")
+        if all((out / name).exists() for name in manifest.shards):
+            print(f"{out}: open it with datasets.load_dataset({str(out)!r})")
 
 
 @contextmanager

@@ -30,10 +30,10 @@ def write_sample(path: str | Path) -> None:
 
 
 def main() -> None:
-    """Writes the sample to the package, or to `--out`."""
+    """Writes the sample to the package, or to `--output`."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=OUT, help="default: the package's own file")
-    out = parser.parse_args().out
+    parser.add_argument("--output", type=Path, default=OUT, help="default: the package's own file")
+    out = parser.parse_args().output
     write_sample(out)
     print(out)
 

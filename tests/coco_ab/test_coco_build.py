@@ -281,7 +281,7 @@ def test_exif_orientation_is_no_surprise(raw):
 
 def run(raw: Path, *arguments, **options) -> subprocess.CompletedProcess:
     given = [text for name, path in sources(raw).items() for text in (f"--{name}", str(path))]
-    command = [sys.executable, str(SCRIPT), *given, "--out", str(raw.parent / "out"), *arguments]
+    command = [sys.executable, str(SCRIPT), *given, "--output-dir", str(raw.parent / "out"), *arguments]
     return subprocess.run(command, cwd=raw.parent, capture_output=True, text=True, timeout=120, **options)
 
 
@@ -305,7 +305,7 @@ def test_script_builds_reports_and_refuses_other_arguments(raw):
 def test_kill_9_and_the_next_run_finishes_with_the_same_rows(raw):
     build(raw, "whole", rows_per_shard=1)
     given = [text for name, path in sources(raw).items() for text in (f"--{name}", str(path))]
-    command = [sys.executable, SCRIPT, *given, "--out", raw.parent / "out", "--rows-per-shard", "1"]
+    command = [sys.executable, SCRIPT, *given, "--output-dir", raw.parent / "out", "--rows-per-shard", "1"]
     killed = subprocess.Popen(
         [*map(str, command), "--num-proc", "2"], stderr=subprocess.DEVNULL, start_new_session=True
     )

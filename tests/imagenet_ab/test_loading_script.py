@@ -26,7 +26,7 @@ def run(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess:
 def test_builds_reports_and_the_folder_opens(tmp_path):
     payloads = raw_images(tmp_path / "train")
     raw_byproducts(tmp_path / "ab.tar.gz", list(payloads)[1:])
-    sources = ("--images", "train", "--byproducts", "ab.tar.gz", "--out", "out")
+    sources = ("--images", "train", "--byproducts", "ab.tar.gz", "--output-dir", "out")
     result = run(tmp_path, *sources, "--max-side", "20", "--num-proc", "2")
     assert result.returncode == 0, result.stderr
     assert "images: 6 found = 6 in rows + 0 rejected" in result.stdout
@@ -50,12 +50,12 @@ class InterruptedWhileDeleted:
 
 
 def test_an_interrupt_that_python_ignores_ends_the_build_all_the_same(tmp_path):
-    def build(**arguments):
+    def build(out, **arguments):
         InterruptedWhileDeleted()
         for _ in range(1000):  # at work
             time.sleep(0.01)
 
-    arguments = build_options(None, "").parse_args(["--out", str(tmp_path / "out")])
+    arguments = build_options(None, "").parse_args(["--output-dir", str(tmp_path / "out")])
     before = sys.unraisablehook
     with pytest.raises(SystemExit) as ended:
         script.run(arguments, build)
@@ -69,7 +69,7 @@ def test_help_names_every_option(tmp_path):
     for option in (
         "--images",
         "--byproducts",
-        "--out",
+        "--output-dir",
         "--max-side",
         "--num-proc",
         "--rows-per-shard",
@@ -80,7 +80,16 @@ def test_help_names_every_option(tmp_path):
 
 def test_a_public_push_of_images_is_refused_before_anything_is_read(tmp_path):
     result = run(
-        tmp_path, "--images", "x", "--byproducts", "y", "--out", "o", "--push-to-hub", "me/ab", "--public"
+        tmp_path,
+        "--images",
+        "x",
+        "--byproducts",
+        "y",
+        "--output-dir",
+        "o",
+        "--push-to-hub",
+        "me/ab",
+        "--public",
     )
     assert result.returncode == 1
     assert "may not be given away" in result.stderr

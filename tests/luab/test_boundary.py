@@ -48,7 +48,7 @@ ERRORS = [
 ]
 # What each command calls first after its options are read, to be replaced by what raises.
 CALLS = {
-    "build": (imagenet_ab.script, "build_imagenet_ab", ["imagenet_ab", "--out", "OUT"]),
+    "build": (imagenet_ab.script, "build_imagenet_ab", ["imagenet_ab", "--output-dir", "OUT"]),
     "byproducts": ("luab_data.rows.splits", "load_splits", ["x"]),
     "compare": ("luab_eval.report.figures", "figures", ["x"]),
     "demo": ("luab_trainer.demo.experiment", "prepare", ["--output-dir", "OUT"]),
@@ -122,9 +122,9 @@ def test_ctrl_c_is_one_line(name, command, capsys):
 @pytest.mark.parametrize("prepare", [lambda run: run, coco_ab.script])
 def test_scripts_and_training_end_in_one_line(prepare, error, monkeypatch, tmp_path):
     if prepare is coco_ab.script:
-        monkeypatch.setattr(coco_ab.script, "build_coco_ab", lambda **_: _raise(error))
+        monkeypatch.setattr(coco_ab.script, "build_coco_ab", lambda *_, **__: _raise(error))
         with pytest.raises(SystemExit) as ended:
-            coco_ab.script.main(["--out", str(tmp_path / "out")])
+            coco_ab.script.main(["--output-dir", str(tmp_path / "out")])
     else:
         monkeypatch.setattr(luab_trainer.run, "parse", lambda *_: _raise(error))
         with pytest.raises(SystemExit) as ended:

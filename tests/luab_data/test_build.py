@@ -189,7 +189,7 @@ def test_whatever_ends_it_no_process_stays_and_the_next_run_finishes(tmp_path, s
         sys.executable,
         str(REPOSITORY / "loading_scripts" / "imagenet_ab.py"),
         *("--images", str(tmp_path / "train"), "--byproducts", str(tmp_path / "ab.tar.gz")),
-        *("--out", str(tmp_path / "out"), "--rows-per-shard", "20", "--num-proc", "2"),
+        *("--output-dir", str(tmp_path / "out"), "--rows-per-shard", "20", "--num-proc", "2"),
     ]
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True

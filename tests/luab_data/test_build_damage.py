@@ -152,7 +152,7 @@ def test_no_byproduct_met_an_image_fails_and_shows_ids_of_both_sides(raw, capsys
     raw_byproducts(tmp_path / "ab.tar.gz", [f"{WNIDS[0]}/other_{number}" for number in range(5)])
     command = ["--images", str(tmp_path / "train"), "--byproducts", str(tmp_path / "ab.tar.gz")]
     with pytest.raises(SystemExit) as exit_:
-        imagenet_ab.script.main([*command, "--out", str(tmp_path / "out")])
+        imagenet_ab.script.main([*command, "--output-dir", str(tmp_path / "out")])
     message = str(exit_.value)
     assert "no byproduct met an image" in message
     assert (

@@ -65,7 +65,14 @@ def test_tasks_are_taken_no_faster_than_results_are(at_once):
 
 def test_without_ray_the_error_has_the_line_that_installs_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)  # `import ray` fails, installed or not
-    sources = ["--images", str(tmp_path), "--byproducts", str(tmp_path), "--out", str(tmp_path / "out")]
+    sources = [
+        "--images",
+        str(tmp_path),
+        "--byproducts",
+        str(tmp_path),
+        "--output-dir",
+        str(tmp_path / "out"),
+    ]
     with pytest.raises(SystemExit) as ended:
         main([*sources, "--engine", "ray"])
     assert ended.value.code == "error: engine='ray' needs Ray: pip install 'luab[ray]'"

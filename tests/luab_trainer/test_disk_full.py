@@ -55,17 +55,17 @@ def test_a_build_goes_on_when_there_is_space_again(small_disk, tmp_path):
     raw_byproducts(tmp_path / "ab.tar.gz", list(raw_images(tmp_path / "train", per_class=60)))
     sources = ["--images", str(tmp_path / "train"), "--byproducts", str(tmp_path / "ab.tar.gz")]
     more = ["--rows-per-shard", "10"]
-    imagenet_ab.script.main([*sources, *more, "--out", str(tmp_path / "whole")])
+    imagenet_ab.script.main([*sources, *more, "--output-dir", str(tmp_path / "whole")])
     out = small_disk.folder / "out"
     with pytest.raises(SystemExit) as exit_:
-        imagenet_ab.script.main([*sources, *more, "--out", str(out)])
+        imagenet_ab.script.main([*sources, *more, "--output-dir", str(out)])
     message = str(exit_.value)
     assert message.startswith(f"error: '{out}': no space left on its disk (")
     assert message.endswith("Free some and run the same command again: it goes on where it stopped.")
     assert "\n" not in message
     assert 0 < len(list(out.glob("data/*.parquet"))) < 12
     small_disk.resize(20_000)
-    imagenet_ab.script.main([*sources, *more, "--out", str(out)])
+    imagenet_ab.script.main([*sources, *more, "--output-dir", str(out)])
     assert files_of(out) == files_of(tmp_path / "whole")
 
 
@@ -140,12 +140,12 @@ def test_other_errors_pass(tmp_path):
 
 
 def test_lost_workers_of_a_build_are_one_line(tmp_path, monkeypatch):
-    def build(**arguments):
+    def build(out, **arguments):
         raise WorkerDied("Ray gave up on a task. Run the same command again to go on.")
 
     monkeypatch.setattr(imagenet_ab.script, "build_imagenet_ab", build)
     with pytest.raises(SystemExit, match=r"^error: Ray gave up on a task.* Run the same command again"):
-        imagenet_ab.script.main(["--out", str(tmp_path)])
+        imagenet_ab.script.main(["--output-dir", str(tmp_path)])
 
 
 def test_a_dead_process_of_the_data_loader_is_one_line(tmp_path, training, monkeypatch):

@@ -57,9 +57,9 @@ def test_a_second_run_into_the_same_folder_is_refused(run, tmp_path):
 
 
 def test_a_folder_is_ones_own_again_and_again(tmp_path):
-    with sole_writer(tmp_path, "--out"), sole_writer(tmp_path, "--out"):
+    with sole_writer(tmp_path, "--output-dir"), sole_writer(tmp_path, "--output-dir"):
         pass
-    with sole_writer(tmp_path, "--out"):
+    with sole_writer(tmp_path, "--output-dir"):
         pass
 
 

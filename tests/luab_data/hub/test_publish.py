@@ -43,7 +43,7 @@ def push(*arguments, per_commit=2):
 
 
 def options(repo_id, out="out", rows=1, *more):
-    sources = ["--images", "train", "--byproducts", "ab.tar.gz", "--out", out]
+    sources = ["--images", "train", "--byproducts", "ab.tar.gz", "--output-dir", out]
     target = ["--push-to-hub", repo_id] if repo_id else []
     return [*sources, "--rows-per-shard", str(rows), *target, *more]
 
@@ -255,7 +255,7 @@ def test_a_repository_that_is_there_is_not_of_another_visibility_than_asked_for(
     hub, clients, raw, there, asked
 ):
     hub.add("dataset", "you/there", private=there == "private")
-    arguments = ["--byproducts", "ab.tar.gz", "--out", "out", "--push-to-hub", "you/there", asked]
+    arguments = ["--byproducts", "ab.tar.gz", "--output-dir", "out", "--push-to-hub", "you/there", asked]
     result = clients.call(push, *arguments, "--config", "byproducts", token=TOKEN, cwd=raw)
     assert result.status == 1
     assert (
@@ -275,7 +275,7 @@ def test_a_name_that_cannot_be_one_is_said(hub, clients, raw, name):
 
 def test_byproducts_are_for_everyone(hub, clients, raw):
     more = ("--config", "byproducts", "--public", "--keep-shards")
-    arguments = ["--byproducts", "ab.tar.gz", "--out", "out", "--push-to-hub", "you/byproducts", *more]
+    arguments = ["--byproducts", "ab.tar.gz", "--output-dir", "out", "--push-to-hub", "you/byproducts", *more]
     result = clients.call(push, *arguments, token=TOKEN, cwd=raw)
     assert result.status == 0, result.output
     assert not hub.dataset("you/byproducts").private
@@ -302,7 +302,7 @@ def test_a_build_that_was_there_before_stays_and_removed_shards_are_missed(hub, 
 def test_coco_goes_the_same_way(hub, clients, tmp_path):
     write_release(tmp_path, images=6)
     arguments = ["--images", "train2014", "--instances", "annotations/instances_train2014.json"]
-    arguments += ["--byproducts", "coco_ab_v1_0.json", "--out", "out", "--push-to-hub", "you/coco_ab"]
+    arguments += ["--byproducts", "coco_ab_v1_0.json", "--output-dir", "out", "--push-to-hub", "you/coco_ab"]
     result = clients.script(ROOT / "loading_scripts" / "coco_ab.py", *arguments, token=TOKEN, cwd=tmp_path)
     assert result.status == 0, result.output
     assert hub.dataset("you/coco_ab").private
