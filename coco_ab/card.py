@@ -26,7 +26,7 @@ _ANNOTATIONS = (
     "one entry for each time the image was annotated, empty for an image without a record. "
     "`action_histories`: icons added, moved and removed, with their places and times; `category_histories`: "
     "the pages of icons that the worker turned to; `mouse_tracking`: the cursor, often empty; `time_spent`: "
-    "ms on the page; sizes in pixels, null where unknown; `worker_id`: anonymised"
+    "ms on the page; sizes in pixels, null where unknown; `worker_id`: anonymized"
 )
 _INTRODUCTION = """COCO's training images of 2014 with what annotators left behind who tagged them by
 dragging an icon onto each class that they saw: every icon's history, and the cursor's path. The byproducts

@@ -174,7 +174,7 @@ class Annotation:
     image_position: Position | None = element(  # noqa: RUF009 (Position is frozen too)
         "imagePosition", One(Position), "left and top of the image on the page, px"
     )
-    worker_id: str | None = element("worker_id", Text(), "anonymised")
+    worker_id: str | None = element("worker_id", Text(), "anonymized")
     assignment_id: str | None = element("assignment_id", Text(), "MTurk assignment")
     page_idx: int | None = element("page_idx", Whole(), "page of the task")
 
