@@ -100,7 +100,7 @@ def run_facts(
         ("steps", f"{steps}; learning rate {args.learning_rate:g}, seed {args.seed}"),
         ("checkpoints", saving_text(args)),
         ("saved in", str(args.output_dir)),
-        ("goes on from", "the start" if checkpoint is None else checkpoint),
+        ("resumes from", "no checkpoint" if checkpoint is None else checkpoint),
     ]
 
 

@@ -125,7 +125,7 @@ def test_run_in_words():
         ("steps", "14, 2 epochs; learning rate 5e-05, seed 42"),
         ("checkpoints", "every 100 steps"),
         ("saved in", "runs/out"),
-        ("goes on from", "runs/out/checkpoint-3"),
+        ("resumes from", "runs/out/checkpoint-3"),
     ]
     assert run_facts(args, None, None) == [("device", "cpu; 1 process"), ("results", "runs/out")]
     assert announcement([("a", "1"), ("longer", "2")]) == "a       1\nlonger  2"
