@@ -4,8 +4,19 @@ import signal
 from pathlib import Path
 
 import pytest
+from fixtures.hub.served import _served, clients, hub
+
+__all__ = ["_served", "clients", "hub"]
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`pytest -n` gives a file to one worker, for its fixtures; all files with `clients` to the same one."""
+    forking = {item.path for item in items if "clients" in item.fixturenames}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("forks" if item.path in forking else item.path.stem))
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from functools import partial
 from pathlib import Path
 
 import datasets
@@ -13,7 +14,8 @@ from accelerate.commands.config.config_args import load_config_from_file
 from accelerate.commands.launch import _validate_launch_command, launch_command_parser
 from accelerate.utils import DistributedType
 from fixtures.clicked import clicked_dataset
-from fixtures.launched import REPO, launch
+from fixtures.launched import launch, launch_forks
+from fixtures.processes import ROOT
 from fixtures.tiny_models import tiny_model
 from transformers import AutoModelForImageClassification
 
@@ -21,7 +23,7 @@ from luab_data.errors import SourceError
 from luab_trainer.hub.checkpoint import check_fsdp, require_whole_checkpoints
 from luab_trainer.run import main
 
-CONFIGS = REPO / "configs" / "accelerate"
+CONFIGS = ROOT / "configs" / "accelerate"
 KINDS = {
     "multi-gpu": DistributedType.MULTI_GPU,
     "multi-node": DistributedType.MULTI_GPU,
@@ -75,22 +77,23 @@ def require_same_run(one: Path, other: Path) -> None:
 
 
 @pytest.mark.parametrize("processes", [2, 4])
-def test_several_processes_train_like_one(folder, processes):
+def test_several_processes_train_like_one(folder, processes, clients):
     """The same global batch in more processes gives the same loss curve and the same evaluation."""
-    launch("multi-gpu", processes, options(folder, f"ddp-{processes}", processes))
+    started = launch if processes == 2 else partial(launch_forks, clients)
+    started("multi-gpu", processes, options(folder, f"ddp-{processes}", processes))
     require_same_run(folder / "one", folder / f"ddp-{processes}")
     states = list((folder / f"ddp-{processes}" / "checkpoint-4").glob("rng_state_*.pth"))
     assert len(states) == processes, "as many processes as asked for"
 
 
-def test_each_process_gets_the_images_of_its_labels_from_a_stream():
-    launch("multi-gpu", 2, [], "tests/fixtures/stream_in_processes.py")
+def test_each_process_gets_the_images_of_its_labels_from_a_stream(clients):
+    launch_forks(clients, "multi-gpu", 2, [], "tests/fixtures/stream_in_processes.py")
 
 
-def test_sharded_weights_train_like_whole_ones_and_resume(folder):
+def test_sharded_weights_train_like_whole_ones_and_resume(folder, clients):
     """FSDP: the taps, the odd pointing game, plain checkpoints, and going on from one."""
     script = "tests/fixtures/fsdp_on_cpu.py"
-    launch("fsdp", 2, options(folder, "fsdp", 2), script)
+    launch_forks(clients, "fsdp", 2, options(folder, "fsdp", 2), script)
     require_same_run(folder / "one", folder / "fsdp")
     assert (folder / "fsdp" / "checkpoint-4" / "pytorch_model_fsdp.bin").is_file(), "not FSDP"
     saved, expected = (
@@ -102,7 +105,9 @@ def test_sharded_weights_train_like_whole_ones_and_resume(folder):
 
     (folder / "resumed").mkdir()
     shutil.copytree(folder / "fsdp" / "checkpoint-2", folder / "resumed" / "checkpoint-2")
-    launch("fsdp", 2, [*options(folder, "resumed", 2), "--resume_from_checkpoint", "True"], script)
+    launch_forks(
+        clients, "fsdp", 2, [*options(folder, "resumed", 2), "--resume_from_checkpoint", "True"], script
+    )
     for expected, step in zip(curve(folder / "fsdp"), curve(folder / "resumed"), strict=True):
         assert step == pytest.approx(expected)
     with pytest.raises(SystemExit, match=r"checkpoint-4 is of a run with FSDP: resume it in the same way"):

@@ -7,7 +7,7 @@ import datasets
 import numpy as np
 import pytest
 from fixtures.factories import image_bytes, noise_image
-from fixtures.launched import launch
+from fixtures.launched import launch_forks
 from fixtures.tiny_models import tiny_model
 from fixtures.views import Through
 from PIL import Image
@@ -252,11 +252,11 @@ def test_run_trains_evaluates_prints_and_saves(data, tmp_path, capsys, model, po
     assert f"| labels in a crop | {policy} |" in card
 
 
-def test_two_processes_evaluate_like_one(data, tmp_path):
+def test_two_processes_evaluate_like_one(data, tmp_path, clients):
     """10 images in batches of 4: the last batch is filled up, which must count nothing twice."""
     common = {"loss": "none", "learning_rate": 0, "max_steps": 1, "per_device_eval_batch_size": 4}
     main(options(data, tmp_path / "one", **common))
-    launch("multi-gpu", 2, options(data, tmp_path / "two", **common))
+    launch_forks(clients, "multi-gpu", 2, options(data, tmp_path / "two", **common))
     one, two = (json.loads((tmp_path / name / "eval_results.json").read_text()) for name in ("one", "two"))
     for name in ("mAP", "f1_macro", "f1_micro", "ce", "pointing_game", "pointing_game_images"):
         assert two[f"eval_{name}"] == pytest.approx(one[f"eval_{name}"], rel=1e-4), name

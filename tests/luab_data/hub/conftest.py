@@ -1,5 +1,5 @@
-"""The Hub on this machine, for these tests."""
+"""The token of the Hub on this machine leaks into nothing, in each of these tests."""
 
-from fixtures.hub.served import _no_token_anywhere, _served, clients, hub
+from fixtures.hub.served import _no_token_anywhere
 
-__all__ = ["_no_token_anywhere", "_served", "clients", "hub"]
+__all__ = ["_no_token_anywhere"]

@@ -9,10 +9,10 @@ import pyarrow.dataset
 import pytest
 from datasets import load_dataset
 from fixtures.factories import files_of, raw_byproducts, raw_images
-from fixtures.hub.clients import ROOT, run_script
 from fixtures.hub.repositories import File
 from fixtures.hub.served import TOKEN
 from fixtures.hub.server import Rule
+from fixtures.processes import ROOT, run_script
 from huggingface_hub import HfFileSystem
 
 from coco_ab.simulate.release import write_release
