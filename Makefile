@@ -37,8 +37,14 @@ demo: env  ## raw files -> dataset -> plain and LUAB training -> one table and o
 demo-full: env  ## the demo with 3 seeds and the control arm: clicks shuffled between the images
 	$(BIN)/luab demo --full --output-dir runs/demo-full
 
-test: $(VENV)/with-ray  ## run all tests
-	$(BIN)/python -m pytest
+# In a folder apart: beside a torch without CUDA, PyPI's torchvision would keep transformers from being imported.
+$(VENV)/timm: $(VENV)/installed requirements-timm.lock
+	rm -rf $@
+	$(LOCKED) requirements-timm.lock --target $@ || \
+		echo "timm cannot be installed here: its tests are skipped"
+
+test: $(VENV)/with-ray $(VENV)/timm  ## run all tests, in as many processes as there are cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 lint: env  ## the hooks of .pre-commit-config.yaml over all files (fixes what it can), and which package may import which
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/pre-commit run --all-files --show-diff-on-failure

@@ -3,16 +3,17 @@
 import json
 import shutil
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from fixtures.clicked import clicked_dataset
 from fixtures.hub.served import TOKEN
 from fixtures.tiny_models import tiny_model
+from fixtures.with_timm import make_importable, needs_timm
 from huggingface_hub import ModelCard
 from huggingface_hub.cli.hf import main as hf
 from PIL import Image
+from safetensors.torch import save
 from transformers import AutoModelForImageClassification, pipeline
 
 from luab import cli
@@ -193,22 +194,32 @@ def test_a_pickle_is_refused(hub, clients, work):
     assert not hub.count("/api/models/you/pickled/(commits|discussions)"), "nobody is asked to convert it"
 
 
-@pytest.mark.skipif(find_spec("timm") is None, reason="timm is not installed")
-def test_timm_reads_safetensors_and_no_pickle(hub, clients, work):
-    """Timm by itself falls back to `pytorch_model.bin`, and to the authors' own servers."""
-    from safetensors.torch import save
+def timm_weights() -> bytes:
+    make_importable()
     from timm import create_model
 
-    model = create_model("test_vit", num_classes=5)
+    return save(create_model("test_vit", num_classes=5).state_dict())
+
+
+def evaluate_timm(model, data):
+    make_importable()
+    return evaluate(model, data)
+
+
+@needs_timm
+def test_timm_reads_safetensors_and_no_pickle(hub, clients, work):
+    """Timm by itself falls back to `pytorch_model.bin`, and to the authors' own servers."""
+    made = clients.call(timm_weights)
+    assert made.status == 0, made.output
     names = [f"class_{k}" for k in range(5)]
     config = {"architecture": "test_vit", "num_classes": 5, "pretrained_cfg": {"label_names": names}}
     described = {"config.json": json.dumps(config).encode()}
-    hub.add("model", "you/timm").add(**described, **{"model.safetensors": save(model.state_dict())})
+    hub.add("model", "you/timm").add(**described, **{"model.safetensors": made.value})
     hub.add("model", "you/pickled").add(**described, **{"pytorch_model.bin": b"\x80\x04."})
     for k in range(5):
         (work / "mine" / f"class_{k}").mkdir(parents=True)
         Image.new("RGB", (32, 32), (50 * k, 0, 0)).save(work / "mine" / f"class_{k}" / "image.png")
-    evaluated = clients.call(evaluate, "timm:hf-hub:you/timm", work / "mine", cwd=work)
+    evaluated = clients.call(evaluate_timm, "timm:hf-hub:you/timm", work / "mine", cwd=work)
     assert evaluated.value == 0, evaluated.output
     for name in (
         "timm:hf-hub:you/pickled",
@@ -216,7 +227,7 @@ def test_timm_reads_safetensors_and_no_pickle(hub, clients, work):
         "timm:no_such_model",
         "timm:legacy_xception",
     ):
-        refused = clients.call(evaluate, name, work / "mine", cwd=work)
+        refused = clients.call(evaluate_timm, name, work / "mine", cwd=work)
         assert refused.value == 1, refused.output
         assert f"luab evaluate: --model {name}: no classifier could be loaded" in refused.output
     assert not hub.count("pytorch_model.bin")
