@@ -1,5 +1,6 @@
 """The lock files hold every package that setup.cfg asks for, in a version that it allows, with hashes."""
 
+import functools
 import re
 from configparser import ConfigParser
 from pathlib import Path
@@ -13,6 +14,7 @@ LOCKS = sorted(ROOT.glob("requirements*.lock"))
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 
 
+@functools.cache
 def entries(lock: Path) -> list[Requirement]:
     lines = lock.read_text(encoding="utf-8").splitlines()
     return [Requirement(line.rstrip(" \\")) for line in lines if re.match(r"[a-z0-9]", line)]
