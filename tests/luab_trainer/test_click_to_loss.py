@@ -10,6 +10,7 @@ from fixtures.tiny_models import tiny_model
 from fixtures.views import Through
 from PIL import Image
 
+from imagenet_ab.fast.columns import parse_columns
 from imagenet_ab.record import parse_record
 from imagenet_ab.rows import row
 from luab_trainer.data.collator import collate
@@ -40,6 +41,8 @@ def batch():
         0.125,
         0.5,
     )
+    # The array code, which reads the released layout, takes the file too, and gives the same click.
+    assert parse_columns([XML]).clicks.to_pylist() == [{"x": 0.125, "y": 0.5}]
     # Record -> dataset row: one selected annotation, so Z is its first click.
     jpeg = io.BytesIO()
     Image.new("RGB", (64, 64)).save(jpeg, "JPEG")
