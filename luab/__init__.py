@@ -1,4 +1,4 @@
-"""Train image classifiers on annotation byproducts. What is named here is imported when it is first used."""
+"""Train image classifiers on annotation byproducts. Names listed here are imported on first use."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""The console script `luab`: `luab COMMAND ...`, one command a file of `luab/commands/`.
+"""The console script `luab`: `luab COMMAND ...`, with one file per command in `luab/commands/`.
 
 A command is found by its file name and imported only when it is called, so that `luab --help` is instant.
 Each command module has a docstring whose first line is its help, and `main(argv: list[str]) -> int | None`.
@@ -17,7 +17,7 @@ from luab_data.console.boundary import guarded
 from luab_data.console.text import did_you_mean, printable
 
 COMMANDS = Path(__file__).parent / "commands"
-LIBRARIES = ("torch", "transformers", "datasets")  # whose versions matter in a report of a mistake
+LIBRARIES = ("torch", "transformers", "datasets")  # whose versions matter in a bug report
 
 
 def commands() -> dict[str, str]:
@@ -34,7 +34,7 @@ def usage() -> str:
     known = commands()
     width = max(map(len, known))
     lines = [f"  {name:<{width}}  {summary}" for name, summary in known.items()]
-    closing = "luab COMMAND --help tells a command's options, luab --version the versions."
+    closing = "`luab COMMAND --help` lists a command's options, `luab --version` the versions."
     return "\n".join(["usage: luab COMMAND ...", "", *lines, "", closing])
 
 

@@ -1,1 +1,1 @@
-"""Train image classifiers on annotation byproducts. Import from the modules: nothing is loaded early."""
+"""Train image classifiers on annotation byproducts. Import from the modules: this package loads none."""

@@ -1,4 +1,4 @@
-"""What a run will do, said before it does it: one block of plain lines, and the same on the model card."""
+"""What a run will do, printed before it starts as plain lines; the model card repeats it."""
 
 from collections.abc import Iterable, Sequence
 
@@ -11,8 +11,8 @@ from luab_trainer.model import ATTENTION, LUABModel
 from luab_vision.hooks import output_linear
 from luab_vision.transforms import ColorJitter, EvalTransform, RandomErasing, TrainTransform
 
-Fact = tuple[str, str]  # what, and how it is
-NAMES_SHOWN = 3  # of the classes
+Fact = tuple[str, str]  # name, value
+NAMES_SHOWN = 3  # number of class names
 
 
 def rows_fact(facts: RowFacts, byproduct: str | None) -> str:
@@ -30,7 +30,7 @@ def rows_fact(facts: RowFacts, byproduct: str | None) -> str:
 def data_facts(
     train: RowFacts | None, evaluated: RowFacts | None, args: LUABConfig, names: Sequence[str]
 ) -> list[Fact]:
-    """Of the rows and their classes. None: there are no such rows, they are not asked for, or a stream."""
+    """The facts of the rows and their classes. None: no such rows, not requested, or a stream."""
     byproduct = None if args.loss == "none" else args.byproduct
     more = "; ..." if len(names) > NAMES_SHOWN else ""
     if evaluated is not None:
@@ -59,8 +59,8 @@ def model_facts(
     Args:
         luab: The model with its losses.
         args: The run's settings.
-        start: What the weights are at the start: a checkpoint's name, or "random weights".
-        transform: Of the training images; None where nothing is trained, or it is not known.
+        start: The initial weights: a checkpoint's name, or "random weights".
+        transform: Transform of the training images; None without training, or if unknown.
     """
     facts = [("model", type(luab.model).__name__), ("started from", start), ("loss", loss_text(luab))]
     if luab.weights:
@@ -79,7 +79,7 @@ def model_facts(
 def run_facts(
     args: LUABConfig, rows: int | None, checkpoint: str | None, streaming: bool = False
 ) -> list[Fact]:
-    """Of this run on this machine. `rows`: to train on; None: nothing is trained, or a stream."""
+    """The facts of this run on this machine. `rows`: training rows; None for a stream or no training."""
     facts = [("device", f"{device_name(args.device)}; {counted(args.world_size, 'process', 'processes')}")]
     if rows is None and not streaming:
         return [*facts, ("results", args.output_dir)]
@@ -118,7 +118,7 @@ def loss_text(luab: LUABModel) -> str:
 
 
 def augmentation_text(transform: EvalTransform) -> str:
-    """What the training images go through."""
+    """The size and augmentation of the training images, in words."""
     size = f"{transform.size[0]} x {transform.size[1]} pixels"
     if not isinstance(transform, TrainTransform):
         return f"{size}, no augmentation"
@@ -137,7 +137,7 @@ def augmentation_text(transform: EvalTransform) -> str:
 
 
 def parameters_text(luab: LUABModel) -> str:
-    """How many are trained, of all."""
+    """How many of all parameters are trained."""
     every = sum(parameter.numel() for parameter in luab.parameters())
     trained = sum(parameter.numel() for parameter in luab.parameters() if parameter.requires_grad)
     text = f"{every:,}, all trained" if trained == every else f"{trained:,} trained of {every:,}"
@@ -146,7 +146,7 @@ def parameters_text(luab: LUABModel) -> str:
 
 
 def powerless(luab: LUABModel) -> str | None:
-    """A warning where the byproduct losses cannot change where the model looks: its backbone is frozen."""
+    """A warning if the backbone is frozen: the byproduct losses then cannot change where the model looks."""
     if not luab.weights:
         return None
     head = {id(parameter) for parameter in output_linear(luab.model).parameters()}
@@ -160,7 +160,7 @@ def powerless(luab: LUABModel) -> str | None:
 
 
 def precision(args: LUABConfig) -> str:
-    """Of the computation; the weights are float32."""
+    """Precision of the computation; the weights are float32."""
     return {"no": "float32", "bf16": "bfloat16, mixed", "fp16": "float16, mixed"}.get(
         args.mixed_precision, args.mixed_precision
     )
@@ -172,7 +172,7 @@ def device_name(device: torch.device) -> str:
 
 
 def steps_and_epochs(args: LUABConfig, rows: int) -> tuple[int, float]:
-    """As the trainer counts them: an epoch's last batch and last accumulation may be smaller."""
+    """Steps and epochs as the trainer counts them: an epoch's last batch and accumulation may be smaller."""
     batch = args.train_batch_size * args.world_size
     batches = rows // batch if args.dataloader_drop_last else -(-rows // batch)
     of_epoch = max(-(-batches // args.gradient_accumulation_steps), 1)

@@ -21,7 +21,7 @@ def _option(default: Any, text: str, **metadata: Any) -> Any:
 
 @dataclass
 class RunArguments:
-    """What to train on what. Not `TrainingArguments`: nothing here concerns the trainer."""
+    """Model and data of a run. Nothing here concerns the trainer, so these are no `TrainingArguments`."""
 
     model: str | None = _option(None, "Checkpoint to start from: a Hub id or a folder.")
     from_config: str | None = _option(
@@ -32,14 +32,14 @@ class RunArguments:
         None, "Input size in pixels, with --from_config (default: the config's)."
     )
     dataset: str | None = _option(None, "Dataset with images, labels and byproducts: a folder or a Hub id.")
-    dataset_config: str | None = _option(None, "Its configuration, where it has several.")
+    dataset_config: str | None = _option(None, "The dataset's configuration, if it has several.")
     train_split: str = _option("train", "Split to train on, or a part of one: train[:80%] (default: train).")
     eval_split: str | None = _option(
         None, "Split to evaluate on (default: validation, valid, val, dev, eval or test, if there is one)."
     )
     eval_share: float | None = _option(
         None,
-        "Instead: a share of the training rows, such as 0.1, the same of each class. It is not trained on.",
+        "Instead of --eval_split: hold out a share of the training rows, such as 0.1, of each class.",
     )
     eval_dataset: str | None = _option(None, "Another dataset to evaluate on (default: --dataset).")
     eval_boxes: str | None = _option(
@@ -53,32 +53,32 @@ class RunArguments:
     )
     label_format: str = _option(
         "auto",
-        "What lists of 0 and 1 are: multi_hot, a value for each class; or indices, class numbers.",
+        "How to read lists of 0 and 1: multi_hot (a value for each class) or indices (class numbers).",
         choices=["auto", "indices", "multi_hot"],
     )
     point_column: str | None = _option(
         None,
-        "Column of the click: {x, y}, [x, y], a list of them with a weight or a label each, or null "
+        "Column of the click: {x, y}, [x, y], a list of these (with optional weight and label), or null "
         "(default: click or points).",
     )
     x_column: str | None = _option(None, "Instead of --point_column: column of x, from the left.")
     y_column: str | None = _option(None, "Column of y, from the top.")
     point_units: str = _option(
         "ratio",
-        "What points are in: ratios of the image, percent, or pixels of the upright image or of the columns "
-        "width and height (default: ratio).",
+        "Unit of the points: ratios of the image, percent, or pixels of the columns width and height or of "
+        "the upright image (default: ratio).",
         choices=["ratio", "percent", "pixels"],
     )
     points_file: str | None = _option(
-        None, "CSV, JSONL or Parquet with points of the images: file, x, y, one line a point."
+        None, "CSV, JSONL or Parquet with points of the images: file, x, y, one line per point."
     )
     annotations_column: str = _option("annotations", "Column of the annotations that hold the traces.")
     streaming: bool = _option(
         False,
-        "Read the training rows while training, with --max_steps; nothing is downloaded before.",
+        "Read the training rows during training; needs --max_steps. Nothing is downloaded in advance.",
     )
     shuffle_buffer: int = _option(
-        1000, "With --streaming: rows to keep and draw from at random; 0 keeps their order (default: 1000)."
+        1000, "With --streaming: size of the shuffle buffer in rows; 0 keeps the order (default: 1000)."
     )
     min_crop: float = _option(0.08, "Smallest share of the image that a training crop shows (default: 0.08).")
     color_jitter: float = _option(0.0, "Strength of random brightness, contrast and saturation (default: 0).")
@@ -114,18 +114,17 @@ class RunArguments:
             return
         if "[" in self.train_split:
             raise ValueError(
-                f"--train_split {self.train_split} does not go with --streaming: where a stream ends is not "
-                "known before. Give a whole split"
+                f"--train_split {self.train_split} does not go with --streaming: the length of a stream is "
+                "unknown. Give a whole split"
             )
         for option in ("eval_share", "points_file"):
             if (value := getattr(self, option)) is not None:
                 raise ValueError(
-                    f"--{option} {value} needs all rows before the first is trained on; leave it or "
-                    "--streaming out"
+                    f"--{option} {value} needs all rows before training starts; leave it or --streaming out"
                 )
 
 
-# Of transformers' arguments, those that --help shows.
+# The arguments of transformers that --help shows.
 COMMON = (
     "output_dir", "num_train_epochs", "max_steps", "per_device_train_batch_size",
     "per_device_eval_batch_size", "gradient_accumulation_steps", "learning_rate", "weight_decay",
@@ -136,7 +135,7 @@ COMMON = (
 _INHERITED = {f.name for f in fields(TrainingArguments)}
 _RUN = tuple(f.name for f in fields(RunArguments))
 _LUAB = tuple(f.name for f in fields(LUABConfig) if f.name not in _INHERITED)
-# The types as they are written: transformers' parser rewrites those of the fields.
+# The types as written in the source: transformers' parser rewrites the fields' types.
 _OPTIONS = {
     f.name: Option(str(get_type_hints(kind)[f.name]), f.default)
     for kind in (RunArguments, LUABConfig)
@@ -146,13 +145,13 @@ _OPTIONS = {
 
 
 class _Parser(HfArgumentParser):
-    """`--help` shows what most runs need; `--help_all` everything."""
+    """`--help` shows what most runs need, `--help_all` everything."""
 
     def set_file(self, file: Path) -> None:
-        """Take a YAML file's options for defaults, which the command line overrides.
+        """Use a YAML file's options as defaults, which the command line overrides.
 
         Raises:
-            ValueError: see `read_options`; or a value that is not among an option's choices.
+            ValueError: see `read_options`; or a value that is not one of an option's choices.
         """
         values = read_options(file, _OPTIONS)
         choices = {action.dest: action.choices for action in self._actions}
@@ -190,16 +189,16 @@ class _Parser(HfArgumentParser):
 
 
 def parse(argv: Sequence[str], description: str, prog: str = "run.py") -> tuple[RunArguments, LUABConfig]:
-    """Options from the command line, over those of a YAML file that may come first.
+    """Options from the command line. A YAML file of options may come first.
 
-    Exits with a message for an unknown or missing option.
+    Exits with a message if an option is unknown or missing.
     """
     parser = _Parser(
         (RunArguments, LUABConfig),
         prog=prog,
         description=description,
-        epilog="Every other argument of transformers' TrainingArguments is taken too: --help_all lists them. "
-        "A YAML file holds the same names (`loss: attention`); options on the command line win.",
+        epilog="All other arguments of transformers' TrainingArguments work too: --help_all lists them. "
+        "A YAML file has the same names (`loss: attention`); the command line overrides it.",
         allow_abbrev=False,
     )
     argv = list(argv)
@@ -213,7 +212,7 @@ def parse(argv: Sequence[str], description: str, prog: str = "run.py") -> tuple[
         run, config, unknown = parser.parse_args_into_dataclasses(
             argv, return_remaining_strings=True, look_for_args_file=False
         )
-    except (ValueError, TypeError, OSError, ImportError) as error:  # wrong values, or that do not go together
+    except (ValueError, TypeError, OSError, ImportError) as error:  # wrong or contradicting values
         parser.error(" ".join(str(error).split()))
     if unknown:
         parser.error(_unknown(unknown[0]))
@@ -242,9 +241,9 @@ def _problem_of_stream(config: LUABConfig) -> str | None:
     if not config.do_train:
         return "--streaming is about training rows, and --do_train False trains nothing; leave it out"
     if config.max_steps < 1:
-        return "--streaming needs --max_steps: how many rows a stream has is not known before its end"
+        return "--streaming needs --max_steps: the number of rows of a stream is unknown"
     if config.dataloader_drop_last:
-        return "--dataloader_drop_last leaves out an epoch's last batch, and a stream goes on; leave it out"
+        return "--dataloader_drop_last skips an epoch's last batch, and a stream has no epochs; leave it out"
     if config.train_sampling_strategy == "sequential":
         return "--train_sampling_strategy sequential: with --streaming, give --shuffle_buffer 0"
     for name in ("save_strategy", "eval_strategy", "logging_strategy"):

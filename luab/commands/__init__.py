@@ -1,1 +1,1 @@
-"""One command of `luab` a file; see `luab/cli.py`."""
+"""The commands of `luab`, one per file; see `luab/cli.py`."""

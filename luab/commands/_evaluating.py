@@ -16,30 +16,30 @@ def add_evaluation_options(options: argparse.ArgumentParser, output_dir: str) ->
         nargs="+",
         default=[],
         metavar="DIR_OR_ID",
-        help="folders of checkpoints, model ids on the Hub, or timm:NAME; several are compared",
+        help="checkpoint folders, model ids on the Hub, or timm:NAME; several are compared",
     )
     add(
         "--output-dir",
         type=Path,
         default=Path(output_dir),
         metavar="DIR",
-        help="results of other models and benchmarks that are there stay (default: %(default)s)",
+        help="results of other models and benchmarks in it stay (default: %(default)s)",
     )
     add(
         "--replace",
         action="store_true",
-        help="drop results that --output-dir has of a model with the same name and other weights",
+        help="delete results in --output-dir of a model with the same name and other weights",
     )
-    add("--device", help="cpu, cuda, cuda:1, mps (default: cuda where there is one, else cpu)")
-    add("--batch-size", type=int, default=64, help="images at once (default: %(default)s)")
+    add("--device", help="cpu, cuda, cuda:1, mps (default: cuda if available, else cpu)")
+    add("--batch-size", type=int, default=64, help="images per batch (default: %(default)s)")
     add("--num-workers", type=int, help="processes that decode images (default: all cores)")
 
 
 def evaluation_options(options: argparse.Namespace) -> dict[str, Any]:
-    """What `evaluate` takes of them.
+    """The options as the arguments of `evaluate`.
 
     Raises:
-        ValueError: no model, or a number that makes no sense.
+        ValueError: no model, or an invalid number.
     """
     if not options.model:
         raise ValueError("--model is needed: a checkpoint's folder, a model's id on the Hub, or timm:NAME")

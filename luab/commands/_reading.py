@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 
 
 def add_reading_options(options: argparse.ArgumentParser) -> None:
-    """Add them, `run.py`'s with hyphens; `reading_options` reads them."""
+    """Add the options, which are `run.py`'s with hyphens; `reading_options` reads them."""
     add = options.add_argument
     add("--image-column", default="image", help="default: %(default)s")
-    add("--label-column", help="default: label or labels, where there is one")
-    add("--point-column", help="clicks, ratios of the image (default: click or points, where there is one)")
+    add("--label-column", help="default: label or labels, if present")
+    add("--point-column", help="clicks, in ratios of the image (default: click or points, if present)")
     add("--x-column", help="instead of --point-column: x of the click, from the left")
     add("--y-column", help="y of the click, from the top")
     add("--point-units", choices=("ratio", "percent", "pixels"), default="ratio", help="default: %(default)s")
@@ -24,13 +24,13 @@ def add_reading_options(options: argparse.ArgumentParser) -> None:
         "--label-format",
         choices=("auto", "indices", "multi_hot"),
         default="auto",
-        help="what lists of 0 and 1 are (default: %(default)s)",
+        help="how to read lists of 0 and 1 (default: %(default)s)",
     )
-    add("--annotations-column", help="the traces (default: annotations, where there is one)")
+    add("--annotations-column", help="the traces (default: annotations, if present)")
 
 
 def reading_options(options: argparse.Namespace) -> Reading:
-    """What the options say of the columns.
+    """The options as a `Reading`.
 
     Raises:
         SourceError: x without y.

@@ -11,7 +11,7 @@ DATASETS = ("imagenet_ab", "coco_ab")
 def main(argv: list[str]) -> int | None:
     """Runs the command `luab build`."""
     names = ",".join(DATASETS)
-    usage = f"usage: luab build {{{names}}} ...\n\n{__doc__}\nluab build NAME --help tells its options."
+    usage = f"usage: luab build {{{names}}} ...\n\n{__doc__}\nluab build NAME --help lists its options."
     if argv[:1] in (["-h"], ["--help"]):
         print(usage)
         return 0

@@ -1,13 +1,13 @@
-"""say how good the clicks and traces of a dataset are, against the real boxes
+"""Measure how accurate the clicks and traces of a dataset are, using the true boxes.
 
     luab byproducts data/imagenet_ab --boxes boxes_train.csv
     luab byproducts data/imagenet_ab --boxes ILSVRC2012_bbox_train_v2     the official XML files, unpacked
     luab byproducts data/coco_ab                                          boxes from its own objects column
     luab byproducts you/photos --point-column tap --label-column species  a dataset of your own
 
-Share of clicks and of traces inside the boxes, and the median distance to the box's center (in units of the
-box's width and height: 0 is the center, 0.5 the middle of an edge), over all rows, and of the worst classes
-and workers. --output gets all classes and workers as JSON.
+Prints the share of clicks and traces inside the boxes, and the median distance to the box's center (in units
+of the box's width and height: 0 is the center, 0.5 the middle of an edge). It does so for all rows, and for
+the worst classes and workers. --output writes all classes and workers as JSON.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from luab_data.console.boundary import guarded
 from luab_data.console.options import CommandParser
 from luab_data.files.whole import write_json
 
-LEAST = 5  # a class or worker with fewer clicks is not called good or bad
+LEAST = 5  # classes and workers with fewer clicks are not ranked
 COLUMNS = {
     "points": "points",
     "points_inside": "inside",
@@ -40,11 +40,11 @@ def parser() -> argparse.ArgumentParser:
     """The command's options."""
     options = CommandParser("luab byproducts", __doc__)
     add = options.add_argument
-    add("dataset", metavar="DIR_OR_ID", help="a folder or an id on the Hub, of ours or your own")
+    add("dataset", metavar="DIR_OR_ID", help="a folder or a Hub id, ours or your own")
     add("--config", help="the dataset's configuration")
     add("--split", default="train", help="default: %(default)s")
     add(
-        "--boxes", type=Path, metavar="CSV_OR_DIR", help="the real boxes, unless the rows have them (objects)"
+        "--boxes", type=Path, metavar="CSV_OR_DIR", help="the true boxes, unless the rows have them (objects)"
     )
     add("--id-column", default="image_id", help="<class>/<name>, for boxes in files (default: %(default)s)")
     add_reading_options(options)
@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
 
 @guarded("luab byproducts")
 def main(argv: list[str]) -> int:
-    """Run the command; 0: done, 1: it could not be, and stderr says why."""
+    """Run the command and return the exit status: 0, or 1 with the reason on stderr."""
     options = parser().parse_args(argv)
     from luab_data.rows.splits import find_part, load_splits, part_of, root_of
     from luab_eval.byproducts.quality import measure, read_byproducts

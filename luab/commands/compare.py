@@ -1,16 +1,16 @@
-"""say which differences between evaluated models are larger than chance
+"""Test which differences between evaluated models are significant.
 
     luab compare runs/plain-eval runs/luab-eval
     luab compare runs/eval                        the models of one evaluation
     luab compare runs/eval/plain-seed* runs/eval/luab-seed*
 
-Each argument is a results.json of luab evaluate, or the folder that it wrote. All models are compared with
-the first. Models whose names differ by a seed only (plain-seed0, plain-seed1) are training runs of one model.
+Each argument is a results.json of luab evaluate, or its folder. All models are compared with the first.
+Models whose names differ only by a seed (plain-seed0, plain-seed1) are training runs of one model.
 
-Both models were evaluated on the same images. p says how often chance makes so large a difference, two-sided:
-McNemar's exact test where each image is right or wrong, else its like for any scores. With several training
-runs, the spread between them counts as well. Over the benchmarks p is corrected by Holm's method, and a
-difference is called larger than chance when that is below 0.05. Fewer than 6 differing images get no verdict.
+Both models must be evaluated on the same images. p is two-sided: McNemar's exact test if each image is right
+or wrong, otherwise a permutation test. With several training runs, the spread between them counts as well. p
+is corrected over the benchmarks by Holm's method. A difference is called larger than chance if the corrected
+p is below 0.05. With fewer than 6 differing images there is no verdict.
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ def parser() -> argparse.ArgumentParser:
         "--resamples",
         type=int,
         default=RESAMPLES,
-        help="of the images, where there is no exact test (default: %(default)s)",
+        help="number of resamples if there is no exact test (default: %(default)s)",
     )
     options.add_argument(
         "--min-difference",
         type=float,
         default=0.0,
         metavar="POINTS",
-        help="smallest difference worth naming, in percentage points (default: any)",
+        help="smallest difference to report, in percentage points (default: any)",
     )
     return options
 
 
 @guarded("luab compare")
 def main(argv: list[str]) -> int:
-    """Run the command; 0: done, 1: it could not be, and stderr says why."""
+    """Run the command and return the exit status: 0, or 1 with the reason on stderr."""
     options = parser().parse_args(argv)
     if options.resamples < 100:
         raise ValueError(f"--resamples {options.resamples}: at least 100, or the intervals mean nothing")
@@ -63,7 +63,7 @@ def main(argv: list[str]) -> int:
 
 
 def compare(results: list[Path], resamples: int, as_json: bool, min_difference: float = 0.0) -> str:
-    """The text to print; `min_difference`: the smallest worth naming, a rate.
+    """The text to print. `min_difference`: the smallest difference to report, as a rate.
 
     Raises:
         ValueError: the results cannot be read or compared.
@@ -113,7 +113,7 @@ def as_dict(table: Table) -> dict[str, Any]:
 
 
 def as_text(table: Table) -> str:
-    """Each model against the first, a line for each benchmark, then what the figures mean."""
+    """A line per benchmark that compares each model with the first, then what the figures mean."""
     from luab_eval.report.terminal import grid, wrapped
 
     lines = []
@@ -149,7 +149,7 @@ def _cells(table: Table, row: Row, model: str) -> list[str]:
 
 
 def _verdict(row: Row, model: str, nothing_shown: str) -> str:
-    """In words; `nothing_shown` where the difference may be chance."""
+    """The verdict in words; `nothing_shown` if the difference may be chance."""
     difference = row.differences[model]
     if difference.irrelevant:
         return "no relevant difference"

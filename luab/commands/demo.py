@@ -1,4 +1,4 @@
-"""Show the whole line on generated images: raw files, dataset, training without and with clicks, a table."""
+"""Run everything on generated images: raw files, dataset, training without and with clicks, a table."""
 
 import argparse
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 from luab_data.console.boundary import guarded
 from luab_data.console.options import CommandParser
 
-# Lies in a folder that this command made, and may therefore remove before it starts afresh.
+# Marks a folder that this command made, and may therefore delete before a new start.
 MARKER = ".luab-demo"
 
 
@@ -16,15 +16,20 @@ MARKER = ".luab-demo"
 def main(argv: list[str]) -> None:
     """Runs the command `luab demo`."""
     parser = CommandParser("luab demo", __doc__)
-    parser.add_argument("--output-dir", type=Path, default=Path("runs/demo"), help="where everything goes")
+    parser.add_argument("--output-dir", type=Path, default=Path("runs/demo"), help="folder for all files")
     parser.add_argument(
-        "--full", action="store_true", help="3 seeds instead of 2, and the control arm of shuffled clicks"
+        "--full", action="store_true", help="3 seeds instead of 2, and the control with shuffled clicks"
     )
     parser.add_argument("--seeds", type=_count, help="runs of each arm (default: 2, with --full 3)")
-    parser.add_argument("--epochs", type=_count, default=8, help="of each run (default: 8)")
-    parser.add_argument("--images-per-class", type=_count, default=250, help="to train on (default: 250)")
+    parser.add_argument("--epochs", type=_count, default=8, help="epochs per run (default: 8)")
     parser.add_argument(
-        "--test-images-per-class", type=_count, default=100, help="of each test set (default: 100)"
+        "--images-per-class", type=_count, default=250, help="training images per class (default: 250)"
+    )
+    parser.add_argument(
+        "--test-images-per-class",
+        type=_count,
+        default=100,
+        help="images per class in each test set (default: 100)",
     )
     parser.add_argument(
         "--models",
@@ -36,7 +41,7 @@ def main(argv: list[str]) -> None:
     arguments = parser.parse_args(argv)
     if any(arguments.output_dir.glob("*")) and not (arguments.output_dir / MARKER).is_file():
         raise ValueError(f"{arguments.output_dir} holds other files; pass another --output-dir")
-    # Before torch is imported, here and in the workers: each run has a core of its own.
+    # Set before torch is imported, here and in the workers: each run uses one core.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from luab_trainer.demo.experiment import LUAB, PLAIN, SHUFFLED, Run, prepare, run_all
@@ -67,7 +72,7 @@ def main(argv: list[str]) -> None:
 
 
 def _count(text: str) -> int:
-    """An argument that counts something: 1 or more."""
+    """A count from the command line: 1 or more."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{number}: it must be 1 or more")

@@ -1,14 +1,14 @@
-"""evaluate classifiers on the benchmarks of robustness, side by side
+"""Evaluate classifiers on robustness benchmarks, side by side.
 
 Any image classifier of transformers (or timm:NAME), on the files that the benchmarks' authors publish:
 
     luab evaluate --model runs/luab --model runs/plain --suite robustness --data /data/benchmarks
-    luab evaluate --list --data /data/benchmarks          what is there, and where to get the rest
+    luab evaluate --list --data /data/benchmarks          what is there, and where to get the others
     luab evaluate --model runs/luab --benchmarks imagenet,occlusion:0.3 --data /data/benchmarks
     luab evaluate --model runs/demo --benchmarks folder:val=images/val,where:val=images/val:boxes_val.csv
 
 --output-dir gets the report (report.html, report.md), results.json with the scores of each image, and the
-models' answers: a run that was interrupted goes on where it was.
+models' predictions, so an interrupted run resumes where it stopped.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DEFAULT_SUITE = "robustness"
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command's options. Imports nothing that is slow: `--help` is instant."""
+    """The command's options. Imports nothing slow, so `--help` is instant."""
     options = CommandParser("luab evaluate", __doc__)
     add = options.add_argument
     add(
@@ -38,30 +38,30 @@ def parser() -> argparse.ArgumentParser:
     )
     add(
         "--suite",
-        help="all benchmarks of a suite that are below ROOT; the absent ones are listed as skipped "
+        help="all benchmarks of a suite that are below ROOT; absent ones are listed as skipped "
         f"(default: {DEFAULT_SUITE}, unless --benchmarks is given)",
     )
-    add("--benchmarks", metavar="A,B", help="these benchmarks only; an absent one is an error")
+    add("--benchmarks", metavar="A,B", help="only these benchmarks; an absent one is an error")
     add("--val", metavar="DIR_OR_ID", help="ImageNet's validation images: their folder, or a dataset's id")
-    add("--partial", action="store_true", help="evaluate on what is there where class folders are missing")
-    add("--list", action="store_true", help="say which benchmarks are there, and where to get the rest")
+    add("--partial", action="store_true", help="evaluate even if class folders are missing")
+    add("--list", action="store_true", help="list the benchmarks that are there, and where to get the others")
     add_evaluation_options(options, "runs/evaluate")
     return options
 
 
 @guarded("luab evaluate")
 def main(argv: list[str]) -> int:
-    """Run the command; 0: done, 1: it could not be, and stderr says why."""
+    """Run the command and return the exit status: 0, or 1 with the reason on stderr."""
     options = parser().parse_args(argv)
     options.command = shlex.join(["luab", "evaluate", *argv])
     return run(options)
 
 
 def run(options: argparse.Namespace) -> int:
-    """What the options ask for.
+    """Run what the options ask for.
 
     Raises:
-        ValueError: no such benchmark or model, or files that are not as they should be.
+        ValueError: no such benchmark or model, or invalid files.
     """
     from luab_eval.benchmarks import BENCHMARKS, find_benchmarks, suite
 
@@ -95,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def overview(root: Path, val: str | None, partial: bool, names: list[str]) -> str:
-    """Each benchmark: is it below `root`, what is it, where does it come from."""
+    """A text on each benchmark: whether it is below `root`, what it is, where to get it."""
     from luab_eval.benchmarks import BENCHMARKS, find_benchmark
 
     lines = []

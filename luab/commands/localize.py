@@ -1,12 +1,12 @@
-"""evaluate where classifiers look, against the real boxes: MaxBoxAcc, pointing game
+"""Evaluate where classifiers look, using the true boxes: MaxBoxAcc, pointing game.
 
     luab localize --model runs/luab --model runs/plain --images val --boxes ILSVRC2012_bbox_val_v3
     luab localize --model runs/demo --images images/val --boxes boxes_val.csv
     luab localize --model runs/coco --dataset data/coco_ab --split validation
 
 Boxes are ImageNet's official XML files (unpacked), a CSV (file, x0, y0, x1, y1, width, height), or the
-dataset's own objects column. The classifier is any of transformers whose attention the attention loss knows.
---output-dir gets what luab evaluate writes, for luab compare too.
+dataset's objects column. The classifier is one of transformers that the attention loss supports. --output-dir
+gets the same files as with luab evaluate; luab compare reads them too.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ def parser() -> argparse.ArgumentParser:
 
 @guarded("luab localize")
 def main(argv: list[str]) -> int:
-    """Run the command; 0: done, 1: it could not be, and stderr says why."""
+    """Run the command and return the exit status: 0, or 1 with the reason on stderr."""
     options = parser().parse_args(argv)
     options.command = shlex.join(["luab", "localize", *argv])
     return run(options)
 
 
 def run(options: argparse.Namespace) -> int:
-    """What the options ask for.
+    """Run what the options ask for.
 
     Raises:
         ValueError: rows, boxes or a model that cannot be used.

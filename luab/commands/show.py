@@ -1,10 +1,10 @@
-"""look at a dataset: images, clicks, traces, training crops with their targets, where models look
+"""Look at a dataset: images, clicks, traces, training crops with their targets, attention maps.
 
     luab show data/imagenet_ab
     luab show data/imagenet_ab --model runs/plain runs/luab --rows 30 --seed 1
     luab show you/photos --image-column photo --point-column tap
 
-Writes one HTML file with rows drawn at random. In a notebook, `luab.show(row)` shows one row.
+Writes random rows to one HTML file. In a notebook, `luab.show(row)` shows one row.
 """
 
 from __future__ import annotations
@@ -24,17 +24,22 @@ def parser() -> argparse.ArgumentParser:
     add = options.add_argument
     add("dataset", metavar="DIR_OR_ID", help="a dataset that run.py trains on: a folder or a Hub id")
     add("--config", help="the dataset's configuration")
-    add("--split", default="train", help="or a part of one (default: %(default)s)")
-    add("--rows", type=int, default=12, help="how many (default: %(default)s)")
-    add("--seed", type=int, default=0, help="of the rows and of their crops (default: %(default)s)")
+    add("--split", default="train", help="split, or a part of one (default: %(default)s)")
+    add("--rows", type=int, default=12, help="number of rows (default: %(default)s)")
+    add("--seed", type=int, default=0, help="draws the rows and their crops (default: %(default)s)")
     add(
-        "--model", action="extend", nargs="+", default=[], metavar="DIR_OR_ID", help="where these models look"
+        "--model",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="DIR_OR_ID",
+        help="show the attention of these models",
     )
     add(
         "--byproduct",
         choices=["click", "trace", "click+trace"],
         default="click",
-        help="what the target is made of (default: %(default)s)",
+        help="byproduct that the target is made from (default: %(default)s)",
     )
     add("--min-crop", type=float, default=0.08, help="smallest share of the image in a crop (default: 0.08)")
     add_reading_options(options)

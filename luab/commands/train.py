@@ -1,4 +1,4 @@
-"""train and evaluate an image classifier with annotation byproducts
+"""Train and evaluate an image classifier with annotation byproducts.
 
     luab train --model facebook/convnext-tiny-224 --dataset data/images --eval_share 0.1 --output_dir runs/1
     luab train config.yaml

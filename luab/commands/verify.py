@@ -1,11 +1,11 @@
-"""say whether the files of a dataset, a checkpoint or a trained model are still what was written
+"""Check that the files of a dataset, a checkpoint or a trained model are unchanged.
 
     luab verify data/imagenet_ab            a folder that luab build made
-    luab verify runs/vit                    a training's output folder, with all its checkpoints
+    luab verify runs/vit                    the output folder of a training run, with all its checkpoints
     luab verify runs/vit/checkpoint-500
 
-Every byte is read and compared with SHA256SUMS, which the build or the training wrote. Not compared is a
-model's README.md, which people edit.
+Reads every byte and compares it with SHA256SUMS, which the build or the training run wrote. README.md is not
+compared, because people edit it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
 
 @guarded("luab verify")
 def main(argv: list[str]) -> int:
-    """Run the command; 0: all is as it was written, 1: something is not, and stdout says what.
+    """Run the command; 0: all files are unchanged, 1: stdout lists the problems.
 
     Raises:
         SourceError: see `verify`.
@@ -46,10 +46,10 @@ def main(argv: list[str]) -> int:
 
 
 def verify(folder: Path) -> dict[Path, list[str]]:
-    """What is wrong with the folder, and with each checkpoint in it; one line for each problem.
+    """The problems of the folder and of each checkpoint in it, one line each.
 
     Raises:
-        SourceError: nothing in it is of a build or a training.
+        SourceError: neither a build nor a training run made the folder.
     """
     if not folder.is_dir():
         raise SourceError(f"{folder}: there is no such folder.")
@@ -64,8 +64,8 @@ def verify(folder: Path) -> dict[Path, list[str]]:
         parts.insert(0, folder)
     if not any((part / SUMS).is_file() for part in parts):
         raise SourceError(
-            f"{folder} holds no {SUMS}: it is no folder that luab build or a training made, or one of an "
-            "earlier version, whose files cannot be verified."
+            f"{folder} has no {SUMS}: neither luab build nor a training run made it, or an earlier version "
+            "did, whose files cannot be verified."
         )
     return {part: damage(part) for part in parts}
 

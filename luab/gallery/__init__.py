@@ -1,1 +1,1 @@
-"""Pictures of rows: the image, its byproducts, what training makes of them, where models look."""
+"""Pictures of rows: the image, its byproducts, the training crop and target, attention maps."""

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from luab_attention.targets import Byproduct
 from luab_eval.report.galleries import with_cross
 
-# Of the classes of an image in their order; told apart by people with any color vision (Okabe and Ito, 2008).
+# Colors of an image's classes, in order; color-blind people can tell them apart (Okabe and Ito, 2008).
 CLICK_COLORS = ((255, 64, 129), (86, 180, 233), (240, 228, 66), (0, 158, 115), (230, 159, 0))
 # A trace's color from its first to its last position: dark blue, green, yellow (viridis).
 TIME_COLORS = np.array([(68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37)], float)
@@ -25,7 +25,7 @@ def with_clicks(image: Image.Image, byproducts: Sequence[Byproduct]) -> Image.Im
 
 
 def with_traces(image: Image.Image, annotations: Sequence[Mapping[str, Any]]) -> Image.Image:
-    """`image` with the cursor's way of each annotation, colored by time, and its clicks."""
+    """`image` with each annotation's trace, colored by time, and its clicks."""
     image = image.copy()
     draw = ImageDraw.Draw(image)
     for annotation in annotations:
@@ -43,7 +43,7 @@ def with_traces(image: Image.Image, annotations: Sequence[Mapping[str, Any]]) ->
 
 
 def _time(position: Mapping[str, Any]) -> float:
-    """ms; `time` in ImageNet-AB, `time_at` in COCO-AB."""
+    """Time of a position in ms: `time` in ImageNet-AB, `time_at` in COCO-AB."""
     return position["time"] if "time" in position else position["time_at"]
 
 
@@ -56,5 +56,5 @@ def time_color(share: float) -> tuple[int, int, int]:
 
 
 def has_trace(annotations: Sequence[Mapping[str, Any]] | None) -> bool:
-    """Whether there is a way to draw: two positions or more of one annotation."""
+    """Whether there is a trace to draw: two or more positions of one annotation."""
     return any(len(annotation.get("mouse_tracking") or []) > 1 for annotation in annotations or [])

@@ -18,12 +18,12 @@ from luab_eval.suite import unique_names
 
 
 def write_page(options: argparse.Namespace, reading: Reading) -> tuple[int, int]:
-    """Write the page that the options of `luab show` ask for -> how many rows it shows, and of how many.
+    """Write the page of `luab show`; return the number of rows shown, and of all rows.
 
-    `reading`: how the options say that the columns are read.
+    `reading`: how the columns are read.
 
     Raises:
-        SourceError: a dataset, a column or a value that cannot be read.
+        SourceError: an unreadable dataset, column or value.
         ValueError: a model that cannot be loaded.
     """
     splits = load_splits(options.dataset, options.config)

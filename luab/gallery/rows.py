@@ -1,4 +1,4 @@
-"""A dataset row -> pictures: its image and byproducts, a training crop with its target, where models look."""
+"""A dataset row -> pictures: its image and byproducts, a training crop with its target, attention maps."""
 
 import html
 from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ class Panel(NamedTuple):
 
     @property
     def uri(self) -> str:
-        """The picture as a `data:` address."""
+        """The picture as a `data:` URL."""
         return data_uri(self.image)
 
 
@@ -68,12 +68,12 @@ class Look:
     """How rows are shown.
 
     Attributes:
-        columns: where a row's parts are.
-        byproduct: what the target is made of.
-        names: of the classes; without them their numbers are shown.
-        models: which to ask where they look.
-        min_crop: the smallest share of the image that a training crop shows.
-        seed: of the crops.
+        columns: names of the row's columns.
+        byproduct: byproduct that the target is made from.
+        names: class names; without them class numbers are shown.
+        models: models whose attention is shown.
+        min_crop: smallest share of the image in a training crop.
+        seed: seed of the crops.
     """
 
     columns: Columns
@@ -85,26 +85,26 @@ class Look:
 
     @cached_property
     def crop(self) -> TrainTransform:
-        """The transform that draws training crops, of the first model's size where there is one."""
+        """The transform that draws training crops, in the first model's input size if there is a model."""
         settings = self.models[0].settings if self.models else ImageSettings(size=192)
         return TrainTransform(settings, scale=(self.min_crop, 1.0))
 
     @cached_property
     def radius(self) -> float:
-        """Of the target: the default of the first model's family."""
+        """Radius of the target: the default of the first model's family."""
         kind = "cls"
         if self.models:
             try:
                 kind = spatial_attention(self.models[0].model).kind
-            except (AttributeError, ValueError):  # it is not known where it looks
+            except (AttributeError, ValueError):  # a model without known attention
                 kind = "cls"
         return defaults(kind, "hinge").radius
 
     def exhibit(self, row: Mapping[str, Any], number: int = 0) -> Exhibit:
-        """A row's pictures; `number` tells the crops of several rows apart.
+        """A row's pictures; `number` makes the crops of several rows differ.
 
         Raises:
-            ValueError: an image or a point that cannot be read.
+            ValueError: an unreadable image or point.
         """
         pixels = decode(row[self.columns.image])
         image = thumbnail(Image.fromarray(pixels))
@@ -143,7 +143,7 @@ class Look:
         return "click" if count == 1 else f"{count} clicks"
 
     def _crop_panel(self, pixels: np.ndarray, byproducts: Sequence[Byproduct], number: int) -> Panel:
-        """The training crop, lit where its target allows the model to look."""
+        """The training crop, bright where its target allows the model to look."""
         rng = np.random.default_rng((self.seed, number))
         height, width = pixels.shape[:2]
         view = self.crop.view(width, height, rng)
@@ -161,7 +161,7 @@ class Look:
 
     @torch.no_grad()
     def _model_panel(self, model: Classifier, pixels: np.ndarray) -> Panel:
-        """The image as the model reads it, lit by its attention for the class that it names."""
+        """The model's input, bright where its attention for the predicted class is high."""
         values, _ = EvalTransform(model.settings)(pixels)
         batch = values[None].to(next(model.model.parameters()).device)
         probabilities = model.logits(batch).softmax(dim=1)[0]
@@ -171,7 +171,7 @@ class Look:
         try:
             classes = torch.tensor([[best]], device=batch.device)
             attention = attention_maps(model.model, batch, classes)[0, 0].float().cpu().numpy()
-        except (AttributeError, ValueError):  # it is not known where this type of model looks
+        except (AttributeError, ValueError):  # a type of model without known attention
             return Panel(f"{says} (it is not known where it looks)", picture)
         return Panel(f"{says}, maximum {peak(attention):.1f} times even", overlay(picture, attention))
 
@@ -194,17 +194,17 @@ def show(
         luab.show(rows[0], names=rows.features["label"].names)
 
     Args:
-        row: with an image; points in ratios.
-        model: checkpoints that are asked where they look.
-        image: the image's column.
-        label: the class's column. Unset, it takes the usual name that the row has, as `point` does.
-        point: the point's column.
-        annotations: the traces' column.
-        byproduct: what the training crop's target is made of.
-        names: of the classes.
+        row: a row with an image, and points in ratios.
+        model: checkpoints whose attention is shown.
+        image: column of the image.
+        label: column of the class. By default the usual name that the row has; the same for `point`.
+        point: column of the point.
+        annotations: column of the traces.
+        byproduct: byproduct that the training crop's target is made from.
+        names: class names.
 
     Raises:
-        ValueError: a row without such an image, or a model that cannot be loaded.
+        ValueError: the row has no such image, or a model cannot be loaded.
     """
     if image not in row:
         raise ValueError(f"the row has no {image!r}; it has {', '.join(row)}. Pass image=...")

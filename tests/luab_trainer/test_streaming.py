@@ -122,7 +122,7 @@ def test_each_pass_has_another_order_and_other_workers_have_other_rows(tmp_path)
         ({"train_split": "train[:80%]"}, "does not go with --streaming"),
         ({"eval_share": 0.1}, "needs all rows"),
         ({"points_file": "clicks.csv"}, "needs all rows"),
-        ({"dataloader_drop_last": True}, "a stream goes on"),
+        ({"dataloader_drop_last": True}, "a stream has no epochs; leave it out"),
         ({"do_train": False, "from_config": None, "model": "x"}, "trains nothing"),
         ({"save_strategy": "epoch"}, "a stream has no epochs"),
         ({"ignore_data_skip": True}, "first rows again"),
