@@ -6,7 +6,7 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCKED = $(INSTALL) --no-deps --require-hashes -r
 BENCHMARKS := byproducts_xml coco_json loader step boxes build build_ray
 
-.PHONY: help env demo demo-full test lint docs wheel bench lock audit clean
+.PHONY: help env demo demo-full test lint types docs wheel bench lock audit clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -49,6 +49,9 @@ test: $(VENV)/with-ray $(VENV)/timm  ## run all tests, in as many processes as t
 lint: env  ## the hooks of .pre-commit-config.yaml over all files (fixes what it can), and which package may import which
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/pre-commit run --all-files --show-diff-on-failure
 	$(BIN)/lint-imports --no-cache
+
+types: env  ## mypy, strict
+	$(BIN)/mypy
 
 docs: env  ## build the documentation in site/, with the API reference; a broken link is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet

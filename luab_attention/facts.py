@@ -51,7 +51,8 @@ def describe_rows(rows: datasets.Dataset, columns: Columns, byproduct: Byproduct
         if "click" in byproduct:
             usable |= has_point(rows, columns)
         if "trace" in byproduct:
-            usable |= has_trace(rows, columns.annotations)
+            (annotations,) = columns.of_byproduct("trace")
+            usable |= has_trace(rows, annotations)
     return RowFacts(
         rows=len(rows),
         with_image=int(in_order(rows, has_image(rows, columns.image)).sum()),
@@ -92,9 +93,10 @@ def has_label(rows: datasets.Dataset, column: str) -> np.ndarray:
 
 def has_point(rows: datasets.Dataset, columns: Columns) -> np.ndarray:
     """Which stored rows have a point that counts, bool [N]; of several labels, one of a class of the row."""
-    points = flat_points(read_column(rows, columns.point), columns.point)
+    (point,) = columns.of_byproduct("click")
+    points = flat_points(read_column(rows, point), point)
     # Far outside the image no crop shows a point; a click on the border may be a little outside.
-    counts = ((points.xy >= -MARGIN) & (points.xy <= 1 + MARGIN)).all(axis=1)
+    counts = np.all((points.xy >= -MARGIN) & (points.xy <= 1 + MARGIN), axis=1)
     if points.weight is not None:
         counts &= points.weight > 0
     if points.label is not None and is_list(rows.features[columns.label]):

@@ -9,7 +9,7 @@ The column's type decides the layout, once:
 `weight` beside x and y says how much a point counts. Null and an empty list are "no point".
 """
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -46,7 +46,7 @@ class FlatPoints(NamedTuple):
     xy: np.ndarray
     weight: np.ndarray | None
     label: pa.Array | None
-    count: int
+    count: int  # type: ignore[assignment]  # in place of a method of tuples that nobody calls
     several: bool
 
 
@@ -58,7 +58,7 @@ def flat_points(values: pa.ChunkedArray, column: str) -> FlatPoints:
     """
     kind = values.type
     several = _check_layout(kind, column)
-    parts: dict[str, list] = {name: [] for name in ("row", X, Y, WEIGHT, LABEL)}
+    parts: dict[str, list[Any]] = {name: [] for name in ("row", X, Y, WEIGHT, LABEL)}
     start = 0
     for chunk in values.chunks:
         row, fields = _entries(chunk, start)
@@ -79,7 +79,7 @@ def flat_points(values: pa.ChunkedArray, column: str) -> FlatPoints:
     row, x, y = (np.concatenate([np.zeros(0, np.int64), *parts[name]]) for name in ("row", X, Y))
     xy, row = np.stack([x, y], axis=1).astype(np.float64), row.astype(np.int64)
     weight = np.concatenate(parts[WEIGHT]) if parts[WEIGHT] else None
-    odd = ~np.isfinite(xy).all(axis=1)
+    odd = ~np.all(np.isfinite(xy), axis=1)
     require(
         odd,
         row,
@@ -129,7 +129,7 @@ def to_ratios(
             "Leave the option out."
         )
     ratios = xy / (100.0 if units == "percent" else sizes)
-    far = ((ratios < -MARGIN) | (ratios > 1 + MARGIN)).any(axis=1)
+    far = np.any((ratios < -MARGIN) | (ratios > 1 + MARGIN), axis=1)
     require(
         far, row, f"column {column!r} has points that lie outside the image as {units}",
         "Check --point_units, and that x comes first.",
@@ -197,7 +197,7 @@ def _check_layout(kind: pa.DataType, column: str) -> bool:
 
 def _other_names(kind: pa.StructType, column: str) -> str:
     """Which options say where x and y are, guessed from the fields' names."""
-    paths = {}
+    paths: dict[str, str] = {}
     for field in kind:
         inner = list(field.type) if pa.types.is_struct(field.type) else None
         for path in [field.name] if inner is None else [f"{field.name}.{each.name}" for each in inner]:

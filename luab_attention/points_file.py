@@ -28,7 +28,7 @@ class Join(NamedTuple):
 
     table: datasets.Dataset
     row: np.ndarray
-    count: int
+    count: int  # type: ignore[assignment]  # in place of a method of tuples that nobody calls
     note: str
 
     def of_rows(self, points: FlatPoints) -> tuple[FlatPoints, np.ndarray]:

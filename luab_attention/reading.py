@@ -181,13 +181,14 @@ def read_points(
     required: bool,
 ) -> tuple[datasets.Dataset, list[str]]:
     """Rows with points in ratios, in the column `columns.point`, and notes. See `read_rows`."""
+    (point,) = columns.of_byproduct("click")
     notes: list[str] = []
     source = rows
     joined = None
     if reading.points_file is not None:
         joined = join_points(rows, columns.image, reading.points_file, root, required)
         source, notes = joined.table, [joined.note]
-    values, feature, name = _point_values(source, reading, columns.point)
+    values, feature, name = _point_values(source, reading, point)
     points = flat_points(values, name)
     sizes = None
     if reading.point_units == "pixels" and {WIDTH, HEIGHT} <= set(source.column_names):
@@ -209,12 +210,11 @@ def read_points(
         class_feature = labels.feature.feature if several else labels.feature
         numbers = number_points(points, feature, class_feature, name)
         points = points._replace(several=True)
-    if joined is None and _is_plain(rows, columns.point, reading, class_feature):
+    if joined is None and _is_plain(rows, point, reading, class_feature):
         return rows, notes
     array = point_column(points, ratios, numbers)
-    return replace_column(
-        rows, columns.point, pa.chunked_array([array]), _point_feature(array, class_feature)
-    ), notes
+    feature = _point_feature(array, class_feature)
+    return replace_column(rows, point, pa.chunked_array([array]), feature), notes
 
 
 def _point_values(source: datasets.Dataset, reading: Reading, point: str) -> tuple[pa.ChunkedArray, Any, str]:
@@ -224,13 +224,13 @@ def _point_values(source: datasets.Dataset, reading: Reading, point: str) -> tup
         x, y = x or X, y or Y
     if (x is None) != (y is None):
         raise SourceError("--x_column and --y_column go together; give both.")
-    if x is None:
+    if x is None or y is None:
         feature = require_column(source.features, point, "point_column")
         while is_list(feature):
             feature = feature.feature
         label = feature.get(constants.LABEL) if isinstance(feature, dict) else None
         return read_column(source, point), label, point
-    fields = {X: (x, "x_column"), Y: (y, "y_column")}
+    fields: dict[str, tuple[str, str]] = {X: (x, "x_column"), Y: (y, "y_column")}
     features = {name: require_column(source.features, *each) for name, each in fields.items()}
     if reading.points_file is not None:
         for name in (constants.LABEL, "weight"):

@@ -41,10 +41,14 @@ def byproducts_of(row: Mapping[str, Any], kind: ByproductKind, columns: Columns)
     Raises:
         ValueError: a point that is not in ratios, not finite, or misses a coordinate.
     """
-    clicks = clicks_of(row[columns.point], columns.point) if "click" in kind else []
+    clicks = []
+    if "click" in kind:
+        (point,) = columns.of_byproduct("click")
+        clicks = clicks_of(row[point], point)
     if "trace" not in kind:
         return clicks
-    track = trace(row[columns.annotations] or [])
+    (annotations,) = columns.of_byproduct("trace")
+    track = trace(row[annotations] or [])
     if track is None:
         return clicks
     if not clicks:

@@ -94,7 +94,7 @@ def _every_interrupt_counts() -> Iterator[None]:
     It does so where it notices one while it deletes an object, as it does after each shard.
     """
 
-    def hook(ignored) -> None:
+    def hook(ignored: "sys.UnraisableHookArgs") -> None:
         if issubclass(ignored.exc_type, KeyboardInterrupt):
             threading.Timer(0.01, _thread.interrupt_main).start()  # sent now it would be ignored again
         else:

@@ -4,6 +4,7 @@ Nothing is expanded or opened (a DOCTYPE, the only place that can declare an ent
 elements and depth are limited. Raises nothing but RejectedRecord.
 """
 
+from typing import Any
 from xml.parsers import expat
 
 from luab_data.errors import RejectedRecord
@@ -19,7 +20,7 @@ class Element:
 
     __slots__ = ("children", "text")
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.text = ""
         self.children: dict[str, list[Element]] = {}
 
@@ -59,7 +60,7 @@ class _Handlers:
         self._open: list[Element | None] = []  # the element at each depth; None outside those asked for
         self._count = 0
 
-    def start(self, tag: str, attributes: dict) -> None:
+    def start(self, tag: str, attributes: dict[str, Any]) -> None:
         self._count += 1
         if self._count > MAX_ELEMENTS:
             raise RejectedRecord(f"more than {MAX_ELEMENTS} elements")

@@ -63,7 +63,7 @@ class Classifier:
     seed: int | None = None
     fingerprint: str = ""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.fingerprint:
             object.__setattr__(self, "fingerprint", fingerprint(self.model))
 

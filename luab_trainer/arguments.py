@@ -84,7 +84,7 @@ class RunArguments:
     color_jitter: float = _option(0.0, "Strength of random brightness, contrast and saturation (default: 0).")
     random_erasing: float = _option(0.0, "Probability of blanking out a random rectangle (default: 0).")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 0 < self.min_crop <= 1:
             raise ValueError(f"--min_crop {self.min_crop}: a share of the image, more than 0 and at most 1")
         if self.eval_share is not None and not 0 < self.eval_share < 1:

@@ -96,7 +96,7 @@ class LUABConfig(TrainingArguments):
         default=False, metadata={"help": "Leave it off: samples are made by our own dataset and collator."}
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self._check_own()
         settle(self)
         check_values(self)

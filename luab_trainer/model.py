@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from inspect import signature
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -206,19 +207,19 @@ class LUABModel(nn.Module):
         return {name: value for name, value in self.state_dict().items() if not name.startswith("model.")}
 
     def gradient_checkpointing_enable(
-        self, gradient_checkpointing_kwargs: dict | None = None, **kwargs
+        self, gradient_checkpointing_kwargs: dict[str, Any] | None = None, **kwargs
     ) -> None:
         """As of the classifier; never reentrant, for the attention is recorded in the forward."""
         self.model.gradient_checkpointing_enable(_non_reentrant(gradient_checkpointing_kwargs), **kwargs)
 
     def activation_checkpointing_enable(
-        self, activation_checkpointing_kwargs: dict | None = None, **kwargs
+        self, activation_checkpointing_kwargs: dict[str, Any] | None = None, **kwargs
     ) -> None:
         """The same under its newer name."""
         self.model.activation_checkpointing_enable(_non_reentrant(activation_checkpointing_kwargs), **kwargs)
 
 
-def _non_reentrant(kwargs: dict | None) -> dict:
+def _non_reentrant(kwargs: dict[str, Any] | None) -> dict:
     """Reentrant checkpointing runs the forward without gradients: the attention term would train nothing."""
     if kwargs and kwargs.get("use_reentrant"):
         raise ValueError(

@@ -61,7 +61,7 @@ def inside(points: np.ndarray) -> np.ndarray:
     only one side closed a point on a vertical border would be in or out depending on the flip.
     """
     points = np.asarray(points)
-    return ((points >= -BORDER_TOLERANCE) & (points <= 1 + BORDER_TOLERANCE)).all(-1)
+    return np.all((points >= -BORDER_TOLERANCE) & (points <= 1 + BORDER_TOLERANCE), axis=-1)
 
 
 def random_resized_view(

@@ -10,6 +10,7 @@ modules unwatched and keeps nothing alive.
 from typing import Any
 
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 RECORD = "luab_record"  # the attribute of a module that holds its record
 
@@ -52,11 +53,11 @@ def _record_input(module: nn.Module, args: tuple[Tensor, ...]) -> None:
     record(module, args[0])
 
 
-def _record_feature_map(module: nn.Module, args: tuple, output: Any) -> None:
+def _record_feature_map(module: nn.Module, args: tuple[Tensor, ...], output: Any) -> None:
     record(module, output.last_hidden_state)
 
 
-def output_linear(model: nn.Module) -> nn.Linear:
+def output_linear(model: PreTrainedModel) -> nn.Linear:
     """The Linear that computes the logits of a transformers image classifier.
 
     Its input is the pooled features. Every `...ForImageClassification` builds its head after the backbone, so

@@ -18,6 +18,9 @@ Usage, around the model's forward:
     A = attention.maps(model, pixel_values.shape[-2:], classes)
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface, PreTrainedModel
@@ -60,7 +63,7 @@ def _recorded_sdpa(
     value: Tensor,
     attention_mask: Tensor | None,
     scaling: float | None = None,
-    **kwargs,
+    **kwargs: Any,
 ) -> tuple[Tensor, None]:
     """Attention by SDPA, as transformers computes it, which also records the CLS row.
 
@@ -99,7 +102,8 @@ class CLSAttention:
 
     def __init__(self, model: PreTrainedModel):
         # transformers' own record of which modules compute attention weights (it serves `output_attentions`).
-        self.module_type = model._can_record_outputs["attentions"] if model._can_record_outputs else None
+        known: Mapping[str, Any] = model._can_record_outputs or {}
+        self.module_type: Any = known.get("attentions")
         if self.module_type is None or not model._can_set_attn_implementation():
             raise ValueError(
                 f"the attention loss needs a transformers version in which {type(model).__name__} uses the "
@@ -169,7 +173,7 @@ class ActivationMap:
             # logit = w . (g * (m - mean(m)) / std(m) + b) + bias with m = the pooled map, so with v = w *
             # g: logit = (v - mean(v)) . m / std(m) + constant, which is linear in the map given the image's
             # std(m).
-            norm = model.base_model.layernorm
+            norm: Any = model.base_model.layernorm
             pooled = features.float().mean(dim=(-2, -1))
             std = (pooled.var(dim=-1, correction=0) + norm.eps).sqrt()
             weight = weight * norm.weight
@@ -179,8 +183,9 @@ class ActivationMap:
     def constant(self, model: PreTrainedModel) -> Tensor:
         """[K]: what the logits have besides the mean of the map."""
         linear = output_linear(model)
-        bias = 0 if linear.bias is None else linear.bias
-        return linear.weight @ model.base_model.layernorm.bias + bias if self.norm_after_pooling else bias
+        bias = torch.zeros_like(linear.weight[:, 0]) if linear.bias is None else linear.bias
+        norm: Any = model.base_model.layernorm if self.norm_after_pooling else None
+        return bias if norm is None else linear.weight @ norm.bias + bias
 
     def _sequence_grid(self, size: tuple[int, int]) -> tuple[int, int]:
         """Grid of a hierarchical transformer's last stage.

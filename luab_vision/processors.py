@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
-from numbers import Real
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -32,6 +31,7 @@ from luab_vision.transforms import (
     EvalTransform,
     ImageSettings,
     Normalization,
+    three,
 )
 
 PROCESSOR_FILE = "preprocessor_config.json"
@@ -142,7 +142,8 @@ def _tried(processor: BaseImageProcessor, fields: Mapping[str, Any]) -> ImageSet
             "Give it do_resize, and do_center_crop with a crop_size"
         )
     tolerance = EXACT if isinstance(processor, PilBackend) else SIMILAR
-    for settings in _candidates(fields, normalization, shapes.pop()):
+    height, width = shapes.pop()
+    for settings in _candidates(fields, normalization, (height, width)):
         if _equal(settings, expected, tolerance):
             return settings
     raise ValueError(f"what it does to an image is not known here: {_unusual(fields)}")
@@ -152,7 +153,7 @@ def _check_sizes(fields: Mapping[str, Any]) -> None:
     """Raise where trying the processor would take much memory or time."""
     for name, value in fields.items():
         for number in value.values() if isinstance(value, Mapping) else (value,):
-            if isinstance(number, Real) and number > MAX_SIDE:
+            if isinstance(number, int | float | np.number) and number > MAX_SIDE:
                 raise ValueError(f"{_named(fields, name)} is too large, allowed are {MAX_SIDE}")
     if not 0.1 <= (fields.get("crop_pct") or 1) <= 10:
         raise ValueError(f"{_named(fields, 'crop_pct')} is no share of an image")
@@ -194,16 +195,17 @@ def _normalization(processor: BaseImageProcessor, fields: Mapping[str, Any]) -> 
 
 def _as_declared(
     mean: np.ndarray, std: np.ndarray, fields: Mapping[str, Any]
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
+) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
     """Measured mean and std in the digits of the fields, where these say the same."""
+    declared: tuple[Any, Any]
     for declared in ((fields.get("image_mean"), fields.get("image_std")), ((0.0,) * 3, (1.0,) * 3)):
         try:
-            pairs = tuple(tuple(float(each) for each in np.broadcast_to(three, 3)) for three in declared)
+            means, stds = (three([float(each) for each in np.broadcast_to(one, 3)]) for one in declared)
         except (TypeError, ValueError):
             continue
-        if np.allclose(pairs, (mean, std), rtol=1e-5, atol=1e-6):
-            return pairs
-    return tuple(float(f"{each:.7g}") for each in mean), tuple(float(f"{each:.7g}") for each in std)
+        if np.allclose((means, stds), (mean, std), rtol=1e-5, atol=1e-6):
+            return means, stds
+    return three([float(f"{each:.7g}") for each in mean]), three([float(f"{each:.7g}") for each in std])
 
 
 def _candidates(
@@ -212,7 +214,8 @@ def _candidates(
     """The ways of transformers' image processors to come to `shape`, of the sizes in the fields."""
     size, crop_size, share = (fields.get(name) or {} for name in ("size", "crop_size", "crop_pct"))
     resample = Resampling(fields["resample"]) if fields.get("resample") is not None else Resampling.BILINEAR
-    whole, shorter = (size.get("height"), size.get("width")), size.get("shortest_edge")
+    whole: tuple[Any, Any] = (size.get("height"), size.get("width"))
+    shorter = size.get("shortest_edge")
 
     def settings(resize: int | tuple[int, int], cut: tuple[float, float] | None = None) -> ImageSettings:
         square = shape[0] == shape[1] and isinstance(resize, int)

@@ -63,13 +63,13 @@ class ImageSettings:
     @property
     def normalization(self) -> Normalization:
         """What becomes of a byte."""
-        return Normalization(tuple(self.mean), tuple(self.std), self.bgr)
+        return Normalization(three(self.mean), three(self.std), self.bgr)
 
     @property
     def neutral(self) -> tuple[float, float, float]:
         """Red, green and blue, 0 to 1, of the color that the model reads as 0, or of the nearest one."""
         mean = self.mean[::-1] if self.bgr else self.mean
-        return tuple(min(1.0, max(0.0, value)) for value in mean)
+        return three([min(1.0, max(0.0, value)) for value in mean])
 
 
 class Normalization(NamedTuple):
@@ -78,6 +78,12 @@ class Normalization(NamedTuple):
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     bgr: bool = False
+
+
+def three(values: Sequence[float]) -> tuple[float, float, float]:
+    """One value for each of the three channels."""
+    first, second, third = values
+    return first, second, third
 
 
 def normalize(crops: Tensor, mean: Sequence[float], std: Sequence[float], bgr: bool = False) -> Tensor:
@@ -92,9 +98,9 @@ def normalize(crops: Tensor, mean: Sequence[float], std: Sequence[float], bgr: b
     """
     width, device = crops.shape[2], crops.device
     # Not buffers of the model, which would follow it to half precision; a GPU need not wait for the copies.
-    std = torch.tensor(std)
-    scale = (1 / (255 * std)).repeat(width).to(device, non_blocking=True)
-    shift = (-torch.tensor(mean) / std).repeat(width).to(device, non_blocking=True)
+    divisor = torch.tensor(std)
+    scale = (1 / (255 * divisor)).repeat(width).to(device, non_blocking=True)
+    shift = (-torch.tensor(mean) / divisor).repeat(width).to(device, non_blocking=True)
     rows = (crops.flip(-1) if bgr else crops).flatten(2)
     values = torch.empty(rows.shape, device=device)
     by_image = device.type == "cpu" and not torch.compiler.is_compiling()
@@ -175,11 +181,15 @@ class TrainTransform(EvalTransform):
         self.scale, self.ratio, self.flip = scale, ratio, flip
         self.augmentations = tuple(augmentations)
 
-    def view(self, width: int, height: int, rng: np.random.Generator) -> View:
+    def view(  # type: ignore[override]  # it draws, which the base class does not
+        self, width: int, height: int, rng: np.random.Generator
+    ) -> View:
         """A random view, drawn from `rng`."""
         return random_resized_view(width, height, rng, self.scale, self.ratio, self.flip)
 
-    def crop(self, pixels: np.ndarray, view: View, rng: np.random.Generator) -> Tensor:
+    def crop(  # type: ignore[override]  # as above
+        self, pixels: np.ndarray, view: View, rng: np.random.Generator
+    ) -> Tensor:
         """What the model sees of the pixels, augmented, uint8 `[h, w, 3]`."""
         mode = FAST_FILTERS.get(self.settings.resample)
         crop = super().crop(pixels, view) if mode is None else render_window(pixels, view, self.size, mode)

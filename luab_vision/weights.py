@@ -99,7 +99,7 @@ def require_as_written(source: str) -> None:
 
 
 def load_weights(
-    source: str | Path, config: PretrainedConfig, kind: type = AutoModelForImageClassification
+    source: str | Path, config: PretrainedConfig, kind: type[Any] = AutoModelForImageClassification
 ) -> Loaded:
     """The classifier of `config` in float32, with all weights of the checkpoint that fit.
 
@@ -165,7 +165,10 @@ def require_finite(weights: Mapping[str, Tensor]) -> None:
 
 def _require_dtypes(source: str | Path) -> None:
     """Raises WrongWeights where weights are stored in anything else than floats of 16 bits and more."""
-    folder = Path(cached_file(source, "config.json")).parent  # of the Hub's cache, or `source` itself
+    found = cached_file(source, "config.json")
+    if found is None:
+        raise OSError(f"{source} has no config.json")
+    folder = Path(found).parent  # of the Hub's cache, or `source` itself
     whole = folder / "model.safetensors"  # read before shards; other files beside them are not read at all
     for path in [whole] if whole.is_file() else sorted(folder.glob("model-*-of-*.safetensors")):
         with safe_open(path, "pt") as file:
@@ -185,11 +188,13 @@ def output_names(config: PretrainedConfig) -> list[str]:
     Raises:
         ValueError: id2label does not name each.
     """
-    names = [config.id2label.get(index) for index in range(config.num_labels)]
+    known: Mapping[Any, str] = config.id2label or {}
+    count = config.num_labels or 0
+    names = [known.get(index) for index in range(count)]
     if None in names:
         raise ValueError(
-            f"id2label in its config.json must name the outputs 0 to {config.num_labels - 1}, but names "
-            f"{few(list(config.id2label))}"
+            f"id2label in its config.json must name the outputs 0 to {count - 1}, but names "
+            f"{few(list(known))}"
         )
     return [str(name) for name in names]
 
@@ -200,7 +205,7 @@ def head_axes(model: PreTrainedModel) -> dict[str, int]:
     They are those whose shape changes with the number of classes.
     """
     config = copy.deepcopy(model.config)
-    config.num_labels = model.config.num_labels + 1
+    config.num_labels = (model.config.num_labels or 0) + 1
     config._attn_implementation = None
     with torch.device("meta"):
         wider = AutoModelForImageClassification.from_config(config).state_dict()

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from luab.commands._reading import add_reading_options, reading_options
 from luab_data.console.boundary import guarded
@@ -73,7 +74,7 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def report(summary: dict, lines: int) -> str:
+def report(summary: dict[str, Any], lines: int) -> str:
     """The figures as text."""
     counted = summary["rows"] - summary["rows_without_boxes"]
     parts = [f"{counted:,} of {summary['rows']:,} rows have boxes"]

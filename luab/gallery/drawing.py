@@ -52,7 +52,8 @@ def time_color(share: float) -> tuple[int, int, int]:
     place = min(max(share, 0.0), 1.0) * (len(TIME_COLORS) - 1)
     at = min(int(place), len(TIME_COLORS) - 2)
     color = TIME_COLORS[at] + (place - at) * (TIME_COLORS[at + 1] - TIME_COLORS[at])
-    return tuple(int(value) for value in color.round())
+    red, green, blue = (int(value) for value in color.round())
+    return red, green, blue
 
 
 def has_trace(annotations: Sequence[Mapping[str, Any]] | None) -> bool:

@@ -80,7 +80,7 @@ def inside(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
     points = np.asarray(points, np.float64).reshape(-1, 1, 2)
     low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
-    return ((points >= low) & (points <= high)).all(axis=2).any(axis=1)
+    return np.any(np.all((points >= low) & (points <= high), axis=2), axis=1)
 
 
 def box_features(classes: Sequence[str], several: bool = False) -> datasets.Features:

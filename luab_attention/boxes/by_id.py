@@ -59,7 +59,7 @@ class BoxFiles(BoxReader):
                 f"XML files name the class of a box, but column {label!r} has numbers without names. Cast it "
                 "to datasets.ClassLabel."
             )
-        self._known = class_names_of(rows, label) if self._named else []
+        self._known = class_names_of(rows, label) if self._named and label is not None else []
         self._number: dict[str, int] = {}
         self._files = xml_files(source) if self._xml else {}
         self._found: dict[str, ImageBoxes] = {} if self._xml else _by_id(source)

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
@@ -39,10 +40,12 @@ def load_instances(images: str | Path, instances: str | Path) -> datasets.Datase
     if not instances.is_file():
         raise SourceError(f"eval_boxes={str(instances)!r} is not a file; give COCO's instances_val2014.json.")
     known = Instances(instances)
-    columns: dict[str, list] = {IMAGE: [], IMAGE_ID: [], LABELS: [], OBJECTS: []}
+    columns: dict[str, list[Any]] = {IMAGE: [], IMAGE_ID: [], LABELS: [], OBJECTS: []}
     for file in sorted(images.iterdir()):
         match = _NAME.fullmatch(file.name)
-        found = known.get(int(match.group(1))) if match else None
+        if match is None:
+            continue
+        found = known.get(int(match.group(1)))
         if found is None:
             continue
         columns[IMAGE].append(str(file))

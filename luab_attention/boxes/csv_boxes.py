@@ -7,6 +7,7 @@ import io
 import math
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import datasets
 import numpy as np
@@ -64,7 +65,7 @@ def load_csv_boxes(
         )
     label_of = dict(zip(found, labels, strict=True))
     table = box_features(names)
-    columns: dict[str, list] = {name: [] for name in table}
+    columns: dict[str, list[Any]] = {name: [] for name in table}
     for file, of_file in by_file.items():
         path = images / file
         if not path.is_file():

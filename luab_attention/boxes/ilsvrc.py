@@ -7,6 +7,7 @@ ILSVRC2012_bbox_train_v2.tar.gz. They give the first and the last pixel of a box
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
@@ -67,7 +68,7 @@ def load_ilsvrc_boxes(
     names = class_list() if classes is None else list(classes)
     label_of: dict[str, int | None] = {}
     table = box_features(names)
-    columns: dict[str, list] = {name: [] for name in table}
+    columns: dict[str, list[Any]] = {name: [] for name in table}
     for image in _images(Path(images)):
         image_id = image.relative_to(images).with_suffix("").as_posix()
         file = find_xml(files, image_id)

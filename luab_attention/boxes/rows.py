@@ -67,9 +67,10 @@ class BoxReader(ABC):
 
         Counts an image that none of its classes has a box in.
         """
-        labels = row[self.label] if self.label is not None else 0
+        labels: Any = row[self.label] if self.label is not None else 0
         labels = [] if labels is None else labels
         several = not isinstance(labels, int)
+        asked: list[int] = list(dict.fromkeys(labels)) if several else [labels]
         found, categories = self.read(row, size)
         if several and categories is None and found.bbox:
             raise SourceError(
@@ -77,7 +78,7 @@ class BoxReader(ABC):
                 f"({', '.join(CATEGORY_NAMES)})."
             )
         of_label = {}
-        for label in dict.fromkeys(labels) if several else [labels]:
+        for label in asked:
             own = found
             if categories is not None:
                 mine = np.flatnonzero(categories == label)
@@ -142,12 +143,10 @@ class RowBoxes(BoxReader):
         if self.label is None:
             categories = None
         if not len(bbox):
-            return ImageBoxes([], 1, 1), categories
+            return ImageBoxes([], 1, 1), None if categories is None else np.zeros(0, np.int64)
         width, height = _stated_size(row) or size()
         boxes, good = self._usable(bbox, width, height)
-        if categories is not None:
-            categories = self._class_numbers(categories)[good]
-        return boxes, categories
+        return boxes, None if categories is None else self._class_numbers(categories)[good]
 
     def _class_numbers(self, categories: Sequence[Any]) -> np.ndarray:
         if self._number is not None:

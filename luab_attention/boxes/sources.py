@@ -56,7 +56,7 @@ def load_evaluation_boxes(
         )
     names = [] if train is None else train.column_names
     label = label or next((name for name in (LABEL, LABELS) if name in names), None)
-    several = label in names and is_list(train.features[label])
+    several = train is not None and label in names and is_list(train.features[label])
     if several and Path(boxes).suffix.lower() != ".json":
         raise SourceError(
             f"--eval_boxes {boxes}: a CSV gives each image the one class that its folder is called, but "

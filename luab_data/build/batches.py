@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
 
@@ -23,7 +23,7 @@ class Outcome(NamedTuple):
     everything that went in. `facts` are further counts for the summary.
     """
 
-    row: dict | None
+    row: dict[str, Any] | None
     rejects: tuple[Reject, ...] = ()
     used: Mapping[str, int] = MappingProxyType({})
     facts: Mapping[str, int] = MappingProxyType({})
@@ -121,18 +121,20 @@ def to_batch(items: Iterable[LoadedItem], make_row: MakeRow, schema: pa.Schema) 
             made.append((item, Outcome(None, (item,))))
             continue
         try:
-            outcome = make_row(*item)
+            outcome = make_row(item.id, item.streamed, item.looked_up)
         except PASSED_ON:
             raise
         except Exception as error:  # one bad record never ends a build of a million
-            outcome = make_row.refused(*item, internal_error(error))
+            outcome = make_row.refused(item.id, item.streamed, item.looked_up, internal_error(error))
         made.append((item, outcome))
     try:
         table = _table(made, schema)
     except (pa.ArrowException, ValueError, TypeError, OverflowError):
         made = [(item, _storable(item, outcome, make_row, schema)) for item, outcome in made]
         table = _table(made, schema)
-    rejects, used, facts = [], Counter(), Counter()
+    rejects: list[Reject] = []
+    used: Counter[str] = Counter()
+    facts: Counter[str] = Counter()
     for _, outcome in made:
         rejects.extend(outcome.rejects)
         for counts, more in ((used, outcome.used), (facts, outcome.facts)):
@@ -149,10 +151,10 @@ def _table(made: list[tuple[LoadedItem, Outcome]], schema: pa.Schema) -> pa.Tabl
 
 def _storable(item: LoadedItem, outcome: Outcome, make_row: MakeRow, schema: pa.Schema) -> Outcome:
     """The outcome, or a refusal where its row cannot be stored."""
-    if outcome.row is None:
+    if isinstance(item, Reject) or outcome.row is None:
         return outcome
     try:
         pa.Table.from_pylist([outcome.row], schema=schema)
     except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
-        return make_row.refused(*item, internal_error(error))
+        return make_row.refused(item.id, item.streamed, item.looked_up, internal_error(error))
     return outcome

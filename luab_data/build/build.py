@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from datasets import Features
@@ -49,7 +50,7 @@ def build(
     make_batch: MakeBatch,
     features: Features,
     out: str | Path,
-    arguments: dict,
+    arguments: dict[str, Any],
     found: Found,
     ignored: Callable[[], dict[str, int]],
     card: Callable[[Manifest], str],
@@ -142,9 +143,13 @@ class _ShardMaker:
                 return
 
 
-def _make_shard(state: BuildState, shard: int, batches: Iterable[Batch], features: Features) -> dict:
+def _make_shard(
+    state: BuildState, shard: int, batches: Iterable[Batch], features: Features
+) -> dict[str, Any]:
     """Writes one shard and then its counts, which it returns. A shard without rows has counts only."""
-    rejects, used, facts = [], Counter(), Counter()
+    rejects: list[Reject] = []
+    used: Counter[str] = Counter()
+    facts: Counter[str] = Counter()
     unfinished = state.unfinished(shard)
     with ShardWriter(unfinished, features) as writer:
         for batch in batches:
@@ -173,12 +178,15 @@ def _finish(
     state: BuildState,
     found: Found,
     ignored: dict[str, int],
-    arguments: dict,
+    arguments: dict[str, Any],
     card: Callable[[Manifest], str],
 ) -> Manifest:
     """Adds up the shards, checks the counts, and writes the files that describe the whole."""
-    out, used, facts, rejected, totals = state.out, Counter(), Counter(), Counter(), Counter()
-    shards, reasons = {}, Reasons()
+    out, shards, reasons = state.out, {}, Reasons()
+    used: Counter[str] = Counter()
+    facts: Counter[str] = Counter()
+    rejected: Counter[str] = Counter()
+    totals: Counter[str] = Counter()
     with replacing(out / REJECTS) as lines:
         for shard, counts in state.counts():
             used.update(counts["used"])
@@ -245,7 +253,7 @@ def _remake_damaged(out: Path, manifest: Manifest, maker: _ShardMaker) -> None:
     if not damaged:
         return
     logger.warning(f"{out}: damaged since they were built, and made again: {', '.join(sorted(damaged))}.")
-    numbers = {int(SHARDS.fullmatch(name)[1]) for name in damaged}
+    numbers = {int(match[1]) for name in damaged if (match := SHARDS.fullmatch(name))}
     folder = out / REMADE
     folder.mkdir()
     state = BuildState(folder, folder)

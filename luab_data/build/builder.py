@@ -4,14 +4,15 @@ For streaming, `datasets` replaces names such as `Path` and `open` in the module
 own; so what looks at paths is in other modules.
 """
 
-import sys
 from abc import abstractmethod
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import datasets
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from luab_data.build.batches import groups
@@ -48,12 +49,14 @@ class RawFilesConfig(datasets.BuilderConfig):
         of_all = {field.name for field in fields(datasets.BuilderConfig)}
         return [field.name for field in fields(cls) if field.name not in of_all]
 
-    def own(self) -> dict:
+    def own(self) -> dict[str, Any]:
         """Those of them that were given."""
         values = {name: getattr(self, name) for name in self.own_names()}
         return {name: value for name, value in values.items() if value is not None}
 
-    def create_config_id(self, config_kwargs: dict, custom_features=None) -> str:
+    def create_config_id(
+        self, config_kwargs: dict[str, Any], custom_features: datasets.Features | None = None
+    ) -> str:
         """The cache's name. It follows the state of local files: no cache is older than they are."""
         given = {key: value for key, value in config_kwargs.items() if value is not None}
         states = {key: fingerprint(value) if is_local(value) else value for key, value in given.items()}
@@ -76,7 +79,7 @@ class RawFilesBuilder(datasets.ArrowBasedBuilder):
     OF_IMAGES: ClassVar[tuple[str, ...]] = ("images",)  # arguments of the configuration `full` alone
     BUILD_COMMAND: ClassVar[str]
 
-    def __init__(self, *args, config_name=None, data_files=None, **kwargs):
+    def __init__(self, *args: Any, config_name: str | None = None, data_files: Any = None, **kwargs: Any):
         own = self.BUILDER_CONFIG_CLASS.own_names()
         given = data_files or any(kwargs.get(name) is not None for name in own)
         super().__init__(
@@ -103,19 +106,21 @@ class RawFilesBuilder(datasets.ArrowBasedBuilder):
             columns = self.open_raw().features()
         return datasets.DatasetInfo(features=columns)
 
-    def _split_generators(self, dl_manager) -> list[datasets.SplitGenerator]:
+    def _split_generators(self, dl_manager: datasets.DownloadManager) -> list[datasets.SplitGenerator]:
         if self.config.name != SAMPLE:
             self.open_raw()  # here an error reaches the user as it is; in the generator it would be wrapped
         return [datasets.SplitGenerator(TRAIN)]
 
-    def _generate_tables(self):
+    def _generate_tables(self) -> Iterator[tuple[int, pa.Table]]:
         if self.config.name == SAMPLE:
             for number, path in enumerate(self._sample_files()):
                 yield number, pq.read_table(path)
             return
         raw = self.open_raw()
         make_batch, schema = raw.to_batch(), self.info.features.arrow_schema
-        found, rejected, used, reasons = Found(), Counter(), Counter(), Reasons()
+        found, reasons = Found(), Reasons()
+        rejected: Counter[str] = Counter()
+        used: Counter[str] = Counter()
         for number, group in enumerate(groups(raw.pairs(found), ROWS_PER_GROUP[self.config.name])):
             batch = make_batch(group, schema)
             rejected.update(reject.source for reject in batch.rejects)
@@ -152,4 +157,4 @@ class RawFilesBuilder(datasets.ArrowBasedBuilder):
 
     def _sample_files(self) -> list[Path]:
         """The Parquet files of the generated sample, package data of the dataset."""
-        return sample_files(sys.modules[type(self).__module__].__package__)
+        return sample_files(type(self).__module__.rpartition(".")[0])

@@ -1,6 +1,7 @@
 """The dataset card of a built folder: YAML for `load_dataset` and the Hub's viewer, a page for people."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from datasets import DatasetInfo, Features, SplitDict, SplitInfo
 from datasets.info import DatasetInfosDict
@@ -51,7 +52,7 @@ class CardText:
     license: str
     citation: str
     # Further YAML: license, tags, task_categories, source_datasets.
-    metadata: dict = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
 
 
 def dataset_card(text: CardText, config_name: str, features: Features, manifest: Manifest) -> str:

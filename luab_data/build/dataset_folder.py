@@ -1,6 +1,7 @@
 """Opened raw files -> a dataset folder with its card: the step that both datasets' builds share."""
 
 from pathlib import Path
+from typing import Any
 
 from luab_data.build.build import build
 from luab_data.build.card import CardText, dataset_card
@@ -28,9 +29,9 @@ def require_build_arguments(config: str, images: str | Path | None, **counts: in
         if value is not None and value < 1:
             raise SourceError(f"{name}={value}: it must be 1 or more.")
     if config == BYPRODUCTS_ONLY:
-        for name, value in (("images", images), ("max_side", counts.get("max_side"))):
-            if value is not None:
-                raise SourceError(f"the configuration {config!r} has no images: leave {name}={value!r} out.")
+        for name, given in (("images", images), ("max_side", counts.get("max_side"))):
+            if given is not None:
+                raise SourceError(f"the configuration {config!r} has no images: leave {name}={given!r} out.")
 
 
 def build_folder(
@@ -38,7 +39,7 @@ def build_folder(
     text: CardText,
     out: str | Path,
     config: str,
-    arguments: dict,
+    arguments: dict[str, Any],
     max_side: int | None = None,
     rows_per_shard: int | None = None,
     ordered_map: OrderedMap = map,

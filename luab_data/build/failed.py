@@ -13,7 +13,7 @@ _SHOWN_REASONS = 2
 class Reasons:
     """How often each reason for a reject occurs, by role."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._counts: dict[str, Counter[str]] = {}
 
     def add(self, rejects: Iterable[Reject]) -> None:

@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 from luab_data.build.manifest import DESCRIPTIONS, SUMMARY, Manifest, ShardStore
 from luab_data.build.state import STATE, require_same
@@ -14,7 +15,7 @@ FINISHED = ".build-finished"  # what a killed run may leave behind
 REMADE = ".build-remade"
 
 
-def finished_build(out: Path, arguments: dict, store: ShardStore | None) -> Manifest | None:
+def finished_build(out: Path, arguments: dict[str, Any], store: ShardStore | None) -> Manifest | None:
     """The manifest of a build that an earlier run finished with these arguments; else None."""
     if out.exists() and not out.is_dir():
         raise SourceError(f"out={str(out)!r} is a file. Pass a folder that does not exist yet.")

@@ -20,7 +20,7 @@ class Found(Counter[str]):
     `first` has the first ids of each side, `met` counts the ids that both have.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self.met = 0
         self.first: dict[str, list[str]] = {}
@@ -65,26 +65,27 @@ def join(stream: Stream | None, lookup: Lookup | None, found: Found | None = Non
     """
     found = Found() if found is None else found
     seen = CompactNames()
-    for item in () if stream is None else stream:
-        found.note(stream.role, item if isinstance(item, Reject) else item.id)
-        if isinstance(item, Reject):
-            yield item
-        elif _is_new(item.id, seen):
-            if lookup is not None and item.id in lookup:
-                found.met += 1
-                yield Pair(item.id, item.payload, lookup)
+    if stream is not None:
+        for item in stream:
+            found.note(stream.role, item if isinstance(item, Reject) else item.id)
+            if isinstance(item, Reject):
+                yield item
+            elif _is_new(item.id, seen):
+                if lookup is not None and item.id in lookup:
+                    found.met += 1
+                    yield Pair(item.id, item.payload, lookup)
+                else:
+                    yield Pair(item.id, item.payload, None)
             else:
-                yield Pair(item.id, item.payload, None)
-        else:
-            yield Reject(stream.role, item.id, "second entry of this id")
+                yield Reject(stream.role, item.id, "second entry of this id")
     if lookup is None:
         return
-    for item in lookup.ids():
-        found.note(lookup.role, item)
-        if isinstance(item, Reject):
-            yield item
-        elif _is_new(item, seen):
-            yield Pair(item, None, lookup)
+    for entry_id in lookup.ids():
+        found.note(lookup.role, entry_id)
+        if isinstance(entry_id, Reject):
+            yield entry_id
+        elif _is_new(entry_id, seen):
+            yield Pair(entry_id, None, lookup)
 
 
 def _is_new(entry_id: str, seen: CompactNames) -> bool:

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from luab_data.build.released import shortfalls
 from luab_data.console.text import counted
@@ -45,7 +45,7 @@ class Manifest:
     rejected: dict[str, int]
     ignored: dict[str, int]
     facts: dict[str, int]
-    arguments: dict
+    arguments: dict[str, Any]
 
     def report(self) -> str:
         """A few lines for people."""

@@ -26,7 +26,7 @@ def in_order(submit: Callable[[T], Callable[[], R]], tasks: Iterable[T], at_once
         tasks: are taken no faster than results are.
         at_once: the most tasks under way.
     """
-    waiting = deque()
+    waiting: deque[Callable[[], R]] = deque()
     for task in tasks:
         waiting.append(submit(task))
         if len(waiting) >= at_once:

@@ -6,10 +6,12 @@ from front to back: see docs/build.md.
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from luab_data.build.ordered_map import RAY, TASKS_A_WORKER, OrderedMap, WorkerDied, in_order
 from luab_data.errors import SourceError
@@ -37,7 +39,7 @@ def ray_workers(num_proc: int | None, address: str | None) -> Iterator[OrderedMa
         raise SourceError(f"engine={RAY!r} needs Ray: pip install 'luab[ray]'") from error
     connection = nullcontext() if ray.is_initialized() else _connect(ray, num_proc, address)
 
-    def ordered_map(function, tasks):
+    def ordered_map(function: Callable[[Any], Any], tasks: Iterable[Any]) -> Iterator[Any]:
         remote = ray.remote(function)  # Ray does a task again whose worker, or node with the result, is lost
         workers = num_proc or int(ray.cluster_resources().get("CPU", 1))
         return in_order(lambda task: partial(ray.get, remote.remote(task)), tasks, TASKS_A_WORKER * workers)
@@ -54,7 +56,7 @@ def ray_workers(num_proc: int | None, address: str | None) -> Iterator[OrderedMa
         ) from error
 
 
-def _connect(ray, num_proc: int | None, address: str | None) -> AbstractContextManager:
+def _connect(ray: ModuleType, num_proc: int | None, address: str | None) -> AbstractContextManager[Any]:
     address = address or os.environ.get(ADDRESS_VARIABLE) or "local"
     code = [str(Path(__file__).parents[2] / package) for package in PACKAGES]
     starts = {"num_cpus": num_proc, "include_dashboard": False} if address == "local" else {}

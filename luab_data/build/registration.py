@@ -8,6 +8,7 @@ reads the table is told not to look for files for our names.
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import datasets.load
 from datasets.data_files import DataFilesDict
@@ -23,7 +24,14 @@ class _ModuleFactory(PackagedDatasetModuleFactory):
     It looks for no files, and does not tell the Hub.
     """
 
-    def __init__(self, name, data_dir=None, data_files=None, download_config=None, download_mode=None):
+    def __init__(
+        self,
+        name: str,
+        data_dir: str | None = None,
+        data_files: Any = None,
+        download_config: datasets.DownloadConfig | None = None,
+        download_mode: datasets.DownloadMode | str | None = None,
+    ):
         if name not in _SOURCE_FOLDERS:
             super().__init__(name, data_dir, data_files, download_config, download_mode)
             return

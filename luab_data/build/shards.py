@@ -40,10 +40,10 @@ class ShardWriter:
             # As serialised: `nbytes` depends on how the arrays came about.
             self.table_bytes += sum(map(pa.ipc.get_record_batch_size, table.to_batches()))
 
-    def __enter__(self):
+    def __enter__(self) -> "ShardWriter":
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         self._writer.close()
 
 

@@ -7,6 +7,7 @@ were written, are as good as none: what they stood for is made again.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from datasets.utils.logging import get_logger
 from filelock import FileLock, Timeout
@@ -31,11 +32,11 @@ class BuildState:
         """Where a shard is written before it is whole."""
         return self.folder / f"{shard:05d}.parquet"
 
-    def record(self, shard: int, counts: dict) -> None:
+    def record(self, shard: int, counts: dict[str, Any]) -> None:
         """Declares a shard finished: `counts` has its `rows`, and its `sha256` if there are any."""
         write_sealed(self._file(shard), counts)
 
-    def counts(self) -> Iterator[tuple[int, dict]]:
+    def counts(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """The number and the counts of each finished shard."""
         for path in self._files():
             counts = read_sealed(path)
@@ -66,7 +67,7 @@ class BuildState:
             store.add(self.out / name, name, sha256)
         return True
 
-    def prepare(self, arguments: dict) -> None:
+    def prepare(self, arguments: dict[str, Any]) -> None:
         """Checks that what is here is of the same arguments; what is worth nothing is removed."""
         plan = self.folder / "plan.json"
         before = read_sealed(plan)
@@ -93,7 +94,7 @@ class BuildState:
 
 
 @contextmanager
-def open_state(out: Path, arguments: dict) -> Iterator[BuildState]:
+def open_state(out: Path, arguments: dict[str, Any]) -> Iterator[BuildState]:
     """The state of the build of `out`, locked against a second build.
 
     Raises SourceError where another process builds, or where the build has other arguments.
@@ -109,7 +110,7 @@ def open_state(out: Path, arguments: dict) -> Iterator[BuildState]:
         raise SourceError(f"out={str(out)!r}: another process builds into this folder.") from None
 
 
-def require_same(out: Path, before: dict, now: dict) -> None:
+def require_same(out: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
     """Raises SourceError for arguments that differ from those of the build in `out`."""
     differing = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
     if differing:

@@ -1,8 +1,9 @@
 """The workers of a build: threads of this process, or a Ray cluster."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 from luab_data.build.ordered_map import RAY, TASKS_A_WORKER, OrderedMap, in_order
 from luab_data.errors import SourceError
@@ -48,7 +49,7 @@ def _threads(num_proc: int) -> Iterator[OrderedMap]:
         return
     pool = ThreadPoolExecutor(num_proc)
 
-    def ordered_map(function, tasks):
+    def ordered_map(function: Callable[[Any], Any], tasks: Iterable[Any]) -> Iterator[Any]:
         return in_order(lambda task: pool.submit(function, task).result, tasks, TASKS_A_WORKER * num_proc)
 
     try:

@@ -12,6 +12,8 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from multiprocessing.process import BaseProcess
+from types import FrameType
 from typing import NoReturn
 
 from luab_data.console.bars import quiet_bars
@@ -78,7 +80,7 @@ def guarded(name: str) -> Callable[[Command], Callable[[list[str]], int]]:
 
 
 @contextmanager
-def _ends_on_sigterm(name: str, earlier: set) -> Iterator[None]:
+def _ends_on_sigterm(name: str, earlier: set[BaseProcess]) -> Iterator[None]:
     """Within it SIGTERM ends this process and its workers at once, as kill -9 does.
 
     Nothing is cleaned up, for an exception could come up anywhere, and every command goes on from what a kill
@@ -86,7 +88,7 @@ def _ends_on_sigterm(name: str, earlier: set) -> Iterator[None]:
     """
     owner = os.getpid()
 
-    def end(signum, frame) -> NoReturn:
+    def end(signum: int, frame: FrameType | None) -> NoReturn:
         if os.getpid() == owner:
             _end_workers(earlier)
             with suppress(OSError):
@@ -106,7 +108,7 @@ def _ends_on_sigterm(name: str, earlier: set) -> Iterator[None]:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _end_workers(earlier: set) -> None:
+def _end_workers(earlier: set[BaseProcess]) -> None:
     for process in set(multiprocessing.active_children()) - earlier:
         process.terminate()
 

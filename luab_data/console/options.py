@@ -15,7 +15,7 @@ class Suggesting(argparse.ArgumentParser):
     option is often the missing one.
     """
 
-    def parse_known_args(
+    def parse_known_args(  # type: ignore[override]  # without the overloads for namespaces of other classes
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
         """Parses as `ArgumentParser` does, and refuses unknown options with the nearest name."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
+from typing import Any
 
 # C0 and C1 controls (ESC among them), line separators, and what turns the direction of writing.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
@@ -97,7 +98,7 @@ def safe_logs() -> Iterator[None]:
     """
     before = logging.getLogRecordFactory()
 
-    def record(*args, **kwargs) -> logging.LogRecord:
+    def record(*args: Any, **kwargs: Any) -> logging.LogRecord:
         made = before(*args, **kwargs)
         with suppress(TypeError, ValueError):  # arguments that do not fit: logging itself reports these
             made.msg, made.args = printable_lines(redact(made.getMessage())), ()

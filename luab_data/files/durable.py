@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 _SEAL = "sha256_of_content"
 
@@ -47,19 +47,19 @@ def replacing(path: Path) -> Iterator[TextIO]:
     put(partial, path)
 
 
-def write_json(path: Path, content: dict) -> None:
+def write_json(path: Path, content: dict[str, Any]) -> None:
     """Replaces a JSON file in one step; NaN and infinity are a ValueError."""
     with replacing(path) as file:
         json.dump(content, file, indent=1, allow_nan=False)
         file.write("\n")
 
 
-def write_sealed(path: Path, content: dict) -> None:
+def write_sealed(path: Path, content: dict[str, Any]) -> None:
     """Writes JSON with a checksum of its content, for `read_sealed`."""
     write_json(path, {**content, _SEAL: _checksum(content)})
 
 
-def read_sealed(path: Path) -> dict | None:
+def read_sealed(path: Path) -> dict[str, Any] | None:
     """The content that `write_sealed` wrote; None where the file is missing or damaged."""
     try:
         content = json.loads(path.read_bytes())
@@ -69,5 +69,5 @@ def read_sealed(path: Path) -> dict | None:
     return content if seal == _checksum(content) else None
 
 
-def _checksum(content: dict) -> str:
+def _checksum(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

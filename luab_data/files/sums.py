@@ -20,11 +20,13 @@ _LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<name>[\w.-]+(/[\w.-]+)*)", re
 
 def parse_sums(text: str) -> dict[str, str]:
     """SHA-256 by name. Raises ValueError for a line of another form."""
-    matches = [_LINE.fullmatch(line) or line for line in text.splitlines()]
-    for number, match in enumerate(matches, start=1):
-        if isinstance(match, str) or ".." in match["name"].split("/"):
+    sums = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        match = _LINE.fullmatch(line)
+        if match is None or ".." in match["name"].split("/"):
             raise ValueError(f"line {number} is not '<SHA-256>  <name>'")
-    return {match["name"]: match["sha256"] for match in matches}
+        sums[match["name"]] = match["sha256"]
+    return sums
 
 
 def format_sums(sums: dict[str, str]) -> str:

@@ -36,7 +36,7 @@ def to_json(content: Any, indent: int | None = 1) -> str:
 def write_json(path: str | Path, content: Any, indent: int = 1) -> None:
     """Write JSON (see `to_json`) to a file, whole or not at all."""
     text = to_json(content, indent)  # before there is a file
-    with replacing(path) as file:
+    with replacing(Path(path)) as file:
         file.write(f"{text}\n")
 
 

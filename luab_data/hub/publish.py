@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import (
     CommitOperationAdd,
@@ -77,11 +78,11 @@ class Release:
         self._keep = keep
         self._taken = False
         self._batch: list[_Shard] = []
-        self._upload: Future | None = None
+        self._upload: Future[None] | None = None
         self._thread = ThreadPoolExecutor(1)
         with _upload_errors(repo_id):
             made = self._api.create_repo(repo_id, repo_type="dataset", private=not public, exist_ok=True)
-            self._repo = {"repo_id": made.repo_id, "repo_type": "dataset"}
+            self._repo: dict[str, Any] = {"repo_id": made.repo_id, "repo_type": "dataset"}
             require_write(**self._repo)
             is_public = not self._api.dataset_info(made.repo_id).private
             self._on_main = self._shards("main")
@@ -97,7 +98,7 @@ class Release:
     def __enter__(self) -> "Release":
         return self
 
-    def __exit__(self, *exception) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._thread.shutdown()  # a commit under way is worth waiting for
 
     @property
@@ -178,6 +179,7 @@ class Release:
                 f"{self.address}: {foreign[0]} on the branch {BRANCH} is not this build's. Another build is "
                 "being pushed there: let it end, remove the folder, and run this one again."
             )
+        operations: list[CommitOperationCopy | CommitOperationDelete | CommitOperationAdd]
         operations = [CommitOperationCopy(name, name, src_revision=BRANCH) for name in changed]
         old = sorted(self._on_main.keys() - manifest.shards.keys())
         operations += [CommitOperationDelete(name) for name in old]
@@ -217,8 +219,11 @@ class Release:
             entries = list(self._api.list_repo_tree(**self._repo, recursive=True, revision=revision))
         except RevisionNotFoundError:
             return {}
-        files = [entry for entry in entries if isinstance(entry, RepoFile) and entry.lfs is not None]
-        return {file.path: file.lfs.sha256 for file in files if SHARDS.fullmatch(file.path)}
+        return {
+            entry.path: entry.lfs.sha256
+            for entry in entries
+            if isinstance(entry, RepoFile) and entry.lfs is not None and SHARDS.fullmatch(entry.path)
+        }
 
 
 class _Shard:

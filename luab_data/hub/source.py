@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import datasets
 import pyarrow as pa
@@ -123,7 +124,7 @@ class ParquetImages:
     def __init__(self, paths: Sequence[str]):
         self._paths = paths
 
-    def __iter__(self) -> Iterator[dict]:
+    def __iter__(self) -> Iterator[dict[str, Any]]:
         for path in self._paths:
             with Path(path).open("rb") as file:
                 for batch in ParquetRows(file, str(path), whole=False).batches(columns=[IMAGE]):
@@ -150,8 +151,13 @@ def download(argument: str, repository: str, file_name: str) -> Path:
     """
     with access_errors(argument, repository, instead=f"{file_name}, downloaded by hand"):
         if repository.startswith("hf://"):
+            if repository.startswith("hf://buckets/"):
+                raise SourceError(
+                    f"{argument}={repository!r} is a bucket, and a repository is needed: "
+                    f"hf://datasets/owner/name/{file_name}."
+                )
             try:
-                place = HfFileSystem().resolve_path(repository)
+                place: Any = HfFileSystem().resolve_path(repository)
             except ValueError as error:
                 raise SourceError(
                     f"{argument}={repository!r}: {error} Write it like hf://datasets/owner/name/{file_name}."

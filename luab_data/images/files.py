@@ -105,12 +105,12 @@ def _images_below(folder: Path, homes: tuple[Path, ...], left_out: Counter[str])
                 yield f"{prefix}{entry.name}"
 
 
-def _entries(folder: Path) -> list[os.DirEntry]:
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
         return sorted(entries, key=lambda entry: entry.name)
 
 
-def _left_out(entry: os.DirEntry, homes: tuple[Path, ...]) -> str | None:
+def _left_out(entry: os.DirEntry[str], homes: tuple[Path, ...]) -> str | None:
     """Why an entry that is no folder is not read, as a kind of `Listing.left_out`; None: it is."""
     if _is_hidden(entry.name):
         return HIDDEN

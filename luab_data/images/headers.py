@@ -139,7 +139,8 @@ def _check_png(data: bytes) -> None:
     while place + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, place)
         if kind == b"IHDR":
-            check_size(*struct.unpack_from(">II", data, place + 8), "PNG")
+            width, height = struct.unpack_from(">II", data, place + 8)
+            check_size(width, height, "PNG")
         elif kind == b"eXIf":
             check_tags(data[place + 8 : place + 8 + length])
         if kind not in (b"IDAT", b"fdAT"):

@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from luab_data.errors import RejectedRecord
 from luab_data.images.headers import PLAIN_MODES, check_header, check_size, check_tags
@@ -59,11 +60,11 @@ class _PillowIsQuiet:
     They share the filters: the first one in sets them, and the last one out sets them back.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._inside = 0
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         with self._lock:
             if not self._inside:
                 self._before = warnings.catch_warnings()
@@ -71,11 +72,11 @@ class _PillowIsQuiet:
                 warnings.filterwarnings("ignore", module=r"PIL\.")
             self._inside += 1
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: object) -> None:
         with self._lock:
             self._inside -= 1
             if not self._inside:
-                self._before.__exit__()
+                self._before.__exit__(None, None, None)
 
 
 _pillow_is_quiet = _PillowIsQuiet()
@@ -119,7 +120,7 @@ def open_file(payload: bytes) -> Image.Image:
     except UnidentifiedImageError:
         raise RejectedRecord(f"not an image ({', '.join(FORMATS)})") from None
     costly = image.mode not in PLAIN_MODES or image.has_transparency_data
-    check_size(*image.size, f"{image.format} in mode {image.mode}" if costly else image.format, costly)
+    check_size(*image.size, f"{image.format} in mode {image.mode}" if costly else str(image.format), costly)
     if len(payload) > MAX_BYTES_OF_TEXT and image.tile and image.tile[0][0] in TEXT_DECODERS:
         raise RejectedRecord(
             f"a {image.format} of digits or run lengths has {len(payload):,} bytes, allowed are "
@@ -184,7 +185,7 @@ def upright_as_is(image: Image.Image) -> Image.Image:
 
 def _bits(image: Image.Image) -> int:
     """Bits of a channel that hold something: a TIFF's 12 are in 16."""
-    return image.tag_v2.get(258, (16,))[0] if image.format == "TIFF" else 16
+    return image.tag_v2.get(258, (16,))[0] if isinstance(image, TiffImageFile) else 16
 
 
 def _check_levels(image: Image.Image) -> None:

@@ -110,7 +110,10 @@ def read_column(rows: datasets.Dataset, wanted: str) -> pa.ChunkedArray:
     `in_order` brings what is found in them into the order of the rows. Through the formatting of `datasets`
     each row of a shuffled dataset would be an array of its own.
     """
-    name, fields = column_path(rows.column_names, wanted)
+    path = column_path(rows.column_names, wanted)
+    if path is None:
+        raise KeyError(f"there is no column {wanted!r}; the columns are {', '.join(rows.column_names)}")
+    name, fields = path
     return nested(rows.data.column(name), fields)
 
 

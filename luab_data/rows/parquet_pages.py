@@ -45,7 +45,8 @@ def read_pages(chunk: bytes) -> Iterator[Page]:
         try:
             fields = header.struct()
             kind, unpacked, packed = fields[1], fields[2], fields[3]
-            of_kind = fields.get({DATA: 5, DICTIONARY: 7, DATA_V2: 8}.get(kind), {})
+            number = {DATA: 5, DICTIONARY: 7, DATA_V2: 8}.get(kind)
+            of_kind = {} if number is None else fields.get(number, {})
             values, encoding = of_kind.get(1, 0), of_kind.get(4 if kind == DATA_V2 else 2, 0)
         except (IndexError, KeyError, AttributeError) as error:
             raise ValueError(f"no page header at byte {at:,} of a column") from error

@@ -80,7 +80,8 @@ class ParquetRows:
                 chunks[index] = chunk
         places = {index: _place(chunk) for index, chunk in chunks.items()}
         self._file.hold(list(places.values()))
-        bounds, seen = {}, 0
+        bounds: dict[str, _Bound] = {}
+        seen = 0
         for index, chunk in chunks.items():
             bound = bounds.setdefault(chunk.path_in_schema, _Bound(self._width(index, chunk.physical_type)))
             for page in read_pages(self._file.held.get(places[index][0], b"")):
@@ -219,7 +220,7 @@ class _Held(io.RawIOBase):
         size = max(0, self.size - self._at) if size < 0 else size
         for start, content in self.held.items():
             if start <= self._at and self._at + size <= start + len(content):
-                found = memoryview(content)[self._at - start : self._at - start + size]
+                found: memoryview | bytes = memoryview(content)[self._at - start : self._at - start + size]
                 break
         else:
             self._file.seek(self._at)

@@ -68,7 +68,7 @@ def class_feature(feature: Any) -> Any:
 def class_names_of(rows: datasets.Dataset, label: str) -> list[Names]:
     """The names of each class: that of the ClassLabel, then that of the column `class_name`."""
     feature = rows.features[label]
-    names = [(name,) for name in class_feature(feature).names]
+    names: list[Names] = [(name,) for name in class_feature(feature).names]
     if CLASS_NAME not in rows.column_names or is_list(feature):
         return names
     table = rows.select_columns([label, CLASS_NAME]).with_format("arrow")[:]

@@ -2,7 +2,7 @@
 
 import importlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import datasets
 import numpy as np
@@ -28,7 +28,7 @@ TABLES = {
     ".tar": ("webdataset", {}),
 }
 
-Splits = datasets.DatasetDict | datasets.IterableDatasetDict
+Splits: TypeAlias = datasets.DatasetDict | datasets.IterableDatasetDict
 
 
 def load_splits(source: str, config: str | None = None, streaming: bool = False) -> Splits:

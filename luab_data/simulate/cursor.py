@@ -1,6 +1,7 @@
 """What the simulated workers of both datasets have in common: how a cursor moves, and anonymous ids."""
 
 import hashlib
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,7 @@ def cursor_path(
     return path, elapsed.astype(int)
 
 
-def snapped(points: np.ndarray, rendered: np.ndarray) -> list:
+def snapped(points: np.ndarray, rendered: np.ndarray) -> list[Any]:
     """The nearest pixels of the rendered image or its one-pixel border, in ratios of the image: [..., 2]."""
     return ((points * rendered).round().clip(-1, rendered + 1) / rendered).tolist()
 

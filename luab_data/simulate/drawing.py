@@ -20,7 +20,9 @@ class Box:
     y1: int
 
 
-def _regular(corners: int, radius=1.0, inner: float | None = None, center=(0.0, 0.0)) -> np.ndarray:
+def _regular(
+    corners: int, radius: float = 1.0, inner: float | None = None, center: tuple[float, float] = (0.0, 0.0)
+) -> np.ndarray:
     """A regular polygon [corners, 2], or a star when every second corner has the radius `inner`."""
     angles = 2 * np.pi * np.arange(corners) / corners - np.pi / 2  # the first corner is on top
     radii = np.full(corners, radius)
@@ -50,7 +52,8 @@ def draw_mask(form: str, size: int, area: tuple[float, float], rng: np.random.Ge
     """The object's coverage of each pixel, 0..1 [size, size]: tilted, scaled, put anywhere in the frame."""
     angle = rng.uniform(-TILT, TILT)
     turn = np.array([(np.cos(angle), -np.sin(angle)), (np.sin(angle), np.cos(angle))])
-    filled, cut = (None if polygon is None else polygon @ turn for polygon in FORMS[form])
+    filled, cut = FORMS[form]
+    filled, cut = filled @ turn, None if cut is None else cut @ turn
     low, high = filled.min(0), filled.max(0)
     scale = np.sqrt(rng.uniform(*area) / np.prod(high - low))  # to ratios of the image
     corner = rng.uniform(0, 1 - scale * (high - low))
@@ -114,7 +117,7 @@ def _wave(u: np.ndarray, frequency: float) -> np.ndarray:
 
 
 # (u, v, frequency, rng) -> 0..1; u and v are the image's axes, shifted and turned, in ratios of the image.
-TEXTURES: tuple[Callable, ...] = (
+TEXTURES: tuple[Callable[..., np.ndarray], ...] = (
     lambda u, v, f, rng: _wave(u, f),  # soft stripes
     lambda u, v, f, rng: (_wave(u, f) > 0.5) ^ (_wave(v, f) > 0.5),  # checks
     lambda u, v, f, rng: _wave(u, f) * _wave(v, f) > 0.4,  # dots

@@ -87,7 +87,7 @@ class TarStream:
             yield item.id if isinstance(item, Entry) else item
 
     @contextmanager
-    def _opened(self):
+    def _opened(self) -> Iterator[BoundedReader]:
         with self.place.open("rb") as file, archive_errors(self.role, self.place):
             compressed = file.read(2) == GZIP_MAGIC
             file.seek(0)

@@ -15,7 +15,7 @@ class CompactNames:
     stay unpacked after a few times: it takes more memory, and no more time.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._open: dict[str, dict[str, str]] = {}
         self._packed: dict[str, bytes] = {}
         self._returns: Counter[str] = Counter()

@@ -53,9 +53,17 @@ class Reject:
 class Stream(Protocol):
     """A source that is read from front to back, in the same order each time."""
 
-    role: str
-    place: str | Path  # where it lies: a path, or a Hub id
-    ignored: int  # files of another kind that the last pass came by
+    @property
+    def role(self) -> str:
+        """What the source is for: IMAGES or BYPRODUCTS."""
+
+    @property
+    def place(self) -> str | Path:
+        """Where it lies: a path, or a Hub id."""
+
+    @property
+    def ignored(self) -> int:
+        """How many files of another kind the last pass came by."""
 
     def __iter__(self) -> Iterator[Entry | Reject]: ...
 
@@ -63,8 +71,13 @@ class Stream(Protocol):
 class Lookup(Protocol):
     """A source that can be asked for one entry."""
 
-    role: str
-    ignored: int
+    @property
+    def role(self) -> str:
+        """What the source is for: IMAGES or BYPRODUCTS."""
+
+    @property
+    def ignored(self) -> int:
+        """How many files of another kind there are."""
 
     def __contains__(self, entry_id: str) -> bool: ...
 

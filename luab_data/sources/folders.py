@@ -6,8 +6,9 @@ Tar archives: `luab_data.sources.archives`; the Hub: `luab_data.hub.source`.
 import os
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any, TypeVar
 
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.files.regular import read_regular, require_file_inside
@@ -26,6 +27,8 @@ from luab_data.sources.entries import (
     same_form,
 )
 from luab_data.sources.zip import BrokenZip, ZipMember, read_member, zip_members
+
+T = TypeVar("T", bound=Entry | str | Reject)
 
 
 class FolderSource:
@@ -129,7 +132,7 @@ class FolderSource:
             self._rejects[folder] = rejects
         return files
 
-    def _id(self, entry: os.DirEntry, path: str, files: dict[str, str]) -> str:
+    def _id(self, entry: os.DirEntry[str], path: str, files: dict[str, str]) -> str:
         found = self._rename(entry_id(path, self.depth))
         if found in files:
             raise RejectedRecord(f"second file of this id, beside {beside(files[found], path)}")
@@ -147,7 +150,7 @@ def beside(first: str, second: str) -> str:
     return repr(first)
 
 
-def _entries(folder: Path) -> list[os.DirEntry]:
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
         return sorted(entries, key=lambda entry: entry.name)
 
@@ -232,7 +235,7 @@ class ClassFilter:
     A Stream and a Lookup, as far as that source is one.
     """
 
-    def __init__(self, source, classes: list[str]):
+    def __init__(self, source: Any, classes: list[str]):
         self.source = source
         self.role = source.role
         self.place = source.place
@@ -261,7 +264,7 @@ class ClassFilter:
         """The ids of the chosen classes, and what was rejected."""
         yield from self._kept(self.source.ids())
 
-    def _kept(self, items):
+    def _kept(self, items: Iterable[T]) -> Iterator[T]:
         self._left_out = 0
         for item in items:
             if isinstance(item, Reject) or self._keeps(item if isinstance(item, str) else item.id):

@@ -4,7 +4,7 @@ try:
     from isal.igzip import IGzipFile as GzipFile
     from isal.isal_zlib import error as InflateError
 except ImportError:
-    from gzip import GzipFile
-    from zlib import error as InflateError
+    from gzip import GzipFile  # type: ignore[assignment]  # the same methods
+    from zlib import error as InflateError  # type: ignore[assignment]
 
 __all__ = ["GzipFile", "InflateError"]

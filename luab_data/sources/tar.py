@@ -12,10 +12,10 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from luab_data.errors import RejectedRecord, SourceError
-from luab_data.sources.inflate import InflateError
+from luab_data.sources.inflate import GzipFile, InflateError
 
 # Long names and extended headers: tarfile reads them whole, whatever size they claim.
 MAX_HEADER_BYTES = 1 << 20
@@ -59,7 +59,7 @@ def members(reader: "BoundedReader") -> Iterator[Member]:
         headers = _KnownHeaders()
         member = archive.next()  # opening the archive has read it
         while member is not None:
-            archive.members.clear()  # tarfile keeps them all: a million members would fill the memory
+            archive.members.clear()  # type: ignore[attr-defined]  # tarfile keeps them all: a million members would fill the memory
             if not member.isdir():
                 yield member
             offset = archive.offset
@@ -95,7 +95,7 @@ class _KnownHeaders:
     As far as `tarfile` accepted it.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._prefixes: dict[bytes, str] = {}
         self._last: tuple[bytes, str | None] = (b"", None)  # what was looked up last, and its prefix
 
@@ -149,7 +149,9 @@ class BoundedReader(io.RawIOBase):
     to back.
     """
 
-    def __init__(self, file, max_read: int, max_total: int, start: int = 0, ahead: int = 0):
+    def __init__(
+        self, file: IO[bytes] | GzipFile, max_read: int, max_total: int, start: int = 0, ahead: int = 0
+    ):
         self._file = file
         self._max_read = max_read
         self._max_total = max_total
@@ -232,11 +234,11 @@ class BoundedReader(io.RawIOBase):
 
 
 @contextmanager
-def archive_errors(role: str, path: Path):
+def archive_errors(role: str, path: Path) -> Iterator[None]:
     """Turns the many errors of a broken archive into one that says which file, and what to do."""
     try:
         yield
-    except (tarfile.TarError, EOFError, InflateError, OSError) as error:
+    except (tarfile.TarError, EOFError, InflateError, OSError) as error:  # type: ignore[misc]  # to isal a class is Exception
         raise SourceError(
             f"{role}={str(path)!r} cannot be read as a tar archive: {error}. Download it again, or unpack "
             f"what can be saved of it and pass the folder."

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 from jinja2 import Template
 
@@ -56,7 +57,7 @@ def page(table: Table, galleries: Sequence[Gallery] = (), made: Made | None = No
     )
 
 
-def chart(row: Row) -> dict:
+def chart(row: Row) -> dict[str, Any]:
     """Geometry of a benchmark's bars and axis, in % of the chart's width.
 
     The axis begins at 0, ends beyond the longest bar or interval, and goes below 0 only for figures that do

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import mean, stdev
+from typing import Any
 
 import datasets
 import matplotlib
@@ -134,6 +135,6 @@ def draw_attention(world: World, architectures: Sequence[str], path: Path, image
     plt.close(figure)
 
 
-def _first_of_each_class(rows: datasets.Dataset, count: int) -> list[dict]:
+def _first_of_each_class(rows: datasets.Dataset, count: int) -> list[dict[str, Any]]:
     labels = rows[LABEL][:]
     return [rows[labels.index(label)] for label in sorted(set(labels))[:count]]

@@ -12,7 +12,7 @@ SLACK = 0.05  # of sums that must be 1: half precision rounds
 class CheckedLoss(nn.Module):
     """A loss of points [B, C, P, 2] with weights [B, C, P]."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         self._values_seen = False
 

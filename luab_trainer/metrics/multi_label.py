@@ -35,7 +35,7 @@ class MultiLabelMetrics:
 
     primary_metric = PRIMARY_METRIC
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.by_class: dict[str, np.ndarray] = {}
 
     def __call__(self, evaluated: EvalPrediction) -> dict[str, float]:
