@@ -27,12 +27,12 @@ from luab_vision.weights import (
     require_as_written,
 )
 
-UNNAMED = "LABEL_"  # transformers' names of outputs that nobody named
+UNNAMED = "LABEL_"  # prefix of transformers' default class names
 USUAL_SIZE = 224  # of ImageNet's classifiers
 
 
 class Start(NamedTuple):
-    """What a run starts from. `new_head`: the checkpoint had no head for these classes."""
+    """The initial model of a run. `new_head`: the checkpoint had no head for these classes."""
 
     model: PreTrainedModel
     processor: BaseImageProcessor
@@ -47,22 +47,22 @@ def load_start(
     image_size: int | None = None,
     trained: bool = True,
 ) -> Start:
-    """A pretrained classifier with a head for these classes, or one from scratch; and its image processor.
+    """A pretrained or new classifier with a head for these classes, and its image processor.
 
-    Its weights are float32, whatever the checkpoint's are. Of a checkpoint only the head may be new, and that
-    is said: where it has none, or one of other classes. A head of the same classes in another order is put
-    into the order of `names`.
+    The weights are float32, whatever the checkpoint's precision. Only the head may be new: if the checkpoint
+    has none, or one for other classes. A message then says so. A head for the same classes in another order
+    is put into the order of `names`.
 
     Args:
-        model: A checkpoint: a folder or an id on the Hub.
-        from_config: Instead of it, a configuration, for random weights.
-        names: Of the classes, in the order of their numbers.
+        model: A checkpoint: a folder or a Hub id.
+        from_config: Instead of a checkpoint, a configuration, for random weights.
+        names: Class names, in the order of the class numbers.
         multi_label: Whether an image may have several classes.
-        image_size: Of the model's input, in pixels. None: the model's own.
-        trained: Whether it is trained at all. If not, its head may not be new either.
+        image_size: Input size in pixels. None: the model's own.
+        trained: Whether the model will be trained. If not, the head may not be new.
 
     Raises:
-        SourceError: a checkpoint or configuration that cannot be loaded, or weights of another model.
+        SourceError: the checkpoint or configuration cannot be loaded, or the weights are of another model.
     """
     if from_config is not None and from_config.endswith(".json") and not Path(from_config).is_file():
         raise SourceError(f"--from_config {from_config}: there is no such file.")
@@ -119,9 +119,9 @@ def _set_classes(config: PretrainedConfig, names: list[str], problem: str) -> No
 
 
 def _settle_head(loaded: Loaded, before: list[str], names: list[str]) -> tuple[bool, list[str]]:
-    """Lets the head's outputs be `names`, where the checkpoint's are `before`.
+    """Changes the head's outputs from the checkpoint's classes, `before`, to `names`.
 
-    Returns whether the head is new, and a line about each thing that is not as it was.
+    Returns whether the head is new, and a line about each change.
     """
     axes = head_axes(loaded.model)
     new = axes.keys() & (loaded.missing | loaded.mismatched)
@@ -159,14 +159,14 @@ def _settle_head(loaded: Loaded, before: list[str], names: list[str]) -> tuple[b
 
 
 def _settle_rest(loaded: Loaded) -> list[str]:
-    """Raises ValueError unless only the head is new; names what of the checkpoint is not used."""
+    """Raises ValueError unless only the head is new; returns notes on unused parts of the checkpoint."""
     axes = head_axes(loaded.model).keys()
     without_head = axes <= loaded.missing
     backbone = f"{loaded.model.base_model_prefix}."
     allowed = {
         name
         for name in loaded.missing
-        # With the head goes what a pretraining has no use for: a norm or a pooler in front of the head.
+        # A new head may bring a norm or a pooler that the pretraining did not need.
         if without_head and (not name.startswith(backbone) or "pooler" in name.split("."))
     }
     wrong = (loaded.missing | loaded.mismatched) - axes - allowed
@@ -182,9 +182,9 @@ def _settle_rest(loaded: Loaded) -> list[str]:
 
 
 def _is_leftover(model: PreTrainedModel, name: str) -> bool:
-    """Whether a weight is of a part that the classifier does not have at all, such as a decoder or a pooler.
+    """Whether a weight is of a part that the classifier lacks, such as a decoder or a pooler.
 
-    A weight within the layers, or a layer more, is of another model.
+    An unexpected weight within the layers, or an additional layer, means another model.
     """
     module = model
     for part in name.split("."):
@@ -202,7 +202,7 @@ def _roots(names: frozenset[str]) -> set[str]:
 
 
 def _positions(before: list[str], names: list[str]) -> list[int] | None:
-    """For each of `names` its position in `before`; None where they are not the same classes."""
+    """For each of `names` its position in `before`; None if the classes differ."""
     if sorted(before) == sorted(names):
         found = [before.index(name) for name in names]
         return found if len(set(names)) == len(names) else None
@@ -217,12 +217,12 @@ def _positions(before: list[str], names: list[str]) -> list[int] | None:
 
 
 def _imagenet_positions(before: list[str], names: list[str]) -> list[int]:
-    """The same for ImageNet's classes, by whatever names. Raises ValueError for others."""
+    """The same for ImageNet's classes, by wnid or name. Raises ValueError for other classes."""
     places = dict(zip(imagenet_outputs(names), imagenet_outputs(before), strict=True))
     return [places[at] for at in range(len(names))]
 
 
 def _set_input_size(config: PretrainedConfig, size: int) -> None:
-    """On the part that reads images: a model of images and text has one for each."""
+    """Sets the size in the vision config; a model of images and text has a config for each."""
     target = config if "image_size" in config.to_dict() else getattr(config, "vision_config", config)
     target.image_size = size

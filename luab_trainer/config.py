@@ -1,4 +1,4 @@
-"""The training arguments that are ours, on top of transformers' `TrainingArguments`."""
+"""Our training arguments, on top of transformers' `TrainingArguments`."""
 
 import math
 from contextlib import AbstractContextManager, nullcontext
@@ -14,24 +14,24 @@ from luab_trainer.options.inherited import check_values, settle
 
 @dataclass
 class LUABConfig(TrainingArguments):
-    """What byproducts to learn from, by which loss; everything else is transformers' `TrainingArguments`.
+    """Which byproduct to learn from, and by which loss; the rest is transformers' `TrainingArguments`.
 
-    `luab_trainer.options.inherited` says of each inherited argument who does it, or why it is refused.
+    `luab_trainer.options.inherited` says who implements each inherited argument, or why it is rejected.
 
     > NOTE: inherited defaults that are changed here:
-    > - `do_train` and `do_eval` are True: without one of them it is not done.
-    > - `remove_unused_columns` is False: samples are made by our own dataset and collator.
-    > - `label_names` is ["labels"]: the trainer would take `target_labels` for labels too.
-    > - `logging_nan_inf_filter` is False: it writes an average of earlier losses where a loss is NaN.
-    > - `ddp_find_unused_parameters` is True without gradient checkpointing, else False: what the trainer
-    >   does itself for a transformers model (some have parameters that a classifier does not use).
+    > - `do_train` and `do_eval` are True: set one to False to skip it.
+    > - `remove_unused_columns` is False: our dataset and collator make the samples.
+    > - `label_names` is ["labels"]: otherwise the trainer would treat `target_labels` as labels too.
+    > - `logging_nan_inf_filter` is False: it hides a NaN loss behind an average of earlier losses.
+    > - `ddp_find_unused_parameters` is True without gradient checkpointing, else False: the trainer's own
+    >   default for a transformers model (some have parameters that a classifier does not use).
     """
 
     loss: str = field(
         default="attention",
         metadata={
             "choices": ["none", "point", "attention", "both"],
-            "help": "Byproduct loss: attention = ask the model to look where the annotator was; point = the "
+            "help": "Byproduct loss: attention = keep the model's attention near the byproduct; point = the "
             "paper's, regress the click from the features (works with every model); both; none = the plain "
             "classifier.",
         },
@@ -46,23 +46,23 @@ class LUABConfig(TrainingArguments):
     attention_weight: float | None = field(
         default=None,
         metadata={
-            "help": "Weight of the attention loss (default: 2; kl: 5 for CLS attention, else 1; several "
-            "labels an image: a twentieth of it)."
+            "help": "Weight of the attention loss (default: 2; kl: 5 for CLS attention, else 1; with several "
+            "labels per image: a twentieth of these)."
         },
     )
     attention_form: str = field(
         default="hinge",
         metadata={
             "choices": ["hinge", "kl"],
-            "help": "hinge = penalise attention far from the byproduct beyond a tolerance; kl = match a "
+            "help": "hinge = penalize attention far from the byproduct beyond a tolerance; kl = match a "
             "Gaussian.",
         },
     )
     attention_radius: float | None = field(
         default=None,
         metadata={
-            "help": "How far is far, as a ratio of the crop; of kl the Gaussian's sigma (default: hinge .25 "
-            "for CLS attention, .35 for feature maps; kl .15)."
+            "help": "Radius within which attention is near, as a ratio of the crop; kl: the Gaussian's sigma "
+            "(default: hinge .25 for CLS attention, .35 for feature maps; kl .15)."
         },
     )
     attention_tolerance: float | None = field(
@@ -71,23 +71,23 @@ class LUABConfig(TrainingArguments):
     )
     point_weight: float | None = field(
         default=None,
-        metadata={"help": "Weight of the point loss (default: 10; several labels an image: 0.5)."},
+        metadata={"help": "Weight of the point loss (default: 10; with several labels per image: 0.5)."},
     )
 
     label_policy: str = field(
         default="keep",
         metadata={
             "choices": ["keep", "authors"],
-            "help": "With several labels an image, in training crops: keep = an image keeps all its labels; "
-            "authors = a class whose point is cropped away loses its label.",
+            "help": "Labels of a training crop, if an image has several: keep = all labels of the image; "
+            "authors = without classes whose point is outside the crop.",
         },
     )
 
     do_train: bool = field(
-        default=True, metadata={"help": "Train (default); False: only evaluate --model, and save nothing."}
+        default=True, metadata={"help": "Train (default). False: only evaluate --model, and save nothing."}
     )
     do_eval: bool = field(
-        default=True, metadata={"help": "Evaluate where there are rows for it (default); False: never."}
+        default=True, metadata={"help": "Evaluate if there are rows for it (default). False: never."}
     )
     logging_nan_inf_filter: bool = field(
         default=False, metadata={"help": "Leave it off: a loss that is not finite ends the training."}
@@ -114,7 +114,7 @@ class LUABConfig(TrainingArguments):
             self.ddp_find_unused_parameters = not self.gradient_checkpointing
 
     def _check_own(self) -> None:
-        """Raises ValueError for a number that no loss can be made with; NaN passes every comparison."""
+        """Raises ValueError for a number that no loss can use, NaN included."""
         for name, fits, allowed in (
             ("point_weight", lambda value: 0 <= value < math.inf, "a number of 0 or more"),
             ("attention_weight", lambda value: 0 <= value < math.inf, "a number of 0 or more"),
@@ -126,9 +126,9 @@ class LUABConfig(TrainingArguments):
                 raise ValueError(f"--{name} {value}: give {allowed}.")
 
     def only_run(self) -> AbstractContextManager[None]:
-        """Two runs would mix their checkpoints: the first of a run's processes keeps others out for all.
+        """Locks the output folder, in the run's first process, so that two runs do not mix checkpoints.
 
         Raises:
-            SourceError: on entering, where another run writes into the output folder.
+            SourceError: on entering, if another run writes into the output folder.
         """
         return sole_writer(self.output_dir, "--output_dir") if self.should_save else nullcontext()

@@ -1,7 +1,7 @@
-"""A run ends at its first loss or gradient that is no finite number, with the step and the rows of the batch.
+"""Ends a run at its first loss or gradient that is not finite, and names the step and the batch's rows.
 
-transformers' own filter (`logging_nan_inf_filter`) would train on and write an average of earlier losses
-into the log.
+transformers' own filter (`logging_nan_inf_filter`) would continue training and log an average of earlier
+losses.
 """
 
 import math
@@ -17,12 +17,12 @@ from torch.distributed.tensor import DTensor
 from luab_data.constants import IMAGE_ID
 from luab_data.errors import SourceError
 
-MOST_ROWS = 8  # of a batch, in a message
+MOST_ROWS = 8  # row names in a message
 
 
 @dataclass
 class _Step:
-    """What one (micro-)batch left behind: on an accelerator its numbers are still on their way."""
+    """The values of one (micro-)batch; on an accelerator they are still being copied."""
 
     number: int
     value: Tensor  # on the CPU; valid once `arrived` has happened
@@ -34,11 +34,11 @@ class _Step:
 class FiniteSteps:
     """Watches the losses and gradients of a run.
 
-    On the CPU each is read at once. On a GPU its value travels behind the step and is read when the next one
-    begins: the step's own number and rows are named all the same, and the device never waits.
+    On the CPU each is read at once. On a GPU the value is copied in the background and read when the next
+    step starts, so the device never waits. The error still names the right step and rows.
 
     Args:
-        name_rows: Row numbers -> what to call them in the error.
+        name_rows: Row numbers -> their names for the error.
     """
 
     def __init__(self, name_rows: Callable[[list[int]], str]):
@@ -47,34 +47,34 @@ class FiniteSteps:
         self._last: _Step | None = None
 
     def add_loss(self, step: int, loss: Tensor, terms: Mapping[str, Tensor], rows: Tensor | None) -> None:
-        """The loss of the batch of `rows` in step `step`. terms: {name: [B]}.
+        """Adds the loss of the batch of `rows` in step `step`. terms: {name: [B]}.
 
         Raises:
-            SourceError: this one, or one before it, is no finite number.
+            SourceError: this loss, or an earlier one, is not finite.
         """
         self.check()
         terms = {name: term.detach() for name, term in terms.items()}
         self._last = self._send(step, loss, terms, rows)
 
     def add_gradient(self, norm: Tensor | float) -> None:
-        """The norm of the gradient of the last batch, before it changes the weights.
+        """Adds the gradient norm of the last batch, before the weights change.
 
         Raises:
             SourceError: as `add_loss`.
         """
         last = self._last
-        if isinstance(norm, DTensor):  # of sharded weights; each process has a part
+        if isinstance(norm, DTensor):  # sharded weights: each process has a part
             norm = norm.full_tensor()
         if last is not None and isinstance(norm, Tensor):
             self._send(last.number, norm, {}, last.rows)
 
     def check(self) -> None:
-        """Raises SourceError if a value that was added is no finite number."""
+        """Raises SourceError if an added value is not finite."""
         waiting, self._waiting = self._waiting, []
         for step in waiting:
             if step.arrived is not None:
                 step.arrived.synchronize()
-            # Read as a Python number: a tenth of the time of torch's operations on one element.
+            # As a Python number: ten times as fast as torch's operations on one element.
             if not all(map(math.isfinite, step.value.flatten().tolist())):
                 raise SourceError(self._explain(step))
 
@@ -111,7 +111,7 @@ class FiniteSteps:
 
 
 def row_names(dataset: Any) -> Callable[[list[int]], str]:
-    """How to call the rows of a `ViewDataset`: by number, and by image id where they have one."""
+    """Names for the rows of a `ViewDataset`: number, and image id if there is one."""
 
     def name(numbers: list[int]) -> str:
         rows = getattr(dataset, "rows", None)
@@ -128,7 +128,7 @@ def row_names(dataset: Any) -> Callable[[list[int]], str]:
 
 
 def require_finite_metrics(metrics: Mapping[str, float], step: int) -> None:
-    """Raises SourceError where a mean over the evaluated rows is NaN or infinite."""
+    """Raises SourceError if a mean over the evaluated rows is NaN or infinite."""
     wrong = [f"{name} {value}" for name, value in metrics.items() if not torch.tensor(value).isfinite()]
     if wrong:
         raise SourceError(

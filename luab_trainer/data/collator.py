@@ -1,4 +1,4 @@
-"""Samples -> batch. The batch's layout is what the model, the losses and the trainer rely on."""
+"""Samples -> batch. The model, the losses and the trainer rely on the batch's layout."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,17 +16,15 @@ def collate(samples: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
 
     Returns:
         pixel_values: `[B, H, W, 3]` uint8.
-        labels: `[B]` int64, or for several labels an image `[B, K]` float32 of 0 and 1.
-        rows: `[B]` int64, the rows' numbers, where the samples have them.
-
-        and, where the samples have targets,
-
-        target_points: `[B, C, P, 2]` float32, crop ratios, x first; (-1, -1) where there is none.
+                labels: `[B]` int64, or with several labels per image `[B, K]` float32 of 0 and 1.
+        rows: `[B]` int64, the row numbers, if the samples have them.
+        and, if the samples have targets,
+        target_points: `[B, C, P, 2]` float32, crop ratios, x first; (-1, -1) for padding.
         target_weights: `[B, C, P]` float32; over P they sum to 1 for a usable target, else they are all 0.
         target_labels: `[B, C]` int64, the class of each target, -1 for padding.
 
-        C is the largest number of targets of an image of the batch (at least 1), P the largest number of
-        points of a target, rounded up to a power of two: a compiled model then sees few different shapes.
+        C is the largest number of targets of an image in the batch (at least 1). P is the largest number of
+        points of a target, rounded up to a power of two, so that a compiled model sees few different shapes.
     """
     labels = [sample["labels"] for sample in samples]
     batch = {

@@ -1,9 +1,8 @@
 """Datasets of samples, for torch's DataLoader: over rows by number, or over a stream.
 
-How an image looks in an epoch depends on the seed, the epoch and the row only: not on the number of workers
-or processes, nor on whether the run was resumed. `set_epoch` must be called before each epoch. Accelerate
-does so in a plain run, but neither in one of several processes nor after resuming within an epoch, so the
-trainer calls it.
+The augmentation of an image depends only on the seed, the epoch and the row. The number of workers or
+processes and resuming do not change it. `set_epoch` must be called before each epoch. Accelerate does not do
+so with several processes or after resuming within an epoch, so the trainer calls it.
 """
 
 import zlib
@@ -24,8 +23,8 @@ class ViewDataset(torch.utils.data.Dataset):
     Args:
         rows: The rows.
         transform: Makes the crop that the model sees.
-        seed: Of the augmentation.
-        options: `RowToSample`'s, by name.
+        seed: Seed of the augmentation.
+        options: Keyword arguments of `RowToSample`.
     """
 
     def __init__(
@@ -42,14 +41,14 @@ class ViewDataset(torch.utils.data.Dataset):
         self.to_sample = RowToSample(transform, **options)
         if isinstance(rows, datasets.Dataset) and rows.format["type"] != "custom":
             rows = self.to_sample.prepare(rows)
-        elif len(rows):  # rows made on the fly, by the user's own class or `with_transform`: look at one
+        elif len(rows):  # rows made on the fly, by a user's class or `with_transform`: look at one
             self.to_sample.check_columns(list(rows[0]))
         self.rows = rows
         self.seed = seed
         self._epoch = _shared_epoch()
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw other views from now on, in running workers too (from the next image that they load)."""
+        """Draw new views from the next image on, also in running workers."""
         self._epoch.fill_(epoch)
 
     def __len__(self) -> int:
@@ -59,8 +58,8 @@ class ViewDataset(torch.utils.data.Dataset):
         return self.__getitems__([index])[0]
 
     def __getitems__(self, indices: list[int]) -> list[Sample]:
-        """The samples of a batch; torch's DataLoader asks for them by this name."""
-        indices = [range(len(self))[index] for index in indices]  # whatever kind of integer they are
+        """The samples of a batch; torch's DataLoader calls this method."""
+        indices = [range(len(self))[index] for index in indices]  # accepts any integer type
         if isinstance(self.rows, datasets.Dataset):
             rows = self.rows.__getitems__(indices)  # all at once takes half as long
         else:
@@ -73,7 +72,7 @@ class ViewDataset(torch.utils.data.Dataset):
 class ViewIterableDataset(torch.utils.data.IterableDataset):
     """A stream of samples over a streaming dataset, whose shards are spread over the workers.
 
-    The view is drawn from the seed, the epoch and a checksum of the image's bytes: a position in the stream
+    The view depends on the seed, the epoch and a checksum of the image's bytes. The position in the stream
     would depend on the number of workers and on the shuffle buffer. Arguments as for `ViewDataset`.
     """
 
@@ -88,7 +87,7 @@ class ViewIterableDataset(torch.utils.data.IterableDataset):
         self._epoch = _shared_epoch()
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw other views, and shuffle otherwise, from the next iteration on; in running workers too."""
+        """Draw new views and a new order from the next iteration on, also in running workers."""
         self._epoch.fill_(epoch)
         self.rows.set_epoch(epoch)
 
@@ -107,13 +106,13 @@ class ViewIterableDataset(torch.utils.data.IterableDataset):
 def _shared_epoch() -> torch.Tensor:
     """An int in shared memory.
 
-    Persistent workers have a copy of the dataset, and see the new epoch all the same.
+    Persistent workers have a copy of the dataset, but still see the new epoch.
     """
     return torch.zeros((), dtype=torch.int64).share_memory_()
 
 
 def _checksum(image: Any, position: int) -> int:
-    """Of the image's bytes, or of its path; the position for an image that is already decoded."""
+    """Checksum of the image's bytes or of its path; the position for a decoded image."""
     if isinstance(image, Mapping):
         image = image.get("bytes") or image.get("path")
     if isinstance(image, str):

@@ -1,4 +1,4 @@
-"""The rows that a run of `run.py` trains and evaluates on: loaded, read, checked, counted."""
+"""Loads, reads, checks and counts the rows that `run.py` trains and evaluates on."""
 
 from dataclasses import replace
 from typing import NamedTuple
@@ -31,17 +31,17 @@ from luab_trainer.config import LUABConfig
 
 
 class Inputs(NamedTuple):
-    """Rows as training reads them, checked to the last one.
+    """Rows as training reads them, all of them checked.
 
     Attributes:
-        train: rows to train on, or a stream of them. None: nothing is trained, and there is no such split.
-        evaluated: rows to evaluate on, with the training rows' classes. None: there are none.
-        columns: where their parts are, in both.
-        names: of the classes, in the order of their numbers.
-        multi_label: an image may have several.
-        train_facts, eval_facts: what was counted of the rows. None: they are a stream, or not there.
-        eval_byproduct: what the byproduct terms of the evaluation are computed from. None: they are not.
-        notes: what a reader should know, a line each.
+        train: training rows, or a stream of them. None: nothing is trained, and there is no such split.
+        evaluated: evaluation rows, with the training rows' classes. None: there are none.
+        columns: names of their columns, the same in both.
+        names: class names, in the order of the class numbers.
+        multi_label: whether an image may have several labels.
+        train_facts, eval_facts: counts of the rows. None: a stream, or no such rows.
+        eval_byproduct: byproduct of the evaluation's byproduct terms. None: they are not computed.
+        notes: messages for the user, one line each.
     """
 
     train: datasets.Dataset | datasets.IterableDataset | None
@@ -58,10 +58,10 @@ class Inputs(NamedTuple):
 def read_inputs(run: RunArguments, args: LUABConfig) -> Inputs:
     """Load, read and check all rows that a run trains or evaluates on.
 
-    Without training, the training rows are only needed for their classes, and may be missing.
+    Without training, the training rows only define the classes, and may be missing.
 
     Raises:
-        SourceError: anything that would end the run later, or that training would have to guess.
+        SourceError: any problem that would end the run later, or that training would have to guess about.
     """
     learned = None if args.loss == "none" else args.byproduct
     byproduct = learned or ("click" if args.label_policy == "authors" else None)
@@ -111,7 +111,7 @@ def read_inputs(run: RunArguments, args: LUABConfig) -> Inputs:
 def evaluated_byproduct(
     facts: RowFacts | None, columns: Columns, learned: ByproductKind | None
 ) -> tuple[ByproductKind | None, list[str]]:
-    """What the byproduct terms of an evaluation are computed from, and a note where that is nothing."""
+    """The byproduct of an evaluation's byproduct terms, and a note if there is none."""
     if facts is None or learned is None or facts.with_target:
         return (None if facts is None else learned), []
     wanted = ", ".join(columns.of_byproduct(learned))
@@ -119,7 +119,7 @@ def evaluated_byproduct(
 
 
 def reading_of(run: RunArguments) -> Reading:
-    """The options that say how columns are read."""
+    """The options on how to read columns."""
     return Reading(
         image=run.image_column,
         label=run.label_column,
@@ -142,16 +142,16 @@ def read_evaluation(
     reading: Reading,
     byproduct: ByproductKind | None,
 ) -> tuple[datasets.Dataset | None, ReadRows | None, list[str]]:
-    """Rows to train on, what was read of those to evaluate on, and notes.
+    """The training rows, the evaluation rows as read, and notes.
 
     Args:
         run: The run's options.
-        splits: Of `--dataset`.
-        whole: The split to train on, or the first rows of a stream.
-        part: Which part of it is trained on.
+        splits: The splits of `--dataset`.
+        whole: The training split, or the first rows of a stream.
+        part: The part of it to train on.
         train: The rows of this part.
-        reading: Which columns the rows have, and how they are read.
-        byproduct: What is learned from.
+        reading: The rows' columns, and how to read them.
+        byproduct: The byproduct to learn from.
     """
     if run.eval_share is not None:
         if whole is None or len(train) == 0:
@@ -208,7 +208,7 @@ def read_evaluation(
 
 
 def _boxes(run: RunArguments, whole: ReadRows | None) -> ReadRows:
-    """Images and boxes of `--eval_boxes`, in columns called like those of the training rows."""
+    """Images and boxes of `--eval_boxes`, with the column names of the training rows."""
     columns = None if whole is None else whole.columns
     rows = load_evaluation_boxes(
         run.eval_dataset,
@@ -240,7 +240,7 @@ def require_known_classes(evaluated: set[int], names: list[str]) -> None:
 def _class_notes(
     train: datasets.Dataset, evaluated: datasets.Dataset, label: str, names: list[str]
 ) -> list[str]:
-    """Says when a class is only trained, or only evaluated."""
+    """Notes on classes that are only trained, or only evaluated."""
     one, two = set(classes_of(train, label)), set(classes_of(evaluated, label))
     require_known_classes(two, names)
     notes = []
@@ -260,7 +260,7 @@ def _class_notes(
 def check_task(
     columns: Columns, multi_label: bool, loss: str, byproduct: ByproductKind, label_policy: LabelPolicy
 ) -> None:
-    """Raises SourceError for options that do not go with the number of labels of an image."""
+    """Raises SourceError for options that do not fit the number of labels per image."""
     if multi_label and loss != "none" and byproduct != "click":
         raise SourceError(
             f"--byproduct {byproduct}: a trace does not say which of an image's labels (column "

@@ -1,16 +1,16 @@
-"""Rows -> samples: decode, look through a view, carry the byproducts along.
+"""Rows -> samples: decode the image, take a crop, and transform the byproducts with it.
 
-A sample is a dict, and `luab_trainer.data.collator.collate` makes a batch of several:
+A sample is a dict. `luab_trainer.data.collator.collate` makes a batch of them:
 
     pixel_values    [H, W, 3] uint8, which the model normalizes
     row             int, the row's number
-    labels          int, or for several labels an image [K] float32 of 0 and 1
+    labels          int, or with several labels per image [K] float32 of 0 and 1
     target_points   list of [P, 2] float32 crop ratios, x first, one entry for each target
     target_weights  list of [P] float32, sum 1, or all 0 when the target cannot be used
     target_labels   list of int, the class of each target
 
-Without a byproduct there are no targets, neither here nor in the batch: no term of a loss is computed, and
-none is logged as 0.
+Without a byproduct there are no targets, here and in the batch. The byproduct terms are then neither computed
+nor logged as 0.
 """
 
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -29,7 +29,7 @@ from luab_vision.geometry import View
 from luab_vision.images import open_image
 from luab_vision.transforms import EvalTransform
 
-AT_ONCE = 16  # rows that take a step together: as many images may be decoded at the same time
+AT_ONCE = 16  # rows per step, and the most images that are decoded in memory at a time
 
 Row = Mapping[str, Any]
 Sample = dict[str, Any]
@@ -37,20 +37,19 @@ T = TypeVar("T")
 
 
 class RowToSample:
-    """Rows -> samples, one for each.
+    """Rows -> samples, one per row.
 
-    With several labels an image, a point of a class that is not among them makes no target.
+    With several labels per image, a point of a class that is not among them gives no target.
 
     Args:
         transform: Image -> view and crop; see `luab_vision.transforms`.
-        byproduct: Which byproducts become targets; None: none, and their columns are not read.
-        columns: Where the row's parts are.
-        outside: What becomes of points outside the view; see `target_in_view`.
-        num_labels: K. Needed for several labels an image, else only checked.
-        label_policy: Which of an image's several labels hold for what the view shows. "keep": all. "authors":
-            a class that has a point loses its label when the point is outside the view; one without a point
-            keeps it (the COCO loader of Han et al., ICCV 2023). It needs the point column, with any
-            `byproduct`.
+        byproduct: The byproduct that becomes the target. None: no targets, and no byproduct columns are read.
+        columns: Names of the row's columns.
+        outside: How to treat points outside the view; see `target_in_view`.
+        num_labels: K. Required with several labels per image, otherwise only checked.
+        label_policy: Which of an image's several labels a crop keeps. "keep": all. "authors": a class loses
+            its label if its point is outside the view; a class without a point keeps it (the COCO loader of
+            Han et al., ICCV 2023). This needs the point column, with any `byproduct`.
     """
 
     def __init__(
@@ -72,14 +71,14 @@ class RowToSample:
         self.outside = outside
         self.num_labels = num_labels
         self.label_policy = label_policy
-        # What is read of a row's byproducts: for the targets, for the labels, or not at all.
+        # The byproduct that is read: for the targets, for the labels, or none.
         self._read_as = byproduct or ("click" if label_policy == "authors" else None)
         self.needed = (self.columns.image, self.columns.label, *self.columns.of_byproduct(self._read_as))
 
     def __call__(
         self, rows: Sequence[Row], rngs: Sequence[np.random.Generator], positions: Sequence[int]
     ) -> list[Sample]:
-        """`positions`: the rows' numbers, for errors.
+        """The samples of the rows. `positions`: the rows' numbers, for errors.
 
         Raises:
             ValueError: an unreadable image, a missing label, a point that is not in ratios. Names the row.
@@ -99,10 +98,10 @@ class RowToSample:
     def _in_two_steps(
         self, row: Row, rng: np.random.Generator, position: int
     ) -> Generator[Sample | None, None, None]:
-        """Geometry, then pixels; yields the sample after the second.
+        """Computes the geometry, then the pixels; yields the sample after the second step.
 
-        Several rows take the first step, then all take the second: the code of each stays in the processor's
-        cache, and a batch takes a tenth less time than its rows one by one.
+        All rows take the first step, then all take the second. Each step's code stays in the CPU cache, so a
+        batch takes a tenth less time than its rows one by one.
         """
         try:
             image = self._read(open_image, row[self.columns.image])
@@ -152,7 +151,7 @@ class RowToSample:
             )
 
     def prepare(self, rows: datasets.Dataset | datasets.IterableDataset) -> Any:
-        """The needed columns only, the images as bytes: what is not read costs nothing."""
+        """Only the needed columns, with images as bytes: unused columns cost nothing."""
         if rows.column_names is not None:
             self.check_columns(rows.column_names)
             names = [*self.needed, *([IMAGE_ID] if IMAGE_ID in rows.column_names else [])]
@@ -189,7 +188,7 @@ class RowToSample:
         return labels
 
     def _byproducts(self, row: Row, labels: int | torch.Tensor) -> list[Byproduct]:
-        """The row's byproducts with their classes, in the image; of several labels only those of the row."""
+        """The row's byproducts with their classes, in image ratios; only classes that the row has."""
         if self._read_as is None:
             return []
         if isinstance(labels, int):

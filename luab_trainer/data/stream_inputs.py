@@ -1,4 +1,4 @@
-"""What must be known of a stream before the first of its rows is trained on: columns, classes, evaluation."""
+"""Finds what a stream needs before training starts: columns, classes, evaluation rows."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -38,7 +38,7 @@ class Opened(NamedTuple):
 
 
 class Classes(NamedTuple):
-    """All classes of a stream, and how each part of it is to be read. See `ReadRows` for notes."""
+    """All classes of a stream, and how to read each part of it. See `ReadRows` for notes."""
 
     names: list[str]
     reading: Reading
@@ -46,12 +46,12 @@ class Classes(NamedTuple):
 
 
 def read_stream_inputs(run: RunArguments, args: LUABConfig) -> Inputs:
-    """As `read_inputs`, but the rows to train on are a stream, of which the first are read and checked.
+    """As `read_inputs`, for a stream of training rows; only its first rows are read and checked.
 
-    Rows to evaluate on are read whole, into memory.
+    Evaluation rows are read into memory.
 
     Raises:
-        SourceError: see `read_inputs`; classes that cannot be known.
+        SourceError: see `read_inputs`; or the classes cannot be determined.
     """
     learned = None if args.loss == "none" else args.byproduct
     byproduct = learned or ("click" if args.label_policy == "authors" else None)
@@ -101,10 +101,10 @@ def read_stream_inputs(run: RunArguments, args: LUABConfig) -> Inputs:
 
 
 def open_stream(rows: datasets.IterableDataset, option: str) -> Opened:
-    """Reads the first rows: those of files that do not say what their columns hold are more.
+    """Reads the first rows, and more of them if the files do not declare their columns.
 
     Raises:
-        SourceError: there are none.
+        SourceError: the stream has no rows.
     """
     features = rows.features
     if features is not None:
@@ -120,9 +120,9 @@ def open_stream(rows: datasets.IterableDataset, option: str) -> Opened:
 
 
 def known_classes(stream: Opened, reading: Reading, source: str) -> Classes | None:
-    """The classes of a stream: as its column says, or, of one on this machine, after a look at all labels.
+    """The classes of a stream: from its column, or for a local dataset from all its labels.
 
-    None: they cannot be known from the stream.
+    None: the stream does not tell its classes.
     """
     first, local = stream.first, root_of(source) is not None
     column = label_name(first, reading)
@@ -146,7 +146,7 @@ def known_classes(stream: Opened, reading: Reading, source: str) -> Classes | No
 
 
 def _classes(labels: Labels, reading: Reading) -> Classes:
-    """Of labels that were all read."""
+    """The classes of labels that were all read."""
     feature = labels.feature.feature if is_list(labels.feature) else labels.feature
     if isinstance(feature, datasets.ClassLabel):
         names = list(feature.names)
@@ -164,11 +164,11 @@ def _with(names: Sequence[str], reading: Reading, notes: Sequence[str]) -> Class
 
 
 def _classes_of(evaluated: ReadRows | None, stream: Opened, reading: Reading) -> Classes:
-    """Those of the evaluation set, where the stream does not say its own."""
+    """The classes of the evaluation set, for a stream that does not tell its own."""
     if evaluated is None:
         raise SourceError(
-            f"--streaming: what classes column {label_name(stream.first, reading)!r} has would be known only "
-            "after its last row. Give a dataset whose column is a ClassLabel, one on this machine (its "
+            f"--streaming: the classes of column {label_name(stream.first, reading)!r} would be known only "
+            "after its last row. Give a dataset whose column is a ClassLabel, a local dataset (its "
             "labels are then read first), or an evaluation set that has all classes (--eval_split, "
             "--eval_dataset)."
         )
@@ -188,7 +188,7 @@ def _column(stream: Opened, column: str) -> datasets.Dataset:
 
 
 def _evaluation_splits(run: RunArguments, splits: Splits) -> tuple[Splits | None, list[str]]:
-    """What holds the rows to evaluate on, loaded; None: nothing is evaluated. And notes."""
+    """The splits with the evaluation rows, loaded, and notes. None: nothing is evaluated."""
     if run.eval_boxes is not None:
         return splits, []
     if run.eval_dataset is not None:
@@ -218,7 +218,7 @@ def _evaluation_splits(run: RunArguments, splits: Splits) -> tuple[Splits | None
 
 
 def _order_note(run: RunArguments, head: ReadRows, names: Sequence[str]) -> list[str]:
-    """A stream in the order of its classes is hardly mixed by a buffer."""
+    """A warning if the stream is sorted by class: a buffer hardly shuffles it."""
     found = classes_of(head.rows, head.columns.label)
     if len(found) != 1 or len(names) < 2 or len(head.rows) < AT_ONCE:
         return []

@@ -1,9 +1,9 @@
-"""A dataset that is read while it is trained on, a batch at a time.
+"""A dataset that is read during training, a batch at a time.
 
     shards -> rows as stored -> StreamReader: image, class number, point -> buffer that shuffles -> samples
 
-A batch of a stream goes through the same reader as a whole dataset, `luab_attention.reading`. What only all
-rows together can say (the classes) is found out before: see `luab_trainer.data.stream_inputs`.
+A batch of a stream goes through the same reader as a whole dataset, `luab_attention.reading`. The classes,
+which need all rows, are found in advance: see `luab_trainer.data.stream_inputs`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,20 +26,20 @@ from luab_trainer.data.dataset import ViewIterableDataset
 from luab_trainer.data.samples import Sample
 from luab_vision.transforms import EvalTransform
 
-AT_ONCE = 64  # rows that are read together
-FIRST_ROWS = 1000  # of which one must have a usable byproduct, in each process that reads
+AT_ONCE = 64  # rows per batch of the reader
+FIRST_ROWS = 1000  # one of them must have a usable byproduct, in each process that reads
 KEY = "__key__"  # a row's name in a WebDataset
 
 
 @dataclass(frozen=True)
 class StreamReader:
-    """Rows as they are stored -> rows as training reads them.
+    """Rows as stored -> rows as training reads them.
 
     Args:
-        features: of the stored rows, images not decoded.
-        reading: with the names of all classes.
-        byproduct: what is learned from.
-        source: the dataset's folder, file, or id on the Hub.
+        features: features of the stored rows, images not decoded.
+        reading: how to read the rows, with the names of all classes.
+        byproduct: byproduct to learn from.
+        source: the dataset's folder, file, or Hub id.
     """
 
     features: datasets.Features
@@ -51,7 +51,7 @@ class StreamReader:
         """A batch of columns.
 
         Raises:
-            SourceError: as `read_rows`; the row's number is that in the batch.
+            SourceError: as `read_rows`; the row's number counts within the batch.
         """
         rows = batch
         if not isinstance(batch, datasets.Dataset):
@@ -63,10 +63,10 @@ class StreamReader:
         return read_rows(rows, self.reading, self.byproduct, root)
 
     def __call__(self, batch: Mapping[str, Sequence[Any]], numbers: Sequence[int]) -> dict[str, list]:
-        """The needed columns, images as they are stored. `numbers`: the rows' places in the stream."""
+        """The needed columns, images as stored. `numbers`: the rows' positions in the stream."""
         try:
             read = self.read(batch)
-        except (SourceError, TypeError, ValueError) as error:  # the latter: of Arrow, and of `datasets`
+        except (SourceError, TypeError, ValueError) as error:  # the last two come from Arrow and `datasets`
             raise self._named(error, batch, numbers) from error
         columns = [read.columns.image, read.columns.label, *read.columns.of_byproduct(self.byproduct)]
         columns += [IMAGE_ID] if IMAGE_ID in read.rows.column_names else []
@@ -76,7 +76,7 @@ class StreamReader:
     def _named(
         self, error: Exception, batch: Mapping[str, Sequence[Any]], numbers: Sequence[int]
     ) -> SourceError:
-        """The error of the first row that has one, with its place and name."""
+        """The error of the first bad row, with its position and name."""
         for at, number in enumerate(numbers):
             row = {name: values[at] for name, values in batch.items()}
             try:
@@ -88,7 +88,7 @@ class StreamReader:
 
 
 def _name(row: Mapping[str, Any], image: str) -> str:
-    """What the row is called in the files: " (cat/1.png)"."""
+    """The row's name in the files: " (cat/1.png)"."""
     value = row.get(image)
     path = value.get("path") if isinstance(value, Mapping) else value if isinstance(value, str) else None
     name = row.get(IMAGE_ID) or path or row.get(KEY)
@@ -96,7 +96,7 @@ def _name(row: Mapping[str, Any], image: str) -> str:
 
 
 def _require_bytes(rows: datasets.Dataset, source: str) -> None:
-    """Images of the Hub must come with the rows."""
+    """Raises SourceError if rows from the Hub do not contain their images."""
     for name, feature in rows.features.items():
         if isinstance(feature, datasets.Image):
             for value in rows[name]:
@@ -109,14 +109,14 @@ def _require_bytes(rows: datasets.Dataset, source: str) -> None:
 
 
 class StreamedSamples(ViewIterableDataset):
-    """Samples of a stream without an end: after the last row it begins again, in another order.
+    """Samples of an endless stream: after the last row it starts over, in another order.
 
-    The order and the views depend on the seed, the pass, and the number of worker processes; so a run that
-    goes on from a checkpoint meets the same batches, after it has read again those before.
+    The order and the views depend on the seed, the pass, and the number of worker processes. So a resumed run
+    gets the same batches, after it has read the earlier ones again.
 
     Args:
         rows: see `read_stream`.
-        shuffle_buffer: so many rows are kept, to give out one of them at random. 0: the rows' own order.
+        shuffle_buffer: size of the shuffle buffer, in rows. 0: the rows' own order.
         options: as `ViewIterableDataset`.
     """
 
@@ -132,7 +132,7 @@ class StreamedSamples(ViewIterableDataset):
         self.shuffle_buffer = shuffle_buffer
 
     def set_epoch(self, epoch: int) -> None:
-        """Nothing: a stream counts its own passes, for the trainer takes all of them for one epoch."""
+        """Does nothing: the stream counts its passes itself, because the trainer sees one epoch."""
 
     def __iter__(self) -> Iterator[Sample]:
         read, with_target = 0, 0
@@ -164,7 +164,7 @@ class StreamedSamples(ViewIterableDataset):
 def read_stream(
     stored: datasets.IterableDataset, reader: StreamReader, features: datasets.Features
 ) -> datasets.IterableDataset:
-    """The rows of a stream as training reads them; `features`: of what the reader gives."""
+    """The rows of a stream as training reads them. `features`: features of the reader's output."""
     return stored.map(
         reader,
         with_indices=True,

@@ -1,8 +1,7 @@
-"""Train each arm of the demonstration through `run.py`'s own functions, and read it on the two test sets.
+"""Train each arm of the demo with the functions of `run.py`, and evaluate it on the two test sets.
 
-Arms: `plain` is the classifier alone; `luab` adds the attention loss on the clicks; `shuffled` is the
-control, LUAB with each image given another image's click: what it gains over `plain` is not information from
-the click.
+Arms: `plain` is the classifier alone. `luab` adds the attention loss on the clicks. `shuffled` is the
+control: LUAB with the click of another image, so its gain over `plain` does not come from the click.
 """
 
 import multiprocessing
@@ -60,7 +59,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Scores:
-    """What a run reached, shares 0..1: accuracy and pointing game by test set."""
+    """The results of a run, shares from 0 to 1: accuracy and pointing game by test set."""
 
     run: Run
     accuracy: dict[str, float]
@@ -92,12 +91,12 @@ class World:
 
 
 def prepare(root: Path, images_per_class: int, test_images_per_class: int, control: bool) -> World:
-    """Write the raw release and build the dataset from it; with `control` also the one of shuffled clicks."""
+    """Write the raw release and build the dataset; with `control` also the one with shuffled clicks."""
     world = World(root)
     write_release(
         world.raw, images_per_class=images_per_class, evaluation_images_per_class=test_images_per_class
     )
-    # Not under the published file's name, of which a build expects the published number of files.
+    # Not the published file's name: a build expects the published number of files in that file.
     byproducts = (world.raw / ARCHIVE).rename(world.raw / "simulated_ab.tar.gz")
     summary = build_imagenet_ab(
         world.dataset(LUAB), images=world.raw / "images" / TRAIN, byproducts=byproducts
@@ -111,7 +110,7 @@ def prepare(root: Path, images_per_class: int, test_images_per_class: int, contr
 
 
 def shuffle_clicks(rows: datasets.Dataset, seed: int = 0) -> datasets.Dataset:
-    """The rows with the click column permuted between them; a missing click moves like any other."""
+    """The rows with the click column permuted, missing clicks included."""
     order = np.random.default_rng(seed).permutation(len(rows))
     clicks = rows.data.column(CLICK).combine_chunks().take(order)
     place = rows.column_names.index(CLICK)
@@ -120,7 +119,7 @@ def shuffle_clicks(rows: datasets.Dataset, seed: int = 0) -> datasets.Dataset:
 
 
 def run_all(world: World, runs: list[Run], epochs: int) -> list[Scores]:
-    """Train and read all runs, one to a core: tiny nets gain more from that than from several threads."""
+    """Train and evaluate all runs, one per core: for tiny models this is faster than several threads."""
     context = multiprocessing.get_context("spawn")
     steps = context.Value("L", 0)
     total = len(runs) * _steps(world, epochs)
@@ -135,7 +134,7 @@ def run_all(world: World, runs: list[Run], epochs: int) -> list[Scores]:
 
 @contextmanager
 def _workers(number: int, context: SpawnContext, steps) -> Iterator[ProcessPoolExecutor]:
-    """Processes that end with what is done in it: an error or a Ctrl-C does not wait for runs of minutes."""
+    """Processes that end with the context: an error or Ctrl-C does not wait for unfinished runs."""
     pool = ProcessPoolExecutor(number, context, initializer=_start_worker, initargs=(steps,))
     earlier = set(multiprocessing.active_children())
     try:
@@ -149,7 +148,7 @@ def _workers(number: int, context: SpawnContext, steps) -> Iterator[ProcessPoolE
 
 
 def run_one(world: World, run: Run, epochs: int) -> Scores:
-    """Train one run and read it on both test sets."""
+    """Train one run and evaluate it on both test sets."""
     trainer = train(
         RunArguments(
             from_config=str(save_config(run.architecture, world.root / "configs")),
@@ -210,13 +209,13 @@ def _start_worker(steps) -> None:
 
 
 def _end_with_parent() -> None:
-    """However the parent ends, by kill -9 too."""
+    """Ends this process with its parent, even after kill -9."""
     multiprocessing.parent_process().join()
     os._exit(1)
 
 
 class _CountSteps(transformers.TrainerCallback):
-    """Tells the parent process how far the workers are."""
+    """Reports the workers' progress to the parent process."""
 
     def on_step_end(self, args, state, control, **kwargs):
         with _steps_done.get_lock():
@@ -224,7 +223,7 @@ class _CountSteps(transformers.TrainerCallback):
 
 
 def _progress(steps, futures: Iterable[Future]) -> Iterator[int]:
-    """The number of steps done, every half second until all is done; raises a worker's error at once."""
+    """The number of finished steps, every half second; raises a worker's error at once."""
     pending = set(futures)
     while pending:
         done, pending = wait(pending, timeout=0.5)

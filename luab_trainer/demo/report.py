@@ -1,4 +1,4 @@
-"""What the demonstration shows: one table of means over seeds, and one picture of where the models look."""
+"""The demo's output: a table of means over seeds, and a picture of where the models look."""
 
 import os
 import shlex
@@ -33,7 +33,7 @@ COLUMNS = ("model", "training", "accuracy", "accuracy, backgrounds swapped", "ga
 
 
 def table(scores: Sequence[Scores]) -> str:
-    """Markdown, a line for each architecture and arm: mean over seeds ± standard deviation, in %."""
+    """A Markdown table, one line per architecture and arm: mean over seeds ± standard deviation, in %."""
     by_arm: dict[tuple[str, str], list[Scores]] = defaultdict(list)
     for each in scores:
         by_arm[each.run.architecture, each.run.arm].append(each)
@@ -64,7 +64,7 @@ def write_results(scores: Sequence[Scores], folder: Path) -> None:
 
 
 def evaluation(world: World, runs: Sequence[Run]) -> str:
-    """The `luab evaluate` command that evaluates the checkpoints of `runs` on all that the demo has."""
+    """The `luab evaluate` command that evaluates the checkpoints of `runs` on all test sets of the demo."""
     benchmarks = [
         f"folder:{TEST}=images/{TEST}",
         f"folder:{SWAPPED}=images/{SWAPPED}",
@@ -83,10 +83,10 @@ def evaluation(world: World, runs: Sequence[Run]) -> str:
 
 
 def draw_attention(world: World, architectures: Sequence[str], path: Path, images: int = 3) -> None:
-    """Test images with swapped backgrounds, a row each, as the plain and the LUAB model of seed 0 see them.
+    """Draw where the plain and the LUAB model of seed 0 look, on test images with swapped backgrounds.
 
-    The two models of an architecture stand side by side. The images are the first of each of the first
-    classes: none is chosen for its looks.
+    Each image is a row; the two models of an architecture are side by side. The images are the first of each
+    of the first classes, not hand-picked.
     """
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
