@@ -19,7 +19,7 @@ from luab_data.console.text import printable_lines
 from luab_data.hub.publish import Release
 from luab_data.images.pillow import JPEG_QUALITY
 
-GO_ON = "Free some and run the same command again: it goes on where it stopped."
+GO_ON = "Free some and run the same command again: it resumes where it stopped."
 
 
 def build_options(prog: str | None, description: str) -> argparse.ArgumentParser:

@@ -25,16 +25,17 @@ ATTENTION = "attention"
 LOSSES = {"none": (), "point": (POINT,), "attention": (ATTENTION,), "both": (POINT, ATTENTION)}
 
 MULTI_LABEL = "multi_label_classification"  # transformers' `config.problem_type`
-# Binary cross-entropy averaged over the classes starts at log(2) and soon nears 0.1 on COCO's 80, where
-# cross-entropy starts at log(classes): with a single label's weights byproducts would outweigh the labels.
-# On 100 COCO images a twentieth moved a small ConvNeXt's attention onto the objects more often, not less.
+# Binary cross-entropy averaged over the classes starts at log(2) and soon approaches 0.1 on COCO's 80
+# classes; cross-entropy starts at log(classes). With the weights for a single label, the byproducts would
+# outweigh the labels. On 100 COCO images a twentieth moved a small ConvNeXt's attention onto the objects more
+# often, not less.
 MULTI_LABEL_SHARE = 0.05
 
 
 def input_size(config: PretrainedConfig) -> tuple[int, int] | None:
-    """Height and width in pixels that a classifier's position encodings are for; None: it says none.
+    """Height and width in pixels of a classifier's position encodings; None if its config has no size.
 
-    A model of images and text says it in the part that reads images.
+    For a model of images and text, the size is in the vision config.
     """
     for part in (config, getattr(config, "vision_config", None)):
         if (size := getattr(part, "image_size", None)) is not None:
@@ -54,28 +55,28 @@ class LUABOutput(ModelOutput):
 class LUABModel(nn.Module):
     """Classifier + byproduct losses:  loss = mean over rows of (ce + sum over terms of weight * term).
 
-    A term is summed over the rows that have a byproduct and divided by the batch size, so a row's pull does
-    not depend on how many others have one. ce is cross-entropy, or with `problem_type =
-    multi_label_classification` binary cross-entropy averaged over the classes. It is computed here and not by
-    the model: transformers' models differ in whether they divide by the batch or by the accumulated batch.
+    A term is summed over the rows with a byproduct and divided by the batch size, so a row's weight does not
+    depend on how many other rows have one. ce is cross-entropy, or with `problem_type =
+    multi_label_classification` binary cross-entropy averaged over the classes. It is computed here because
+    some transformers models divide by the batch and others by the accumulated batch.
 
     Args:
         model: any `AutoModelForImageClassification`; stays loadable on its own, and is saved as such.
         loss: "none", "point", "attention" or "both".
-        point_weight: weight of the point term; None = the default beside the loss, of which several labels an
-            image take the share `MULTI_LABEL_SHARE`.
-        attention_weight: the same of the attention term.
+        point_weight: weight of the point term; None = the loss's default, times `MULTI_LABEL_SHARE` with
+            several labels per image.
+        attention_weight: the same for the attention term.
         attention_form: "hinge" or "kl".
         attention_radius: see `AttentionLoss`; None = the default of the model's family.
         attention_tolerance: the same.
-        label_smoothing: of the cross-entropy, 0 to 1.
-        mean: of the three channels, on a scale of 0 to 1; for batches of bytes, as
-            `luab_trainer.data.collator` gives them. See `luab_vision.processors.image_settings`.
-        std: the same.
-        bgr: the classifier reads blue, green, red.
+        label_smoothing: label smoothing of the cross-entropy, 0 to 1.
+        mean: mean of the three channels, on a scale of 0 to 1, for batches of bytes from
+            `luab_trainer.data.collator`. See `luab_vision.processors.image_settings`.
+        std: standard deviation, the same way.
+        bgr: whether the classifier reads blue, green, red.
     """
 
-    # The trainer then divides the loss by the number of accumulation steps, for every model alike.
+    # The trainer then divides the loss by the number of accumulation steps, for every model.
     accepts_loss_kwargs = False
     main_input_name = "pixel_values"
 
@@ -143,16 +144,16 @@ class LUABModel(nn.Module):
         target_labels: Tensor | None = None,
         rows: Tensor | None = None,
     ) -> LUABOutput:
-        """The loss and the logits of a batch, as `luab_trainer.data.collator.collate` makes it.
+        """The loss and the logits of a batch from `luab_trainer.data.collator.collate`.
 
         Args:
             pixel_values: uint8 [B, H, W, 3], or normalized [B, 3, H, W]. Position encodings are interpolated
-                where the size is not the config's.
+                if the size differs from the config's.
             labels: [B] int64, or [B, K] of 0 and 1 (multi label). Without it there is no loss.
             target_points: [B, C, P, 2] crop ratios, x first.
             target_weights: [B, C, P], sum 1 over P for a usable target, else 0.
             target_labels: [B, C] int64, -1 for padding.
-            rows: [B] int64, the rows' numbers, of which nothing depends.
+            rows: [B] int64, the row numbers; they change nothing.
         """
         pixel_values = self._normalized(pixel_values)
         with_terms = labels is not None and target_points is not None
@@ -182,7 +183,7 @@ class LUABModel(nn.Module):
             return pixel_values
         if self.mean is None or self.std is None:
             raise ValueError(
-                "pixel_values are bytes, which are normalized as the image processor says: pass LUABTrainer "
+                "pixel_values are bytes, and the model does not know how to normalize them: pass LUABTrainer "
                 "the processing_class, or LUABModel its mean and std."
             )
         # A replica of nn.DataParallel has no parameters.
@@ -203,13 +204,13 @@ class LUABModel(nn.Module):
         return F.cross_entropy(logits, labels, reduction="none", label_smoothing=self.label_smoothing)
 
     def head_state_dict(self) -> dict[str, Tensor]:
-        """The parameters that are not the classifier's: what a plain checkpoint does not hold."""
+        """The parameters outside the classifier, which a plain checkpoint does not hold."""
         return {name: value for name, value in self.state_dict().items() if not name.startswith("model.")}
 
     def gradient_checkpointing_enable(
         self, gradient_checkpointing_kwargs: dict[str, Any] | None = None, **kwargs
     ) -> None:
-        """As of the classifier; never reentrant, for the attention is recorded in the forward."""
+        """As for the classifier, but never reentrant: the attention is recorded in the forward pass."""
         self.model.gradient_checkpointing_enable(_non_reentrant(gradient_checkpointing_kwargs), **kwargs)
 
     def activation_checkpointing_enable(

@@ -1,6 +1,6 @@
 """Sets mean and std from whichever of image processor, datasets' transforms and model define them.
 
-They must not differ: what is trained on is what the checkpoint's users see. The processor is saved beside the
+They must not differ: users of the checkpoint must see what it was trained on. The processor is saved with the
 model.
 """
 
@@ -23,12 +23,12 @@ def settle_normalization(
     eval_dataset: Any = None,
     **others: Any,
 ) -> None:
-    """Set mean, std and order of channels from whichever of model, processor and datasets define them.
+    """Set mean, std and channel order from whichever of model, processor and datasets define them.
 
-    Takes the trainer's arguments.
+    The arguments are the trainer's.
 
     Raises:
-        ValueError: two of them say different things.
+        ValueError: two of them differ.
     """
     said = {}
     if model.mean is not None:

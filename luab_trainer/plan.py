@@ -1,4 +1,4 @@
-"""What the steps of a run depend on, saved in each checkpoint: only the same run goes on from it."""
+"""The plan of a run, saved in each checkpoint: only a run with the same plan can resume from it."""
 
 import hashlib
 import json
@@ -18,8 +18,8 @@ from luab_trainer.model import LUABModel
 
 PLAN_FILE = "run_plan.json"
 ROWS = "the fingerprint of the training rows"
-_NAMES_OF_ROWS = ("--dataset", "--dataset_config", "--train_split")  # of the same rows they may change
-SAMPLED_ROWS = 256  # whose images are part of a dataset's fingerprint, too
+_NAMES_OF_ROWS = ("--dataset", "--dataset_config", "--train_split")  # may change for the same rows
+SAMPLED_ROWS = 256  # rows whose images are part of a dataset's fingerprint
 
 # The options that a resumed run may not change. It may change how long it trains and how fast, what is
 # logged, evaluated and saved, and where.
@@ -37,12 +37,12 @@ DEPENDS = (
 def run_plan(
     luab: LUABModel, args: LUABConfig, options: dict[str, Any], rows: dict[str, Any]
 ) -> dict[str, Any]:
-    """What the run depends on, JSON-able.
+    """Everything that a run's steps depend on, JSON-able.
 
     Args:
         luab: The model with its losses.
         args: The run's settings.
-        options: All arguments of the run by name, of folders the last part only.
+        options: All arguments of the run by name; for folders only the last part.
         rows: The `fingerprint` of the training set.
     """
     plan: dict[str, Any] = {f"--{name}": _name(options[name]) for name in DEPENDS if name in options}
@@ -61,10 +61,9 @@ def run_plan(
 
 
 def fingerprint(dataset: Any) -> dict[str, Any]:
-    """What tells the rows of a `ViewDataset` from others: how many, and their labels and byproducts.
+    """A fingerprint of a `ViewDataset`: the number of rows, their labels and byproducts.
 
-    Of some rows the images too. Traces count where they are learned from.
-
+    It covers the images of some rows too. It covers traces only if they are the byproduct to learn from.
     Empty for rows that are made on the fly, and for a stream.
     """
     rows = getattr(dataset, "rows", None)
@@ -88,9 +87,9 @@ def write_plan(folder: Path, plan: dict[str, Any]) -> None:
 
 
 def require_same_run(checkpoint: Path, plan: dict[str, Any]) -> None:
-    """Raises SourceError with each difference, where the checkpoint is of another run.
+    """Raises SourceError with each difference if the checkpoint is of another run.
 
-    One of an earlier version has no plan and passes.
+    A checkpoint of an earlier version has no plan and is accepted.
     """
     try:
         before = json.loads((checkpoint / PLAN_FILE).read_text(encoding="utf-8"))
@@ -110,12 +109,12 @@ def require_same_run(checkpoint: Path, plan: dict[str, Any]) -> None:
 
 
 def _name(value: Any) -> Any:
-    """A folder may lie elsewhere when the run goes on: its name counts."""
+    """Compares folders by name, because they may have moved when the run resumes."""
     return Path(value).resolve().name if isinstance(value, str) and Path(value).exists() else value
 
 
 def _bytes(table: pa.Table) -> bytes:
-    """The table's values, however they are cut into chunks."""
+    """The table's values, independent of its chunks."""
     sink = pa.BufferOutputStream()
     table = table.combine_chunks()
     with pa.ipc.new_stream(sink, table.schema.remove_metadata()) as writer:

@@ -1,4 +1,4 @@
-"""The pointing game as a training run plays it: on its evaluation rows, in all of its processes."""
+"""The pointing game of a training run, on its evaluation rows and in all of its processes."""
 
 from collections import Counter
 
@@ -18,14 +18,14 @@ logger = get_logger(__name__)
 
 
 def plays_pointing_game(trainer: LUABTrainer, rows: datasets.Dataset) -> bool:
-    """Whether the rows have boxes, and it is known where the model looks."""
+    """Whether the rows have boxes, and the model has known attention."""
     return OBJECTS in rows.column_names and trainer.luab.config.model_type in CLS_ATTENTION + FEATURE_MAP
 
 
 def pointing_game(
     trainer: LUABTrainer, rows: datasets.Dataset, settings: ImageSettings, columns: Columns
 ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-    """The pointing game's metrics, logged and named `eval_...`, and those of each class [K].
+    """The pointing game's metrics, logged and named `eval_...`, and per class [K].
 
     Nothing for rows without boxes or a model without known attention.
     """

@@ -1,4 +1,4 @@
-"""What would end a run only after hours, checked before its first step: once model and rows are there."""
+"""Checks before the first step, with model and rows loaded: finds errors that would occur hours later."""
 
 import copy
 import inspect
@@ -18,12 +18,12 @@ from luab_trainer.metrics.multi_label import PRIMARY_METRIC as MAP
 from luab_trainer.trainer import LUABTrainer
 
 _SPEED = ("runtime", "samples_per_second", "steps_per_second")
-# What a checkpoint has of the optimizer: alone, of FSDP, of DeepSpeed.
+# The optimizer's files of a checkpoint: plain, FSDP, DeepSpeed.
 _OPTIMIZER_STATES = ("optimizer.pt", "optimizer.bin", "optimizer_*", "global_step*")
 
 
 def check_output_folder(folder: str | Path) -> None:
-    """Raises SourceError where no file can be written into a folder, which need not be there yet."""
+    """Raises SourceError if a folder cannot be written to; it need not exist yet."""
     folder = Path(folder).absolute()
     there = next(path for path in (folder, *folder.parents) if path.exists())
     try:
@@ -37,7 +37,7 @@ def check_output_folder(folder: str | Path) -> None:
 def check_rows(
     run: RunArguments, args: LUABConfig, train: Dataset | IterableDataset | None, evaluated: Dataset | None
 ) -> None:
-    """Raises SourceError for a split without rows, and for an evaluation of no rows that was asked for."""
+    """Raises SourceError for a split without rows, and for a requested evaluation without rows."""
     for option, rows in (("train_split", train), ("eval_split", evaluated)):
         if isinstance(rows, Dataset) and len(rows) == 0:
             raise SourceError(
@@ -57,11 +57,11 @@ def check_rows(
 
 
 def check_ready(trainer: LUABTrainer, checkpoint: str | None) -> None:
-    """Refuse arguments that do not go with these rows or this model.
+    """Reject arguments that do not fit these rows or this model.
 
     Args:
-        trainer: The whole trainer, before its first step.
-        checkpoint: The folder that the run goes on from.
+        trainer: The complete trainer, before its first step.
+        checkpoint: The folder to resume from.
 
     Raises:
         SourceError: names the argument and the fix.
@@ -89,13 +89,13 @@ def check_ready(trainer: LUABTrainer, checkpoint: str | None) -> None:
     _check_optimizer(trainer)
     if checkpoint is not None and not any(any(Path(checkpoint).glob(name)) for name in _OPTIMIZER_STATES):
         raise SourceError(
-            f"{checkpoint} was saved with --save_only_model, so a run cannot go on from it; start anew from "
-            f"its classifier with --model {checkpoint}."
+            f"{checkpoint} was saved with --save_only_model, so no run can resume from it; start a new run "
+            f"from its classifier with --model {checkpoint}."
         )
 
 
 def metrics_of(trainer: LUABTrainer) -> list[str]:
-    """What an evaluation during training gives, without `eval_`."""
+    """The metrics of an evaluation during training, without `eval_`."""
     dataset, luab = trainer.eval_dataset, trainer.luab
     if dataset is None:
         return []
@@ -117,7 +117,7 @@ def _check_metric(metric: str, known: Collection[str]) -> None:
 
 
 def _check_optimizer(trainer: LUABTrainer) -> None:
-    """Make the optimizer once, for one number: a package may be missing, or an argument do nothing."""
+    """Make the optimizer once, for one number: finds missing packages and arguments without effect."""
     args, luab = trainer.args, trainer.luab
     option = f"--optim {args.optim.value}"
     given = f" with --optim_args {args.optim_args}" if args.optim_args else ""

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-if __package__ in (None, ""):  # run as a script: import from the checkout, not from this folder's own names
+if __package__ in (None, ""):  # run as a script: import from the checkout, not from this folder
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from luab_data.console.bars import quiet_bars
@@ -47,7 +47,7 @@ from luab_vision.processors import check_fits, image_settings
 from luab_vision.transforms import ColorJitter, EvalTransform, ImageSettings, RandomErasing, TrainTransform
 
 GO_ON = (
-    "Run the same command again, with --resume_from_checkpoint True if there is a checkpoint: it goes on "
+    "Run the same command again, with --resume_from_checkpoint True if there is a checkpoint: it resumes "
     "from the last whole one."
 )
 DISK_FULL = f"Free some (--save_total_limit keeps fewer checkpoints). {GO_ON}"
@@ -61,8 +61,8 @@ def main(argv: list[str] | None = None, prog: str = "run.py", debug: bool = Fals
     """Train and evaluate with the options in `argv`.
 
     Args:
-        argv: Options. Default: those of the command line.
-        prog: What the user typed: messages begin with it.
+        argv: Options. Default: the command line.
+        prog: The command that the user typed; messages begin with it.
         debug: Whether an error prints its traceback.
     """
     with boundary(prog, debug):
@@ -85,10 +85,10 @@ def main(argv: list[str] | None = None, prog: str = "run.py", debug: bool = Fals
 def train(
     run: RunArguments, args: LUABConfig, callbacks: Sequence[TrainerCallback] | None = None
 ) -> LUABTrainer:
-    """Train, evaluate, save; push if asked to. `do_train` and `do_eval` say what of it is done.
+    """Train, evaluate and save, and push if requested, according to `do_train` and `do_eval`.
 
     Raises:
-        SourceError: what is asked for cannot be done; nearly always before the first step.
+        SourceError: the run is impossible; nearly always raised before the first step.
     """
     with args.main_process_first():
         inputs = read_stream_inputs(run, args) if run.streaming else read_inputs(run, args)
@@ -132,7 +132,7 @@ def train(
             run_arguments=asdict(run),
             callbacks=callbacks,
         )
-    except ValueError as error:  # options that do not go with this model or these columns
+    except ValueError as error:  # options that do not fit this model or these columns
         raise SourceError(str(error)) from error
     check_ready(trainer, checkpoint)
     if eval_rows is not None and plays_pointing_game(trainer, eval_rows):
@@ -153,7 +153,7 @@ def train(
 
 
 def augmented_view(run: RunArguments, settings: ImageSettings) -> TrainTransform:
-    """What training images go through."""
+    """The transform of the training images."""
     augmentations = []
     if run.color_jitter:
         augmentations.append(ColorJitter(run.color_jitter))
@@ -169,7 +169,7 @@ def announce(
     new_head: bool,
     checkpoint: str | None,
 ) -> None:
-    """Say what the run will do, before it does it, and let the model card say the same."""
+    """Print what the run will do, and pass it on to the model card."""
     args, luab, dataset = trainer.args, trainer.luab, trainer.train_dataset
     names = [luab.config.id2label[i] for i in range(luab.config.num_labels)]
     head = f", with a new head of {len(names):,} classes" if new_head else ""
@@ -191,7 +191,7 @@ def evaluate(
     metrics = trainer.evaluate()
     game, by_class = pointing_game(trainer, rows, settings, columns)
     trainer.save_metrics("eval", metrics | game, combined=False)
-    trainer.log_metrics("eval", metrics | game)  # behind a progress bar the log itself prints nothing
+    trainer.log_metrics("eval", metrics | game)  # with a progress bar the log prints nothing
     if trainer.luab.multi_label and trainer.is_world_process_zero():
         names = [trainer.luab.config.id2label[i] for i in range(trainer.luab.config.num_labels)]
         by_class = trainer.compute_metrics.by_class | by_class
@@ -208,7 +208,7 @@ def samples(
     byproduct: ByproductKind | None,
     shuffle_buffer: int = 0,
 ) -> ViewDataset | StreamedSamples | None:
-    """Samples of the rows, with targets of the byproduct. `shuffle_buffer`: of a stream."""
+    """Samples of the rows, with targets of the byproduct. `shuffle_buffer`: for a stream."""
     if rows is None:
         return None
     make = ViewDataset

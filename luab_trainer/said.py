@@ -1,4 +1,4 @@
-"""Lines that a run says once, however many processes it has."""
+"""Messages that a run prints once, whatever its number of processes."""
 
 import os
 
@@ -10,9 +10,9 @@ logger = get_logger(__name__)
 
 
 def say(text: str) -> None:
-    """Logs a warning in the first of a run's processes, which a launcher numbers in the environment.
+    """Logs a warning in the run's first process, which the launcher marks in the environment.
 
-    It may hold names of strangers, who must not move the cursor.
+    The text may have names from untrusted files, so control characters are removed.
     """
     if os.environ.get("RANK", "0") == "0":
         logger.warning(printable(redact(text)))

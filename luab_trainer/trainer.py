@@ -53,21 +53,20 @@ class LUABTrainer(Trainer):
     Each term is logged unweighted, as its mean over all rows since the last log (`ce`, `point`, `attention`;
     in evaluation `eval_ce`, ...): `loss = ce + sum(weight * term)`.
 
-    The loss of a batch is a mean over its rows, and the trainer averages it over accumulation steps and over
-    processes. So every (micro-)batch counts the same: 8 rows at once and 8 accumulation steps of 1 row train
-    alike, but when an epoch's last batch is smaller its rows weigh more. `--dataloader_drop_last` leaves it
-    out.
+    The loss of a batch is a mean over its rows, and the trainer averages it over accumulation steps and
+    processes. So every (micro-)batch has the same weight: a batch of 8 rows trains like 8 accumulation steps
+    of 1 row. If an epoch's last batch is smaller, its rows weigh more; `--dataloader_drop_last` skips it.
 
     Args:
         model: any `AutoModelForImageClassification`, wrapped according to `args` and trained in float32 (set
-            `bf16` or `fp16` for mixed precision); or a `LUABModel`, taken as it is.
+            `bf16` or `fp16` for mixed precision); or a `LUABModel`, which is not changed.
         model_init: instead of `model`, a function that makes one; called again when the training starts.
-        dataset_name: for the model card; a Hub id, or a folder, of which the name is shown.
-        eval_dataset_name: the same of the evaluation's, where it is another one.
-        run_arguments: what else the run depends on, JSON-able; saved beside the training arguments. The card
+        dataset_name: for the model card; a Hub id, or a folder, which is shown without its path.
+        eval_dataset_name: the same for the evaluation dataset, if it is another one.
+        run_arguments: what else the run depends on, JSON-able; saved with the training arguments. The card
             names its `train_split` and `eval_split`.
-        kwargs: as `Trainer`. The processing class is the image processor: batches of bytes are normalized as
-            it says, and it is saved beside the model.
+        kwargs: as `Trainer`. The processing class is the image processor. Its settings normalize batches of
+            bytes, and it is saved with the model.
 
     Raises:
         ValueError: the processing class, a dataset's transform and a `LUABModel` normalize differently.
@@ -110,11 +109,11 @@ class LUABTrainer(Trainer):
         self.add_callback(_SetEpoch(self))
 
     def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> TrainOutput:
-        """As `Trainer.train`, while no other run may write into the output folder.
+        """As `Trainer.train`, with a lock on the output folder.
 
         Raises:
-            SourceError: another run does; the checkpoint is damaged, or of a run with other options; a loss
-                or gradient is no finite number.
+            SourceError: another run has the lock; the checkpoint is damaged, or of a run with other options;
+                a loss or gradient is not finite.
         """
         if (warning := powerless(self.luab)) is not None:
             say(f"{warning}.")
@@ -133,7 +132,7 @@ class LUABTrainer(Trainer):
     def compute_loss(
         self, model: nn.Module, inputs: dict[str, Tensor], return_outputs: bool = False, **kwargs: Any
     ) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
-        """The loss of a batch, as of `Trainer`; its terms are summed for the next log."""
+        """The loss of a batch, as in `Trainer`; its terms are summed for the next log."""
         inputs = dict(inputs)
         rows = inputs.pop("rows", None)
         outputs: LUABOutput = model(**inputs)
@@ -145,7 +144,7 @@ class LUABTrainer(Trainer):
 
     def _get_grad_norm(self, model: nn.Module, grad_norm: Tensor | None = None) -> Tensor | float:
         norm = super()._get_grad_norm(model, grad_norm)
-        if self.accelerator.scaler is None:  # float16's scaler meets infinity now and then, and goes on
+        if self.accelerator.scaler is None:  # float16's scaler handles occasional infinity
             self._finite.add_gradient(norm)
         return norm
 
@@ -153,17 +152,17 @@ class LUABTrainer(Trainer):
         """Logs as `Trainer` does, with the mean of each term of the loss since the last log."""
         if "loss" in logs:  # a log of training steps; evaluation adds its terms to its metrics
             logs.update(self._means(training=True))
-            if not math.isfinite(logs.get("grad_norm") or 0):  # of a step that float16's scaler left out
+            if not math.isfinite(logs.get("grad_norm") or 0):  # a step that float16's scaler skipped
                 del logs["grad_norm"]
         super().log(logs, start_time)
 
     def get_eval_dataloader(self, eval_dataset: str | Dataset | None = None) -> DataLoader:
-        """Of all rows: `dataloader_drop_last` is about batches of training."""
+        """A loader over all rows: `dataloader_drop_last` only affects training."""
         with _every_row(self.args):
             return super().get_eval_dataloader(eval_dataset)
 
     def get_test_dataloader(self, test_dataset: Dataset) -> DataLoader:
-        """Of all rows, as in an evaluation."""
+        """A loader over all rows, as in an evaluation."""
         with _every_row(self.args):
             return super().get_test_dataloader(test_dataset)
 
@@ -174,7 +173,7 @@ class LUABTrainer(Trainer):
         means = self._means(training=False)
         if means:
             weights = {CLASSIFICATION: 1.0, **self.luab.weights}
-            # Exact, where the trainer's own weighs a smaller last batch like a full one.
+            # Exact; the trainer's own loss weighs a smaller last batch like a full one.
             means["loss"] = sum(weights[name] * mean for name, mean in means.items())
             require_finite_metrics(means, self.state.global_step)
             output.metrics.update({f"{metric_key_prefix}_{name}": mean for name, mean in means.items()})
@@ -192,9 +191,9 @@ class LUABTrainer(Trainer):
             sums[name] = sums[name] + added if name in sums else added
 
     def _real_rows(self, rows: int) -> int:
-        """How many of this process's rows are no repetitions.
+        """How many of this process's rows are not repetitions.
 
-        Rows are repeated to fill up the last batch of several processes.
+        With several processes, rows are repeated to fill the last batch.
         """
         state = self.accelerator.gradient_state
         if self.accelerator.num_processes == 1 or not state.end_of_dataloader or state.remainder <= 0:
@@ -217,10 +216,10 @@ class LUABTrainer(Trainer):
         return self.accelerator.unwrap_model(self.model, keep_torch_compile=False)
 
     def whole_classifier(self) -> PreTrainedModel:
-        """The classifier, for this process to call as often as it likes. Called by all processes.
+        """The classifier, which this process may call any number of times. Called by all processes.
 
-        Under FSDP each layer asks all processes for its weights at each forward, and one that has fewer
-        batches than the others would leave them waiting: here all weights are gathered first, for good.
+        Under FSDP each layer gathers its weights from all processes at each forward pass. A process with
+        fewer batches would then block the others, so all weights are gathered once here.
         """
         if self.is_fsdp_enabled:
             for module in self.model.modules():
@@ -231,7 +230,7 @@ class LUABTrainer(Trainer):
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         """A plain transformers checkpoint, the head, the image processor, the arguments as JSON, the card."""
-        self._finite.check()  # never a checkpoint after a loss that was no number
+        self._finite.check()  # no checkpoint after a loss that is not finite
         if not self.args.should_save:
             return
         folder = Path(output_dir or self.args.output_dir)
@@ -246,7 +245,7 @@ class LUABTrainer(Trainer):
             write_sums(folder, (name for name in names if name not in AFTER_TRAINING))
 
     def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
-        """With the plan of the run, and sums that are written last: without them it is not whole."""
+        """Adds the run's plan, and the checksums last: a checkpoint without them is incomplete."""
         folder = Path(self.args.output_dir, f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}")
         plan = self._plan()
         if self.args.should_save:
@@ -254,8 +253,8 @@ class LUABTrainer(Trainer):
                 (folder / name).unlink(missing_ok=True)
             folder.mkdir(parents=True, exist_ok=True)
             write_plan(folder, plan)
-        # The trainer writes its state after all other files, and before it removes older checkpoints: this is
-        # the place for the sums.
+        # The trainer writes its state after all other files, and before it deletes older checkpoints. So this
+        # is the place for the checksums.
         write_state = self.state.save_to_json
         self.state.save_to_json = lambda path: (write_state(path), write_sums(folder))
         self._saving_checkpoint = True
@@ -266,7 +265,7 @@ class LUABTrainer(Trainer):
             del self.state.save_to_json
 
     def _save_rng_state(self, output_dir: str) -> None:
-        """Of each process; the first sums up the files when all are there."""
+        """Saves the state of each process; the first writes the checksums when all files are there."""
         super()._save_rng_state(output_dir)
         self.accelerator.wait_for_everyone()
 
@@ -279,7 +278,7 @@ class LUABTrainer(Trainer):
         return fingerprint(self.train_dataset)
 
     def _run_epoch(self, **kwargs: Any) -> None:
-        """Resumed at its last step, in the middle of an epoch, a run would take one step more."""
+        """Prevents one step too many when a run resumes at its last step, in the middle of an epoch."""
         if self.state.global_step < self.state.max_steps:
             super()._run_epoch(**kwargs)
         else:
@@ -301,7 +300,7 @@ class LUABTrainer(Trainer):
             load_checkpoint(self.luab, best)
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
-        """Ours; the arguments of the trainer's own are not needed."""
+        """Writes our card; the arguments of the trainer's method are ignored."""
         if self.is_world_process_zero():
             self._write_card(Path(self.args.output_dir))
 
@@ -315,13 +314,13 @@ class LUABTrainer(Trainer):
 
     @cached_property
     def _base_license(self) -> str | None:
-        """Of the model that this one started from; asked for only where the card is published."""
+        """License of the initial model; fetched only if the card is published."""
         return license_of(self.luab.config.name_or_path) if self.args.push_to_hub else None
 
     # ---- The Hub
 
     def init_hf_repo(self, token: str | None = None, **options: bool | None) -> None:
-        """Makes the repository, before there is anything to lose.
+        """Makes the repository before training starts.
 
         Raises:
             SourceError: no access, or no connection.
@@ -344,10 +343,10 @@ class LUABTrainer(Trainer):
             self._uploads = Uploads(self.hub_model_id, self.args)
 
     def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
-        """Uploads a checkpoint while training goes on.
+        """Uploads a checkpoint during training.
 
-        The trainer's own copies a fixed list of files, without our head, pickles its arguments, and tells
-        nobody of an upload that failed.
+        The trainer's own method copies a fixed list of files without our head, pickles its arguments, and
+        does not report a failed upload.
         """
         if not self.is_world_process_zero() or self.args.hub_strategy == HubStrategy.END:
             return
@@ -370,7 +369,7 @@ class LUABTrainer(Trainer):
         """Saves the model and uploads it, after the checkpoints. Called by all processes; always `blocking`.
 
         Raises:
-            SourceError: the upload failed; the model is saved all the same.
+            SourceError: the upload failed; the model is saved on disk.
         """
         if token not in (None, self.args.hub_token) or revision not in (None, self.args.hub_revision):
             raise ValueError("set hub_token and hub_revision in the config: all uploads go to one place.")
@@ -393,10 +392,9 @@ def _every_row(args: LUABConfig) -> Iterator[None]:
 
 
 class _SetEpoch(TrainerCallback):
-    """Tells the training dataset the epoch, which decides its augmentation.
+    """Sets the epoch of the training dataset, which determines its augmentation.
 
-    Accelerate does it only in a plain run: neither in one of several processes, nor after resuming in the
-    middle of an epoch.
+    Accelerate does not do so with several processes, or after resuming in the middle of an epoch.
     """
 
     def __init__(self, trainer: Trainer):

@@ -14,12 +14,12 @@ from luab_trainer.said import say
 
 
 def wrapped(model: PreTrainedModel | LUABModel, args: LUABConfig, **kwargs: Any) -> LUABModel:
-    """The model with the losses of `args`, in float32; a `LUABModel` is taken as it is.
+    """The model with the losses of `args`, in float32; a `LUABModel` is not changed.
 
     Args:
         model: The classifier, with or without losses.
-        args: Which losses, and their settings.
-        kwargs: The trainer's: who says how images are normalized, see `settle_normalization`.
+        args: The losses and their settings.
+        kwargs: The trainer's arguments, which define the normalization; see `settle_normalization`.
 
     Raises:
         ValueError: a model that the losses do not work with, or images normalized in two ways.
@@ -49,10 +49,10 @@ def wrapped(model: PreTrainedModel | LUABModel, args: LUABConfig, **kwargs: Any)
 
 
 class WrappingInit:
-    """A `model_init` of the trainer's that gives the `LUABModel` of the user's own `model_init`.
+    """A `model_init` for the trainer that wraps the user's `model_init` into a `LUABModel`.
 
     Attributes:
-        first: What the trainer gets at the first call, when it is made.
+        first: The result of the first call.
     """
 
     def __init__(self, model_init: Callable[..., Any], args: LUABConfig, **kwargs: Any):

@@ -1,4 +1,4 @@
-"""A checkpoint is the classifier's own, as `save_pretrained` writes it, with our head in a file beside it."""
+"""Saves and loads checkpoints: the classifier as by `save_pretrained`, and our head in its own file."""
 
 import json
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from luab_trainer.said import say
 from luab_vision.weights import WrongWeights, load_weights, require_all, require_finite
 
 ADAPTER_FILE = "adapter_model.safetensors"  # PEFT's
-HEAD_FILE = "luab_head.safetensors"  # absent when no loss has parameters of its own
+HEAD_FILE = "luab_head.safetensors"  # absent if no loss has parameters
 _CLASSIFIER = "model."  # prefix of the classifier's parameters in LUABModel
 
 
@@ -30,7 +30,7 @@ def save_checkpoint(
 ) -> None:
     """Write the classifier (loadable without our code) and the head.
 
-    `state_dict`: of the whole LUABModel, where it had to be gathered from several processes.
+    `state_dict`: of the whole LUABModel, if it was gathered from several processes.
 
     Raises:
         SourceError: weights are NaN or infinite.
@@ -50,7 +50,7 @@ def save_checkpoint(
 
 
 def require_whole_checkpoints(plugin: FullyShardedDataParallelPlugin) -> None:
-    """Raises ValueError for settings of FSDP under which a run would end without a plain checkpoint."""
+    """Raises ValueError for FSDP settings that would not give a plain checkpoint."""
     version, kind = plugin.fsdp_version, plugin.state_dict_type
     if version != 2 or kind != StateDictType.FULL_STATE_DICT:
         raise ValueError(
@@ -61,9 +61,9 @@ def require_whole_checkpoints(plugin: FullyShardedDataParallelPlugin) -> None:
 
 
 def check_fsdp(folder: str | Path, fsdp: bool) -> None:
-    """Checks that a run with FSDP goes on with it, and one without it without.
+    """Checks that a run resumes with FSDP exactly if the checkpoint was written with FSDP.
 
-    Neither can read the optimizer's state that the other wrote.
+    The two kinds of run cannot read each other's optimizer state.
 
     Raises:
         SourceError: the checkpoint is of the other kind.
@@ -77,10 +77,10 @@ def check_fsdp(folder: str | Path, fsdp: bool) -> None:
 
 
 def load_checkpoint(luab: LUABModel, folder: str | Path) -> None:
-    """Load both in place.
+    """Load classifier and head in place.
 
-    The classifier goes through `from_pretrained`: transformers may store it under other names than it has in
-    memory.
+    The classifier is loaded by `from_pretrained`, because transformers may store weights under other names
+    than in memory.
 
     Raises:
         SourceError: the checkpoint is of another model, or was trained with other losses.
@@ -117,7 +117,7 @@ def load_head(luab: LUABModel, folder: str | Path) -> None:
 
 
 def _load_adapter(model: nn.Module, folder: Path) -> None:
-    """The adapter (LoRA) of a `PeftModel`, which saves nothing else. Raises ValueError for another one's."""
+    """Loads the adapter (LoRA) of a `PeftModel`. Raises ValueError for another adapter."""
     from peft import get_peft_model_state_dict, set_peft_model_state_dict  # it made the model: it is there
 
     weights = load_file(folder / ADAPTER_FILE)
@@ -129,13 +129,12 @@ def _load_adapter(model: nn.Module, folder: Path) -> None:
 
 
 def checkpoint_to_resume(value: str | None, output_dir: str) -> str | None:
-    """The checkpoint folder that `--resume_from_checkpoint` means: a folder, or "true": the last whole one.
+    """The checkpoint that `--resume_from_checkpoint` means: a folder, or "true" for the last complete one.
 
-    Every byte of it is read and compared with what was written. With "true" a damaged checkpoint is passed
-    over, and that is said.
+    Every byte is compared with its checksum. With "true", damaged checkpoints are skipped with a message.
 
     Raises:
-        SourceError: there is no such folder, no checkpoint to go on from, or the folder is damaged.
+        SourceError: there is no such folder, no checkpoint to resume from, or the folder is damaged.
     """
     if value is None or value.lower() == "false":
         return None
@@ -146,17 +145,17 @@ def checkpoint_to_resume(value: str | None, output_dir: str) -> str | None:
         require_undamaged(
             folder,
             f"--resume_from_checkpoint {folder}",
-            "Go on from another checkpoint, or with --resume_from_checkpoint True from the last whole one.",
+            "Resume from another checkpoint, or with --resume_from_checkpoint True from the last whole one.",
         )
         return value
     if not _has_state(folder):
         raise _nothing_to_resume(value, "no whole checkpoint there")
-    say(f"{folder} has no {SUMS}: it is of an earlier version, and damage would not be noticed.")
+    say(f"{folder} has no {SUMS}: it is of an earlier version, and damage cannot be detected.")
     return value
 
 
 def _last_whole(output_dir: Path, value: str) -> str:
-    """The checkpoint of the most steps that is as it was written; says which damaged ones are passed over."""
+    """The undamaged checkpoint with the most steps; reports the damaged ones that it skips."""
     folders = output_dir.glob(f"{PREFIX_CHECKPOINT_DIR}-*")
     steps = {folder.name.rpartition("-")[2]: folder for folder in folders}
     unproven, damaged = None, None
@@ -168,12 +167,12 @@ def _last_whole(output_dir: Path, value: str) -> str:
         problems = damage(folder)
         if not problems and TRAINER_STATE_NAME in listed_files(folder):
             return str(folder)
-        damaged = f"{folder}: {(problems or ['it is not of a run that can go on'])[0]}"
-        say(f"{damaged}. It is passed over.")
+        damaged = f"{folder}: {(problems or ['its run cannot be resumed'])[0]}"
+        say(f"{damaged}. It is skipped.")
     if damaged is not None:
         raise _nothing_to_resume(value, f"no whole checkpoint in {output_dir} ({damaged})")
     if unproven is not None:
-        why = f"{unproven} has no {SUMS}, so it is half written, or of an earlier version"
+        why = f"{unproven} has no {SUMS}, so it is incomplete, or of an earlier version"
         raise _nothing_to_resume(value, f"no whole checkpoint in {output_dir}: {why}")
     raise _nothing_to_resume(value, f"no checkpoint in {output_dir}")
 
@@ -181,7 +180,7 @@ def _last_whole(output_dir: Path, value: str) -> str:
 def _nothing_to_resume(value: str, why: str) -> SourceError:
     return SourceError(
         f"--resume_from_checkpoint {value}: there is {why}. Give a checkpoint-<step> folder, or leave it out "
-        "to start afresh."
+        "to start a new run."
     )
 
 

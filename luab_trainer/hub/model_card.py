@@ -1,4 +1,4 @@
-"""The README.md of a checkpoint: how it was trained, what it reached, how to load it."""
+"""The README.md of a checkpoint: training, results, and how to load it."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from luab_trainer.metrics.multi_label import PRIMARY_METRIC as MAP
 from luab_trainer.model import LUABModel
 
 TASK = "image-classification"
-OWN_LICENCE = "apache-2.0"  # of weights that started from nobody else's
+OWN_LICENCE = "apache-2.0"  # license of weights trained from scratch
 # Metrics that describe the run and not the model.
 _NOT_RESULTS = ("runtime", "per_second", "preparation_time", "epoch", "step", "mem_")
 
@@ -41,11 +41,11 @@ print(classifier("image.jpg"))
 
 {training}
 
-`training_args.json` has every argument.{head}
+`training_args.json` has all arguments.{head}
 
 ## License
 
-{license} The data has terms of its own.
+{license} The data has its own terms.
 
 ## Citation
 
@@ -58,9 +58,8 @@ Learning from annotation byproducts (LUAB):
 
 _MULTI_LABEL_RESULTS = """
 
-mAP: mean over the classes of average precision (not interpolated, as scikit-learn computes it); F1 at a
-probability of 0.5. Classes that no evaluated image has (`classes_without_positive`) are left out of mAP and
-`f1_macro`."""
+mAP: mean over the classes of average precision (not interpolated, as in scikit-learn). F1 at a probability of
+0.5. mAP and `f1_macro` skip classes without an evaluated image (`classes_without_positive`)."""
 
 
 def model_card(
@@ -73,11 +72,10 @@ def model_card(
     splits: tuple[str | None, str | None] = (None, None),
     facts: Sequence[tuple[str, str]] = (),
 ) -> str:
-    """Markdown with a YAML header. Folders of this machine are named by their last part only.
+    """Markdown with a YAML header. Only the last part of local folders is shown.
 
-    `base_license`: of the model that this one started from, where it is known. `splits`: of training and
-    evaluation, as far as they were given. `facts`: of the rows, the model and the loss, as
-    `luab_trainer.announcement` gives them.
+    `base_license`: license of the initial model, if known. `splits`: splits of training and evaluation, if
+    given. `facts`: facts on the rows, the model and the loss, from `luab_trainer.announcement`.
     """
     dataset_name, _ = _name_and_id(dataset)
     eval_name, _ = _name_and_id(evaluated_on or dataset)
@@ -101,12 +99,12 @@ def model_card(
         or "Not evaluated yet.",
         meaning=_MULTI_LABEL_RESULTS if MAP in results else "",
         training=_table(("", ""), [*facts, *_schedule(args, state)]),
-        head=" `luab_head.safetensors` is the byproduct loss's own head; it is needed only to train on."
+        head=" `luab_head.safetensors` is the head of the point loss; only further training needs it."
         if luab.head_state_dict()
         else "",
         license=f"The weights are under {OWN_LICENCE}."
         if from_scratch
-        else f"The weights started from {base_name}: its license ({base_license or 'see there'}) holds.",
+        else f"The weights started from {base_name}: its license ({base_license or 'see there'}) applies.",
         citation=PAPER,
     )
     return f"---\n{header.to_yaml()}\n---\n{body}"
@@ -125,7 +123,7 @@ def _header(
     splits: tuple[str | None, str | None],
     results: Mapping[str, float],
 ) -> ModelCardData:
-    """What the Hub reads."""
+    """The metadata for the Hub."""
     _, dataset_id = _name_and_id(dataset)
     eval_name, eval_id = _name_and_id(evaluated_on)
     _, base_id = _name_and_id(base or None)
@@ -154,8 +152,8 @@ def _header(
 
 
 def _schedule(args: LUABConfig, state: TrainerState) -> list[tuple[str, Any]]:
-    """How long and how fast it was trained."""
-    # Where the batch size was found by trial, the state has it.
+    """Steps, batch size and learning rate of the training."""
+    # If the batch size was found automatically, it is in the state.
     batch = (state.train_batch_size or args.train_batch_size) // max(args.n_gpu, 1)
     return [
         ("steps", f"{state.global_step} of {state.max_steps}"),
@@ -169,7 +167,7 @@ def _schedule(args: LUABConfig, state: TrainerState) -> list[tuple[str, Any]]:
 
 
 def license_of(model: str) -> str | None:
-    """The license that a model on the Hub states; None where there is none, or the Hub is not reached."""
+    """The license of a model on the Hub; None if it has none, or the Hub cannot be reached."""
     _, hub_id = _name_and_id(model or None)
     if hub_id is None:
         return None
@@ -191,7 +189,7 @@ def last_results(state: TrainerState) -> dict[str, float]:
 
 
 def source_name(source: str | None) -> str:
-    """What a card calls a dataset or a model: a Hub id, or of a folder its name only."""
+    """The name of a dataset or model on the card: its Hub id, or a folder's name without its path."""
     return _name_and_id(source)[0]
 
 

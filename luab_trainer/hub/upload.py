@@ -1,4 +1,4 @@
-"""Checkpoints on their way to the Hub: which files go, and what happens when one does not arrive."""
+"""Uploads checkpoints to the Hub: which files, and what happens if an upload fails."""
 
 import os
 import shutil
@@ -19,13 +19,13 @@ from luab_trainer.config import LUABConfig
 from luab_trainer.hub.checkpoint import ADAPTER_FILE, HEAD_FILE
 from luab_trainer.metrics.multi_label import CLASSES_FILE
 
-# What a model repository gets: no pickle (the optimizer's state is one), and nothing else that lies around.
+# The files of a model repository: no pickle (the optimizer's state is one), and no other files of the folder.
 FILES = (
     "README.md", "config.json", "preprocessor_config.json", "model*.safetensors", "adapter_config.json",
     ADAPTER_FILE,
     "model.safetensors.index.json", HEAD_FILE, "training_args.json", "eval_results.json", CLASSES_FILE,
 )  # fmt: skip
-AFTER_TRAINING = ("README.md", "eval_results.json", CLASSES_FILE)  # of FILES, those that change later on
+AFTER_TRAINING = ("README.md", "eval_results.json", CLASSES_FILE)  # the FILES that change after training
 STAGED = "_upload"  # folder in the output folder
 
 logger = get_logger(__name__)
@@ -42,7 +42,7 @@ class Uploads:
         self._api = HfApi()
 
     def start(self, folder: Path, message: str) -> Future:
-        """Uploads a checkpoint in the background; a failure is a warning, for the next save has all of it."""
+        """Uploads a checkpoint in the background. A failure is a warning: the next save has all files."""
         staged = self._staged / folder.name
         try:
             _stage(folder, staged)
@@ -54,11 +54,10 @@ class Uploads:
         return upload
 
     def finish(self, folder: Path, message: str) -> CommitInfo:
-        """Uploads the final model and waits for it; a server that is busy is asked again.
+        """Uploads the final model and waits for it; retries if the server is busy.
 
         Raises:
-            SourceError: a file is not as it was written; or the upload failed for good, and the model is on
-                this disk.
+            SourceError: a file is damaged, or the upload failed; the model is then on this disk.
         """
         require_undamaged(
             folder, f"{folder} is not uploaded", "Save the model again from its last checkpoint."
@@ -84,15 +83,15 @@ class Uploads:
         error = None if done.cancelled() else done.exception()
         if error is not None:
             logger.warning(
-                f"{staged.name} was not uploaded to {self.repo_id}: {reason(error)} Training goes on; the "
+                f"{staged.name} was not uploaded to {self.repo_id}: {reason(error)} Training continues; the "
                 "next save is uploaded in full."
             )
 
 
 def public_arguments(args: LUABConfig, others: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The training arguments for everyone to see, after `others`.
+    """The training arguments for publication, after `others`.
 
-    No tokens, and of this machine's folders the names only.
+    Without tokens, and with folder names instead of paths.
     """
     return {
         key: Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
@@ -102,7 +101,7 @@ def public_arguments(args: LUABConfig, others: Mapping[str, Any] | None = None) 
 
 
 def is_of_model(name: str) -> bool:
-    """Whether a file belongs to what is published of a model."""
+    """Whether a file of a model is published."""
     return any(fnmatch(name, pattern) for pattern in FILES)
 
 
@@ -111,7 +110,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _stage(folder: Path, staged: Path) -> None:
-    """Links what is uploaded, so that the checkpoint may be rotated away in the meantime."""
+    """Links the files to upload, so that the checkpoint may be deleted in the meantime."""
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir(parents=True)
     for file in _files(folder):

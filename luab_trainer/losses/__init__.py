@@ -1,1 +1,1 @@
-"""The byproduct losses: each an `nn.Module` that returns one value a row, 0 for a row without a byproduct."""
+"""The byproduct losses: modules that return one value per row, 0 for a row without a byproduct."""

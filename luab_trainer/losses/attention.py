@@ -1,4 +1,4 @@
-"""Ask the model to look where the annotator was: losses on its own spatial attention."""
+"""Losses that move the model's spatial attention to where the annotator's cursor was."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ FORMS = ("hinge", "kl")
 class Defaults(NamedTuple):
     """The defaults of the attention loss.
 
-    radius (of kl: the Gaussian's sigma) in crop ratios, tolerance in mass, weight of the term in the loss.
+    radius (kl: the Gaussian's sigma) in crop ratios, tolerance in attention mass, weight of the term.
     """
 
     radius: float
@@ -22,7 +22,7 @@ class Defaults(NamedTuple):
     weight: float
 
 
-# The one place of the defaults, by (kind of attention, form); found on 64x64 real objects pasted on scenes.
+# Defaults by (kind of attention, form), found on 64x64 real objects pasted on scenes.
 DEFAULTS = {
     ("cls", "hinge"): Defaults(radius=0.25, tolerance=0.5, weight=2.0),
     ("map", "hinge"): Defaults(radius=0.35, tolerance=0.2, weight=2.0),
@@ -42,14 +42,14 @@ class AttentionLoss(CheckedLoss):
     """A loss on the spatial attention A, a distribution over the grid (`luab_vision.model_attention`).
 
     hinge:  relu( sum_ij A_ij * (1 - N_ij) - t )
-            N = nearness in [0, 1]: 1 within radius r of the byproduct, 0 farther, with a soft edge. Asks only
-            that no more than the mass t lies far from the byproduct: the model may look at the whole object
-            and needs not look at the click. Zero loss, zero gradient once the background is left.
+            N = nearness in [0, 1]: 1 within radius r of the byproduct, 0 farther, with a soft edge. At most
+            the mass t may be far from the byproduct. The model may look at the whole object, and need not
+            look at the click. Loss and gradient are 0 once the attention has left the background.
     kl:     KL(D || A) = sum_ij D_ij * log(D_ij / A_ij)
-            D = Gaussians of sigma r around the byproduct. Asks for the map's exact shape.
+            D = Gaussians of sigma r around the byproduct. The map must match the exact shape of D.
 
-    Averaged over the layers of A and over a row's targets. Ours; of its kind see "Right for the Right
-    Reasons" (Ross et al., IJCAI 2017), which penalises gradients outside an annotated mask.
+    Averaged over the layers of A and over a row's targets. This loss is ours. A related one is "Right for the
+    Right Reasons" (Ross et al., IJCAI 2017), which penalizes gradients outside an annotated mask.
 
     Args:
         form: "hinge" or "kl".
@@ -70,13 +70,13 @@ class AttentionLoss(CheckedLoss):
         """The term of each row [B], 0 where no byproduct is usable.
 
         Args:
-            attention: A [B, C, L, h, w]; or [B, 1, L, h, w], the same for all classes: then the targets of a
-                row are merged into one.
+            attention:             A [B, C, L, h, w]; or [B, 1, L, h, w] for all classes: a row's targets are
+                then merged into one.
             points: [B, C, P, 2] crop ratios, x first.
             weights: [B, C, P], sum 1 over P for a usable target, else 0.
 
         Raises:
-            ValueError: other shapes; in the first call also maps that are no distributions, and weights that
+            ValueError: wrong shapes; in the first call also maps that are not distributions, and weights that
                 do not sum to 1.
         """
         if attention.ndim != 5:

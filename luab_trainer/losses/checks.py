@@ -1,12 +1,12 @@
-"""What the byproduct losses are given, checked: shapes in each call, values in a loss's first one.
+"""Checks the inputs of the byproduct losses: shapes in each call, values only in the first.
 
-Looking at values waits for the GPU. A caller that gives wrong ones does so from the start.
+Checking values waits for the GPU, and a caller with wrong values has them from the start.
 """
 
 import torch
 from torch import Tensor, nn
 
-SLACK = 0.05  # of sums that must be 1: half precision rounds
+SLACK = 0.05  # tolerance for sums that must be 1: half precision rounds
 
 
 class CheckedLoss(nn.Module):
@@ -17,7 +17,7 @@ class CheckedLoss(nn.Module):
         self._values_seen = False
 
     def is_first_call(self) -> bool:
-        """Whether to look at values now. Not while torch compiles: it would break the graph."""
+        """Whether to check values now. Not while torch compiles: it would break the graph."""
         if self._values_seen or torch.compiler.is_compiling():
             return False
         self._values_seen = True

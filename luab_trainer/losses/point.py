@@ -1,4 +1,4 @@
-"""The paper's auxiliary loss: regress the byproduct's position from the classifier's own features."""
+"""The paper's auxiliary loss: regress the byproduct's position from the classifier's features."""
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from luab_trainer.losses.checks import CheckedLoss, check_targets, check_weights
 
 
 def mean_over_targets(values: Tensor, usable: Tensor) -> Tensor:
-    """The mean over a row's usable targets, 0 where it has none.
+    """The mean over a row's usable targets, 0 if it has none.
 
     Args:
         values: [B, C], one for each target.
@@ -26,13 +26,13 @@ class PointLoss(CheckedLoss):
         point(row) = mean over targets c of  smooth_l1(g_c(features), z_c)
         z_c        = sum_p weight_p * point_p          (the mean of the target's points)
 
-    with g a Linear beside the classifier's, and smooth_l1 the mean over x and y of 0.5 d^2 for |d| < 1, else
-    |d| - 0.5. Source: Han et al., "Neglected Free Lunch", ICCV 2023, the auxiliary term of the objective
-    CE + lambda * w * smooth_l1, with w = 1 where the click is inside the crop.
+    g is an additional Linear. smooth_l1 is the mean over x and y of 0.5 d^2 for |d| < 1, else |d| - 0.5.
+    Source: Han et al., "Neglected Free Lunch", ICCV 2023, the auxiliary term of the objective
+    CE + lambda * w * smooth_l1, with w = 1 if the click is inside the crop.
 
     Args:
         features: D, the size of the pooled features (the input of the classifier's output Linear).
-        outputs: K, how many points are regressed: 1, or one for each class (several labels an image).
+        outputs: K, the number of regressed points: 1, or one for each class (several labels per image).
     """
 
     # Crop ratios differ by less than 1, so the term starts near 0.03 where cross-entropy starts at
@@ -43,8 +43,8 @@ class PointLoss(CheckedLoss):
         super().__init__()
         self.outputs = outputs
         self.head = nn.Linear(features, 2 * outputs)
-        # Start at the center of the crop for every row. Torch's random weights put the first points anywhere:
-        # their gradient in the backbone was 8 to 50 times the cross-entropy's.
+        # Start at the center of the crop for every row. Torch's random weights start at random points, whose
+        # gradient in the backbone was 8 to 50 times the cross-entropy's.
         nn.init.zeros_(self.head.weight)
         nn.init.constant_(self.head.bias, 0.5)
 
@@ -53,13 +53,13 @@ class PointLoss(CheckedLoss):
 
         Args:
             features: [B, D] pooled features.
-            points: [B, C, P, 2] crop ratios, x first. The authors' COCO code has y first; it makes no
-                difference to the loss, only to which of the head's two outputs is which.
+            points: [B, C, P, 2] crop ratios, x first. The authors' COCO code has y first; this only swaps the
+                head's two outputs and does not change the loss.
             weights: [B, C, P], sum 1 over P for a usable target, else 0.
             labels: [B, C] class of each target, negative for padding.
 
         Raises:
-            ValueError: other shapes; in the first call also weights that do not sum to 1.
+            ValueError: wrong shapes; in the first call also weights that do not sum to 1.
         """
         if features.ndim != 2 or features.shape[1] != self.head.in_features:
             raise ValueError(f"features are {list(features.shape)}; needed is [B, {self.head.in_features}].")

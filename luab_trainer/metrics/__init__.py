@@ -1,1 +1,1 @@
-"""What an evaluation during training reports, in the form that the Trainer of transformers takes."""
+"""The metrics of an evaluation during training, in the form that transformers' Trainer expects."""

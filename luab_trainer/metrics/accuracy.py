@@ -1,4 +1,4 @@
-"""Top-1 accuracy, in the form that transformers' Trainer takes."""
+"""Top-1 accuracy, in the form that transformers' Trainer expects."""
 
 from torch import Tensor
 from transformers import EvalPrediction
@@ -7,7 +7,7 @@ PRIMARY_METRIC = "accuracy"
 
 
 def predictions(logits: Tensor, labels: Tensor) -> Tensor:
-    """What is kept of an evaluation batch: logits [B, K] -> predicted classes [B].
+    """The output to keep of an evaluation batch: logits [B, K] -> predicted classes [B].
 
     For `preprocess_logits_for_metrics`.
     """

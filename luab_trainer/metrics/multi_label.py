@@ -1,10 +1,10 @@
-"""Several labels an image: mean average precision and F1, in the form that transformers' Trainer takes.
+"""Mean average precision and F1 for several labels per image, in the form for transformers' Trainer.
 
-Average precision of a class: rank all images by the class's logit; AP = mean, over the images that have the
+Average precision of a class: rank all images by the class's logit. AP is the mean, over the images of the
 class, of the precision among the images ranked as high or higher. It is scikit-learn's
-`average_precision_score`, sum_n (R_n - R_(n-1)) P_n over the distinct scores: no interpolation, images of
-equal score count together. mAP is its mean over the classes (Pascal VOC's average; VOC itself interpolates
-the curve, which gives values that are a little higher).
+`average_precision_score`, sum_n (R_n - R_(n-1)) P_n over the distinct scores: no interpolation, and images
+with equal scores count together. mAP is its mean over the classes. Pascal VOC interpolates the curve, which
+gives slightly higher values.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,10 +24,10 @@ class MultiLabelMetrics:
     """`compute_metrics` for logits [N, K] and labels [N, K] of 0 and 1.
 
     Calling it returns
-        mAP: mean of the average precision over the classes that an image has,
-        f1_macro: mean over the same classes of F1, for predicted = probability of at least 0.5,
-        f1_micro: F1 of all decisions together, those about the classes that no image has included,
-        classes_without_positive: how many classes no image has, which mAP and f1_macro leave out.
+        mAP: mean of the average precision over the classes with at least one image,
+        f1_macro: mean of F1 over the same classes; a class is predicted from a probability of 0.5,
+        f1_micro: F1 of all decisions together, including classes without an image,
+        classes_without_positive: number of classes without an image, which mAP and f1_macro skip.
 
     Attributes:
         by_class: {"positives", "average_precision", "f1"} -> [K] of the last call; NaN without a positive.
@@ -39,7 +39,7 @@ class MultiLabelMetrics:
         self.by_class: dict[str, np.ndarray] = {}
 
     def __call__(self, evaluated: EvalPrediction) -> dict[str, float]:
-        # A model that has diverged is scored, not refused: what is not a number ranks last.
+        # A diverged model still gets a score: NaN ranks last.
         """The metrics of logits [N, K] against multi-hot labels [N, K], by name."""
         lowest, highest = np.finfo(np.float32).min, np.finfo(np.float32).max
         logits = np.nan_to_num(np.float32(evaluated.predictions), nan=lowest, neginf=lowest, posinf=highest)

@@ -1,1 +1,1 @@
-"""Training arguments: those of transformers, what does not go together, and files of options."""
+"""Training arguments: transformers' arguments, contradictions, and files of options."""

@@ -1,4 +1,4 @@
-"""Training arguments that do not go together, do nothing, or ask what this machine cannot do."""
+"""Rejects training arguments that contradict each other, have no effect, or do not work on this machine."""
 
 import multiprocessing
 import os
@@ -15,13 +15,13 @@ from transformers.utils import is_torch_bf16_gpu_available, is_torch_xla_availab
 _NO_WARMUP = ("constant", "reduce_lr_on_plateau", "greedy")  # schedules
 _NO_KWARGS = ("constant", "constant_with_warmup")
 _TRACKIO = ("trackio_space_id", "trackio_bucket_id", "trackio_static_space_id")
-# What installs a tool that --report_to names, where it is not called like the tool.
+# Packages of the tools in --report_to, if their names differ.
 _PACKAGES = {"azure_ml": "azureml-core", "comet_ml": "comet-ml", "flyte": "flytekit"}
 _COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 
 
 def check_combinations(args: TrainingArguments) -> None:
-    """Refuses arguments that contradict each other, and those that would do nothing.
+    """Rejects arguments that contradict each other, or have no effect.
 
     Called before transformers' `__post_init__`, which changes some values.
 
@@ -40,7 +40,7 @@ def check_combinations(args: TrainingArguments) -> None:
 
 
 def check_device(args: TrainingArguments) -> None:
-    """Refuse what this machine cannot do. Called after transformers' `__post_init__`, which finds the device.
+    """Reject what this machine does not support. Called after `__post_init__`, which finds the device.
 
     Raises:
         ValueError: names the argument and the fix.
@@ -145,7 +145,7 @@ def _check_reports(args: TrainingArguments) -> None:
         if name not in INTEGRATION_TO_CALLBACK:
             known = ", ".join(["none", "all", *sorted(INTEGRATION_TO_CALLBACK)])
             raise ValueError(f"--report_to {name}: take one of {known}.")
-        # transformers does not list flyte, but says itself what it needs.
+        # transformers does not list flyte, but reports what it needs.
         if name not in get_available_reporting_integrations() and name != "flyte":
             package = _PACKAGES.get(name, name)
             raise ValueError(
@@ -169,7 +169,7 @@ def _check_compilation(args: TrainingArguments, on_cpu: bool) -> None:
 
 
 def _check_schedule(args: TrainingArguments) -> None:
-    """Make the schedule once, for nothing: what it refuses would else come after the model is loaded."""
+    """Make the schedule once, so that its errors come before the model is loaded."""
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
     kwargs = args.lr_scheduler_kwargs
     try:

@@ -1,4 +1,4 @@
-"""A YAML file of options: `name: value` lines, read as the command line reads the same texts."""
+"""A YAML file of options: `name: value` lines, with values read as on the command line."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,21 +10,21 @@ from luab_data.console.text import did_you_mean
 
 LARGEST = 1_000_000  # bytes: a file of options has a few lines
 _NOTHING = ("", "~", "null", "Null", "NULL")
-_SWITCHES = {"on": "true", "off": "false"}  # YAML's further words for a bool
+_SWITCHES = {"on": "true", "off": "false"}  # more YAML words for a bool
 
 
 class Option(NamedTuple):
-    """What an option takes, as its type is written (`list[str] | None`), and its default."""
+    """An option's type as written in the source (`list[str] | None`), and its default."""
 
     kind: str
     default: Any
 
 
 def read_options(file: Path, options: Mapping[str, Option]) -> dict[str, Any]:
-    """The file's options; each value a text as it would stand on the command line, a list or a dict.
+    """The file's options; each value is text as on the command line, a list or a dict.
 
     Raises:
-        ValueError: no such file, no YAML, an option that is unknown or given twice, a value of another kind.
+        ValueError: no such file, invalid YAML, an unknown or repeated option, a value of the wrong kind.
     """
     if not file.is_file():
         raise ValueError(f"there is no file {file}")
@@ -58,9 +58,9 @@ def _value(file: Path, name: Any, text: Any, typed: Mapping[Any, Any], options: 
 
 
 class _Texts(yaml.BaseLoader):
-    """Each value as the text that stands there.
+    """Loads each value as its text.
 
-    No anchors, which can blow up a small file, and no name twice.
+    Rejects anchors, which can blow up a small file, and repeated names.
     """
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
@@ -73,5 +73,5 @@ class _Texts(yaml.BaseLoader):
         names = [key.value for key, _ in node.value]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
-            raise yaml.YAMLError(f"{twice} stands there twice")
+            raise yaml.YAMLError(f"{twice} occurs twice")
         return super().construct_mapping(node, deep)

@@ -1,10 +1,9 @@
-"""What becomes of each of transformers' training arguments.
+"""How each of transformers' training arguments is handled.
 
-It holds as transformers documents it, we do it ourselves, or it is refused, with the reason and the fix.
-
-Nothing is passed over in silence: `tests/luab_trainer/test_inherited.py` fails for an argument of the
-installed transformers that is in none of the three tables. Which arguments do not go together, and what this
-machine cannot do: `luab_trainer.options.contradictions`.
+Either it works as transformers documents it, or we implement it, or it is rejected with the reason and the
+fix. No argument is ignored silently: `tests/luab_trainer/test_inherited.py` fails for an argument of the
+installed transformers that is in none of the three tables. `luab_trainer.options.contradictions` rejects
+arguments that contradict each other or do not work on this machine.
 """
 
 import math
@@ -14,7 +13,7 @@ from typing import Any, NamedTuple
 
 from transformers import TrainingArguments
 
-# ---- Done by transformers, accelerate and torch, as they document it.
+# ---- Implemented by transformers, accelerate and torch, as they document it.
 AS_DOCUMENTED = {
     "output_dir", "per_device_train_batch_size", "num_train_epochs", "max_steps", "learning_rate",
     "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "optim", "optim_args", "weight_decay",
@@ -36,7 +35,7 @@ AS_DOCUMENTED = {
     "ddp_backend", "ddp_timeout", "fsdp", "fsdp_config", "deepspeed", "debug", "skip_memory_metrics",
 }  # fmt: skip
 
-# ---- Done by us, or otherwise than transformers does it.
+# ---- Implemented by us, or different from transformers.
 OURS = {
     "do_train": "on by default; without it the model is only evaluated, and no checkpoint is written",
     "do_eval": "on by default; without it nothing is evaluated after training",
@@ -53,7 +52,7 @@ _TEXT = "it is for models of text; leave it out"
 _METRICS = "the metrics are ours and take all rows at once; leave it out"
 _ROUNDS = "it rounds the weights themselves, which are saved; take --bf16"
 
-# ---- Refused: the values that are allowed (the default and what means the same), and why not the others.
+# ---- Rejected: the allowed values (the default and its equivalents), and the reason.
 REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
     "do_predict": ((False,), "there is no prediction without labels; take `luab evaluate`, or a pipeline"),
     "average_tokens_across_devices": ((True,), _TEXT),
@@ -82,7 +81,7 @@ REFUSED: dict[str, tuple[tuple[Any, ...], str]] = {
 
 
 class Range(NamedTuple):
-    """Which numbers an argument takes, and the same in words."""
+    """The numbers that an argument accepts, as a test and in words."""
 
     holds: Callable[[Any], bool]
     words: str
@@ -128,14 +127,14 @@ TERMS = ("ce", "point", "attention")  # of the loss: as metrics, less is better
 
 
 def settle(args: TrainingArguments) -> None:
-    """Set what transformers would guess wrongly. Called before its own `__post_init__`."""
+    """Set what transformers would guess wrongly. Called before its `__post_init__`."""
     metric = (args.metric_for_best_model or "").removeprefix("eval_")
     if args.greater_is_better is None and metric in (*TERMS, "classes_without_positive"):
         args.greater_is_better = False
 
 
 def check_values(args: TrainingArguments) -> None:
-    """Refuse what cannot be obeyed. Called before transformers' `__post_init__`, which changes some values.
+    """Reject unsupported values. Called before transformers' `__post_init__`, which changes some values.
 
     Raises:
         ValueError: names the argument, its value, what is allowed and the fix.

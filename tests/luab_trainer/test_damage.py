@@ -106,7 +106,7 @@ def test_a_checkpoint_without_sums_is_half_written_or_of_an_earlier_version(out,
     (out / "checkpoint-2" / "SHA256SUMS").unlink()
     assert checkpoint_to_resume("True", str(out)) == str(out / "checkpoint-1")
     assert checkpoint_to_resume(str(out / "checkpoint-2"), "") == str(out / "checkpoint-2")
-    assert "damage would not be noticed" in caplog.text
+    assert "damage cannot be detected" in caplog.text
     (out / "checkpoint-1" / "SHA256SUMS").write_text("not sums\n")
     with pytest.raises(SourceError, match=r"SHA256SUMS is damaged: line 1"):
         checkpoint_to_resume("True", str(out))
@@ -119,7 +119,7 @@ def test_a_kill_before_the_sums_leaves_no_whole_checkpoint(finished, tmp_path, m
     monkeypatch.setattr("luab_trainer.trainer.write_sums", killed)
     with pytest.raises(SystemExit):
         main(options(finished, tmp_path / "out", save_total_limit=1))
-    with pytest.raises(SourceError, match=r"checkpoint-1 has no SHA256SUMS, so it is half written"):
+    with pytest.raises(SourceError, match=r"checkpoint-1 has no SHA256SUMS, so it is incomplete"):
         checkpoint_to_resume("True", str(tmp_path / "out"))
 
 

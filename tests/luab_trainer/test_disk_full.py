@@ -61,7 +61,7 @@ def test_a_build_goes_on_when_there_is_space_again(small_disk, tmp_path):
         imagenet_ab.script.main([*sources, *more, "--output-dir", str(out)])
     message = str(exit_.value)
     assert message.startswith(f"error: '{out}': no space left on its disk (")
-    assert message.endswith("Free some and run the same command again: it goes on where it stopped.")
+    assert message.endswith("Free some and run the same command again: it resumes where it stopped.")
     assert "\n" not in message
     assert 0 < len(list(out.glob("data/*.parquet"))) < 12
     small_disk.resize(20_000)

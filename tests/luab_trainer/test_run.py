@@ -208,7 +208,7 @@ def test_wrong_command_lines_say_the_fix(arguments, message, capsys):
     [
         ("lose: point", "unknown option: lose (did you mean loss?)"),
         ("loss: clicks", "take one of none"),
-        ("loss: point\nloss: none", "loss stands there twice"),
+        ("loss: point\nloss: none", "loss occurs twice"),
         ("max_steps: 1.5", "invalid int value: '1.5'"),
         ("max_steps: [1]", "max_steps takes one value, not a list"),
         ("max_steps:", "max_steps has no value"),

@@ -172,7 +172,7 @@ def test_a_stream_without_a_usable_byproduct_is_an_error(config, tmp_path):  # n
 def test_classes_that_only_the_last_row_tells(tmp_path, monkeypatch):
     folder = parquet(tmp_path / "data", label=labels(), click=DICTS)
     monkeypatch.setattr("luab_trainer.data.stream_inputs.root_of", lambda source: None)  # as one of the Hub
-    with pytest.raises(SourceError, match="what classes column 'label' has would be known only after"):
+    with pytest.raises(SourceError, match="the classes of column 'label' would be known only after"):
         inputs(tmp_path, dataset=folder)
     table(label=["dog", "cat"] * 4, click=DICTS).to_parquet(folder / "validation.parquet")
     found = inputs(tmp_path, dataset=folder)

@@ -123,7 +123,7 @@ def test_a_failed_upload_is_reported_and_the_next_one_catches_up(hub, clients, w
     result = clients.call(train, {"hub_always_push": True}, "you/catches-up", token=TOKEN, cwd=work)
     assert result.status == 0, result.output
     assert "checkpoint-1 was not uploaded to you/catches-up: Server error '500 " in result.output
-    assert "Training goes on" in result.output
+    assert "Training continues" in result.output
     repository = hub.model("you/catches-up")
     assert "Training in progress, step 2" in repository.titles
     assert "Training in progress, step 1" not in repository.titles
@@ -174,7 +174,7 @@ def test_the_license_of_the_model_that_it_started_from_is_passed_on(hub, clients
     assert result.status == 0, result.output
     card = ModelCard(hub.model("you/child").files["README.md"].content.decode())
     assert (card.data.license, card.data.base_model) == ("cc-by-nc-4.0", "you/base")
-    assert "The weights started from you/base: its license (cc-by-nc-4.0) holds." in card.text
+    assert "The weights started from you/base: its license (cc-by-nc-4.0) applies." in card.text
 
 
 def test_a_pickle_is_refused(hub, clients, work):
