@@ -1,0 +1,1 @@
+"""`luab app`: a page in the browser where people give an image and see where classifiers look."""
