@@ -18,12 +18,13 @@ TARGET_COLOR = (255, 176, 0)
 
 # Colors are Gradio's, which change with light and dark.
 STYLE = """
+.html-container { padding: 0 !important; }
 .luab-cards { display: grid; gap: 1rem;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 17rem), 1fr)); }
 .luab-card { padding: .85rem; border: 1px solid var(--border-color-primary); border-radius: .6rem;
   background: var(--block-background-fill); color: var(--body-text-color); min-width: 0; }
 .luab-card h3 { margin: 0 0 .6rem; font-size: 1rem; font-weight: 600; overflow-wrap: anywhere; }
-.luab-views { display: grid; gap: .75rem; grid-template-columns: repeat(auto-fit, minmax(7.5rem, 1fr)); }
+.luab-views { display: grid; gap: .75rem; grid-template-columns: repeat(auto-fill, minmax(7.5rem, 1fr)); }
 .luab-card figure { margin: 0; min-width: 0; }
 .luab-card img { display: block; width: 100%; height: auto; border-radius: .35rem; margin: 0; }
 .luab-card figcaption, .luab-note { margin: .4rem 0 0; font-size: .82rem; line-height: 1.4;
@@ -75,7 +76,7 @@ def _card(seen: Seen, click: tuple[float, float] | None, form: str) -> str:
 
 def _classes(seen: Seen) -> str:
     return "".join(
-        f"<li><span>{_text(label)}</span><span>{percent(probability, 1)} %</span>"
+        f"<li><span>{_text(label)}</span><span>{percent(probability, 1)}&nbsp;%</span>"
         f'<i style="width:{100 * probability:.1f}%"></i></li>'
         for label, probability in seen.top
     )
@@ -106,9 +107,9 @@ def _asked(seen: Seen, click: tuple[float, float], form: str) -> str:
 def _hinge(loss: ClickLoss) -> str:
     rows, columns = loss.target.shape
     return (
-        f"<b>Attention loss {loss.value:.3f}.</b> {percent(loss.far, 0)} % of the attention is farther than "
-        f"{loss.radius:g} of the crop from the click; {percent(loss.tolerance, 0)} % may be. "
-        f"Grid: {columns} x {rows}."
+        f"<b>Attention loss {loss.value:.3f}.</b> {percent(loss.far, 0)}&nbsp;% of the attention is farther "
+        f"than {loss.radius:g} of the crop from the click; {percent(loss.tolerance, 0)}&nbsp;% may be. "
+        f"Grid: {columns}&nbsp;x&nbsp;{rows}."
     )
 
 
@@ -117,7 +118,7 @@ def _kl(loss: ClickLoss) -> str:
     return (
         f"<b>Attention loss {loss.value:.3f}.</b> KL divergence of the attention from this density: a "
         f"Gaussian, sigma {loss.radius:g} of the crop. Its highest cell, in full color, has "
-        f"{percent(float(loss.target.max()), 1)} % of the mass. Grid: {columns} x {rows}."
+        f"{percent(float(loss.target.max()), 1)}&nbsp;% of the mass. Grid: {columns}&nbsp;x&nbsp;{rows}."
     )
 
 

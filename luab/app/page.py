@@ -38,6 +38,9 @@ def build(classifiers: Sequence[Classifier]) -> gr.Blocks:
     def clicked(session: Session | None, form: str, event: gr.SelectData) -> Any:
         return on.clicked(session, event.index, form)
 
+    def sampled(number: int, form: str) -> Any:
+        return None, *on.sampled(number, form)  # None: the file that was given before is not shown any more
+
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(HOURS, HOURS)) as page:
         session = gr.State(None, time_to_live=HOURS)
         number = gr.State(0, time_to_live=HOURS)
@@ -64,8 +67,9 @@ def build(classifiers: Sequence[Classifier]) -> gr.Blocks:
             "concurrency_limit": 1,
             "api_visibility": "private",
         }
-        file.change(on.opened, [file, form], shown, **common)
-        another.click(on.sampled, [number, form], [number, *shown], **common)
+        file.upload(on.opened, [file, form], shown, **common)
+        file.clear(on.closed, None, shown, **common)
+        another.click(sampled, [number, form], [file, number, *shown], **common)
         picture.select(clicked, [session, form], shown, show_progress="hidden", **common)
         form.change(on.changed, [session, form], shown, show_progress="hidden", **common)
     return page
@@ -80,12 +84,10 @@ def launch(page: gr.Blocks, host: str, port: int | None, browser: bool = False) 
         port: None: the first free one from 7860 on.
         browser: Open it in one.
     """
-    page.queue(max_size=SESSIONS).launch(
-        server_name=host,
-        server_port=port,
-        inbrowser=browser,
-        **closed(),
-    )
+    queue = page.queue(max_size=SESSIONS)
+    _, url, _ = queue.launch(server_name=host, server_port=port, inbrowser=browser, **closed())
+    print(f"{url} shows the page; Ctrl-C ends it", flush=True)
+    queue.block_thread()
 
 
 def closed() -> dict[str, Any]:
@@ -93,6 +95,8 @@ def closed() -> dict[str, Any]:
     theme = gr.themes.Default(font=SYSTEM_FONTS, font_mono=SYSTEM_FONTS_OF_CODE)  # no fonts from elsewhere
     return {
         "share": False,
+        "quiet": True,  # else it advises to share
+        "prevent_thread_lock": True,
         "allowed_paths": [],
         "max_file_size": MAX_BYTES,
         "state_session_capacity": SESSIONS,

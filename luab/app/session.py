@@ -42,10 +42,14 @@ class Handlers:
     def __init__(self, classifiers: Sequence[Classifier]):
         self.classifiers = tuple(classifiers)
 
+    def closed(self) -> Shown:
+        """The file was taken away."""
+        return None, None, note(EMPTY)
+
     def opened(self, data: bytes | None, form: str) -> Shown:
-        """A file was given: its bytes, or None when it was taken away."""
+        """A file was given: its bytes."""
         if data is None:
-            return None, None, note(EMPTY)
+            return self.closed()
         try:
             pixels = read(data)
             session = Session(ask_all(self.classifiers, pixels), sized(Image.fromarray(pixels), SIDE))
@@ -64,11 +68,11 @@ class Handlers:
     def clicked(self, session: Session | None, place: Any, form: str) -> Shown:
         """The picture was clicked on; `place`: x and y in its pixels."""
         if session is None:
-            return None, None, note(EMPTY)
+            return self.closed()
         width, height = session.picture.size
         try:
             x, y = (float(value) for value in place)
-        except (TypeError, ValueError):
+        except (OverflowError, TypeError, ValueError):
             return session.shown(form)
         if not (0 <= x <= width and 0 <= y <= height):  # also false for NaN
             return session.shown(form)
@@ -78,4 +82,4 @@ class Handlers:
 
     def changed(self, session: Session | None, form: str) -> Shown:
         """Another form of the loss was chosen."""
-        return (None, None, note(EMPTY)) if session is None else session.shown(form)
+        return self.closed() if session is None else session.shown(form)
