@@ -49,8 +49,8 @@ def main(argv: list[str]) -> int:
         if error.name != "gradio":
             raise
         raise ValueError(MISSING) from error
-    from luab.app.models import load
     from luab.app.page import build, launch
+    from luab.models import load_models
 
-    launch(build(load(options.model, options.device)), options.host, options.port, options.browser)
+    launch(build(load_models(options.model, options.device)), options.host, options.port, options.browser)
     return 0

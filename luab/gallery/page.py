@@ -7,14 +7,13 @@ import datasets
 import numpy as np
 
 from luab.gallery.rows import Exhibit, Look
+from luab.models import load_models
 from luab_attention.reading import Reading, read_rows
 from luab_data import constants
 from luab_data.rows.classes import class_names
 from luab_data.rows.splits import find_part, load_splits, part_of, root_of
-from luab_eval.models import load_classifier
 from luab_eval.report.galleries import MAX_BYTES
 from luab_eval.report.templates import template
-from luab_eval.suite import unique_names
 
 
 def write_page(options: argparse.Namespace, reading: Reading) -> tuple[int, int]:
@@ -37,10 +36,7 @@ def write_page(options: argparse.Namespace, reading: Reading) -> tuple[int, int]
     drawn = np.random.default_rng(options.seed).permutation(len(some))[: options.rows]
     rows = some.select(np.sort(drawn))
     names = class_names(read.rows, columns)
-    short = unique_names(options.model) if options.model else []
-    models = [
-        replace(load_classifier(model), name=name) for model, name in zip(options.model, short, strict=True)
-    ]
+    models = load_models(options.model)
     look = Look(columns, options.byproduct, names, models, options.min_crop, options.seed)
     rows = rows.cast_column(columns.image, datasets.Image(decode=False))
     exhibits: list[Exhibit] = []

@@ -11,11 +11,12 @@ import torch
 from PIL import Image
 
 from luab.gallery.drawing import has_trace, with_clicks, with_traces
+from luab.models import load_models
 from luab_attention.density import nearness
 from luab_attention.targets import ROW_LABEL, Byproduct, byproducts_of, target_in_view
 from luab_data import constants
 from luab_data.rows.columns import ByproductKind, Columns
-from luab_eval.models import Classifier, load_classifier
+from luab_eval.models import Classifier
 from luab_eval.pointing import attention_maps
 from luab_eval.report.galleries import data_uri, lit_by, overlay, peak, thumbnail
 from luab_eval.report.table import percent
@@ -53,7 +54,8 @@ class Exhibit:
 
     def _repr_html_(self) -> str:
         figures = "".join(
-            f'<figure style="margin:0"><img src="{panel.uri}" alt=""><figcaption style="font-size:small">'
+            f'<figure style="margin:0;width:12rem"><img src="{panel.uri}" alt="" style="width:100%">'
+            f'<figcaption style="font-size:small">'
             f"{html.escape(panel.caption)}</figcaption></figure>"
             for panel in self.panels
         )
@@ -214,6 +216,6 @@ def show(
     point = point or next(
         (name for name in (constants.CLICK, constants.POINTS) if name in row), constants.CLICK
     )
-    models = [load_classifier(name) for name in ([model] if isinstance(model, str) else model)]
+    models = load_models([model] if isinstance(model, str) else model)
     columns = Columns(image=image, label=label, point=point, annotations=annotations)
     return Look(columns, byproduct, names, models).exhibit(row)

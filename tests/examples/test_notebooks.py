@@ -50,8 +50,8 @@ def test_the_byproducts_are_shown(tmp_path):
 def test_with_clicks_a_model_looks_at_the_object(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))  # where the notebook's folder goes
     text, html = outputs_of("train_and_compare", tmp_path)
-    (pointing,) = re.findall(r"^swapped.*pointing game.*?(\d+\.\d).*?\] *(\d+\.\d)", text, re.MULTILINE)
+    (pointing,) = re.findall(r"^Pointing game \(swapped\) .*?↑ +([\d.]+) +([\d.]+) ", text, re.MULTILINE)
     plain, luab = map(float, pointing)
     assert luab > 80 and luab > plain + 5
     assert "larger than chance" in text
-    assert html.count("<img") >= 3 + 3 * 4 and "attention: " in html
+    assert html.count("<img") >= 3 + 3 * 4 and "luab: " in html

@@ -15,10 +15,10 @@ from torch.nn.functional import interpolate
 
 from luab.app.asking import ask, loss_of, read
 from luab.app.cards import cards, problem
-from luab.app.models import load
 from luab.app.samples import sample
 from luab.app.session import Handlers
 from luab.commands.app import main
+from luab.models import load_models
 from luab_attention.density import density, nearness
 from luab_eval.models import Classifier
 from luab_eval.pointing import attention_maps
@@ -184,7 +184,7 @@ def served(tmp_path):
     for folder in names:
         tiny_model("vit").save_pretrained(folder)
         square_processor(IMAGE_SIZE).save_pretrained(folder)
-    page = build(load([str(folder) for folder in names]))
+    page = build(load_models([str(folder) for folder in names]))
     _, url, _ = page.launch(server_name="127.0.0.1", **closed())
     yield page, url
     page.close()

@@ -1,4 +1,4 @@
-"""The models of the page, by short names."""
+"""Models by the short names that people read: for `luab show`, `luab.show` and `luab app`."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,13 +7,13 @@ from luab_eval.models import Classifier, load_classifier
 from luab_eval.suite import unique_names
 
 
-def load(names: Sequence[str], device: str = "cpu") -> list[Classifier]:
+def load_models(names: Sequence[str], device: str = "cpu") -> list[Classifier]:
     """Checkpoints' folders, ids on the Hub, or `timm:NAME` -> models, named as in reports.
 
     Raises:
         ValueError: one that cannot be loaded.
     """
+    short = unique_names(names) if names else []
     return [
-        replace(load_classifier(name, device), name=short)
-        for name, short in zip(names, unique_names(names), strict=True)
+        replace(load_classifier(model, device), name=name) for model, name in zip(names, short, strict=True)
     ]
