@@ -76,7 +76,7 @@ def build(classifiers: Sequence[Classifier]) -> gr.Blocks:
 
 
 def launch(page: gr.Blocks, host: str, port: int | None, browser: bool = False) -> None:
-    """Serve the page until Ctrl-C; files of this machine are not served, and nothing is shared.
+    """Serve the page until Ctrl-C. Files of this machine are not served, and nothing is shared.
 
     Args:
         page: Of `build`.

@@ -9,6 +9,7 @@ Needs Gradio: pip install 'luab[app]'. The page is for this machine only, unless
 from __future__ import annotations
 
 import argparse
+from importlib.util import find_spec
 
 from luab_data.console.boundary import guarded
 from luab_data.console.options import CommandParser
@@ -43,12 +44,8 @@ def main(argv: list[str]) -> int:
         raise ValueError("--model is needed: a checkpoint's folder, a model's id on the Hub, or timm:NAME")
     if options.port is not None and not 1 <= options.port <= 65535:
         raise ValueError(f"--port {options.port}: a port, 1 to 65535")
-    try:
-        import gradio  # noqa: F401 - before the models, which take longer
-    except ModuleNotFoundError as error:
-        if error.name != "gradio":
-            raise
-        raise ValueError(MISSING) from error
+    if find_spec("gradio") is None:
+        raise ValueError(MISSING)
     from luab.app.page import build, launch
     from luab.models import load_models
 
