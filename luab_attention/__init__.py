@@ -1,1 +1,1 @@
-"""Where people looked: clicks, traces and boxes, read from any dataset, and the targets made of them."""
+"""Where people looked: clicks, traces and boxes from any dataset, and the targets made from them."""

@@ -1,8 +1,8 @@
-"""Weighted points -> maps on the model's grid, for the attention losses and for pictures of them.
+"""Weighted points -> maps on the model's grid, for the attention losses and their pictures.
 
 Shapes: points `[..., P, 2]` crop ratios, x first; weights `[..., P]`, 0 for a point that does not count
-(padding, or outside the crop); grid `(h, w)`; maps `[..., h, w]`. The grid's cell in row i and column j has
-its center at x = (j + 0.5) / w, y = (i + 0.5) / h.
+(padding, or outside the crop); grid `(h, w)`; maps `[..., h, w]`. The center of the grid's cell in row i and
+column j is x = (j + 0.5) / w, y = (i + 0.5) / h.
 """
 
 import torch
@@ -14,10 +14,10 @@ def density(points: Tensor, weights: Tensor, grid: tuple[int, int], sigma: float
 
         D(c) ~ sum_p weight_p * exp(-|c - point_p|^2 / (2 sigma^2))    at the cell centers c
 
-    sigma is in crop ratios, the same for x and y. All 0 where no point counts. Normalized after mixing, so a
-    point beyond the crop ("keep") gives its tail only, and nearly nothing beside a point inside; alone, the
-    cells nearest to it. Computed by axes and relative to the largest exponent: a far point must not underflow
-    to a map of zeros.
+    sigma is in crop ratios, the same for x and y. The map is all 0 if no point counts. It is normalized after
+    mixing. So a point outside the crop ("keep") only adds its tail, which is almost nothing next to a point
+    inside; alone, it gives the nearest cells. The computation is separate per axis and relative to the
+    largest exponent, so that a far point does not underflow to a map of zeros.
     """
     x, y = _distances(points, grid)
     log_x, log_y = -(x**2) / (2 * sigma**2), -(y**2) / (2 * sigma**2)  # [..., P, w], [..., P, h]
@@ -35,13 +35,13 @@ def density(points: Tensor, weights: Tensor, grid: tuple[int, int], sigma: float
 def nearness(
     points: Tensor, weights: Tensor, grid: tuple[int, int], radius: float, edge: float | None = None
 ) -> Tensor:
-    """How near each cell is to the byproduct, from 0 (far) to 1 (near) -> `[..., h, w]`.
+    """The nearness of each cell to the byproduct, from 0 (far) to 1 (near) -> `[..., h, w]`.
 
         N(c) = max_p weight_p / max(weight) * clamp(1/2 + (radius - |c - point_p|) / edge, 0, 1)
 
-    A soft disc: 1 within radius - edge/2 of the point, 0 beyond radius + edge/2, falling linearly between.
-    Several points give the union of their discs, lighter points' discs fainter. radius and edge are in crop
-    ratios; edge defaults to half the radius. All 0 where no point counts.
+    This is a soft disc: 1 within radius - edge/2 of the point, 0 beyond radius + edge/2, linear in between.
+    Several points give the union of their discs; discs of smaller weights have smaller values. radius and
+    edge are in crop ratios; edge defaults to half the radius. The map is all 0 if no point counts.
     """
     edge = radius / 2 if edge is None else edge
     x, y = _distances(points, grid)
@@ -53,7 +53,7 @@ def nearness(
 
 
 def _distances(points: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """Signed distances from the points to the cells' centers, by axes -> `[..., P, w]`, `[..., P, h]`."""
+    """Signed distances from the points to the cell centers, per axis -> `[..., P, w]`, `[..., P, h]`."""
     h, w = grid
     centers_x = (torch.arange(w, device=points.device, dtype=points.dtype) + 0.5) / w
     centers_y = (torch.arange(h, device=points.device, dtype=points.dtype) + 0.5) / h

@@ -1,4 +1,4 @@
-"""How much of a dataset a run can use: counted once, from the columns, without opening an image."""
+"""Counts how much of a dataset a run can use, from the columns, without opening an image."""
 
 from typing import NamedTuple
 
@@ -21,11 +21,11 @@ class RowFacts(NamedTuple):
     """Numbers of rows.
 
     Attributes:
-        rows: all.
-        with_image: that hold an image or its path.
-        with_target: with a byproduct that a loss can use; None: the byproduct's column is not there, or none
-            is asked for. A click may still lie outside a crop, and a trace wholly after its click.
-        classes: how many classes any row has.
+        rows: all rows.
+        with_image: rows with an image or its path.
+        with_target: rows with a byproduct that a loss can use. None: the byproduct's column is missing, or no
+            byproduct is requested. A click may still be outside a crop, and a trace entirely after its click.
+        classes: number of classes that occur.
     """
 
     rows: int
@@ -40,10 +40,10 @@ class RowFacts(NamedTuple):
 
 
 def describe_rows(rows: datasets.Dataset, columns: Columns, byproduct: ByproductKind | None) -> RowFacts:
-    """Count. `rows` are as `luab_attention.reading` gives them; a million take a second.
+    """Count the rows, as read by `luab_attention.reading`; a million take a second.
 
     Raises:
-        SourceError: annotations without what a trace is read from.
+        SourceError: annotations without the fields of a trace.
     """
     usable = None
     if byproduct is not None and set(columns.of_byproduct(byproduct)) <= set(rows.column_names):
@@ -62,7 +62,7 @@ def describe_rows(rows: datasets.Dataset, columns: Columns, byproduct: Byproduct
 
 
 def no_target(which: str, columns: Columns, byproduct: ByproductKind) -> SourceError:
-    """The error of training rows without one usable byproduct. `which`: of the rows, "none of the 8"."""
+    """The error if no training row has a usable byproduct. `which`: such as "none of the 8"."""
     return SourceError(
         f"--byproduct {byproduct}: {which} training rows has a usable one in column "
         f"{', '.join(columns.of_byproduct(byproduct))}, so that nothing can be learned from it. Set "
@@ -71,7 +71,7 @@ def no_target(which: str, columns: Columns, byproduct: ByproductKind) -> SourceE
 
 
 def has_image(rows: datasets.Dataset, column: str) -> np.ndarray:
-    """Which stored rows hold an image or its path, bool [N]. The images' bytes are not touched."""
+    """Which stored rows have an image or its path, bool [N]. Does not read the images' bytes."""
     values = read_column(rows, column)
     found = valid(values)
     if pa.types.is_struct(values.type):
@@ -81,7 +81,7 @@ def has_image(rows: datasets.Dataset, column: str) -> np.ndarray:
 
 
 def has_label(rows: datasets.Dataset, column: str) -> np.ndarray:
-    """Which rows have a class, bool [N]: null and -1 are none. All, where the column is no class of a row."""
+    """Which rows have a class, bool [N]; null and -1 are no class. All rows if there is no class column."""
     if not has_column(rows.features, column):
         return np.ones(len(rows), bool)
     values = read_column(rows, column)
@@ -92,10 +92,10 @@ def has_label(rows: datasets.Dataset, column: str) -> np.ndarray:
 
 
 def has_point(rows: datasets.Dataset, columns: Columns) -> np.ndarray:
-    """Which stored rows have a point that counts, bool [N]; of several labels, one of a class of the row."""
+    """Which stored rows have a usable point, bool [N]; with several labels, of a class of the row."""
     (point,) = columns.of_byproduct("click")
     points = flat_points(read_column(rows, point), point)
-    # Far outside the image no crop shows a point; a click on the border may be a little outside.
+    # No crop shows a point far outside the image; a click on the border may be slightly outside.
     counts = np.all((points.xy >= -MARGIN) & (points.xy <= 1 + MARGIN), axis=1)
     if points.weight is not None:
         counts &= points.weight > 0

@@ -19,9 +19,9 @@ def number_points(points: FlatPoints, feature: Any, classes: Any, column: str) -
 
     Args:
         points: The column's points.
-        feature: Of the points' labels: names or numbers.
-        classes: Of the label column: `ClassLabel`, or int for classes without names.
-        column: Its name; for the error.
+        feature: Feature of the points' labels: names or numbers.
+        classes: Feature of the label column: `ClassLabel`, or int for classes without names.
+        column: The column's name, for errors.
     """
     values = pa.chunked_array([points.label])
     require(

@@ -1,4 +1,4 @@
-"""The point column in the layouts that people's datasets have, as flat arrays, checked.
+"""Reads and checks a point column in any of the common layouts, as flat arrays.
 
 The column's type decides the layout, once:
 
@@ -6,7 +6,7 @@ The column's type decides the layout, once:
     [{x, y}, ...]             several points; [[x, y], ...] and {x: [...], y: [...]} are the same
     [{label, x, y}, ...]      points of several classes
 
-`weight` beside x and y says how much a point counts. Null and an empty list are "no point".
+An optional `weight` next to x and y is the point's weight. Null and an empty list mean "no point".
 """
 
 from typing import Any, Literal, NamedTuple
@@ -19,9 +19,9 @@ from luab_data.errors import SourceError
 from luab_data.rows.arrow import is_list_type, is_number_type, offsets_of, plain_list, require, valid
 
 PointUnits = Literal["ratio", "percent", "pixels"]
-# How far outside the image a point in percent or pixels may lie, as a ratio of the image: clicks on a border.
+# How far outside the image a point in percent or pixels may be, as a ratio of the image: clicks on a border.
 MARGIN = 0.1
-# Clicks on a border come out slightly outside 0 to 1; beyond this a value cannot be a ratio.
+# Clicks on a border are slightly outside 0 to 1; beyond this a value cannot be a ratio.
 FAR_OUTSIDE = 2.0
 X, Y, WEIGHT, LABEL = "x", "y", "weight", "label"
 
@@ -37,9 +37,9 @@ class FlatPoints(NamedTuple):
         row: [P] int64, the number of each point's row.
         xy: [P, 2] float64 in the column's unit, x first.
         weight: [P] float64, None: they count the same.
-        label: [P] what the column says of each point's class, None: it is the row's.
+        label: [P] each point's class as in the column, None: the row's class.
         count: the number of rows.
-        several: whether a row may have more than one.
+        several: whether a row may have several points.
     """
 
     row: np.ndarray
@@ -51,10 +51,10 @@ class FlatPoints(NamedTuple):
 
 
 def flat_points(values: pa.ChunkedArray, column: str) -> FlatPoints:
-    """Every point of a column. What holds none is left out.
+    """Every point of a column. Rows without a point are skipped.
 
     Raises:
-        SourceError: none of the layouts above, x without y, a value that is not finite, a weight below 0.
+        SourceError: another layout, x without y, a value that is not finite, a weight below 0.
     """
     kind = values.type
     several = _check_layout(kind, column)
@@ -105,11 +105,11 @@ def to_ratios(
     """The points [P, 2] as ratios of the image.
 
     Args:
-        points: In any unit.
-        units: The unit, or "auto" to tell it from the values.
-        column: Its name; for the error.
+        points: Points in any unit.
+        units: The unit, or "auto" to guess it from the values.
+        column: The column's name, for errors.
         sizes: [P, 2] width and height of each point's image; for pixels.
-        whole: These are all points, or enough of them, to say that none is above 1.
+        whole: Whether these are all points, or enough of them to conclude that none is above 1.
 
     Raises:
         SourceError: values that cannot be in this unit.
@@ -141,12 +141,12 @@ def to_ratios(
 def point_column(points: FlatPoints, ratios: np.ndarray, labels: np.ndarray | None) -> pa.Array:
     """The column that training reads: `{x, y}` or null, or a list of them.
 
-    With `label` and `weight` where there are any.
+    With `label` and `weight` if there are any.
 
     Args:
         points: P points, by row.
         ratios: [P, 2] ratios of the image, x first.
-        labels: [P] class numbers, None where a point's class is that of its row.
+        labels: [P] class numbers, or None if each point has the class of its row.
     """
     fields = {X: pa.array(ratios[:, 0]), Y: pa.array(ratios[:, 1])}
     if not points.several and labels is None and points.weight is None:
@@ -167,7 +167,7 @@ def point_column(points: FlatPoints, ratios: np.ndarray, labels: np.ndarray | No
 def _check_layout(kind: pa.DataType, column: str) -> bool:
     """Whether there are several points in a row.
 
-    Raises SourceError for anything that is not one of the layouts.
+    Raises SourceError for any other layout.
     """
     if pa.types.is_null(kind):
         return False
@@ -196,7 +196,7 @@ def _check_layout(kind: pa.DataType, column: str) -> bool:
 
 
 def _other_names(kind: pa.StructType, column: str) -> str:
-    """Which options say where x and y are, guessed from the fields' names."""
+    """A hint at the options for x and y, guessed from the fields' names."""
     paths: dict[str, str] = {}
     for field in kind:
         inner = list(field.type) if pa.types.is_struct(field.type) else None
@@ -207,7 +207,7 @@ def _other_names(kind: pa.StructType, column: str) -> str:
 
 
 def _entries(values: pa.Array, start: int) -> tuple[np.ndarray, dict[str, pa.Array]]:
-    """A chunk's entries: each one's row [P] and its fields [P], null where it is no point."""
+    """A chunk's entries: the row [P] and the fields [P] of each, null if it is no point."""
     if pa.types.is_null(values.type):
         return np.zeros(0, np.int64), {X: pa.array([], pa.float64()), Y: pa.array([], pa.float64())}
     if pa.types.is_struct(values.type):

@@ -1,4 +1,4 @@
-"""A table of points beside a dataset, joined to its images by their files' names."""
+"""A separate table of points, joined to a dataset's images by file name."""
 
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -21,9 +21,9 @@ class Join(NamedTuple):
 
     Attributes:
         table: the lines.
-        row: [L] the row of each line, -1: there is no such image.
-        count: how many rows the dataset has.
-        note: how many lines and rows were matched.
+        row: [L] the row of each line, -1 without an image.
+        count: number of rows of the dataset.
+        note: message on how many lines and rows matched.
     """
 
     table: datasets.Dataset
@@ -32,7 +32,7 @@ class Join(NamedTuple):
     note: str
 
     def of_rows(self, points: FlatPoints) -> tuple[FlatPoints, np.ndarray]:
-        """The lines' points as those of the rows, in the order of the rows; and the points' old places."""
+        """The lines' points in the order of the rows, and the points' positions in the table."""
         row = self.row[points.row]
         order = np.argsort(row, kind="stable")
         order = order[row[order] >= 0]
@@ -53,11 +53,11 @@ def join_points(
 ) -> Join:
     """Match each line of a table with the image that it names.
 
-    A name is a path as the dataset's folder has it, or its end: "cat/1.jpg" is train/cat/1.jpg, if no other
-    image ends so. Several lines of an image are several points.
+    A name is a path in the dataset's folder, or its end: "cat/1.jpg" matches train/cat/1.jpg if no other
+    image ends the same way. Several lines for an image are several points.
 
     Raises:
-        SourceError: no such file, no column of names, nothing that matches, or a name of several images.
+        SourceError: no such file, no column of names, no match, or a name that matches several images.
     """
     if Path(file).suffix.lower() not in TABLES or not Path(file).is_file():
         raise SourceError(f"--points_file {file}: there is no such file of rows ({', '.join(TABLES)}).")
@@ -95,7 +95,7 @@ def _relative(path: str | None, root: Path | None) -> PurePosixPath | None:
 
 
 def _match(names: set[str], paths: list[PurePosixPath | None], file: str) -> dict[str, int]:
-    """Name -> the row of the image whose path it is, or ends with it."""
+    """Name -> the row of the image whose path equals it or ends with it."""
     found: dict[str, int] = {}
     for number, path in enumerate(paths):
         if path is None:

@@ -1,7 +1,7 @@
-"""A dataset of anybody's -> the rows that training reads: an image, class numbers, points in ratios.
+"""Any dataset -> the rows that training reads: an image, class numbers, points in ratios.
 
-What is not such a column already becomes one here, by Arrow for all rows at once, so that every value is
-checked before anything is trained, and the loader reads one layout.
+Columns in other layouts are converted here, by Arrow for all rows at once. So every value is checked before
+training, and the loader reads only one layout.
 """
 
 from dataclasses import dataclass
@@ -40,16 +40,16 @@ WIDTH, HEIGHT = "width", "height"  # columns: the pixels that points in pixels a
 
 @dataclass(frozen=True)
 class Reading:
-    """How the columns of a dataset are to be read: the options of `run.py` of the same names.
+    """How to read the columns of a dataset: the options of `run.py` with the same names.
 
     Attributes:
-        image, label, point, x, y, annotations: columns, or fields of nested ones ("json.click"). Unset ones
-            take the usual names.
-        point_units: what x and y are in.
-        label_format: how lists of 0 and 1 are read.
-        points_file: a table of the images' points, beside the dataset.
-        classes: the names of all classes, where the rows are a part of a stream and may lack some.
-        whole: the rows are so many that what none of them has can be told.
+        image, label, point, x, y, annotations: columns, or fields of nested columns ("json.click"). The
+            default is the usual names.
+        point_units: unit of x and y.
+        label_format: how to read lists of 0 and 1.
+        points_file: a separate table of the images' points.
+        classes: names of all classes, if the rows are a part of a stream and may lack some.
+        whole: whether there are enough rows to conclude what no row has.
     """
 
     image: str = constants.IMAGE
@@ -69,10 +69,10 @@ class ReadRows(NamedTuple):
     """Rows as training reads them.
 
     Attributes:
-        rows: the dataset, with further columns as they were.
-        columns: where its parts are.
-        multi_hot: the number of classes of multi-hot lists, None where there were none.
-        notes: what was understood that the columns do not say themselves, a line each.
+        rows: the dataset, with other columns unchanged.
+        columns: names of its columns.
+        multi_hot: number of classes of multi-hot lists, or None.
+        notes: messages on how ambiguous columns were read, one line each.
     """
 
     rows: datasets.Dataset
@@ -92,13 +92,13 @@ def read_rows(
 
     Args:
         rows: The dataset.
-        reading: Which columns it has, and how they are read.
-        byproduct: What is learned from; None: points are not read.
-        root: The folder that paths of images start from, and that they must not leave.
-        required: The byproduct must have a column.
+        reading: Its columns, and how to read them.
+        byproduct: The byproduct to learn from; None: points are not read.
+        root: The folder of relative image paths, which they must not leave.
+        required: Whether the byproduct must have a column.
 
     Raises:
-        SourceError: a column that is not there, or that holds what cannot be read; names it and a row.
+        SourceError: a missing column, or one with unreadable values; names the column and a row.
     """
     rows, image = _images(rows, reading.image, root)
     rows, label, labels = _labels(rows, image, reading)
@@ -122,13 +122,13 @@ def read_rows(
 
 
 def label_name(rows: datasets.Dataset, reading: Reading) -> str:
-    """The column of the labels, of which there may be none."""
+    """The name of the label column, which may not exist."""
     usual = (constants.LABEL, constants.LABELS)
     return reading.label or next((name for name in usual if name in rows.column_names), constants.LABEL)
 
 
 def point_name(rows: datasets.Dataset, reading: Reading, labels: Labels) -> str:
-    """The column of the points, of which there may be none."""
+    """The name of the point column, which may not exist."""
     usual = (
         [constants.POINTS, constants.CLICK]
         if is_list(labels.feature)
@@ -151,7 +151,7 @@ def _images(rows: datasets.Dataset, column: str, root: Path | None) -> tuple[dat
 
 
 def _labels(rows: datasets.Dataset, image: str, reading: Reading) -> tuple[datasets.Dataset, str, Labels]:
-    """Rows with class numbers, the column that has them, and what was read."""
+    """Rows with class numbers, the column of the numbers, and the labels as read."""
     column = label_name(rows, reading)
     if column == constants.LABEL and not has_column(rows.features, column):
         labels = folder_labels(rows, image, reading.classes)
@@ -218,7 +218,7 @@ def read_points(
 
 
 def _point_values(source: datasets.Dataset, reading: Reading, point: str) -> tuple[pa.ChunkedArray, Any, str]:
-    """The points' values, the feature of one point's label, and what to call the column in messages."""
+    """The points' values, the feature of a point's label, and the column's name for messages."""
     x, y = reading.x, reading.y
     if reading.points_file is not None and reading.point is None:
         x, y = x or X, y or Y
@@ -250,7 +250,7 @@ def _point_values(source: datasets.Dataset, reading: Reading, point: str) -> tup
 
 
 def _is_plain(rows: datasets.Dataset, column: str, reading: Reading, class_feature: Any) -> bool:
-    """Whether the column is what training reads, as it is stored."""
+    """Whether training can read the column as stored."""
     if reading.x is not None or reading.point_units != "ratio" or column not in rows.column_names:
         return False
     feature = rows.features[column]

@@ -1,7 +1,7 @@
-"""Dataset row -> byproducts -> targets in the crop: what the annotators' clicks and traces ask of the model.
+"""Dataset row -> byproducts -> targets in the crop.
 
-A target is a set of weighted points. Everything later (mean point, density on a grid:
-`luab_attention.density`) is computed from them.
+A target is a set of weighted points. The losses compute the mean point or a density on a grid
+(`luab_attention.density`) from it.
 """
 
 import math
@@ -19,7 +19,7 @@ Outside = Literal["drop", "keep"]
 LabelPolicy = Literal["keep", "authors"]
 
 ROW_LABEL = -1  # a byproduct's label: "the class of the row"
-# Both coordinates of a point that is padding or outside the crop, as in the authors' loader; its weight is 0.
+# Coordinates of a point that is padding or outside the crop, as in the authors' loader; its weight is 0.
 NO_POINT = -1.0
 NO_TARGET = -1  # in a batch's `target_labels`: padding, no target here
 
@@ -33,13 +33,13 @@ class Byproduct(NamedTuple):
 
 
 def byproducts_of(row: Mapping[str, Any], kind: ByproductKind, columns: Columns) -> list[Byproduct]:
-    """The byproducts of a row: one for each class that has one, none when there is nothing usable.
+    """The byproducts of a row: one for each class with a usable byproduct.
 
-    "click": the point column. "trace": see `trace`. "click+trace": both, half the weight each; when one of
-    them is missing the other has all of it.
+    "click": the point column. "trace": see `trace`. "click+trace": both, with half the weight each; if one is
+    missing, the other has all the weight.
 
     Raises:
-        ValueError: a point that is not in ratios, not finite, or misses a coordinate.
+        ValueError: a point that is not in ratios, is not finite, or lacks a coordinate.
     """
     clicks = []
     if "click" in kind:
@@ -66,9 +66,9 @@ def byproducts_of(row: Mapping[str, Any], kind: ByproductKind, columns: Columns)
 def clicks_of(value: Any, column: str) -> list[Byproduct]:
     """The point column's value -> one byproduct for each class, with all points of that class.
 
-    `{x, y}` or `[x, y]`: one point of the row's class. A list of these: several, of the row's class or, with
-    `label`, of that class. `weight` says how much each counts; without it they count the same. Null, and null
-    for both coordinates, are no point. A missing field is an error.
+    `{x, y}` or `[x, y]` is one point of the row's class. A list of these is several points, of the row's
+    class or of the class in `label`. `weight` is a point's weight; by default all weights are equal. Null,
+    and null for both coordinates, mean no point. A missing field is an error.
     """
     if value is None or len(value) == 0:
         return []
@@ -102,11 +102,11 @@ def clicks_of(value: Any, column: str) -> list[Byproduct]:
 def target_in_view(
     byproduct: Byproduct, view: View, outside: Outside = "drop"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A byproduct as the crop shows it -> points `[P, 2]` crop ratios, weights `[P]`, both float32.
+    """A byproduct in the crop -> points `[P, 2]` crop ratios, weights `[P]`, both float32.
 
-    Weights sum to 1, or are all 0: no usable target. With "drop", the authors' rule, points outside the crop
-    are (-1, -1) with weight 0; with "keep" they stay where they are, beyond the border (for densities, whose
-    tail may reach into the crop).
+    Weights sum to 1, or are all 0 without a usable target. With "drop", the authors' rule, points outside the
+    crop are (-1, -1) with weight 0. With "keep" they stay outside the border, for densities whose tail may
+    reach into the crop.
     """
     points = to_view(byproduct.points, view)
     weights = np.asarray(byproduct.weights, np.float64)
@@ -121,7 +121,7 @@ def target_in_view(
 
 
 def _point(value: Any, column: str) -> np.ndarray | None:
-    """`{x, y}` or `[x, y]` -> float64 `[2]`, None when both coordinates are null."""
+    """`{x, y}` or `[x, y]` -> float64 `[2]`, None if both coordinates are null."""
     if isinstance(value, Mapping):
         if not ("x" in value and "y" in value):
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Where the cursor was on its way to the click: positions, each with the weight that its time gives it."""
+"""Traces: the cursor's positions before the click, each weighted by its time."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,22 +7,22 @@ import numpy as np
 
 from luab_attention.points import FAR_OUTSIDE
 
-# Time in which a cursor position loses weight by the factor e, ms. ImageNet-AB's workers hover 0.75 s on
-# average before they select an image, so the first half of a typical track weighs a quarter of the second.
+# Time in ms in which a position's weight falls by the factor e. ImageNet-AB's workers hover 0.75 s on
+# average before they select an image, so the first half of a typical trace weighs a quarter of the second.
 TRACE_TIME_CONSTANT = 250.0
-# Positions below this share of the heaviest one's weight are left out: at 60 Hz it keeps the last 1.7 s.
+# Positions below this share of the largest weight are dropped: at 60 Hz this keeps the last 1.7 s.
 TRACE_NEGLIGIBLE = 1e-3
 
 
 def trace(
     annotations: list[Mapping[str, Any]], time_constant: float = TRACE_TIME_CONSTANT
 ) -> tuple[np.ndarray, np.ndarray] | None:
-    """Where the cursor was on its way to the click -> points `[P, 2]` image ratios, weights `[P]` of sum 1.
+    """A row's trace -> points `[P, 2]` in image ratios, weights `[P]` that sum to 1.
 
-    A position at time t, up to the annotation's first selecting click at t_c, weighs exp(-(t_c - t) /
-    time_constant) (ms), shared between the positions of the same time (tracks repeat times). Each
-    annotation's weights sum to 1 over the number of annotations that count: selected when the page was
-    submitted, with a click, with positions before it. None when there is none.
+    The trace ends at the annotation's first selecting click, at time t_c. A position at time t has the weight
+    exp(-(t_c - t) / time_constant), in ms; positions with the same time share it, because traces repeat
+    times. An annotation counts if the image was selected when the page was submitted, and it has a click with
+    positions before it. All annotations that count have the same total weight. None if no annotation counts.
     """
     tracks = []
     for annotation in annotations:
@@ -34,7 +34,7 @@ def trace(
             continue
         age = clicked - np.array([p["time"] for p in before], np.float64)
         _, moment, repeats = np.unique(age, return_inverse=True, return_counts=True)
-        # Ages count from the newest position: after a minute's rest exp() would underflow to nothing.
+        # Ages count from the newest position: after a minute's rest, exp() would underflow to 0.
         weights = np.exp(-(age - age.min()) / time_constant) / repeats[moment]
         kept = weights > TRACE_NEGLIGIBLE * weights.max()
         points = np.array([(p["x"], p["y"]) for p in before], np.float64)

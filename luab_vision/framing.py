@@ -1,4 +1,4 @@
-"""Evaluation's view of an image, in whole pixels: cut out, resize, cut out.
+"""The evaluation's view of an image, in whole pixels: crop, resize, crop.
 
 These are the steps of transformers' image processors, in their order and with their rounding, so that a model
 sees here what it sees in transformers' own pipeline, byte for byte.
@@ -12,8 +12,8 @@ from PIL import Image
 
 from luab_vision.geometry import View, pair
 
-# An image 1 pixel high and 60,000 wide, its shorter side resized to 256, has 4 billion pixels. Where the
-# resized image is so many times larger than the crop, only the crop is computed, within one level of 255.
+# An image of 1 x 60,000 pixels, with its shorter side resized to 256, has 4 billion pixels. If the resized
+# image is this many times larger than the crop, only the crop is computed, exact to one level of 255.
 MUCH_LARGER = 64
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom
@@ -23,10 +23,10 @@ class Framing(NamedTuple):
     """How an image of `image` pixels becomes the model's input.
 
     Attributes:
-        image: Its width and height.
-        source: What is cut out of the image before it is resized.
+        image: The image's width and height.
+        source: The part of the image that is resized.
         resized: Width and height that `source` is resized to.
-        crop: What is cut out of the resized image; what lies outside it is black, as image processors pad.
+        crop: The crop of the resized image; pixels outside the image are black, as image processors pad.
     """
 
     image: tuple[int, int]
@@ -36,8 +36,8 @@ class Framing(NamedTuple):
 
     @property
     def view(self) -> View:
-        """The same as a window in ratios of the image, for points to follow."""
-        across = (self.source[2] - self.source[0]) / self.resized[0]  # image pixels for a resized one
+        """The same as a window in image ratios, to transform points."""
+        across = (self.source[2] - self.source[0]) / self.resized[0]  # image pixels per resized pixel
         down = (self.source[3] - self.source[1]) / self.resized[1]
         width, height = self.image
         left, top, right, bottom = self.crop
@@ -49,7 +49,7 @@ class Framing(NamedTuple):
         )
 
     def render(self, image: Image.Image, resample: Image.Resampling) -> Image.Image:
-        """What the model sees of the image, in the image's mode."""
+        """The model's input, in the image's mode."""
         if self.source != (0, 0, *image.size):
             image = image.crop(self.source)
         left, top, right, bottom = self.crop
@@ -75,19 +75,19 @@ def framing(
     crop: int | tuple[int, int],
     cut: tuple[float, float] | None = None,
 ) -> Framing:
-    """The framing of an image of `width` x `height` pixels: resize, then cut out the center.
+    """The framing of an image of `width` x `height` pixels: resize, then crop the center.
 
     Args:
         width: Pixels of the image.
         height: Pixels of the image.
         resize: Pixels of the resized image's shorter side, or its `(height, width)` whatever the aspect.
         crop: Pixels of the model's input: a square's side or `(height, width)`.
-        cut: Before that, the center is cut out: its height and width, as ratios of the image's shorter side.
+        cut: Height and width of a first central crop, as ratios of the image's shorter side.
     """
     shorter = min(width, height)
     source = (0, 0, width, height)
     if cut is not None:
-        # A sliver of an image may have no pixel left to cut out; it keeps one.
+        # A very narrow image would have no pixel left; keep one.
         source = _center(width, height, max(1, int(cut[1] * shorter)), max(1, int(cut[0] * shorter)))
         shorter = min(source[2] - source[0], source[3] - source[1])
     if isinstance(resize, int):
@@ -99,6 +99,6 @@ def framing(
 
 
 def _center(width: int, height: int, inner_width: int, inner_height: int) -> Box:
-    """Of `width` x `height` pixels the center; rounded down, also below 0."""
+    """The central box in `width` x `height` pixels, rounded down, also below 0."""
     left, top = (width - inner_width) // 2, (height - inner_height) // 2
     return left, top, left + inner_width, top + inner_height

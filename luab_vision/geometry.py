@@ -1,12 +1,12 @@
-"""The window through which the model sees an image, and what it does to points.
+"""The crop of an image that the model sees, for pixels and points.
 
-Conventions. A point is `(x, y)` in ratios of the image, x first, origin at the top left. The ratio x lies at
-pixel coordinate `x * width`, and pixel i covers the interval [i, i + 1): a click in the middle of the
-leftmost of 4 pixels is x = 1/8, and x = 1 is the image's right edge. Crop ratios are the same of the crop
+Conventions: a point is `(x, y)` in ratios of the image, x first, with the origin at the top left. The ratio x
+is the pixel coordinate `x * width`, and pixel i covers the interval [i, i + 1). A click in the middle of the
+leftmost of 4 pixels is x = 1/8, and x = 1 is the image's right edge. Crop ratios are the same for the crop
 that the model sees.
 
-Image and points move by the same `View`, so they cannot drift apart: `render` and `render_window` read the
-pixels, `to_view` maps points.
+Image and points use the same `View`, so they stay aligned: `render` and `render_window` read the pixels,
+`to_view` maps the points.
 """
 
 import math
@@ -18,11 +18,10 @@ from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-# How far outside the crop (in crop ratios) still counts as its border. Ratios are stored as float32 and a
-# crop's edges are quotients of pixels, so a click on the very edge comes out at 1 + 1e-7; a pixel is 1000
-# times as wide.
+# Tolerance of the crop's border, in crop ratios. Ratios are stored as float32 and a crop's edges are
+# quotients of pixels, so a click on the very edge may become 1 + 1e-7; a pixel is 1000 times as wide.
 BORDER_TOLERANCE = 1e-6
-MAX_TRIES = 10  # of drawing a crop that fits, as in torchvision
+MAX_TRIES = 10  # draws of a crop that fits, as in torchvision
 
 
 class View(NamedTuple):
@@ -55,10 +54,10 @@ def from_view(points: np.ndarray, view: View) -> np.ndarray:
 
 
 def inside(points: np.ndarray) -> np.ndarray:
-    """Which crop ratios `[..., 2]` lie in the crop -> bool `[...]`.
+    """Which crop ratios `[..., 2]` are in the crop -> bool `[...]`.
 
-    The border counts as inside, on all four sides: released clicks lie on the image's edges 0 and 1, and with
-    only one side closed a point on a vertical border would be in or out depending on the flip.
+    The border counts as inside on all four sides: released clicks may be on the image's edges 0 and 1. With
+    only one side closed, the flip would decide whether a point on a vertical border is inside.
     """
     points = np.asarray(points)
     return np.all((points >= -BORDER_TOLERANCE) & (points <= 1 + BORDER_TOLERANCE), axis=-1)
@@ -74,13 +73,13 @@ def random_resized_view(
 ) -> View:
     """Draws a random resized crop, as torchvision's RandomResizedCrop.
 
-    The crop's edges lie on pixel borders. When 10 draws do not fit, it is the largest central crop within
+    The crop's edges are on pixel borders. If 10 draws do not fit, it is the largest central crop within
     `ratio`.
 
     Args:
         width: Pixels of the image.
         height: Pixels of the image.
-        rng: What the crop is drawn with.
+        rng: The random generator.
         scale: Bounds of the crop's area, as a share of the image's.
         ratio: Bounds of the crop's width / height in pixels; drawn uniformly in its logarithm.
         flip: Probability of mirroring left to right.
@@ -106,12 +105,12 @@ def render(
 ) -> Image.Image:
     """The crop as the model sees it, in the image's mode.
 
-    Only the window is resampled. As in "resize, then crop", the filter reads across the window's border where
-    the image goes on. A mode with a palette must be converted before.
+    Only the window is resampled. As in "resize, then crop", the filter reads image pixels beyond the window's
+    border. Convert an image with a palette first.
 
     Args:
         image: The whole image.
-        view: Which part of it, in ratios.
+        view: The part of it to show, in ratios.
         size: Pixels of the result: a square's side or `(height, width)`.
         resample: Pillow's filter.
     """
@@ -122,21 +121,21 @@ def render(
         min(image.width, (view.left + view.width) * image.width),
         min(image.height, (view.top + view.height) * image.height),
     )
-    # A gap of 3 first averages whole pixels where the crop shrinks more than threefold: invisible, and
-    # faster.
+    # With a gap of 3, Pillow first averages whole pixels if the crop shrinks more than threefold: faster, and
+    # not visible.
     crop = image.resize((width, height), resample, box=box, reducing_gap=3.0)
     return crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if view.flipped else crop
 
 
 def render_window(pixels: np.ndarray, view: View, size: int | tuple[int, int], mode: str) -> Tensor:
-    """`render` for a view whose edges lie on whole pixels, as random ones do.
+    """`render` for a view with edges on whole pixels, as random views have.
 
-    Torch resamples in a quarter of Pillow's time, and as in "crop, then resize", the filter stops at the
-    window's border. Bytes differ from Pillow's by 0.02 levels on average.
+    Torch resamples in a quarter of Pillow's time. As in "crop, then resize", the filter stops at the window's
+    border. Bytes differ from Pillow's by 0.02 levels on average.
 
     Args:
         pixels: [H, W, 3] uint8, the whole image.
-        view: Which part of it, in ratios.
+        view: The part of it to show, in ratios.
         size: Pixels of the result: a square's side or `(height, width)`.
         mode: "bilinear" or "bicubic".
 
@@ -146,8 +145,8 @@ def render_window(pixels: np.ndarray, view: View, size: int | tuple[int, int], m
     height, width = pixels.shape[:2]
     left, top = round(view.left * width), round(view.top * height)
     right, bottom = round((view.left + view.width) * width), round((view.top + view.height) * height)
-    # The batch's axis comes first: added after `permute`, torch takes the window for planes of one channel
-    # each, copies it to such planes, and needs half as long again.
+    # Add the batch axis first. After `permute`, torch would treat the window as planes of one channel each,
+    # copy it to such planes, and take 1.5 times as long.
     window = torch.from_numpy(pixels[top:bottom, left:right])[None].permute(0, 3, 1, 2)
     crop = interpolate(window, size=pair(size), mode=mode, antialias=True)
     return (crop.flip(-1) if view.flipped else crop)[0].permute(1, 2, 0)

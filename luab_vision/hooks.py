@@ -1,10 +1,10 @@
-"""Reads a tensor out of the middle of a forward pass, without a second pass and without global state.
+"""Reads an intermediate tensor of a forward pass, without a second pass and without global state.
 
-A record is a list on the very module that produces the tensor: `watch` before the forward, `recorded` after
-it. The list is on the module (not in a closure or a global), so replicas of `nn.DataParallel`, several
-models in one process and wrappers such as DDP or FSDP do not mix. A module that is not watched keeps nothing;
-in particular the second forward of activation checkpointing, which runs during the backward pass, finds the
-modules unwatched and keeps nothing alive.
+A record is a list on the module that produces the tensor: call `watch` before the forward pass, and
+`recorded` after it. The list is on the module, not in a closure or a global. So replicas of
+`nn.DataParallel`, several models in one process, and wrappers such as DDP or FSDP do not mix. A module that
+is not watched keeps nothing. This includes the second forward pass of activation checkpointing, which runs
+during the backward pass.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ RECORD = "luab_record"  # the attribute of a module that holds its record
 
 
 def watch(module: nn.Module) -> None:
-    """From now on, what the module's code hands to `record` is kept."""
+    """Start to keep what the module's code passes to `record`."""
     setattr(module, RECORD, [])
 
 
@@ -35,15 +35,15 @@ def recorded(module: nn.Module) -> Any:
 
 
 def watch_input(module: nn.Module) -> None:
-    """From now on the module records its first positional input. Any number of calls add one hook."""
+    """Make the module record its first positional input. Repeated calls add only one hook."""
     if _record_input not in module._forward_pre_hooks.values():
         module.register_forward_pre_hook(_record_input)
 
 
 def watch_feature_map(base_model: nn.Module) -> None:
-    """From now on the transformers base model records its `last_hidden_state`.
+    """Make the transformers base model record its `last_hidden_state`.
 
-    Any number of calls add one hook.
+    Repeated calls add only one hook.
     """
     if _record_feature_map not in base_model._forward_hooks.values():
         base_model.register_forward_hook(_record_feature_map)
@@ -64,7 +64,7 @@ def output_linear(model: PreTrainedModel) -> nn.Linear:
     it is the last Linear of the model.
 
     Raises:
-        ValueError: the classifier ends in something else than a Linear with one output per label.
+        ValueError: the classifier does not end in a Linear with one output per label.
     """
     linears = [module for module in model.modules() if isinstance(module, nn.Linear)]
     if not linears or linears[-1].out_features != model.config.num_labels:

@@ -1,6 +1,6 @@
 """The image column's value -> upright RGB pixels, as the annotator's browser showed them.
 
-Opening an image tells its size; decoding it, the expensive part, can wait until the view is drawn.
+Opening an image gives its size; decoding, the expensive part, can wait until the view is drawn.
 """
 
 import os
@@ -17,12 +17,12 @@ from PIL import Image
 from luab_data.images.headers import MAX_BYTES, check_header
 from luab_data.images.pillow import open_file, orientation, upright_pixels
 
-# Bytes of a JPEG's header: what starts a segment, and the kinds of segment that matter here.
+# Bytes of a JPEG's header: the start of a segment, and the segment types that matter here.
 MARKER, START_OF_SCAN, APP1 = 0xFF, 0xDA, 0xE1
 
 
 class OpenedImage(NamedTuple):
-    """Size in pixels, upright, and what decodes it: uint8 `[H, W, 3]`, RGB."""
+    """Size in pixels, upright, and a function that decodes it: uint8 `[H, W, 3]`, RGB."""
 
     width: int
     height: int
@@ -35,15 +35,15 @@ def decode(value: Any) -> np.ndarray:
 
 
 def open_image(value: Any) -> OpenedImage:
-    """`{bytes, path}` as `datasets.Image(decode=False)` gives it, bytes, a path, or a PIL image.
+    """Opens `{bytes, path}` from `datasets.Image(decode=False)`, bytes, a path, or a PIL image.
 
-    Of files the formats of `luab_data.images.pillow.FORMATS` are read; of several pages or frames the first.
-    A path is that of a regular file on this machine; addresses are not fetched. `luab_data.rows.image_paths`
-    checks which paths a dataset may name.
+    Files must have a format of `luab_data.images.pillow.FORMATS`; only the first page or frame is read. A
+    path must be a regular local file; URLs are not fetched. `luab_data.rows.image_paths` checks which paths a
+    dataset may name.
 
     Raises:
         ValueError: no image in `value`, another format, or one that would take more than 5 s or 1 GB.
-        OSError, SyntaxError: unreadable, as Pillow says it; a damaged file may raise only when it is decoded.
+        OSError, SyntaxError: unreadable, from Pillow; a damaged file may raise only when it is decoded.
     """
     if isinstance(value, Image.Image):
         return _by_pillow(value)
@@ -61,7 +61,7 @@ def open_image(value: Any) -> OpenedImage:
 
 
 def read_file(path: str | Path) -> bytes:
-    """The bytes of a regular file: a pipe or a device could go on for ever.
+    """The bytes of a regular file: a pipe or a device could be endless.
 
     Raises:
         ValueError: there is no such file, it is of another kind, or too large for an image.
@@ -84,9 +84,9 @@ def read_file(path: str | Path) -> bytes:
 
 
 def _open_data(data: bytes) -> OpenedImage:
-    """The pixels of an upright color JPEG come from simplejpeg, all others from Pillow, which knows more.
+    """Opens an upright color JPEG with simplejpeg, and all other images with Pillow.
 
-    Both are libjpeg-turbo and give the same pixels, simplejpeg in 0.7 of the time.
+    Both use libjpeg-turbo and give the same pixels; simplejpeg takes 0.7 of the time.
     """
     try:
         height, width, colors, _ = simplejpeg.decode_jpeg_header(data)
@@ -99,9 +99,9 @@ def _open_data(data: bytes) -> OpenedImage:
 
 
 def _is_upright(data: bytes) -> bool:
-    """Whether a JPEG is shown as it is stored.
+    """Whether a JPEG is stored upright.
 
-    Only an APP1 segment, which few have, can say that it is not (EXIF, XMP); then Pillow is asked.
+    Only an APP1 segment (EXIF, XMP), which few files have, can change the orientation; then Pillow decides.
     """
     place = 2
     while place + 4 <= len(data) and data[place] == MARKER and data[place + 1] != APP1:
@@ -114,14 +114,14 @@ def _is_upright(data: bytes) -> bool:
 def _decode_jpeg(data: bytes) -> np.ndarray:
     try:
         return simplejpeg.decode_jpeg(data)
-    except ValueError:  # damaged, or a variant that it does not know: Pillow's word counts
+    except ValueError:  # damaged, or an unknown variant: Pillow decides
         return upright_pixels(open_file(data))
 
 
 def _by_pillow(image: Image.Image) -> OpenedImage:
     width, height = image.size
-    # Where the EXIF of a PNG is not before its pixels, Pillow would decode it now: then its size may be that
-    # of the image lying on its side, which is no harm to ratios.
+    # If a PNG's EXIF comes after its pixels, Pillow would have to decode it now. The size may then be that of
+    # the unrotated image, which does not affect ratios.
     waits = image.format == "PNG" and "exif" not in image.info
     if not waits and orientation(image) >= 5:
         width, height = height, width

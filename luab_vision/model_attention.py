@@ -1,12 +1,12 @@
-"""The model's own spatial attention: where it looks, as a distribution over its grid that a loss can act on.
+"""The model's spatial attention: where it looks, as a differentiable distribution over its grid.
 
-Two kinds, chosen by `spatial_attention(model)`; both give A of shape [B, C, L, h, w], each [h, w] map
-summing to 1:
+`spatial_attention(model)` picks one of two kinds. Both return A of shape [B, C, L, h, w], and each [h, w] map
+sums to 1:
 
 * `CLSAttention`, for vision transformers with a CLS token: softmax(q_CLS k^T * scaling) of each of the L
-  layers, averaged over heads, the patch tokens' part renormalized. C = 1: it is the same for all classes.
-  The model keeps running on SDPA, which returns no weights; only the CLS row is computed beside it, from
-  the layer's own query and key.
+  layers, averaged over heads and renormalized over the patch tokens. C = 1: it is the same for all classes.
+  The model keeps running on SDPA, which returns no weights. Only the CLS row is computed in addition, from
+  the layer's query and key.
 * `ActivationMap`, for models that pool a feature map: softmax over the grid of the exact class-activation
   map (Zhou et al., CVPR 2016) of each target class. L = 1. Exact: the mean of the map plus a constant is
   the logit.
@@ -33,7 +33,7 @@ from luab_vision.hooks import output_linear, record, recorded, watch, watch_feat
 CLS_ATTENTION = ("vit", "deit", "dinov2", "dinov2_with_registers", "beit", "vit_msn")
 FEATURE_MAP = ("convnext", "convnextv2", "resnet", "swin", "swinv2")
 
-# Of the feature-map models, those with a LayerNorm between the pooling and the classifier.
+# Feature-map models with a LayerNorm between the pooling and the classifier.
 _NORM_AFTER_POOLING = ("convnext", "convnextv2")
 
 _RECORDED_SDPA = "luab_sdpa"
@@ -50,7 +50,7 @@ def spatial_attention(model: PreTrainedModel) -> "CLSAttention | ActivationMap":
     if model.config.model_type in FEATURE_MAP:
         return ActivationMap(model)
     raise ValueError(
-        f"the attention loss does not know where {type(model).__name__} looks (model_type "
+        f"the attention loss does not support {type(model).__name__} (model_type "
         f"{model.config.model_type!r}). Supported model types: {', '.join(CLS_ATTENTION + FEATURE_MAP)}. "
         "The point loss works with every image classifier: use --loss point."
     )
@@ -65,21 +65,21 @@ def _recorded_sdpa(
     scaling: float | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """Attention by SDPA, as transformers computes it, which also records the CLS row.
+    """Attention by SDPA, as in transformers, which also records the CLS row.
 
     query, key, value: [B, heads, N, d].
 
-    The row is computed here, layer by layer, so that its gradients are too: computed after the forward, the
-    backward would begin with the gradients of all layers' queries and keys, and hold them until each layer's
-    turn. And it is computed whether or not the module is watched: this code may run inside a checkpointed
-    region, whose recomputation (unwatched) must do the same operations.
+    The row is computed here, layer by layer, so that its gradients are too. If it were computed after the
+    forward pass, the backward pass would first compute the gradients of all layers' queries and keys, and
+    hold them in memory. The row is computed even if the module is not watched: this code may run in a
+    checkpointed region, whose (unwatched) recomputation must do the same operations.
     """
     record(module, _cls_row(query, key, attention_mask, scaling))
     return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
 
 
 def _cls_row(query: Tensor, key: Tensor, mask: Tensor | None, scaling: float | None) -> Tensor:
-    """[B, N] float32: what the first token attends to, mean over heads."""
+    """[B, N] float32: the attention of the first token, mean over heads."""
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
     # matmul would copy the keys, whose heads are interleaved in memory, and keep the copy for its gradient.
     scores = (query[:, :, :1] * scaling * key).sum(dim=-1, dtype=torch.float32)
@@ -94,14 +94,14 @@ AttentionInterface.register(_RECORDED_SDPA, _recorded_sdpa)
 class CLSAttention:
     """CLS-to-patch attention of all layers.
 
-    Switches the model to SDPA (which itself picks flash kernels on a GPU) for good: `output_attentions` then
-    gives nothing, as with SDPA itself.
+    Switches the model permanently to SDPA, which picks flash kernels on a GPU. `output_attentions` then
+    returns nothing, as always with SDPA.
     """
 
     kind = "cls"
 
     def __init__(self, model: PreTrainedModel):
-        # transformers' own record of which modules compute attention weights (it serves `output_attentions`).
+        # transformers' table of the modules that compute attention weights (for `output_attentions`).
         known: Mapping[str, Any] = model._can_record_outputs or {}
         self.module_type: Any = known.get("attentions")
         if self.module_type is None or not model._can_set_attn_implementation():
@@ -129,12 +129,12 @@ class CLSAttention:
         h, w = size[0] // self.patch_size[0], size[1] // self.patch_size[1]
         rows = torch.stack([recorded(module) for module in self._modules(model)], dim=1)  # [B, L, N]
         patches = rows[..., -h * w :]  # the last tokens
-        # A CLS token that attends only to itself leaves no mass on the patches: keep the quotient finite.
+        # If a CLS token attends only to itself, no mass is on the patches: keep the quotient finite.
         attention = patches / patches.sum(dim=-1, keepdim=True).clamp(min=1e-8)
         return attention.unflatten(-1, (h, w)).unsqueeze(1)
 
     def _modules(self, model: PreTrainedModel) -> list[nn.Module]:
-        # Looked up each time, on the model that runs: under nn.DataParallel it is a replica.
+        # Looked up each time, on the running model: under nn.DataParallel it is a replica.
         return [module for module in model.modules() if isinstance(module, self.module_type)]
 
 
@@ -157,7 +157,7 @@ class ActivationMap:
         watch(model.base_model)
 
     def maps(self, model: PreTrainedModel, size: tuple[int, int], classes: Tensor) -> Tensor:
-        """A [B, C, 1, h, w] float32 of `classes` [B, C] (negative = padding, its map means nothing)."""
+        """A [B, C, 1, h, w] float32 of `classes` [B, C] (negative: padding, with a meaningless map)."""
         logits = self.activation_maps(model, size, classes)
         return (
             logits.flatten(2).softmax(dim=-1, dtype=torch.float32).unflatten(2, logits.shape[2:]).unsqueeze(2)
@@ -181,7 +181,7 @@ class ActivationMap:
         return torch.einsum("bcd,bdhw->bchw", weight.to(features.dtype), features)
 
     def constant(self, model: PreTrainedModel) -> Tensor:
-        """[K]: what the logits have besides the mean of the map."""
+        """[K]: the logits minus the mean of the map."""
         linear = output_linear(model)
         bias = torch.zeros_like(linear.weight[:, 0]) if linear.bias is None else linear.bias
         norm: Any = model.base_model.layernorm if self.norm_after_pooling else None

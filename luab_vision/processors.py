@@ -1,12 +1,11 @@
-"""The image processor of a checkpoint: its own class reads it, and is asked what it does to an image.
+"""The image processor of a checkpoint: loads it, and finds out by tests what it does to an image.
 
     preprocessor_config.json --(load_processor)--> processor --(image_settings)--> ImageSettings
 
-What a processor does is in the code of its class, not only in its file: hidden defaults, a size of one number
-that is a square for one class and the shorter side for another, a second division, another order of channels.
-So nothing is read off the file. Plain colors show what becomes of a byte. The ways to resize and crop that
-processors have are tried on noise, and the one whose pixels equal the processor's own is taken. If none does,
-the processor is refused.
+The class's code decides what a processor does, not only its file: hidden defaults, a size of one number that
+means a square in one class and the shorter side in another, a second division, another channel order. So the
+file alone is not trusted. Plain colors show the normalization. The known ways to resize and crop are tried on
+noise, and the one with exactly the processor's pixels is used. If there is none, the processor is rejected.
 """
 
 from __future__ import annotations
@@ -39,12 +38,12 @@ MAX_SIDE = 4096  # pixels, of a size in a processor: 100,000 x 100,000 would fil
 # Width and height of the images that processors are tried on: odd, wide, tall, large and small.
 PROBES = ((301, 203), (203, 301), (467, 93), (13, 29))
 PLAIN = (64, 64)
-LONGEST_REASON = 300  # characters of what transformers says: it lists all models that it knows
+LONGEST_REASON = 300  # characters of a message of transformers, which may list all known models
 LEVIT = 256 / 224
 EXACT = 0.01  # levels: the same bytes, and values but for float32's rounding
-SIMILAR = 2  # levels, of a class that only computes with torchvision, whose filters round otherwise
+SIMILAR = 2  # levels, for a class that needs torchvision, whose filters round differently
 CROP = ("do_resize", "size", "do_center_crop", "crop_size")
-# Fields whose work is a resize, a crop, a value for a byte, or nothing for an image that is already RGB.
+# Fields for resizing, cropping, normalizing, or without effect on an RGB image.
 KNOWN = {
     *("image_processor_type", "feature_extractor_type", "processor_class", "auto_map", "return_tensors"),
     *(*CROP, "crop_pct", "resample", "default_to_square", "data_format", "input_data_format"),
@@ -54,15 +53,15 @@ KNOWN = {
 
 
 def load_processor(name: str) -> BaseImageProcessor:
-    """The image processor of a checkpoint's folder or of a model on the Hub, as its class makes it.
+    """The image processor of a checkpoint's folder or of a model on the Hub.
 
     Raises:
-        ValueError: the checkpoint has none, or it needs code or a library that is not there.
+        ValueError: the checkpoint has none, or it needs its own code or a missing library.
     """
     try:
         # Pillow's version of the class, the same on every machine: torchvision's gives other pixels.
         return AutoImageProcessor.from_pretrained(name, backend="pil", trust_remote_code=False)
-    except Exception as error:  # a stranger's file may break the class anywhere
+    except Exception as error:  # an untrusted file may break the class anywhere
         reason = (str(error) or repr(error)).strip().splitlines()[0][:LONGEST_REASON]
         raise ValueError(
             f"{name} has no usable {PROCESSOR_FILE}, which says how the model reads images (size, crop, mean "
@@ -73,7 +72,7 @@ def load_processor(name: str) -> BaseImageProcessor:
 
 def square_processor(size: int | tuple[int, int]) -> BaseImageProcessor:
     """Resize to `size` (a square's side, or height and width), ImageNet's mean and standard deviation."""
-    from transformers import ViTImageProcessorPil  # here: importing it is work for those who want it
+    from transformers import ViTImageProcessorPil  # imported here because it is slow
 
     height, width = pair(size)
     return ViTImageProcessorPil(
@@ -85,11 +84,11 @@ def square_processor(size: int | tuple[int, int]) -> BaseImageProcessor:
 
 
 def image_settings(processor: BaseImageProcessor) -> ImageSettings:
-    """What the processor does to an image; its evaluation is that of transformers' pipeline, pixel by pixel.
+    """The processor's steps; evaluation then equals transformers' pipeline, pixel by pixel.
 
     Raises:
-        ValueError: it does something else than resize, cut out the center, and scale each channel. The
-            message names the fields.
+        ValueError: it does more than resize, crop the center, and scale each channel. The message names the
+            fields.
     """
     if not isinstance(processor, PilBackend):  # take its class's version that computes with Pillow, if any
         with TemporaryDirectory() as folder:
@@ -108,10 +107,10 @@ def image_settings(processor: BaseImageProcessor) -> ImageSettings:
 
 
 def check_fits(model: PreTrainedModel, settings: ImageSettings) -> None:
-    """Show the model one image as its processor makes it, which transformers' pipeline also does.
+    """Run the model on one image from its processor, as transformers' pipeline does.
 
     Raises:
-        ValueError: the model does not take it.
+        ValueError: the model does not accept it.
     """
     pixels = np.array(_noise(*PROBES[0]))
     values, _ = EvalTransform(settings)(pixels)
@@ -119,7 +118,7 @@ def check_fits(model: PreTrainedModel, settings: ImageSettings) -> None:
     try:
         with torch.no_grad():
             model.eval()(pixel_values=values[None].to(model.device, model.dtype))
-    except Exception as error:  # each model says it in its own way
+    except Exception as error:  # each model raises its own kind of error
         height, width = values.shape[1:]
         raise ValueError(
             f"the model does not take the images of its own image processor, {height} x {width} pixels: "
@@ -131,7 +130,7 @@ def check_fits(model: PreTrainedModel, settings: ImageSettings) -> None:
 
 
 def _tried(processor: BaseImageProcessor, fields: Mapping[str, Any]) -> ImageSettings:
-    """The settings whose pixels are the processor's own; ValueError if none are."""
+    """The settings that give exactly the processor's pixels; ValueError if there are none."""
     _check_sizes(fields)
     normalization = _normalization(processor, fields)
     expected = [_processed(processor, _noise(*size)) for size in PROBES]
@@ -150,7 +149,7 @@ def _tried(processor: BaseImageProcessor, fields: Mapping[str, Any]) -> ImageSet
 
 
 def _check_sizes(fields: Mapping[str, Any]) -> None:
-    """Raise where trying the processor would take much memory or time."""
+    """Raise if testing the processor would take too much memory or time."""
     for name, value in fields.items():
         for number in value.values() if isinstance(value, Mapping) else (value,):
             if isinstance(number, int | float | np.number) and number > MAX_SIDE:
@@ -160,10 +159,10 @@ def _check_sizes(fields: Mapping[str, Any]) -> None:
 
 
 def _processed(processor: BaseImageProcessor, image: Image.Image) -> Tensor:
-    """The processor's own `[3, h, w]`, float64."""
+    """The processor's output `[3, h, w]`, float64."""
     try:
         output = processor(images=image, return_tensors="pt")
-    except Exception as error:  # a stranger's fields may break the class anywhere
+    except Exception as error:  # untrusted fields may break the class anywhere
         raise ValueError(f"it fails on an image: {type(error).__name__}: {error}") from error
     values = output.get("pixel_values")
     if len(output) > 1 or values is None or values.ndim != 4 or values.shape[:2] != (1, 3):
@@ -173,7 +172,7 @@ def _processed(processor: BaseImageProcessor, image: Image.Image) -> Tensor:
 
 
 def _normalization(processor: BaseImageProcessor, fields: Mapping[str, Any]) -> Normalization:
-    """What becomes of a byte, read off images of one color."""
+    """The normalization of a byte, measured on images of one color."""
 
     def center(*color: int) -> np.ndarray:
         values = _processed(processor, Image.new("RGB", PLAIN, color))
@@ -196,7 +195,7 @@ def _normalization(processor: BaseImageProcessor, fields: Mapping[str, Any]) -> 
 def _as_declared(
     mean: np.ndarray, std: np.ndarray, fields: Mapping[str, Any]
 ) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """Measured mean and std in the digits of the fields, where these say the same."""
+    """Measured mean and std, with the digits of the fields if they agree."""
     declared: tuple[Any, Any]
     for declared in ((fields.get("image_mean"), fields.get("image_std")), ((0.0,) * 3, (1.0,) * 3)):
         try:
@@ -211,7 +210,7 @@ def _as_declared(
 def _candidates(
     fields: Mapping[str, Any], normalization: Normalization, shape: tuple[int, int]
 ) -> Iterator[ImageSettings]:
-    """The ways of transformers' image processors to come to `shape`, of the sizes in the fields."""
+    """The ways in which transformers' image processors reach `shape` from the sizes in the fields."""
     size, crop_size, share = (fields.get(name) or {} for name in ("size", "crop_size", "crop_pct"))
     resample = Resampling(fields["resample"]) if fields.get("resample") is not None else Resampling.BILINEAR
     whole: tuple[Any, Any] = (size.get("height"), size.get("width"))
@@ -237,7 +236,7 @@ def _candidates(
 
 
 def _equal(settings: ImageSettings, expected: list[Tensor], tolerance: float) -> bool:
-    """Whether our own steps make `expected` of the probes, up to `tolerance` levels of 255."""
+    """Whether our steps turn the probes into `expected`, up to `tolerance` levels of 255."""
     level = 1 / (255 * torch.tensor(settings.std, dtype=torch.float64).abs().view(3, 1, 1))
     transform = EvalTransform(settings)
     return all(
@@ -257,6 +256,6 @@ def _named(fields: Mapping[str, Any], *names: str) -> str:
 
 
 def _unusual(fields: Mapping[str, Any]) -> str:
-    """The fields that may be to blame: those of no known meaning, else those of the crop."""
+    """The fields that may be the cause: unknown ones, else those of the crop."""
     strange = [name for name, value in fields.items() if name not in KNOWN and value not in (None, False)]
     return _named(fields, *(strange or (*CROP, "resample")))

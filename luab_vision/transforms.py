@@ -1,18 +1,18 @@
-"""An image -> what the model reads, and the view that was taken of it, so that points can follow.
+"""An image -> the model's input and the view, which also transforms the points.
 
     pixels --(view)--> crop --(augmentations)--> crop --(normalize)--> pixel_values
 
 `pixels` are uint8 `[H, W, 3]`, upright RGB, as `luab_vision.images` gives them. A crop is uint8
 `[h, w, 3]`: loaders hand out crops, a quarter of the bytes, and the model normalizes them on its device.
 
-Only the view moves pixels. An augmentation that leaves them in place is any callable `(crop, rng) -> crop`:
+Only the view moves pixels. Other augmentations are any callable `(crop, rng) -> crop`:
 
     def blur(crop: PIL.Image.Image, rng: np.random.Generator) -> PIL.Image.Image:
         return crop.filter(ImageFilter.GaussianBlur(rng.uniform(0, 2)))
 
     TrainTransform(settings, augmentations=[blur, ColorJitter(0.4), RandomErasing(0.25)])
 
-Its randomness must come from `rng`: then image i of epoch e looks the same however many workers load it.
+All randomness must come from `rng`: then image i of epoch e is the same with any number of workers.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from luab_vision.geometry import View, pair, random_resized_view, render, render
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
-# Filters that `render_window` has; the others are Pillow's alone.
+# Filters of `render_window`; only Pillow has the others.
 FAST_FILTERS = {Image.Resampling.BILINEAR: "bilinear", Image.Resampling.BICUBIC: "bicubic"}
 
 Augmentation = Callable[[Image.Image, np.random.Generator], Image.Image]
@@ -40,16 +40,16 @@ Augmentation = Callable[[Image.Image, np.random.Generator], Image.Image]
 
 @dataclass(frozen=True)
 class ImageSettings:
-    """What a model expects of an image. `luab_vision.processors.image_settings` reads them of its processor.
+    """How a model expects its images. `luab_vision.processors.image_settings` finds this for a processor.
 
     Attributes:
         size: Pixels of the model's input: a square's side or `(height, width)`.
-        mean, std: Of the model's three channels in their order, on a scale of 0 to 1.
-        resize: The evaluation's resize before the central crop: the shorter side's pixels, or
-            `(height, width)` whatever the aspect. None: `size / 0.875`, the usual 256 for 224.
+        mean, std: Mean and standard deviation of the model's three channels, on a scale of 0 to 1.
+        resize: The evaluation's resize before the central crop: the shorter side in pixels, or
+            `(height, width)`, ignoring the aspect ratio. None: `size / 0.875`, the usual 256 for 224.
         resample: Pillow's filter.
-        bgr: The model reads blue, green, red.
-        cut: The evaluation cuts out the center before it resizes; see `luab_vision.framing`.
+        bgr: Whether the model reads blue, green, red.
+        cut: Central crop of the evaluation before the resize; see `luab_vision.framing`.
     """
 
     size: int | tuple[int, int] = 224
@@ -62,7 +62,7 @@ class ImageSettings:
 
     @property
     def normalization(self) -> Normalization:
-        """What becomes of a byte."""
+        """The normalization of a byte."""
         return Normalization(three(self.mean), three(self.std), self.bgr)
 
     @property
@@ -73,7 +73,7 @@ class ImageSettings:
 
 
 class Normalization(NamedTuple):
-    """A byte -> what the model reads: (byte / 255 - mean) / std, by channel; `bgr`: blue comes first."""
+    """A byte -> the model's input: (byte / 255 - mean) / std, per channel; `bgr`: blue comes first."""
 
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
@@ -89,15 +89,16 @@ def three(values: Sequence[float]) -> tuple[float, float, float]:
 def normalize(crops: Tensor, mean: Sequence[float], std: Sequence[float], bgr: bool = False) -> Tensor:
     """Crops uint8 `[B, h, w, 3]` -> pixel_values `[B, 3, h, w]` float32, (value / 255 - mean) / std.
 
-    `bgr`: the model's channels, and with them mean and std, are blue, green, red; the crops' are red, green,
-    blue in any case.
+    `bgr`: the model's channels, mean and std are in the order blue, green, red; the crops are always red,
+    green, blue.
 
-    They stay in the crops' order of memory, torch's channels-last. A row is w * 3 values here: broadcast over
-    the 3 channels, the innermost and shortest axis, the same steps take four times as long on a CPU. There
-    they go by image: one image stays in the processor's cache, which halves the time again.
+    The result keeps the crops' memory order, torch's channels-last. Each row is treated as w * 3 values:
+    broadcasting over the 3 channels, the innermost and shortest axis, takes four times as long on a CPU. On a
+    CPU it works image by image: one image stays in the cache, which halves the time again.
     """
     width, device = crops.shape[2], crops.device
-    # Not buffers of the model, which would follow it to half precision; a GPU need not wait for the copies.
+    # Not buffers of the model, which would be cast to half precision with it; a GPU does not wait for the
+    # copies.
     divisor = torch.tensor(std)
     scale = (1 / (255 * divisor)).repeat(width).to(device, non_blocking=True)
     shift = (-torch.tensor(mean) / divisor).repeat(width).to(device, non_blocking=True)
@@ -122,8 +123,8 @@ class EvalTransform:
         return self._framing(width, height).view
 
     def crop(self, pixels: np.ndarray, view: View, rng: np.random.Generator | None = None) -> Tensor:
-        """What the model sees of the pixels, uint8 `[h, w, 3]`."""
-        # Pillow, like the model's own image processor: the view's edges need not lie on whole pixels.
+        """The crop that the model sees, uint8 `[h, w, 3]`."""
+        # Pillow, like the model's image processor: the view's edges may be between pixels.
         image, resample = Image.fromarray(pixels), self.settings.resample
         framing = self._framing(*image.size)
         if view == framing.view:
@@ -150,7 +151,7 @@ def to_tensor(crop: Image.Image) -> Tensor:
 
 
 def to_image(pixel_values: Tensor, settings: ImageSettings) -> Image.Image:
-    """What the model reads, `[3, h, w]`, as a picture for people: the inverse of `normalize`."""
+    """The model's input, `[3, h, w]`, as a picture: the inverse of `normalize`."""
     mean, std = (torch.tensor(three).view(3, 1, 1) for three in (settings.mean, settings.std))
     values = (pixel_values * std + mean).mul(255).round().clamp(0, 255).to(torch.uint8)
     if settings.bgr:
@@ -162,11 +163,11 @@ class TrainTransform(EvalTransform):
     """Random resized crop and flip, then the augmentations that do not move pixels.
 
     Args:
-        settings: What the model expects.
+        settings: The model's image settings.
         scale: See `random_resized_view`; the defaults are the paper's.
         ratio: See `random_resized_view`.
         flip: See `random_resized_view`.
-        augmentations: Of the crop as a PIL image, in order.
+        augmentations: Functions of the crop as a PIL image, applied in order.
     """
 
     def __init__(
@@ -190,7 +191,7 @@ class TrainTransform(EvalTransform):
     def crop(  # type: ignore[override]  # as above
         self, pixels: np.ndarray, view: View, rng: np.random.Generator
     ) -> Tensor:
-        """What the model sees of the pixels, augmented, uint8 `[h, w, 3]`."""
+        """The augmented crop that the model sees, uint8 `[h, w, 3]`."""
         mode = FAST_FILTERS.get(self.settings.resample)
         crop = super().crop(pixels, view) if mode is None else render_window(pixels, view, self.size, mode)
         if not self.augmentations:
@@ -220,8 +221,8 @@ class ColorJitter:
 class RandomErasing:
     """Paint over a random rectangle (Zhong et al., 2020), with probability `probability`.
 
-    scale: bounds of its area, as a share of the crop's. ratio: bounds of its height / width. color: its
-    red, green and blue, 0 to 1; the mean, which the model sees as 0.
+    scale: bounds of its area, as a share of the crop. ratio: bounds of its height / width. color: its red,
+    green and blue, 0 to 1; usually the mean, which the model sees as 0.
     """
 
     probability: float = 0.25
@@ -230,7 +231,7 @@ class RandomErasing:
     color: tuple[float, float, float] = IMAGENET_MEAN
 
     def __call__(self, crop: Image.Image, rng: np.random.Generator) -> Image.Image:
-        """Paints over a random rectangle, or over nothing."""
+        """Paints over a random rectangle, or returns the crop unchanged."""
         if rng.random() >= self.probability:
             return crop
         area = crop.width * crop.height * rng.uniform(*self.scale)

@@ -1,7 +1,7 @@
-"""Any classifier's weights from a checkpoint, for training and evaluation alike: all of them, or an error.
+"""Loads a classifier's weights from a checkpoint, for training and evaluation: all of them, or an error.
 
-Nothing that a checkpoint brings is executed. Weights come from safetensors only, remote code is never run,
-and a configuration cannot choose how attention is computed, which may name code on the Hub.
+No code of a checkpoint is executed. Weights come from safetensors only, remote code never runs, and a
+configuration cannot choose the attention implementation, which may be code on the Hub.
 """
 
 import copy
@@ -22,34 +22,34 @@ from luab_data.console.names import few
 from luab_data.console.text import text_of
 from luab_data.files.sums import SUMS, damage
 
-LONGEST_REASON = 300  # characters of what transformers says: it lists all models that it knows
+LONGEST_REASON = 300  # characters of a message of transformers, which may list all known models
 MOST_NUMBERS = 30_000_000_000  # weights; the largest known classifiers have some 20 billion
-NEW_NUMBERS = 100_000_000  # that a checkpoint may lack, such as its head
+NEW_NUMBERS = 100_000_000  # weights that a checkpoint may lack, such as its head
 MOST_LAYERS = 1000  # of a configuration; the deepest known classifiers have some 200
 MOST_CLASSES = 100_000  # the largest known classifiers have some 22,000
 MOST_CONFIG_BYTES = 16 << 20  # of a config.json; one with 22,000 names has 2 MB
 _CLASSIFIER_FILES = ("config.json", ".safetensors")
 _LAYERS = re.compile(r"(num|n)_(hidden_)?(layers?|blocks?)|depths?|num_encoder_blocks")
 _ADAPTER = "adapter_config.json"  # PEFT's
-# What safetensors calls the numbers that a weight is stored in. Others are quantized: without their scales,
-# which only the library that wrote them knows, they are no weights.
+# Names of the accepted number types in safetensors. Others are quantized: they need scales that only the
+# library that wrote them knows.
 _DTYPES = ("F64", "F32", "F16", "BF16")
-# A counter of BatchNorm that nothing is computed from: checkpoints older than the counter lack it.
+# A counter of BatchNorm without effect on the output: older checkpoints lack it.
 _COUNTER = ".num_batches_tracked"
 
 
 class WrongWeights(ValueError):
-    """A checkpoint whose weights are not those of its classifier. The message says which, and the fix."""
+    """The checkpoint's weights do not fit its classifier. The message names them, and the fix."""
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A classifier, and how the checkpoint's weights differ from those that it needs.
+    """A classifier, and how the checkpoint's weights differ from its own.
 
     Attributes:
-        missing: Weights that the checkpoint does not have; they are random.
-        unexpected: Weights of the checkpoint that the classifier does not have.
-        mismatched: Weights of another shape than the classifier's; they are random.
+        missing: Weights that the checkpoint lacks; they are random.
+        unexpected: Weights that the classifier lacks.
+        mismatched: Weights with the wrong shape; they are random.
     """
 
     model: PreTrainedModel
@@ -61,11 +61,12 @@ class Loaded:
 def foreign_config(source: str, **settings: Any) -> PretrainedConfig:
     """The configuration of a checkpoint's folder, a `config.json`, or a model on the Hub, with `settings`.
 
-    Weights will be float32, and attention is what transformers takes for this machine, whatever it says.
+    Its precision and attention implementation are ignored: weights will be float32, and transformers picks
+    the attention for this machine.
 
     Raises:
         OSError: there is none.
-        ValueError: it is of no known model, or of more layers than any real model.
+        ValueError: an unknown model, or more layers than any real model.
         WrongWeights: it is an adapter.
     """
     if (Path(source) / _ADAPTER).is_file():
@@ -76,7 +77,7 @@ def foreign_config(source: str, **settings: Any) -> PretrainedConfig:
     with _explained("its config.json cannot be read"):
         _require_few_classes(_raw_config(source))
         config = AutoConfig.from_pretrained(source, trust_remote_code=False, **settings)
-    config._attn_implementation = None  # of its parts too
+    config._attn_implementation = None  # also of its sub-configs
     for part in (config, *(getattr(config, name) for name in config.sub_configs)):
         if isinstance(part, PretrainedConfig):
             part.dtype = torch.float32
@@ -86,9 +87,9 @@ def foreign_config(source: str, **settings: Any) -> PretrainedConfig:
 
 
 def require_as_written(source: str) -> None:
-    """Raises WrongWeights where the classifier in a folder is not as `SHA256SUMS` beside it says.
+    """Raises WrongWeights if the classifier in a folder does not match the folder's `SHA256SUMS`.
 
-    Where there are no sums, as in a stranger's folder, nothing can be said.
+    A folder without checksums, such as one from another tool, is accepted.
     """
     sums = Path(source, SUMS)
     if sums.is_file() and (problems := damage(sums.parent, _CLASSIFIER_FILES)):
@@ -104,17 +105,17 @@ def load_weights(
     """The classifier of `config` in float32, with all weights of the checkpoint that fit.
 
     Raises:
-        OSError: there are none in safetensors.
-        ValueError: no image classifier.
-        WrongWeights: weights that are no finite numbers, or quantized ones.
+        OSError: there are no weights in safetensors.
+        ValueError: not an image classifier.
+        WrongWeights: weights that are not finite, or quantized.
     """
-    # Without transformers' table of all weights: whoever loads says what matters.
+    # Without transformers' table of all weights: the caller reports what matters.
     with _no_report(), _explained("its weights cannot be loaded"):
         model, info = kind.from_pretrained(
             source,
             config=config,
             dtype=torch.float32,
-            use_safetensors=True,  # no pickle from anybody
+            use_safetensors=True,  # no pickle
             trust_remote_code=False,
             ignore_mismatched_sizes=True,
             output_loading_info=True,
@@ -150,7 +151,7 @@ def require_all(loaded: Loaded) -> None:
 
 
 def require_finite(weights: Mapping[str, Tensor]) -> None:
-    """Raises WrongWeights where a weight or buffer is NaN or infinite."""
+    """Raises WrongWeights if a weight or buffer is NaN or infinite."""
     wrong = [
         name
         for name, value in weights.items()
@@ -164,12 +165,12 @@ def require_finite(weights: Mapping[str, Tensor]) -> None:
 
 
 def _require_dtypes(source: str | Path) -> None:
-    """Raises WrongWeights where weights are stored in anything else than floats of 16 bits and more."""
+    """Raises WrongWeights if weights are not stored as floats of 16 bits or more."""
     found = cached_file(source, "config.json")
     if found is None:
         raise OSError(f"{source} has no config.json")
-    folder = Path(found).parent  # of the Hub's cache, or `source` itself
-    whole = folder / "model.safetensors"  # read before shards; other files beside them are not read at all
+    folder = Path(found).parent  # in the Hub's cache, or `source` itself
+    whole = folder / "model.safetensors"  # takes precedence over shards; other files are not read
     for path in [whole] if whole.is_file() else sorted(folder.glob("model-*-of-*.safetensors")):
         with safe_open(path, "pt") as file:
             names = [name for name in file.keys() if name.endswith("weight")]  # noqa: SIM118 (no mapping)
@@ -186,7 +187,7 @@ def output_names(config: PretrainedConfig) -> list[str]:
     """The names of a classifier's outputs, in their order.
 
     Raises:
-        ValueError: id2label does not name each.
+        ValueError: id2label does not name each output.
     """
     known: Mapping[Any, str] = config.id2label or {}
     count = config.num_labels or 0
@@ -200,10 +201,7 @@ def output_names(config: PretrainedConfig) -> list[str]:
 
 
 def head_axes(model: PreTrainedModel) -> dict[str, int]:
-    """The weights that belong to the classes, and in each the axis of the classes.
-
-    They are those whose shape changes with the number of classes.
-    """
+    """The weights whose shape depends on the number of classes, and the axis of the classes in each."""
     config = copy.deepcopy(model.config)
     config.num_labels = (model.config.num_labels or 0) + 1
     config._attn_implementation = None
@@ -218,7 +216,7 @@ def head_axes(model: PreTrainedModel) -> dict[str, int]:
 
 
 def _cause(loaded: Loaded) -> str:
-    """What most likely went wrong, and the fix."""
+    """The most likely cause, and the fix."""
     needed = loaded.missing | loaded.mismatched
     for name in loaded.unexpected:
         prefix, _, rest = name.partition(".")
@@ -242,7 +240,7 @@ def _cause(loaded: Loaded) -> str:
 
 
 def _raw_config(source: str) -> dict[str, Any]:
-    """The configuration as the file has it. Raises ValueError for a file larger than any real one."""
+    """The configuration as stored. Raises ValueError for a file larger than any real one."""
     for file in (Path(source), Path(source, CONFIG_NAME)):
         if file.is_file() and file.stat().st_size > MOST_CONFIG_BYTES:
             raise ValueError(f"it has {file.stat().st_size:,} bytes; allowed are {MOST_CONFIG_BYTES:,}")
@@ -250,7 +248,7 @@ def _raw_config(source: str) -> dict[str, Any]:
 
 
 def _require_few_classes(config: dict[str, Any]) -> None:
-    """Looks at the number of classes before transformers makes a name for each of them."""
+    """Checks the number of classes before transformers makes a name for each of them."""
     for part in (config, *config.values()):
         if not isinstance(part, dict):
             continue
@@ -262,7 +260,7 @@ def _require_few_classes(config: dict[str, Any]) -> None:
 
 
 def _require_buildable(config: PretrainedConfig) -> None:
-    """A configuration of a million layers takes minutes and gigabytes before the first weight is read."""
+    """Limits the layers: a million would take minutes and gigabytes before any weight is read."""
     for name, value in config.to_dict().items():
         if not _LAYERS.fullmatch(name):
             continue
@@ -275,7 +273,7 @@ def _require_buildable(config: PretrainedConfig) -> None:
 
 
 def _require_size(config: PretrainedConfig, source: str) -> None:
-    """A few numbers in a configuration can ask for any amount of memory: it is counted before it is taken."""
+    """Counts the weights before memory is allocated: a configuration can ask for any amount."""
     most, why = MOST_NUMBERS, "more than any known classifier has"
     if files := list(Path(source).glob("*.safetensors")):
         held = sum(file.stat().st_size for file in files)  # bytes, and so at least as many as numbers
@@ -290,7 +288,7 @@ def _require_size(config: PretrainedConfig, source: str) -> None:
 
 @contextmanager
 def _explained(problem: str) -> Iterator[None]:
-    """What transformers raises for a file that it did not foresee can be of any class."""
+    """Converts errors of transformers, which can be of any class for an unexpected file."""
     try:
         yield
     except WrongWeights:

@@ -1,1 +1,1 @@
-"""Boxes of objects: one module for each format, and one function that chooses."""
+"""Boxes of objects: one module per format, and one function that picks the format."""

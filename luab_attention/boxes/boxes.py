@@ -1,4 +1,4 @@
-"""Boxes of an image: what all formats become, which of them are usable, and when a point lies in one.
+"""Boxes of an image: the common form of all formats, the check of boxes, and the hit test.
 
     CSV (csv_boxes), XML (ilsvrc_boxes), COCO's JSON (coco), column `objects` (row_boxes) -> ImageBoxes
 
@@ -20,10 +20,10 @@ from luab_data.constants import IMAGE, IMAGE_ID, LABEL, LABELS, OBJECTS
 WIDTH, HEIGHT = "width", "height"  # columns: pixels of the image
 BBOX, CATEGORY = "bbox", "category"  # of the column `objects`
 
-# A box may end this far out of the image: some tools count pixels from 1, others round up.
+# A box may leave the image by this much: some tools count pixels from 1, others round up.
 SLACK_PIXELS, SLACK_RATIO = 2.0, 0.01
 
-# Why boxes are left out; for one and for several.
+# Why boxes are skipped; singular and plural.
 NOT_FINITE, EMPTY, OUT = "not finite", "empty", "out"
 REASONS = {
     NOT_FINITE: ("box that is not four numbers", "boxes that are not four numbers"),
@@ -46,19 +46,19 @@ class ImageBoxes(NamedTuple):
 
 
 def usable(bbox: np.ndarray, size: ArrayLike) -> tuple[np.ndarray, Counter[str]]:
-    """The one rule for boxes: finite, of some width and height, and in the image.
+    """The rule for all boxes: finite, with width and height, and inside the image.
 
     Args:
         bbox: [n, 4] x, y, w, h in pixels of the image.
-        size: width and height of the image, [2]; or of the image of each box, [n, 2].
+        size: width and height of the image, [2]; or of each box's image, [n, 2].
 
     Returns:
-        Which are usable, bool [n], and how many are not for each of the `REASONS`.
+        Which boxes are usable, bool [n], and the number of others for each of the `REASONS`.
     """
     finite = np.isfinite(bbox).all(axis=1)
     size = np.asarray(size, np.float64)
     slack = np.maximum(SLACK_PIXELS, SLACK_RATIO * size)
-    with np.errstate(invalid="ignore"):  # NaN is none of what follows
+    with np.errstate(invalid="ignore"):  # NaN fails each of these tests
         full = (bbox[:, 2:] > 0).all(axis=1)
         inside = (bbox[:, :2] >= -slack).all(axis=1) & (bbox[:, :2] + bbox[:, 2:] <= size + slack).all(axis=1)
         inside &= (bbox[:, :2] < size).all(axis=1) & (bbox[:, :2] + bbox[:, 2:] > 0).all(axis=1)
@@ -68,7 +68,7 @@ def usable(bbox: np.ndarray, size: ArrayLike) -> tuple[np.ndarray, Counter[str]]
 
 
 def inside(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """The one test of a hit: which points lie in one of the boxes. The border belongs to the box.
+    """The hit test: which points are in one of the boxes. The border belongs to the box.
 
     Args:
         points: [P, 2] x, y.
@@ -84,7 +84,7 @@ def inside(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 
 
 def box_features(classes: Sequence[str], several: bool = False) -> datasets.Features:
-    """The columns of images with boxes of their class, or of their classes."""
+    """The columns of images with boxes of their class or classes."""
     label = datasets.ClassLabel(names=list(classes))
     return datasets.Features(
         {
@@ -102,6 +102,6 @@ def box_features(classes: Sequence[str], several: bool = False) -> datasets.Feat
 
 
 def in_words(left_out: Counter[str], reasons: dict[str, tuple[str, str]]) -> str:
-    """Counts as a text: "2 boxes without width or height, 1 box that ..."."""
+    """Counts in words: "2 boxes without width or height, 1 box that ..."."""
     counts = ((left_out[reason], words) for reason, words in reasons.items())
     return ", ".join(f"{count:,} {words[count > 1]}" for count, words in counts if count)

@@ -25,7 +25,7 @@ NOTHING = ImageBoxes([], 1, 1)
 class BoxFiles(BoxReader):
     """Boxes from a CSV (see `csv_boxes`) or a folder of ImageNet's XML files (see `ilsvrc_boxes`).
 
-    A row is looked up by its id, `<class>/<name>`; in XML files by `<name>` alone where one file has it.
+    A row is looked up by its id, `<class>/<name>`; in XML files by `<name>` alone if it is unique.
 
     Args:
         label: see `BoxReader`.
@@ -34,7 +34,7 @@ class BoxFiles(BoxReader):
         image_id: column of the ids.
 
     Raises:
-        SourceError: no ids, rows with several classes, files that cannot be read.
+        SourceError: no ids, rows with several classes, unreadable files.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class BoxFiles(BoxReader):
         self._found: dict[str, ImageBoxes] = {} if self._xml else _by_id(source)
 
     def read(self, row: Row, size: Size) -> tuple[ImageBoxes, np.ndarray | None]:
-        """The boxes of a row by its id, and the class number of each where the file has them."""
+        """The boxes of a row by its id, and the class number of each if the file has classes."""
         image_id = str(row[self._id])
         if not self._xml:
             return self._found.get(image_id, NOTHING), None
@@ -84,7 +84,7 @@ class BoxFiles(BoxReader):
 
 
 def _by_id(source: Path) -> dict[str, Any]:
-    """The boxes in a CSV by the file's path without its suffix."""
+    """The boxes in a CSV, by file path without suffix."""
     found: dict[str, ImageBoxes] = {}
     files: dict[str, str] = {}
     for file, boxes in read_boxes(source).items():

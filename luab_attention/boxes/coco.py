@@ -1,4 +1,4 @@
-"""COCO's images and instances file -> the rows that a model trained on COCO-AB is evaluated on."""
+"""COCO's images and instances file -> rows for evaluating a model trained on COCO-AB."""
 
 import re
 from pathlib import Path
@@ -21,7 +21,7 @@ _NAME = re.compile(r"(?:COCO_[a-z]+\d+_)?(\d{12})\.jpg", re.ASCII)
 def load_instances(images: str | Path, instances: str | Path) -> datasets.Dataset:
     """Loads the images that the file lists, by name, with their labels and boxes.
 
-    One row is one image of the folder. Warns of what it leaves out.
+    One row is one image of the folder. Skipped entries give a warning.
 
     Args:
         images: folder of `COCO_val2014_<id, 12 digits>.jpg` (or `<id>.jpg`, as in the sets of 2017).
@@ -32,7 +32,7 @@ def load_instances(images: str | Path, instances: str | Path) -> datasets.Datase
         in COCO's 80 classes.
 
     Raises:
-        SourceError: a missing folder or file, a file that is not COCO's, no image that it lists.
+        SourceError: a missing folder or file, a file that is not COCO's, none of its images in the folder.
     """
     images, instances = Path(images), Path(instances)
     if not images.is_dir():

@@ -35,7 +35,7 @@ MAX_SIDE = 2**16  # pixels
 def load_csv_boxes(
     images: str | Path, boxes: str | Path, classes: Sequence[str] | None = None
 ) -> datasets.Dataset:
-    """One row for each image that the CSV lists, in its order.
+    """One row for each image in the CSV, in the CSV's order.
 
     Args:
         images: folder of `<class>/<file>`.
@@ -48,7 +48,7 @@ def load_csv_boxes(
         pixels, "category": [label]}, and width and height of the image that the pixels are of.
 
     Raises:
-        SourceError: a missing file or column, a box that makes no sense, a class that is not in `classes`.
+        SourceError: a missing file or column, an invalid box, a class that is not in `classes`.
     """
     images, boxes = Path(images), Path(boxes)
     if not images.is_dir():
@@ -81,10 +81,10 @@ def load_csv_boxes(
 
 
 def read_boxes(boxes: Path) -> dict[str, ImageBoxes]:
-    """A CSV as `load_csv_boxes` takes it -> the boxes of each file.
+    """A CSV in the format of `load_csv_boxes` -> the boxes of each file.
 
     Raises:
-        SourceError: a missing file or column, or a line that makes no sense; names the line.
+        SourceError: a missing file or column, or an invalid line; names the line.
     """
     reader = csv.DictReader(io.StringIO(_text(boxes), newline=""), strict=True)
     by_file: dict[str, ImageBoxes] = {}
@@ -112,7 +112,7 @@ def read_boxes(boxes: Path) -> dict[str, ImageBoxes]:
 
 
 def _check_boxes(boxes: Path, lines: Sequence[tuple[int, list[float], float, float]]) -> None:
-    """All at once. Line by line it would take 20 s for ImageNet."""
+    """Checks all boxes at once. Line by line it would take 20 s for ImageNet."""
     numbers, bbox, width, height = zip(*lines, strict=True)
     good, _ = usable(np.array(bbox), np.stack([width, height], axis=1))
     if good.all():
@@ -134,7 +134,7 @@ def _text(boxes: Path) -> str:
         raise SourceError(f"{boxes} is larger than {MAX_BYTES:,} bytes, which no CSV of boxes needs.")
     data = boxes.read_bytes()
     try:
-        return data.decode("utf-8-sig")  # some programs put a mark of UTF-8 in front
+        return data.decode("utf-8-sig")  # some programs write a byte order mark
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise SourceError(
@@ -157,7 +157,7 @@ def _check_header(boxes: Path, names: Sequence[str]) -> None:
 
 
 def _file(line: dict[str, str], where: str) -> str:
-    if None in line:  # what DictReader has no column for
+    if None in line:  # DictReader's key for fields without a column
         raise SourceError(f"{where}: more fields than columns. Write a point in numbers, not a comma.")
     file = line["file"] or ""
     if ".." in file.split("/") or file.startswith("/") or "/" not in file or "\\" in file:

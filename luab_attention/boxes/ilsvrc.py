@@ -1,4 +1,4 @@
-"""ImageNet's official boxes (one XML an image, as PASCAL VOC's) -> a dataset with the `objects` column.
+"""ImageNet's official boxes (one XML per image, as in PASCAL VOC) -> a dataset with the `objects` column.
 
 The files come from image-net.org: ILSVRC2012_bbox_val_v3.tgz, or for the training images
 ILSVRC2012_bbox_train_v2.tar.gz. They give the first and the last pixel of a box, both from 0.
@@ -21,7 +21,7 @@ from luab_data.images.files import image_files, list_images
 from luab_data.rows.class_names import match
 from luab_data.xml import Element, read_elements, shortened
 
-MAX_BYTES = 2**20  # one XML; room for thousands of objects
+MAX_BYTES = 2**20  # of one XML; enough for thousands of objects
 MAX_SIDE = 2**16  # pixels
 MAX_DIGITS = 6
 
@@ -61,8 +61,8 @@ def load_ilsvrc_boxes(
         its objects.
 
     Raises:
-        SourceError: no such folder, no XML, no image for any of them, an XML that is not as it should be, an
-            image of a class that is not in `classes`. Names the file.
+        SourceError: no such folder, no XML, no image for any XML, an invalid XML, an image of a class that is
+            not in `classes`. Names the file.
     """
     files = xml_files(Path(boxes))
     names = class_list() if classes is None else list(classes)
@@ -98,7 +98,7 @@ def load_ilsvrc_boxes(
 
 
 def parse_box_file(xml: bytes) -> BoxFile:
-    """One XML, from anybody: raises nothing but RejectedRecord, in bounded time and memory.
+    """Parses one untrusted XML in bounded time and memory; raises only RejectedRecord.
 
     The reason names the object's number, the element and the value.
     """
@@ -114,7 +114,7 @@ def parse_box_file(xml: bytes) -> BoxFile:
         boxes = element.children.get("bndbox", [])
         if len(boxes) != 1:
             raise RejectedRecord(f"{where}: {len(boxes)} bndbox elements, allowed is 1")
-        # One of the 0-based files' last pixels may equal the side: some tools count from 1.
+        # The last pixel may equal the side, although the files count from 0: some tools count from 1.
         x0, x1 = (_integer(boxes[0], tag, where, 0, width) for tag in ("xmin", "xmax"))
         y0, y1 = (_integer(boxes[0], tag, where, 0, height) for tag in ("ymin", "ymax"))
         if x1 < x0 or y1 < y0:
@@ -142,7 +142,7 @@ def _integer(element: Element, tag: str, where: str, low: int, high: int) -> int
 
 
 def read_box_file(file: Path) -> BoxFile:
-    """Raises SourceError, which names the file, for one that `parse_box_file` rejects."""
+    """Reads an XML. Raises SourceError with the file's name if `parse_box_file` rejects it."""
     try:
         with file.open("rb") as stream:
             return parse_box_file(stream.read(MAX_BYTES + 1))
@@ -161,7 +161,7 @@ def _only_class(found: BoxFile, file: Path) -> str:
 
 
 def xml_files(folder: Path) -> dict[str, list[Path]]:
-    """Name without suffix -> files, of the XML files at any depth. Raises SourceError where there is none."""
+    """Name without suffix -> XML files, at any depth. Raises SourceError if there are none."""
     if not folder.is_dir():
         raise SourceError(
             f"boxes={str(folder)!r} is not a folder; give the unpacked ILSVRC2012_bbox_val_v3.tgz."
@@ -178,14 +178,14 @@ def xml_files(folder: Path) -> dict[str, list[Path]]:
 
 
 def find_xml(files: Mapping[str, Sequence[Path]], image_id: str) -> Path | None:
-    """The XML of an image, by its name, and where several have it by its class folder too.
+    """The XML of an image, by name, and also by class folder if the name is not unique.
 
     Args:
-        files: of `xml_files`.
-        image_id: the image's path without its suffix, `<class>/<name>` or `<name>`.
+        files: result of `xml_files`.
+        image_id: the image's path without suffix, `<class>/<name>` or `<name>`.
 
     Raises:
-        SourceError: several fit.
+        SourceError: several files match.
     """
     folder, _, name = image_id.rpartition("/")
     fitting = list(files.get(name, ()))

@@ -1,4 +1,4 @@
-"""The boxes of a dataset's row: its column `objects`, in the layouts that people's datasets have."""
+"""The boxes of a dataset's row: its column `objects`, in the common layouts."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from luab_data.rows.class_names import match
 from luab_data.rows.same_classes import class_feature, class_names_of
 from luab_vision.images import open_image
 
-# What detection sets call the two parts of an object.
+# Names of an object's two parts in detection sets.
 BBOX_NAMES = ("bbox", "bboxes", "boxes")
 CATEGORY_NAMES = ("category", "categories", "label", "labels", "class")
 
-# Why images are left out; for one and for several.
+# Why images are skipped; singular and plural.
 NO_BOXES, OTHER_CLASSES = "no boxes", "other classes"
 IMAGE_REASONS = {
     NO_BOXES: ("image without a usable box", "images without a usable box"),
@@ -39,13 +39,13 @@ Size = Callable[[], tuple[float, float]]
 
 
 class BoxReader(ABC):
-    """Gives the boxes of one row after the other, those that `boxes.usable` lets through; counts the others.
+    """Reads the usable boxes of one row after the other (see `boxes.usable`); counts the others.
 
     Args:
         label: column of the row's class or list of classes; None: all boxes are of one class, 0.
 
     Attributes:
-        left_out: how many boxes and images were left out so far, by reason.
+        left_out: number of boxes and images skipped so far, by reason.
     """
 
     def __init__(self, label: str | None):
@@ -56,16 +56,16 @@ class BoxReader(ABC):
     def read(self, row: Row, size: Size) -> tuple[ImageBoxes, np.ndarray | None]:
         """All usable boxes of a row, and the class number of each [n]; None: they have no categories.
 
-        `size` tells the image's width and height where nothing else does.
+        `size` returns the image's width and height if nothing else states them.
 
         Raises:
-            SourceError: boxes that are none.
+            SourceError: invalid boxes.
         """
 
     def by_label(self, row: Row, size: Size) -> dict[int, ImageBoxes]:
-        """Each class of the row -> its boxes, for those that have some; -1 is no class.
+        """Each class of the row that has boxes -> its boxes; -1 is no class.
 
-        Counts an image that none of its classes has a box in.
+        Counts an image if none of its classes has a box.
         """
         labels: Any = row[self.label] if self.label is not None else 0
         labels = [] if labels is None else labels
@@ -90,7 +90,7 @@ class BoxReader(ABC):
         return of_label
 
     def note(self) -> str:
-        """What was left out, in words; "" for nothing."""
+        """The skipped boxes and images in words; "" if there are none."""
         return ", ".join(filter(None, (in_words(self.left_out, each) for each in (REASONS, IMAGE_REASONS))))
 
     def _usable(self, bbox: np.ndarray, width: float, height: float) -> tuple[ImageBoxes, np.ndarray]:
@@ -103,13 +103,13 @@ class RowBoxes(BoxReader):
     """Boxes in the rows' own column.
 
     `objects` is `{"bbox": [[x, y, w, h]], "category": [class]}` or a list of `{"bbox": [x, y, w, h],
-    "category": class}`, pixels, with other usual names too. Pixels are those of an image of `width` x
-    `height`, or without these columns of the row's own image, upright. Categories are numbers of the row's
-    classes, or their names; without categories all boxes are of the row's class.
+    "category": class}`, in pixels; other usual names work too. Pixels refer to the columns `width` and
+    `height`, or without these to the row's upright image. Categories are class numbers or names; without
+    categories all boxes are of the row's class.
 
     Args:
         label: see `BoxReader`.
-        rows: the dataset, whose features say what categories mean. Without it they are class numbers.
+        rows: the dataset; its features define the categories. Without it they are class numbers.
     """
 
     def __init__(self, label: str | None, rows: datasets.Dataset | None = None):
@@ -133,11 +133,11 @@ class RowBoxes(BoxReader):
             self._number = _numbers(rows, label, feature)
 
     def read(self, row: Row, size: Size) -> tuple[ImageBoxes, np.ndarray | None]:
-        """The usable boxes of a row, and the class number of each where it has one.
+        """The usable boxes of a row, and the class number of each if it has one.
 
         Args:
             row: The row, without its image's pixels.
-            size: Gives width and height of the image, in pixels; asked where the row does not state them.
+            size: Returns the image's width and height in pixels; called if the row does not state them.
         """
         bbox, categories = _objects(row.get(OBJECTS))
         if self.label is None:
@@ -160,7 +160,7 @@ def row_size(row: Row, image: str = constants.IMAGE) -> tuple[int, int]:
     """Width and height in pixels of a row's upright image, in the column `image`.
 
     Raises:
-        SourceError: a row without the image, or one that cannot be read.
+        SourceError: the image is missing or unreadable.
     """
     if image not in row:
         raise SourceError("boxes are in pixels, and rows have neither width and height nor the image.")
@@ -196,7 +196,7 @@ def _objects(objects: Any) -> tuple[np.ndarray, list[Any] | None]:
     if categories is not None and len(categories) != len(bbox):
         raise SourceError(f"column {OBJECTS!r} has {len(bbox)} boxes and {len(categories)} categories.")
     try:
-        # A null in a box is no number either.
+        # A null in a box is not a number either.
         boxes = np.array([[np.nan if edge is None else edge for edge in box] for box in bbox], np.float64)
         return boxes.reshape(len(bbox), 4), categories
     except (TypeError, ValueError) as error:
@@ -214,7 +214,7 @@ def _named(value: Any, names: Sequence[str], needed: bool = True) -> Any:
 
 
 def _part(feature: Any, names: Sequence[str]) -> Any:
-    """The feature of one of the fields `names` in the column, in both layouts; None: there is none."""
+    """The feature of the field of the column that is one of `names`, in both layouts; None if absent."""
     fields = class_feature(feature)
     if not isinstance(fields, dict):
         raise SourceError(_which(_fields(feature), [], BBOX_NAMES))
@@ -240,7 +240,7 @@ def _fields(value: Any) -> str:
 
 
 def _numbers(rows: datasets.Dataset, label: str, category: Any) -> dict[Any, int] | None:
-    """Category -> class number, by name where the two columns count differently; None: the same numbers."""
+    """Category -> class number, by name if the two columns number classes differently; else None."""
     own = class_feature(rows.features[label])
     if category == own or not isinstance(own, datasets.ClassLabel):
         return None

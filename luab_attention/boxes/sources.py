@@ -1,4 +1,4 @@
-"""Images and a file of their boxes, in any of the formats -> rows with a column `objects`."""
+"""Images and a file of boxes in any format -> rows with a column `objects`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +25,7 @@ def load_boxes(
         classes: names of the labels in order. COCO's instances have their own.
 
     Raises:
-        SourceError: files that are not as they should be.
+        SourceError: invalid files.
     """
     if Path(boxes).is_dir():
         return load_ilsvrc_boxes(images, boxes, classes)
@@ -37,17 +37,17 @@ def load_boxes(
 def load_evaluation_boxes(
     images: str | Path, boxes: str | Path, train: datasets.Dataset | None, image: str, label: str | None
 ) -> datasets.Dataset:
-    """`load_boxes` for rows that are evaluated beside a training set: their columns are called as there.
+    """`load_boxes` for evaluation rows, with the column names of the training set.
 
     Args:
         images: The folder of the images.
         boxes: The file or the folder of the boxes.
-        train: The training rows; None: there are none.
+        train: The training rows, or None.
         image: Column of the image.
         label: Column of the class or the classes; None: `label` or `labels`.
 
     Raises:
-        SourceError: boxes of one class an image for a training set of several, XML files.
+        SourceError: XML files, or boxes of one class per image for a training set with several.
     """
     if Path(boxes).is_dir():
         raise SourceError(
