@@ -5,7 +5,7 @@
 Random maps of the sizes that models give (4 x 4 to 32 x 32), resized to 224 x 224, at 1,000 thresholds. Both
 ways live in one process, in turn, and are checked to end alike.
 
-    ours        BoxAccuracy.judge: one pass over a map for all thresholds, and one for its holes
+    ours        BoxAccuracy.hits_of: one pass over a map for all thresholds, and one for its holes
     opencv      cv2.threshold, cv2.findContours, cv2.boundingRect and cv2.contourArea for each threshold
     distinct    the same for each mask only once: at most 255 of the thresholds differ on an 8-bit map
 
@@ -22,11 +22,12 @@ WIDTH, HEIGHT, BOXES = 300, 260, [[30, 40, 200, 220]]  # pixels
 
 
 def by_opencv(scores, thresholds, distinct: bool):
-    """[4, thresholds / 8] uint8, as `BoxAccuracy.judge`."""
+    """[4, thresholds / 8] uint8, as `BoxAccuracy.hits_of`."""
     import cv2
     import numpy as np
 
-    from luab_eval.metrics.max_box_acc.max_box_acc import IOUS, iou
+    from luab_eval.metrics.max_box_acc.iou import iou
+    from luab_eval.metrics.max_box_acc.max_box_acc import IOUS
 
     cam = cv2.resize(scores, (224, 224), interpolation=cv2.INTER_CUBIC)
     cam = cam - cam.min()
@@ -58,7 +59,7 @@ def main() -> None:
 
     accuracy, rng = BoxAccuracy(), np.random.default_rng(0)
     ways = {
-        "ours": lambda scores: accuracy.judge(scores, BOXES, WIDTH, HEIGHT),
+        "ours": lambda scores: accuracy.hits_of(scores, BOXES, WIDTH, HEIGHT),
         "distinct": lambda scores: by_opencv(scores, accuracy.thresholds, distinct=True),
         "opencv": lambda scores: by_opencv(scores, accuracy.thresholds, distinct=False),
     }

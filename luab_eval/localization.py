@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from luab_eval.metrics.max_box_acc.max_box_acc import BoxAccuracy
 
 UNIFORM = np.ones((1, 1))  # a map that says nothing, to compare with
-HITS = "hits"  # what `BoxAccuracy.judge` gives
+HITS = "hits"  # what `BoxAccuracy.hits_of` gives
 VALUES = ("pointing_game", "pointing_game_center", "energy_pointing_game", "energy_pointing_game_uniform")
 MAPS_AT_ONCE = 16  # maps
 
@@ -156,7 +156,7 @@ class _ScoredMaps(Dataset):
             energy_inside(self.attention[index], boxes, width, height),
             energy_inside(UNIFORM, boxes, width, height),
         )
-        hits = self.accuracy.judge(self.scores[index], corners, width, height)
+        hits = self.accuracy.hits_of(self.scores[index], corners, width, height)
         return {HITS: hits} | dict(zip(VALUES, map(float, values), strict=True))
 
 

@@ -1,12 +1,18 @@
 """MaxBoxAcc and MaxBoxAccV2 against OpenCV, against components found the plain way, and by hand."""
 
+import subprocess
+import sys
 from itertools import product
 
+import numba
 import numpy as np
 import pytest
 
+from luab_eval.metrics.max_box_acc.bicubic import resized
+from luab_eval.metrics.max_box_acc.compiled import compiled
 from luab_eval.metrics.max_box_acc.contours import contour_boxes
-from luab_eval.metrics.max_box_acc.max_box_acc import BoxAccuracy, iou, min_max, resized
+from luab_eval.metrics.max_box_acc.iou import iou
+from luab_eval.metrics.max_box_acc.max_box_acc import BoxAccuracy, min_max
 
 FOUR = ((0, 1), (1, 0), (0, -1), (-1, 0))
 EIGHT = tuple(step for step in product((-1, 0, 1), repeat=2) if step != (0, 0))
@@ -133,7 +139,7 @@ def test_accuracy_is_that_of_opencv_at_every_threshold():
         width, height = rng.integers(80, 500, 2).tolist()
         ends = np.array([[x - radius, y - radius, x + radius, y + radius], [0, 0, 0.1, 0.1]])
         real = (ends.clip(0, 1) * [width, height, width, height]).astype(int).tolist()
-        accuracy.add(accuracy.judge(scores, real, width, height))
+        accuracy.add(accuracy.hits_of(scores, real, width, height))
         cam = cv2.resize(scores, (224, 224), interpolation=cv2.INTER_CUBIC)
         cam = cam - cam.min()
         gray = (cam / cam.max() * 255).astype(np.uint8)
@@ -188,7 +194,7 @@ def test_one_block_by_hand():
     accuracy = BoxAccuracy()
     # The block's box is 50..150 by 50..100 (x + width, not the last pixel): 101 x 51 pixels on the map of an
     # image twice as large. The real box is 50..150 by 50..150 on the map: IoU 51 / 101, just above 0.5.
-    accuracy.add(accuracy.judge(blocks((50, 50, 150, 100, 1.0)), [[100, 100, 301, 301]], 448, 448))
+    accuracy.add(accuracy.hits_of(blocks((50, 50, 150, 100, 1.0)), [[100, 100, 301, 301]], 448, 448))
     assert accuracy.hits()[:, 0].tolist() == [True, True, True, False]
     assert accuracy.compute()["max_box_acc_v2"] == pytest.approx(2 / 3)
 
@@ -196,7 +202,7 @@ def test_one_block_by_hand():
 def test_versions_differ_where_the_object_is_not_the_largest_part():
     scores = blocks((0, 0, 60, 60, 0.9), (100, 100, 140, 140, 0.9))
     accuracy = BoxAccuracy()
-    accuracy.add(accuracy.judge(scores, [[100, 100, 140, 140]], 224, 224))
+    accuracy.add(accuracy.hits_of(scores, [[100, 100, 140, 140]], 224, 224))
     found = accuracy.compute()
     assert (found["max_box_acc"], found["max_box_acc_v2"]) == (0, 1)
 
@@ -205,10 +211,10 @@ def test_the_threshold_is_chosen_over_all_images():
     # The object is the inner block in one image and the outer one in the other: no threshold serves both.
     scores = blocks((20, 20, 200, 200, 0.5), (90, 90, 130, 130, 1.0))
     accuracy = BoxAccuracy()
-    accuracy.add(accuracy.judge(scores, [[90, 90, 130, 130]], 224, 224))
-    accuracy.add(accuracy.judge(scores, [[20, 20, 200, 200]], 224, 224))
+    accuracy.add(accuracy.hits_of(scores, [[90, 90, 130, 130]], 224, 224))
+    accuracy.add(accuracy.hits_of(scores, [[20, 20, 200, 200]], 224, 224))
     assert accuracy.compute()["max_box_acc"] == 0.5
-    accuracy.add(accuracy.judge(scores, [[90, 90, 130, 130]], 224, 224))
+    accuracy.add(accuracy.hits_of(scores, [[90, 90, 130, 130]], 224, 224))
     found = accuracy.compute()
     assert found["max_box_acc"] == 2 / 3
     # 0.5 is level 127 of 255: from 127 / 255 on the outer block is gone.
@@ -219,15 +225,15 @@ def test_a_map_without_contrast_gives_the_first_pixel():
     for scores in (np.zeros((7, 7)), np.full((7, 7), np.nan)):
         assert not min_max(scores).any()
         accuracy = BoxAccuracy()
-        accuracy.add(accuracy.judge(scores, [[0, 0, 0, 0]], 224, 224))
+        accuracy.add(accuracy.hits_of(scores, [[0, 0, 0, 0]], 224, 224))
         assert accuracy.compute()["max_box_acc_v2"] == 1
 
 
 def test_normalize_can_be_left_out():
     scores = blocks((50, 50, 100, 100, 0.5)) + 0.25
     raw, scaled = BoxAccuracy(), BoxAccuracy()
-    raw.add(raw.judge(scores, [[50, 50, 100, 100]], 224, 224, normalize=False))
-    scaled.add(scaled.judge(scores, [[50, 50, 100, 100]], 224, 224))
+    raw.add(raw.hits_of(scores, [[50, 50, 100, 100]], 224, 224, normalize=False))
+    scaled.add(scaled.hits_of(scores, [[50, 50, 100, 100]], 224, 224))
     assert raw.compute()["max_box_acc_threshold"] == pytest.approx(0.33)  # the ground is 63 of at most 191
     assert scaled.compute()["max_box_acc_threshold"] == 0
 
@@ -246,9 +252,32 @@ def test_normalize_can_be_left_out():
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 def test_wrong_input_is_named(scores, boxes, message):
     with pytest.raises(ValueError, match=message):
-        BoxAccuracy().judge(scores, boxes, 224, 224)
+        BoxAccuracy().hits_of(scores, boxes, 224, 224)
 
 
 def test_no_image_no_accuracy():
     with pytest.raises(ValueError, match="no image"):
         BoxAccuracy().compute()
+
+
+def test_commands_start_without_numba():
+    """Its import takes long, and only maps need it."""
+    code = "import sys, luab.cli, luab_trainer.run, luab_eval.predict; sys.exit('numba' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_loops_are_compiled_without_a_folder_to_keep_them(monkeypatch):
+    njit, asked = numba.njit, []
+
+    def without_folder(*functions, **options):
+        asked.append(bool(options.get("cache")))
+        if options.get("cache"):
+            return refuse
+        return njit(*functions, **options)
+
+    def refuse(function):
+        raise RuntimeError("cannot cache function: no locator available")  # as numba
+
+    monkeypatch.setattr(numba, "njit", without_folder)
+    assert compiled(lambda value: value + 1)(1) == 2
+    assert asked == [True, False]

@@ -15,13 +15,14 @@ The accuracy at the best of all thresholds is the metric.
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import datasets
 import evaluate
 import numpy as np
 
-from .contours import contour_boxes, highest_at
+from .bicubic import resized
+from .contours import LEVELS, contour_boxes
+from .iou import highest_iou, iou
 
 _DESCRIPTION = """\
 MaxBoxAcc: share of images whose box (around the largest component of the score map, at the best threshold)
@@ -58,13 +59,13 @@ class BoxAccuracy:
     def __init__(self, interval: float = 0.001, size: int = SIZE):
         self.thresholds = np.arange(0, 1, interval)
         self.size = size
-        self._hits: list[np.ndarray] = []  # of each image, as `judge` gives it
+        self._hits: list[np.ndarray] = []  # of each image, as `hits_of` gives it
 
     def add(self, hits: np.ndarray) -> None:
-        """One image, as `judge` gave it: here, in another process, or earlier."""
+        """One image, as `hits_of` gave it: here, in another process, or earlier."""
         self._hits.append(hits)
 
-    def judge(
+    def hits_of(
         self,
         scores: np.ndarray,
         boxes: Sequence[Sequence[float]],
@@ -88,7 +89,7 @@ class BoxAccuracy:
             ValueError: a map that is not 2-D or not within 0..1 (infinite, or not normalized); no boxes, or
                 reversed ones.
         """
-        scores = np.asarray(scores, np.float64)
+        scores = np.array(scores, np.float64, order="C")  # and writable: of one type for numba
         if np.isinf(scores).any() or not (normalize or ((scores >= 0) & (scores <= 1)).all()):
             raise ValueError(
                 f"a score map has values from {scores.min()} to {scores.max()}, but they must be finite and, "
@@ -132,48 +133,25 @@ class BoxAccuracy:
         return sum(np.unpackbits(hit, axis=1, count=number).astype(np.int64) for hit in self._hits)
 
 
-def resized(scores: np.ndarray, size: int) -> np.ndarray:
-    """[h, w] -> [size, size] by OpenCV's bicubic interpolation: a = -0.75, borders repeated, no smoothing."""
-    if scores.ndim != 2 or 0 in scores.shape:
-        raise ValueError(f"a score map has the shape {scores.shape}, but it must be [height, width].")
-    for axis in (1, 0):  # OpenCV's order: along the rows first
-        if scores.shape[axis] != size:
-            position, weights = _cubic(scores.shape[axis], size)
-            taps = [np.take(scores, position + tap, axis=axis, mode="clip") for tap in (-1, 0, 1, 2)]
-            shape = (1, size) if axis == 1 else (size, 1)
-            scores = sum(tap * weight.reshape(shape) for tap, weight in zip(taps, weights, strict=True))
-    return scores
-
-
-@lru_cache(maxsize=64)
-def _cubic(old: int, new: int) -> tuple[np.ndarray, np.ndarray]:
-    """Of each of `new` cells: the `old` cell at or left of its centre [new]; weights of 4 cells [4, new]."""
-    # float32, as in OpenCV: the last bits decide which of 256 levels a value falls into.
-    position = ((np.arange(new) + 0.5) * (1 / (new / old)) - 0.5).astype(np.float32)
-    left = np.floor(position)
-    a, x = np.float32(-0.75), position - left
-    one = np.float32(1)
-    first = ((a * (x + one) - 5 * a) * (x + one) + 8 * a) * (x + one) - 4 * a
-    second = ((a + 2) * x - (a + 3)) * x * x + one
-    third = ((a + 2) * (one - x) - (a + 3)) * (one - x) * (one - x) + one
-    return left.astype(int), np.stack([first, second, third, one - first - second - third]).astype(np.float64)
-
-
 def min_max(scores: np.ndarray) -> np.ndarray:
     """`scores` scaled to 0..1; all 0 when they are constant or one is NaN (the authors' rule)."""
-    if np.isnan(scores).any() or scores.min() == scores.max():
+    low, high = scores.min(), scores.max()
+    if not low < high:  # NaN is not
         return np.zeros_like(scores)
-    scores = scores - scores.min()
-    return scores / scores.max()
+    scores = scores - low
+    scores /= high - low
+    return scores
 
 
 def _ious_at(scores: np.ndarray, real: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Best IoU with the `real` boxes at each threshold [T]: of the largest contour, of all contours."""
     image = (scores * 255).astype(np.uint8)
     low, high, boxes, largest = contour_boxes(image)
-    limit = [np.inf, np.inf, image.shape[1] - 1, image.shape[0] - 1]
-    largest = iou(np.minimum(largest, limit), real).max(axis=1)
-    best = highest_at(low, high, iou(np.minimum(boxes, limit), real).max(axis=1))
+    limit = np.array([*image.shape[::-1], image.shape[1] - 1, image.shape[0] - 1], boxes.dtype)
+    for each in (largest, boxes):
+        np.minimum(each, limit, out=each)
+    largest = iou(largest, real).max(axis=1)
+    best = highest_iou(boxes, low, high, real, LEVELS)
     best = np.maximum(best, largest)  # an empty mask has no contour, but the one box of V1
     level_of = (thresholds * float(image.max())).astype(int)
     return largest[level_of], best[level_of]
@@ -191,19 +169,6 @@ def _boxes_on_map(boxes: Sequence[Sequence[float]], width: int, height: int, siz
             f"boxes are {boxes!r}, but they must be x0, y0, x1, y1 with 0 <= x0 <= x1 and 0 <= y0 <= y1."
         )
     return (array * size / np.array([width, height, width, height], np.float64)).astype(int)
-
-
-def iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """[n, 4] and [m, 4] whole-pixel boxes, both ends included -> [n, m] intersection over union."""
-    # Side by side in memory: many of the first, few of the second.
-    x0, y0, x1, y1 = np.ascontiguousarray(first.T)
-    other_x0, other_y0, other_x1, other_y1 = second.T[:, :, None]
-    width = np.maximum(np.minimum(x1, other_x1) - np.maximum(x0, other_x0) + 1, 0)
-    height = np.maximum(np.minimum(y1, other_y1) - np.maximum(y0, other_y0) + 1, 0)
-    both = width * height
-    area = (x1 - x0 + 1) * (y1 - y0 + 1)
-    other_area = (other_x1 - other_x0 + 1) * (other_y1 - other_y0 + 1)
-    return (both / (area + other_area - both)).T
 
 
 class MaxBoxAcc(evaluate.Metric):
@@ -231,5 +196,5 @@ class MaxBoxAcc(evaluate.Metric):
     def _compute(self, predictions, references, interval=0.001, normalize=True):
         accuracy = BoxAccuracy(interval)
         for scores, real in zip(predictions, references, strict=True):
-            accuracy.add(accuracy.judge(scores, real["boxes"], real["width"], real["height"], normalize))
+            accuracy.add(accuracy.hits_of(scores, real["boxes"], real["width"], real["height"], normalize))
         return accuracy.compute()
