@@ -1,4 +1,4 @@
-"""How fast are the boxes of score maps judged, for MaxBoxAcc? Ours against the authors' way with OpenCV.
+"""How fast are the boxes of score maps evaluated, for MaxBoxAcc? Ours against the authors' way with OpenCV.
 
     python benchmarks/boxes.py [--maps 20] [--repeats 5] [--json FILE]
 

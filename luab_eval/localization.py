@@ -88,7 +88,8 @@ class LocalizationTask:
 
     Args:
         outputs: The model's output for each class of the set.
-        num_workers: Processes that evaluate maps; 0: this one. (A map takes 4 ms.)
+        num_workers: Processes that evaluate maps; 0: this one. (A map takes 4 to 8 ms; see
+            docs/performance.md.)
     """
 
     kept: ClassVar[tuple[str, ...]] = (HITS, *VALUES)
