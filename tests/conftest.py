@@ -1,14 +1,12 @@
 """Fixtures that every test may use. Test data comes from factories; real data only where it is present."""
 
 import signal
-from pathlib import Path
 
 import pytest
 from fixtures.hub.served import _served, clients, hub
+from fixtures.releases import coco_release, imagenet_release, printed_records
 
-__all__ = ["_served", "clients", "hub"]
-
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+__all__ = ["_served", "clients", "coco_release", "hub", "imagenet_release", "printed_records"]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -17,14 +15,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     forking = {item.path for item in items if "clients" in item.fixturenames}
     for item in items:
         item.add_marker(pytest.mark.xdist_group("forks" if item.path in forking else item.path.stem))
-
-
-@pytest.fixture(scope="session")
-def shared_dir() -> Path:
-    """The folder of real images and raw files beside the checkout; without it, skips the test."""
-    if not SHARED.is_dir():
-        pytest.skip("no ../shared/data beside the checkout")
-    return SHARED
 
 
 @pytest.fixture(scope="session", autouse=True)

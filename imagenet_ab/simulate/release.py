@@ -5,7 +5,7 @@ OUT/images/train/<class>/<class>_<n>.JPEG        backgrounds agree with the clas
 OUT/images/val/<class>/val_<n>.JPEG              as train; for choosing settings
 OUT/images/test/<class>/test_<n>.JPEG            as train; for the reported figures
 OUT/images/test_swapped/<class>/test_<n>.JPEG    the objects of test on backgrounds of other classes
-OUT/boxes_{val,test,test_swapped}.csv            the objects' boxes, for checking only, never for training
+OUT/boxes_{train,val,test,test_swapped}.csv      the objects' boxes, for checking only, never for training
 """
 
 import csv
@@ -72,6 +72,7 @@ def write_release(
     with bars.progress(total, "Writing the raw release", "img", disable=not progress) as bar:
         boxes = _write_images(out, TRAINING, seed, images_per_class, size, agreement, bar)
         _write_archive(out / ARCHIVE, boxes, size, np.random.default_rng([seed, 99]), annotators)
+        _write_boxes(out, TRAINING, boxes, size)
         for split, count in plan[1:]:
             if count:
                 _write_boxes(out, split, _write_images(out, split, seed, count, size, agreement, bar), size)

@@ -349,14 +349,14 @@ def test_a_file_of_other_classes_is_refused(raw):
         build(raw)
 
 
-def test_miniature_of_real_images(shared_dir, tmp_path):
-    folder = shared_dir / "coco_ab_mini"
-    build_coco_ab(tmp_path / "out", **sources(folder))
+def test_a_whole_release(coco_release, tmp_path):
+    images = coco_release.images
+    build_coco_ab(tmp_path / "out", **sources(coco_release.folder))
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
-    assert summary["used"] == {"byproducts": 127, "images": 128, "instances": 128}
+    assert summary["used"] == {"byproducts": images - 1, "images": images, "instances": images}
     assert summary["rejected"] == {"byproducts": 0, "images": 0, "instances": 0}
     counts = [len(row["annotations"]) for row in rows_of(tmp_path / "out").remove_columns("image")]
-    assert sorted(counts) == [0, 0, *[1] * 125, 2]
+    assert sorted(counts) == [0, 0, *[1] * (images - 3), 2]
 
 
 def test_a_folder_above_the_images_is_read_and_other_sets_are_named(raw, monkeypatch):

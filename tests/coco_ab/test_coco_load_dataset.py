@@ -153,8 +153,8 @@ def run_python(code: str, folder: Path) -> subprocess.CompletedProcess:
     return result
 
 
-def test_real_records_load_with_every_visible_field(sources, load, shared_dir):
-    path = shared_dir / "real_records" / "coco_ab_rows.json"
+def test_printed_records_load_with_every_visible_field(sources, load, printed_records):
+    path = printed_records / "coco_ab_rows.json"
     rows = {row["image_id"]: row for row in load("byproducts", byproducts=path)}
     records = json.loads(path.read_text())
     assert len(rows) == len(records)

@@ -132,9 +132,9 @@ def test_worked_by_hand():
     assert authors_target((0.4, 0.6), (200, 100), (60, 40, 100, 50), True) == (pytest.approx((0.8, 0.4)), 1)
 
 
-def test_the_real_image_miniature(shared_dir):
-    archive = shared_dir / "imagenet_ab_mini" / "imagenet_ab_v1_0.tar.gz"
+def test_the_released_layout(imagenet_release):
+    archive = imagenet_release.folder / "imagenet_ab_v1_0.tar.gz"
     xmls = [entry.payload for entry in TarStream(archive)]
     weights = compare(xmls[::4], (64, 64), np.random.default_rng(2))
-    assert len(weights) > 4000
+    assert len(weights) > imagenet_release.records / 4 * (CROPS_EACH - 1)
     assert 0.3 < np.mean(weights) < 0.8

@@ -263,9 +263,9 @@ def test_any_bytes_are_rejected(data):
         parse_record(data)
 
 
-def test_the_released_layout(shared_dir):
+def test_the_released_layout(imagenet_release):
     records = twins = annotations = 0
-    with tarfile.open(shared_dir / "imagenet_ab_mini" / "imagenet_ab_v1_0.tar.gz") as archive:
+    with tarfile.open(imagenet_release.folder / "imagenet_ab_v1_0.tar.gz") as archive:
         for member in archive:
             if not member.isfile():
                 continue
@@ -279,11 +279,12 @@ def test_the_released_layout(shared_dir):
             assert member.name.endswith(f"/{record.image_id}.xml")
             records += 1
             annotations += len(record.annotations)
-    assert (records, twins, annotations) == (4978, 51, 5176)
+    expected = imagenet_release.records, imagenet_release.twins, imagenet_release.annotations
+    assert (records, twins, annotations) == expected
 
 
-def test_real_values(shared_dir):
-    values = json.loads((shared_dir / "real_records" / "imagenet_ab_records.json").read_text())
+def test_values_of_the_annotation_tool(printed_records):
+    values = json.loads((printed_records / "imagenet_ab_records.json").read_text())
     values = values["from_annotation_tool"]
     scalars = {key: value for key, value in values.items() if not isinstance(value, (list, dict))}
     entries = [(key, entry) for key, value in values.items() if isinstance(value, list) for entry in value]

@@ -104,8 +104,10 @@ def test_click_is_the_notebooks(annotations):
     assert_same_click(xml.encode() + b"</annotation>")
 
 
-def test_click_is_the_notebooks_on_the_miniature(shared_dir):
-    for entry in TarStream(shared_dir / "imagenet_ab_mini" / "imagenet_ab_v1_0.tar.gz"):
+def test_click_is_the_notebooks_in_the_released_layout(imagenet_release):
+    entries = list(TarStream(imagenet_release.folder / "imagenet_ab_v1_0.tar.gz"))
+    assert len(entries) >= imagenet_release.records
+    for entry in entries:
         assert_same_click(entry.payload)
 
 

@@ -180,7 +180,7 @@ def test_the_release_has_the_released_layout(release):
         for name in CLASSES
         for n in range(count)
     }
-    tables = {f"boxes_{split}.csv" for split in ("val", "test", "test_swapped")}
+    tables = {f"boxes_{split}.csv" for split in ("train", "val", "test", "test_swapped")}
     assert found == images | tables | {ARCHIVE}
 
     ids, twins, annotated_twice, empty_tracks = set(), 0, 0, 0

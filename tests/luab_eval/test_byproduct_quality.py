@@ -236,8 +236,8 @@ def test_command_says_what_is_wrong(tmp_path, capsys):
     assert "luab byproducts: cannot load the dataset" in capsys.readouterr().err
 
 
-def test_simulated_carelessness_is_found(tmp_path, shared_dir):
-    mini = shared_dir / "imagenet_ab_mini"
+def test_simulated_carelessness_is_found(tmp_path, imagenet_release):
+    mini = imagenet_release.folder
     build_imagenet_ab(
         tmp_path / "rows",
         byproducts=mini / "imagenet_ab_v1_0.tar.gz",

@@ -160,10 +160,10 @@ def test_missing_files_and_classes_are_named(folder):
         load_boxes(folder, folder / "boxes.csv", ["cat"])
 
 
-def test_real_boxes(shared_dir):
-    mini = shared_dir / "imagenet_ab_mini"
+def test_boxes_of_a_release(imagenet_release):
+    mini = imagenet_release.folder
     rows = load_boxes(mini / "images" / "val", mini / "boxes_val.csv")
-    assert len(rows) == 1000
-    assert len(rows.features["label"].names) == 20
+    assert len(rows) == imagenet_release.val_images
+    assert len(rows.features["label"].names) == imagenet_release.classes
     widths = [box[0] + box[2] for objects in rows["objects"] for box in objects["bbox"]]
-    assert max(widths) == 64
+    assert max(widths) == imagenet_release.rightmost

@@ -138,7 +138,7 @@ def test_workers_change_nothing_and_hear_of_the_epoch(context, workers):
         dataset,
         2,
         collate_fn=collate,
-        num_workers=2,
+        num_workers=workers,
         persistent_workers=True,
         multiprocessing_context=context,
     )
