@@ -1,1 +1,1 @@
-"""Any image classifier evaluated: robustness, localization, and the report."""
+"""Evaluates any image classifier: robustness, localization, and the report."""

@@ -1,4 +1,4 @@
-"""Files of arrays (npz without pickle) that know their own content: written whole, read only if unchanged."""
+"""Array files (npz without pickle) with a hash of their content: written atomically, read if unchanged."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ MOST_BYTES = 4 << 30  # unpacked; ImageNet-C's 3.75 million scores with their na
 
 
 def write_arrays(file: Path, arrays: Mapping[str, np.ndarray], compressed: bool = False) -> None:
-    """Write the arrays and their hash; the file takes its place when it is whole and on the disk."""
+    """Write the arrays and their hash; the file appears only when it is complete and on disk."""
     content = io.BytesIO()
     save = np.savez_compressed if compressed else np.savez
     save(content, **arrays, **{DIGEST: np.frombuffer(_digest(arrays), np.uint8)})
     file.parent.mkdir(parents=True, exist_ok=True)
-    # A name of its own: another process may be writing the same answers.
+    # A unique name: another process may be writing the same predictions.
     partial = file.with_name(f".{file.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
     try:
         partial.write_bytes(content.getbuffer())
@@ -35,14 +35,14 @@ def write_arrays(file: Path, arrays: Mapping[str, np.ndarray], compressed: bool 
 
 
 def read_arrays(file: Path, digest_needed: bool = False) -> dict[str, np.ndarray]:
-    """What `write_arrays` wrote.
+    """Read a file of `write_arrays`.
 
     Args:
         file: The file.
-        digest_needed: Refuse files without a hash, as earlier versions wrote them.
+        digest_needed: Reject files without a hash, which earlier versions wrote.
 
     Raises:
-        ValueError: there is no such file, it was damaged or changed, or it is no such file at all.
+        ValueError: the file is missing, damaged, changed, or of another kind.
     """
     try:
         with zipfile.ZipFile(file) as members:
@@ -51,7 +51,7 @@ def read_arrays(file: Path, digest_needed: bool = False) -> dict[str, np.ndarray
             raise ValueError(f"{size:,} bytes unpacked, more than {MOST_BYTES:,}")
         with np.load(file, allow_pickle=False) as found:
             arrays = {name: found[name] for name in found.files}
-    except Exception as error:  # a damaged file raises whatever its damage leads to: zlib, struct, tokenize
+    except Exception as error:  # a damaged file may raise anything: zlib, struct, tokenize
         raise ValueError(f"{type(error).__name__}: {error}") from error
     digest = arrays.pop(DIGEST, None)
     if digest is None and digest_needed:

@@ -1,10 +1,10 @@
-"""What a benchmark is: where its images lie, which answer is right, and how answers become its number.
+"""The interface of a benchmark: where its images are, which answer is right, and how it computes its metric.
 
     ROOT --(image_sets)--> ImageSet --(predict)--> Predictions --(score)--> Scores
 
-A benchmark is one class: subclass `Benchmark`, fill in what it says of itself, and list it in
-`benchmarks/__init__.py`. It never sees the model: whatever needs the images is said in its image sets, so
-that all benchmarks share one way of reading, one pass over the images, and one cache.
+A benchmark is one class: subclass `Benchmark`, fill in its attributes and methods, and list it in
+`benchmarks/__init__.py`. It never sees the model. Its image sets say how to read the images, so all
+benchmarks share the reading, the pass over the images, and the cache.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Item(NamedTuple):
     Attributes:
         id: The image's path below its set's folder; unique in the set, the same on every machine.
         image: Its file, or a function that returns `datasets.Image(decode=False)`'s `{bytes, path}`.
-        target: The right class's number in `ImageSet.classes`; -1: none of them.
-        group: What the benchmark tells apart: a severity, a variant. "" where there is nothing.
+        target: Number of the right class in `ImageSet.classes`; -1: none of them.
+        group: The benchmark's group of images: a severity, a variant; "" without groups.
     """
 
     id: str
@@ -39,13 +39,13 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True)
 class RowImage:
-    """An `Item.image`: that of row `row` of a dataset whose `column` of images is not decoded."""
+    """An `Item.image` in row `row` of a dataset whose image column `column` is not decoded."""
 
     dataset: Any
     row: int
     column: str = "image"
 
-    def __str__(self) -> str:  # what the cache knows it by
+    def __str__(self) -> str:  # the key in the cache
         return f"{self.dataset._fingerprint}:{self.row}"
 
     def __call__(self) -> Mapping[str, Any]:
@@ -55,21 +55,20 @@ class RowImage:
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images that one pass of a model reads.
+    """The images of one pass of a model.
 
     Attributes:
         name: Also the folder of its cached predictions.
-        classes: The class folders that `Item.target` counts; None: ImageNet's 1000. For other classes the
-            model's further outputs stay in the running, as wrong answers.
-        whole: The images already are what the model sees (published at 224 x 224): no margin is cut off.
+        classes: The class folders that `Item.target` numbers; None: ImageNet's 1000. For other classes the
+            model's further outputs still count, as wrong answers.
+        whole: The images are published in the input size (224 x 224) and are not cropped.
         border: Pixels cut off on all four sides before anything else.
-        occlusion: Side of a square of the mean color in the middle of the crop, as a ratio of the crop's
+        occlusion: Side of a square of the mean color in the center of the crop, as a ratio of the crop's
             side.
-        keep_logits: False: only the best 5 classes are kept, for sets whose logits would fill a disk.
-        upright: Turn images by their EXIF orientation. False: as the files are, which is how the benchmarks'
-            authors read them.
-        boxes: Of each item, those of its class: then the model is also asked where it looks (`looks`), and
-            the whole image is squeezed into its input.
+        keep_logits: False: keep only the best 5 classes, for sets whose logits would fill a disk.
+        upright: Apply the EXIF orientation. False: read files as stored, as the benchmarks' authors do.
+        boxes: For each item, the boxes of its class. With boxes, the pass also computes where the model looks
+            (`looks`), and the whole image is resized to the input.
     """
 
     name: str
@@ -85,7 +84,7 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model answered on one image set of N images and K classes.
+    """A model's predictions on one image set of N images and K classes.
 
     Attributes:
         ids: `[N]` bytes (UTF-8).
@@ -93,9 +92,10 @@ class Predictions:
         groups: `[N]` str.
         top: `[N, min(5, K)]` int64, the best classes, best first.
         logits: `[N, K]` float32, or None (`ImageSet.keep_logits`).
-        classes: Names of the classes that `targets` counts: class folders, or ImageNet's wnids.
-        looks: Of a set with boxes what `localization.LocalizationScores` reads, `[N, ...]` each; else None.
-        pixels: `[N]` int64, a hash of each image as it was decoded.
+        classes: Names of the classes that `targets` numbers: class folders, or ImageNet's wnids.
+        looks: For a set with boxes, the input of `localization.LocalizationScores`, `[N, ...]` each; else
+            None.
+        pixels: `[N]` int64, a hash of each decoded image.
     """
 
     ids: np.ndarray
@@ -108,11 +108,11 @@ class Predictions:
     pixels: np.ndarray | None = field(default=None, repr=False)
 
     def right(self, best: int = 1) -> np.ndarray:
-        """`[N]` bool: the right class is among the `best` (1 to 5)."""
+        """`[N]` bool: whether the right class is among the `best` (1 to 5)."""
         return (self.top[:, :best] == self.targets[:, None]).any(1)
 
     def answer_among(self, classes: Sequence[int]) -> np.ndarray:
-        """`[N]` int64: the class with the highest logit of `classes`; the others do not count."""
+        """`[N]` int64: the class with the highest logit among `classes`; others are ignored."""
         return np.asarray(classes)[self.logits[:, classes].argmax(1)]
 
     def confidence_among(self, classes: Sequence[int]) -> np.ndarray:
@@ -121,7 +121,7 @@ class Predictions:
         return 1 / np.exp(logits - logits.max(1, keepdims=True)).sum(1)
 
     def where(self, chosen: np.ndarray) -> Predictions:
-        """Those of the images for which `chosen` `[N]` bool is true."""
+        """The predictions of the images with `chosen` `[N]` true."""
         arrays = (self.ids, self.targets, self.groups, self.top, self.logits)
         looks = self.looks and {name: array[chosen] for name, array in self.looks.items()}
         return Predictions(
@@ -139,8 +139,8 @@ class Scores:
     Attributes:
         metrics: Name -> value, rates 0 to 1 (mCE may exceed 1).
         ids, groups, targets: `[M]` of the images that count.
-        per_image: `[M]` float, what `Benchmark.statistic` makes the primary metric of.
-        class_names: Names for `targets` where a value for each class makes sense, else None.
+        per_image: `[M]` float, the input of `Benchmark.statistic` for the primary metric.
+        class_names: Names for `targets` if a value per class makes sense, else None.
     """
 
     metrics: dict[str, float]
@@ -151,7 +151,7 @@ class Scores:
     class_names: Sequence[str] | None = field(default=None, repr=False)
 
     def per_class(self) -> dict[str, float]:
-        """Class name -> mean of `per_image`; empty where that makes no sense."""
+        """Class name -> mean of `per_image`; empty if that makes no sense."""
         if self.class_names is None:
             return {}
         present, position = np.unique(self.targets, return_inverse=True)
@@ -161,17 +161,17 @@ class Scores:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """Image by image, what a model answered and whether it is right: what galleries show.
+    """A model's answer on each image, and whether it is right; for the galleries.
 
     Attributes:
         right: `[N]` bool.
-        best: `[N]` int64, the class that it answered, as `Predictions.top` numbers it.
-        truth: `[N]`, what the image shows, in words.
+        best: `[N]` int64, the predicted class, numbered as in `Predictions.top`.
+        truth: `[N]`, name of the true class.
         among: `[N]` bool, the images that may be shown; None: all.
-        rivals: The classes that could be answered; None: all.
+        rivals: The possible classes; None: all.
         mapped: `[N]` int64, the class whose activation map is shown; None: `best`.
-        note: What is special about the images; "" for nothing.
-        words: For right and for wrong.
+        note: A remark on the images, or "".
+        words: Words for right and wrong.
     """
 
     right: np.ndarray
@@ -188,9 +188,9 @@ class Benchmark(ABC):
     """One benchmark.
 
     Args:
-        argument: What stood after the colon in `NAME:ARGUMENT`; only some benchmarks take one.
-        val: Where to find ImageNet's validation images instead of below ROOT: a folder, or a dataset's id on
-            the Hub. Benchmarks that do not read them ignore it.
+        argument: The text after the colon in `NAME:ARGUMENT`; only some benchmarks accept one.
+        val: Where ImageNet's validation images are if not below ROOT: a folder, or a dataset's Hub id. Other
+            benchmarks ignore it.
     """
 
     name: ClassVar[str]
@@ -199,15 +199,15 @@ class Benchmark(ABC):
     paper: ClassVar[str]
     download: str
     layout: ClassVar[str]
-    # Names that the benchmark's folder may have below ROOT, the usual one first; none: only what the argument
-    # names is read.
+    # Possible names of the benchmark's folder below ROOT, the usual one first; none: only the argument's
+    # images are read.
     folders: ClassVar[tuple[str, ...]]
     primary: ClassVar[str] = "accuracy"
     higher_is_better: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)  # of the primary metric
     images: int | None = None  # as published, where known
     argument_help: ClassVar[str] = ""
-    left_out: str = ""  # what lies beside the images and is not read, in words; known after `image_sets`
+    left_out: str = ""  # skipped files in words; known after `image_sets`
 
     def __init__(self, argument: str = "", val: str | None = None):
         if argument and not self.argument_help:
@@ -216,7 +216,7 @@ class Benchmark(ABC):
 
     @property
     def label(self) -> str:
-        """What tells it from the same benchmark with another argument."""
+        """A label that distinguishes it from the same benchmark with another argument."""
         return self.argument
 
     @property
@@ -229,15 +229,15 @@ class Benchmark(ABC):
         return next((root / name for name in self.folders if (root / name).is_dir()), None)
 
     def places(self, root: Path) -> list[Path]:
-        """All folders that it reads."""
+        """All folders that the benchmark reads."""
         return [folder for folder in [self.find(root)] if folder is not None]
 
     def absent(self, root: Path) -> bool:
-        """Nothing of it is below `root`, so that a suite may go on without it."""
+        """Whether `root` has no files of it, so that a suite may skip it."""
         return self.find(root) is None
 
     def missing(self, root: Path, partial: bool = False) -> str | None:
-        """None: complete. Else what was expected and what was found, for people.
+        """None if complete, else a message on what was expected and what was found.
 
         `partial`: class folders may be missing.
         """
@@ -249,25 +249,25 @@ class Benchmark(ABC):
 
     @abstractmethod
     def problem(self, folder: Path, partial: bool) -> str | None:
-        """What is wrong with the benchmark's own folder, or None."""
+        """The problem with the benchmark's folder, or None."""
 
     @abstractmethod
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
-        """The images that a model must see. Call it only when `missing` is None."""
+        """The images for the model. Call it only if `missing` is None."""
 
     @abstractmethod
     def score(self, predictions: Sequence[Predictions]) -> Scores:
-        """The model's answers, one `Predictions` for each image set, -> the benchmark's numbers."""
+        """The model's predictions, one `Predictions` per image set -> the benchmark's metrics."""
 
     def verdicts(self, answers: Predictions) -> Verdicts | None:
-        """For the galleries, where there is one image set and right and wrong can be said of its images."""
+        """For the galleries of benchmarks with one image set whose images are right or wrong."""
         return None
 
     def statistic(self, per_image: np.ndarray, groups: np.ndarray) -> float:
-        """The primary metric of some images, also of a resample (bootstrap).
+        """The primary metric over some images, also over a resample (bootstrap).
 
         Args:
-            per_image: [M] as of `Scores.per_image`.
-            groups: [M] as of `Scores.groups`.
+            per_image: [M] from `Scores.per_image`.
+            groups: [M] from `Scores.groups`.
         """
         return float(per_image.mean())

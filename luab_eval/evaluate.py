@@ -1,4 +1,4 @@
-"""From the names of models to a table and the report: what `luab evaluate` and `luab localize` do."""
+"""From model names to a table and the report: the code of `luab evaluate` and `luab localize`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from luab_eval.report.write import write_report
 from luab_eval.results import Results
 from luab_eval.suite import run
 
-MODELS_KEPT = 4  # in memory, for the report's galleries after all models were evaluated
+MODELS_KEPT = 4  # models kept in memory for the report's galleries
 
 
 def evaluate(
@@ -35,16 +35,16 @@ def evaluate(
     """Evaluates each model on each benchmark and writes the report.
 
     Args:
-        models: Folders of checkpoints, ids on the Hub, or `timm:NAME`.
-        benchmarks: Those that `suite.usable` let through.
+        models: Checkpoint folders, Hub ids, or `timm:NAME`.
+        benchmarks: The benchmarks that `suite.usable` accepted.
         root: The folder of the benchmarks' files.
-        output_dir: Where the report, the results and the models' answers go.
-        device: Default: CUDA where there is one, else the CPU.
-        batch_size: Images that a model is asked about at once.
+        output_dir: Folder for the report, the results and the predictions.
+        device: Default: CUDA if available, else the CPU.
+        batch_size: Images per batch.
         num_workers: Processes that decode images and evaluate maps. Default: all cores.
-        skipped: The benchmarks that `suite.usable` did not let through, with the reason.
-        command: What was typed, for the report.
-        replace_results: Drop what `output_dir` has of models with the same name and other weights.
+        skipped: The benchmarks that `suite.usable` rejected, with the reason.
+        command: The command line, for the report.
+        replace_results: Delete results in `output_dir` of models with the same name and other weights.
 
     Raises:
         ValueError: another process writes into `output_dir`; it has results of other weights under a model's

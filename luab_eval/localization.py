@@ -1,9 +1,10 @@
-"""Where a classifier looks, against where the object is: maps -> MaxBoxAcc and the two pointing games.
+"""Compares where a classifier looks with the object's boxes: maps -> MaxBoxAcc and the two pointing games.
 
     image set with boxes --(LocalizationTask, in `predict`)--> looks [N] --(LocalizationScores)--> metrics
 
-The whole image is squeezed into the model's input, as Choe et al. (CVPR 2020) do, so that a map covers all of
-it. It is that of the true class ("ground-truth-known"): how well the model classifies plays no part.
+The whole image is resized to the model's input, ignoring its aspect ratio, as in Choe et al. (CVPR 2020), so
+that a map covers the whole image. The map is that of the true class ("ground-truth-known"): accuracy does not
+matter.
 """
 
 from __future__ import annotations
@@ -43,10 +44,10 @@ MAPS_AT_ONCE = 16  # maps
 
 
 class Maps(NamedTuple):
-    """Of a batch of images and one class of each.
+    """The maps of a batch of images, for one class of each.
 
     Attributes:
-        scores: [B, h, w] of the model's grid, what boxes are cut from: class-activation map or CLS attention.
+        scores: [B, h, w] on the model's grid, to cut boxes from: class-activation map or CLS attention.
         attention: [B, h, w], distributions: the softmax of the class-activation map, or the CLS attention.
         points: [B, 2], x and y, ratios of the image: where `attention`, upsampled bilinearly, is highest.
     """
@@ -57,7 +58,7 @@ class Maps(NamedTuple):
 
 
 def attention_of(model: torch.nn.Module) -> ActivationMap | CLSAttention:
-    """Raises UnsuitedModel for a model that does not show where it looks."""
+    """The model's attention. Raises UnsuitedModel for a model without known attention."""
     if not isinstance(model, PreTrainedModel) or model.config.model_type not in CLS_ATTENTION + FEATURE_MAP:
         kind = model.config.model_type if isinstance(model, PreTrainedModel) else f"a {type(model).__name__}"
         raise UnsuitedModel(
@@ -70,7 +71,7 @@ def attention_of(model: torch.nn.Module) -> ActivationMap | CLSAttention:
 def maps_after(
     model: PreTrainedModel, attention: ActivationMap | CLSAttention, size: tuple[int, int], classes: Tensor
 ) -> Maps:
-    """The maps of `classes` [B], after a forward on images of `size` that `attention` watched."""
+    """The maps of `classes` [B], after a watched forward pass on images of `size`."""
     classes = classes[:, None]
     if isinstance(attention, ActivationMap):
         scores = attention.activation_maps(model, size, classes)[:, 0].float()
@@ -84,7 +85,7 @@ def maps_after(
 class LocalizationTask:
     """A `PredictionTask`: where the model looks for each image's own class.
 
-    Keeps `top` (see `ClassificationTask`), of each image `HITS` and `VALUES`; 600 bytes.
+    Keeps `top` (see `ClassificationTask`), and `HITS` and `VALUES` of each image: 600 bytes.
 
     Args:
         outputs: The model's output for each class of the set.
@@ -116,7 +117,7 @@ class LocalizationTask:
         return best(logits), *maps_after(model, self.attention, tuple(pixel_values.shape[-2:]), classes)
 
     def keep(self, positions: Sequence[int], answers: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-        """Evaluates the maps against the images' boxes, and keeps the hits rather than the maps."""
+        """Evaluates the maps on the images' boxes, and keeps only the hits."""
         top, *maps = answers
         evaluated = _ScoredMaps(maps, [self.images.boxes[position] for position in positions])
         batches = DataLoader(
@@ -136,7 +137,7 @@ class LocalizationTask:
 
 
 class _ScoredMaps(Dataset):
-    """Map `i` of some against its boxes: `HITS` and `VALUES`."""
+    """`HITS` and `VALUES` of map `i` and its boxes."""
 
     def __init__(self, maps: Sequence[np.ndarray], boxes: Sequence[ImageBoxes]):
         self.scores, self.attention, self.points = (array.astype(np.float64) for array in maps)
@@ -162,7 +163,7 @@ class _ScoredMaps(Dataset):
 
 
 def box_accuracy() -> BoxAccuracy:
-    """A new `BoxAccuracy`. It needs numba, whose import takes long: only where maps are evaluated."""
+    """A new `BoxAccuracy`. Imports numba, which is slow, only when maps are evaluated."""
     from luab_eval.metrics.max_box_acc.max_box_acc import BoxAccuracy
 
     return BoxAccuracy()
@@ -172,7 +173,7 @@ class LocalizationScores:
     """The results of N images and one class of each.
 
     Args:
-        looks: What `LocalizationTask` kept.
+        looks: The arrays that `LocalizationTask` kept.
         targets: [N], the classes.
     """
 
@@ -183,7 +184,7 @@ class LocalizationScores:
             self.boxes.add(hits)
 
     def per_image(self, metric: str) -> np.ndarray:
-        """[N] float, whose mean is `metric` (of boxes: at the thresholds that are best for all images)."""
+        """[N] float, whose mean is `metric` (for boxes: at the best thresholds over all images)."""
         if metric in VALUES:
             return self.looks[metric]
         hits = self.boxes.hits().astype(float)
@@ -197,7 +198,7 @@ class LocalizationScores:
         """The pointing game's metrics, each a rate.
 
         pointing_game: share of maxima in a box; pointing_game_class_mean: the mean of the classes' shares;
-        pointing_game_center: of a model that always points at the center, to compare with.
+        pointing_game_center: the baseline of always pointing at the center.
         """
         found = self.looks["pointing_game"]
         by_class = [found[self.targets == target].mean() for target in np.unique(self.targets)]
@@ -206,8 +207,8 @@ class LocalizationScores:
     def energy_metrics(self) -> dict[str, float]:
         """The energy pointing game's metrics, each a rate.
 
-        energy_pointing_game: share of the attention's mass inside the boxes; energy_pointing_game_uniform: of
-        attention that is everywhere, to compare with.
+        energy_pointing_game: share of the attention's mass inside the boxes; energy_pointing_game_uniform:
+        the baseline of uniform attention.
         """
         return self._means(*VALUES[2:])
 
@@ -216,7 +217,7 @@ class LocalizationScores:
 
 
 def _corners(box: Sequence[float]) -> list[float]:
-    """x, y, w, h -> x0, y0, x1, y1, the first and last pixels: those that official box files give."""
+    """x, y, w, h -> x0, y0, x1, y1, the first and last pixels, as in official box files."""
     x, y, width, height = box
     x, y = max(x, 0), max(y, 0)
     return [x, y, max(box[0] + width - 1, x), max(box[1] + height - 1, y)]

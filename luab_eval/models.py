@@ -1,6 +1,6 @@
-"""A classifier of anybody's, ready to be evaluated: its outputs, their names, and how it wants images.
+"""Any image classifier, ready to evaluate: its outputs, their names, and its image settings.
 
-Nothing that a checkpoint brings is executed: weights come from safetensors only, remote code is never run.
+No code of a checkpoint is executed: weights come from safetensors only, and remote code never runs.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ class NotFinite(ValueError):
 
 @dataclass(frozen=True)
 class Classifier:
-    """A model and what is needed to ask it.
+    """A model with everything that an evaluation needs.
 
     Attributes:
-        name: Its name in tables.
+        name: Name in tables.
         model: pixel_values `[B, 3, H, W]` -> logits `[B, K]`, or an output that has them as `.logits`.
         labels: Names of the K outputs.
-        settings: How it wants images.
+        settings: The model's image settings.
         revision: Commit on the Hub; "" for a folder.
-        seed: Of its training, where the checkpoint says it.
-        fingerprint: Hash of the weights: other weights, other answers. Made from the model unless given.
+        seed: Seed of its training, if the checkpoint has it.
+        fingerprint: Hash of the weights. Computed from the model unless given.
     """
 
     name: str
@@ -75,7 +75,7 @@ class Classifier:
         """`[B, 3, H, W]` -> `[B, K]` float32.
 
         Raises:
-            NotFinite: NaN or infinity, which sort like an answer and are none.
+            NotFinite: NaN or infinity.
         """
         output = self.model(pixel_values)
         logits = (output if isinstance(output, Tensor) else output.logits).float()
@@ -89,7 +89,7 @@ def load_classifier(name: str, device: str | torch.device = "cpu") -> Classifier
     """A checkpoint's folder, a model's id on the Hub, or `timm:NAME`, in evaluation mode on `device`.
 
     Raises:
-        ValueError: there is no such model, it is no image classifier, or it has no safetensors.
+        ValueError: no such model, not an image classifier, or no safetensors.
     """
     loaded = _from_timm(name) if name.startswith(TIMM) else _from_transformers(name)
     loaded.model.eval().requires_grad_(False).to(device)
@@ -97,7 +97,7 @@ def load_classifier(name: str, device: str | torch.device = "cpu") -> Classifier
 
 
 def fingerprint(model: nn.Module) -> str:
-    """Hash of all weights and buffers, whatever file they came from."""
+    """Hash of all weights and buffers, independent of their file."""
     digest = hashlib.blake2b(type(model).__name__.encode(), digest_size=16)
     for key, value in model.state_dict().items():
         digest.update(f"{key}{value.dtype}{tuple(value.shape)}".encode())
@@ -150,7 +150,7 @@ def _from_timm(name: str) -> Classifier:
 
     of_timm = name.removeprefix(TIMM)
     try:
-        # Timm itself takes a pickle where it finds no safetensors: it is handed the file that it may read.
+        # Without safetensors timm would load a pickle, so it gets the path of the file to read.
         described = timm.create_model(of_timm, pretrained=False).pretrained_cfg
         weights = {"file": _timm_weights(described), "source": "", "custom_load": False}
         model = timm.create_model(of_timm, pretrained=True, pretrained_cfg_overlay=weights)
@@ -176,9 +176,9 @@ def _from_timm(name: str) -> Classifier:
 
 
 def _timm_weights(described: dict[str, Any]) -> str:
-    """Path of the weights, from timm's `pretrained_cfg`; safetensors or nothing.
+    """Path of the weights in safetensors, from timm's `pretrained_cfg`.
 
-    Raises OSError where there is no such file, ValueError where the model has no repository.
+    Raises OSError if there is no such file, ValueError if the model has no repository.
     """
     if described.get("source") == "local-dir":
         return str(Path(described["file"], TIMM_WEIGHTS))
@@ -189,7 +189,7 @@ def _timm_weights(described: dict[str, Any]) -> str:
 
 
 def _seed(folder: Path) -> int | None:
-    """The training's seed, as our trainer leaves it in `training_args.json` beside the weights."""
+    """The seed of the training, from our trainer's `training_args.json`."""
     file = folder / "training_args.json"
     if not file.is_file():
         return None

@@ -1,4 +1,4 @@
-"""The pointing game: does the maximum of the model's attention lie on the object?"""
+"""The pointing game: whether the maximum of the model's attention is on the object."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ CENTER = np.array([0.5, 0.5])  # crop ratios
 
 @dataclass(frozen=True)
 class _Question:
-    """One image: of each class that is asked for, the boxes.
+    """One image: the boxes of each of its classes.
 
     [N, 4] (x, y, w, h), in crop ratios, clipped to the crop.
     """
@@ -39,24 +39,24 @@ class PointingGame:
     """Share of images whose attention has its maximum inside a true box (Zhang et al., ECCV 2016).
 
     The attention (for a feature map: of the true class; for a vision transformer: the mean over its layers)
-    is upsampled bilinearly to the model's input. Boxes go through the same view as the image; one that the
-    crop cuts off keeps its visible part, and an image without a visible box is left out. With several labels
-    an image each of them is asked for, and only boxes of that category count (a vision transformer's
-    attention is the same for all of them).
+    is upsampled bilinearly to the model's input. Boxes go through the same view as the image. The crop keeps
+    only the visible part of a box, and an image without a visible box is skipped. With several labels per
+    image, each label is evaluated on the boxes of its category (a vision transformer's attention is the same
+    for all labels).
 
     Args:
-        rows: with an image, a label (or several) and boxes as `RowBoxes` reads them.
-        settings: of the model's image processor: the view is the pipeline's.
-        columns: where image and label are.
+        rows: rows with an image, one or several labels, and boxes that `RowBoxes` can read.
+        settings: settings of the model's image processor, which define the view.
+        columns: names of the image and label columns.
 
     Attributes:
-        boxes: the reader, which counts what it left out.
+        boxes: the reader, which counts what it skipped.
 
     Calling it returns
         pointing_game: share of hits,
         pointing_game_class_mean: mean of the classes' shares (the paper's),
-        pointing_game_center: share of hits of a model that always points at the center, to compare with,
-        pointing_game_images: how many were asked; with several labels an image, pairs of image and class.
+        pointing_game_center: share of hits of the baseline that always points at the center,
+        pointing_game_images: number of images; with several labels per image, of pairs of image and class.
     """
 
     primary_metric = "pointing_game"
@@ -80,9 +80,9 @@ class PointingGame:
 
     @classmethod
     def metrics(cls, counts: Tensor) -> dict[str, float]:
-        """From `counts`, which several processes may have added up.
+        """The metrics from `counts`, possibly summed over several processes.
 
-        Of no question at all only their number is given: a rate of 0 would say that all were missed.
+        Without any image only the count is returned: a rate of 0 would mean that all were missed.
         """
         hits, center, asked = counts.sum(dim=0).tolist()
         images = {f"{cls.primary_metric}_images": asked}
@@ -98,7 +98,7 @@ class PointingGame:
 
     @classmethod
     def by_class(cls, counts: Tensor) -> dict[str, np.ndarray]:
-        """Each class's share of hits [K], NaN for one that was not asked for, and how often each was."""
+        """Each class's share of hits [K], NaN for a class that does not occur, and its count."""
         hits, center, asked = counts.cpu().double().numpy().T
         asked_for = np.where(asked > 0, asked, np.nan)
         return {
@@ -109,7 +109,7 @@ class PointingGame:
 
     @torch.no_grad()
     def counts(self, model: PreTrainedModel) -> Tensor:
-        """[K, 3]: each class's hits, hits of the center, questions; float32, on the model's device."""
+        """[K, 3]: each class's hits, hits of the center, total; float32, on the model's device."""
         training = model.training
         model.eval()
         counts = torch.zeros(model.config.num_labels, 3)
@@ -136,7 +136,7 @@ class PointingGame:
                 yield _Question(pixel_values, boxes)
 
     def _ask(self, model: PreTrainedModel, batch: list[_Question], counts: Tensor) -> None:
-        """Add the batch's hits, hits of the center and questions to `counts` [K, 3]."""
+        """Add the batch's hits, hits of the center, and total to `counts` [K, 3]."""
         pixel_values = torch.stack([question.pixel_values for question in batch]).to(
             model.device, model.dtype
         )
@@ -154,8 +154,8 @@ class PointingGame:
 def attention_maps(model: PreTrainedModel, pixel_values: Tensor, classes: Tensor) -> Tensor:
     """Where a classifier looks for each of `classes` [B, C] -> [B, C, H, W], of the size of `pixel_values`.
 
-    The mean over layers of `luab_vision.model_attention`, upsampled bilinearly; not normalized. Vision
-    transformers look at the same place for all classes: C = 1.
+    This is the mean over layers of `luab_vision.model_attention`, upsampled bilinearly, not normalized. For
+    vision transformers C = 1: the attention is the same for all classes.
     """
     attention = spatial_attention(model)
     attention.watch(model)
@@ -166,7 +166,7 @@ def attention_maps(model: PreTrainedModel, pixel_values: Tensor, classes: Tensor
 
 
 def maxima(maps: Tensor) -> Tensor:
-    """Where each of the maps [B, H, W] is largest: [B, 2] crop ratios, x first (the pixel's center)."""
+    """The maximum of each of the maps [B, H, W]: [B, 2] crop ratios, x first (the pixel's center)."""
     height, width = maps.shape[-2:]
     index = maps.flatten(1).argmax(dim=1)
     return torch.stack([(index % width + 0.5) / width, (index // width + 0.5) / height], dim=1)

@@ -1,9 +1,8 @@
-"""One pass of a model over an image set: decode with all cores, answer in batches, keep what is done.
+"""One pass of a model over an image set: decodes on all cores, predicts in batches, caches the results.
 
-What is asked is a `PredictionTask`. The answers lie in `CACHE/<model's fingerprint>/<set>-<set's
-fingerprint>/part-<n>.npz`, a file for each 5,000 images, written whole or not at all. A pass that was
-interrupted goes on at the first part that is missing; a second benchmark with the same image set reads no
-image.
+A `PredictionTask` defines the prediction. The results are in `CACHE/<model's fingerprint>/<set>-<set's
+fingerprint>/part-<n>.npz`, one file per 5,000 images, written atomically. An interrupted pass resumes at the
+first missing part. A second benchmark with the same image set reads no image.
 """
 
 from __future__ import annotations
@@ -35,9 +34,9 @@ from luab_vision.geometry import pair
 from luab_vision.images import decode, read_file
 from luab_vision.transforms import EvalTransform, ImageSettings
 
-FORMAT = 2  # of the cache; raised when the same images would give other answers
+FORMAT = 2  # version of the cache; increased when the same images would give other predictions
 PART = 5_000  # images
-PIXELS = "pixels"  # of the cache: a hash of each image
+PIXELS = "pixels"  # key in the cache: a hash of each image
 
 
 def all_cores() -> int:
@@ -49,13 +48,13 @@ def all_cores() -> int:
 
 @dataclass(frozen=True)
 class PassSettings:
-    """How to run a pass; none of it changes the answers.
+    """How to run a pass; no setting changes the predictions.
 
     Attributes:
-        device: Where the model is.
-        batch_size: Images at once.
+        device: The model's device.
+        batch_size: Images per batch.
         num_workers: Processes that decode images; 0: this one.
-        progress: Whether to show a bar.
+        progress: Whether to show a progress bar.
     """
 
     device: str | torch.device = "cpu"
@@ -65,11 +64,11 @@ class PassSettings:
 
 
 def predict(classifier: Classifier, images: ImageSet, cache: Path, settings: PassSettings) -> Predictions:
-    """The model's answers on an image set, from the cache where they are there.
+    """The model's predictions on an image set, from the cache if possible.
 
     Raises:
-        ValueError: the set is empty, the model has not its classes, or an image cannot be read.
-        UnsuitedModel: the set asks where the model looks, and it is none that shows that.
+        ValueError: the set is empty, the model lacks its classes, or an image is unreadable.
+        UnsuitedModel: the set has boxes, and the model has no known attention.
     """
     if not images.items:
         raise ValueError(f"image set {images.name} has no images")
@@ -87,7 +86,7 @@ def predict(classifier: Classifier, images: ImageSet, cache: Path, settings: Pas
             _run(classifier, images, question, {number: files[number] for number in todo}, settings)
     except UnsuitedModel:
         raise
-    except ValueError as error:  # from another process it comes with that process's traceback in front
+    except ValueError as error:  # from another process its message begins with a traceback
         raise ValueError(str(error).rpartition("ValueError: ")[2].strip()) from error
     for number in todo:
         parts[number] = read_arrays(files[number], digest_needed=True)
@@ -106,7 +105,7 @@ def predict(classifier: Classifier, images: ImageSet, cache: Path, settings: Pas
 
 
 def fingerprint(images: ImageSet, settings: ImageSettings, outputs: Sequence[int]) -> str:
-    """Hash of all that the answers depend on besides the weights; of a file its name, size and time."""
+    """Hash of everything but the weights that determines the predictions; for files name, size and time."""
     digest = hashlib.blake2b(digest_size=8)
     digest.update(repr((FORMAT, PART, settings, outputs, replace(images, items=()))).encode())
     for item in images.items:
@@ -121,11 +120,11 @@ def fingerprint(images: ImageSet, settings: ImageSettings, outputs: Sequence[int
 def read_image(item: Item, upright: bool = False) -> np.ndarray:
     """The image's pixels, uint8 `[H, W, 3]` RGB.
 
-    `upright`: as training reads them, turned by the EXIF orientation, transparent pixels white. Else as the
-    authors of the published benchmarks read them: in the file's own orientation, converted as Pillow does.
+    `upright`: as in training, with EXIF orientation applied and transparent pixels white. Otherwise as the
+    authors of the published benchmarks read it: in the stored orientation, converted by Pillow.
 
     Raises:
-        ValueError: it cannot be read; the message names it.
+        ValueError: it is unreadable; the message names it.
     """
     try:
         value = item.image if isinstance(item.image, Path) else item.image()
@@ -144,12 +143,12 @@ def read_image(item: Item, upright: bool = False) -> np.ndarray:
 
 
 class PixelValues(Dataset):
-    """Image `i` of a set, as the model wants it: `[3, H, W]` float32."""
+    """Image `i` of a set as model input: `[3, H, W]` float32."""
 
     def __init__(self, images: ImageSet, settings: ImageSettings):
         if images.whole:
             settings = replace(settings, resize=settings.size, cut=None)
-        if images.boxes is not None:  # squeezed: a map of the model's covers all of the image
+        if images.boxes is not None:  # resized whole, so that a map covers the whole image
             settings = replace(settings, resize=pair(settings.size), cut=None)
         self.images = images
         self.transform = EvalTransform(settings)
@@ -161,11 +160,11 @@ class PixelValues(Dataset):
         return self.values(self.pixels(index))
 
     def pixels(self, index: int) -> np.ndarray:
-        """The image as it was decoded, uint8 `[H, W, 3]`."""
+        """The decoded image, uint8 `[H, W, 3]`."""
         return read_image(self.images.items[index], self.images.upright)
 
     def values(self, pixels: np.ndarray) -> Tensor:
-        """What the model sees of it."""
+        """The model's input."""
         if border := self.images.border:
             pixels = pixels[border:-border, border:-border]
         values, _ = self.transform(pixels)
@@ -173,7 +172,7 @@ class PixelValues(Dataset):
 
 
 class HashedPixelValues(PixelValues):
-    """The same, and a hash of the image as it was decoded: an int of 64 bits, with its sign."""
+    """The same, and a hash of the decoded image: a signed int of 64 bits."""
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         pixels = self.pixels(index)
@@ -183,9 +182,9 @@ class HashedPixelValues(PixelValues):
 
 
 def occlude(values: Tensor, side: float) -> Tensor:
-    """`[3, H, W]` -> the same with a square of 0 (the mean color) in the middle.
+    """`[3, H, W]` -> the same with a square of 0 (the mean color) in the center.
 
-    `side`: of the square, as a ratio of the crop's shorter side; rounded to whole pixels.
+    `side`: side of the square, as a ratio of the crop's shorter side; rounded to whole pixels.
     """
     height, width = values.shape[1:]
     pixels = round(side * min(height, width))
@@ -209,12 +208,12 @@ def _run(
     parts: dict[int, Path],
     settings: PassSettings,
 ) -> None:
-    """Answer the images of `parts` (number -> file) and write each part when its last image is answered."""
+    """Predict the images of `parts` (number -> file); write each part when it is complete."""
     batches = [(number, batch) for number in parts for batch in _batches(number, len(images.items), settings)]
     loader = DataLoader(
         HashedPixelValues(images, classifier.settings),
         batch_sampler=[batch for _, batch in batches],
-        # Processes cost seconds to start; a few batches are decoded sooner without them.
+        # Processes take seconds to start; without them a few batches are decoded sooner.
         num_workers=min(settings.num_workers, len(batches) - 1),
         pin_memory=torch.device(settings.device).type == "cuda",
     )
@@ -258,7 +257,7 @@ def _joined(parts: Sequence[Mapping[str, np.ndarray]], name: str) -> np.ndarray:
 
 
 def _kept(file: Path) -> dict[str, np.ndarray] | None:
-    """What a part holds; None: it is not there, or it was damaged and is made anew."""
+    """The content of a part; None if it is missing or damaged, and must be computed."""
     if not file.exists():
         return None
     try:

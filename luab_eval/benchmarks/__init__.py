@@ -1,4 +1,4 @@
-"""All benchmarks by name, in the order of the tables. A new one is a class in a file here, listed below."""
+"""All benchmarks by name, in the order of the tables. To add one, write its class and list it below."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def find_benchmark(text: str, val: str | None = None) -> Benchmark:
     """`NAME` or `NAME:ARGUMENT` -> the benchmark; `val`: see `Benchmark`.
 
     Raises:
-        ValueError: no such benchmark, or not such an argument.
+        ValueError: an unknown benchmark, or an invalid argument.
     """
     name, _, argument = text.partition(":")
     if name not in BENCHMARKS:

@@ -1,4 +1,4 @@
-"""The Backgrounds Challenge: ImageNet-9 with foregrounds and backgrounds taken apart and mixed."""
+"""The Backgrounds Challenge: ImageNet-9 with foregrounds and backgrounds separated and mixed."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ CLASSES = (
 
 
 class Backgrounds(Benchmark):
-    """BG-gap: accuracy with another background of the same class minus accuracy with one of a random class.
+    """BG-gap: accuracy with a background of the same class minus accuracy with one of a random class.
 
-    The best of 1000 classes is mapped to ImageNet-9's; one that belongs to none of the 9 is wrong. The
-    published images are 224 x 224 and evaluated as they are.
+    The best of 1000 classes is mapped to ImageNet-9's; a class outside the 9 is wrong. The published images
+    are 224 x 224 and evaluated without a crop.
     """
 
     name = "backgrounds"

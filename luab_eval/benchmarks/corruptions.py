@@ -1,7 +1,7 @@
 """ImageNet-C: 15 corruptions at 5 severities, from the published images.
 
-Corrupting images on the fly is not offered: the authors ask for the published JPEGs, so that numbers can be
-compared, and their package of corruptions needs NumPy 1.14 and OpenCV 3.4.
+We do not corrupt images on the fly: the authors ask for the published JPEGs, to keep results comparable, and
+their package of corruptions needs NumPy 1.14 and OpenCV 3.4.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ SEVERITIES = (1, 2, 3, 4, 5)
 
 
 class ImageNetC(Benchmark):
-    """mCE: the error on each corruption, over its severities, divided by AlexNet's; the mean of these.
+    """mCE: the error on each corruption, over its severities, relative to AlexNet's; then the mean.
 
-    The published images are 224 x 224. They are used as they are: no central crop leaves out a margin.
+    The published images are 224 x 224 and are evaluated without a central crop.
     """
 
     name = "imagenet_c"
@@ -93,7 +93,7 @@ class ImageNetC(Benchmark):
 
 
 def corruption_folder(folder: Path, corruption: str) -> Path | None:
-    """Where a corruption's severities lie: `<corruption>`, `<kind>/<corruption>`."""
+    """The folder of a corruption's severities: `<corruption>` or `<kind>/<corruption>`."""
     kind = next(kind for kind, corruptions in KINDS.items() if corruption in corruptions)
     return next((path for path in (folder / corruption, folder / kind / corruption) if path.is_dir()), None)
 

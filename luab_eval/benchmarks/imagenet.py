@@ -1,6 +1,6 @@
-"""ImageNet's validation set and what is made of it: ReaL, center occlusion; ImageNet-V2 and -Sketch.
+"""ImageNet's validation set with ReaL and center occlusion; ImageNet-V2 and -Sketch.
 
-The validation images are read once for ImageNet, ReaL and ImageNet-O: all of them ask for the same image set.
+The validation images are read once for ImageNet, ReaL and ImageNet-O, which use the same image set.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class ImageNet(Top1, ValBenchmark):
 
 
 class ReaL(ValBenchmark):
-    """Right is any of the classes that the raters saw; images where they saw none do not count."""
+    """Any class that the raters saw is right; images without such a class do not count."""
 
     name = "real"
     title = "ImageNet-ReaL"
@@ -45,7 +45,7 @@ class ReaL(ValBenchmark):
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
         val = self.val_set(root)
         for item in val.items:
-            val_number(item.id)  # before the pass over the images, not after it
+            val_number(item.id)  # finds errors before the pass over the images
         yield val
 
     def score(self, predictions: Sequence[Predictions]) -> Scores:
@@ -67,11 +67,11 @@ class ReaL(ValBenchmark):
 
 
 class Occlusion(Top1, ValOrOwn):
-    """A square of the mean color hides the middle of what the model sees.
+    """A square of the mean color hides the center of the model's input.
 
-    The paper reports center occlusion without its full text saying the size at hand; the default is half of
-    the crop's side, a quarter of its area (112 of 224 pixels). CutMix (Yun et al., ICCV 2019, section 4.3)
-    fills the hole with 0 after normalization too.
+    The paper reports center occlusion but does not state the size. The default is half of the crop's side, a
+    quarter of its area (112 of 224 pixels). CutMix (Yun et al., ICCV 2019, section 4.3) also fills the hole
+    with 0 after normalization.
     """
 
     name = "occlusion"
@@ -117,7 +117,7 @@ def _own_and_side(argument: str) -> tuple[str, str]:
 
 
 class ImageNetV2(Top1, Benchmark):
-    """New test images, sampled as ImageNet's were. The folders are class numbers: 10 comes after 2."""
+    """New test images, sampled like ImageNet's. The folders are class numbers: 10 comes after 2."""
 
     name = "imagenet_v2"
     title = "ImageNet-V2"

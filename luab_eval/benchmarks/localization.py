@@ -1,4 +1,4 @@
-"""Where the model looks, against the object's boxes: three benchmarks of the same pass over the images."""
+"""Three benchmarks of where the model looks, using the object's boxes and one pass over the images."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from luab_eval.localization import LocalizationScores
 
 
 class BoxBenchmark(ValOrOwn):
-    """Reads ImageNet's validation images with their official boxes, or others that the argument names.
+    """Reads ImageNet's validation images with their official boxes, or the argument's images.
 
-    Only models count of which it is known where they look; a suite goes on without the others.
+    Models without known attention are skipped in a suite.
     """
 
     download = f"{ValBenchmark.download}; the boxes: ILSVRC2012_bbox_val_v3.tgz from image-net.org"
@@ -41,7 +41,7 @@ class BoxBenchmark(ValOrOwn):
         super().__init__(argument, val)
         if argument:
             self.use(own_boxes(self.name, argument))
-        self._images: dict[Path, ImageSet] = {}  # of each ROOT: many small files are read once for all models
+        self._images: dict[Path, ImageSet] = {}  # per ROOT: many small files, read once for all models
 
     def find_boxes(self, root: Path) -> Path | None:
         """The folder of the official XML files."""
@@ -64,7 +64,7 @@ class BoxBenchmark(ValOrOwn):
             files = xml_files(folder)
         except ValueError as error:
             return f"expected {self.layout}\n  found {error}"
-        if self.find(root) is None or partial:  # on the Hub: seen when it is read
+        if self.find(root) is None or partial:  # on the Hub: checked when it is read
             return None
         without = [item.id for item in self.val_set(root).items if _stem(item.id) not in files]
         if not without:
@@ -98,19 +98,19 @@ class BoxBenchmark(ValOrOwn):
         (answers,) = predictions
         localization = LocalizationScores(answers.looks, answers.targets)
         metrics, per_image = self.metrics(localization), localization.per_image(self.primary)
-        # A mean over images is summed in another order than the metric, of which the last bits differ.
+        # A mean over images is summed in another order than the metric, so the last bits differ.
         metrics[self.primary] = self.statistic(per_image, answers.groups)
         return Scores(metrics, answers.ids, answers.groups, answers.targets, per_image, answers.classes)
 
     @abstractmethod
     def metrics(self, localization: LocalizationScores) -> dict[str, float]:
-        """What the benchmark reports, the primary metric first."""
+        """The benchmark's metrics, the primary one first."""
 
 
 class Localization(BoxBenchmark):
-    """Boxes cut from the model's maps; the thresholds are those that are best for all images together.
+    """Boxes cut from the model's maps, at the best thresholds over all images.
 
-    In resamples of the images (intervals, comparisons) these thresholds stay as they are.
+    Resamples of the images (intervals, comparisons) use the same thresholds.
     """
 
     name = "localization"
@@ -165,7 +165,7 @@ def own_boxes(benchmark: str, argument: str) -> BoxFolder | BoxDataset:
     """`NAME=IMAGES:BOXES` or `NAME=DATASET@SPLIT` -> images with boxes.
 
     Raises:
-        ValueError: neither of the two.
+        ValueError: another form.
     """
     name, rest = own_name(benchmark, argument, BoxBenchmark.argument_help)
     if "@" in rest:

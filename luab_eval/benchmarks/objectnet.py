@@ -11,7 +11,7 @@ from luab_eval.benchmark import Benchmark, ImageSet, Predictions, Scores, Verdic
 from luab_eval.image_sets.class_maps import objectnet_all_folders, objectnet_folders, wnids
 from luab_eval.image_sets.folders import labeled_items, wrong_folders
 
-# Pixels of the red frame around each image, which marks it as a test image. It is 1 wide; the authors' loader
+# Width in pixels of the red border that marks each image as a test image. The authors' loader
 # (github.com/abarbu/objectnet-template-pytorch) cuts off 2.
 BORDER = 1
 
@@ -19,9 +19,9 @@ BORDER = 1
 class ObjectNet(Benchmark):
     """Accuracy on the images of the 113 classes that ImageNet has too.
 
-    `accuracy`: the authors' way. The highest of the 1000 logits must belong to one of the ImageNet classes
-    that are the object's; a class outside the 113 is wrong. `accuracy_113`: only the logits of classes that
-    are one of the 113 count, as some papers report it. `top5_accuracy`: one of the five highest of 1000.
+    `accuracy` is the authors' metric: the highest of the 1000 logits must belong to one of the object's
+    ImageNet classes, and a class outside the 113 is wrong. `accuracy_113`, which some papers report, only
+    uses the logits of the 113 classes. `top5_accuracy`: one of the five highest of 1000.
     """
 
     name = "objectnet"

@@ -1,4 +1,4 @@
-"""SI-Score: an object pasted on a background, varied in its size, its location or its rotation."""
+"""SI-Score: an object pasted on a background, with varied size, location or rotation."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def targets() -> dict[str, int]:
 class SIScore(Top1, Benchmark):
     """Top-1 accuracy over all 1000 classes.
 
-    `accuracy` is the mean over images. With the published `metadata.csv` beside the class folders,
-    `mean_over_values` is the authors' figure: the mean over the values of what is varied.
+    `accuracy` is the mean over images. With the published `metadata.csv` next to the class folders,
+    `mean_over_values` is the authors' figure: the mean over the values of the varied property.
     """
 
     paper = (
@@ -66,7 +66,7 @@ class SIScore(Top1, Benchmark):
         return scores
 
     def _values(self, folder: Path) -> dict[str, str]:
-        """Image number -> value of what is varied; empty without metadata.csv."""
+        """Image number -> value of the varied property; empty without metadata.csv."""
         table = folder / METADATA
         if not table.is_file():
             return {}

@@ -1,4 +1,4 @@
-"""ImageNet-A, -R and -O: 200 of ImageNet's classes, and only the logits of these count."""
+"""ImageNet-A, -R and -O: only the logits of 200 of ImageNet's classes count."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ IN, OUT = "in", "out"  # groups of ImageNet-O
 
 
 class SubsetBenchmark(Benchmark):
-    """Top-1 accuracy over the 200 classes that the images show; the other 800 logits are left out."""
+    """Top-1 accuracy over the 200 classes of the images; the other 800 logits are ignored."""
 
     letter: ClassVar[str]
 
@@ -72,12 +72,12 @@ class ImageNetR(SubsetBenchmark):
 
 
 class ImageNetO(ValBenchmark):
-    """Do strange images get less confidence than known ones?
+    """Tests whether images of unknown classes get less confidence than those of known classes.
 
-    Score of an image: minus the highest probability, softmax over the 200 classes only. Positive: the images
-    of ImageNet-O, which show none of ImageNet's classes; negative: the validation images of the 200 classes.
-    The number is the area under the precision-recall curve (average precision). Guessing gives 2,000 /
-    12,000.
+    The score of an image is minus the highest probability, with a softmax over the 200 classes only.
+    Positives are the images of ImageNet-O, which show none of ImageNet's classes. Negatives are the
+    validation images of the 200 classes. The metric is the area under the precision-recall curve (average
+    precision). Guessing gives 2,000 / 12,000.
     """
 
     name = "imagenet_o"
@@ -106,12 +106,12 @@ class ImageNetO(ValBenchmark):
         return super().missing(root, partial)
 
     def find_o(self, root: Path) -> Path | None:
-        """The folder of ImageNet-O itself; `find` gives that of the validation images."""
+        """The folder of ImageNet-O; `find` returns that of the validation images."""
         return next((root / name for name in self.folders_o if (root / name).is_dir()), None)
 
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
         strange = labeled_items(self.find_o(root), wnid_index())
-        # The folder says to which class's validation images it belongs, not what the image shows.
+        # The folder names the class whose validation images it belongs to, not what the image shows.
         yield ImageSet(self.name, [Item(item.id, item.image, -1, OUT) for item in strange])
         yield self.val_set(root)
 

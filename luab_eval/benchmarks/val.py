@@ -36,7 +36,7 @@ class ValBenchmark(Benchmark):
     images = VAL_IMAGES
 
     def find(self, root: Path) -> Path | None:
-        """The images' folder: `val` where it was given, else below `root`."""
+        """The images' folder: `val` if given, else below `root`."""
         if self.val is not None:
             return Path(self.val) if Path(self.val).is_dir() else None
         found = super().find(root)
@@ -46,7 +46,7 @@ class ValBenchmark(Benchmark):
         if self.val is None or self.find(root) is not None:
             return super().missing(root, partial)
         if HUB_ID.fullmatch(self.val):
-            return None  # what the Hub has is seen when it is read
+            return None  # a dataset on the Hub is checked when it is read
         return f"expected {self.layout}\n  found no folder {self.val} (--val)"
 
     def problem(self, folder: Path, partial: bool) -> str | None:
@@ -75,7 +75,7 @@ class ValBenchmark(Benchmark):
 
 
 class Own(Protocol):
-    """Images of the user's, which an argument names; see `ValOrOwn`."""
+    """The user's images, named by an argument; see `ValOrOwn`."""
 
     own_name: str
     left_out: str  # see `Benchmark.left_out`
@@ -91,12 +91,12 @@ class Own(Protocol):
 
 
 class ValOrOwn(ValBenchmark):
-    """A benchmark of ImageNet's validation images, or of others that its argument names."""
+    """A benchmark of ImageNet's validation images, or of the argument's images."""
 
     own: Own | None = None
 
     def use(self, own: Own) -> None:
-        """Evaluate on these; none of them are published."""
+        """Evaluate on these unpublished images."""
         self.own, self.images, self.download = own, None, ""
 
     @property
@@ -118,7 +118,7 @@ class ValOrOwn(ValBenchmark):
 
 
 def val_number(name: str) -> int:
-    """1 to 50000 of a validation image's name."""
+    """The number of a validation image, 1 to 50000, from its name."""
     found = NUMBER.search(name)
     if not found or not 1 <= int(found[1]) <= VAL_IMAGES:
         raise ValueError(
@@ -129,13 +129,13 @@ def val_number(name: str) -> int:
 
 
 def flat_labels(folder: Path) -> dict[str, int]:
-    """File stem -> class of the validation images that lie in one folder.
+    """File stem -> class, for validation images in one folder without class folders.
 
-    From Kaggle's `LOC_val_solution.csv`, or the devkit's ground truth; both may lie beside the images, or in
-    one of the four folders above (Kaggle's images are in ILSVRC/Data/CLS-LOC/val).
+    Reads Kaggle's `LOC_val_solution.csv`, or the devkit's ground truth, in the images' folder or in one of
+    the four folders above (Kaggle's images are in ILSVRC/Data/CLS-LOC/val).
 
     Raises:
-        ValueError: neither is there, or it cannot be read.
+        ValueError: neither is there, or it is unreadable.
     """
     for place in (folder, *folder.resolve().parents[:4]):
         if (table := place / KAGGLE).is_file():
@@ -157,7 +157,7 @@ def flat_labels(folder: Path) -> dict[str, int]:
 
 
 def _devkit_labels(data: Path) -> dict[str, int]:
-    """Line n of the ground truth is the devkit's class (1 to 1000) of image n; meta.mat says its wnid."""
+    """Line n of the ground truth is the devkit's class (1 to 1000) of image n; meta.mat has its wnid."""
     try:
         from scipy.io import loadmat
     except ImportError as error:
@@ -187,7 +187,7 @@ def hub_items(name: str) -> list[Item]:
     files = {"validation": "**/val*"}
     try:
         split = load_dataset(name, data_files=files, split="validation", verification_mode="no_checks")
-    except (OSError, ValueError) as error:  # datasets' and the Hub's own errors are kinds of these
+    except (OSError, ValueError) as error:  # base classes of the errors of datasets and the Hub
         raise ValueError(
             f"--val {name} is no folder, and as a dataset on the Hub it cannot be read: {error}. A gated one "
             "needs its conditions accepted on its page, and `hf auth login`."

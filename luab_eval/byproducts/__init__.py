@@ -1,1 +1,1 @@
-"""How good the clicks and traces of a dataset are, against the real boxes."""
+"""Measures how accurate the clicks and traces of a dataset are, using the true boxes."""

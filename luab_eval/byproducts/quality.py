@@ -1,19 +1,19 @@
-"""How good are the byproducts? Clicks and traces against the real boxes, per class and per worker.
+"""Compares clicks and traces with the true boxes, per class and per worker.
 
     rows + boxes --(measure)--> Quality: tables of points, clicks, traces --> summary: all, classes, workers
 
-Three things are measured, each against the boxes of its class. What the rows do not have is left out:
+It measures three things against the boxes of their class, and skips those that the rows lack:
 
-* points: what training reads: the row's `click` (the mean over its annotators), or each of its `points`
-  (COCO-AB). All boxes are of one class where rows have no label.
-* clicks: what one worker did: the first click of each annotation that ended selected; on COCO-AB the points
-  again, which are those of the image's last annotator.
-* traces: the cursor of the same annotations: the share of its positions inside, each counted once (`inside`)
-  and as training weighs them (`weighted`; see `luab_attention.targets.trace`). On COCO-AB, where the cursor
-  serves all classes of the image, against the boxes of all of them, each position counted once.
+* points, which training reads: the row's `click` (the mean over its annotators), or each of its `points`
+  (COCO-AB). If rows have no label, all boxes have one class.
+* clicks of single workers: the first click of each annotation in which the image was selected at the end. On
+  COCO-AB these are the points again, which are from the image's last annotator.
+* traces of the same annotations: the share of positions inside, with equal weights (`inside`) and with the
+  weights of training (`weighted`; see `luab_attention.targets.trace`). On COCO-AB a trace belongs to all
+  classes of the image, so it is compared with the boxes of all of them, with equal weights.
 
-A distance is in box units: sqrt(((x - cx) / w)^2 + ((y - cy) / h)^2), to the center of the box to which it is
-least. 0 is the center, 0.5 the middle of an edge, 0.71 a corner.
+A distance is in box units: sqrt(((x - cx) / w)^2 + ((y - cy) / h)^2), to the center of the nearest box. 0 is
+the center, 0.5 the middle of an edge, 0.71 a corner.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -45,7 +45,7 @@ from luab_eval.metrics.energy_pointing_game.energy_pointing_game import energy_i
 Row = Mapping[str, Any]
 CENTER = np.array([[0.5, 0.5]])
 EVERYWHERE = np.ones((1, 1))
-UNKNOWN = "unknown"  # worker of an annotation that does not name one
+UNKNOWN = "unknown"  # worker of an annotation without a worker id
 
 
 def measure(
@@ -57,15 +57,15 @@ def measure(
     """Measure the byproducts of rows with points, traces or both, one row in memory at a time.
 
     Args:
-        rows: as `imagenet_ab` and `coco_ab` build them, with or without images, or one's own, with `objects`
+        rows: rows built by `imagenet_ab` or `coco_ab`, with or without images, or your own, with `objects`
             and points or annotations.
-        boxes: where the real boxes are: a CSV or a folder of ImageNet's official XML files. Default: the
-            rows' own `objects` column.
-        columns: where the rows' parts are; see `quality_columns`, the default.
-        image_id: column of the ids that boxes from files are found by.
+        boxes: the true boxes: a CSV or a folder of ImageNet's official XML files. Default: the rows'
+            `objects` column.
+        columns: names of the rows' columns; see `quality_columns`, the default.
+        image_id: column of the ids that identify boxes in files.
 
     Raises:
-        SourceError: rows without the needed columns, boxes that cannot be read, or no box for any row.
+        SourceError: missing columns, unreadable boxes, or no box for any row.
     """
     columns = columns or quality_columns(rows)
     if columns.point is None and columns.annotations is None:
@@ -100,12 +100,12 @@ def measure(
 def read_byproducts(
     rows: datasets.Dataset, reading: Reading, root: Path | None
 ) -> tuple[datasets.Dataset, Columns]:
-    """Rows with classes and points as training reads them, and where their parts are.
+    """Rows with classes and points as training reads them, and the names of their columns.
 
-    Other than for training, rows need no image and no class (-1 is none), and parts may be missing.
+    Unlike in training, rows need no image and no class (-1 is no class), and columns may be missing.
 
     Raises:
-        SourceError: see `read_rows`; a given column that is not there.
+        SourceError: see `read_rows`; or a given column is missing.
     """
     for option in ("label", "point", "annotations", "x", "y"):
         if (column := getattr(reading, option)) is not None:
@@ -142,10 +142,10 @@ def quality_columns(
     point: str | None = None,
     annotations: str | None = None,
 ) -> Columns:
-    """The columns to read; those that are not given are the usual ones where rows have them.
+    """The columns to read; the default is the usual names, if the rows have them.
 
     Raises:
-        SourceError: a given column that is not there.
+        SourceError: a given column is missing.
     """
     names = rows.column_names
     for option, column in (("label", label), ("point", point), ("annotations", annotations)):
@@ -195,7 +195,7 @@ class _Measuring:
     def _points(
         self, row: Row, boxes: np.ndarray, categories: np.ndarray | None, annotations: Sequence[Row], own: str
     ) -> None:
-        """Each point; of a row with several classes also as what its last annotator did."""
+        """Adds each point; for a row with several classes also as a click of its last annotator."""
         for byproduct in byproducts_of(row, "click", self.columns):
             of_class, name = boxes, own
             if self.several and byproduct.label != ROW_LABEL:
@@ -265,7 +265,7 @@ def _class_names(rows: datasets.Dataset, label: str | None) -> Callable[[int], s
 
 
 def _light(rows: datasets.Dataset, needed: Sequence[str], image: str) -> Iterator[Row]:
-    """The rows without what is not needed; the image, whose size boxes in pixels need, stays encoded."""
+    """The rows with the needed columns; the image stays encoded, because only its size is needed."""
     columns = list(dict.fromkeys(needed))
     if constants.OBJECTS in needed:
         sizes = [WIDTH, HEIGHT] if {WIDTH, HEIGHT} <= set(rows.column_names) else [image]
@@ -273,4 +273,4 @@ def _light(rows: datasets.Dataset, needed: Sequence[str], image: str) -> Iterato
     rows = rows.select_columns(columns)
     if image in columns:
         rows = rows.cast_column(image, datasets.Image(decode=False))
-    return iter(datasets.utils.tqdm(rows, desc="rows", disable=None))  # silent where nobody looks on
+    return iter(datasets.utils.tqdm(rows, desc="rows", disable=None))  # silent without a terminal

@@ -7,30 +7,30 @@ from typing import Any
 import numpy as np
 
 DISTANCE = "distance"
-ALL_CLASSES = ""  # class of what serves all classes of an image
+ALL_CLASSES = ""  # class of a trace that belongs to all classes of an image
 
 
 @dataclass
 class Table:
-    """Measured things, one a line: its class, its worker, and values by name."""
+    """Measurements, one per line: class, worker, and values by name."""
 
     classes: list[str] = field(default_factory=list)
     workers: list[str] = field(default_factory=list)
     values: dict[str, list[float]] = field(default_factory=dict)
 
     def add(self, class_name: str, worker: str, **values: float) -> None:
-        """Adds what was measured of one record."""
+        """Adds one measurement."""
         self.classes.append(class_name)
         self.workers.append(worker)
         for name, value in values.items():
             self.values.setdefault(name, []).append(value)
 
     def summary(self) -> dict[str, float]:
-        """The mean of each value; of distances the median, as `median_distance`."""
+        """The mean of each value; for distances the median, as `median_distance`."""
         return _summary({name: np.array(values, float) for name, values in self.values.items()})
 
     def by(self, names: Sequence[str]) -> dict[str, tuple[int, dict[str, float]]]:
-        """Each of the `names` (`classes` or `workers`) -> number of its lines, and their summary."""
+        """Each of the `names` (`classes` or `workers`) -> its number of lines, and their summary."""
         known, position, count = np.unique(names, return_inverse=True, return_counts=True)
         order, ends = np.argsort(position, kind="stable"), np.cumsum(count)[:-1]
         parts = {name: np.split(np.array(values, float)[order], ends) for name, values in self.values.items()}
@@ -49,10 +49,10 @@ def _summary(values: Mapping[str, np.ndarray]) -> dict[str, float]:
 
 @dataclass
 class Quality:
-    """The measured tables, and how much could not be measured.
+    """The measured tables, and the counts of unmeasured rows.
 
-    Values of `points` and `clicks`: inside (0 or 1), distance; of `points` also uniform and center: what a
-    point anywhere in the image, or in its middle, would get. Values of `traces`: inside, weighted.
+    Values of `points` and `clicks`: inside (0 or 1), distance. `points` also has the baselines uniform and
+    center: a random point in the image, and its center. Values of `traces`: inside, weighted.
     """
 
     points: Table = field(default_factory=Table)
@@ -65,7 +65,7 @@ class Quality:
     absent: tuple[str, ...] = ()  # columns that the rows do not have
 
     def summary(self) -> dict[str, Any]:
-        """For people and for JSON: `all`, `classes` and `workers`, and the counts of rows."""
+        """The results as JSON-able dict: `all`, `classes` and `workers`, and the counts of rows."""
         return {
             "rows": self.rows,
             "rows_without_boxes": self.without_boxes,

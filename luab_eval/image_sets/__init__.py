@@ -1,1 +1,1 @@
-"""The images that a benchmark asks about, and which class each of them shows."""
+"""The images of a benchmark, and the class of each."""

@@ -1,4 +1,4 @@
-"""Images of the user's with the boxes of their classes -> image sets that ask where a model looks."""
+"""The user's images with boxes of their classes -> image sets for localization."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class BoxFolder:
         self.images, self.boxes = Path(images).expanduser(), Path(boxes).expanduser()
 
     def find(self, root: Path) -> Path | None:
-        """The folder of images, as it stands or below `root`; None where there is none."""
+        """The folder of images, as given or below `root`, or None."""
         return existing(self.images, root)
 
     def missing(self, root: Path, partial: bool = False) -> str | None:
-        """What is missing, in words; None where all is there."""
+        """A message on what is missing, or None."""
         places = {"folder of images": self.images, "CSV or folder of XML files": self.boxes}
         absent = [f"{what} {path}" for what, path in places.items() if existing(path, root) is None]
         if not absent:
@@ -51,7 +51,7 @@ class BoxFolder:
         """The images with their boxes."""
         images, boxes = existing(self.images, root), existing(self.boxes, root)
         rows = load_boxes(images, boxes)
-        # As for ImageNet itself: XML boxes are of the files' own orientation.
+        # As for ImageNet: XML boxes refer to the stored orientation.
         found, self.left_out = set_of_rows(self.own_name, rows, upright=not boxes.is_dir())
         return found
 
@@ -75,17 +75,16 @@ def set_of_rows(
     The boxes are read by `RowBoxes`.
 
     Args:
-        name: Of the image set.
-        rows: With an image, a label (or several) and boxes.
-        columns: What the columns are called.
-        upright: Whether the boxes are of images turned by EXIF.
+        name: Name of the image set.
+        rows: Rows with an image, one or several labels, and boxes.
+        columns: Names of the columns.
+        upright: Whether the boxes refer to images with EXIF orientation applied.
 
     Returns:
-        The image set; and what was left out, in words.
+        The image set, and a message on what was skipped.
 
     Raises:
-        ValueError: no such columns, labels that are no class numbers with names, an image whose size cannot
-            be read, or no boxes at all.
+        ValueError: missing columns, labels without class names, an image with unreadable size, or no boxes.
     """
     columns = columns or Columns(IMAGE, label_name(rows, Reading()))
     several = is_multi_label(rows, columns)

@@ -1,7 +1,7 @@
-"""Which output of a classifier stands for which class, and the benchmarks' own class lists and maps.
+"""Maps a classifier's outputs to classes, and holds the benchmarks' class lists and maps.
 
-Class numbers are ImageNet's, 0 to 999 in the order of the wnids. The files are `class_maps/`, their sources
-in its README.
+Class numbers are ImageNet's, 0 to 999 in the order of the wnids. The files are in `class_maps/`; its README
+names their sources.
 """
 
 from __future__ import annotations
@@ -15,9 +15,7 @@ from luab_data.console.names import few
 from luab_data.imagenet_classes import imagenet_names
 from luab_data.rows.class_names import imagenet_classes, match
 
-BACKGROUND = (
-    1  # outputs before the 1000 in the models that also know "none of these" (MobileNet of TensorFlow)
-)
+BACKGROUND = 1  # outputs before the 1000 in models with a "background" class (MobileNet of TensorFlow)
 
 
 @cache
@@ -60,9 +58,9 @@ def in9_names() -> list[str]:
 
 
 def objectnet_folders() -> dict[str, list[int]]:
-    """Folder of each ObjectNet class that ImageNet has (113 of 313) -> the ImageNet classes that it is.
+    """Folder of each ObjectNet class that ImageNet has too (113 of 313) -> its ImageNet classes.
 
-    The published map names ImageNet's classes by all their names.
+    The published map uses the full list of names of ImageNet's classes.
     """
     numbers = {names: index for index, names in enumerate(imagenet_names().values())}
     imagenet_of = json.loads(class_file("objectnet_to_imagenet_1k.json"))
@@ -80,7 +78,7 @@ def objectnet_all_folders() -> set[str]:
 
 
 def find_by_name(name: str) -> int | None:
-    """The ImageNet class that has `name` among its names; where several have it, the one that it names first.
+    """The ImageNet class with `name` among its names; if several, the one whose first name it is.
 
     "missile" is "missile", not "projectile, missile". None: no class, or several.
     """
@@ -95,13 +93,13 @@ def find_by_name(name: str) -> int | None:
 def imagenet_outputs(labels: Sequence[str]) -> list[int]:
     """For each of ImageNet's 1000 classes the position in `labels`, the names of a classifier's outputs.
 
-    Names that say which class they are (a wnid, or all of the class's names, or the first of them where no
-    other class has it) decide. Where none contradicts it, 1000 outputs are taken to be in ImageNet's order,
-    and 1001 to be these after "background": real models have labels such as LABEL_0, and two classes called
-    "crane".
+    Unambiguous names decide: a wnid, all of the class's names, or the first name if no other class has it. If
+    no name contradicts it, 1000 outputs are assumed to be in ImageNet's order, and 1001 outputs to be
+    "background" and these. This is necessary because real models have labels such as LABEL_0, and two classes
+    called "crane".
 
     Raises:
-        ValueError: the outputs are not the 1000 classes, or their order cannot be told.
+        ValueError: the outputs are not the 1000 classes, or their order is unknown.
     """
     places: dict[int, list[int]] = {}
     for at, index in enumerate(imagenet_classes([(str(label),) for label in labels])):
@@ -130,7 +128,7 @@ def folder_outputs(labels: Sequence[str], folders: Sequence[str]) -> list[int]:
     The names are compared by `luab_data.rows.class_names.match`.
 
     Raises:
-        ValueError: a folder that is none of the model's classes, or could be several.
+        ValueError: a folder that matches no class of the model, or several.
     """
     known = [(str(label),) for label in labels]
     found = match([(folder,) for folder in folders], known, "class folder", "the model's")
@@ -145,11 +143,11 @@ def folder_outputs(labels: Sequence[str], folders: Sequence[str]) -> list[int]:
 
 
 def first_name(folder: str) -> str:
-    """A wnid's first name; any other class folder's name as it is."""
+    """A wnid's first name; any other class folder's name unchanged."""
     return imagenet_names().get(folder, folder).partition(",")[0]
 
 
 @cache
 def _all_names() -> list[list[str]]:
-    """The names of each ImageNet class, in small letters."""
+    """The names of each ImageNet class, in lower case."""
     return [[name.strip() for name in names.lower().split(",")] for names in imagenet_names().values()]

@@ -1,4 +1,4 @@
-"""Folders of images by class, and the benchmark that any such folder is."""
+"""Class folders of images, and the benchmark on any such folder."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def labeled_items(folder: Path, targets: Mapping[str, int], group: str = "", pre
 
     Args:
         folder: Holds the class folders.
-        targets: By a class folder's name its class number.
-        group: Of all items.
-        prefix: Of all items' ids.
+        targets: Class folder name -> class number.
+        group: Group of all items.
+        prefix: Prefix of all items' ids.
     """
     return [
         Item(f"{prefix}{name}/{image}", folder / name / image, targets[name], group)
@@ -33,7 +33,7 @@ def wrong_folders(
 ) -> str | None:
     """How the class folders in `folder` differ from `expected`, or None. With `partial`, some may be missing.
 
-    `also`: names that may be there and are not read.
+    `also`: names of folders that are ignored.
     """
     found = class_folders(folder)
     strangers = sorted(set(found) - set(expected) - set(also))
@@ -50,10 +50,10 @@ def wrong_folders(
 
 
 def own_name(benchmark: str, argument: str, expected: str) -> tuple[str, str]:
-    """`NAME=REST` of images of one's own -> both.
+    """`NAME=REST` of the user's images -> both parts.
 
     Raises:
-        ValueError: it is not of that form, which `expected` shows.
+        ValueError: another form; `expected` shows the right one.
     """
     name, equals, rest = argument.partition("=")
     if not (name and equals and rest):
@@ -62,12 +62,12 @@ def own_name(benchmark: str, argument: str, expected: str) -> tuple[str, str]:
 
 
 def existing(path: Path, root: Path) -> Path | None:
-    """`path` as it stands or below `root`, whichever is there."""
+    """`path` as given or below `root`, whichever exists."""
     return next((place for place in (path, root / path) if place.exists()), None)
 
 
 class Top1:
-    """Mixed into a benchmark of one image set: it is right where the model's best class is the image's."""
+    """Mixin for a benchmark of one image set: the model's best class must be the image's class."""
 
     def score(self, predictions: Sequence[Predictions]) -> Scores:
         """Top-1 (primary) and top-5 accuracy."""
@@ -79,12 +79,12 @@ class Top1:
         return Scores(metrics, answers.ids, answers.groups, answers.targets, right, answers.classes)
 
     def verdicts(self, answers: Predictions) -> Verdicts:
-        """An image is right where the best class is its target."""
+        """An image is right if the best class is its target."""
         return Verdicts(answers.right(), answers.top[:, 0], [answers.classes[k] for k in answers.targets])
 
 
 class Folder(Top1, Benchmark):
-    """Any folder `<class>/<image>`: top-1 accuracy of a model whose labels are called as the folders."""
+    """Any folder `<class>/<image>`: top-1 accuracy of a model whose labels are the folder names."""
 
     name = "folder"
     title = "Image folder"
@@ -117,7 +117,7 @@ class Folder(Top1, Benchmark):
         return found if found is not None and found.is_dir() else None
 
     def missing(self, root: Path, partial: bool = False) -> str | None:
-        """What is missing, in words; None where all is there."""
+        """A message on what is missing, or None."""
         if self.find(root) is None:
             return (
                 f"expected {self.layout}\n  found no folder {self.path}, neither as it stands nor in {root}"
@@ -125,7 +125,7 @@ class Folder(Top1, Benchmark):
         return super().missing(root, partial)
 
     def problem(self, folder: Path, partial: bool) -> str | None:
-        """What is wrong with the folder, in words; None where it has images in class folders."""
+        """A message on the problem; None if the folder has images in class folders."""
         listing = self._listing(folder)
         if len(listing):
             return None
@@ -138,7 +138,7 @@ class Folder(Top1, Benchmark):
         yield self.image_set(root)
 
     def image_set(self, root: Path) -> ImageSet:
-        """All images in class folders; what is left out is noted."""
+        """All images in class folders; skipped files are noted."""
         folder = self.find(root)
         listing = self._listing(folder)
         self.left_out = listing.note()
@@ -150,7 +150,7 @@ class Folder(Top1, Benchmark):
         return ImageSet(f"folder-{self.own_name}", items, classes=tuple(listing.classes), upright=True)
 
     def _listing(self, folder: Path) -> Listing:
-        """Looked through once, for all models."""
+        """The folder's listing, read once for all models."""
         if folder not in self._listings:
             self._listings[folder] = list_images(folder)
         return self._listings[folder]

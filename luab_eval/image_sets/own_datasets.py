@@ -1,4 +1,4 @@
-"""Datasets of one's own, as `run.py` loads them: the rows that an argument names, and top-1 accuracy."""
+"""The user's datasets, loaded as in `run.py`: the rows that an argument names, and top-1 accuracy."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ OPTIONS = ("image", "label", "label_format")
 
 
 class OwnRows(NamedTuple):
-    """Rows that have a class, as `luab_attention.reading` reads them; images are not decoded.
+    """Rows with a class, as read by `luab_attention.reading`; images are not decoded.
 
     Attributes:
-        columns: where their parts are.
-        numbers: of each row among all.
-        left_out: what became of the others, in words.
+        columns: names of their columns.
+        numbers: position of each row among all rows.
+        left_out: message on the skipped rows.
     """
 
     rows: datasets.Dataset
@@ -44,15 +44,15 @@ class OwnRows(NamedTuple):
 class OwnDataset:
     """A dataset to evaluate on: `DATASET@SPLIT` or `DATASET@CONFIG/SPLIT`.
 
-    With `?image=COLUMN&label=COLUMN` for other columns' names, and `label_format=indices` or `multi_hot` for
-    lists that can be read as both.
+    `?image=COLUMN&label=COLUMN` names other columns; `label_format=indices` or `multi_hot` is for ambiguous
+    lists.
 
     Args:
-        own_name: for tables.
-        text: the argument. DATASET is a folder or an id on the Hub; a part of a split is `train[80%:]`.
+        own_name: name in tables.
+        text: the argument. DATASET is a folder or a Hub id; a part of a split is `train[80%:]`.
 
     Raises:
-        ValueError: it is not of that form.
+        ValueError: another form.
     """
 
     def __init__(self, own_name: str, text: str):
@@ -71,11 +71,11 @@ class OwnDataset:
         self._read: dict[Path, OwnRows] = {}
 
     def find(self, root: Path) -> Path | None:
-        """DATASET as a folder, as it stands or below `root`."""
+        """DATASET as a folder, as given or below `root`."""
         return existing(Path(self.dataset).expanduser(), root)
 
     def missing(self, root: Path, partial: bool = False) -> str | None:
-        """What is wrong with it; it is loaded to see that."""
+        """Loads the dataset; returns a message on its problem, or None."""
         try:
             self.read(root)
         except SourceError as error:
@@ -124,7 +124,7 @@ class OwnDataset:
         ids = rows[IMAGE_ID][:] if IMAGE_ID in rows.column_names else None
         images = row_images(rows.select_columns(columns.image), columns.image)
         items = [
-            # An id may stand twice: the row's number tells them apart.
+            # An id may occur twice: the row number makes it unique.
             Item(f"{number}" if ids is None else f"{number} {ids[at]}", image, label)
             for at, (number, label, image) in enumerate(zip(numbers, labels, images, strict=True))
         ]
@@ -133,7 +133,7 @@ class OwnDataset:
 
 
 def _in_an_argument(message: str) -> str:
-    """What a message of `run.py` tells to do, as it is done here."""
+    """A message of `run.py`, with its options replaced by the syntax of the argument."""
     for option, here in (
         ("--split", "Name one behind the @"),
         ("--image_column", "Name it behind the split: ?image=COLUMN"),
@@ -144,7 +144,7 @@ def _in_an_argument(message: str) -> str:
 
 
 def row_images(rows: datasets.Dataset, column: str) -> Iterator[Path | RowImage]:
-    """Of each row its image's file; `RowImage` where the row holds the bytes, or a path from elsewhere."""
+    """The image file of each row; `RowImage` if the row has the bytes, or a path from elsewhere."""
     number = 0
     for batch in rows.select_columns(column).with_format("arrow").iter(1000):
         images = batch[column].combine_chunks()
@@ -156,7 +156,7 @@ def row_images(rows: datasets.Dataset, column: str) -> Iterator[Path | RowImage]
 
 
 class DatasetAccuracy(Top1, Benchmark):
-    """Top-1 accuracy on any dataset that `run.py` trains on; its classes are called as the model's labels."""
+    """Top-1 accuracy on any dataset that `run.py` accepts; its class names are the model's labels."""
 
     name = "dataset"
     title = "Dataset"
@@ -185,16 +185,16 @@ class DatasetAccuracy(Top1, Benchmark):
         return self.own.own_name
 
     def find(self, root: Path) -> Path | None:
-        """The dataset's folder; None for one that is none."""
+        """The dataset's folder, or None."""
         return self.own.find(root)
 
     def missing(self, root: Path, partial: bool = False) -> str | None:
-        """What is missing, in words; None where all is there."""
+        """A message on what is missing, or None."""
         return self.own.missing(root, partial)
 
     def problem(self, folder: Path, partial: bool) -> str | None:
-        """Nothing: `missing` says it."""
-        return None  # `missing` says it
+        """None: `missing` reports problems."""
+        return None  # `missing` reports problems
 
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
         """The one image set of the dataset."""

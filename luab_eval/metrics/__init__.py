@@ -1,4 +1,4 @@
 """Metrics, one folder each: a module for `evaluate.load("luab_eval/metrics/<name>")`.
 
-Each folder imports nothing else of this package, so that it can be copied and used without it.
+Each folder imports nothing else from this package, so you can copy it and use it alone.
 """

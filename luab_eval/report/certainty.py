@@ -1,7 +1,7 @@
-"""How sure a benchmark's figures are, and their differences to the first model's.
+"""Confidence intervals of a benchmark's figures, and of their differences from the first model.
 
-A figure that is a sum of means over images has the closed forms of `intervals`; any other (an area under a
-curve) is computed anew for resampled images (`bootstrap`). Training runs of one model add their spread.
+A sum of means over images has the closed forms of `intervals`. Any other figure, such as an area under a
+curve, is recomputed for resampled images (`bootstrap`). Several training runs of a model add their spread.
 """
 
 from __future__ import annotations
@@ -46,16 +46,16 @@ def assess(
     resamples: int,
     seed: int,
 ) -> tuple[dict[str, Estimate], dict[str, Difference], str]:
-    """Each model's figure, its difference to the baseline's, and a remark for the reader ("" for none).
+    """Each model's figure, its difference from the baseline, and a remark for the reader, or "".
 
     Args:
-        benchmark: Says what the figure is.
+        benchmark: The benchmark, which defines the figure.
         of: Scores of one run; for the groups.
         values: `[runs]` the figure of each run.
-        rows: Model -> which of the runs are its own.
+        rows: Model -> its runs.
         baseline: The model that the others are compared with.
-        resamples: Of the bootstrap.
-        seed: Of the bootstrap.
+        resamples: Number of resamples of the bootstrap.
+        seed: Seed of the bootstrap.
     """
     parts = parts_of(benchmark, of)
     differing = {
@@ -90,7 +90,7 @@ def _mean_of_runs(scores: np.ndarray, own: slice) -> np.ndarray:
 def _ends(
     runs: np.ndarray, parts: Sequence[tuple[np.ndarray, float, float]], level: float
 ) -> tuple[float, float]:
-    """The interval of a model's figure, of which each part gives scores `[n]` and their bounds."""
+    """The interval of a model's figure, from the scores `[n]` of each part and their bounds."""
     of_images = []
     for scores, low, high in parts:
         lower, upper = mean_interval(scores.clip(low, high), low, high, level)
@@ -99,7 +99,7 @@ def _ends(
 
 
 def _estimate(value: float, ends: tuple[float, float], low: float, high: float, own: slice) -> Estimate:
-    # The spread between runs may reach beyond what the metric can be.
+    # The spread between runs may exceed the metric's bounds.
     lower, upper = (float(np.clip(end, low, high)) for end in ends)
     return Estimate(float(value), min(lower, float(value)), max(upper, float(value)), own.stop - own.start)
 
@@ -113,7 +113,7 @@ def _difference(
     resamples: int,
     seed: int,
 ) -> Difference:
-    """From the same images' scores of both models. The interval excludes 0 only where p < 1 - level."""
+    """Paired difference of two models' scores. The interval excludes 0 only if p < 1 - level."""
     pairs = [_mean_of_runs(part.scores, own) - _mean_of_runs(part.scores, base) for part in parts]
     value = float((values[own].mean() - values[base].mean()).round(12)) + 0.0
     width = [part.high - part.low for part in parts]
@@ -159,10 +159,10 @@ def _resampled(
     resamples: int,
     seed: int,
 ) -> tuple[dict[str, Estimate], dict[str, Difference], str]:
-    """By bootstrap, widened to Wilson's interval at the smallest group's number of images.
+    """The bootstrap interval, widened to Wilson's interval for the size of the smallest group.
 
-    That is what is advised for areas under precision-recall curves (Boyd, Eng and Page, 2013): resamples of
-    few images, or of images that are all evaluated alike, agree with each other whatever the truth.
+    Boyd, Eng and Page (2013) advise this for areas under precision-recall curves: resamples of few images, or
+    of images with equal scores, agree with each other whatever the true value is.
     """
     _, group = groups_of(of.groups)
     fewest = int(np.bincount(group).min())
@@ -170,7 +170,7 @@ def _resampled(
     low, high = benchmark.bounds
     draws, estimates = {}, {}
     for position, (name, own) in enumerate(rows.items()):
-        # Noise of its own for each model: their training runs have nothing to do with one another.
+        # Separate noise for each model, because their training runs are independent.
         draws[name] = images[own].mean(axis=0) + seed_draws(values[own], resamples, [seed, position])
         found = estimate(values[own].mean(), draws[name].clip(low, high))
         ends = (found.low, found.high)
@@ -197,7 +197,7 @@ def _resampled(
 def _resampled_difference(
     draws: np.ndarray, own: Estimate, base: Estimate, differing: int, too_few: bool
 ) -> Difference:
-    # Models that answer alike differ by rounding only, which is no difference.
+    # Equal predictions may differ by rounding, which is no difference.
     draws = draws.round(12)
     value = round(own.value - base.value, 12) + 0.0
     found = estimate(value, draws, own.seeds)

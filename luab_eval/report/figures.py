@@ -33,13 +33,13 @@ def figures(
 
     Args:
         paths: The files, or the folders that they are in.
-        resamples: Of the bootstrap.
-        seed: Of the bootstrap.
-        min_difference: The smallest difference worth naming, a rate.
-        shown: The models and benchmarks that the table is about; default: all.
+        resamples: Number of resamples of the bootstrap.
+        seed: Seed of the bootstrap.
+        min_difference: The smallest difference to report, a rate.
+        shown: The models and benchmarks of the table; default: all.
 
     Raises:
-        ValueError: results that cannot be read, or do not fit together (see `runs`).
+        ValueError: unreadable results, or results that do not fit together (see `runs`).
     """
     everything = read_runs(paths)
     runs = everything if shown is None else only(everything, shown)
@@ -58,7 +58,7 @@ def figures(
 
 
 def _unshown(everything: Sequence[Run], runs: Sequence[Run]) -> tuple[str, ...]:
-    """A remark on what the results also hold."""
+    """A remark on other results in the folder."""
     shown = {run.name: run.benchmarks for run in runs}
     others = [
         f"{run.name} ({few(left)})"
@@ -105,7 +105,7 @@ def _row(key: str, models: dict[str, list[Run]], resamples: int, seed: int) -> R
 
 
 def _unchecked(scores: Scores, runs: Sequence[Run]) -> str:
-    """A remark on runs of which only the images' names are known, where several are compared."""
+    """A remark on compared runs whose results only have the images' names."""
     if len(runs) < 2 or not scores.unchecked:
         return ""
     return (
@@ -128,7 +128,7 @@ def _further(benchmark: Benchmark, runs_of: dict[str, list[Run]], key: str) -> d
 
 
 def _with_benchmark(runs: Sequence[Run], key: str) -> list[Run]:
-    """The runs that have the benchmark; of one checkpoint in several results, the last."""
+    """The runs with the benchmark; if a checkpoint is in several results, the last."""
     return list({run.name: run for run in runs if key in run.benchmarks}.values())
 
 

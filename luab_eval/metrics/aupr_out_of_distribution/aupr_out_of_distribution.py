@@ -1,4 +1,4 @@
-"""AUPR of telling unknown images from known ones by a score (ImageNet-O: Hendrycks et al., CVPR 2021)."""
+"""AUPR of detecting images of unknown classes by a score (ImageNet-O: Hendrycks et al., CVPR 2021)."""
 
 import datasets
 import evaluate
@@ -6,9 +6,9 @@ import numpy as np
 from sklearn.metrics import average_precision_score
 
 _DESCRIPTION = """\
-Area under the precision-recall curve (average precision), where an image of an unknown class is a positive
-and a score says how strange the model finds it. On ImageNet-O: its 2,000 images against the validation images
-of its 200 classes, scored by minus the highest softmax probability over these 200 classes.
+Area under the precision-recall curve (average precision). Images of unknown classes are the positives, and a
+higher score means less known. On ImageNet-O: its 2,000 images against the validation images of its 200
+classes, scored by minus the highest softmax probability over these 200 classes.
 """
 _CITATION = """\
 @inproceedings{hendrycks2021nae,
@@ -20,15 +20,15 @@ _CITATION = """\
 """
 _KWARGS_DESCRIPTION = """
 Args:
-    predictions: one score for each image; the higher, the stranger.
+    predictions: one score for each image; higher means less known.
     references: 1 for an image of an unknown class (out of distribution), 0 for one of a known class.
 Returns:
-    `aupr`: 0 to 1; `aupr_chance`: what guessing gives, the share of unknown images.
+    `aupr`: 0 to 1; `aupr_chance`: the result of guessing, which is the share of unknown images.
 """
 
 
 def average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
-    """Area under the precision-recall curve in steps, scikit-learn's, as the authors of ImageNet-O take it.
+    """Area under the precision-recall curve in steps, as in scikit-learn and the authors' code.
 
     Args:
         scores: [N].

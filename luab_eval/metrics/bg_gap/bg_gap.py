@@ -1,12 +1,12 @@
-"""BG-gap: how much a classifier leans on the background (Xiao et al., ICLR 2021)."""
+"""BG-gap: how much a classifier relies on the background (Xiao et al., ICLR 2021)."""
 
 import datasets
 import evaluate
 import numpy as np
 
 _DESCRIPTION = """\
-Accuracy on objects before another background of their own class (mixed-same) minus accuracy on objects before
-a background of a random class (mixed-rand).
+Accuracy on objects with another background of their own class (mixed-same) minus accuracy on objects with a
+background of a random class (mixed-rand).
 """
 _CITATION = """\
 @inproceedings{xiao2021noise,

@@ -1,8 +1,8 @@
-"""Energy pointing game: the share of a map's mass that lies inside the real boxes (Wang et al., 2020).
+"""Energy pointing game: the share of a map's mass inside the true boxes (Wang et al., 2020).
 
-The mass of a cell is spread evenly over its area, so the share is exact for a map of any size and boxes that
-cut through its cells; for a map of the image's size and boxes of whole pixels it is a sum over pixels, as the
-paper's.
+The mass of a cell is spread evenly over its area. So the share is exact for a map of any size and for boxes
+that cut through its cells. For a map of the image's size and boxes of whole pixels it is a sum over pixels,
+as in the paper.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ import evaluate
 import numpy as np
 
 _DESCRIPTION = """\
-Mean over images of the share of the score map's mass that lies inside the real boxes (their union).
+Mean over images of the share of the score map's mass inside the union of the true boxes.
 """
 _CITATION = """\
 @inproceedings{wang2020scorecam,
@@ -28,8 +28,8 @@ Args:
     predictions: one map `[h, w]` for each image, of any size, not negative; it covers the whole image.
     references: one `{"boxes": [[x, y, w, h], ...], "width": int, "height": int}` for each image, pixels.
 Returns:
-    `energy_pointing_game`: 0 to 1; `energy_pointing_game_uniform`: that of a map that is the same everywhere
-    (the boxes' share of the image), to compare with.
+    `energy_pointing_game`: 0 to 1; `energy_pointing_game_uniform`: the baseline of a uniform map, which is
+    the boxes' share of the image.
 """
 
 

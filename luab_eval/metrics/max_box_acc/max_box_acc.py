@@ -1,15 +1,15 @@
-"""MaxBoxAcc and MaxBoxAccV2: how well boxes around high scores match the real ones (Choe et al., CVPR 2020).
+"""MaxBoxAcc and MaxBoxAccV2: how well boxes around high scores match true boxes (Choe et al., CVPR 2020).
 
-The numbers are those of the authors' code (github.com/clovaai/wsolevaluation, `BoxEvaluator`), bit for bit,
+The results equal those of the authors' code (github.com/clovaai/wsolevaluation, `BoxEvaluator`), bit for bit,
 but without OpenCV. For each threshold t:
 
-1. the map, resized to 224x224 (bicubic), min-max normalised and cut down to 8 bits, is binarised at
+1. the map is resized to 224x224 (bicubic), min-max normalized, reduced to 8 bits, and binarized at
    `> int(t * maximum)`;
 2. its contours are the outer borders of its 8-connected components and the borders of their holes; each gives
    the box x, y, min(x + width, 223), min(y + height, 223);
 3. V1 takes the contour with the largest area, V2 all contours; an empty mask gives the box 0, 0, 0, 0;
-4. an image is right when the best pair of these boxes and the real ones, in whole pixels of the 224x224 map,
-   has at least the wanted IoU (a box from 3 to 5 is 3 pixels wide).
+4. an image is right if the best pair of these boxes and the true ones, in whole pixels of the 224x224 map,
+   reaches the required IoU (a box from 3 to 5 is 3 pixels wide).
 
 The accuracy at the best of all thresholds is the metric.
 """
@@ -26,7 +26,7 @@ from .iou import highest_iou, iou
 
 _DESCRIPTION = """\
 MaxBoxAcc: share of images whose box (around the largest component of the score map, at the best threshold)
-reaches IoU 0.5 with a real box. MaxBoxAccV2: boxes around all components, mean over IoU 0.3, 0.5 and 0.7,
+reaches IoU 0.5 with a true box. MaxBoxAccV2: boxes around all components, mean over IoU 0.3, 0.5 and 0.7,
 each with its best threshold.
 """
 _CITATION = """\
@@ -43,7 +43,7 @@ Args:
     predictions: one score map `[h, w]` for each image, of any size and range; it covers the whole image.
     references: one `{"boxes": [[x0, y0, x1, y1], ...], "width": int, "height": int}` for each image, pixels.
     interval: distance of the thresholds, which go from 0 to below 1. Default 0.001, as the authors'.
-    normalize: whether to min-max normalise the maps. Without, they must be within 0 and 1.
+    normalize: whether to min-max normalize the maps. If not, they must be within 0 and 1.
 Returns:
     `max_box_acc`, `max_box_acc_v2` and its parts `max_box_acc_v2_iou_30`, `_50`, `_70`: shares of the images;
     `max_box_acc_threshold`: the threshold at which `max_box_acc` is reached.
@@ -54,7 +54,7 @@ IOUS = (0.3, 0.5, 0.7)
 
 
 class BoxAccuracy:
-    """Both metrics, one image after the other: 500 bytes of memory for each."""
+    """Both metrics, computed image by image: 500 bytes of memory per image."""
 
     def __init__(self, interval: float = 0.001, size: int = SIZE):
         self.thresholds = np.arange(0, 1, interval)
@@ -96,7 +96,7 @@ class BoxAccuracy:
                 "with normalize=False, within 0 and 1."
             )
         scores = resized(scores, self.size)
-        # Bicubic interpolation overshoots a little: without normalisation that is cut off.
+        # Bicubic interpolation overshoots slightly: clip it if the map is not normalized.
         scores = min_max(scores) if normalize else scores.clip(0, 1)
         real = _boxes_on_map(boxes, width, height, self.size)
         largest, best = _ious_at(scores, real, self.thresholds)
@@ -144,7 +144,7 @@ def min_max(scores: np.ndarray) -> np.ndarray:
 
 
 def _ious_at(scores: np.ndarray, real: np.ndarray, thresholds: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Best IoU with the `real` boxes at each threshold [T]: of the largest contour, of all contours."""
+    """Best IoU with the `real` boxes at each threshold [T]: for the largest contour, and for all."""
     image = (scores * 255).astype(np.uint8)
     low, high, boxes, largest = contour_boxes(image)
     limit = np.array([*image.shape[::-1], image.shape[1] - 1, image.shape[0] - 1], boxes.dtype)

@@ -7,8 +7,8 @@ import evaluate
 import numpy as np
 
 _DESCRIPTION = """\
-Mean corruption error: of each corruption the errors at its severities, summed and divided by AlexNet's; the
-mean of these quotients over the corruptions.
+Mean corruption error: for each corruption, the sum of the errors at its severities divided by AlexNet's sum;
+then the mean over the corruptions.
 """
 _CITATION = """\
 @inproceedings{hendrycks2019benchmarking,
@@ -52,7 +52,7 @@ def mean_corruption_error(errors: Mapping[str, Sequence[float]]) -> dict[str, fl
     """Error rates of each corruption at its severities -> `mce` and `mce_unnormalized`.
 
     Raises:
-        ValueError: a corruption that AlexNet's errors are not published for.
+        ValueError: a corruption without published errors of AlexNet.
     """
     if unknown := sorted(set(errors) - set(ALEXNET_ERRORS)):
         raise ValueError(

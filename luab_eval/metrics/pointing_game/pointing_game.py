@@ -1,4 +1,4 @@
-"""Pointing game (Zhang et al., IJCV 2018): does the point that a model looks at most lie on the object?"""
+"""Pointing game (Zhang et al., IJCV 2018): whether the maximum of a model's attention is on the object."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import evaluate
 import numpy as np
 
 _DESCRIPTION = """\
-Share of the points that lie in a real box of their image, or within a tolerance of one.
+Share of points inside a true box of their image, or within a tolerance of one.
 """
 _CITATION = """\
 @article{zhang2018topdown,
@@ -20,10 +20,10 @@ _CITATION = """\
 """
 _KWARGS_DESCRIPTION = """
 Args:
-    predictions: of each question (an image and a class) the point `[x, y]` where the map is highest, pixels.
-    references: of each question the boxes `[[x, y, w, h], ...]`, pixels. The border belongs to the box.
-    classes: of each question the class, an int.
-    tolerance: a point this near to a box, in pixels, is a hit too. Default 0; the paper's is 15.
+    predictions: for each pair of image and class the point `[x, y]` where the map is highest, pixels.
+    references: for each pair the boxes `[[x, y, w, h], ...]`, pixels. The border belongs to the box.
+    classes: for each pair the class, an int.
+    tolerance: distance to a box, in pixels, that still counts as a hit. Default 0; the paper uses 15.
 Returns:
     `pointing_game`: share of hits; `pointing_game_class_mean`: the mean of the classes' shares (the paper's).
 """

@@ -1,11 +1,11 @@
-"""Accuracy with several right labels an image, as ImageNet-ReaL has them (Beyer et al., 2020)."""
+"""Accuracy with several right labels per image, as in ImageNet-ReaL (Beyer et al., 2020)."""
 
 import datasets
 import evaluate
 import numpy as np
 
 _DESCRIPTION = """\
-Share of images whose predicted class is one of the image's right labels; images without a label are left out.
+Share of images whose predicted class is one of the image's right labels; images without a label do not count.
 """
 _CITATION = """\
 @article{beyer2020imagenet,
@@ -19,9 +19,9 @@ _CITATION = """\
 _KWARGS_DESCRIPTION = """
 Args:
     predictions: the predicted class of each image.
-    references: the right classes of each image, a list; empty where nobody agreed on one.
+    references: the right classes of each image, a list; empty without agreement.
 Returns:
-    `real_accuracy`: 0 to 1; `real_images`: how many images have a label (46,837 of ImageNet's 50,000).
+    `real_accuracy`: 0 to 1; `real_images`: number of images with a label (46,837 of ImageNet's 50,000).
 """
 
 

@@ -1,4 +1,4 @@
-"""Accuracy where only some of the model's classes count, as on ImageNet-A and -R (Hendrycks et al., 2021)."""
+"""Accuracy over a subset of the model's classes, as on ImageNet-A and -R (Hendrycks et al., 2021)."""
 
 import datasets
 import evaluate
