@@ -1,1 +1,1 @@
-"""What both datasets need: sources of bytes, the join, the resumable build, the card."""
+"""Code that both datasets share: sources of bytes, the join, the resumable build, the card."""

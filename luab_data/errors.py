@@ -1,11 +1,11 @@
-"""The two ways that input can be bad: one record of many, or the source that the user named."""
+"""The two kinds of bad input: a single record, or a whole source."""
 
 
 class RejectedRecord(ValueError):
-    """One record (an XML, an image, a JSON entry) that cannot become part of a row; the others go on.
+    """One record (an XML, an image, a JSON entry) is invalid and is skipped; the others are used.
 
-    `reason` is one line for people: what was found, where in the record, and what is allowed. It does not
-    name the file: whoever reads the record knows it and writes it beside the reason.
+    `reason` is a one-line message: what was found, where in the record, and what is allowed. It does not name
+    the file; the caller knows it and adds it.
     """
 
     def __init__(self, reason: str):
@@ -14,22 +14,22 @@ class RejectedRecord(ValueError):
 
 
 class SourceError(ValueError):
-    """What the user passed cannot be used as a whole.
+    """An argument of the user is unusable as a whole.
 
-    A missing folder, a gated repository, a foreign archive. The message names the argument, what it got, what
-    is allowed, and the fix.
+    Examples: a missing folder, a gated repository, an unknown archive. The message names the argument, its
+    value, what is allowed, and the fix.
     """
 
 
-INTERNAL_ERROR = "internal error"  # how the reason begins of a record on which our own code failed
-# What says nothing of one record: the source as a whole, or this machine.
+INTERNAL_ERROR = "internal error"  # prefix of the reason if our own code failed on a record
+# Errors of the whole source or of this machine, not of one record.
 PASSED_ON = (SourceError, MemoryError)
 
 
 def internal_error(error: Exception) -> str:
     """The reason for rejecting a record on which our code raised `error`.
 
-    It is a bug of ours, or a new kind of damage.
+    This is a bug of ours, or an unknown kind of damage.
     """
     found = " ".join(str(error).split())[:200]
     return f"{INTERNAL_ERROR}: {type(error).__name__}: {found!a}"

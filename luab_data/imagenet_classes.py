@@ -15,7 +15,7 @@ def imagenet_names() -> dict[str, str]:
 def class_list(found: Iterable[str] | None = None) -> list[str]:
     """Class folders in the order of their labels: ImageNet's order, then others sorted.
 
-    All 1000 where `found` is None (nothing is known of the images).
+    All 1000 if `found` is None (the images are unknown).
     """
     names = imagenet_names()
     if found is None:
@@ -25,5 +25,5 @@ def class_list(found: Iterable[str] | None = None) -> list[str]:
 
 
 def class_name(folder: str) -> str:
-    """The readable name of a class folder: that of its wnid, or for other folders the folder's own name."""
+    """The readable name of a class folder: the name of its wnid, or else the folder's name."""
     return imagenet_names().get(folder, folder)

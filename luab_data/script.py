@@ -1,4 +1,4 @@
-"""The options and the last steps that the loading scripts share."""
+"""The options and the final steps that the loading scripts share."""
 
 import _thread
 import argparse
@@ -23,7 +23,7 @@ GO_ON = "Free some and run the same command again: it resumes where it stopped."
 
 
 def build_options(prog: str | None, description: str) -> argparse.ArgumentParser:
-    """A parser with the options of every build; a script adds those that name its raw files."""
+    """A parser with the options of every build; a script adds the options for its raw files."""
     parser = CommandParser(prog, description, allow_abbrev=False)
     parser.add_argument("--output-dir", type=Path, required=True, metavar="OUT", help="folder to write")
     parser.add_argument(
@@ -36,7 +36,7 @@ def build_options(prog: str | None, description: str) -> argparse.ArgumentParser
         help=f"shrink larger images, as JPEG of quality {JPEG_QUALITY}",
     )
     parser.add_argument(
-        "--num-proc", type=int, metavar="N", help="workers (default: 1; with ray: all that the cluster has)"
+        "--num-proc", type=int, metavar="N", help="workers (default: 1; with ray: all CPUs of the cluster)"
     )
     parser.add_argument(
         "--engine", choices=ENGINES, default=LOCAL, help="ray: workers on the machines of a Ray cluster"
@@ -44,28 +44,33 @@ def build_options(prog: str | None, description: str) -> argparse.ArgumentParser
     parser.add_argument(
         "--ray-address",
         metavar="HOST:PORT",
-        help="of the cluster, or auto (default: $RAY_ADDRESS, or else one on this machine for this build)",
+        help="address of the cluster, or auto (default: $RAY_ADDRESS, else a new cluster on this machine)",
     )
-    parser.add_argument("--rows-per-shard", type=int, metavar="N", help="at most; has a good default")
+    parser.add_argument(
+        "--rows-per-shard",
+        type=int,
+        metavar="N",
+        help="rows per Parquet file (default: 1000; 50000 without images)",
+    )
     parser.add_argument(
         "--push-to-hub",
         metavar="ID",
-        help="upload the shards to this dataset repository as they are finished, and remove them from OUT",
+        help="upload each finished shard to this dataset repository, and delete it from OUT",
     )
-    parser.add_argument("--keep-shards", action="store_true", help="keep the uploaded shards in OUT too")
+    parser.add_argument("--keep-shards", action="store_true", help="keep uploaded shards in OUT")
     visibility = parser.add_mutually_exclusive_group()
     visibility.add_argument("--private", action="store_true", help="a private repository (the default)")
     visibility.add_argument("--public", action="store_true", help="a public repository")
     parser.add_argument(
         "--i-may-publish-the-images",
         action="store_true",
-        help="allow --public with images: you have the right to give them away (their terms do not)",
+        help="allow --public with images: you confirm your right to redistribute them",
     )
     return parser
 
 
 def run(arguments: argparse.Namespace, build: Callable[..., Manifest], *own: str) -> None:
-    """Builds, reports, and uploads where asked to. `own` names the arguments that only this dataset has.
+    """Builds, reports, and uploads if requested. `own` names the arguments that only this dataset has.
 
     Ends the process with one line on stderr for every error.
     """
@@ -89,9 +94,9 @@ def run(arguments: argparse.Namespace, build: Callable[..., Manifest], *own: str
 
 @contextmanager
 def _every_interrupt_counts() -> Iterator[None]:
-    """Sends a Ctrl-C again that Python ignored.
+    """Sends a Ctrl-C again if Python ignored it.
 
-    It does so where it notices one while it deletes an object, as it does after each shard.
+    Python ignores a Ctrl-C that arrives while it deletes an object, which happens after each shard.
     """
 
     def hook(ignored: "sys.UnraisableHookArgs") -> None:

@@ -1,7 +1,7 @@
-"""XML from strangers, read in bounded time and memory.
+"""Reads untrusted XML in bounded time and memory.
 
-Nothing is expanded or opened (a DOCTYPE, the only place that can declare an entity, is refused), and bytes,
-elements and depth are limited. Raises nothing but RejectedRecord.
+Nothing is expanded or opened: a DOCTYPE, the only place that can declare an entity, is rejected. Bytes,
+elements and depth are limited. Raises only RejectedRecord.
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ from luab_data.sources.entries import MAX_RECORD_BYTES
 
 MAX_ELEMENTS = 250_000
 MAX_DEPTH = 16  # the released layout has 4
-KEPT_TEXT = 256  # characters: more than any value has, so that a reader can tell one that is too long
+KEPT_TEXT = 256  # characters: more than any valid value, so that a reader can detect one that is too long
 
 
 class Element:
@@ -26,15 +26,15 @@ class Element:
 
 
 def read_elements(xml: bytes, tag: str) -> list[Element]:
-    """The elements called `tag` below the root, in order, however deep and whatever the root is called.
+    """The elements called `tag` below the root, in order, at any depth and with any root.
 
-    Raises RejectedRecord for what is not well-formed or beyond the limits. Comments, attributes and what is
-    outside these elements are skipped.
+    Raises RejectedRecord for XML that is not well-formed or exceeds the limits. Comments, attributes and
+    other elements are skipped.
     """
     if len(xml) > MAX_RECORD_BYTES:
         raise RejectedRecord(f"{len(xml):,} bytes, allowed are {MAX_RECORD_BYTES:,}")
     handlers = _Handlers(tag)
-    # UTF-8 whatever the declaration says: the release is ASCII, and the input is not to choose a decoder.
+    # Always UTF-8: the release is ASCII, and the input may not choose a decoder.
     parser = expat.ParserCreate("utf-8")
     parser.buffer_text = True
     parser.StartElementHandler = handlers.start

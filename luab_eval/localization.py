@@ -37,7 +37,7 @@ from luab_vision.model_attention import (
 if TYPE_CHECKING:
     from luab_eval.metrics.max_box_acc.max_box_acc import BoxAccuracy
 
-UNIFORM = np.ones((1, 1))  # a map that says nothing, to compare with
+UNIFORM = np.ones((1, 1))  # the uniform map, a baseline
 HITS = "hits"  # what `BoxAccuracy.hits_of` gives
 VALUES = ("pointing_game", "pointing_game_center", "energy_pointing_game", "energy_pointing_game_uniform")
 MAPS_AT_ONCE = 16  # maps

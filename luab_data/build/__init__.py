@@ -1,1 +1,1 @@
-"""From pairs of images and byproducts to a dataset: rows, shards, card, and a build that resumes."""
+"""From pairs of images and byproducts to a dataset: rows, shards, card, and a resumable build."""

@@ -1,4 +1,4 @@
-"""Some pairs -> one Arrow table: the step that the build and the streaming builders share."""
+"""A batch of pairs -> one Arrow table: the step that the build and the streaming builders share."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,15 +12,15 @@ from luab_data.build.join import Pair, Payload
 from luab_data.errors import PASSED_ON, internal_error
 from luab_data.sources.entries import Reject
 
-ROWS_PER_BATCH = 100  # some 10 MB of ImageNet: a Parquet row group, a worker's task, what streaming holds
-BYTES_PER_BATCH = 64 << 20  # of files; ends a batch early only where they are far larger than the released
+ROWS_PER_BATCH = 100  # about 10 MB of ImageNet: a Parquet row group, a worker's task, the memory of streaming
+BYTES_PER_BATCH = 64 << 20  # of files; ends a batch early only if they are far larger than the released ones
 
 
 class Outcome(NamedTuple):
-    """What became of one pair: a row or none, and what was used or rejected.
+    """The result of one pair: a row or none, and the counts of used and rejected entries.
 
-    `used` counts the entries of each role that are in the row. `used` and `rejects` together must hold
-    everything that went in. `facts` are further counts for the summary.
+    `used` counts the entries of each role that are in the row. `used` and `rejects` together must cover all
+    input. `facts` are further counts for the summary.
     """
 
     row: dict[str, Any] | None
@@ -33,7 +33,7 @@ class MakeRow(Protocol):
     """Makes the row of a pair. Pure and picklable: it runs in threads and in other processes."""
 
     def __call__(self, entry_id: str, streamed: Payload, looked_up: Payload) -> Outcome:
-        """Makes the row of one pair, or says why there is none.
+        """Makes the row of one pair, or rejects.
 
         Args:
             entry_id: the id that the sides share.
@@ -42,7 +42,7 @@ class MakeRow(Protocol):
         """
 
     def refused(self, entry_id: str, streamed: Payload, looked_up: Payload, reason: str) -> Outcome:
-        """No row: a reject for each thing that went in."""
+        """No row: a reject for each entry of the pair."""
         ...
 
 
@@ -73,7 +73,7 @@ MakeBatch = Callable[[Sequence[LoadedItem], pa.Schema], Batch]
 
 @dataclass(frozen=True)
 class RowByRow:
-    """A `MakeBatch` that makes each row for itself."""
+    """A `MakeBatch` that makes the rows one by one."""
 
     make_row: MakeRow
 
@@ -83,7 +83,7 @@ class RowByRow:
 
 
 def load(item: Pair | Reject) -> LoadedItem:
-    """Reads the looked-up payload of a pair; a reject stays what it is."""
+    """Reads the looked-up payload of a pair; a reject is returned unchanged."""
     return item if isinstance(item, Reject) else LoadedPair(item.id, item.from_stream, item.from_lookup())
 
 
@@ -94,8 +94,7 @@ def _size(payload: Payload) -> int:
 def groups(items: Iterable[Pair | Reject], most: int) -> Iterator[list[LoadedItem]]:
     """Reads `items` in groups of `most`.
 
-    A group is smaller where its files have `BYTES_PER_BATCH` together. An item is read when its group is
-    asked for.
+    A group ends early when its files reach `BYTES_PER_BATCH`. An item is read when its group is requested.
     """
     group, size = [], 0
     for item in items:
@@ -150,7 +149,7 @@ def _table(made: list[tuple[LoadedItem, Outcome]], schema: pa.Schema) -> pa.Tabl
 
 
 def _storable(item: LoadedItem, outcome: Outcome, make_row: MakeRow, schema: pa.Schema) -> Outcome:
-    """The outcome, or a refusal where its row cannot be stored."""
+    """The outcome, or rejects if its row does not fit the schema."""
     if isinstance(item, Reject) or outcome.row is None:
         return outcome
     try:

@@ -1,14 +1,14 @@
 """Pairs of images and byproducts -> a folder of Parquet shards that any `load_dataset` opens.
 
-The items of a join (pairs and rejects) are cut into shards of a fixed number of items. A shard is written
-beside its place and renamed, then its counts are; whatever is killed, a shard with counts is whole, and the
-others are made again. Items come in the same order each time, so that a build in two pieces, with any number
-of workers, gives the same files.
+The items of a join (pairs and rejects) are cut into shards of a fixed number of items. A shard is written to
+a temporary file and renamed, and its counts follow in the same way. So after a kill at any point, a shard
+with counts is complete, and the others are repeated. Items always come in the same order, so a resumed build
+with any number of workers gives the same files.
 
     OUT/data/train-00000.parquet ...   OUT/rejects.jsonl   OUT/summary.json   OUT/README.md
-    OUT/.build/                        plan.json, one JSON a finished shard; gone when the build is finished
+    OUT/.build/                        plan.json, one JSON per finished shard; removed at the end of the build
 
-Shards may go elsewhere as they are finished: see `ShardStore`.
+Finished shards may be uploaded: see `ShardStore`.
 """
 
 import itertools
@@ -40,7 +40,7 @@ from luab_data.files.durable import file_sha256, put, replacing, sync, write_jso
 from luab_data.files.sums import CARD
 from luab_data.sources.entries import Reject
 
-INTERNAL_ERRORS = "rejected for an internal error"  # a count of the manifest, where there are any
+INTERNAL_ERRORS = "rejected for an internal error"  # a count in the manifest, if there are any
 
 logger = get_logger(__name__)
 
@@ -59,16 +59,15 @@ def build(
     ordered_map: OrderedMap = map,
     store: ShardStore | None = None,
 ) -> Manifest:
-    """Builds the dataset folder `out`, or goes on where a killed build stopped.
+    """Builds the dataset folder `out`, or resumes a killed build.
 
-    `arguments` (JSON-able) is what the rows depend on: a later run into the same folder must have the same.
-    `found` is the counter that `join` fills while `items` are consumed; `ignored` gives the sources' own
-    counts, by role, at the end. `ordered_map` makes the rows, here or with other workers: see
-    `luab_data.build.workers`. `store` is offered each finished shard. A finished shard whose bytes have
-    changed since is made again.
+    `arguments` (JSON-able) determine the rows: a later run into the same folder must have the same. `join`
+    fills the counter `found` while `items` are consumed; `ignored` returns the sources' counts by role at the
+    end. `ordered_map` makes the rows, here or with other workers: see `luab_data.build.workers`. `store` gets
+    each finished shard. A finished shard whose bytes have changed is built again.
 
-    Raises `SourceError` for a folder that is not this build's, and for a build that failed: a source has
-    not one entry in a row. Raises `RuntimeError` if counts do not add up.
+    Raises `SourceError` if the folder is of another build, or if the build failed because no entry of a
+    source is in a row. Raises `RuntimeError` if counts do not add up.
     """
     out = Path(out)
     arguments = json.loads(json.dumps({**arguments, "rows_per_shard": rows_per_shard}))
@@ -104,7 +103,7 @@ def _run_task(task: _Task) -> tuple[int, Batch]:
 
 @dataclass(frozen=True)
 class _ShardMaker:
-    """Cuts the items into shards, and has the workers make their batches."""
+    """Cuts the items into shards; the workers make their batches."""
 
     items: Iterable[Pair | Reject]
     make_batch: MakeBatch
@@ -126,7 +125,7 @@ class _ShardMaker:
             bar.update(batch.table.num_rows)
 
     def _tasks(self, is_finished: Callable[[int], bool]) -> Iterator[_Task]:
-        """Finished shards' items are passed over without being read."""
+        """Skips the items of finished shards without reading them."""
         items = iter(self.items)
         schema = self.features.arrow_schema
         for shard in itertools.count():
@@ -237,14 +236,14 @@ def _require_sums(out: Path, found: Found, used: Counter[str], rejected: Counter
 
 
 def _discard(state: BuildState, shards: Iterable[str]) -> None:
-    """Of a failed build only the rejects are of use: another command may start afresh in the folder."""
+    """Keeps only the rejects of a failed build, so that another command can start in the folder."""
     state.forget()
     for name in shards:
         (state.out / name).unlink(missing_ok=True)
 
 
 def _remake_damaged(out: Path, manifest: Manifest, maker: _ShardMaker) -> None:
-    """Makes those shards of a finished build again whose bytes are no longer the recorded ones."""
+    """Rebuilds the shards of a finished build whose bytes no longer match the recorded SHA-256."""
     damaged = {
         name
         for name, sha256 in manifest.shards.items()

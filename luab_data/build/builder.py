@@ -1,7 +1,7 @@
-"""What the builders behind `datasets.load_dataset(NAME, ...)` share: rows straight from the raw files.
+"""The base of the builders behind `datasets.load_dataset(NAME, ...)`: rows directly from the raw files.
 
-For streaming, `datasets` replaces names such as `Path` and `open` in the modules of builder classes by its
-own; so what looks at paths is in other modules.
+For streaming, `datasets` replaces names such as `Path` and `open` in the modules of builder classes. So code
+that handles paths is in other modules.
 """
 
 from abc import abstractmethod
@@ -45,26 +45,26 @@ class RawFilesConfig(datasets.BuilderConfig):
 
     @classmethod
     def own_names(cls) -> list[str]:
-        """The dataset's arguments, beside those of all builders."""
+        """The dataset's own arguments, without those of all builders."""
         of_all = {field.name for field in fields(datasets.BuilderConfig)}
         return [field.name for field in fields(cls) if field.name not in of_all]
 
     def own(self) -> dict[str, Any]:
-        """Those of them that were given."""
+        """The given ones among them."""
         values = {name: getattr(self, name) for name in self.own_names()}
         return {name: value for name, value in values.items() if value is not None}
 
     def create_config_id(
         self, config_kwargs: dict[str, Any], custom_features: datasets.Features | None = None
     ) -> str:
-        """The cache's name. It follows the state of local files: no cache is older than they are."""
+        """The cache's name. It includes the state of local files, so no cache is older than they are."""
         given = {key: value for key, value in config_kwargs.items() if value is not None}
         states = {key: fingerprint(value) if is_local(value) else value for key, value in given.items()}
         return super().create_config_id(states, custom_features)
 
 
 def configurations(config_class: type[RawFilesConfig]) -> list[RawFilesConfig]:
-    """Those of both datasets."""
+    """The configurations of both datasets."""
     return [
         config_class(FULL, VERSION, description="images and byproducts"),
         config_class(BYPRODUCTS_ONLY, VERSION, description="byproducts without images"),
@@ -91,10 +91,10 @@ class RawFilesBuilder(datasets.ArrowBasedBuilder):
 
     @abstractmethod
     def open_raw(self) -> RawDataset:
-        """The files that `self.config` names. Cheap: called for the features, the splits and the rows."""
+        """Opens the files of `self.config`. Cheap: called for the features, the splits and the rows."""
 
     def byproducts(self) -> str | Path | None:
-        """The byproducts' place, given as `byproducts=` or as `data_files=`."""
+        """The location of the byproducts, given as `byproducts=` or as `data_files=`."""
         files = [file for split in (self.config.data_files or {}).values() for file in split]
         return files[0] if files else self.config.byproducts
 
@@ -108,7 +108,7 @@ class RawFilesBuilder(datasets.ArrowBasedBuilder):
 
     def _split_generators(self, dl_manager: datasets.DownloadManager) -> list[datasets.SplitGenerator]:
         if self.config.name != SAMPLE:
-            self.open_raw()  # here an error reaches the user as it is; in the generator it would be wrapped
+            self.open_raw()  # here an error reaches the user unchanged; the generator would wrap it
         return [datasets.SplitGenerator(TRAIN)]
 
     def _generate_tables(self) -> Iterator[tuple[int, pa.Table]]:

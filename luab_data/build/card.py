@@ -1,4 +1,4 @@
-"""The dataset card of a built folder: YAML for `load_dataset` and the Hub's viewer, a page for people."""
+"""The dataset card of a built folder: YAML for `load_dataset` and the Hub's viewer, and a page to read."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +20,7 @@ _SIZE_CATEGORIES = (
     (float("inf"), "10M<n<100M"),
 )
 
-PATH_OR_ID = "PATH_OR_ID"  # stands in the card until the dataset has an id
+PATH_OR_ID = "PATH_OR_ID"  # placeholder in the card until the dataset has an id
 
 _LOAD = f"""```python
 from datasets import load_dataset
@@ -40,7 +40,7 @@ PAPER = """@inproceedings{han2023neglected,
 
 @dataclass(frozen=True)
 class CardText:
-    """What is known of a dataset before it is built.
+    """The texts of a dataset's card that are known before the build.
 
     `columns`: one line of Markdown for each column, in order.
     """
@@ -64,7 +64,7 @@ def dataset_card(text: CardText, config_name: str, features: Features, manifest:
         "## Load it",
         _LOAD,
         f"## What is in it\n\n{_counts(manifest)}",
-        "What did not become part of a row is listed, with the reason, in `rejects.jsonl`.",
+        "Rejected entries and their reasons are in `rejects.jsonl`.",
         "## Columns\n\n" + "\n".join(f"* `{name}`: {line}" for name, line in text.columns.items()),
         f"## How it was made\n\n{text.provenance}\n\n{_arguments(manifest)}",
         f"## License\n\n{text.license}",

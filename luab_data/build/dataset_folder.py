@@ -12,7 +12,7 @@ from luab_data.build.raw import BYPRODUCTS_ONLY, FULL, ROWS_PER_GROUP, RawDatase
 from luab_data.errors import SourceError
 from luab_data.images.pillow import JPEG_QUALITY
 
-# By configuration: rows with an image have some 100 kB, rows without one some kB.
+# By configuration: rows with an image have about 100 kB, rows without one a few kB.
 ROWS_PER_SHARD = {FULL: 1000, BYPRODUCTS_ONLY: 50_000}
 
 
@@ -20,8 +20,7 @@ def require_build_arguments(config: str, images: str | Path | None, **counts: in
     """Checks the arguments of a build before anything is read.
 
     Raises:
-        SourceError: a configuration that cannot be built, a count below 1, or options of images where there
-            are none.
+        SourceError: an unknown configuration, a count below 1, or image options without images.
     """
     if config not in ROWS_PER_SHARD:
         raise SourceError(f"config={config!r}: allowed are {', '.join(ROWS_PER_SHARD)}.")
@@ -45,9 +44,9 @@ def build_folder(
     ordered_map: OrderedMap = map,
     store: ShardStore | None = None,
 ) -> Manifest:
-    """Builds `out` of `raw`. `arguments`: what the rows depend on besides the files and `max_side`.
+    """Builds `out` from `raw`. `arguments`: what determines the rows besides the files and `max_side`.
 
-    `ordered_map`: see `luab_data.build.workers`. `store`: takes over the finished shards.
+    `ordered_map`: see `luab_data.build.workers`. `store`: receives the finished shards.
     """
     columns = raw.features()
     found = Found()

@@ -1,4 +1,4 @@
-"""A build that ran through and is useless: one of its sources has not one entry in a row. Why?"""
+"""Explains a failed build: no entry of one of its sources is in a row."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from luab_data.build.join import Found
 from luab_data.sources.entries import Reject
 
-_MOST_REASONS = 1000  # that are counted; reasons name values, so that there may be as many as records
+_MOST_REASONS = 1000  # counted reasons; reasons name values, so there may be as many as records
 _SHOWN_REASONS = 2
 
 
@@ -24,7 +24,7 @@ class Reasons:
                 counts[reject.reason] += 1
 
     def most_common(self, role: str) -> str:
-        """The commonest reasons in words; empty where nothing was rejected."""
+        """The most common reasons in words; empty without rejects."""
         common = self._counts.get(role, Counter()).most_common(_SHOWN_REASONS)
         return "; ".join(f"{reason} ({number:,} times)" for reason, number in common)
 
@@ -32,7 +32,7 @@ class Reasons:
 def failure(
     roles: Iterable[str], found: Found, used: Mapping[str, int], ignored: Mapping[str, int], reasons: Reasons
 ) -> str | None:
-    """Why a build of sources with these roles failed, for people; None: each has an entry in a row."""
+    """Why a build of sources with these roles failed; None if each source has an entry in a row."""
     useless = [role for role in roles if not used.get(role)]
     if not useless:
         return None

@@ -1,4 +1,4 @@
-"""A folder that an earlier run has built: is it this build, and is it whole?"""
+"""Checks a folder of an earlier run: whether it is this build, and complete."""
 
 import json
 import shutil
@@ -16,7 +16,7 @@ REMADE = ".build-remade"
 
 
 def finished_build(out: Path, arguments: dict[str, Any], store: ShardStore | None) -> Manifest | None:
-    """The manifest of a build that an earlier run finished with these arguments; else None."""
+    """The manifest of a finished build with these arguments, or None."""
     if out.exists() and not out.is_dir():
         raise SourceError(f"out={str(out)!r} is a file. Pass a folder that does not exist yet.")
     for leftover in (FINISHED, REMADE):
@@ -42,7 +42,7 @@ def finished_build(out: Path, arguments: dict[str, Any], store: ShardStore | Non
 
 
 def _require_descriptions(out: Path) -> None:
-    """Raises SourceError unless the files that describe the build are those that it wrote."""
+    """Raises SourceError unless the files that describe the build are unchanged."""
     try:
         sums = parse_sums((out / SUMS).read_text(encoding="utf-8"))
         damaged = [name for name in DESCRIPTIONS if file_sha256(out / name) != sums.pop(name)]

@@ -1,4 +1,4 @@
-"""Images and byproducts meet here: one function for both datasets, whichever side can only be streamed."""
+"""Joins images and byproducts: one function for both datasets, whichever side must be streamed."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -8,14 +8,14 @@ from luab_data.errors import PASSED_ON, RejectedRecord, internal_error
 from luab_data.sources.compact_names import CompactNames
 from luab_data.sources.entries import Lookup, Reject, Stream
 
-Payload = Any | RejectedRecord | None  # a file's bytes, or what a lookup has read of a larger file
+Payload = Any | RejectedRecord | None  # a file's bytes, or a lookup's entry of a larger file
 
 
-EXAMPLES = 3  # ids of each side, to show where the sides do not meet
+EXAMPLES = 3  # ids of each side, for the message if the sides do not match
 
 
 class Found(Counter[str]):
-    """By role, how many entries a side holds, and files that cannot be one.
+    """By role, the number of entries of a side, including invalid files.
 
     `first` has the first ids of each side, `met` counts the ids that both have.
     """
@@ -33,9 +33,9 @@ class Found(Counter[str]):
 
 
 class Pair(NamedTuple):
-    """What the two sides have of one id.
+    """The entries of both sides for one id.
 
-    The looked-up side is read when asked for, so that a pair costs nothing.
+    The looked-up side is read on demand, so a pair costs nothing.
     """
 
     id: str
@@ -43,7 +43,7 @@ class Pair(NamedTuple):
     lookup: Lookup | None  # None: the lookup has no such id
 
     def from_lookup(self) -> Payload:
-        """The lookup's payload; None if it has none, the `RejectedRecord` itself if it cannot be read."""
+        """The lookup's payload; None if it has none, the `RejectedRecord` if it is unreadable."""
         if self.lookup is None:
             return None
         try:
@@ -57,11 +57,11 @@ class Pair(NamedTuple):
 
 
 def join(stream: Stream | None, lookup: Lookup | None, found: Found | None = None) -> Iterator[Pair | Reject]:
-    """Streams one side, looks the other up, then yields what only the lookup has.
+    """Streams one side, looks up the other, then yields the entries that only the lookup has.
 
-    Same pairs in the same order each time. An id that comes twice in the stream is a reject the second
-    time; a lookup may list an id twice (two records of one image): it is one pair. `found` is filled on the
-    way. Without one side all pairs are the other's.
+    The pairs and their order are always the same. A second entry of an id in the stream is a reject. A lookup
+    may have an id twice (two records of one image); that is one pair. The function fills `found`. With only
+    one side, all pairs have only that side.
     """
     found = Found() if found is None else found
     seen = CompactNames()
@@ -89,7 +89,7 @@ def join(stream: Stream | None, lookup: Lookup | None, found: Found | None = Non
 
 
 def _is_new(entry_id: str, seen: CompactNames) -> bool:
-    """Whether an id comes for the first time. Then it is added."""
+    """Whether an id is new; if so, it is added."""
     folder, _, name = entry_id.rpartition("/")
     names = seen[folder]
     if name in names:

@@ -1,4 +1,4 @@
-"""What a finished build is: its files, and their counts."""
+"""The manifest of a finished build: its files and counts."""
 
 import re
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ DESCRIPTIONS = (CARD, SUMMARY, REJECTS)  # the files of a finished build beside 
 
 
 class ShardStore(Protocol):
-    """Where shards go as they are finished, known by their name in OUT and their SHA-256."""
+    """Receives finished shards, identified by their name in OUT and their SHA-256."""
 
     def holds(self, name: str, sha256: str) -> bool:
-        """Whether this very shard has arrived there; only then may it be missing in OUT."""
+        """Whether the store has this shard; only then may it be missing in OUT."""
         ...
 
     def add(self, path: Path, name: str, sha256: str) -> None:
-        """Takes a finished shard over, sooner or later; may remove the file once it has arrived."""
+        """Stores a finished shard, possibly later; may delete the file once it is stored."""
         ...
 
 
@@ -48,7 +48,7 @@ class Manifest:
     arguments: dict[str, Any]
 
     def report(self) -> str:
-        """A few lines for people."""
+        """The counts as a few lines of text."""
         shards = counted(len(self.shards), "shard")
         lines = [f"{counted(self.rows, 'row')} in {shards}, {self.file_bytes / 1e6:,.1f} MB"]
         for name, number in self.facts.items():
@@ -67,7 +67,7 @@ class Manifest:
 
 
 def share(part: int, whole: int) -> str:
-    """`part` of `whole` in percent. Only none is 0.0 %, and only all are 100.0 %."""
+    """`part` of `whole` in percent. 0.0 % only if there are none, 100.0 % only if all."""
     percent = 100 * part / whole if whole else 0.0
     if 0 < part < whole:
         percent = min(max(percent, 0.1), 99.9)

@@ -1,4 +1,4 @@
-"""The raw files of a dataset, opened: what the build and the builder of both datasets ask of them."""
+"""The interface of a dataset's opened raw files, for the build and the builder of both datasets."""
 
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
@@ -14,10 +14,10 @@ from luab_data.sources.entries import Reject
 
 # The configurations of both datasets.
 FULL = "full"  # images and byproducts
-BYPRODUCTS_ONLY = "byproducts"  # without images, for anyone to have
+BYPRODUCTS_ONLY = "byproducts"  # without images, free to redistribute
 SAMPLE = "sample"  # generated rows that ship with the package
 
-# Rows without an image have some kB, and are made the faster the more of them are made at once.
+# Rows without an image have a few kB; larger batches of them are faster.
 ROWS_PER_GROUP = {FULL: ROWS_PER_BATCH, BYPRODUCTS_ONLY: 20 * ROWS_PER_BATCH}
 
 
@@ -26,37 +26,37 @@ class Source(Protocol):
 
     role: str
     place: str | Path  # a path, or a Hub id
-    ignored: int  # files of another kind that the last pass came by
+    ignored: int  # files of another kind in the last pass
 
 
 class RawDataset(Protocol):
-    """All of them, opened. Opening raises `SourceError` where something is missing."""
+    """All sources, opened. Opening raises `SourceError` if something is missing."""
 
     @property
     def sources(self) -> Sequence[Source]:
         """The sources of the images and the byproducts."""
 
     def features(self) -> Features:
-        """The columns' types of the rows that come of them."""
+        """The types of the rows' columns."""
         ...
 
     def pairs(self, found: Found | None = None) -> Iterator[Pair | Reject]:
-        """What belongs together, and what cannot be used; `found` as for `join`."""
+        """The pairs and the rejects; `found` as for `join`."""
         ...
 
     def to_batch(self, max_side: int | None = None) -> MakeBatch:
-        """The rule that makes rows of pairs. Images whose longer side exceeds `max_side` are shrunk."""
+        """The function that makes rows from pairs. Shrinks images whose longer side exceeds `max_side`."""
         ...
 
 
 def states(raw: RawDataset) -> dict[str, str]:
-    """By role, what tells a source and its state from another; without the folders that it lies in."""
+    """By role, a fingerprint of a source and its state, without the path of its folder."""
     places = {source.role: source.place for source in raw.sources}
     return {role: fingerprint(at) if is_local(at) else str(at) for role, at in places.items()}
 
 
 def ignored(raw: RawDataset) -> dict[str, int]:
-    """By role, the files of other kinds or classes that the last pass came by."""
+    """By role, the number of files of other kinds or classes in the last pass."""
     return {source.role: source.ignored for source in raw.sources}
 
 

@@ -1,7 +1,7 @@
-"""The workers of a Ray cluster: the same ordered map beyond one machine.
+"""The workers of a Ray cluster: the same ordered map on several machines.
 
-It is made of Ray's tasks, not of Ray Data, which has no place for a source that one process, this one, reads
-from front to back: see docs/build.md.
+It uses Ray's tasks and not Ray Data, which does not support a source that a single process reads in order:
+see docs/build.md.
 """
 
 import os
@@ -17,20 +17,20 @@ from luab_data.build.ordered_map import RAY, TASKS_A_WORKER, OrderedMap, WorkerD
 from luab_data.errors import SourceError
 
 ADDRESS_VARIABLE = "RAY_ADDRESS"  # Ray's own
-PACKAGES = ("luab_data", "imagenet_ab", "coco_ab")  # sent to the nodes, so that all run this very code
+PACKAGES = ("luab_data", "imagenet_ab", "coco_ab")  # sent to the nodes, so that all run the same code
 
 
 @contextmanager
 def ray_workers(num_proc: int | None, address: str | None) -> Iterator[OrderedMap]:
     """Runs the map on a Ray cluster: the one at `address` or `$RAY_ADDRESS`, or a new one.
 
-    Without an address it starts a cluster on this machine with `num_proc` workers, and ends it afterwards.
-    The map sends out as many tasks at a time as keep `num_proc` workers busy, by default all that the cluster
-    has now. A connection that the program already has is used, and stays; its nodes must have this code.
+    Without an address it starts a cluster of `num_proc` workers on this machine, and stops it afterwards. The
+    map sends enough tasks to keep `num_proc` workers busy, by default all CPUs that the cluster has now. An
+    existing connection of the program is used and kept; its nodes must have this code.
 
     Raises:
-        SourceError: Ray is not installed, or there is no cluster at the address. An error of the mapped
-            function comes as it was raised.
+        SourceError: Ray is not installed, or there is no cluster at the address. Errors of the mapped
+            function are raised unchanged.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reads it when it is imported
     try:
@@ -40,7 +40,9 @@ def ray_workers(num_proc: int | None, address: str | None) -> Iterator[OrderedMa
     connection = nullcontext() if ray.is_initialized() else _connect(ray, num_proc, address)
 
     def ordered_map(function: Callable[[Any], Any], tasks: Iterable[Any]) -> Iterator[Any]:
-        remote = ray.remote(function)  # Ray does a task again whose worker, or node with the result, is lost
+        remote = ray.remote(
+            function
+        )  # Ray repeats a task if its worker, or the node with its result, is lost
         workers = num_proc or int(ray.cluster_resources().get("CPU", 1))
         return in_order(lambda task: partial(ray.get, remote.remote(task)), tasks, TASKS_A_WORKER * workers)
 
@@ -48,7 +50,7 @@ def ray_workers(num_proc: int | None, address: str | None) -> Iterator[OrderedMa
         with connection:
             yield ordered_map
     except ray.exceptions.RayTaskError as error:
-        raise error.cause from error  # the function's own: the message of Ray's is a whole traceback
+        raise error.cause from error  # the function's own error: Ray's message is a whole traceback
     except ray.exceptions.RayError as error:
         raise WorkerDied(
             f"Ray gave up on a task: {error}\nRun the same command again to go on. Workers die most often "
@@ -63,11 +65,11 @@ def _connect(ray: ModuleType, num_proc: int | None, address: str | None) -> Abst
     try:
         host, _, port = address.rpartition(":")
         if port.isdecimal() and "/" not in host:
-            # Ray itself tries an address where nobody answers for many minutes.
+            # Ray retries an address without an answer for many minutes.
             socket.create_connection((host, int(port)), timeout=10).close()
         return ray.init(address, runtime_env={"py_modules": code}, logging_level="WARNING", **starts)
     except (OSError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
-        # Of a wrong token the cause tells, at the end of a traceback.
+        # A wrong token is only named in the cause, at the end of a traceback.
         reason = str(error.__cause__ or error).rpartition("\nray.exceptions.")[2].strip()
         raise SourceError(
             f"ray_address={address!r}: no Ray cluster can be reached ({reason}). Pass the host:port that "

@@ -1,9 +1,9 @@
-"""Lets `datasets.load_dataset("imagenet_ab", ...)` find a builder of ours once its package is imported.
+"""Makes `datasets.load_dataset("imagenet_ab", ...)` find our builder once its package is imported.
 
 `datasets` loads builders by name from its table of packaged modules. For a packaged module without
-`data_files` it lists the working folder, which fails in an empty folder and crawls through a large one; our
-builders take their sources as arguments instead. So the name goes into that table, and the factory that
-reads the table is told not to look for files for our names.
+`data_files` it lists the working folder, which fails in an empty folder and is slow in a large one. Our
+builders get their sources as arguments instead. So we add the name to that table, and make the factory skip
+the search for files for our names.
 """
 
 import hashlib
@@ -19,9 +19,9 @@ _SOURCE_FOLDERS: dict[str, list[Path]] = {}  # name -> folders of the code that 
 
 
 class _ModuleFactory(PackagedDatasetModuleFactory):
-    """The library's factory for packaged modules, for ours.
+    """The library's factory for packaged modules, for our names.
 
-    It looks for no files, and does not tell the Hub.
+    It does not search for files, and does not contact the Hub.
     """
 
     def __init__(

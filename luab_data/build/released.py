@@ -1,4 +1,4 @@
-"""The published files by name, and how much is in them: a file of that name with less is not whole.
+"""The published files by name, with their sizes: a file of that name with fewer entries is incomplete.
 
 Sources: the dataset cards of coallaoh/ImageNet-AB (about 1.275 million XML files) and coallaoh/COCO-AB
 (82,765 images), ILSVRC 2012 (1,281,167 training images), COCO train2014 (82,783 images).

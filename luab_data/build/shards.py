@@ -13,7 +13,7 @@ IMAGE_BYTES = f"{IMAGE}.bytes"
 
 
 class ShardWriter:
-    """Writes tables as row groups of one file, which is whole after `with`.
+    """Writes tables as row groups of one file, which is complete after `with`.
 
     Counts `rows` and `table_bytes`.
     """

@@ -1,7 +1,7 @@
 """`OUT/.build`, the state of an unfinished build: its plan, and the counts of each finished shard.
 
-Nothing in it is taken on faith. A plan or counts that are damaged, and a shard whose bytes are not those that
-were written, are as good as none: what they stood for is made again.
+Everything in it is checked. If a plan, counts or a shard's bytes are damaged, the affected shards are built
+again.
 """
 
 from collections.abc import Iterator
@@ -29,11 +29,11 @@ class BuildState:
         self.folder = folder
 
     def unfinished(self, shard: int) -> Path:
-        """Where a shard is written before it is whole."""
+        """The temporary file of a shard."""
         return self.folder / f"{shard:05d}.parquet"
 
     def record(self, shard: int, counts: dict[str, Any]) -> None:
-        """Declares a shard finished: `counts` has its `rows`, and its `sha256` if there are any."""
+        """Marks a shard as finished: `counts` has its `rows`, and its `sha256` if it has rows."""
         write_sealed(self._file(shard), counts)
 
     def counts(self) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -45,9 +45,9 @@ class BuildState:
             yield int(path.stem), counts
 
     def is_finished(self, shard: int, store: ShardStore | None) -> bool:
-        """Whether a shard need not be made.
+        """Whether a shard is finished.
 
-        It is in OUT, byte for byte, and is offered to the store; or the store holds it.
+        It is in OUT, byte for byte, and is offered to the store; or the store has it.
         """
         if not self._file(shard).exists():
             return False
@@ -68,12 +68,12 @@ class BuildState:
         return True
 
     def prepare(self, arguments: dict[str, Any]) -> None:
-        """Checks that what is here is of the same arguments; what is worth nothing is removed."""
+        """Checks that the state has the same arguments; removes useless state."""
         plan = self.folder / "plan.json"
         before = read_sealed(plan)
         kept = [counts for path in self._files() if (counts := read_sealed(path))]
         if not any(counts["rows"] for counts in kept):
-            self.forget()  # nothing to keep: other arguments may start afresh here
+            self.forget()  # nothing to keep: other arguments may start here
         elif before is None:
             logger.warning(f"{plan} is missing or damaged: all shards are made again.")
             self.forget()
@@ -97,7 +97,7 @@ class BuildState:
 def open_state(out: Path, arguments: dict[str, Any]) -> Iterator[BuildState]:
     """The state of the build of `out`, locked against a second build.
 
-    Raises SourceError where another process builds, or where the build has other arguments.
+    Raises SourceError if another process builds, or if the build has other arguments.
     """
     folder = out / STATE
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Is a built dataset folder still what was written? By `SHA256SUMS`, which `sha256sum --check` reads too."""
+"""Checks a built dataset folder with its `SHA256SUMS`, which `sha256sum --check` reads too."""
 
 import json
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ from luab_data.files.sums import SUMS, format_sums, parse_sums
 
 
 def verify_dataset(folder: str | Path) -> list[str]:
-    """What is wrong with a folder that `luab build` made, one line for each problem; empty: nothing.
+    """The problems of a folder that `luab build` made, one line each.
 
-    Every byte is read. Raises SourceError for a folder that is no finished build.
+    Reads every byte. Raises SourceError for a folder that is not a finished build.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise SourceError(f"{str(folder)!r} is no folder.")
     if (folder / ".build").is_dir():
-        return ["the build is not finished: run the same `luab build` command again, and it goes on."]
+        return ["the build is not finished: run the same `luab build` command again to resume it."]
     if not (folder / SUMS).is_file():
         if not (folder / SUMMARY).is_file():
             raise SourceError(f"{str(folder)!r} holds no {SUMS}: it is not a folder that `luab build` made.")
@@ -48,7 +48,7 @@ def _differences(folder: Path, sums: dict[str, str]) -> Iterator[str]:
 
 
 def _disagreements(folder: Path, sums: dict[str, str]) -> Iterator[str]:
-    """Whether the manifest, by which a later build goes, lists the same shards."""
+    """Problems of the manifest, which a later build relies on: it must list the same shards."""
     try:
         shards = json.loads((folder / SUMMARY).read_bytes())["shards"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

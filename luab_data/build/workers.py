@@ -19,12 +19,12 @@ def open_workers(
 
     Args:
         engine: `local` (threads of this process) or `ray` (workers of a Ray cluster).
-        num_proc: how many. Default: the caller's own thread, or all workers that the cluster has.
-        ray_address: of the cluster.
+        num_proc: number of workers. Default: the caller's thread, or all CPUs of the cluster.
+        ray_address: address of the cluster.
 
     Raises:
-        SourceError: there is no such engine, or it cannot be reached.
-        WorkerDied: one of Ray's workers was lost again and again; raised in the context.
+        SourceError: an unknown engine, or the cluster cannot be reached.
+        WorkerDied: Ray's workers were lost repeatedly; raised in the context.
     """
     if engine not in ENGINES:
         raise SourceError(f"engine={engine!r}: allowed are {', '.join(ENGINES)}.")
@@ -41,8 +41,8 @@ def open_workers(
 def _threads(num_proc: int) -> Iterator[OrderedMap]:
     """Runs the map on threads of this process.
 
-    Threads are enough: nearly all of a worker's time is Pillow's, which decodes and resizes without the
-    interpreter's lock. They start at once, and no image has to be copied to another process and back.
+    Threads are enough: Pillow takes nearly all of a worker's time, and decodes and resizes without the
+    interpreter's lock. Threads start at once, and no image has to be copied between processes.
     """
     if num_proc == 1:
         yield map

@@ -1,1 +1,1 @@
-"""Files on this machine: written whole or not at all, and whether they are still what was written."""
+"""Local files: written atomically, and checked for changes."""

@@ -1,4 +1,4 @@
-"""Files that are on the disk before they get their names, and JSON that shows whether it was damaged."""
+"""Files that are on disk before they get their names, and JSON with a checksum."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ def file_sha256(path: Path) -> str:
 
 
 def sync(path: Path) -> None:
-    """Returns when the disk has a file's bytes, or the names in a folder."""
+    """Waits until a file's bytes, or the names in a folder, are on disk."""
     if os.name == "nt" and path.is_dir():  # Windows opens no folders
         return
     handle = os.open(path, os.O_RDONLY)
@@ -32,7 +32,7 @@ def sync(path: Path) -> None:
 
 
 def put(unfinished: Path, place: Path) -> None:
-    """Gives a finished file its name: after a power cut the name is there only with the whole file."""
+    """Renames a finished file, so that even after a power cut the name means a complete file."""
     sync(unfinished)
     unfinished.replace(place)
     sync(place.parent)
@@ -40,7 +40,7 @@ def put(unfinished: Path, place: Path) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[TextIO]:
-    """A text file that gets its name when it is whole."""
+    """A text file that gets its name when it is complete."""
     partial = path.with_name(f".{path.name}.partial")
     with partial.open("w", encoding="utf-8") as file:
         yield file
@@ -60,7 +60,7 @@ def write_sealed(path: Path, content: dict[str, Any]) -> None:
 
 
 def read_sealed(path: Path) -> dict[str, Any] | None:
-    """The content that `write_sealed` wrote; None where the file is missing or damaged."""
+    """The content that `write_sealed` wrote; None if the file is missing or damaged."""
     try:
         content = json.loads(path.read_bytes())
         seal = content.pop(_SEAL)

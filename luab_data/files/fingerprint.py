@@ -1,4 +1,4 @@
-"""Has a source changed since? By its files' names, sizes and times: what caches and resumed builds go by."""
+"""Fingerprints of sources, from their files' names, sizes and times, for caches and resumed builds."""
 
 import hashlib
 import os
@@ -8,10 +8,10 @@ from pathlib import Path
 
 
 def fingerprint(path: str | Path) -> str:
-    """Tells one state of a file or folder from another: by names, sizes and times of change, not by content.
+    """The state of a file or folder, from names, sizes and modification times, not from content.
 
-    A folder is walked whole, so that a cached result is never older than its files (some seconds for a
-    million).
+    It walks the whole folder, so that a cached result is never older than its files (a few seconds for a
+    million files).
     """
     path = Path(path)
     digest = hashlib.sha256()
@@ -23,9 +23,9 @@ def fingerprint(path: str | Path) -> str:
 
 
 def without_states(text: str) -> str:
-    """A text that names sources by their fingerprints -> the same with their names only.
+    """A text with fingerprints of sources -> the same text with only their names.
 
-    States tell one machine's files from another's, not what is in them: readers have no use for them.
+    Fingerprints depend on the machine, not only on the content, so they do not help readers.
     """
     return re.sub(r" \([0-9a-f]{16}\)", "", text)
 

@@ -1,4 +1,4 @@
-"""Files of a folder that others may have filled: only regular ones, and only inside the folder."""
+"""Reads files of an untrusted folder: only regular files, and only inside the folder."""
 
 import os
 import stat
@@ -11,7 +11,7 @@ def require_file_inside(path: Path, folder: Path) -> None:
     """Raises RejectedRecord for a link that leads out of `folder` (resolved) or nowhere."""
     try:
         target = path.resolve(strict=True)
-    except (OSError, RuntimeError):  # RuntimeError: links in a circle, before Python 3.13
+    except (OSError, RuntimeError):  # RuntimeError: circular links, before Python 3.13
         raise RejectedRecord("a link that leads nowhere") from None
     if not target.is_relative_to(folder):
         raise RejectedRecord("a link that leads out of the folder: put the file itself in its place")

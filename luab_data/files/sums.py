@@ -1,8 +1,8 @@
-"""`SHA256SUMS` of what a training wrote: of each checkpoint, and of the model in its output folder.
+"""`SHA256SUMS` of a training run: for each checkpoint, and for the model in its output folder.
 
-It is written last, when the disk has all other files, so a folder that was half written has none. The form
-is that of built datasets, which `sha256sum --check` reads too. Not listed is the card (`README.md`), which
-people edit.
+It is written last, after all other files are on disk, so an incomplete folder has none. The format is that of
+built datasets, which `sha256sum --check` reads too. The card (`README.md`) is not listed, because people edit
+it.
 """
 
 import re
@@ -35,10 +35,10 @@ def format_sums(sums: dict[str, str]) -> str:
 
 
 def write_sums(folder: Path, names: Iterable[str] | None = None) -> None:
-    """Brings the files of a folder to the disk, then lists them with their SHA-256.
+    """Syncs the files of a folder to disk, then lists them with their SHA-256.
 
     Args:
-        folder: The folder, in which the list is written too.
+        folder: The folder, which also gets the list.
         names: The files, below `folder`; None: all.
     """
     if names is None:
@@ -52,7 +52,7 @@ def write_sums(folder: Path, names: Iterable[str] | None = None) -> None:
 
 
 def listed_files(folder: Path) -> list[str]:
-    """The files that `SHA256SUMS` lists. Empty where there is none, or where it is damaged."""
+    """The files in `SHA256SUMS`. Empty if it is missing or damaged."""
     try:
         return list(parse_sums((folder / SUMS).read_text(encoding="utf-8")))
     except (OSError, ValueError):
@@ -60,14 +60,14 @@ def listed_files(folder: Path) -> list[str]:
 
 
 def damage(folder: Path, suffixes: tuple[str, ...] = ("",)) -> list[str]:
-    """What is wrong with the files that `SHA256SUMS` lists, one line for each; empty: nothing.
+    """The problems of the files in `SHA256SUMS`, one line each.
 
-    Every byte of those whose name ends with one of `suffixes` is read.
+    Reads every byte of the files whose name ends with one of `suffixes`.
     """
     try:
         sums = parse_sums((folder / SUMS).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        return [f"{SUMS} is missing: the folder was not written to its end, or by an earlier version"]
+        return [f"{SUMS} is missing: the folder is incomplete, or an earlier version wrote it"]
     except ValueError as error:
         return [f"{SUMS} is damaged: {error}"]
     problems = []
@@ -82,7 +82,7 @@ def damage(folder: Path, suffixes: tuple[str, ...] = ("",)) -> list[str]:
 
 
 def require_undamaged(folder: Path, what: str, fix: str) -> None:
-    """Raises SourceError, from `what` to `fix`, if a file is not as it was written."""
+    """Raises SourceError, with `what` and `fix`, if a file is damaged."""
     problems = damage(folder)
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""

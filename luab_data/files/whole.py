@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, JSON that every reader takes, and folders with one writer."""
+"""Files that are written atomically, strict JSON, and folders with a single writer."""
 
 import json
 import math
@@ -14,15 +14,15 @@ from filelock import FileLock, Timeout
 from luab_data.errors import SourceError
 from luab_data.files.durable import replacing
 
-LOCK = Path(".luab", "lock")  # in each folder that has one writer at a time; it stays there, empty
+LOCK = Path(".luab", "lock")  # in each folder with a single writer; it stays there, empty
 HOLDER = LOCK.with_name("holder")  # the process that writes there, for messages
 
 
 def to_json(content: Any, indent: int | None = 1) -> str:
-    """JSON without NaN and Infinity, which are no JSON and which other readers refuse.
+    """JSON without NaN and Infinity, which are not valid JSON.
 
     Raises:
-        ValueError: there is such a number; the message says where.
+        ValueError: there is such a number; the message names its place.
     """
     try:
         return json.dumps(content, indent=indent, allow_nan=False)
@@ -34,7 +34,7 @@ def to_json(content: Any, indent: int | None = 1) -> str:
 
 
 def write_json(path: str | Path, content: Any, indent: int = 1) -> None:
-    """Write JSON (see `to_json`) to a file, whole or not at all."""
+    """Write JSON (see `to_json`) to a file atomically."""
     text = to_json(content, indent)  # before there is a file
     with replacing(Path(path)) as file:
         file.write(f"{text}\n")
@@ -42,13 +42,13 @@ def write_json(path: str | Path, content: Any, indent: int = 1) -> None:
 
 @contextmanager
 def sole_writer(folder: str | Path, option: str) -> Iterator[None]:
-    """Makes the folder, and keeps other processes of ours out of it meanwhile.
+    """Makes and locks the folder against other processes of ours.
 
-    It may be entered again inside.
+    The lock is reentrant.
 
     Args:
-        folder: The folder that is written into.
-        option: How the user named the folder; for the error.
+        folder: The folder to write into.
+        option: The option that names the folder, for the error.
 
     Raises:
         SourceError: another process writes there.
@@ -67,7 +67,7 @@ def sole_writer(folder: str | Path, option: str) -> Iterator[None]:
 
 
 def _holder(folder: Path) -> str:
-    """The process that writes into `folder` as " (NUMBER on HOST)"; "" where that cannot be read."""
+    """The process that writes into `folder` as " (NUMBER on HOST)"; "" if unknown."""
     try:
         with (folder / HOLDER).open(encoding="utf-8") as file:
             text = file.read(100)

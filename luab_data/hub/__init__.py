@@ -1,1 +1,1 @@
-"""The Hugging Face Hub: datasets as sources, uploads, and calls that outlast what passes."""
+"""The Hugging Face Hub: datasets as sources, uploads, and retries."""

@@ -1,8 +1,8 @@
 """A build -> a release of a dataset repository on the Hub, uploaded while the build runs.
 
-Shards are committed in batches to a branch of their own; when all are there, one commit brings them to main
-together with the card, and a tag names the version. So a reader of main never sees half a dataset, what was
-uploaded before a kill stays, and a shard that is there already, by name and SHA-256, is not uploaded again.
+Shards are committed in batches to a separate branch. When all are there, one commit moves them to main
+together with the card, and a tag names the version. So main never has an incomplete dataset, uploads survive
+a kill, and a shard that is already there, by name and SHA-256, is not uploaded again.
 """
 
 import hashlib
@@ -32,16 +32,16 @@ from luab_data.hub.retry import patiently, reason
 from luab_data.hub.source import require_write
 
 BRANCH = "luab-upload"  # where the shards of an unfinished release are
-SHARDS_PER_COMMIT = 25  # of images some 3 GB; as many may wait on disk while they are uploaded
+SHARDS_PER_COMMIT = 25  # about 3 GB with images; as many may wait on disk during an upload
 _REFUSED = (401, 403, 404)
 _VERSION = re.compile(r"v(\d+)")
 
 
 def require_publishable(public: bool, with_images: bool, may_publish_images: bool) -> None:
-    """Checks that a public dataset with images is meant to be one.
+    """Checks that a public dataset with images is intended.
 
     Raises:
-        SourceError: the user has not said that the images may be given away.
+        SourceError: the user has not confirmed the right to redistribute the images.
     """
     if public and with_images and not may_publish_images:
         raise SourceError(
@@ -56,12 +56,12 @@ def require_publishable(public: bool, with_images: bool, may_publish_images: boo
 class Release:
     """The next version of a dataset repository; the `ShardStore` of its build. A context manager.
 
-    The repository is made if there is none, private unless `public`; an existing one keeps its visibility,
-    and has to be as `public` or `private` say, where one of them is given. An uploaded shard is removed from
-    this disk unless `keep`, and unless it belongs to a build that was finished before.
+    The repository is created if needed, private unless `public`. An existing one keeps its visibility, which
+    must match `public` or `private` if one is given. An uploaded shard is deleted from this disk unless
+    `keep`, and unless its build was finished before.
 
-    Raises `SourceError` where there is no access, for images in a public repository (see
-    `require_publishable`), and, in any later call, for an upload that failed for good.
+    Raises `SourceError` without access, for images in a public repository (see `require_publishable`), and in
+    any later call after an upload failed.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Release:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._thread.shutdown()  # a commit under way is worth waiting for
+        self._thread.shutdown()  # waits for a pending commit
 
     @property
     def address(self) -> str:
@@ -107,16 +107,16 @@ class Release:
         return f"{self._api.endpoint}/datasets/{self._repo['repo_id']}"
 
     def holds(self, name: str, sha256: str) -> bool:
-        """Whether this very shard is uploaded."""
+        """Whether this shard is uploaded."""
         return sha256 in (self._on_main.get(name), self._on_branch.get(name))
 
     def add(self, path: Path, name: str, sha256: str) -> None:
-        """Uploads a shard, in the background and together with others."""
+        """Uploads a shard in the background, in a batch with others."""
         self._taken = True
         self._add(_Shard(path, name, sha256))
 
     def finish(self, out: Path, manifest: Manifest) -> str:
-        """Makes the release of a finished build; returns its version. The same content makes no commit."""
+        """Releases a finished build and returns its version. Unchanged content makes no commit."""
         self._send()
         self._wait()
         paths = {name: out / name for name in manifest.shards}
@@ -199,7 +199,7 @@ class Release:
         return self._tag(commit.oid)
 
     def _tag(self, commit: str) -> str:
-        """The version that names this commit: the one it has, or the next number."""
+        """The version of this commit: its tag, or the next number."""
         tags = self._api.list_repo_refs(**self._repo).tags
         numbers = {int(match[1]): tag for tag in tags if (match := _VERSION.fullmatch(tag.name))}
         for number, tag in numbers.items():
@@ -232,7 +232,7 @@ class _Shard:
 
 
 def _addition(shard: _Shard) -> CommitOperationAdd:
-    """The upload of a shard, whose file the client reads for its hash.
+    """The upload of a shard; the client reads its file for the hash.
 
     Raises:
         SourceError: the file is no longer the one that was built.
@@ -248,7 +248,7 @@ def _addition(shard: _Shard) -> CommitOperationAdd:
 
 @contextmanager
 def _upload_errors(repo_id: str) -> Iterator[None]:
-    """Turns the Hub clients' errors into one that says what to do."""
+    """Converts the Hub clients' errors into one that says what to do."""
     try:
         yield
     except HFValidationError as error:
@@ -261,5 +261,5 @@ def _upload_errors(repo_id: str) -> Iterator[None]:
             ) from error
         raise SourceError(
             f"--push-to-hub {repo_id}: the upload stopped: {reason(error)} What is uploaded stays: run the "
-            "same command again, and it goes on from there."
+            "same command again to resume."
         ) from error

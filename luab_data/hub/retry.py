@@ -1,4 +1,4 @@
-"""Calls to the Hub that outlast what passes: a lost connection, an overloaded server, a rate limit."""
+"""Retries calls to the Hub after temporary errors: a lost connection, a busy server, a rate limit."""
 
 import re
 import time
@@ -12,16 +12,16 @@ from luab_data.console.text import printable, redact
 
 T = TypeVar("T")
 
-WAITS = (2, 10, 60, 300)  # seconds before each further try; the clients' own, quicker ones come first
+WAITS = (2, 10, 60, 300)  # seconds before each retry, after the clients' own, quicker retries
 PASSING = (408, 412, 429, 500, 502, 503, 504)  # 412: another commit came in between
 
 logger = get_logger(__name__)
 
 
 def patiently(call: Callable[[], T], what: str) -> T:
-    """`call()`, again and again while it fails for what passes; the last error is raised.
+    """`call()` with retries after temporary errors; raises the last error.
 
-    `call` must be safe to repeat: an answer may be lost after the server has done its part.
+    `call` must be safe to repeat: the answer may be lost although the server did its work.
     """
     for wait in WAITS:
         try:
@@ -36,7 +36,7 @@ def patiently(call: Callable[[], T], what: str) -> T:
 
 
 def reason(error: BaseException) -> str:
-    """What went wrong, as one sentence, without secrets: the query of an address may hold a signature."""
+    """The error as one sentence, without secrets: the query of a URL may hold a signature."""
     lines = [_one_line(str(cause)) or type(cause).__name__ for cause in _causes(error)]
     text = ": ".join(dict.fromkeys([lines[0], lines[-1]])).rstrip(". ")
     return printable(redact(re.sub(r"\?[^\s'\"<>)]+", "", text))) + "."
@@ -48,7 +48,7 @@ def _one_line(message: str) -> str:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """The error and those it came of, as far as the Hub's: the HTTP library's own add nothing."""
+    """The error and its causes, up to the Hub's: the HTTP library's errors add nothing."""
     while error is not None:
         yield error
         error = None if isinstance(error, HfHubHTTPError) else error.__cause__

@@ -1,4 +1,4 @@
-"""Datasets on the Hub as sources, and errors that say what to do when there is no access."""
+"""Datasets on the Hub as sources, and errors that say what to do without access."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -50,8 +50,8 @@ def hub_id(text: str) -> tuple[str, str | None] | None:
 class HubImages:
     """A Stream of the images of a dataset with an `image` column; nothing is stored.
 
-    The column's file names carry the ids. `dataset` is the id of a dataset on the Hub, or a local folder that
-    `load_dataset` opens. `id_of` turns a file name into an id and raises `RejectedRecord` where it cannot.
+    The column's file names contain the ids. `dataset` is the id of a dataset on the Hub, or a local folder
+    that `load_dataset` opens. `id_of` turns a file name into an id, or raises `RejectedRecord`.
     """
 
     def __init__(self, dataset: str, revision: str | None, id_of: Callable[[str], str], role: str = IMAGES):
@@ -97,7 +97,7 @@ def require_sound_parquets(role: str, folder: Path) -> None:
     """Checks the Parquet files of a local folder before they are read.
 
     Raises:
-        SourceError: one is cut off, is no Parquet, or unpacks to too much at once.
+        SourceError: one is truncated, is not Parquet, or unpacks to too much at once.
     """
     if not folder.is_dir():
         return
@@ -119,7 +119,7 @@ def require_sound_parquets(role: str, folder: Path) -> None:
 
 
 class ParquetImages:
-    """The images of local Parquet files, some at a time: no row is kept, so the sum may be any."""
+    """The images of local Parquet files, a few at a time: no row is kept, so the total size is unlimited."""
 
     def __init__(self, paths: Sequence[str]):
         self._paths = paths
@@ -176,7 +176,7 @@ def download(argument: str, repository: str, file_name: str) -> Path:
 
 
 def require_write(repo_id: str, repo_type: str, token: str | None = None) -> None:
-    """Raises the client's error where this user may not write: `create_repo` does not always."""
+    """Raises the client's error if this user may not write; `create_repo` does not always do so."""
     address = f"{ENDPOINT}/api/{repo_type}s/{repo_id}/auth-check/write"
     hf_raise_for_status(get_session().get(address, headers=build_hf_headers(token=token)))
 
@@ -210,7 +210,7 @@ def access_errors(argument: str, repo: str, instead: str) -> Iterator[None]:
         raise SourceError(
             f"{argument}={repo!r}: the Hub says: {reason(error)} Try later, {otherwise}."
         ) from error
-    except FileNotFoundError as error:  # of a path hf://...
+    except FileNotFoundError as error:  # from a path hf://...
         raise SourceError(_not_found(argument, repo, page, otherwise)) from error
     except HTTPError as error:  # the HTTP client's own errors: no connection, a timeout
         raise SourceError(_unreachable(argument, repo, error, otherwise)) from error

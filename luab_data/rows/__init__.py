@@ -1,1 +1,1 @@
-"""Datasets of anybody: their splits, columns, labels and class names. No pixels, no attention, no torch."""
+"""Reads any dataset: splits, columns, labels and class names. No pixels, no attention, no torch."""

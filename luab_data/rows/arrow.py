@@ -11,10 +11,10 @@ from luab_data.errors import SourceError
 
 
 class OddRows(SourceError):
-    """Rows that cannot be read.
+    """Some rows are unreadable.
 
     Attributes:
-        plain: the message without the rows' numbers, for one who counts them otherwise.
+        plain: the message without row numbers, for callers that number rows differently.
     """
 
     def __init__(self, what: str, where: str, shown: str, fix: str):
@@ -22,7 +22,7 @@ class OddRows(SourceError):
         self.plain = f"{what}{f' ({shown})' if shown else ''}. {fix}"
 
 
-# What to do where a column is missing, besides setting its option.
+# The fix for a missing column, besides setting its option.
 FIXES = {
     "point_column": "Set --point_column, give a table of points with --points_file, or take --loss none.",
     "annotations_column": "Set --annotations_column, or take --byproduct click.",
@@ -32,7 +32,7 @@ FIXES = {
 def column_path(names: list[str], wanted: str) -> tuple[str, list[str]] | None:
     """A column and the fields below it that `wanted` names: "json.click" -> ("json", ["click"]).
 
-    The longest name of a column wins, for names may hold dots themselves. None: there is no such column.
+    The longest column name wins, because names may contain dots. None: there is no such column.
     """
     parts = wanted.split(".")
     for end in range(len(parts), 0, -1):
@@ -43,7 +43,7 @@ def column_path(names: list[str], wanted: str) -> tuple[str, list[str]] | None:
 
 
 def has_column(features: datasets.Features, wanted: str) -> bool:
-    """Whether there is such a column, or such a field of a nested one."""
+    """Whether there is such a column or nested field."""
     return _feature(features, wanted) is not None
 
 
@@ -53,7 +53,7 @@ def require_column(
     """The column's feature.
 
     Raises:
-        SourceError: there is no such column or field; names those that there are.
+        SourceError: there is no such column or field; the message lists the existing ones.
     """
     feature = _feature(features, wanted)
     if feature is None:
@@ -81,7 +81,7 @@ def _feature(features: datasets.Features, wanted: str) -> datasets.features.feat
 def _field(
     feature: datasets.features.features.FeatureType, name: str
 ) -> datasets.features.features.FeatureType | None:
-    """A field's feature, through lists."""
+    """The feature of a field, also inside lists."""
     if isinstance(feature, dict):
         return feature.get(name)
     if is_list(feature):
@@ -91,12 +91,12 @@ def _field(
 
 
 def is_list(feature: datasets.features.features.FeatureType) -> bool:
-    """Whether a column holds lists, Polars' large ones included."""
+    """Whether a column holds lists, including Polars' large lists."""
     return isinstance(feature, datasets.List | datasets.LargeList)
 
 
 def fields_of(feature: datasets.features.features.FeatureType) -> str:
-    """What a column holds, in words for a message."""
+    """The content of a column in words, for messages."""
     while is_list(feature):
         feature = feature.feature
     if isinstance(feature, dict):
@@ -105,10 +105,10 @@ def fields_of(feature: datasets.features.features.FeatureType) -> str:
 
 
 def read_column(rows: datasets.Dataset, wanted: str) -> pa.ChunkedArray:
-    """The values of a column or of a nested field, as they are stored.
+    """The values of a column or nested field, as stored.
 
-    `in_order` brings what is found in them into the order of the rows. Through the formatting of `datasets`
-    each row of a shuffled dataset would be an array of its own.
+    `in_order` brings results into the order of the rows. With the formatting of `datasets`, each row of a
+    shuffled dataset would be a separate array.
     """
     path = column_path(rows.column_names, wanted)
     if path is None:
@@ -118,12 +118,12 @@ def read_column(rows: datasets.Dataset, wanted: str) -> pa.ChunkedArray:
 
 
 def in_order(rows: datasets.Dataset, stored: np.ndarray) -> np.ndarray:
-    """What was found for each stored row -> the same for each row, in their order."""
+    """Results for the stored rows -> results for the rows, in their order."""
     return stored if rows._indices is None else stored[rows._indices.column(0).to_numpy()]
 
 
 def nested(values: pa.ChunkedArray, fields: list[str]) -> pa.ChunkedArray:
-    """A field below a column's values, through lists."""
+    """A nested field of a column's values, also inside lists."""
     chunks = list(values.chunks) or [pa.array([], values.type)]
     for field in fields:
         chunks = [_field_values(chunk, field) for chunk in chunks]
@@ -173,14 +173,14 @@ def replace_column(
     feature: datasets.features.features.FeatureType,
     fingerprint: str | None = None,
 ) -> datasets.Dataset:
-    """The rows with this column in place of, or beside, what they have; the others are not copied.
+    """The rows with this column added or replaced; the other columns are not copied.
 
     Args:
         rows: The dataset.
         name: The column.
         values: [rows] its values, in the order of the rows.
-        feature: Their type, as `datasets` has it.
-        fingerprint: Of the result. Unset, `datasets` makes it from all bytes of the column, in memory.
+        feature: Their type in `datasets`.
+        fingerprint: Fingerprint of the result. Default: `datasets` computes it from all bytes of the column.
     """
     if name in rows.column_names:
         rows = rows.remove_columns(name)
@@ -196,12 +196,12 @@ def require(
     Args:
         odd: [P] which entries are wrong.
         row: [P] the row of each.
-        what: what is wrong, beginning with the column.
+        what: the problem, beginning with the column.
         fix: what to do.
-        show: the entry of a number, for the message.
+        show: formats entry number i for the message.
 
     Raises:
-        OddRows: some are wrong; says in how many rows, and the first.
+        OddRows: some are wrong; the message has the number of rows, and the first.
     """
     found = np.flatnonzero(odd)
     if not len(found):

@@ -1,4 +1,4 @@
-"""Which class of one list is which class of another: the one place where names of classes are compared.
+"""Matches the classes of two lists by name; the only place that compares class names.
 
 folders of an evaluation -> outputs of a model; classes of an evaluation set -> those of the training set
 """
@@ -16,25 +16,25 @@ from luab_data.imagenet_classes import imagenet_names
 
 WNID = re.compile(r"n\d{8}")
 
-# All names of one class, the one that tells it from others first: ("n01440764", "tench, Tinca tinca").
+# All names of one class, the unique one first: ("n01440764", "tench, Tinca tinca").
 Names = tuple[str, ...]
 
 
 def match(wanted: Sequence[Names], known: Sequence[Names], what: str, whose: str) -> list[int | None]:
-    """For each class of `wanted` its position in `known`; None: it is not there.
+    """For each class of `wanted` its position in `known`; None if it is not there.
 
-    The exact name decides. Only where there is none, names are compared without regard to capitals, `_`,
-    spaces and the Unicode form of accents, and then as ImageNet's: a wnid, all names of its class, or the
-    first of them. Two lists of ImageNet's classes are matched by these classes alone.
+    An exact match wins. Otherwise names are compared ignoring case, `_`, spaces and the Unicode form of
+    accents, and then as ImageNet classes: a wnid, all names of its class, or the first name. Two lists of
+    ImageNet classes are matched only as ImageNet classes.
 
     Args:
         wanted: Names of each class.
         known: Names of each class.
         what: What a class of `wanted` is, for messages: "class folder".
-        whose: Whose classes `known` are, for messages: "the model's".
+        whose: Owner of the classes in `known`, for messages: "the model's".
 
     Raises:
-        SourceError: a name that fits several classes, or two that fit the same one. Names both.
+        SourceError: a name that matches several classes, or two names that match one class.
     """
     of_wanted, of_known = imagenet_classes(wanted), imagenet_classes(known)
     if None in of_wanted or None in of_known or len(set(of_known)) < len(of_known):
@@ -53,7 +53,7 @@ def match(wanted: Sequence[Names], known: Sequence[Names], what: str, whose: str
 
 
 def imagenet_classes(classes: Sequence[Names]) -> list[int | None]:
-    """The number of each class in ImageNet's order; None: it is none of the 1000, or could be several.
+    """The number of each class in ImageNet's order; None if it matches none of the 1000, or several.
 
     ImageNet has two classes "crane". A list of 1000 names in ImageNet's order says which is which.
     """
@@ -65,7 +65,7 @@ def imagenet_classes(classes: Sequence[Names]) -> list[int | None]:
 
 
 def plain(name: str) -> str:
-    """What is compared where no name is exact: without capitals, `_`, and the form of accents."""
+    """The normalized name: without case, `_`, spaces and the form of accents."""
     return " ".join(unicodedata.normalize("NFC", name).casefold().replace("_", " ").split())
 
 
@@ -115,7 +115,7 @@ def _imagenet_class(name: str) -> int | None:
 
 @cache
 def _classes_called() -> dict[str, set[int]]:
-    """ImageNet's classes by wnid, by all of their names together, and by the first of them."""
+    """ImageNet's classes by wnid, by their full list of names, and by their first name."""
     classes: dict[str, set[int]] = {}
     for index, (wnid, names) in enumerate(imagenet_names().items()):
         for name in (wnid, names, names.partition(",")[0]):

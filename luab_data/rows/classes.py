@@ -1,4 +1,4 @@
-"""The classes of a dataset: whether a row has several, which ones there are, and what they are called."""
+"""The classes of a dataset: their numbers and names, and whether a row may have several."""
 
 from collections import Counter
 
@@ -20,13 +20,13 @@ def is_multi_label(rows: datasets.Dataset, columns: Columns) -> bool:
 
 
 def class_names(rows: datasets.Dataset, columns: Columns) -> list[str]:
-    """The classes' names in the order of their numbers, as their ClassLabel has them.
+    """The class names in the order of the class numbers, from the ClassLabel.
 
-    Of our own ImageNet rows, whose ClassLabel has wnids, the readable ones of the column `class_name`. In
-    other datasets a column of that name can mean anything.
+    For our ImageNet rows, whose ClassLabel has wnids, the readable names of the column `class_name`. In other
+    datasets a column with that name can mean anything.
 
     Raises:
-        SourceError: labels that are no class numbers.
+        SourceError: labels that are not class numbers.
     """
     feature = rows.features[columns.label]
     if is_multi_label(rows, columns):
@@ -54,7 +54,7 @@ def class_names(rows: datasets.Dataset, columns: Columns) -> list[str]:
 
 
 def classes_of(rows: datasets.Dataset, column: str) -> list[int]:
-    """The class numbers that any row has, sorted."""
+    """The class numbers that occur, sorted."""
     values = read_column(rows, column)
     if is_list(rows.features[column]):
         flat, place = pc.list_flatten(values), np.zeros(len(values), bool)

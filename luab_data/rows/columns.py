@@ -1,4 +1,4 @@
-"""What a row's columns are called: said once, for the trainer, the evaluation and the tools."""
+"""The names of a row's columns, for the trainer, the evaluation and the tools."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -14,9 +14,9 @@ class Columns:
 
     Attributes:
         image: The image, as `datasets.Image`.
-        label: The class, an int; or, for several labels an image, a list of ints.
-        point: One point `{x, y}` or `[x, y]` or null; or a list of these, which may have a `weight`, and for
-            several labels an image must have a `label`.
+        label: The class, an int; or with several labels per image, a list of ints.
+        point: One point `{x, y}` or `[x, y]` or null; or a list of these, which may have a `weight`, and with
+            several labels per image must have a `label`.
         annotations: ImageNet-AB's annotations, with `selected`, `mouse_tracking` and `selected_record`.
     """
 
@@ -26,7 +26,7 @@ class Columns:
     annotations: str | None = constants.ANNOTATIONS
 
     def of_byproduct(self, kind: ByproductKind | None) -> list[str]:
-        """The columns that byproducts of this kind are read from, those that must be there."""
+        """The columns that byproducts of this kind need."""
         if kind is not None and kind not in get_args(ByproductKind):
             raise ValueError(
                 f"byproduct={kind!r} is unknown; take one of {', '.join(get_args(ByproductKind))}."

@@ -1,4 +1,4 @@
-"""The image column where `datasets` does not know it for one, and classes by the folders of its files."""
+"""Image columns that `datasets` does not recognize, and classes from the folders of the image files."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -16,14 +16,14 @@ from luab_data.images.pillow import SUFFIXES
 from luab_data.rows.arrow import OddRows, is_text_type, read_column
 from luab_data.rows.labels import Labels
 
-HIDDEN = (".", "__")  # what `datasets` passes over
+HIDDEN = (".", "__")  # prefixes that `datasets` skips
 
 
 def readable_images(rows: datasets.Dataset, feature: Any, column: str, root: Path | None) -> pa.ChunkedArray:
-    """Paths, bytes, or {bytes, path} -> {bytes, path} as `datasets.Image` stores it.
+    """Paths, bytes, or {bytes, path} -> {bytes, path}, the storage of `datasets.Image`.
 
     Raises:
-        SourceError: something else, or a path out of the dataset's folder.
+        SourceError: another type, or a path out of the dataset's folder.
     """
     values = read_column(rows, column)
     if isinstance(feature, datasets.Image):
@@ -43,9 +43,9 @@ def readable_images(rows: datasets.Dataset, feature: Any, column: str, root: Pat
 
 
 def _inside(paths: list[str | None], column: str, root: Path | None) -> list[str | None]:
-    """Paths of the dataset's own files, whole.
+    """Absolute paths of the dataset's files.
 
-    A dataset must not have the run open any other file of this machine, so none may lead out of its folder.
+    No path may leave the dataset's folder: a dataset must not make the run open other local files.
     """
     if root is None:
         raise SourceError(
@@ -79,7 +79,7 @@ def _inside(paths: list[str | None], column: str, root: Path | None) -> list[str
 
 
 def image_paths(rows: datasets.Dataset, column: str) -> list[str | None]:
-    """The path of each row's image, None where it has none."""
+    """The path of each row's image, or None."""
     values = read_column(rows, column)
     return (
         pc.struct_field(values, "path").to_pylist()
@@ -89,10 +89,10 @@ def image_paths(rows: datasets.Dataset, column: str) -> list[str | None]:
 
 
 def unlisted_images(splits: Mapping[str, datasets.Dataset], column: str, root: Path | None) -> list[str]:
-    """A note on image files below a dataset's folder that no row names.
+    """A note on image files in a dataset's folder that no row names.
 
-    A metadata file leaves them out, and `datasets` does not say so. Empty for rows that hold their images, or
-    that no such file lists.
+    `datasets` silently skips files that are not in the metadata file. Empty for rows with image bytes, and
+    without a metadata file.
     """
     rows = next(iter(splits.values()), None)
     if root is None or rows is None or not isinstance(rows.features.get(column), datasets.Image):
@@ -117,14 +117,14 @@ def unlisted_images(splits: Mapping[str, datasets.Dataset], column: str, root: P
 
 
 def folder_labels(rows: datasets.Dataset, column: str, known: Sequence[str] | None = None) -> Labels | None:
-    """Classes by the folder that each image lies in, for class folders with a metadata file.
+    """Classes from each image's folder, for class folders with a metadata file.
 
-    Of these `datasets` reads the columns only. None: there are no two such folders, all equally deep.
+    For these `datasets` only reads the columns. None unless there are two or more folders, all at one depth.
 
     Args:
         rows: The dataset.
-        column: Of the images.
-        known: The folders, where these rows are a part that may lack some.
+        column: The image column.
+        known: All class folders, if these rows are a part that may lack some.
     """
     values = read_column(rows, column)
     if not pa.types.is_struct(values.type) or pc.struct_field(values, "bytes").null_count < len(values):

@@ -1,7 +1,7 @@
-"""Which files the rows of a dataset may name as their images: those of the dataset itself.
+"""Checks that the image paths in a dataset's rows stay inside the dataset.
 
-A row's `image` can be a path instead of bytes. Opened wherever it points, it would let a stranger's dataset
-put an image of this machine into a report, or have an address fetched.
+A row's `image` can be a path instead of bytes. Without this check, an untrusted dataset could put a local
+image into a report, or make us fetch a URL.
 """
 
 from collections.abc import Iterator
@@ -17,14 +17,14 @@ from luab_data.errors import SourceError
 
 
 def check_image_paths(rows: datasets.Dataset, source: str) -> None:
-    """Looks at all paths in the image columns whose bytes are not in the rows.
+    """Checks all paths in the image columns whose bytes are not in the rows.
 
     Args:
         rows: The dataset.
         source: The folder or Hub id that the rows were loaded from.
 
     Raises:
-        SourceError: an address, or a file outside the dataset's folder, also by a link.
+        SourceError: a URL, or a file outside the dataset's folder, also through a link.
     """
     roots = [str(root.resolve()) for root in _roots(source)]
 
@@ -47,7 +47,7 @@ def check_image_paths(rows: datasets.Dataset, source: str) -> None:
 
 
 def _roots(source: str) -> list[Path]:
-    """The folders that hold a dataset's files: its own, or what was downloaded, and unpacked archives."""
+    """The folders with a dataset's files: its own folder or the download, and unpacked archives."""
     unpacked = Path(datasets.config.EXTRACTED_DATASETS_PATH)
     if Path(source).exists():
         return [Path(source), unpacked]
@@ -57,6 +57,6 @@ def _roots(source: str) -> list[Path]:
 
 def _paths(rows: datasets.Dataset, column: str) -> Iterator[str]:
     """The paths of the images that are not in the rows themselves."""
-    for images in rows.data.column(column).chunks:  # as they are stored: no byte of an image is touched
+    for images in rows.data.column(column).chunks:  # as stored: no image bytes are read
         alone = pc.struct_field(images, "path").filter(pc.is_null(pc.struct_field(images, "bytes")))
         yield from alone.drop_null().to_pylist()

@@ -1,7 +1,7 @@
-"""The label column in the layouts that people's datasets have -> class numbers.
+"""A label column in any of the common layouts -> class numbers.
 
-One label an image: a class number, a `ClassLabel`, or a name. Several: a list of these, or a multi-hot list,
-a 0 or 1 for each class.
+One label per image is a class number, a `ClassLabel`, or a name. Several labels are a list of these, or a
+multi-hot list with a 0 or 1 for each class.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from luab_data.errors import SourceError
 from luab_data.rows.arrow import is_list, is_text_type, offsets_of, plain_list, require, valid
 
 LabelFormat = Literal["auto", "indices", "multi_hot"]
-MOST_CLASSES = 1_000_000  # a larger "class number" is an id of something
+MOST_CLASSES = 1_000_000  # a larger "class number" is some id
 WHICH = "Say which: --label_format indices, or --label_format multi_hot."
 
 
@@ -27,8 +27,8 @@ class Labels(NamedTuple):
     Attributes:
         values: [N] class numbers, or lists of them.
         feature: int or `ClassLabel`, or a list of it.
-        multi_hot: the number of classes of multi-hot lists; None: they are no such lists.
-        notes: what was understood that the column does not say itself, a line each.
+        multi_hot: number of classes of multi-hot lists, or None.
+        notes: messages on how an ambiguous column was read, one line each.
     """
 
     values: pa.ChunkedArray
@@ -44,17 +44,17 @@ def read_labels(
     label_format: LabelFormat = "auto",
     known: Sequence[str] | None = None,
 ) -> Labels:
-    """Reads a label column of any layout, checked to its last row.
+    """Reads a label column of any layout, and checks every row.
 
     Args:
-        values: [rows] the column, as it is stored.
-        feature: The column's, as `datasets` has it.
-        column: Its name; for the error.
+        values: [rows] the column as stored.
+        feature: The column's feature in `datasets`.
+        column: The column's name, for errors.
         label_format: How to read lists of 0 and 1.
-        known: The names of all classes, where these rows are a part that may lack some. None: the rows say.
+        known: Names of all classes, if these rows are a part that may lack some. None: from the rows.
 
     Raises:
-        SourceError: no labels, a row without one, or values that can be read in two ways.
+        SourceError: no labels, a row without a label, or ambiguous values.
     """
     row = np.arange(len(values))
     if not is_list(feature):
@@ -90,7 +90,7 @@ def read_labels(
 def class_numbers(
     values: pa.ChunkedArray, row: np.ndarray, feature: Any, column: str, known: Sequence[str] | None = None
 ) -> Labels:
-    """Class numbers or names [P], none null -> numbers [P]. `row`: [P] where each stands, for messages."""
+    """Class numbers or names [P], none null -> numbers [P]. `row`: [P] the row of each, for messages."""
     if not isinstance(feature, datasets.ClassLabel | datasets.Value):
         raise SourceError(f"column {column!r} holds {_kind(feature)}, but class numbers or names are needed.")
     if not len(values) and known is None and not isinstance(feature, datasets.ClassLabel):
@@ -126,7 +126,7 @@ def class_numbers(
 
 
 def _without_class(found: np.ndarray, column: str, count: int) -> str:
-    """What to do about numbers that are no class."""
+    """The fix for numbers that are not a class."""
     if (found >= count).any() and count == MOST_CLASSES:
         return f"Ids are read as names: dataset.cast_column({column!r}, Value('string'))."
     if set(np.unique(found).tolist()) == {-1, 1}:
@@ -135,7 +135,7 @@ def _without_class(found: np.ndarray, column: str, count: int) -> str:
 
 
 def _gaps(found: np.ndarray, column: str) -> tuple[str, ...]:
-    """Numbers without names go from 0 to the largest: says when some of these have no row."""
+    """A note on class numbers, from 0 to the largest, that do not occur."""
     absent = np.flatnonzero(np.bincount(found) == 0)
     if not len(absent):
         return ()
@@ -192,7 +192,7 @@ def _multi_hot_note(
 
 
 def _from_multi_hot(values: pa.ChunkedArray, size: int, note: str) -> Labels:
-    """Lists of 0 and 1 -> lists of class numbers, a chunk at a time: whole they may be far larger."""
+    """Lists of 0 and 1 -> lists of class numbers, chunk by chunk to save memory."""
     chunks = []
     for chunk in values.chunks:
         owner, number = np.nonzero(pc.list_flatten(chunk).to_numpy(zero_copy_only=False).reshape(-1, size))
