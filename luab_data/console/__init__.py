@@ -1,1 +1,1 @@
-"""What people read in a terminal: messages, progress, options, and one line for any exception."""
+"""Terminal output: messages, progress, options, and one line for any exception."""

@@ -1,4 +1,4 @@
-"""Progress: a bar on a terminal, and in a log file a line now and then."""
+"""Progress: a bar in a terminal, and occasional lines in a log file."""
 
 import os
 import sys
@@ -7,24 +7,24 @@ from typing import Any, Protocol
 
 LINE_EVERY = 60  # seconds
 
-# What a line shows; without a total there is no time that remains.
+# The format of a line; without a total there is no remaining time.
 _LINE = "{desc}: {n_fmt} of {total_fmt} {unit} [{elapsed}<{remaining}, {rate_fmt}]"
 _LINE_WITHOUT_TOTAL = "{desc}: {n_fmt} {unit} [{elapsed}, {rate_fmt}]"
 
 
 def quiet_bars() -> None:
-    """Other libraries' bars are off where stderr is no terminal. To be called before tqdm is imported."""
+    """Turns off other libraries' bars if stderr is not a terminal. Call it before tqdm is imported."""
     if not sys.stderr.isatty():
         os.environ.setdefault("TQDM_DISABLE", "1")
 
 
 class Progress(Protocol):
-    """What `progress` gives."""
+    """The object that `progress` returns."""
 
     n: int  # steps done
 
     def update(self, n: float = 1) -> bool | None:
-        """`n` steps more."""
+        """Adds `n` steps."""
 
 
 def progress(
@@ -43,7 +43,7 @@ def progress(
 
 
 class _Lines:
-    """stderr, where what tqdm writes over the last state is a new line."""
+    """stderr, with a new line for each state of tqdm instead of an overwritten one."""
 
     def write(self, text: str) -> None:
         if line := text.strip():

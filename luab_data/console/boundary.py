@@ -1,4 +1,4 @@
-"""Where every command ends: whatever is raised becomes one line on stderr and an exit status.
+"""The error boundary of every command: any exception becomes one line on stderr and an exit status.
 
 1: an error, 130: Ctrl-C, 143: SIGTERM. `--debug` or LUAB_DEBUG=1 shows the traceback as well.
 """
@@ -28,12 +28,12 @@ Command = Callable[[list[str]], int | None]
 
 @contextmanager
 def boundary(name: str, debug: bool = False) -> Iterator[None]:
-    """Around a command: every exception ends it as a SystemExit that holds the line for stderr.
+    """Around a command: every exception becomes a SystemExit with the line for stderr.
 
-    Processes that the command started and that still run are ended, also on SIGTERM.
+    Running processes that the command started are ended, also on SIGTERM.
 
     Args:
-        name: What the line begins with, e.g. "luab evaluate".
+        name: The beginning of the line, such as "luab evaluate".
         debug: Whether to print the traceback.
     """
     never_fail_to_print()
@@ -81,10 +81,10 @@ def guarded(name: str) -> Callable[[Command], Callable[[list[str]], int]]:
 
 @contextmanager
 def _ends_on_sigterm(name: str, earlier: set[BaseProcess]) -> Iterator[None]:
-    """Within it SIGTERM ends this process and its workers at once, as kill -9 does.
+    """Makes SIGTERM end this process and its workers at once, as kill -9 does.
 
-    Nothing is cleaned up, for an exception could come up anywhere, and every command goes on from what a kill
-    leaves.
+    Nothing is cleaned up, because an exception could occur anywhere, and every command can resume after a
+    kill.
     """
     owner = os.getpid()
 
@@ -99,7 +99,7 @@ def _ends_on_sigterm(name: str, earlier: set[BaseProcess]) -> Iterator[None]:
         taken = signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
         if not taken:
             signal.signal(signal.SIGTERM, end)
-    except ValueError:  # not the main thread: whoever has that one decides
+    except ValueError:  # not the main thread, which decides
         taken = True
     try:
         yield
@@ -114,7 +114,7 @@ def _end_workers(earlier: set[BaseProcess]) -> None:
 
 
 def _nobody_reads() -> bool:
-    """Whether it is stdout that broke, as in `luab compare ... | head`, and not the pipe to a worker."""
+    """Whether stdout broke, as in `luab compare ... | head`, and not the pipe to a worker."""
     try:
         stdout = sys.stdout.fileno()
     except (OSError, ValueError):  # no file
@@ -123,6 +123,6 @@ def _nobody_reads() -> bool:
     poll.register(stdout, 0)  # errors only
     if not poll.poll(0):
         return False
-    # What Python writes out when it exits goes to nowhere.
+    # Discard what Python flushes at exit.
     os.dup2(os.open(os.devnull, os.O_WRONLY), stdout)
     return True

@@ -1,4 +1,4 @@
-"""A full disk, told apart from other errors: libraries say it each in its own way, or not at all."""
+"""Detects a full disk, which each library reports in its own way or not at all."""
 
 import errno
 import os
@@ -16,7 +16,7 @@ _PROBE_BYTES = 1 << 20
 
 @contextmanager
 def full_disk_explained(folder: str | Path, fix: str) -> Iterator[None]:
-    """Around what writes to `folder`: a full disk becomes a `SourceError` that says so, and `fix`."""
+    """Around code that writes to `folder`: a full disk becomes a `SourceError` with `fix`."""
     try:
         yield
     except SourceError:
@@ -25,13 +25,13 @@ def full_disk_explained(folder: str | Path, fix: str) -> Iterator[None]:
         if _is_full(Path(folder)):
             found = text_of(error).partition("\n")[0]
             raise SourceError(f"{str(folder)!r}: no space left on its disk ({found}). {fix}") from error
-        if says_full(error):  # of another folder: a cache, or temporary files
+        if says_full(error):  # in another folder: a cache, or temporary files
             raise SourceError(f"no space left on a disk, not on that of {str(folder)!r}: {error}") from error
         raise
 
 
 def _is_full(folder: Path) -> bool:
-    """Whether a small file can no longer be written: torch's error on a full disk does not say why."""
+    """Whether a small file can no longer be written: torch's error does not mention a full disk."""
     while not folder.exists():
         folder = folder.parent
     try:
@@ -45,7 +45,7 @@ def _is_full(folder: Path) -> bool:
 
 
 def says_full(error: BaseException | None) -> bool:
-    """Whether an exception, or one that it came of, speaks of a full disk."""
+    """Whether an exception or one of its causes reports a full disk."""
     while error is not None:
         if (isinstance(error, OSError) and error.errno in _FULL) or "No space left on device" in text_of(
             error

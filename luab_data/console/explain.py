@@ -1,4 +1,4 @@
-"""One line for people about any exception, whoever raised it."""
+"""Explains any exception in one line."""
 
 import dis
 import re
@@ -23,18 +23,18 @@ NO_MEMORY = "not enough memory. A smaller batch and fewer worker processes take 
 WORKER_DIED = (
     "a worker process died, most often for lack of memory. Fewer of them or a smaller batch take less"
 )
-MORE = "run again with --debug (run.py: LUAB_DEBUG=1) for all of it"
+MORE = "run again with --debug (run.py: LUAB_DEBUG=1) for the traceback"
 
 
 @dataclass(frozen=True)
 class _Raised:
-    """What is known of an exception, in this process or in the worker that it comes from.
+    """An exception of this process or of a worker.
 
     Attributes:
         kind: Name of its class.
         text: Its message.
-        place: "file:line" of the last of our own lines on its way; "" for none.
-        ours: Whether a `raise` of ours wrote the message.
+        place: "file:line" of the last of our lines in the traceback, or "".
+        ours: Whether our code raised it.
     """
 
     kind: str
@@ -44,9 +44,9 @@ class _Raised:
 
 
 def explain(error: BaseException) -> str:
-    """What went wrong, in one line (our own messages may have more: they are indented).
+    """The error in one line (our own messages may have more lines, indented).
 
-    Control characters, passwords and tokens are left out.
+    Control characters, passwords and tokens are removed.
     """
     raised = _raised(error)
     if raised.ours:
@@ -63,7 +63,7 @@ def explain(error: BaseException) -> str:
 
 
 def _known(error: BaseException, raised: _Raised) -> str | None:
-    """What to do about an error that says how the machine is, not what is wrong with the input."""
+    """The fix for an error of the machine, not of the input."""
     if says_full(error):
         return NO_SPACE
     if raised.kind in ("MemoryError", "OutOfMemoryError") or re.search(
@@ -78,7 +78,7 @@ def _known(error: BaseException, raised: _Raised) -> str | None:
 
 
 def _raised(error: BaseException) -> _Raised:
-    """The exception itself, or a worker's that torch or a pool of processes wrapped, with its traceback."""
+    """The exception, or a worker's exception that torch or a process pool wrapped, with its traceback."""
     kind, text = type(error).__name__, text_of(error)
     if wrapped := re.match(r"Caught (\S+) in .*\.\nOriginal (Traceback .*)", text, re.DOTALL):
         kind, trace = wrapped.groups()
@@ -100,17 +100,17 @@ def _of_worker(kind: str, text: str, trace: str) -> _Raised:
 
 
 def _is_remote(error: BaseException) -> bool:
-    """Whether it only carries a worker's traceback.
+    """Whether it only holds a worker's traceback.
 
-    `multiprocessing` and `concurrent.futures` each hide such a class.
+    `multiprocessing` and `concurrent.futures` each have such a private class.
     """
     return type(error).__name__.endswith("RemoteTraceback")
 
 
 def _raised_by_us(trace: TracebackType | None) -> bool:
-    """Whether the last line on the way is a `raise` in our packages.
+    """Whether the last line of the traceback is a `raise` in our packages.
 
-    Otherwise a function of Python's or another's failed there.
+    Otherwise a function of Python or another library failed there.
     """
     if trace is None:
         return False
@@ -127,7 +127,7 @@ def _last_of_ours(places: Sequence[tuple[str, int | str]]) -> str:
 
 
 def _package_path(file: str) -> str:
-    """The path below our packages' folder; "" for another's file."""
+    """The path below our packages' folder; "" for another library's file."""
     path = Path(file)
     if not path.is_absolute() or not path.is_relative_to(ROOT):
         return ""
@@ -144,7 +144,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _all_texts(error: BaseException, raised: _Raised | None = None) -> str:
-    """The message, and that of the exception that it came of: libraries often tell the reason only there."""
+    """The message and that of its cause, where libraries often give the reason."""
     first = raised.text if raised else text_of(error)
     chain = error
     while chain.__cause__ is not None and not _is_remote(chain.__cause__):
@@ -156,7 +156,7 @@ def _all_texts(error: BaseException, raised: _Raised | None = None) -> str:
 
 
 def _short(text: str) -> str:
-    """In one line. Without the query of an address: it may hold a signature."""
+    """The text in one line, without the query of URLs, which may hold a signature."""
     line = " ".join(printable_lines(redact(text)).split())
     line = re.sub(r"(https?://[^\s?'\"<>)]*)\?[^\s'\"<>)]+", r"\1", line)
     return _cut(printable(line), LONGEST_OF_OTHERS).rstrip(". ")

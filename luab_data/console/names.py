@@ -1,4 +1,4 @@
-"""Names in messages and names on disk: few of many, and a file name for any name."""
+"""Names in messages and on disk: shortened lists, and a file name for any text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 MOST = 5  # names in a message
-# What is a file's name as it stands: no capitals, which some file systems do not tell from small letters.
+# Texts that are file names already: no upper case, because some file systems ignore case.
 _PLAIN = re.compile(r"[a-z0-9_-][a-z0-9._-]*", re.ASCII)
 # Windows reserves these names, also before a suffix.
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.ASCII)
@@ -17,16 +17,16 @@ _DIGITS = 10  # of the hash
 
 
 def few(names: Sequence[object], most: int = MOST) -> str:
-    """The first of many names for a message, and how many there are."""
+    """The first names of a list for a message, and the total."""
     shown = ", ".join(str(name) for name in names[:most])
     return f"{shown}, ... ({len(names):,} in all)" if len(names) > most else shown
 
 
 def file_name(name: str) -> str:
-    """A file name for any text. Two different texts never get the same one, on any file system.
+    """A file name for any text; different texts get different names on every file system.
 
-    Small ASCII letters, digits, `-`, `_` and `.` stay: such a name is its own file name. In any other name
-    the rest becomes `_`, and `~` with a hash of the whole name follows.
+    Lower-case ASCII letters, digits, `-`, `_` and `.` stay. If the text has only these, it is its own file
+    name. Otherwise other characters become `_`, and `~` with a hash of the text follows.
     """
     if (
         _PLAIN.fullmatch(name)

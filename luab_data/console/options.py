@@ -1,4 +1,4 @@
-"""Command lines: a mistyped option or value is named in one line, with the one that was probably meant."""
+"""Command lines: a mistyped option or value gives one line with a suggestion."""
 
 import argparse
 import sys
@@ -9,16 +9,16 @@ from luab_data.console.text import did_you_mean, printable, redact
 
 
 class Suggesting(argparse.ArgumentParser):
-    """Tells what was probably meant. A mixin too: `class MyParser(Suggesting, OtherParser)`.
+    """Suggests the nearest option or value. Also a mixin: `class MyParser(Suggesting, OtherParser)`.
 
-    Unknown options are an error in `parse_known_args` as well, and are found before missing ones: a mistyped
-    option is often the missing one.
+    Unknown options are also an error in `parse_known_args`. They are reported before missing ones, because a
+    mistyped option is often the missing one.
     """
 
     def parse_known_args(  # type: ignore[override]  # without the overloads for namespaces of other classes
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """Parses as `ArgumentParser` does, and refuses unknown options with the nearest name."""
+        """Parses as `ArgumentParser` does, and rejects unknown options with a suggestion."""
         args = list(sys.argv[1:] if args is None else args)
         for option in self._unknown_options(args):
             self.error(f"unknown option {option}{did_you_mean(option, self._long_options())}")
@@ -52,7 +52,7 @@ class Suggesting(argparse.ArgumentParser):
 
 
 class CommandParser(Suggesting):
-    """The options of one of our commands. Each has `--debug`, which `luab_data.console.boundary` heeds."""
+    """The options of one of our commands, with `--debug` for `luab_data.console.boundary`."""
 
     def __init__(self, prog: str | None, description: str | None, **settings: Any):
         super().__init__(
@@ -61,6 +61,4 @@ class CommandParser(Suggesting):
             formatter_class=argparse.RawDescriptionHelpFormatter,
             **settings,
         )
-        self.add_argument(
-            "--debug", action="store_true", help="show where an error comes from (all of Python's traceback)"
-        )
+        self.add_argument("--debug", action="store_true", help="show Python's traceback of an error")

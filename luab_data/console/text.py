@@ -1,4 +1,4 @@
-"""Text that other people wrote, on its way to a terminal or a log: no control characters, no secrets."""
+"""Makes untrusted text safe for a terminal or a log: no control characters, no secrets."""
 
 import codecs
 import difflib
@@ -12,7 +12,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-# C0 and C1 controls (ESC among them), line separators, and what turns the direction of writing.
+# C0 and C1 controls (including ESC), line separators, and characters that change the text direction.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
 
 _SECRETS = (
@@ -25,23 +25,23 @@ _SECRETS = (
 )
 _TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")  # environment variables that hold one
 
-# What stands for a character that the terminal does not have; others become \x.., \u....
+# Replacements for characters that the terminal lacks; others become \x.., \u....
 _PLAIN = {"↑": "^", "↓": "v", "→": "->", "±": "+-", "×": "x", "–": "-", "—": "-", "…": "...", "°": "deg"}  # noqa: RUF001
 _ERRORS = "luab.plain"
 
 
 def printable(text: str) -> str:
-    """`text` without what would move a terminal's cursor, break a line, or turn the direction of writing."""
+    """`text` without characters that move the cursor, break a line, or change the text direction."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def printable_lines(text: str) -> str:
-    """`printable`, but lines stay lines."""
+    """`printable` for each line."""
     return "\n".join(map(printable, text.split("\n")))
 
 
 def redact(text: str) -> str:
-    """`text` without passwords in addresses and without access tokens."""
+    """`text` without passwords in URLs and without access tokens."""
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     for name in _TOKENS:
@@ -52,13 +52,13 @@ def redact(text: str) -> str:
 
 
 def text_of(error: BaseException) -> str:
-    """An exception's message; of the system's errors without the number."""
+    """An exception's message; for system errors without the number."""
     if isinstance(error, OSError) and error.strerror and error.errno is not None:
         names = [str(name) for name in (error.filename, error.filename2) if name is not None]
         return f"{error.strerror}: {' -> '.join(names)}" if names else error.strerror
     try:
         return str(error)
-    except Exception:  # a class of anybody's may fail to describe itself
+    except Exception:  # any class may fail to describe itself
         return ""
 
 
@@ -68,17 +68,17 @@ def counted(number: int, singular: str, plural: str | None = None) -> str:
 
 
 def did_you_mean(given: str, known: Iterable[str]) -> str:
-    """Text to follow an unknown name: " (did you mean X?)", or "" where none of `known` is like it."""
+    """A suggestion for an unknown name: " (did you mean X?)", or "" if none of `known` is similar."""
     by_lower = {name.lower(): name for name in known}
     close = difflib.get_close_matches(given.lower(), by_lower, n=1)
     return f" (did you mean {by_lower[close[0]]}?)" if close else ""
 
 
 def never_fail_to_print() -> None:
-    """Makes stdout and stderr print what their encoding lacks in another form.
+    """Makes stdout and stderr replace characters that their encoding lacks.
 
-    Where they are closed they print nothing. By itself Python raises an error there: all work would be done,
-    and its result lost.
+    If they are closed, they print nothing. By default Python would raise an error, and the result of all work
+    would be lost.
     """
     codecs.register_error(_ERRORS, _plain)
     if sys.stdout is None:  # `>&-`
@@ -92,15 +92,15 @@ def never_fail_to_print() -> None:
 
 @contextmanager
 def safe_logs() -> Iterator[None]:
-    """Within it, what any library logs has no control characters and no secrets.
+    """Removes control characters and secrets from the logs of all libraries.
 
-    The Hub's client logs the addresses that it asks in vain.
+    The Hub's client logs the URLs of failed requests.
     """
     before = logging.getLogRecordFactory()
 
     def record(*args: Any, **kwargs: Any) -> logging.LogRecord:
         made = before(*args, **kwargs)
-        with suppress(TypeError, ValueError):  # arguments that do not fit: logging itself reports these
+        with suppress(TypeError, ValueError):  # wrong arguments: logging reports these
             made.msg, made.args = printable_lines(redact(made.getMessage())), ()
         return made
 

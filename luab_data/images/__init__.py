@@ -1,1 +1,1 @@
-"""Image files: which ones are images, what their headers claim, and their upright pixels."""
+"""Image files: which files are images, checks of their headers, and their upright pixels."""

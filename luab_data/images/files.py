@@ -1,4 +1,4 @@
-"""Which files of a folder are images: one list for all tools that look into folders, and what is left out."""
+"""Lists the image files of a folder and the skipped files; all tools share it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from luab_data.images.pillow import SUFFIXES
 
 IGNORED = ("__MACOSX",)
 
-# Kinds of entries that are not read, besides files whose suffix is no image's; for one and for several.
+# Kinds of skipped entries, besides files without an image suffix; singular and plural.
 HIDDEN, LINK, PIPE, OUTSIDE = "hidden", "link", "pipe", "outside"
 _WORDS = {
     OUTSIDE: ("image in no class folder", "images in no class folder"),
@@ -27,7 +27,7 @@ BARE = "no suffix"
 def class_folders(folder: Path) -> list[str]:
     """Names of the folders in `folder`, sorted.
 
-    Hidden ones and what zip programs leave behind do not count.
+    Hidden folders and leftovers of zip programs do not count.
     """
     with os.scandir(folder) as entries:
         names = [entry.name for entry in entries if entry.is_dir() and not _is_hidden(entry.name)]
@@ -35,24 +35,24 @@ def class_folders(folder: Path) -> list[str]:
 
 
 def image_files(folder: Path) -> list[str]:
-    """Names of the image files in `folder`, sorted; those of folders in it do not count."""
+    """Names of the image files in `folder`, sorted, without subfolders."""
     with os.scandir(folder) as entries:
         return sorted(entry.name for entry in entries if is_image(entry.name) and entry.is_file())
 
 
 def is_image(name: str) -> bool:
-    """Whether a file's name is that of an image, in small letters or capitals; a hidden one's never is."""
+    """Whether a file has an image suffix, in lower or upper case, and is not hidden."""
     return name.lower().endswith(SUFFIXES) and not _is_hidden(name)
 
 
 @dataclass
 class Listing:
-    """The images of somebody's folder `<class>/.../<image>`, and what else is there.
+    """The images of an untrusted folder `<class>/.../<image>`, and its other files.
 
     Attributes:
         classes: Names of the class folders, sorted.
-        images: Of each class the paths of its images below its folder, at any depth, sorted.
-        left_out: How many entries of each kind are not read; files that are no images by their suffix.
+        images: For each class the paths of its images below its folder, at any depth, sorted.
+        left_out: Number of skipped entries of each kind; files without an image suffix.
     """
 
     classes: list[str] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Listing:
         return sum(map(len, self.images.values()))
 
     def note(self) -> str:
-        """What is not read, in words: "3 files that are no images (.md, .txt)"; "" for nothing."""
+        """The skipped files in words, such as "3 files that are no images (.md, .txt)", or ""."""
         suffixes = sorted(kind for kind in self.left_out if kind not in _WORDS)
         counts = {kind: self.left_out[kind] for kind in _WORDS}
         parts = [f"{count:,} {_WORDS[kind][count > 1]}" for kind, count in counts.items() if count]
@@ -74,10 +74,10 @@ class Listing:
 
 
 def list_images(folder: Path) -> Listing:
-    """Looks through a folder that anybody may have filled; ends, and stays in it, whatever its links are.
+    """Lists an untrusted folder; always ends, and never leaves the folder.
 
-    Links to folders are not followed, links to files only within `folder`, or within the Hub's cache that it
-    is a part of. Only regular files count.
+    Links to folders are not followed. Links to files are followed only within `folder`, or within the Hub's
+    cache that it is a part of. Only regular files count.
     """
     found = Listing()
     homes = _homes(folder)
@@ -111,7 +111,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _left_out(entry: os.DirEntry[str], homes: tuple[Path, ...]) -> str | None:
-    """Why an entry that is no folder is not read, as a kind of `Listing.left_out`; None: it is."""
+    """The kind of `Listing.left_out` of a skipped entry; None if it is read."""
     if _is_hidden(entry.name):
         return HIDDEN
     if entry.is_symlink():
@@ -124,7 +124,7 @@ def _left_out(entry: os.DirEntry[str], homes: tuple[Path, ...]) -> str | None:
 
 
 def _homes(folder: Path) -> tuple[Path, ...]:
-    """Where links may lead: into `folder`. The Hub's cache keeps files in `blobs` beside `snapshots`."""
+    """The allowed targets of links: `folder`, and `blobs` next to `snapshots` in the Hub's cache."""
     whole = folder.resolve()
     caches = [parent.parent / "blobs" for parent in whole.parents if parent.name == "snapshots"]
     return whole, *caches

@@ -1,7 +1,7 @@
-"""What an image file claims, read off its headers before any decoder acts on it.
+"""Checks an image file's headers before it is decoded.
 
-A file of 34 bytes can claim 268 million pixels, and decoders reserve memory for what is claimed. Here only
-headers are walked, each in one pass. What is malformed is left to the decoder, which says so.
+A file of 34 bytes can claim 268 million pixels, and decoders allocate memory for the claimed size. This
+module only walks the headers, in one pass. It leaves malformed files to the decoder, which reports them.
 """
 
 import struct
@@ -11,7 +11,7 @@ from luab_data.errors import RejectedRecord
 # Bytes of one file. With them, the decoded pixels and a copy an image takes less than 1 GB.
 MAX_BYTES = 128 * 1024**2
 MAX_PIXELS = 100_000_000  # ImageNet's largest image has 61 million
-# The same where a pixel takes more: decoders with buffers of their own, palettes, transparency.
+# The same if a pixel needs more memory: decoders with their own buffers, palettes, transparency.
 MAX_PIXELS_OF_COSTLY = 40_000_000
 COSTLY = ("WEBP", "TIFF", "AVIF", "BMP", "PPM", "progressive JPEG")
 PLAIN_MODES = ("1", "L", "RGB")
@@ -38,7 +38,7 @@ EXTENSION, FRAME, TRAILER = 0x21, 0x2C, 0x3B  # blocks of a GIF
 
 
 def check_header(data: bytes) -> None:
-    """Raise `RejectedRecord` where decoding could take more than 5 s or 1 GB, as far as headers say."""
+    """Raise `RejectedRecord` if, by the headers, decoding could take more than 5 s or 1 GB."""
     if len(data) > MAX_BYTES:
         raise RejectedRecord(f"the image has {len(data):,} bytes, allowed are {MAX_BYTES:,}")
     try:
@@ -52,12 +52,12 @@ def check_header(data: bytes) -> None:
             _check_gif(data)
         elif data[:2] in (b"II", b"MM"):
             check_tags(data)
-    except (IndexError, struct.error):  # it ends within its header: the decoder says so
+    except (IndexError, struct.error):  # truncated in its header: the decoder reports it
         return
 
 
 def check_size(width: int, height: int, kind: str, costly: bool = False) -> None:
-    """Raise `RejectedRecord` where an image of this kind has too many pixels."""
+    """Raise `RejectedRecord` if an image of this kind has too many pixels."""
     allowed = MAX_PIXELS_OF_COSTLY if costly or kind in COSTLY else MAX_PIXELS
     if width * height > allowed:
         raise RejectedRecord(f"the {kind} claims {width} x {height} pixels, allowed are {allowed:,}")
@@ -84,7 +84,7 @@ def check_tags(data: bytes) -> None:
             if tag in (WIDTH, HEIGHT):
                 value = order + ("H" if kind == 3 else offset)
                 (sides[tag],) = struct.unpack_from(value, data, place + step // 2 + 2)
-    except struct.error:  # it ends here: the reader says so
+    except struct.error:  # truncated: the reader reports it
         return
     _check_metadata(total, count, MAX_TAGS)
     if len(sides) == 2:

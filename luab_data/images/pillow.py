@@ -1,4 +1,4 @@
-"""Image bytes: is this a whole image, and, where asked for, smaller; upright and RGB, as it was annotated."""
+"""Image bytes: checks that an image is complete, shrinks it on request, and returns upright RGB pixels."""
 
 import io
 import threading
@@ -14,7 +14,7 @@ from luab_data.images.headers import PLAIN_MODES, check_header, check_size, chec
 # Image formats that are read, by Pillow's names. The list is closed: others would let a file choose exotic
 # decoders (Pillow's EPS runs Ghostscript). A phone's MPO is opened as the JPEG that it begins with.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "AVIF", "PPM")
-# What such files are called, in lower case. A file's content decides how it is read, never its name.
+# Suffixes of such files, in lower case. A file's content decides how it is read, never its name.
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
     *(".png", ".apng", ".gif", ".bmp", ".webp"),
@@ -26,7 +26,7 @@ TIFF_COMPRESSIONS = (
 )
 TEXT_DECODERS = ("ppm_plain", "bmp_rle")  # Pillow's in Python: a second for each megabyte
 MAX_BYTES_OF_TEXT = 2 * 1024**2
-# What turns an image upright, by its EXIF orientation.
+# The operation that turns an image upright, by EXIF orientation.
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -36,7 +36,7 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# The same for an array: a view of the upright pixels that is the image as stored.
+# The same for an array: a view of the upright pixels in the stored orientation.
 AS_STORED = {
     1: lambda upright: upright,
     2: lambda upright: upright[:, ::-1],
@@ -50,14 +50,14 @@ AS_STORED = {
 LARGE = 16_000_000  # pixels
 STRIP = 256  # rows
 WITH_ORIENTATION = ("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp")  # parts of an image's `info`
-JPEG_QUALITY = 90  # of what is shrunk; FFCV's for ImageNet. 95 takes 1.4 times the bytes
-PAGE = (255, 255, 255)  # what shows through transparent pixels, as on the annotation page
+JPEG_QUALITY = 90  # of shrunk images, as in FFCV for ImageNet. 95 takes 1.4 times the bytes
+PAGE = (255, 255, 255)  # color of transparent pixels, as on the annotation page
 
 
 class _PillowIsQuiet:
-    """Ignores Pillow's warnings. `warnings.catch_warnings` for threads.
+    """Ignores Pillow's warnings: `warnings.catch_warnings` for threads.
 
-    They share the filters: the first one in sets them, and the last one out sets them back.
+    Threads share the filters: the first thread sets them, and the last one restores them.
     """
 
     def __init__(self) -> None:
@@ -85,12 +85,13 @@ _pillow_is_quiet = _PillowIsQuiet()
 def checked_image(payload: bytes, max_side: int | None = None) -> bytes:
     """The bytes of a whole image, untouched unless a side is longer than `max_side` pixels.
 
-    A larger image is turned upright (EXIF), shrunk with its aspect kept, and encoded as JPEG. Ratios of the
-    image do not change: browsers, `datasets` and this function all show it upright. Raises `RejectedRecord`
-    when the bytes are not an image, are cut off, or would take more than 5 s or 1 GB (`image_headers`).
+    A larger image is turned upright (EXIF), shrunk with its aspect ratio, and encoded as JPEG. Points in
+    image ratios stay valid: browsers, `datasets` and this function all show it upright. Raises
+    `RejectedRecord` if the bytes are not an image, are truncated, or would take more than 5 s or 1 GB
+    (`image_headers`).
     """
     try:
-        with _pillow_is_quiet:  # odd metadata, a large image: the checks here decide
+        with _pillow_is_quiet:  # warnings on metadata or size: our checks decide
             return _checked(payload, max_side)
     except RejectedRecord:
         raise
@@ -109,10 +110,10 @@ def _checked(payload: bytes, max_side: int | None) -> bytes:
 
 
 def open_file(payload: bytes) -> Image.Image:
-    """The bytes of an image file, opened and not yet decoded; of several pages or frames the first.
+    """Opens the bytes of an image file without decoding; the first of several pages or frames.
 
-    Raises `RejectedRecord` for another format than `FORMATS`, and for what would take more than 5 s or 1 GB
-    to decode; whatever Pillow raises for damaged files.
+    Raises `RejectedRecord` for formats outside `FORMATS`, and for images that would take more than 5 s or 1
+    GB to decode. For damaged files Pillow may raise any error.
     """
     check_header(payload)
     try:
@@ -149,9 +150,9 @@ def _shrunk(image: Image.Image, max_side: int) -> bytes:
 
 
 def orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 to 8; 1, as stored, where it is absent, unreadable or not one of these numbers.
+    """The EXIF orientation, 1 to 8; 1 (as stored) if it is absent, unreadable or another value.
 
-    So do browsers, which ignore an orientation that is text or out of range. Pillow turns a TIFF itself.
+    Browsers also ignore an orientation that is text or out of range. Pillow turns a TIFF itself.
     """
     if image.format == "TIFF":
         return 1
@@ -162,7 +163,7 @@ def orientation(image: Image.Image) -> int:
         value = image.getexif().get(ExifTags.Base.Orientation, 1)
     except RejectedRecord:
         raise
-    except Exception:  # Pillow raises many types on broken EXIF; people see such a photo as it is stored
+    except Exception:  # Pillow raises many types on broken EXIF; browsers show such a photo as stored
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
@@ -173,7 +174,7 @@ def _raw_exif(profile: str | None) -> bytes:
 
 
 def upright_as_is(image: Image.Image) -> Image.Image:
-    """Turn by the EXIF orientation, in the image's own mode."""
+    """Apply the EXIF orientation, in the image's mode."""
     turn = TURNS.get(orientation(image))
     if turn is None:
         return image
@@ -184,12 +185,12 @@ def upright_as_is(image: Image.Image) -> Image.Image:
 
 
 def _bits(image: Image.Image) -> int:
-    """Bits of a channel that hold something: a TIFF's 12 are in 16."""
+    """The used bits of a channel: 12 bits of a TIFF are stored in 16."""
     return image.tag_v2.get(258, (16,))[0] if isinstance(image, TiffImageFile) else 16
 
 
 def _check_levels(image: Image.Image) -> None:
-    """Raise where nothing says which values are black and white. Images of 16 bits say it, others do not."""
+    """Raise if the values of black and white are unknown; among deep images only 16 bits define them."""
     if image.mode == "F" or (image.mode == "I" and image.format not in ("PNG", "PPM")):
         low, high = image.getextrema()
         kind = "floating-point numbers" if image.mode == "F" else "32-bit integers"
@@ -200,12 +201,12 @@ def _check_levels(image: Image.Image) -> None:
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:
-    """Turn by the EXIF orientation, then convert to RGB: the image as the annotator's browser showed it.
+    """Apply the EXIF orientation, then convert to RGB: the image as in the annotator's browser.
 
-    Browsers turn photos by their EXIF orientation, so that a click is in ratios of the upright image.
-    Transparent pixels become white; 16 bits a pixel become 8 (Pillow would clip them).
+    Browsers apply the EXIF orientation, so a click is in ratios of the upright image. Transparent pixels
+    become white; 16 bits per pixel become 8 (Pillow would clip them).
 
-    Raises `RejectedRecord` for 32-bit and float images, whose range nothing says.
+    Raises `RejectedRecord` for 32-bit and float images, whose range is unknown.
     """
     _check_levels(image)
     bits = _bits(image)
@@ -222,13 +223,13 @@ def upright_rgb(image: Image.Image) -> Image.Image:
 
 
 def upright_size(payload: bytes) -> tuple[int, int]:
-    """Width and height in pixels of a checked image as it is shown: turned upright (EXIF)."""
+    """Width and height in pixels of a checked image, upright (EXIF)."""
     with open_file(payload) as image:
         return (image.height, image.width) if orientation(image) >= 5 else image.size
 
 
 def upright_pixels(image: Image.Image) -> np.ndarray:
-    """`upright_rgb` as uint8 `[H, W, 3]`; of a large image in strips, which saves two copies of it."""
+    """`upright_rgb` as uint8 `[H, W, 3]`; large images in strips, which saves two copies."""
     if image.width * image.height <= LARGE or image.mode not in PLAIN_MODES or image.has_transparency_data:
         return np.array(upright_rgb(image))
     turn = orientation(image)

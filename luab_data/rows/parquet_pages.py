@@ -1,8 +1,8 @@
-"""The headers of a Parquet file's pages, which tell how much each page unpacks to.
+"""Reads the page headers of a Parquet file, which state how much each page unpacks to.
 
-Nobody checks the footer's sizes. Arrow checks a page's: it reserves what the header says, and refuses the
-page where the codec gives more or less. pyarrow does not show these headers, so they are read here, as in
-https://github.com/apache/parquet-format (Thrift's compact protocol).
+Nothing checks the footer's sizes. Arrow checks a page's size: it allocates the size in the header, and
+rejects the page if the codec returns more or less. pyarrow does not expose these headers, so they are read
+here, as in https://github.com/apache/parquet-format (Thrift's compact protocol).
 """
 
 from collections.abc import Iterator

@@ -1,8 +1,8 @@
-"""Parquet files in bounded batches, after their pages have told how much they unpack to.
+"""Reads Parquet files in bounded batches, after a check of how much their pages unpack to.
 
 A column may hold one large value and repeat it a million times in a few bytes, and the sizes in a file's
 footer may be wrong. So the headers of a row group's pages are read before it is unpacked: they bound its
-values. Where the bound is too high, the values are counted, some at a time.
+values. If the bound is too high, the values are counted, a few at a time.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""The evaluation set's class numbers -> those of the training set, where the two name the same classes."""
+"""Converts the evaluation set's class numbers to those of the training set, by class name."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ logger = get_logger(__name__)
 
 
 def with_classes_of(train: datasets.Dataset, other: datasets.Dataset, label: str) -> datasets.Dataset:
-    """`other` with class numbers that mean the same as in `train`; says in one line what it changed.
+    """`other` with the class numbers of `train`; one line reports changes.
 
-    Classes are matched by name (`class_names.match`); a column `class_name` has further names. All columns of
-    `other` that hold its class numbers change: labels, points, boxes.
+    Classes are matched by name (`class_names.match`); a column `class_name` has more names. All columns of
+    `other` with class numbers change: labels, points, boxes.
 
     Args:
         train: The training set.
@@ -30,8 +30,8 @@ def with_classes_of(train: datasets.Dataset, other: datasets.Dataset, label: str
         label: The column of the class or the list of classes, in both.
 
     Raises:
-        SourceError: no such column, one label against several, numbers without names, or a class of a row
-            that is none of the training set's.
+        SourceError: no such column, one label against several, numbers without names, or a row's class that
+            is not in the training set.
     """
     if label not in other.column_names:
         raise SourceError(
@@ -61,12 +61,12 @@ def with_classes_of(train: datasets.Dataset, other: datasets.Dataset, label: str
 
 
 def class_feature(feature: Any) -> Any:
-    """Of a column of lists of classes the feature of one class; of any other column its own."""
+    """The feature of one class: for a column of lists, of the list's items."""
     return feature.feature if is_list(feature) else feature
 
 
 def class_names_of(rows: datasets.Dataset, label: str) -> list[Names]:
-    """The names of each class: that of the ClassLabel, then that of the column `class_name`."""
+    """The names of each class: from the ClassLabel, then from the column `class_name`."""
     feature = rows.features[label]
     names: list[Names] = [(name,) for name in class_feature(feature).names]
     if CLASS_NAME not in rows.column_names or is_list(feature):
@@ -116,7 +116,7 @@ def _renumbered(
 
 
 def _numbers(rows: datasets.Dataset, label: str) -> list[int]:
-    """The class numbers that a row has."""
+    """The class numbers that occur."""
     values = rows.select_columns(label).with_format("arrow")[:][label].combine_chunks()
     if is_list(rows.features[label]):
         values = values.flatten()

@@ -1,4 +1,4 @@
-"""A dataset's splits and parts: where they come from, and a share of the training rows to evaluate on."""
+"""Loads a dataset's splits and parts, and holds out a share of the training rows for evaluation."""
 
 import importlib
 from pathlib import Path
@@ -32,10 +32,10 @@ Splits: TypeAlias = datasets.DatasetDict | datasets.IterableDatasetDict
 
 
 def load_splits(source: str, config: str | None = None, streaming: bool = False) -> Splits:
-    """Loads a dataset's splits, wherever they are.
+    """Loads a dataset's splits from any source.
 
-    A folder of Parquet or images, one that `save_to_disk` wrote, a file of rows (JSONL, CSV, Parquet, a tar
-    of WebDataset), a Hub id, or our sample.
+    The source is a folder of Parquet or images, output of `save_to_disk`, a file of rows (JSONL, CSV,
+    Parquet, a WebDataset tar), a Hub id, or our sample.
 
     Raises:
         SourceError: not found, not accessible, or an unknown configuration.
@@ -78,7 +78,7 @@ def _load(source: str, config: str | None, streaming: bool) -> Splits:
 
 
 def root_of(source: str) -> Path | None:
-    """The folder that paths in a dataset start from; None for one of the Hub."""
+    """The base folder of paths in a dataset; None for a dataset on the Hub."""
     path = Path(source).absolute()
     if path.is_file():
         return path.parent
@@ -102,7 +102,7 @@ class Part(NamedTuple):
 def find_part(splits: datasets.DatasetDict, split: str, source: str, option: str) -> Part:
     """A split, or a part of one as `datasets` writes it: "train[:80%]", "train[100:]".
 
-    Raises SourceError with the splits that there are.
+    Raises SourceError with the existing splits.
     """
     name, part, _ = split.partition("[")
     if name not in splits:
@@ -117,12 +117,12 @@ def find_part(splits: datasets.DatasetDict, split: str, source: str, option: str
 
 
 def part_of(rows: datasets.Dataset, part: Part) -> datasets.Dataset:
-    """The part's rows of its whole split."""
+    """The part's rows, from the rows of the whole split."""
     return rows if (part.start, part.stop) == (0, len(rows)) else rows.select(range(part.start, part.stop))
 
 
 def find_eval_split(splits: Splits, train: str) -> tuple[str | None, str | None]:
-    """The split to evaluate on when none is named, and a line that says of which there may be a doubt."""
+    """The default evaluation split, and a note if there is doubt about it."""
     found = next((name for name in EVAL_SPLITS if name in splits and name != train), None)
     others = [name for name in splits if name != train]
     if found is None and others:
@@ -136,9 +136,9 @@ def find_eval_split(splits: Splits, train: str) -> tuple[str | None, str | None]
 def hold_out(labels: np.ndarray | None, count: int, share: float) -> tuple[np.ndarray, np.ndarray]:
     """Divides rows into those to train on and those to evaluate on, each in order.
 
-    It is the same for the same rows, whatever the seed of the run: runs of several seeds are evaluated on the
-    same images. `datasets` does the same with `train_test_split(stratify_by_column=...)`, but not where a
-    class has one row, or where there are more classes than rows to evaluate on.
+    It depends only on the rows, not on the run's seed, so runs with different seeds are evaluated on the same
+    images. `train_test_split(stratify_by_column=...)` of `datasets` is similar, but fails if a class has one
+    row, or if there are more classes than evaluation rows.
 
     Args:
         labels: [count] class of each row; each class gives its share, rounded up or down, and one of a single

@@ -1,1 +1,1 @@
-"""What the simulated releases of both datasets share: drawing, and how a cursor moves."""
+"""Code for the simulated releases of both datasets: drawing, and cursor movement."""

@@ -1,4 +1,4 @@
-"""What the simulated workers of both datasets have in common: how a cursor moves, and anonymous ids."""
+"""Simulated workers of both datasets: cursor movement and anonymous ids."""
 
 import hashlib
 from typing import Any
@@ -11,10 +11,10 @@ FRAME_MS = 1000 / 60
 def cursor_path(
     start: np.ndarray, aim: np.ndarray, duration: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A cursor's way from `start` to `aim`, (x, y) in ratios, in `duration` ms -> positions [N, 2], ms [N].
+    """A cursor's path from `start` to `aim`, (x, y) in ratios, in `duration` ms -> positions [N, 2], ms [N].
 
-    A minimum-jerk movement (slow, fast, slow) on a slightly bent line with hand tremor, sampled at 60 Hz with
-    late frames; it ends at `aim` after `duration`.
+    It is a minimum-jerk movement (slow, fast, slow) on a slightly bent line with hand tremor, sampled at 60
+    Hz with late frames. It ends at `aim` after `duration`.
     """
     # The browser drops and delays frames: in the released data 20 to 60 ms apart, some at the same time.
     steps = FRAME_MS * rng.integers(0, 4, int(duration / FRAME_MS)) + rng.uniform(0, 3)
@@ -35,5 +35,5 @@ def snapped(points: np.ndarray, rendered: np.ndarray) -> list[Any]:
 
 
 def anonymous_id(number: int, digits: int) -> str:
-    """Always the same hex digits for the same number."""
+    """Hex digits that depend only on the number."""
     return hashlib.sha256(str(number).encode()).hexdigest()[:digits].upper()

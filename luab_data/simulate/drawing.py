@@ -1,4 +1,4 @@
-"""Drawing for the simulated releases: forms as masks, textured backgrounds, colors from hue and light."""
+"""Drawing for the simulated releases: shapes as masks, textured backgrounds, colors from hue and light."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 SUPERSAMPLING = 4  # the object's mask is drawn this much larger, for smooth edges
-TILT = 0.2  # radians to either side: turned freely, the forms would take a tiny network far more images
+TILT = 0.2  # radians to either side: with any rotation, a tiny network would need far more images
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ FORMS: dict[str, tuple[np.ndarray, np.ndarray | None]] = {
 
 
 def draw_mask(form: str, size: int, area: tuple[float, float], rng: np.random.Generator) -> np.ndarray:
-    """The object's coverage of each pixel, 0..1 [size, size]: tilted, scaled, put anywhere in the frame."""
+    """The object's coverage of each pixel, 0..1 [size, size]; tilt, scale and position are random."""
     angle = rng.uniform(-TILT, TILT)
     turn = np.array([(np.cos(angle), -np.sin(angle)), (np.sin(angle), np.cos(angle))])
     filled, cut = FORMS[form]
@@ -69,7 +69,7 @@ def draw_mask(form: str, size: int, area: tuple[float, float], rng: np.random.Ge
 def paint(pixels: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """RGB 0..1 [height, width, 3] with a pale object of any hue where `mask` 0..1 [height, width] is.
 
-    The object's hue is drawn without regard to the background's: what sets it off is that it is lighter.
+    The object's hue is independent of the background's; the object is always lighter.
     """
     light, grain = rng.uniform(0.8, 1.0), rng.uniform(-0.05, 0.05, mask.shape)
     color = np.full(mask.shape, rng.uniform())

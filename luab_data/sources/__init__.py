@@ -1,1 +1,1 @@
-"""Where raw bytes come from: folders, zips and tar archives, read in place in bounded time and memory."""
+"""Sources of raw bytes: folders, zips and tar archives, read in place in bounded time and memory."""

@@ -1,8 +1,8 @@
 """Tar archives, read in place: a stream of small files, and a tar of tars looked up by offset.
 
-Archives may be hostile. Nothing is unpacked. Only regular files with safe names are read, nothing is written
-under a name of the archive, and every read is bounded: by the largest allowed member, by what a header may
-claim, and by the whole decompressed size.
+Archives may be hostile. Nothing is unpacked. Only regular files with safe names are read, and no name of the
+archive is used for writing. Limits on a member's size, on a header's claims and on the total decompressed
+size bound every read.
 """
 
 import tarfile
@@ -100,9 +100,9 @@ class TarStream:
 
 
 class TarOfTars:
-    """The images of `ILSVRC2012_img_train.tar`: a tar of one `<class>.tar` for each class. Stream and Lookup.
+    """The images of `ILSVRC2012_img_train.tar`: a tar of one `<class>.tar` per class. Stream and Lookup.
 
-    The headers are read once (seeking from one to the next), then an image is one seek and one read in the
+    The headers are read once, seeking from one to the next. Then an image is one seek and one read in the
     outer tar.
     """
 
@@ -147,7 +147,7 @@ class TarOfTars:
         return self._file.read(self._sizes[place])
 
     def ids(self) -> Iterator[str | Reject]:
-        """All ids, then what was rejected."""
+        """All ids, then the rejects."""
         self._index()
         yield from self._places
         yield from self._rejects
@@ -198,8 +198,8 @@ class TarOfTars:
 class Spooled:
     """A stream copied into a compressed scratch file, so that its entries can be looked up. A Lookup.
 
-    For joins whose images can only be streamed: the byproducts are then the side that is looked up. The
-    file is deleted when the object is.
+    It is for joins whose images can only be streamed: the byproducts are then looked up. The file is deleted
+    with the object.
     """
 
     def __init__(self, stream: Stream):
@@ -230,6 +230,6 @@ class Spooled:
         return zlib.decompress(self._file.read(self._ends[place + 1] - self._ends[place]))
 
     def ids(self) -> Iterator[str | Reject]:
-        """All ids, then what was rejected."""
+        """All ids, then the rejects."""
         yield from self._places
         yield from self._rejects

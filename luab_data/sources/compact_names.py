@@ -4,15 +4,15 @@ import json
 import zlib
 from collections import Counter
 
-STAYS = 3  # a folder that is come back to more often is not packed again
+STAYS = 3  # a folder that is revisited more often is not packed again
 
 
 class CompactNames:
-    """`{folder: {name: text}}`; a folder that is not there yet begins empty.
+    """`{folder: {name: text}}`; a new folder is empty.
 
-    Archives and folders are read class by class. So when the next folder is asked for, the one before is
-    packed, to some 5 bytes a name instead of 200. Of a source in another order, all folders come back, and
-    stay unpacked after a few times: it takes more memory, and no more time.
+    Archives and folders are read class by class. So when the next folder is requested, the previous one is
+    packed, to about 5 bytes per name instead of 200. If a source has another order, folders are revisited,
+    and stay unpacked after a few times: this takes more memory, but no more time.
     """
 
     def __init__(self) -> None:

@@ -1,11 +1,11 @@
-"""What a source is: it is read from front to back (`Stream`), or asked for one entry (`Lookup`).
+"""The interfaces of a source: read in order (`Stream`), or entry by entry (`Lookup`).
 
-Those that there are: `luab_data.sources.folders`, `archives`, `hub`.
+Implementations: `luab_data.sources.folders`, `archives`, `hub`.
 
 An entry has an id, `<class>/<name>` without suffix (depth 2: ImageNet) or `<name>` (depth 1: COCO), and a
-payload, the bytes of one file. A file that cannot be an entry becomes a `Reject`; files of another kind, and
-the AppleDouble twins `._<name>` that macOS puts into archives, are only counted, in `ignored`. Nothing is
-ever written to disk under a name that an archive gives.
+payload, the bytes of one file. An invalid file becomes a `Reject`. Files of another kind, and the AppleDouble
+twins `._<name>` that macOS puts into archives, are only counted, in `ignored`. No name of an archive is ever
+used for writing to disk.
 """
 
 import re
@@ -51,7 +51,7 @@ class Reject:
 
 
 class Stream(Protocol):
-    """A source that is read from front to back, in the same order each time."""
+    """A source that is always read in the same order."""
 
     @property
     def role(self) -> str:
@@ -59,17 +59,17 @@ class Stream(Protocol):
 
     @property
     def place(self) -> str | Path:
-        """Where it lies: a path, or a Hub id."""
+        """The location: a path, or a Hub id."""
 
     @property
     def ignored(self) -> int:
-        """How many files of another kind the last pass came by."""
+        """The number of files of another kind in the last pass."""
 
     def __iter__(self) -> Iterator[Entry | Reject]: ...
 
 
 class Lookup(Protocol):
-    """A source that can be asked for one entry."""
+    """A source with random access by id."""
 
     @property
     def role(self) -> str:
@@ -77,16 +77,16 @@ class Lookup(Protocol):
 
     @property
     def ignored(self) -> int:
-        """How many files of another kind there are."""
+        """The number of files of another kind."""
 
     def __contains__(self, entry_id: str) -> bool: ...
 
     def get(self, entry_id: str) -> Any:
-        """Payload of an id that the source contains; raises `RejectedRecord` when it cannot be read."""
+        """Payload of an id in the source; raises `RejectedRecord` if it is unreadable."""
         ...
 
     def ids(self) -> Iterator[str | Reject]:
-        """All ids, in the same order each time, and what cannot be an entry."""
+        """All ids, always in the same order, and the rejects."""
         ...
 
 
@@ -106,25 +106,25 @@ def entry_id(name: str, depth: int) -> str:
 
 
 def same_form(name: str) -> str:
-    """A name in the one form (NFC) in which names are compared."""
+    """A name in the Unicode form (NFC) that comparisons use."""
     return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def printable(name: str) -> str:
-    """A name of an archive or a disk for a report: without what is no text, and not longer than a line."""
+    """A name from an archive or disk for a report: only printable text, at most a line."""
     name = name if len(name) <= MAX_NAME else f"{name[:MAX_NAME]}..."
     return name if name.isprintable() else ascii(name)[1:-1]
 
 
 def file_name_of(name: str) -> str:
-    """The last part of a name in an archive that says something."""
+    """The last part of a name in an archive, without empty parts and `.`."""
     last = name.rpartition("/")[2]
     return last if last not in ("", ".") else (_parts(name) or [""])[-1]
 
 
 @lru_cache(maxsize=8)  # the files of a folder follow each other
 def _folders(path: str, depth: int) -> str:
-    """The last `depth` parts of a folder's path that say something, each with its `/`."""
+    """The last `depth` parts of a folder's path, without empty parts and `.`, each with its `/`."""
     parts = _parts(path)
     if path.startswith("/"):
         raise RejectedRecord(_UNSAFE_NAME)
@@ -136,7 +136,7 @@ def _folders(path: str, depth: int) -> str:
 
 
 def _parts(name: str) -> list[str]:
-    """The parts of a name that say something."""
+    """The parts of a name, without empty parts and `.`."""
     return [part for part in name.split("/") if part not in ("", ".")]
 
 

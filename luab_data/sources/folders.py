@@ -1,4 +1,4 @@
-"""Folders and zips as sources, and some classes of a source.
+"""Folders and zips as sources, and a filter for the classes of a source.
 
 Tar archives: `luab_data.sources.archives`; the Hub: `luab_data.hub.source`.
 """
@@ -34,8 +34,8 @@ T = TypeVar("T", bound=Entry | str | Reject)
 class FolderSource:
     """A folder of files, `<root>/<name>` (depth 1) or `<root>/<class>/<name>` (depth 2). Stream and Lookup.
 
-    Folders are listed when they are first needed, so that looking up the files of one class does not wait
-    for a million others. A link to a file inside the folder is followed, any other link is rejected.
+    Folders are listed when they are first needed, so that a lookup in one class does not wait for a million
+    other files. A link to a file inside the folder is followed, any other link is rejected.
     `rename`: id by the file's name -> id, for sets whose files have two names.
     """
 
@@ -67,7 +67,7 @@ class FolderSource:
 
     @property
     def ignored(self) -> int:
-        """How many files of another kind were seen."""
+        """The number of files of another kind so far."""
         return sum(self._ignored.values())
 
     def classes(self) -> list[str] | None:
@@ -87,7 +87,7 @@ class FolderSource:
         return read_regular(self.place / self._list(self._folder_of(entry_id))[entry_id], self.max_bytes)
 
     def ids(self) -> Iterator[str | Reject]:
-        """All ids, folder by folder, with what was rejected in each."""
+        """All ids, folder by folder, with the rejects of each."""
         yield from self._linked
         for folder in self._folders:
             yield from self._list(folder)
@@ -144,7 +144,7 @@ class FolderSource:
 
 
 def beside(first: str, second: str) -> str:
-    """The first of two names for a message about the second: with escapes where they look the same."""
+    """The first of two names for a message about the second; with escapes if they look the same."""
     if same_form(first) == same_form(second) and first != second:
         return f"{first!a}, which looks the same as {second!a}"
     return repr(first)
@@ -210,7 +210,7 @@ class ZipSource:
         return read_member(self._file, member, self.max_bytes)
 
     def ids(self) -> Iterator[str | Reject]:
-        """All ids, then what was rejected."""
+        """All ids, then the rejects."""
         yield from self._places
         yield from self._rejects
 
@@ -222,7 +222,7 @@ class ZipSource:
 
 
 def broken_zip(role: str, path: str | Path, error: Exception) -> SourceError:
-    """The error for a zip that cannot be read, with what to do about it."""
+    """The error for an unreadable zip, with the fix."""
     return SourceError(
         f"{role}={str(path)!r} cannot be read as a zip: {error}. Download it again, or unpack what can be "
         "saved of it and pass the folder."
@@ -232,7 +232,7 @@ def broken_zip(role: str, path: str | Path, error: Exception) -> SourceError:
 class ClassFilter:
     """The entries of some classes of another source; others are ignored.
 
-    A Stream and a Lookup, as far as that source is one.
+    A Stream or a Lookup (or both), like that source.
     """
 
     def __init__(self, source: Any, classes: list[str]):
@@ -244,7 +244,7 @@ class ClassFilter:
 
     @property
     def ignored(self) -> int:
-        """How many entries the source ignored, or are of other classes."""
+        """The number of entries that the source ignored, or that are of other classes."""
         return self.source.ignored + self._left_out
 
     def _keeps(self, entry_id: str) -> bool:
@@ -261,7 +261,7 @@ class ClassFilter:
         return self.source.get(entry_id)
 
     def ids(self) -> Iterator[str | Reject]:
-        """The ids of the chosen classes, and what was rejected."""
+        """The ids of the chosen classes, and the rejects."""
         yield from self._kept(self.source.ids())
 
     def _kept(self, items: Iterable[T]) -> Iterator[T]:

@@ -1,4 +1,4 @@
-"""gzip, by Intel's ISA-L where there is a wheel of it: four times as fast. Elsewhere by Python itself."""
+"""gzip with Intel's ISA-L if its wheel is installed (four times as fast), else with Python's own."""
 
 try:
     from isal.igzip import IGzipFile as GzipFile

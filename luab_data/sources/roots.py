@@ -1,6 +1,6 @@
 """Finds the class folders below a folder or in a zip.
 
-People pass the folder above them, or the whole download.
+Users often pass a parent folder, or the whole download.
 """
 
 import os
@@ -21,7 +21,7 @@ logger = get_logger(__name__)
 
 
 def folders_below(path: Path) -> Iterator[Path]:
-    """The folders below `path` that hold images, without those that such a folder holds; no links."""
+    """The topmost folders below `path` that have images; links are not followed."""
     level, looked_at = [path], 0
     for _ in range(MAX_DEPTH + 1):
         below = []
@@ -41,10 +41,10 @@ def folders_below(path: Path) -> Iterator[Path]:
 def choose_root(
     path: Path, found: Mapping[str, str], is_wanted: Callable[[str], bool], train: str = TRAIN
 ) -> str | None:
-    """Of the folders `found`, the one that is meant: the only one, the only wanted one, or `train`.
+    """Chooses among the folders `found`: the only one, the only wanted one, or `train`.
 
-    `found`: for each, a file or folder in it, from which `is_wanted` tells whether it may be the one. None
-    where nothing is wanted. Raises SourceError where several may be meant.
+    `found`: for each folder, a file or folder in it, for which `is_wanted` decides whether the folder is
+    wanted. Returns None if no folder is wanted. Raises SourceError if the choice is ambiguous.
     """
     wanted = [folder for folder, example in found.items() if is_wanted(example)]
     named = [folder for folder in wanted if folder.rpartition("/")[2] == train]
@@ -56,5 +56,5 @@ def choose_root(
 
 
 def say(path: Path, root: str) -> None:
-    """Tells which folder was taken."""
+    """Reports the chosen folder."""
     logger.warning(f"{IMAGES}={str(path)!r}: the images are read from {root}.")

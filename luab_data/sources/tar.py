@@ -1,8 +1,8 @@
 """The members of a tar archive, read in bounded time and memory.
 
-`tarfile` takes 30 to 50 us for a header, several times what parsing a small file takes. Archives of many
-files repeat a header but for name, size, time and checksum: one that differs in nothing else from a header
-that `tarfile` has accepted is read here, every other one by `tarfile`.
+`tarfile` takes 30 to 50 us for a header, several times as long as parsing a small file. Archives of many
+files repeat a header except for name, size, time and checksum. If a header differs only in these from one
+that `tarfile` has accepted, this module reads it; `tarfile` reads all others.
 """
 
 import io
@@ -17,7 +17,7 @@ from typing import IO, NamedTuple
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.sources.inflate import GzipFile, InflateError
 
-# Long names and extended headers: tarfile reads them whole, whatever size they claim.
+# Long names and extended headers: tarfile reads them whole, of any claimed size.
 MAX_HEADER_BYTES = 1 << 20
 READ_AHEAD = 1 << 18  # bytes
 MAX_PADDING = 1 << 20  # zeros at the end; tar programs fill up 10,240 bytes
@@ -28,18 +28,18 @@ _NUMBERS = re.compile(rb"([0-7]{11})[\0 ][0-7]{11}[\0 ]([0-7]{6})\0 ")
 
 
 class PlainFile(NamedTuple):
-    """What a `tarfile.TarInfo` says of a plain file."""
+    """The fields of a `tarfile.TarInfo` of a plain file."""
 
     name: str
     size: int
     offset_data: int
 
     def isreg(self) -> bool:
-        """As of `tarfile.TarInfo`: it is a regular file."""
+        """As in `tarfile.TarInfo`: it is a regular file."""
         return True
 
     def issparse(self) -> bool:
-        """As of `tarfile.TarInfo`: it has no holes."""
+        """As in `tarfile.TarInfo`: it has no holes."""
         return False
 
 
@@ -47,11 +47,10 @@ Member = tarfile.TarInfo | PlainFile
 
 
 def members(reader: "BoundedReader") -> Iterator[Member]:
-    """All members but folders.
+    """All members except folders.
 
-    Raises `tarfile.ReadError` unless the archive ends as it should: with two blocks of zeros, and nothing
-    but zeros behind them. `tarfile` takes a single one for the end, such as a sector of the disk that was
-    lost.
+    Raises `tarfile.ReadError` unless the archive ends with two blocks of zeros and only zeros after them. For
+    `tarfile` a single block of zeros, such as a lost disk sector, would be the end.
     """
     with _absurd_numbers_explained():
         archive = tarfile.open(fileobj=reader, mode="r:")  # noqa: SIM115
@@ -64,7 +63,7 @@ def members(reader: "BoundedReader") -> Iterator[Member]:
                 yield member
             offset = archive.offset
             block = reader.read_at(offset, tarfile.BLOCKSIZE)
-            # A global header says something of all members behind it.
+            # A global header applies to all later members.
             while not archive.pax_headers and (known := headers.read(block, offset)) is not None:
                 yield known
                 offset = known.offset_data + -(-known.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
@@ -74,7 +73,7 @@ def members(reader: "BoundedReader") -> Iterator[Member]:
                 member = archive.next()
             if member is not None and member.offset == offset:
                 headers.learn(block, member)
-    # tarfile takes a broken or cut header for the end; the real end is a block of zeros.
+    # tarfile treats a broken or truncated header as the end; the real end is a block of zeros.
     if reader.last_block.strip(b"\0") or not reader.last_block:
         raise tarfile.ReadError(f"broken or cut off at byte {reader.tell():,} of the archive")
     reader.require_end(reader.tell() - len(reader.last_block))
@@ -82,7 +81,7 @@ def members(reader: "BoundedReader") -> Iterator[Member]:
 
 @contextmanager
 def _absurd_numbers_explained() -> Iterator[None]:
-    """An extended header may give its length in thousands of digits, of which `tarfile` knows nothing."""
+    """Handles an extended header whose length has thousands of digits, which `tarfile` does not expect."""
     try:
         yield
     except (OverflowError, ValueError) as error:
@@ -90,17 +89,17 @@ def _absurd_numbers_explained() -> Iterator[None]:
 
 
 class _KnownHeaders:
-    """What headers of plain files have beside name, size, time and checksum.
+    """The accepted headers of plain files, without name, size, time and checksum.
 
-    As far as `tarfile` accepted it.
+    `tarfile` has accepted each of them.
     """
 
     def __init__(self) -> None:
         self._prefixes: dict[bytes, str] = {}
-        self._last: tuple[bytes, str | None] = (b"", None)  # what was looked up last, and its prefix
+        self._last: tuple[bytes, str | None] = (b"", None)  # the last lookup, and its prefix
 
     def learn(self, block: bytes, member: tarfile.TarInfo) -> None:
-        # The member may be one that this header only tells the name or the size of.
+        # This header may only give the name or the size of the next member.
         if block[156:157] in (tarfile.REGTYPE, tarfile.AREGTYPE) and member.isreg() and block.isascii():
             if len(self._prefixes) >= MAX_KNOWN:
                 self._prefixes.clear()
@@ -108,13 +107,13 @@ class _KnownHeaders:
             self._last = (b"", None)
 
     def read(self, block: bytes, offset: int) -> PlainFile | None:
-        """The member whose header is `block`, at `offset` of the archive; None where `tarfile` has to say."""
+        """The member whose header is `block`, at `offset` in the archive; None if `tarfile` must read it."""
         numbers = _NUMBERS.fullmatch(block, 124, 156)
         rest = _rest(block)
         if rest != self._last[0]:
             self._last = (rest, self._prefixes.get(rest))
         prefix = self._last[1]
-        # 512 ASCII bytes add up to less than 65521, so that the lower half of Adler-32 is 1 + their sum. The
+        # 512 ASCII bytes add up to less than 65521, so the lower half of Adler-32 is 1 + their sum. The
         # checksum counts its own field as spaces.
         if numbers is None or prefix is None or not block.isascii():
             return None
@@ -143,10 +142,9 @@ def check_plain(member: Member, max_bytes: int) -> None:
 
 
 class BoundedReader(io.RawIOBase):
-    """The part of `file` that starts at `start`, for tarfile to read from within bounds.
+    """The part of `file` from `start` on, for bounded reads by tarfile.
 
-    Each read is bounded, and the whole. `ahead`: bytes to read at once where the archive is read from front
-    to back.
+    It bounds each read and the total. `ahead`: bytes to read at once if the archive is read in order.
     """
 
     def __init__(
@@ -183,7 +181,7 @@ class BoundedReader(io.RawIOBase):
     def _fill(self, offset: int, size: int) -> None:
         """Buffers `size` bytes or more from `offset` on.
 
-        What is left in the buffer is not read again: a compressed file cannot go back.
+        Bytes in the buffer are not read again, because a compressed file cannot seek back.
         """
         at = offset - self._buffered_from
         left = self._buffer[at:] if at >= 0 else b""
@@ -213,7 +211,7 @@ class BoundedReader(io.RawIOBase):
     def require_end(self, start: int) -> None:
         """Raises `tarfile.ReadError` unless the archive is zeros from `start` on, two blocks or more.
 
-        Reads all of it: gzip's checksum, which tells whether all that was read is right, is at the very end.
+        It reads to the end of the file, where gzip's checksum is.
         """
         self.seek(start)
         while block := self.read(min(self._max_read, MAX_HEADER_BYTES)):
@@ -235,7 +233,7 @@ class BoundedReader(io.RawIOBase):
 
 @contextmanager
 def archive_errors(role: str, path: Path) -> Iterator[None]:
-    """Turns the many errors of a broken archive into one that says which file, and what to do."""
+    """Converts the many errors of a broken archive into one with the file's name and the fix."""
     try:
         yield
     except (tarfile.TarError, EOFError, InflateError, OSError) as error:  # type: ignore[misc]  # to isal a class is Exception

@@ -1,8 +1,8 @@
 """The members of a zip, read in bounded time and memory.
 
-`zipfile` keeps an object of some 700 bytes for each member, ends where one name is no text, does not compare
-the directory with the count that the file gives, and unpacks LZMA and bzip2, with which a megabyte becomes
-gigabytes. Here only stored and deflated members are read, and the directory has to end where it should.
+`zipfile` keeps an object of about 700 bytes per member, fails on a name that is not text, does not compare
+the directory with the file's count, and unpacks LZMA and bzip2, which can turn a megabyte into gigabytes.
+This module only reads stored and deflated members, and checks that the directory is complete.
 """
 
 import io
@@ -28,11 +28,11 @@ _IN_EXTRA, _SIZES = 0xFFFFFFFF, 1  # the true number is in the extra field of th
 
 
 class BrokenZip(ValueError):
-    """The file as a whole cannot be read: what is wrong with it."""
+    """The whole file is unreadable; the message has the reason."""
 
 
 class ZipMember(NamedTuple):
-    """What the directory says of one file. `name` has surrogates where it is not UTF-8, as it should be."""
+    """One file's entry in the directory. `name` has surrogates where it is not valid UTF-8."""
 
     name: str
     method: int
@@ -44,7 +44,7 @@ class ZipMember(NamedTuple):
 
 
 def zip_members(file: BinaryIO) -> Iterator[ZipMember]:
-    """All members but folders, in the directory's order. Raises BrokenZip, also for a short directory."""
+    """All members except folders, in the directory's order. Raises BrokenZip, also for a short directory."""
     begin, size, count, before = _directory(file)
     file.seek(begin)
     content = io.BytesIO(file.read(size)) if size < 1 << 20 else file
@@ -93,7 +93,7 @@ def read_member(file: BinaryIO, member: ZipMember, max_bytes: int) -> bytes:
 
 
 def _directory(file: BinaryIO) -> tuple[int, int, int, int]:
-    """Where the directory begins, its bytes and its members, and the bytes before the archive itself."""
+    """The directory's start, its bytes and its number of members, and the bytes before the archive."""
     end_of_file = file.seek(0, os.SEEK_END)
     start = file.seek(max(0, end_of_file - _END.size - _MAX_COMMENT))
     tail = file.read()
