@@ -1,4 +1,4 @@
-"""Raw COCO-AB -> a dataset folder: what `loading_scripts/coco_ab.py` and `luab build coco_ab` call."""
+"""Raw COCO-AB -> a dataset folder, for `loading_scripts/coco_ab.py` and `luab build coco_ab`."""
 
 from pathlib import Path
 
@@ -25,13 +25,13 @@ def build_coco_ab(
     ray_address: str | None = None,
     store: ShardStore | None = None,
 ) -> Manifest:
-    """Writes the dataset folder `out`; goes on where a killed run with the same arguments stopped.
+    """Writes the dataset folder `out`; resumes a killed run with the same arguments.
 
     `images`, `instances`, `byproducts`, `rule`: as for `coco_ab.load_dataset`. `config`: `full`, or
     `byproducts` for rows without images. `max_side`: images with a longer side (pixels) are shrunk to it,
     with their boxes; all others keep their bytes. `num_proc`, `engine`, `ray_address`: see
-    `luab_data.build.workers.open_workers`. `store` takes over finished shards: see `luab_data.hub.publish`.
-    Raises `SourceError` when a source is missing or `out` is another build's.
+    `luab_data.build.workers.open_workers`. `store` receives finished shards: see `luab_data.hub.publish`.
+    Raises `SourceError` if a source is missing or `out` is of another build.
     """
     require_build_arguments(
         config, images, max_side=max_side, rows_per_shard=rows_per_shard, num_proc=num_proc

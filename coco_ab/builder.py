@@ -1,4 +1,4 @@
-"""The builder behind `datasets.load_dataset("coco_ab", ...)`: rows straight from the raw files."""
+"""The builder behind `datasets.load_dataset("coco_ab", ...)`: rows directly from the raw files."""
 
 from dataclasses import dataclass
 from pathlib import Path

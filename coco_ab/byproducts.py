@@ -20,11 +20,10 @@ from luab_data.sources.entries import BYPRODUCTS, Reject
 HUB_REPOSITORY = "coallaoh/COCO-AB"
 FILE = "coco_ab_v1_0.json"
 
-# An icon dropped at the image's border lies slightly outside; far outside, the value is not a ratio
-# (pixels, say).
+# An icon dropped at the image's border may be slightly outside; a value far outside is not a ratio.
 _RATIO = JsonReal(-0.5, 1.5)
-# The cursor may be anywhere on the page: the image is some 450 pixels of it. Icons count, and a record is not
-# lost for where the cursor went.
+# The cursor may be anywhere on the page, of which the image takes about 450 pixels. Only icons matter, so the
+# cursor's position never rejects a record.
 _CURSOR = JsonReal(-10.0, 10.0)
 _TIME = JsonInt(high=10**14, stored=pa.int64())
 _SIZE = JsonInt(zero_unknown=True)
@@ -95,7 +94,7 @@ class Byproducts:
 
     An id is the image file's name without suffix, `COCO_train2014_000000296169`. A payload is the list
     of the image's records, in the file's order: dicts in the dataset's names, without `image_id`.
-    Records that are not sound are `Reject`s that name the file and the record's number.
+    Invalid records are `Reject`s with the file's name and the record's number.
     """
 
     role = BYPRODUCTS
@@ -116,11 +115,11 @@ class Byproducts:
         return bool(len(self._places(entry_id)))
 
     def get(self, entry_id: str) -> list[dict]:
-        """The records of an image; empty where there is none."""
+        """The records of an image, possibly empty."""
         return [self._record(place) for place in self._places(entry_id)]
 
     def ids(self) -> Iterator[str | Reject]:
-        """The id of each record in the file's order, an image with two twice; then what is no record."""
+        """The id of each record in the file's order, twice for an image with two; then the rejects."""
         yield from (name_of(image_id) for image_id in self._image_ids.tolist())
         yield from self._rejects
 

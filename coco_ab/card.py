@@ -1,4 +1,4 @@
-"""What the dataset card of COCO-AB says besides the counts."""
+"""The texts of COCO-AB's dataset card."""
 
 from coco_ab.points import RULES, Rule
 from coco_ab.rows import FILE_NAME, HEIGHT, WIDTH
@@ -28,17 +28,17 @@ _ANNOTATIONS = (
     "the pages of icons that the worker turned to; `mouse_tracking`: the cursor, often empty; `time_spent`: "
     "ms on the page; sizes in pixels, null where unknown; `worker_id`: anonymized"
 )
-_INTRODUCTION = """COCO's training images of 2014 with what annotators left behind who tagged them by
-dragging an icon onto each class that they saw: every icon's history, and the cursor's path. The byproducts
-are those of Han et al., "Neglected Free Lunch" (ICCV 2023), published as
+_INTRODUCTION = """COCO's training images of 2014 with the byproducts of tagging them. Annotators dragged an
+icon onto each class that they saw; the records hold every icon's history and the cursor's path. The
+byproducts are those of Han et al., "Neglected Free Lunch" (ICCV 2023), published as
 [coallaoh/COCO-AB](https://huggingface.co/datasets/coallaoh/COCO-AB)."""
 _WITHOUT_IMAGES = (
-    "This is the part without images, for anyone to have; `file_name` names the image of each row."
+    "This is the part without images, free to redistribute; `file_name` names the image of each row."
 )
 _PROVENANCE = f"""Image files, COCO's instance annotations and byproduct records were joined by the image's
-id. Images were kept as they are, unless a side was longer than `max_side` pixels: then they were shrunk,
-their boxes with them, and encoded as JPEG of quality {JPEG_QUALITY}. Every record was checked; what could not
-be used is in `rejects.jsonl`. Of an image that was annotated twice, `points` are those of the last record.
+id. Images were kept unchanged, unless a side was longer than `max_side` pixels: then they were shrunk,
+their boxes with them, and encoded as JPEG of quality {JPEG_QUALITY}. Every record was checked; rejected ones
+are in `rejects.jsonl`. If an image was annotated twice, `points` are those of the last record.
 
 Points are ratios of the image, 0 to 1, x first. Times are milliseconds since the page opened."""
 _BYPRODUCTS_LICENCE = "The byproducts are published under Apache-2.0."

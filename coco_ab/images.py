@@ -34,9 +34,9 @@ def _name_of_2014(name: str) -> str:
 
 
 def open_images(images: str | Path | None) -> FolderSource | ZipSource:
-    """The source of the images: a folder `train2014` or one above it, or the zip (read in place).
+    """The source of the images: a folder `train2014` or its parent, or the zip (read in place).
 
-    `train2017` will do too. Raises `SourceError` that says what to pass.
+    `train2017` works too. Raises `SourceError` that says what to pass.
     """
     if images is None:
         raise SourceError(f"images is missing: pass the folder train2014 or train2014.zip ({DOWNLOAD}).")
@@ -69,7 +69,7 @@ def _root_below(path: Path) -> str:
 
 
 def _of_train(source: FolderSource | ZipSource) -> FolderSource | ZipSource:
-    """Raises SourceError where the first images are another set's."""
+    """Raises SourceError if the first images are of another set."""
     first = [item for item in itertools.islice(source.ids(), EXAMPLES) if isinstance(item, str)]
     if first and all(re.match("COCO_(val|test)", name) for name in first):
         raise SourceError(

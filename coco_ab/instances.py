@@ -1,6 +1,6 @@
 """COCO's `instances_train2014.json` (318 MB): the labels and boxes of each image, in 30 MB of memory.
 
-The file is read like the byproducts, in pieces; the outlines that make up most of it are passed over.
+The file is read in pieces, like the byproducts; the outlines, which make up most of it, are skipped.
 """
 
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ def find_instances(instances: str | Path | None) -> Path:
 
 @dataclass(frozen=True)
 class Labeled:
-    """What COCO knows of one image: its size in pixels and its objects, one array entry for each."""
+    """COCO's annotation of one image: its size in pixels and its objects, one array entry each."""
 
     width: int
     height: int
@@ -62,9 +62,9 @@ class Labeled:
 
 
 class Instances:
-    """All images of one instances file. `rejects` are the entries that could not be used.
+    """All images of one instances file. `rejects` are the rejected entries.
 
-    Raises SourceError when it is not a COCO instances file.
+    Raises SourceError if it is not a COCO instances file.
     """
 
     def __init__(self, path: Path):

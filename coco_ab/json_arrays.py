@@ -1,9 +1,8 @@
-"""Large JSON arrays of records, read in pieces by Arrow; bad records are found and left out one by one.
+"""Large JSON arrays of records, read in pieces by Arrow; bad records are found and rejected one by one.
 
 The text is cut at commas between records into pieces of `BLOCK` bytes. Counting braces finds such a comma
-quickly, but braces inside strings can fool it: a wrong cut leaves a piece that is not JSON, Arrow
-refuses it, and the piece is read again by a scanner that knows strings. So speed never decides what is
-read.
+quickly, but braces inside strings can mislead it. A wrong cut gives a piece that is not JSON. Arrow rejects
+it, and a scanner that handles strings reads the piece again. So the fast path never changes the result.
 """
 
 import itertools
@@ -23,7 +22,7 @@ from luab_data.sources.entries import Reject
 BLOCK = 8 << 20
 MAX_RECORD_BYTES = 32 << 20  # the longest trace the release can hold, two hours at 60 Hz, has about 30 MB
 MAX_BAD = 10_000  # records; the release has 82.8 thousand
-MAX_GROUP = 10_000  # records that the exact scanner hands to Arrow at once
+MAX_GROUP = 10_000  # records that the exact scanner passes to Arrow at once
 MAX_KEY_BYTES = 4096
 TAIL = 1 << 19  # bytes at the window's end in which a record's end is looked for
 
@@ -36,9 +35,9 @@ _AFTER_RECORD = re.compile(rb"[ \t\r\n]*([,\]])")
 def read_array(path: Path, role: str, record: JsonStruct) -> Iterator[pa.StructArray | Reject]:
     """The records of a file that is one JSON array, in batches, in the file's order.
 
-    A record that is not as `record` says is a `Reject` that names the file and the record's number,
-    from 1. Batches are `clean`: in the dataset's names and types. Raises SourceError when the file is
-    no JSON array, ends before the array does, or goes on behind it.
+    A record that does not match `record` is a `Reject` with the file's name and the record's number, from 1.
+    Batches are `clean`: with the dataset's names and types. Raises SourceError if the file is not a JSON
+    array, is truncated, or has data after the array.
     """
     with path.open("rb") as file:
         reader = _Reader(file, path, role)
@@ -55,9 +54,9 @@ def read_members(
 ) -> Iterator[tuple[str, pa.StructArray | Reject]]:
     """The arrays `records` of a file that is one JSON object, in the file's order.
 
-    Yields (member, batch or reject); other members are passed over. Raises SourceError when the file is not a
-    JSON object, is cut off or goes on behind it, and for a member of `records` that is missing, no array, or
-    there twice.
+    Yields (member, batch or reject); other members are skipped. Raises SourceError if the file is not a JSON
+    object, is truncated or has data after the object, or if a member of `records` is missing, not an array,
+    or repeated.
     """
     missing = set(records)
     with path.open("rb") as file:
@@ -124,7 +123,7 @@ class _Reader:
             raise self.broken("in a member's name") from None
 
     def skip_value(self) -> None:
-        """Passes over one member's value, whatever its size."""
+        """Skips one member's value, of any size."""
         boundary = Boundary(b"}")
         while (end := boundary.find(self._text, self._position)) is None:
             boundary.moved(len(self._text) - self._position)
@@ -141,7 +140,7 @@ class _Reader:
         return SourceError(f"{self._role}={str(self._path)!r} {what}.")
 
     def require_end(self) -> None:
-        """Raises SourceError unless nothing but white space follows."""
+        """Raises SourceError if anything but white space follows."""
         if self.next_byte():
             byte = self._offset(self._position)
             raise self.error(
@@ -173,7 +172,7 @@ class _Reader:
             ended = separator.group(1) == b"]"
 
     def _last_boundary(self) -> int | None:
-        """Where, by its braces, the window's last whole record ends, with a comma or bracket behind it."""
+        """The end, by counting braces, of the window's last complete record, before a comma or bracket."""
         depth = self._text.count(b"{", self._position) - self._text.count(b"}", self._position)
         begin = max(self._position, len(self._text) - TAIL)
         for brace in reversed(list(_BRACE.finditer(self._text, begin))):
@@ -212,9 +211,9 @@ class _Reader:
         return separator != b","
 
     def _whole_records(self, until: int) -> tuple[list[tuple[int, int]], bytes]:
-        """Where the next records in the window begin and end, up to `until` in the file; and the byte after.
+        """Start and end of the next records in the window, up to `until` in the file; and the byte after.
 
-        That is empty where the next record goes on behind the window. At most `MAX_GROUP` records.
+        Empty if the next record extends beyond the window. At most `MAX_GROUP` records.
         """
         bounds, separator = [], b","
         while separator == b"," and len(bounds) < MAX_GROUP:
@@ -229,7 +228,7 @@ class _Reader:
         return bounds, separator
 
     def _sound(self, bounds: list[tuple[int, int]], record: JsonStruct) -> Iterator[pa.StructArray | Reject]:
-        """These records of the window. Halved again and again where some are bad: the good stay cheap."""
+        """These records of the window. Bisects if some are bad, so good records stay fast."""
         if not bounds:
             return
         begin, end = bounds[0][0], bounds[-1][1]
@@ -245,9 +244,9 @@ class _Reader:
             yield from self._sound(bounds[middle:], record)
 
     def _long_record(self, record: JsonStruct) -> Iterator[pa.StructArray | Reject]:
-        """The record at the window's position, which goes on behind the window.
+        """The record at the window's position, which extends beyond the window.
 
-        Raises SourceError where the file ends first.
+        Raises SourceError if the file ends first.
         """
         boundary = Boundary(b"]")
         dropped = 0
@@ -276,11 +275,11 @@ class _Reader:
             yield self._rejected(fault_of(self._text[begin:end], record))
 
     def _offset(self, position: int) -> int:
-        """A position in the window as one in the file."""
+        """A position in the window -> the position in the file."""
         return self._file.tell() - len(self._text) + position
 
     def _rejected(self, reason: str) -> Reject:
-        """The next record, which is bad. Raises SourceError when too many are."""
+        """Rejects the next record. Raises SourceError after too many bad records."""
         self._number += 1
         self._bad += 1
         if self._bad > MAX_BAD:
@@ -291,7 +290,7 @@ class _Reader:
         return Reject(self._role, f"{self._name} {self._number}", reason)
 
     def _fill(self) -> bool:
-        """Drops what was consumed and reads a block more; False at the file's end."""
+        """Drops the consumed text and reads another block; False at the file's end."""
         block = self._file.read(BLOCK)
         self._text = self._text[self._position :] + block
         self._position = 0

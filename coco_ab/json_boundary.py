@@ -1,19 +1,19 @@
-"""Where one JSON value ends: the exact way, for text that is broken or does not fit in memory.
+"""Finds the exact end of a JSON value, also in broken text or text that does not fit in memory.
 
-Strings and nesting are followed with arrays, in time linear in the text, whatever it is made of.
+Arrays track strings and nesting, in time linear in the text, for any text.
 """
 
 import numpy as np
 
-_FIRST, _MOST = 1 << 10, 1 << 20  # bytes looked at at once
+_FIRST, _MOST = 1 << 10, 1 << 20  # bytes per step
 _STEPS = np.zeros(256, np.int32)  # how a byte outside strings changes the depth
 _STEPS[list(b"{[")], _STEPS[list(b"}]")] = 1, -1
 
 
 class Boundary:
-    """Finds where one JSON value ends, knowing strings and nesting.
+    """Finds the end of one JSON value, with strings and nesting.
 
-    It goes on where it stopped when more text comes.
+    With more text it continues where it stopped.
     """
 
     def __init__(self, closing: bytes):
@@ -25,7 +25,7 @@ class Boundary:
         self._offset = 0  # from the value's beginning
 
     def find(self, text: bytes, start: int) -> int | None:
-        """Where the comma or bracket after the value that begins at `start` is; None: not in the text."""
+        """Position of the comma or bracket after the value at `start`; None if not in the text."""
         size = _FIRST
         while (position := start + self._offset) < len(text):
             piece = text[position : position + size]
@@ -52,7 +52,7 @@ class Boundary:
         return int(ends[0]) if len(ends) else None
 
     def _without_escapes(self, piece: bytes) -> bytes:
-        """The piece, as long as before, without the escapes that could be taken for a string's end."""
+        """The piece, with the same length, without escapes that could look like a string's end."""
         if self._escaped:
             piece = b" " + piece[1:]
         self._escaped = (len(piece) - len(piece.rstrip(b"\\"))) % 2 == 1

@@ -1,4 +1,4 @@
-"""A piece of text that should be nothing but records between commas -> the records, all or none."""
+"""A piece of text with records between commas -> the records, all or none."""
 
 import json
 
@@ -11,13 +11,13 @@ MAX_EXPLAINED = 1 << 20  # bytes of a record that Python decodes; each may becom
 
 
 def read_records(text: bytes, begin: int, end: int, record: JsonStruct) -> pa.StructArray | None:
-    """The records of a piece of text, cleaned; None unless it is nothing but sound records."""
+    """The records of a piece of text, cleaned; None unless all of it is valid records."""
     # One object that holds the records in an array: Arrow's own separator is white space, not a comma. An
     # array in an array, so that text behind the end of its array (`], "licenses": [`) is no JSON here.
     piece = b"".join((b'{"records":[[', memoryview(text)[begin:end], b"]]}"))
     try:
         if not piece.isascii():
-            piece.decode()  # Arrow checks the encoding of no text that it passes over
+            piece.decode()  # Arrow does not check the encoding of skipped text
         table = pyarrow.json.read_json(
             pa.BufferReader(piece),
             pyarrow.json.ReadOptions(use_threads=False, block_size=len(piece)),
@@ -38,7 +38,7 @@ def read_records(text: bytes, begin: int, end: int, record: JsonStruct) -> pa.St
 
 
 def fault_of(text: bytes, record: JsonStruct) -> str:
-    """Why `read_records` refuses the text of one record."""
+    """Why `read_records` rejects the text of one record."""
     if len(text) > MAX_EXPLAINED:
         return f"not a sound record; its {len(text):,} bytes are too many to say more"
     try:

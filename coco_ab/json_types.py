@@ -1,8 +1,8 @@
-"""What a field of a JSON record may hold, said once and checked in two ways.
+"""The types of the fields of a JSON record, declared once and checked in two ways.
 
-Whole pieces of a file are read by Arrow and checked column by column (`valid`); where that fails, one
-record at a time is, and `fault` says in words what is wrong with it. `clean` then turns the released
-column into the dataset's: names in snake case, float32 ratios, unknown values null, absent lists empty.
+Arrow reads whole pieces of a file, which are checked column by column (`valid`). If that fails, records are
+checked one by one, and `fault` describes the problem. `clean` then turns the released column into the
+dataset's: names in snake case, float32 ratios, unknown values null, absent lists empty.
 """
 
 import re
@@ -17,12 +17,12 @@ INT32 = pa.int32()
 
 
 class JsonType(Protocol):
-    """One field's type. `arrow` is what Arrow's JSON reader is told to expect."""
+    """One field's type. `arrow` is the type for Arrow's JSON reader."""
 
     arrow: pa.DataType
 
     def valid(self, values: pa.Array) -> bool:
-        """Whether all values are allowed. Null is: a `JsonStruct` knows which of its fields must be there."""
+        """Whether all values are allowed. Null is allowed: `JsonStruct` checks required fields."""
         ...
 
     def clean(self, values: pa.Array) -> pa.Array:
@@ -30,13 +30,13 @@ class JsonType(Protocol):
         ...
 
     def fault(self, value: object, where: str) -> str | None:
-        """What is wrong with one decoded value at `where` in its record; None for an allowed one."""
+        """The problem with one decoded value at `where` in its record, or None."""
         ...
 
 
 @dataclass(frozen=True)
 class JsonInt:
-    """A whole number from `low` to `high`; with `zero_unknown`, 0 stands for a value that is not known."""
+    """A whole number from `low` to `high`; with `zero_unknown`, 0 means unknown."""
 
     low: int = 0
     high: int = 2**31 - 1
@@ -68,7 +68,7 @@ class JsonReal:
     arrow = pa.float32()
 
     def valid(self, values: pa.Array) -> bool:
-        # Not min_max, which passes over NaN: NaN is neither greater nor smaller than a bound.
+        # Not min_max, which skips NaN: NaN is neither greater nor smaller than a bound.
         in_range = pc.and_(pc.greater_equal(values, self.low), pc.less_equal(values, self.high))
         return pc.all(in_range).as_py() is not False
 
@@ -123,7 +123,7 @@ class JsonFlag:
 class JsonStruct:
     """A JSON object with these fields, by their released names.
 
-    The `required` ones may not be absent or null. Other fields are passed over.
+    The `required` ones may not be absent or null. Other fields are skipped.
     """
 
     def __init__(self, fields: dict[str, JsonType], required: tuple[str, ...] = ()):
@@ -132,7 +132,7 @@ class JsonStruct:
         self.arrow = pa.struct([(name, field.arrow) for name, field in fields.items()])
 
     def valid(self, values: pa.Array) -> bool:
-        # flatten() gives a null object null fields, so that only what an object lacks counts as missing.
+        # flatten() gives a null object null fields, so only fields that an object lacks count as missing.
         columns = dict(zip(self.fields, values.flatten(), strict=True))
         complete = all(columns[name].null_count == values.null_count for name in self.required)
         return complete and all(field.valid(columns[name]) for name, field in self.fields.items())

@@ -1,4 +1,4 @@
-"""An image, what COCO knows of it, and its byproducts -> one row. `CocoPairToRow` says what is kept."""
+"""An image, COCO's annotation and its byproducts -> one row. `CocoPairToRow` decides what is kept."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,14 +24,14 @@ NO_IMAGE = "there is no image of this id, or it cannot be read"
 
 @dataclass(frozen=True)
 class Known:
-    """What two files say of one image: COCO's labels (None: not listed) and the annotators' records."""
+    """One image's entries: COCO's labels (None: not listed) and the annotators' records."""
 
     labeled: Labeled | None
     annotations: list[dict]
 
 
 class KnownImages:
-    """The byproducts, with COCO's labels beside them. A Lookup whose ids are the byproducts'."""
+    """The byproducts together with COCO's labels. A Lookup by the byproducts' ids."""
 
     role = BYPRODUCTS
     ignored = 0
@@ -44,11 +44,11 @@ class KnownImages:
         return entry_id in self._byproducts or self._labeled(entry_id) is not None
 
     def get(self, entry_id: str) -> Known:
-        """What both files say of an image."""
+        """Both files' entries of an image."""
         return Known(self._labeled(entry_id), self._byproducts.get(entry_id))
 
     def ids(self) -> Iterator[str | Reject]:
-        """Those of the byproducts."""
+        """The byproducts' ids."""
         return self._byproducts.ids()
 
     def _labeled(self, entry_id: str) -> Labeled | None:
@@ -58,7 +58,7 @@ class KnownImages:
 
 @dataclass(frozen=True)
 class File:
-    """A file that is read whole when the pairs are asked for."""
+    """A file that is read whole when the pairs are requested."""
 
     role: str
     place: Path
@@ -66,9 +66,9 @@ class File:
 
 
 class RawCocoAB:
-    """The raw files that a user named; `open_images`, `find_instances`, `find_byproducts` say what they are.
+    """The user's raw files; see `open_images`, `find_instances` and `find_byproducts` for allowed values.
 
-    Opening is cheap; the two JSON files are read by `pairs`. Raises `SourceError` where one is missing.
+    Opening is cheap; `pairs` reads the two JSON files. Raises `SourceError` if one is missing.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class RawCocoAB:
                 yield Reject(INSTANCES, name, "its image was rejected" if unread else NO_IMAGE)
 
     def to_batch(self, max_side: int | None = None) -> RowByRow:
-        """The rule that makes rows of `pairs`; images with a side above `max_side` pixels are shrunk."""
+        """The function that makes rows from `pairs`; shrinks images with a side above `max_side` pixels."""
         return RowByRow(
             RecordsToRow(self.rule) if self.images is None else CocoPairToRow(max_side, self.rule)
         )
@@ -137,7 +137,7 @@ class CocoPairToRow:
     rule: Rule = DEFAULT_RULE
 
     def __call__(self, entry_id: str, image: bytes | None, known: Known | None) -> Outcome:
-        """What becomes of one pair."""
+        """The outcome of one pair."""
         known = known or Known(None, [])
         try:
             sized = None if image is None else self._sized(image, entry_id, known.labeled)
@@ -154,7 +154,7 @@ class CocoPairToRow:
         return _no_row(entry_id, known or Known(None, []), None if image is None else reason, reason)
 
     def _sized(self, image: bytes, entry_id: str, labeled: Labeled | None) -> SizedImage:
-        """The image, shrunk where asked for. Raises RejectedRecord when it is not the one COCO lists."""
+        """The image, shrunk if requested. Raises RejectedRecord if it is not the one that COCO lists."""
         if image_id_of(entry_id) is None:
             raise RejectedRecord("the file's name is neither COCO_train2014_<id, 12 digits>.jpg nor <id>.jpg")
         if labeled is None:

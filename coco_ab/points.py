@@ -4,15 +4,15 @@
     add     an icon appears at `point_to`
     move    the icon of this class that is at `point_from` goes to `point_to`
     remove  the icon of this class that is at `point_from` disappears
-A page may hold several icons of a class: where an action could mean more than one, it means the one nearest
-to `point_from`, and without `point_from` the one touched last. Of those left, the one touched last counts.
+A page may hold several icons of a class. An action then applies to the icon nearest to `point_from`, or
+without `point_from` to the one touched last. Among the remaining icons, the one touched last counts.
 
 `authors` (the dataloader notebook of Han et al., ICCV 2023): the last `add` of each class; moves and removes
 are ignored. The notebook rounds the point down to pixels of the original image; here it stays a ratio.
 
-Both rules read the last annotation of an image only, as the notebook does, whose later records replace
-earlier ones. An action without the point that it needs (an `add` or `move` without `point_to`) is
-passed over, and an icon of none of COCO's classes gives no point.
+Both rules only read the last annotation of an image, as in the notebook, where later records replace earlier
+ones. An action without its point (an `add` or `move` without `point_to`) is skipped. An icon that is not
+among COCO's classes gives no point.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ from luab_data.errors import SourceError
 
 Rule = Literal["final", "authors"]
 DEFAULT_RULE: Rule = "final"
-# What a dataset card says of them.
+# Their descriptions in the dataset card.
 RULES: dict[Rule, str] = {
     "final": "where the icon of each class was in the end: the actions are replayed (`source`: the last one, "
     "`add` or `move`), an icon that was removed has no point",
@@ -33,7 +33,7 @@ RULES: dict[Rule, str] = {
 
 
 class Placed(NamedTuple):
-    """Where an icon is, in ratios of the image, and which action put it there: `add` or `move`."""
+    """An icon's position, in ratios of the image, and the action that put it there: `add` or `move`."""
 
     icon: str
     x: float
@@ -60,13 +60,13 @@ def point_column(annotations: Sequence[Mapping], rule: Rule = DEFAULT_RULE) -> l
 
 
 def unknown_icons(annotations: Sequence[Mapping]) -> int:
-    """How many actions speak of an icon that is none of COCO's classes."""
+    """The number of actions with an icon that is not among COCO's classes."""
     actions = (action for annotation in annotations for action in annotation["action_histories"])
     return sum(action["icon_type"] not in COCO_LABELS for action in actions)
 
 
 def points(annotations: Sequence[Mapping], rule: Rule = DEFAULT_RULE) -> list[Placed]:
-    """One place for each icon's class, known or not, in the order in which the icons were placed."""
+    """One position for each icon class, known or not, in the order of placement."""
     require_rule(rule)
     actions = annotations[-1]["action_histories"] if annotations else []
     placed = _replayed(actions) if rule == "final" else _added(actions)
@@ -98,7 +98,7 @@ def _replayed(actions: Sequence[Mapping]) -> list[Placed]:
 
 
 def _meant(page: list[Placed], action: Mapping) -> int | None:
-    """Index of the icon that a `move` or `remove` means; None where the page has none of its class."""
+    """Index of the icon of a `move` or `remove`; None if the page has no icon of its class."""
     candidates = [index for index, place in enumerate(page) if place.icon == action["icon_type"]]
     origin = action["point_from"]
     if not candidates or not origin:

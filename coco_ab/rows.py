@@ -1,4 +1,4 @@
-"""What is known of one image -> one row of the dataset, and the row's column types.
+"""The entries of one image -> one row of the dataset, and the row's column types.
 
 Columns: `image`, `image_id`, `file_name`, `width`, `height`, `labels`, `objects`, `points`,
 `annotations`; the byproducts-only configuration has `image_id`, `file_name`, `points` and
@@ -28,13 +28,13 @@ _POINT = {"label": _CLASS, "x": Value("float32"), "y": Value("float32"), "source
 
 
 def _annotation() -> Features:
-    """One record: the fields of `RECORD` as they are stored, without the image's id, which the row has."""
+    """One record: the stored fields of `RECORD`, without the image's id, which the row has."""
     stored = RECORD.clean(pa.array([], RECORD.arrow)).type
     return Features.from_arrow_schema(pa.schema([field for field in stored if field.name != IMAGE_ID]))
 
 
 def features(images: bool) -> Features:
-    """The columns' types; `images`: with the columns that come from COCO itself."""
+    """The columns' types; `images`: with the columns from COCO."""
     of_coco = {
         WIDTH: Value("int32"),
         HEIGHT: Value("int32"),

@@ -1,11 +1,10 @@
-"""Raw COCO-AB -> a dataset folder that `datasets.load_dataset(OUT)` opens anywhere, with no code of ours.
+"""Raw COCO-AB -> a dataset folder that `datasets.load_dataset(OUT)` opens anywhere, without our code.
 
     %(prog)s --images train2014.zip --instances instances_train2014.json \\
         --byproducts coco_ab_v1_0.json --output-dir OUT
 
 OUT gets Parquet shards with the image bytes, labels, boxes and points, a dataset card, summary.json, and
-rejects.jsonl: what could not be used, and why. Run it again after an interruption: it goes on where it
-stopped.
+rejects.jsonl with the rejected entries and their reasons. After an interruption, run it again to resume.
 """
 
 from coco_ab.build import build_coco_ab

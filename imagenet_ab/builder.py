@@ -1,4 +1,4 @@
-"""The builder behind `datasets.load_dataset("imagenet_ab", ...)`: rows straight from the raw files."""
+"""The builder behind `datasets.load_dataset("imagenet_ab", ...)`: rows directly from the raw files."""
 
 from dataclasses import dataclass
 

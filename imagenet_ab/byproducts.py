@@ -1,4 +1,4 @@
-"""The XML files of ImageNet-AB, wherever they are: the released archive, an unpacked folder, or the Hub."""
+"""The XML files of ImageNet-AB, from the released archive, an unpacked folder, or the Hub."""
 
 from pathlib import Path
 
@@ -36,10 +36,10 @@ def open_byproducts(byproducts: str | Path | None = None) -> Byproducts:
 
 
 def classes_of(byproducts: Byproducts) -> list[str] | None:
-    """The class folders of the XML files; None where they are ImageNet's.
+    """The class folders of the XML files; None if they are ImageNet's.
 
-    So labels do not depend on a subset of the files. An archive whose first file is of an ImageNet class is
-    taken for ImageNet's; another one is read through.
+    So labels do not depend on a subset of the files. If the first file of an archive is of an ImageNet class,
+    all are assumed to be; otherwise the archive is read to its end.
     """
     known = imagenet_names()
     if isinstance(byproducts, FolderSource):

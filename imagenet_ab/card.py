@@ -1,4 +1,4 @@
-"""What the dataset card of ImageNet-AB says besides the counts."""
+"""The texts of ImageNet-AB's dataset card."""
 
 from collections.abc import Sequence
 
@@ -38,20 +38,21 @@ _COLUMNS = {
         ]
     ),
 }
-_INTRODUCTION = """ImageNet's training images with what their annotators left behind: the clicks that selected
-an image and the cursor's path over it. The byproducts are those of Han et al., "Neglected Free Lunch" (ICCV
-2023), published as [coallaoh/ImageNet-AB](https://huggingface.co/datasets/coallaoh/ImageNet-AB)."""
+_INTRODUCTION = """ImageNet's training images with the byproducts of their annotation: the clicks that
+selected an image and the cursor's path over it. The byproducts are those of Han et al., "Neglected Free
+Lunch" (ICCV 2023), published as
+[coallaoh/ImageNet-AB](https://huggingface.co/datasets/coallaoh/ImageNet-AB)."""
 _WITHOUT_IMAGES = (
-    "This is the part without images, for anyone to have; `image_id` names the image of each row."
+    "This is the part without images, free to redistribute; `image_id` names the image of each row."
 )
 _NOT_IMAGENET = """A dataset in the layout of ImageNet-AB whose classes are not ImageNet's: images with the
 clicks that selected them and the cursor's path over them."""
-_PROVENANCE = f"""Image files and XML records were joined by their id. Images were kept as they are, unless a
+_PROVENANCE = f"""Image files and XML records were joined by their id. Images were kept unchanged, unless a
 side was longer than `max_side` pixels: then they were turned upright, shrunk and encoded as JPEG of quality
-{JPEG_QUALITY}. Every XML was parsed and checked; what could not be used is in `rejects.jsonl`.
+{JPEG_QUALITY}. Every XML was parsed and checked; rejected ones are in `rejects.jsonl`.
 
-Points are ratios of the image, 0 to 1, x first (a border can give a value slightly outside). Times are epoch
-milliseconds."""
+Points are ratios of the image, 0 to 1, x first; a point on the border can be slightly outside. Times are
+epoch milliseconds."""
 _BYPRODUCTS_LICENCE = "The byproducts are published under Apache-2.0."
 _IMAGES_LICENCE = (
     "The images are ImageNet's, for non-commercial research and education only, under "
@@ -60,7 +61,7 @@ _IMAGES_LICENCE = (
 
 
 def card_text(classes: Sequence[str], with_images: bool) -> CardText:
-    """The card for these class folders; where they are not ImageNet's, it does not claim to be it."""
+    """The card for these class folders; it names ImageNet only if they are ImageNet's."""
     is_imagenet = imagenet_names().keys() >= set(classes)
     introduction = _INTRODUCTION if is_imagenet else _NOT_IMAGENET
     metadata = {

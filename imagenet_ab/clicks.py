@@ -1,8 +1,8 @@
 """The click of a row: the authors' Z, in ratios of the image.
 
-Z is the mean, over the annotations that ended selected, of the first click (the authors' dataloader).
-It is said twice, for one record and for the arrays that `imagenet_ab.fast` makes of many; both give the same
-bits.
+Z is the first click, averaged over the annotations in which the image was selected at the end (the authors'
+dataloader). It is implemented twice, for one record and for the arrays of `imagenet_ab.fast`; both give the
+same bits.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from imagenet_ab.fields import Record
 
 
 def click(record: Record | None) -> dict[str, float] | None:
-    """The click of one record; None where there is none."""
+    """The click of one record, or None."""
     selected = [each for each in record.annotations if each.selected] if record else []
     clicks = [each.selected_record[0] for each in selected if each.selected_record]
     return dict(zip("xy", _mean([(each.x, each.y) for each in clicks]), strict=True)) if clicks else None
@@ -25,9 +25,9 @@ def click_arrays(
     """The clicks of many records.
 
     Args:
-        files: [annotations], which file each annotation is of; ascending.
-        selected: bool [annotations], whether it ended selected.
-        annotations: [points], which annotation each selecting click is of; ascending, in the files' order.
+        files: [annotations], the file of each annotation; ascending.
+        selected: bool [annotations], whether the image was selected at the end.
+        annotations: [points], the annotation of each selecting click; ascending, in the files' order.
         points: float64 [2, points], x and y of these clicks.
 
     Returns:

@@ -1,8 +1,8 @@
-"""The fields of ImageNet-AB's XML files, each declared once: element, name in the rows, what it may hold.
+"""The fields of ImageNet-AB's XML files, each declared once: element, name in the rows, allowed values.
 
-Each dataclass is an element of the XML, and each of its fields an element below that. From here come the
-strict parser (`record`), the columns' types (`rows`), the array code (`fast`), the writer (`write`), and what
-the dataset card says (`card`). A click on its way into a row:
+Each dataclass is an element of the XML, and each of its fields an element below it. The strict parser
+(`record`), the columns' types (`rows`), the array code (`fast`), the writer (`write`) and the dataset card
+(`card`) are derived from it. The path of a click into a row:
 
     <selectedRecord><x>0.54</x><y>0.47</y><time>1641425052319</time></selectedRecord>   in the file
     annotation.selected_record[0] == TimedPoint(0.54, 0.47, time=1641425052319)         `record.parse_record`
@@ -34,7 +34,7 @@ class Real:
 
 @dataclass(frozen=True)
 class Whole:
-    """A whole number from 0 to `high`; with `zero_unknown`, 0 stands for a value that is not known."""
+    """A whole number from 0 to `high`; with `zero_unknown`, 0 means unknown."""
 
     high: int = MAX_COUNT
     unit: str = ""
@@ -70,7 +70,7 @@ class Text:
 
 @dataclass(frozen=True)
 class ImageId:
-    """`<class>/<name>`: which image the annotation is of."""
+    """`<class>/<name>`: the image of the annotation."""
 
     stored = "string"
 
@@ -84,14 +84,14 @@ class One:
 
 @dataclass(frozen=True)
 class Repeated:
-    """Any number of elements with the fields of `of` below them. One with nothing in it does not count."""
+    """Any number of elements with the fields of `of` below them. Empty elements do not count."""
 
     of: type
 
 
 Kind = Real | Whole | Time | Flag | Text | ImageId | One | Repeated
 
-# A border around the image gives ratios slightly outside 0..1; a value far outside is no ratio (pixels, say).
+# A border around the image gives ratios slightly outside 0..1; a value far outside is not a ratio.
 RATIO = Real(-0.5, 1.5, "ratio of the image")
 PAGE_PIXELS = Real(-MAX_COUNT, MAX_COUNT, "px")
 PIXELS = Whole(unit="px")
@@ -108,7 +108,7 @@ class XmlField(NamedTuple):
 
 
 def element(tag: str, kind: Kind, description: str = "", required: bool = False) -> Any:
-    """Declares a dataclass's field. What a file does not give is None, or () where the element may repeat."""
+    """Declares a dataclass's field. A missing value is None, or () if the element may repeat."""
     default = MISSING if required else () if isinstance(kind, Repeated) else None
     return field(default=default, metadata={"tag": tag, "kind": kind, "description": description})
 
@@ -131,7 +131,7 @@ class Position:
 
 @dataclass(frozen=True)
 class TimedPoint:
-    """A click or a position of the cursor, and when."""
+    """A click or a position of the cursor, with its time."""
 
     x: float = element("x", RATIO, required=True)
     y: float = element("y", RATIO, required=True)

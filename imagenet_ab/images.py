@@ -1,4 +1,4 @@
-"""ImageNet's train images, wherever they are: a folder, the original tar of tars, or a dataset on the Hub."""
+"""ImageNet's training images, from a folder, the original tar of tars, or a dataset on the Hub."""
 
 import re
 import zipfile
@@ -101,7 +101,7 @@ def _choose(path: Path, found: dict[str, str]) -> str:
 
 
 def _of_train(source: FolderSource | ZipSource) -> FolderSource | ZipSource:
-    """Raises SourceError where the first image is one of ImageNet's validation set."""
+    """Raises SourceError if the first image is of ImageNet's validation set."""
     first = next((item for item in source.ids() if isinstance(item, str)), "")
     if first.rpartition("/")[2].startswith("ILSVRC2012_val_"):
         raise SourceError(

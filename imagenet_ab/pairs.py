@@ -1,4 +1,4 @@
-"""An image and its XML, joined by id -> one row. `ImageNetPairToRow` is the rule of what is kept."""
+"""An image and its XML, joined by id -> one row. `ImageNetPairToRow` decides what is kept."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -34,10 +34,10 @@ logger = get_logger(__name__)
 
 
 class RawImageNetAB:
-    """The raw files that a user named, opened: see `open_images` and `open_byproducts` for what they may be.
+    """The user's raw files, opened; see `open_images` and `open_byproducts` for allowed values.
 
-    `classes` are the class folders in the order of their labels: those asked for, else those of the images,
-    else of the XML files. Raises `SourceError` where something is missing.
+    `classes` are the class folders in label order: the requested ones, else those of the images, else those
+    of the XML files. Raises `SourceError` if something is missing.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class RawImageNetAB:
         return join(self.byproducts, self.images, found)
 
     def to_batch(self, max_side: int | None = None) -> "PairsToBatch":
-        """The rule that makes rows of `pairs`; images with a side above `max_side` pixels are shrunk."""
+        """The function that makes rows from `pairs`; shrinks images with a side above `max_side` pixels."""
         to_row = ImageNetPairToRow(
             tuple(self.classes), self.images is not None, self.images_streamed, max_side
         )
@@ -95,9 +95,9 @@ class Parsed(NamedTuple):
 class ImageNetPairToRow:
     """(id, streamed payload, looked-up payload) -> `Outcome`; picklable, so that Ray can run it.
 
-    An image gives a row, with or without XML. An XML is rejected, and the image kept without annotations,
-    when it cannot be parsed; an XML without a good image gives no row. Without images (`with_images=False`)
-    every good XML gives a row.
+    An image gives a row, with or without XML. If an XML cannot be parsed it is rejected, and the image is
+    kept without annotations. An XML without a valid image gives no row. Without images (`with_images=False`)
+    every valid XML gives a row.
     """
 
     classes: tuple[str, ...]
@@ -115,11 +115,11 @@ class ImageNetPairToRow:
         return "looked_up" if self.images_streamed else "streamed"
 
     def label(self, entry_id: str) -> int | None:
-        """The number of its class; None where that is not among `classes`."""
+        """The number of its class; None if that is not among `classes`."""
         return self._labels.get(entry_id.partition("/")[0])
 
     def __call__(self, entry_id: str, streamed: Payload, looked_up: Payload) -> Outcome:
-        """What becomes of one pair."""
+        """The outcome of one pair."""
         image, xml = (streamed, looked_up) if self.images_streamed else (looked_up, streamed)
         label = self.label(entry_id)
         if label is None:
@@ -149,18 +149,18 @@ class ImageNetPairToRow:
         return {IMAGES: int(self.with_images), BYPRODUCTS: records}
 
     def refused(self, entry_id: str, streamed: Payload, looked_up: Payload, reason: str) -> Outcome:
-        """No row: a reject for each of the two that is there."""
+        """No row: a reject for each entry of the pair."""
         image, xml = (streamed, looked_up) if self.images_streamed else (looked_up, streamed)
         return _no_row(entry_id, image is not None and reason, xml is not None and reason)
 
 
 @dataclass(frozen=True)
 class PairsToBatch:
-    """A `MakeBatch`: the rows that `to_row` makes, in less time.
+    """A `MakeBatch`: the rows of `to_row`, in less time.
 
-    The XMLs of the released layout are parsed together, to columns; all other items are for `to_row`. Where
-    a row has an image, `to_row` decides what becomes a row: it says which of the parsed records is in it, and
-    the columns are put in that order. Without images, the columns are the rows.
+    XMLs of the released layout are parsed together into columns; `to_row` handles all other items. With
+    images, `to_row` decides which items become rows: it returns the number of the parsed record, and the
+    columns are put in that order. Without images, the columns are the rows.
     """
 
     to_row: ImageNetPairToRow
@@ -181,7 +181,7 @@ class PairsToBatch:
             records = parse_columns([xmls[place] for place in places])
         except PASSED_ON:
             raise
-        except Exception as error:  # the strict parser finds the file that it is about
+        except Exception as error:  # the strict parser finds the file that caused it
             logger.warning(f"{internal_error(error)}: {len(places):,} XML files are read one by one.")
             records = parse_columns([])
         places = [places[number] for number in records.numbers.tolist()]

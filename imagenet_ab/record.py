@@ -1,4 +1,4 @@
-"""The bytes of one ImageNet-AB XML -> a `Record`; of anything else -> `RejectedRecord` with the reason.
+"""The bytes of one ImageNet-AB XML -> a `Record`, or a `RejectedRecord` with the reason.
 
 The layout is that of the released archive (Han et al., ICCV 2023): below a root of any name, one `metadata`
 element for each time the image was annotated. What is in it: `imagenet_ab.fields`.
@@ -34,7 +34,7 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
 
 def parse_record(xml: bytes) -> Record:
-    """Parse one XML, from anybody: it raises nothing but RejectedRecord, in bounded time and memory.
+    """Parse one untrusted XML in bounded time and memory; raises only RejectedRecord.
 
     The reason names the metadata's number, the element and the value. One bad `metadata` rejects the XML.
     """
@@ -53,7 +53,7 @@ def parse_record(xml: bytes) -> Record:
 
 
 def _parsed(of: type, children: "_Children") -> Any:
-    """The element whose children these are, as one of the classes of `imagenet_ab.fields`."""
+    """The parent element of these children, as one of the classes of `imagenet_ab.fields`."""
     fields = xml_fields(of)
     for field in fields:
         if isinstance(field.kind, One):
@@ -133,7 +133,7 @@ def _image_id(children: "_Children") -> str:
 
 
 class _Children:
-    """The children of one element, by tag. What is not as it should be is rejected.
+    """The children of one element, by tag. Invalid children are rejected.
 
     A value that is absent or empty is None.
     """
@@ -151,13 +151,13 @@ class _Children:
         return value
 
     def require_once(self, tag: str) -> None:
-        """Raises RejectedRecord where the tag is there twice."""
+        """Raises RejectedRecord if the tag occurs more than once."""
         count = len(self._element.children.get(tag, ()))
         if count > 1:
             raise RejectedRecord(f"{self._where}: {tag} occurs {count} times, allowed is once")
 
     def below(self, tag: str, numbered: bool = False) -> list["_Children"]:
-        """The elements of this tag, without those with nothing in them: the release's empty list."""
+        """The elements of this tag, without empty ones, which are the release's empty list."""
         entries = enumerate(self._element.children.get(tag, ()), start=1)
         return [
             _Children(entry, f"{self._where}: {tag} {number}" if numbered else f"{self._where}: {tag}")

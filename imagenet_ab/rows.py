@@ -46,13 +46,13 @@ def features(classes: Sequence[str], images: bool) -> Features:
 def row(image_id: str, image_bytes: bytes | None, record: Record | None, class_index: int) -> dict:
     """One row. Without `image_bytes` it has no image column; without `record` its `annotations` are empty.
 
-    Raises RejectedRecord when the record is another image's.
+    Raises RejectedRecord if the record is of another image.
     """
     return {**image_columns(image_id, image_bytes, class_index), **byproduct_columns(image_id, record)}
 
 
 def image_columns(image_id: str, image_bytes: bytes | None, class_index: int) -> dict:
-    """What a row says of its image."""
+    """A row's columns for its image."""
     columns = {
         LABEL: class_index,
         CLASS_NAME: class_name(image_id.split("/")[0]),
@@ -64,7 +64,7 @@ def image_columns(image_id: str, image_bytes: bytes | None, class_index: int) ->
 
 
 def byproduct_columns(image_id: str, record: Record | None) -> dict:
-    """What a row says of its annotators. Raises RejectedRecord when the record is another image's."""
+    """A row's columns for its byproducts. Raises RejectedRecord if the record is of another image."""
     if record is not None and record.image_id != image_id:
         raise RejectedRecord(f"the file of {image_id} holds the imageID {record.image_id!r}")
     annotations = [] if record is None else [asdict(annotation) for annotation in record.annotations]
@@ -78,7 +78,7 @@ def rows_without_images(
     annotations: pa.ListArray,
     schema: pa.Schema,
 ) -> pa.Table:
-    """What `row` makes without images, of many records that are columns already."""
+    """The rows of `row` without images, for many records that are already columns."""
     columns = {
         LABEL: pa.array(class_indices, schema.field(LABEL).type),
         CLASS_NAME: pa.array([class_name(each.split("/")[0]) for each in image_ids.to_pylist()], pa.string()),

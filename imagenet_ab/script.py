@@ -1,10 +1,10 @@
-"""Raw ImageNet-AB -> a dataset folder that `datasets.load_dataset(OUT)` opens anywhere, with no code of ours.
+"""Raw ImageNet-AB -> a dataset folder that `datasets.load_dataset(OUT)` opens anywhere, without our code.
 
     %(prog)s --images IMAGES --byproducts imagenet_ab_v1_0.tar.gz --output-dir OUT
 
 IMAGES is a folder <wnid>/*.JPEG, ILSVRC2012_img_train.tar (never unpacked), or the id of a dataset on the
-Hub. OUT gets Parquet shards with the image bytes, a dataset card, summary.json, and rejects.jsonl: what
-could not be used, and why. Run it again after an interruption: it goes on where it stopped.
+Hub. OUT gets Parquet shards with the image bytes, a dataset card, summary.json, and rejects.jsonl with the
+rejected entries and their reasons. After an interruption, run it again to resume.
 """
 
 from imagenet_ab.build import build_imagenet_ab

@@ -52,7 +52,7 @@ def _metadata(image_id: str, annotation: Annotation) -> str:
 
 
 def _elements(field: XmlField, value: Any) -> list[str]:
-    """The elements of one field: none where the value is not known, several where it repeats."""
+    """The elements of one field: none if the value is unknown, several if it repeats."""
     if isinstance(value, tuple):
         found = [_element(field.tag, _content(each)) for each in value]
         return found or ([_element(field.tag, "")] if field.name == _NEVER_ABSENT else [])
@@ -62,7 +62,7 @@ def _elements(field: XmlField, value: Any) -> list[str]:
 
 
 def _content(value: Any) -> str:
-    """What is between an element's tags."""
+    """The content between an element's tags."""
     if isinstance(value, bool | int | float | str):
         return escape(str(value))
     fields = xml_fields(type(value))

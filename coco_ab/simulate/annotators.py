@@ -1,4 +1,4 @@
-"""A documented model of the annotators: given an image's objects, the record that one worker leaves.
+"""A documented model of the annotators: an image's objects -> the record of one worker.
 
 1. The worker turns the 11 pages of icons in their order, a second or so each, some with the keyboard.
 2. On a class's page, the worker drags its icon onto one of its objects: Gaussian around the box's center, the

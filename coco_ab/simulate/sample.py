@@ -1,6 +1,6 @@
 """Make the sample that ships with the package: `python -m coco_ab.simulate.sample`.
 
-A small simulated release goes the way of the real one: raw files -> records -> rows -> Parquet.
+A small simulated release takes the path of the real one: raw files -> records -> rows -> Parquet.
 """
 
 import argparse

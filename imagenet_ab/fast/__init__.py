@@ -1,1 +1,1 @@
-"""Many XMLs of the released layout at once: array code, for speed alone. Enter by `columns.parse_columns`."""
+"""Array code that parses many XMLs of the released layout at once. Entry: `columns.parse_columns`."""

@@ -1,8 +1,8 @@
 """Many XMLs of the released layout -> Arrow columns, with the values and the checks of `imagenet_ab.record`.
 
-Only for speed: what is not of the layout (`imagenet_ab.fast.layout`), or holds one value that is not plainly
-good, is left to `parse_record`, which reads it or says what is wrong. So whatever comes out of here comes out
-alike, value for value, of `parse_record` and `rows.row`. Which fields there are: `imagenet_ab.fields`.
+This module exists only for speed. Files with another layout (`imagenet_ab.fast.layout`) or an unusual value
+are left to `parse_record`, which reads them or reports the problem. The results equal those of `parse_record`
+and `rows.row`, value for value. `imagenet_ab.fields` declares the fields.
 """
 
 from collections.abc import Iterator, Sequence
@@ -39,7 +39,7 @@ from luab_data.constants import ANNOTATIONS, CLICK
 # Of one file: far below the strict parser's limits on bytes and elements (one takes 4 bytes or more).
 MAX_FILE_BYTES = 1 << 18
 CHUNK_BYTES = 8 << 20  # of XML at once
-KEPT_BYTES = 30 << 20  # less than the 32 MB above which glibc gives memory back at once
+KEPT_BYTES = 30 << 20  # below the 32 MB above which glibc returns memory at once
 
 _SCHEMA = features(["any"], images=False).arrow_schema
 ANNOTATIONS_TYPE = _SCHEMA.field(ANNOTATIONS).type
@@ -64,7 +64,7 @@ class ParsedRecords:
 
 
 def parse_columns(xmls: Sequence[bytes]) -> ParsedRecords:
-    """The records of those `xmls` that are of the layout and sound, in their order."""
+    """The records of the valid `xmls` in the released layout, in order."""
     _keep_memory()
     found = [_parse(xmls, numbers) for numbers in _chunks(xmls)]
     if len(found) == 1:
@@ -79,11 +79,12 @@ def parse_columns(xmls: Sequence[bytes]) -> ParsedRecords:
 
 @cache
 def _keep_memory() -> None:
-    """Has the C library keep the memory of one batch for the next.
+    """Makes the C library keep the memory of one batch for the next.
 
-    glibc hands a large block back to the system when it is freed, and the next batch waits for the system to
-    clear its pages: about a fifth of a batch's CPU time. What it hands back is what is larger than the
-    largest block freed so far (mallopt(3), dynamic threshold). Pages of this block are never touched.
+    glibc returns a freed large block to the system, and the next batch waits until the system has cleared its
+    pages: about a fifth of a batch's CPU time. It returns blocks that are larger than the largest block freed
+    so far (mallopt(3), dynamic threshold). So this function frees one large block, whose pages are never
+    touched.
     """
     np.empty(KEPT_BYTES, np.uint8)
 
@@ -120,7 +121,7 @@ def _parse(xmls: Sequence[bytes], chunk: range) -> ParsedRecords:
 
 
 class _Values:
-    """The values at the places of a layout, checked; `bad` are the `metadata` with one that is not sound."""
+    """The checked values of a layout; `bad` marks each `metadata` with an invalid value."""
 
     def __init__(self, layout: Layout, positions: np.ndarray):
         self._layout = layout
@@ -146,7 +147,7 @@ class _Values:
         return pa.StructArray.from_arrays(columns, fields=list(ANNOTATION_TYPE))
 
     def clicks(self, annotations: pa.StructArray) -> pa.StructArray:
-        """Of each file, null where it has none; `annotations`: what the method of this name gave before."""
+        """The click of each file, or null; `annotations`: the result of the method of this name."""
         tag = ANNOTATION_FIELDS["selected_record"].tag
         owners = self._layout.metadata_of(self._layout.filled(tag))
         points = np.array([self._reals[tag, axis] for axis in "xy"])
@@ -173,7 +174,7 @@ class _Values:
         return pa.StructArray.from_arrays(columns, fields=list(type))
 
     def _scalars(self, field: XmlField, *place: str) -> pa.Array:
-        """The values at one place of the layout; one that is not sound counts as bad, and is anything."""
+        """The values at one place of the layout; an invalid one is marked bad and has an arbitrary value."""
         match field.kind:
             case Flag():
                 return pc.is_in(self._short_texts(*place), value_set=pa.array(["True", "true"]))

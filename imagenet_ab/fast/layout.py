@@ -1,10 +1,10 @@
-"""Where the values are in many XMLs of the released layout, found for all of them at once.
+"""Finds the values in many XMLs of the released layout at once.
 
-The layout is one regular expression, `LAYOUT`. Arrow's engine (RE2) holds it against all files, in time
-linear in their bytes whatever these are. White space between the tags, the order of the elements and the
-root's name are free. A file that is not of the layout is left to the strict parser (`imagenet_ab.record`), to
-say what it is. In the others a tag is what it seems to be: the first character that differs tells it from the
-others, and what is behind it is its value.
+The layout is one regular expression, `LAYOUT`. Arrow's engine (RE2) matches it against all files, in time
+linear in their bytes. White space between the tags, the order of the elements and the root's name are free.
+Files with another layout are left to the strict parser (`imagenet_ab.record`), which reports the problem. In
+the others, the first character that differs between the tags' names identifies a tag, and the text after it
+is its value.
 """
 
 import re
@@ -30,7 +30,7 @@ from imagenet_ab.fields import (
 
 
 def _pattern(kind: Kind, required: bool) -> str:
-    """The values that are read here; the strict parser takes more."""
+    """The accepted values; the strict parser accepts more."""
     match kind:
         case ImageId():
             return "[A-Za-z0-9_-]+/[A-Za-z0-9_-]+"

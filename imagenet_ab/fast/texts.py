@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-# Plainly a number: the strict parser takes it, and for the same as Arrow.
+# A plain number: the strict parser and Arrow read the same value.
 NUMBER = r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 
 

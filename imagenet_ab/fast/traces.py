@@ -1,13 +1,13 @@
-"""The mouse traces of many XMLs: their numbers are read and the elements cut out, all at once.
+"""Reads the mouse traces of many XMLs at once, and cuts their elements out.
 
-Two thirds of the bytes are positions of the cursor. Each is the same eight tags,
+Two thirds of the bytes are positions of the cursor. Each consists of the same eight tags,
 
     <mouseTracking> <x> 0.5 </x> <y> 0.7 </y> <time> 1644834735154 </time> </mouseTracking>
 
-with or without white space between them, and with the fields in the order that most of them have. Only the
-first `<` and the last `>` are left: `<>`, which is in no XML, so that the rest of a file still tells where
-each position was. One that is in any way odd stays whole, for others to say what it is. All of this is
-decided on arrays that hold every tag of every file.
+with or without white space between them, and with the fields in the most common order. Only the first `<` and
+the last `>` of a position are kept: `<>`, which occurs in no XML, marks its place in the rest of the file.
+Malformed positions are left to the strict parser, which reports them. All of this works on arrays with every
+tag of every file.
 """
 
 from collections import Counter
@@ -25,7 +25,7 @@ from imagenet_ab.fields import ANNOTATION_FIELDS, MAX_TEXT, TimedPoint, xml_fiel
 
 TRACE = ANNOTATION_FIELDS["mouse_tracking"].tag
 FIELDS = tuple(field.tag for field in xml_fields(TimedPoint))
-MAX_SPACE = 64  # characters between two tags; with more, a position is odd
+MAX_SPACE = 64  # characters between two tags; positions with more are left to the strict parser
 _TAGS_OF_ONE = 2 + 2 * len(FIELDS)
 _WORD = 8  # characters that are compared at a time, as one number
 # Behind each file, so that nothing seems to go on in the next: it is in no tag, no number and no white space.
@@ -83,7 +83,7 @@ class Traces:
 
 
 def cut_traces(xmls: Sequence[bytes]) -> Traces:
-    """Reads and cuts out the positions. A file that has `<>` before comes out empty: it is no XML."""
+    """Reads and cuts out the positions. A file that already has `<>` becomes empty: it is not XML."""
     content = _Content(xmls)
     if content.has_empty_tags:
         content = _Content([b"" if b"<>" in xml else xml for xml in xmls])

@@ -1,4 +1,4 @@
-"""A documented model of the annotators: given an object's box, what one worker's visit leaves behind.
+"""A documented model of the annotators: an object's box -> the byproducts of one worker's visit.
 
 1. The cursor enters the image at a random place of its border and moves to where the worker will click: a
    minimum-jerk path (slow, fast, slow) on a slightly bent line with hand tremor, sampled at 60 Hz with late

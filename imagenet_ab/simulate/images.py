@@ -1,4 +1,4 @@
-"""Generated images whose class is an object's form, on backgrounds that are an easier, misleading clue.
+"""Generated images whose class is an object's shape, on backgrounds that are an easier, misleading cue.
 
 There are as many backgrounds (a texture and a range of hues each) as forms. Background i goes with form i in
 most training images; a classifier that reads the background is right there, and wrong where the backgrounds
