@@ -38,10 +38,10 @@ MOST_BYTES = 256 << 20  # of results.json: one with 50 models and ImageNet's cla
 
 @dataclass(frozen=True)
 class Shown:
-    """What one run asked for, of all that its folder holds.
+    """The part of a folder's results that one run requested.
 
     Attributes:
-        models: Names, in the order that was asked for.
+        models: Names, in the requested order.
         benchmarks: Keys.
         skipped: Key -> why it was not run.
     """
@@ -52,18 +52,18 @@ class Shown:
 
 
 class Results:
-    """What has been measured, this time and before.
+    """The results of this run and of earlier runs.
 
-    Written after each benchmark: an interrupted run leaves its numbers. Results of other models, and of other
-    benchmarks of the same weights, stay.
+    Written after each benchmark, so an interrupted run keeps its results. Results of other models, and of
+    other benchmarks of the same weights, stay.
 
     Args:
         models: (name, fingerprint) of each model of this run.
-        replace: Drop the results of models that have the same name and other weights.
+        replace: Delete the results of models with the same name and other weights.
 
     Raises:
-        ValueError: the folder has results of a model of the same name and other weights, or a file in their
-            place that is none. Nothing has been written then.
+        ValueError: the folder has results of a model with the same name and other weights, or another file in
+            their place. Then nothing has been written.
     """
 
     def __init__(self, folder: Path, models: Sequence[tuple[str, str]] = (), replace: bool = False):
@@ -89,7 +89,7 @@ class Results:
             self._drop(name)
 
     def check(self, benchmarks: Sequence[Benchmark]) -> None:
-        """Raise ValueError where the folder's results call another benchmark by the same name."""
+        """Raise ValueError if the folder's results have another benchmark with the same name."""
         for benchmark in benchmarks:
             former = self.content["benchmarks"].get(benchmark.key)
             kind = former["benchmark"].partition(":")[0] if former else benchmark.name
@@ -125,9 +125,9 @@ class Results:
         """Writes the scores of each image, and the results so far.
 
         Args:
-            benchmark: What was asked.
-            model: Who answered.
-            scores: How well.
+            benchmark: The benchmark.
+            model: The model.
+            scores: Its scores.
             pixels: `[M]` int64, a hash of each image.
 
         Raises:
@@ -163,7 +163,7 @@ class Results:
         write_json(self.folder / FILE, self.content)
 
     def shown(self) -> Shown:
-        """What this run asked for."""
+        """The models and benchmarks of this run."""
         return Shown(tuple(self._asked), tuple(self._benchmarks), dict(self._skipped))
 
     def _drop(self, name: str) -> None:
@@ -176,10 +176,10 @@ class Results:
 
 
 def read(file: Path, fix: str) -> dict[str, Any]:
-    """The content of a results.json, whoever wrote it.
+    """The content of an untrusted results.json.
 
     Raises:
-        ValueError: it is none; `fix` says what to do.
+        ValueError: it is not a results.json; `fix` says what to do.
     """
     if not file.is_file():
         raise ValueError(f"{file}: there is no such file; {fix}")
@@ -217,7 +217,7 @@ def _refuse(constant: str) -> None:
 
 
 def _check(content: dict[str, Any]) -> None:
-    """Raises ValueError, KeyError, TypeError or AttributeError where something is not what is read later."""
+    """Raises ValueError, KeyError, TypeError or AttributeError for content of the wrong form."""
     names = [model["name"] for model in content["models"]]
     if len(set(names)) < len(names):
         raise ValueError("two models have one name")

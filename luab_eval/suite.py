@@ -1,4 +1,4 @@
-"""Several models on several benchmarks: what is there is checked first, each model is loaded once."""
+"""Several models on several benchmarks: files are checked first, and each model is loaded once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CACHE = "predictions"  # below the output folder
 def usable(
     benchmarks: Sequence[Benchmark], root: Path, skip_absent: bool, partial: bool = False
 ) -> tuple[list[Benchmark], dict[str, str]]:
-    """Those whose files are there, and the absent ones with the reason (only with `skip_absent`).
+    """The benchmarks whose files are there, and the absent ones with the reason (with `skip_absent`).
 
     Raises:
         ValueError: files are incomplete or not as published, or absent without `skip_absent` (all of them are
@@ -56,18 +56,18 @@ def run(
 ) -> Results:
     """Evaluates each model on each benchmark.
 
-    Answers found in `output_dir` are not asked for again.
+    Predictions in `output_dir` are reused.
 
     Args:
         models: Names for `load`, or classifiers.
-        benchmarks: Those that `usable` let through. One that a model is not suited for is skipped for that
-            model.
+        benchmarks: The benchmarks that `usable` accepted. If a model does not support one, it is skipped for
+            that model.
         root: The folder of the benchmarks' files.
-        output_dir: Where results and answers go.
-        settings: Of the pass over the images.
-        load: Makes a classifier of a name.
-        skipped: The benchmarks that `usable` did not let through, with the reason.
-        replace_results: Drop what `output_dir` has of models with the same name and other weights.
+        output_dir: Folder for results and predictions.
+        settings: Settings of the pass over the images.
+        load: Loads a classifier by name.
+        skipped: The benchmarks that `usable` rejected, with the reason.
+        replace_results: Delete results in `output_dir` of models with the same name and other weights.
 
     Raises:
         ValueError: see `Results`, `predict` and `load`. All models are loaded before anything is written.
@@ -100,7 +100,7 @@ def run(
 
 
 def pixels_of(ids: np.ndarray, answers: Sequence[Predictions]) -> np.ndarray | None:
-    """`[M]` the hash of each image of `ids` `[M]`; None where one of the image sets has none."""
+    """`[M]` the hash of each image of `ids` `[M]`; None if an image set has none."""
     if any(one.pixels is None for one in answers):
         return None
     if len(answers) == 1 and np.array_equal(ids, answers[0].ids):
@@ -114,7 +114,7 @@ def pixels_of(ids: np.ndarray, answers: Sequence[Predictions]) -> np.ndarray | N
 
 
 def unique_names(names: Sequence[str]) -> list[str]:
-    """The last part of each path or id; where two would be the same, as much of it as tells them apart."""
+    """The last part of each path or id; more of it if two would be the same."""
     parts = [tuple(part for part in name.replace("\\", "/").split("/") if part) or (name,) for name in names]
     for length in range(1, max(map(len, parts)) + 1):
         short = ["/".join(part[-length:]) for part in parts]

@@ -1,6 +1,6 @@
-"""What a pass over images may ask a model: which class an image is.
+"""The prediction tasks of a pass over images: classification.
 
-Where it looks: `luab_eval.localization`.
+For localization see `luab_eval.localization`.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ BEST = 5  # classes kept of each image
 
 
 class UnsuitedModel(ValueError):
-    """A model that cannot answer a question, as nobody knows where it looks; others may."""
+    """The model does not support a task, because it has no known attention."""
 
 
 class PredictionTask(Protocol):
-    """What is asked of each batch, and what is kept of the answers."""
+    """What a model computes for each batch, and which outputs are kept."""
 
     def ask(self, pixel_values: Tensor, positions: Sequence[int]) -> tuple[Tensor, ...]:
-        """The images at `positions` of the set, `[B, 3, H, W]` -> what is collected, `[B, ...]` each."""
+        """The images at `positions` of the set, `[B, 3, H, W]` -> outputs, `[B, ...]` each."""
 
     def keep(self, positions: Sequence[int], answers: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-        """What was collected of n images, `[n, ...]` each -> the arrays that are written, by name."""
+        """The outputs for n images, `[n, ...]` each -> the arrays to write, by name."""
 
 
 class ClassificationTask:
-    """Keeps the best classes, `top` `[n, 5]`, and where they are wanted all `logits` `[n, K]`.
+    """Keeps the best classes, `top` `[n, 5]`, and on request all `logits` `[n, K]`.
 
     Args:
         outputs: The model's output for each of the K classes.
@@ -41,12 +41,12 @@ class ClassificationTask:
         self.classifier, self.outputs, self.keep_logits = classifier, list(outputs), keep_logits
 
     def ask(self, pixel_values: Tensor, positions: Sequence[int]) -> tuple[Tensor, ...]:
-        """The best classes, and the logits [B, classes] where they are kept, of images [B, 3, H, W]."""
+        """The best classes, and on request the logits [B, classes], of images [B, 3, H, W]."""
         logits = self.classifier.logits(pixel_values)[:, self.outputs]
         return (best(logits), logits) if self.keep_logits else (best(logits),)
 
     def keep(self, positions: Sequence[int], answers: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-        """Keeps the answers as they are."""
+        """Keeps the outputs unchanged."""
         return dict(zip(("top", "logits"), answers, strict=False))
 
 

@@ -1,4 +1,4 @@
-"""show in the browser where classifiers look at an image, and what a click asks of them
+"""Show in the browser where classifiers look at an image, and the density of a click.
 
     luab app --model runs/vit-plain runs/vit
     luab app --model facebook/convnext-tiny-224 timm:resnet50.a1_in1k --port 8080

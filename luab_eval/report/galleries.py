@@ -1,8 +1,8 @@
-"""Galleries of the report: images with each model's attention over them, where it is right and where wrong.
+"""Galleries of the report: images that each model classifies rightly or wrongly, with its attention map.
 
     right [M, N] --(choose)--> groups of images --(exhibit)--> embedded pictures, up to MAX_BYTES in all
 
-Nothing here runs a model: that is `looks`.
+This module runs no model; `looks` does.
 """
 
 import base64
@@ -26,7 +26,7 @@ FULL_LIGHT = 4.0
 
 @dataclass(frozen=True)
 class Look:
-    """What one model says of an image; `image` (a data URI) is what it sees, its attention over it, or "".
+    """One model's result on an image. `image` (a data URI): its input with its attention, or "".
 
     `confidence`: None where it was not kept. `verdict`: `right` in words. `peak`: how many times the even
     share the attention's maximum is; None without attention.
@@ -59,7 +59,7 @@ class Exhibit:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Some of the `total` images that have in common what `title` says."""
+    """Some of the `total` images of a kind; `title` names the kind."""
 
     title: str
     total: int
@@ -85,8 +85,8 @@ def choose(
 ) -> list[Choice]:
     """Up to `each` images of every kind, drawn at random.
 
-    The kinds: for one or two models every combination of right and wrong; for more, where they differ, where
-    all are right, where all are wrong.
+    For one or two models the kinds are all combinations of right and wrong. For more models they are: the
+    models differ, all are right, all are wrong.
 
     Args:
         right: [M, N] bool.
@@ -107,7 +107,7 @@ def choose(
 
 
 def within_budget(exhibits: Iterable[Exhibit], budget: int = MAX_BYTES) -> tuple[tuple[Exhibit, ...], int]:
-    """The first exhibits that take no more than `budget` together, and what is left of it."""
+    """The first exhibits that fit into `budget`, and the remaining budget."""
     kept = []
     for exhibit in exhibits:
         if exhibit.bytes > budget:
@@ -118,11 +118,11 @@ def within_budget(exhibits: Iterable[Exhibit], budget: int = MAX_BYTES) -> tuple
 
 
 def overlay(image: Image.Image, attention: np.ndarray) -> Image.Image:
-    """`image` lit by `attention` [h, w], not negative, over its grid; a cross marks where it is highest.
+    """`image` with brightness by `attention` [h, w], not negative; a cross marks the maximum.
 
-    Light and not color: the object stays recognizable, and no color map has to be learned. The scale is the
-    image's own from `FULL_LIGHT` times the even share on; below, an image that is lit weakly and everywhere
-    says that the attention is.
+    Brightness, not color, keeps the object recognizable and needs no color map. Full brightness is the
+    image's maximum, or `FULL_LIGHT` times the even share if that is larger. So weak and even attention looks
+    weak and even.
     """
     full = max(float(attention.max()), FULL_LIGHT * float(attention.mean()))
     lit = lit_by(image, attention / full if full > 0 else np.zeros_like(attention))
@@ -130,19 +130,19 @@ def overlay(image: Image.Image, attention: np.ndarray) -> Image.Image:
 
 
 def lit_by(image: Image.Image, light: np.ndarray) -> Image.Image:
-    """`image` where `light` [h, w] is 1, dark and gray where it is 0."""
+    """`image`, unchanged where `light` [h, w] is 1, dark and gray where it is 0."""
     mask = Image.fromarray(np.uint8(255 * light), mode="L").resize(image.size, Image.Resampling.BICUBIC)
     return Image.composite(image, _dimmed(image), mask)
 
 
 def highest(attention: np.ndarray) -> tuple[float, float]:
-    """Where a map [h, w] is highest: x and y of that cell's center, ratios of the map."""
+    """The maximum of a map [h, w]: x and y of its cell's center, ratios of the map."""
     row, column = np.unravel_index(int(attention.argmax()), attention.shape)
     return (column + 0.5) / attention.shape[1], (row + 0.5) / attention.shape[0]
 
 
 def peak(attention: np.ndarray) -> float:
-    """How many times the even share the highest value of a map [h, w] is; 1 for an even map."""
+    """The maximum of a map [h, w] as a multiple of the even share; 1 for an even map."""
     mean = float(attention.mean())
     return float(attention.max()) / mean if mean > 0 else 1.0
 
@@ -180,19 +180,19 @@ def thumbnail(image: Image.Image, side: int = SIDE) -> Image.Image:
 
 
 def data_uri(image: Image.Image) -> str:
-    """The picture as a WebP in a data URI; made from pixels, so that nothing of a file's own bytes stays."""
+    """The picture as a WebP in a data URI; made from pixels, so it has no bytes of the original file."""
     buffer = io.BytesIO()
     image.convert("RGB").save(buffer, "WEBP", quality=75)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
 def _dimmed(image: Image.Image) -> Image.Image:
-    """What no attention falls on: grey, and much darker."""
+    """The image without attention: gray and much darker."""
     return image.convert("L").point(lambda value: 16 + value // 5).convert("RGB")
 
 
 def _kinds(right: np.ndarray, models: Sequence[str], yes: str, no: str) -> list[tuple[str, np.ndarray]]:
-    """Title and [N] bool of each kind of image; what sets the models apart comes first."""
+    """Title and [N] bool of each kind of image; kinds on which models differ come first."""
     if len(models) == 1:
         return [(yes.capitalize(), right[0]), (no.capitalize(), ~right[0])]
     every, none = right.all(axis=0), ~right.any(axis=0)

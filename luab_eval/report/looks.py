@@ -1,4 +1,4 @@
-"""Galleries of a benchmark: the models are asked again about a few images, for their attention this time."""
+"""Galleries of a benchmark: runs the models again on a few images, to get their attention maps."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -44,16 +44,16 @@ def galleries(
 ) -> list[Gallery]:
     """Images of a benchmark on which the models are right or wrong, `each` of every kind.
 
-    Only of benchmarks that say so of their images (`Benchmark.verdicts`).
+    Only for benchmarks with `Benchmark.verdicts`.
 
     Args:
-        benchmark: Whose images are shown.
+        benchmark: The benchmark whose images are shown.
         root: The folder of the benchmarks' files.
-        classifiers: Those that are not suited for the benchmark are left out.
-        cache: The folder of the models' answers.
-        settings: Of the pass over the images.
-        each: The most images of a kind.
-        budget: Of embedded pictures, in bytes; to be shared between benchmarks.
+        classifiers: The models; those that do not support the benchmark are skipped.
+        cache: The folder of the models' predictions.
+        settings: Settings of the pass over the images.
+        each: The maximum number of images of a kind.
+        budget: Size of embedded pictures, in bytes; shared between benchmarks.
     """
     if type(benchmark).verdicts is Benchmark.verdicts:
         return []
@@ -137,17 +137,17 @@ def _looks(images: ImageSet, asked: _Asked, chosen: np.ndarray, device: str | to
 
 @torch.no_grad()
 def _attention(classifier: Classifier, pixel_values: Tensor, classes: Tensor) -> np.ndarray | None:
-    """`[B, H, W]`; None for a model that shows no attention (of timm, or of another type)."""
+    """`[B, H, W]`; None for a model without known attention (of timm, or of another type)."""
     if not isinstance(classifier.model, PreTrainedModel):
         return None
     try:
         return attention_maps(classifier.model, pixel_values, classes)[:, 0].float().cpu().numpy()
-    except ValueError:  # no supported model type: its answers are shown without
+    except ValueError:  # unsupported model type: its predictions are shown without attention
         return None
 
 
 def _confidence(answers: Predictions, verdicts: Verdicts, chosen: np.ndarray) -> list[float | None]:
-    """Of each chosen image the probability of the class that was answered, softmax over its rivals."""
+    """The probability of the predicted class for each chosen image, softmax over the possible classes."""
     if answers.logits is None:
         return [None] * len(chosen)
     logits = answers.logits[chosen].astype(np.float64)

@@ -65,10 +65,10 @@ def eval_results(table: Table, model: str) -> list[EvalResult]:
 
 
 def update_card(path: Path, table: Table, model: str) -> None:
-    """Put the table and the model's `model-index` into the card at `path`, or begin one.
+    """Put the table and the model's `model-index` into the card at `path`, or create the card.
 
-    A report from an earlier evaluation is replaced, the rest of the card stays; so do results of benchmarks
-    that this evaluation did not run.
+    It replaces the report of an earlier evaluation. The rest of the card stays, and so do results of
+    benchmarks that this evaluation did not run.
     """
     card = (
         ModelCard.load(path)

@@ -1,7 +1,7 @@
 """The report as one HTML file: no script, nothing from elsewhere, readable on a phone, in light and dark.
 
-Whatever comes from data (names of models, files and classes) is escaped by the template; the page's own
-content security policy forbids everything but its style and its embedded images.
+The template escapes all text from data (names of models, files and classes). The page's content security
+policy only allows its style and its embedded images.
 """
 
 import math
@@ -34,7 +34,7 @@ STEPS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.25)
 
 @dataclass(frozen=True)
 class Made:
-    """How a report came about: date, command line, and model -> where its checkpoints are."""
+    """The origin of a report: date, command line, and model -> its checkpoints."""
 
     date: str = ""
     command: str = ""
@@ -60,8 +60,8 @@ def page(table: Table, galleries: Sequence[Gallery] = (), made: Made | None = No
 def chart(row: Row) -> dict[str, Any]:
     """Geometry of a benchmark's bars and axis, in % of the chart's width.
 
-    The axis begins at 0, ends beyond the longest bar or interval, and goes below 0 only for figures that do
-    (a gap); what of an interval lies outside (a small accuracy's, below 0) is cut off.
+    The axis starts at 0 and ends beyond the longest bar or interval. It goes below 0 only for negative
+    figures (a gap). Parts of an interval outside the axis (below 0, for a small accuracy) are cut off.
     """
     values = [estimate.value for estimate in row.estimates.values()]
     ends = [end for estimate in row.estimates.values() for end in (estimate.low, estimate.high)]

@@ -1,4 +1,4 @@
-"""A benchmark's figure as a sum of means over images, where it is one: then its interval has a closed form.
+"""Splits a benchmark's figure into a sum of means over images, so that its interval has a closed form.
 
 scores [runs, M] and their groups --(parts_of)--> parts: independent images, the figure adds up their means
 """
@@ -16,7 +16,7 @@ from luab_eval.report.runs import Scores
 
 @dataclass(frozen=True)
 class Part:
-    """Images of which the figure takes the mean.
+    """Images whose mean is a part of the figure.
 
     Attributes:
         scores: `[runs, n]`, each from `low` to `high`, whatever the model.
@@ -30,8 +30,8 @@ class Part:
 def parts_of(benchmark: Benchmark, of: Scores) -> list[Part] | None:
     """The parts whose means add up to the benchmark's figure; None: no such sum (an area under a curve).
 
-    An image that stands in every group (each corruption of it, say) is one image: its copies are not
-    independent. Groups with images of their own are one part each.
+    An image that occurs in every group, such as all its corruptions, is one image: its copies are not
+    independent. Groups with different images are one part each.
     """
     if type(benchmark).statistic is Benchmark.statistic:  # the mean over images, whatever their groups
         low, high = benchmark.bounds
@@ -61,7 +61,7 @@ def groups_of(of_images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _within(parts: list[Part]) -> list[Part] | None:
-    """The parts, if their scores have bounds and keep to them."""
+    """The parts, if their scores have bounds and respect them."""
     for part in parts:
         room = 1e-6 * (part.high - part.low)
         if (
@@ -74,7 +74,7 @@ def _within(parts: list[Part]) -> list[Part] | None:
 
 
 def _copies(ids: np.ndarray, group: np.ndarray, names: np.ndarray) -> np.ndarray | None:
-    """`[U, G]` the rows of each image in each group, if every image stands once in every group; else None.
+    """`[U, G]` the rows of each image in each group, if every image occurs once in every group; else None.
 
     An id is its group's name, "/", and the image's path.
     """

@@ -1,9 +1,9 @@
-"""Results of one or several evaluations -> models, with their training runs put together.
+"""Results of one or several evaluations -> models, with their training runs grouped.
 
     results.json --(read_runs)--> Run, one a checkpoint --(by_model)--> runs of each model
     per_image files --(read_scores)--> scores [runs, images] of a benchmark, the same images in each row
 
-Nothing in a results' folder is trusted: no pickle, no path that leads out of it.
+A results folder is untrusted: no pickle, no path out of the folder.
 """
 
 import re
@@ -42,17 +42,17 @@ class Run:
     skipped: dict[str, str]
 
     def result(self, key: str) -> dict[str, Any]:
-        """What results.json has of this run on a benchmark."""
+        """This run's entry for a benchmark in results.json."""
         return self.benchmarks[key]["models"][self.listed_as]
 
 
 def read_runs(paths: Sequence[Path]) -> list[Run]:
     """All checkpoints of some results.json files, or of the folders that hold them, in their order.
 
-    Names that several checkpoints have are told apart by their results' folder.
+    If several checkpoints have one name, the results folder is added to it.
 
     Raises:
-        ValueError: no such file, it is no results.json, or nothing was evaluated in it.
+        ValueError: no such file, not a results.json, or nothing was evaluated in it.
     """
     runs = [run for path in paths for run in _read(path)]
     fingerprints: dict[str, set[str]] = {}
@@ -67,7 +67,7 @@ def read_runs(paths: Sequence[Path]) -> list[Run]:
 
 
 def only(runs: Sequence[Run], shown: Shown) -> list[Run]:
-    """The runs of the models that one evaluation asked for, with its benchmarks.
+    """The runs of the models and benchmarks of one evaluation.
 
     Raises:
         ValueError: none of the benchmarks was run.
@@ -94,7 +94,7 @@ def by_model(runs: Sequence[Run]) -> dict[str, list[Run]]:
     for run in runs:
         together.setdefault(_SEED.sub("", run.name) or "model", []).append(run)
     checkpoints = {name: {run.name for run in group} for name, group in together.items()}
-    # A model of one checkpoint keeps the name by which the user knows it.
+    # A model with one checkpoint keeps the user's name.
     return {name if len(checkpoints[name]) > 1 else group[0].name: group for name, group in together.items()}
 
 
@@ -106,7 +106,7 @@ class Scores:
         scores: `[runs, N]`.
         ids: `[N]` bytes.
         groups: `[N]` str.
-        unchecked: Runs whose results do not tell the images' pixels, only their names.
+        unchecked: Runs whose results have no hash of the images' pixels, only their names.
     """
 
     scores: np.ndarray
@@ -116,7 +116,7 @@ class Scores:
 
 
 def read_scores(runs: Sequence[Run], key: str) -> Scores:
-    """What `Benchmark.statistic` makes each run's primary metric of; the same image in each column.
+    """The input of `Benchmark.statistic` for each run's primary metric; one image per column.
 
     Raises:
         ValueError: a file is missing, damaged or outside its results' folder, or the runs saw different
@@ -180,7 +180,7 @@ def _per_image(run: Run, key: str) -> dict[str, np.ndarray]:
 
 
 def _check(columns: dict[str, np.ndarray]) -> None:
-    """Raises ValueError for arrays that are not as `Results.add` writes them."""
+    """Raises ValueError for arrays that `Results.add` does not write."""
     kinds = {"ids": "S", "groups": "U", "score": "fiub", "pixels": "iu"}
     for name, column in columns.items():
         if column.dtype.kind not in kinds[name] or column.shape != (len(columns["ids"]),):

@@ -1,4 +1,4 @@
-"""What all forms of the report show: benchmarks as rows, models as columns, each figure with its interval."""
+"""The content of the report: benchmarks as rows, models as columns, each figure with its interval."""
 
 import math
 from dataclasses import dataclass, field
@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from luab_eval.benchmark import Benchmark
 from luab_eval.statistics.bootstrap import Difference, Estimate
 
-FEWEST_DIFFERING = 6  # images: of fewer no test at 5% can say which of two models is better
+FEWEST_DIFFERING = 6  # images: with fewer, no test at 5% can tell which of two models is better
 SMALLEST_P = 0.0001
 MOST_DIGITS = 6  # decimals of a figure in %
 BETTER_HIGHER, BETTER_LOWER = "↑", "↓"
 
-# Metrics that are not written as their names are.
+# Metrics with another name in the report.
 _METRIC_NAMES = {
     "mce": "mCE",
     "mce_unnormalized": "mCE, unnormalized",
@@ -38,7 +38,7 @@ class Model:
 
     Attributes:
         runs: Names of its training runs, in the order of the results.
-        seeds: Of these, None where the checkpoint does not say it.
+        seeds: Their seeds, None if unknown.
     """
 
     name: str
@@ -55,8 +55,8 @@ class Row:
         estimates: Model name -> its figure, a rate; a model without an entry was not evaluated on it.
         differences: Model name -> its difference to the table's first model.
         further: Other metric -> model name -> its value, mean over the training runs.
-        left_out: What lies beside the images and was not evaluated, in words.
-        remark: What a reader must know of its figures; "" for nothing.
+        left_out: Message on skipped files.
+        remark: Remark on its figures, or "".
     """
 
     benchmark: str
@@ -101,7 +101,7 @@ class Row:
     def verdict(self, model: str) -> str:
         """How a model compares with the first: "better", "worse", or "".
 
-        "" where the difference may be chance, or is too small to be named.
+        "" if the difference may be chance, or is too small to report.
         """
         difference = self.differences.get(model)
         if difference is None or not difference.worth_naming:
@@ -111,14 +111,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """The report's content; the first model is the one that the others are compared with.
+    """The report's content; the first model is the baseline.
 
     Attributes:
-        level: Of the intervals.
-        resamples: Of the images, where there is no closed form.
+        level: Level of the intervals.
+        resamples: Number of resamples, if there is no closed form.
         skipped: Benchmarks that were not run, with the reason.
         remarks: Further sentences for the reader.
-        min_difference: The smallest difference worth naming, a rate.
+        min_difference: The smallest difference to report, a rate.
     """
 
     models: tuple[Model, ...]
@@ -176,7 +176,7 @@ class Table:
         return [*notes, *self.remarks]
 
     def not_run(self) -> list[str]:
-        """The benchmarks that were not run with the reason, one line each; nothing where all were."""
+        """The benchmarks that were not run, with the reason, one line each."""
         if not self.skipped:
             return []
         return ["Not run:", *(f"  {benchmark}: {why}" for benchmark, why in self.skipped.items())]
@@ -200,7 +200,7 @@ class Table:
 
 
 def full_title(benchmark: Benchmark) -> str:
-    """Its title, with what tells it from others of its name: "Image folder (val)"."""
+    """Its title with a distinguishing label: "Image folder (val)"."""
     return f"{benchmark.title} ({benchmark.label})" if benchmark.label else benchmark.title
 
 
@@ -234,7 +234,7 @@ def signed(difference: Difference, digits: int = 1) -> str:
 def p_texts(difference: Difference) -> tuple[str, str]:
     """The texts of p and Holm's p: "0.012".
 
-    "< 0.0002" where the resamples show no more, or it is smaller than that.
+    "< 0.0002" if the resamples show no smaller value, or p is smaller.
     """
     return tuple(_p_text(p, difference.p_is_bound) for p in (difference.p, difference.p_holm))
 

@@ -1,4 +1,4 @@
-"""The pages' templates: whatever comes from data is escaped, and made printable by the `name` macro."""
+"""The pages' templates: text from data is escaped, and made printable by the `name` macro."""
 
 from functools import cache
 

@@ -22,7 +22,7 @@ def wrapped(notes: Sequence[str], width: int = 100) -> list[str]:
 def grid(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
     """Lines of aligned columns under a ruled header; the first `left` columns are flush left.
 
-    Cells may hold names that anybody chose: they are made `printable`.
+    Cells may have untrusted names: they are made `printable`.
     """
     rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -1,4 +1,4 @@
-"""Writes the report of an evaluation beside its results.json."""
+"""Writes the report of an evaluation next to its results.json."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ from luab_eval.statistics.bootstrap import RESAMPLES
 from luab_eval.suite import CACHE, unique_names
 
 MARKDOWN, PAGE, CARDS = "report.md", "report.html", "cards"
-# Models side by side in the galleries; more would not be told apart on a screen.
+# Models side by side in the galleries; more would be too small on a screen.
 MOST_LOOKS = 4
 
 
@@ -38,7 +38,7 @@ def write_report(
     command: str = "",
     shown: Shown | None = None,
 ) -> Table:
-    """Make `report.md` and `report.html` of what `suite.run` with the same arguments left in `output_dir`.
+    """Make `report.md` and `report.html` from the results of `suite.run` in `output_dir`.
 
     Of several training runs of a model, the galleries show the first one's attention. `cards/<model>.md` is a
     model card with the results, ready to be uploaded: the checkpoint's own README.md where it has one. The

@@ -1,4 +1,4 @@
-"""Figures over resampled images: for those that have no closed form (see `intervals`), such as areas.
+"""Bootstrap of figures without a closed form (see `intervals`), such as areas under curves.
 
 Everything here works on draws: an array [R] of the values that a figure might have taken had other images
 (and other training runs) been drawn. One way from draws to an interval, one to a p-value:
@@ -44,7 +44,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Difference:
-    """How much larger the first model's figure is, with the two-sided p-value of no difference.
+    """The first model's figure minus the second's, with the two-sided p-value of no difference.
 
     `p_holm` is p corrected for all the comparisons that were made together; the verdict is from it.
     `p_is_bound`: no resample gave as large a difference, so that p is the smallest that they can show.
@@ -66,7 +66,7 @@ class Difference:
 
     @property
     def worth_naming(self) -> bool:
-        """Whether it is larger than chance, and not below `smallest`."""
+        """Whether it is significant, and not below `smallest`."""
         value = abs(self.estimate.value)
         return self.larger_than_chance and value > 0 and value >= self.smallest
 
@@ -110,7 +110,7 @@ def metric_draws(
     resamples: int = RESAMPLES,
     seed: int | Sequence[int] = 0,
 ) -> np.ndarray:
-    """Any metric over resampled images: AUPR, mAP and others that are no mean over images.
+    """Any metric over resampled images, such as AUPR and mAP, which are not means over images.
 
     Args:
         metric: from the indices [N] of the resampled images to a number, or to one for each of M models.

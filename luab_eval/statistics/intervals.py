@@ -1,4 +1,4 @@
-"""How sure a mean over images is, and whether two models' means differ; it holds for few images as well.
+"""Confidence intervals of means over images, and tests of paired differences, also for few images.
 
 * One interval for all scores with bounds. Wilson's (1927) for a proportion, at the effective number of
   images: N times the variance that 0/1 scores of this mean would have, over the variance that the scores
@@ -35,9 +35,9 @@ def mean_interval(
 
     Args:
         scores: `[..., N]`, N >= 1, each from `low` to `high`.
-        low: The smallest score that there can be.
-        high: The largest.
-        level: How often such an interval holds the true mean.
+        low: The smallest possible score.
+        high: The largest possible score.
+        level: The confidence level.
 
     Returns:
         Its ends, `[...]` each, from `low` to `high`.
@@ -72,13 +72,13 @@ def together(value: float, parts: Sequence[tuple[float, float, float]]) -> tuple
 
 
 def runs_interval(figures: ArrayLike, level: float = LEVEL) -> tuple[float, float, float]:
-    """How far the mean over training runs may be off because there are few of them: (0, low, high).
+    """The uncertainty of the mean over few training runs: (0, low, high).
 
-    Student's t with S - 1 degrees of freedom; one run says nothing: 0.
+    This is Student's t with S - 1 degrees of freedom; for one run it is 0.
 
     Args:
-        figures: `[S]`, of each run.
-        level: How often such an interval holds the true mean.
+        figures: `[S]`, the figure of each run.
+        level: The confidence level.
     """
     figures = np.asarray(figures, dtype=np.float64)
     if len(figures) < 2:

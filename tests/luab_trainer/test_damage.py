@@ -201,7 +201,7 @@ def test_verify_names_what_is_damaged(out, capsys):
 def test_verify_refuses_what_no_tool_of_ours_made(tmp_path, capsys):
     assert cli.main(["verify", str(tmp_path / "nowhere")]) == 1
     assert cli.main(["verify", str(tmp_path)]) == 1
-    assert "holds no SHA256SUMS" in capsys.readouterr().err
+    assert "has no SHA256SUMS" in capsys.readouterr().err
 
 
 def test_sums_cover_folders_below(tmp_path):
