@@ -152,7 +152,7 @@ class PointingGame:
 
 
 def attention_maps(model: PreTrainedModel, pixel_values: Tensor, classes: Tensor) -> Tensor:
-    """Where a classifier looks for each of `classes` [B, C] -> [B, C, H, W], of the size of `pixel_values`.
+    """A classifier's attention maps for `classes` [B, C] -> [B, C, H, W], in the size of `pixel_values`.
 
     This is the mean over layers of `luab_vision.model_attention`, upsampled bilinearly, not normalized. For
     vision transformers C = 1: the attention is the same for all classes.

@@ -100,7 +100,7 @@ def annotate(
 
 
 class _Visit:
-    """What one worker does on one page, and when: ms since the page opened."""
+    """The actions of one worker on one page, with times in ms since the page opened."""
 
     def __init__(self, rng: np.random.Generator, traced: bool):
         self.clock = 0
@@ -140,7 +140,7 @@ class _Visit:
 
 
 def _drops(box: Box | None, size: np.ndarray, rng: np.random.Generator, model: CocoAnnotators) -> list[dict]:
-    """Where the icon is dropped, one place or two; anywhere in the image for no box."""
+    """The one or two places where the icon is dropped; anywhere in the image without a box."""
     if box is None or rng.random() < model.careless:
         aim = rng.uniform(0, 1, 2)
     else:

@@ -131,7 +131,7 @@ class _Values:
         self._reals: dict[tuple[str, ...], np.ndarray] = {}  # float64, those that were read, by their place
 
     def image_ids(self) -> pa.StringArray:
-        """Of each file; those of its `metadata` must be the same."""
+        """The image id of each file; all its `metadata` must have the same one."""
         found = self._short_texts(ID_FIELD.tag)
         first = np.searchsorted(self._layout.files, np.arange(self._layout.files[-1] + 1))
         if len(first) == len(found):
@@ -226,7 +226,7 @@ class _Values:
         return pa.array(found, mask=unknown).cast(kind.stored)
 
     def _short_values(self, *name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Where they begin and end."""
+        """Begin and end of the values."""
         begins, ends = self._layout.values(*name)
         self._require(ends - begins <= MAX_TEXT, *name)
         return begins, ends

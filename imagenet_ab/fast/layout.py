@@ -152,7 +152,7 @@ class Layout:
         return self._filled[structure]
 
     def values(self, *name: str) -> tuple[np.ndarray, np.ndarray]:
-        """Where in `content` the values in the elements at `places(*name)` begin and end."""
+        """Begin and end, in `content`, of the values in the elements at `places(*name)`."""
         places = self.places(*name)
         return self._begins[places] + len(f"<{name[-1]}>"), self._begins[places + 1]
 
@@ -176,7 +176,7 @@ class Layout:
             self._name(branch, places[characters == ord(character)])
 
     def _closed(self, roots: np.ndarray, first: np.ndarray, bounds: np.ndarray) -> np.ndarray:
-        """Of each file, whether the names in the root's two tags are one."""
+        """Whether the root's two tags have the same name, for each file."""
         last = np.append(first[1:], len(self._begins)) - 1
         opened = texts(self.content, self._begins[roots] + 1, self._begins[roots + 1])
         closed = texts(self.content, self._begins[last] + 2, bounds[1:])
@@ -185,7 +185,7 @@ class Layout:
         return pc.equal(*names).to_numpy(zero_copy_only=False)
 
     def _find_fields(self, structure: str) -> None:
-        """Where the fields of the filled structures are; each must be in one once, in any order."""
+        """Finds the fields of the filled structures; each field must occur once, in any order."""
         fields, opening = STRUCTURES[structure], self.places(structure)
         self._filled[structure] = filled = opening[self._letters[opening + 1] != ord("/")]
         steps = 1 + 2 * np.arange(len(fields))

@@ -8,13 +8,13 @@ NUMBER = r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?"
 
 
 def texts(content: pa.Buffer, begins: np.ndarray, ends: np.ndarray) -> pa.StringArray:
-    """What is from each begin to its end; these lie one behind the other."""
+    """The texts from each begin to its end; they must be in order and not overlap."""
     found = _parts(content, begins, ends)
     return found.take(pa.array(np.arange(0, len(found), 2)))
 
 
 def numbers(content: pa.Buffer, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """The same as numbers, float64, infinite beyond its range. Raises pa.ArrowInvalid if one is none."""
+    """The same texts as float64, infinite beyond its range. Raises pa.ArrowInvalid if one is not a number."""
     return _parts(content, begins, ends).cast(pa.float64()).to_numpy(zero_copy_only=False)[::2]
 
 

@@ -78,7 +78,7 @@ class Traces:
     positions: np.ndarray
 
     def positions_of(self, files: np.ndarray) -> np.ndarray:
-        """Those of some files; bool [files]."""
+        """The positions of some files, chosen by bool [files]."""
         return self.positions if files.all() else self.positions[np.repeat(files, self.counts)]
 
 
@@ -116,7 +116,7 @@ class _Content:
         return bool((self._letters == ord(">")).any())
 
     def find_positions(self) -> np.ndarray:
-        """Where the eight tags of each position are: int64 [positions, 8]."""
+        """The places of the eight tags of each position: int64 [positions, 8]."""
         first = np.flatnonzero(self._letters[:-_TAGS_OF_ONE] == ord(TRACE[0]))
         self._tags = self._usual_tags(first)
         for step, letter in enumerate(self._tags.letters):  # few others begin with all of these
@@ -128,7 +128,7 @@ class _Content:
         return places if good.all() else places[good]
 
     def _usual_tags(self, first: np.ndarray) -> _Tags:
-        """Those of most of some positions, which begin with the `first` tags."""
+        """The most common eight tags of the positions that begin with the `first` tags."""
         sample = first[:: len(first) // _SAMPLE + 1]
         fields = self._letters[sample[:, None] + (1, 3, 5)]
         orders = Counter(_BY_LETTERS.get(letters.tobytes()) for letters in fields)
@@ -180,7 +180,7 @@ class _Content:
         return plain.reshape(begins.shape).all(axis=1)
 
     def _values(self, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Where the values of each position begin and end: [positions, 3] each, in the content's order."""
+        """Begin and end of the values of each position: [positions, 3] each, in the content's order."""
         return places[:, 1:-1:2] + self._tags.lengths[1:-1:2], places[:, 2:-1:2]
 
     def without(self, begins: np.ndarray, ends: np.ndarray, before: np.ndarray) -> pa.BinaryArray:

@@ -96,7 +96,7 @@ def _visit(
 def _aim(
     box: Box, width: int, height: int, rng: np.random.Generator, model: ImageNetAnnotators
 ) -> np.ndarray:
-    """Where the worker will click: (x, y) in ratios of the image."""
+    """The point that the worker will click: (x, y) in ratios of the image."""
     if rng.random() < model.careless:
         return rng.uniform(0, 1, 2)
     size = np.array([width, height])

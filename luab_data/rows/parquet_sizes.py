@@ -71,7 +71,7 @@ class ParquetRows:
         self._file.hold([])
 
     def _bounds(self, number: int, columns: list[str] | None) -> dict[str, "_Bound"]:
-        """Of each column of a row group, by its path."""
+        """The bound of each column of a row group, by the column's path."""
         group = self._parquet.metadata.row_group(number)
         chunks = {}
         for index in range(group.num_columns):
@@ -170,7 +170,7 @@ class _Bound:
 
 
 def _place(chunk: pq.ColumnChunkMetaData) -> tuple[int, int]:
-    """Where a column's part of a row group begins in the file, and its bytes."""
+    """The start in the file and the bytes of a column's part of a row group."""
     start = chunk.data_page_offset
     if chunk.dictionary_page_offset:  # Arrow begins there, too
         start = min(start, chunk.dictionary_page_offset)

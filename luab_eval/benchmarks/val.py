@@ -81,7 +81,7 @@ class Own(Protocol):
     left_out: str  # see `Benchmark.left_out`
 
     def find(self, root: Path) -> Path | None:
-        """Where they are, or None."""
+        """Their folder, or None."""
 
     def missing(self, root: Path, partial: bool = False) -> str | None:
         """As `Benchmark.missing`."""

@@ -95,7 +95,7 @@ def _galleries(
     cache: Path,
     settings: PassSettings,
 ) -> list[Gallery]:
-    """Of all benchmarks; each may take an equal share of what the others before it left."""
+    """The galleries of all benchmarks; each may use an equal share of the remaining budget."""
     found: list[Gallery] = []
     left = MAX_BYTES
     for position, benchmark in enumerate(benchmarks):
