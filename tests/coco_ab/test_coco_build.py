@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -279,27 +280,23 @@ def test_exif_orientation_is_no_surprise(raw):
     assert row["image"].size == (row["width"], row["height"]) == image.size
 
 
-def run(raw: Path, *arguments, **options) -> subprocess.CompletedProcess:
-    given = [text for name, path in sources(raw).items() for text in (f"--{name}", str(path))]
-    command = [sys.executable, str(SCRIPT), *given, "--output-dir", str(raw.parent / "out"), *arguments]
-    return subprocess.run(command, cwd=raw.parent, capture_output=True, text=True, timeout=120, **options)
-
-
-def test_script_builds_reports_and_refuses_other_arguments(raw):
-    result = run(raw, "--num-proc", "2", "--rows-per-shard", "4")
-    assert result.returncode == 0, result.stderr
-    assert f"images: {IMAGES} found = {IMAGES} in rows + 0 rejected" in result.stdout
-    assert f"instances: {IMAGES} found = {IMAGES} in rows + 0 rejected" in result.stdout
+def test_script_builds_reports_and_refuses_other_arguments(raw, clients):
+    given = [text for name, path in sources(raw).items() for text in (f"--{name}", path)]
+    run = partial(clients.script, SCRIPT, *given, "--output-dir", raw.parent / "out", cwd=raw.parent)
+    result = run("--num-proc", "2", "--rows-per-shard", "4")
+    assert result.status == 0, result.output
+    assert f"images: {IMAGES} found = {IMAGES} in rows + 0 rejected" in result.output
+    assert f"instances: {IMAGES} found = {IMAGES} in rows + 0 rejected" in result.output
     card = (raw.parent / "out" / "README.md").read_text()
     assert "han2023neglected" in card
     assert "license_name: coco" in card
     assert str(raw.parent) not in card + (raw.parent / "out" / "summary.json").read_text()
-    other = run(raw, "--rule", "authors", "--rows-per-shard", "4")
-    assert other.returncode == 1
-    assert "rule: 'final' then, 'authors' now" in other.stderr
-    public = run(raw, "--push-to-hub", "me/ab", "--public")
-    assert public.returncode == 1
-    assert "may not be given away" in public.stderr
+    other = run("--rule", "authors", "--rows-per-shard", "4")
+    assert other.status == 1
+    assert "rule: 'final' then, 'authors' now" in other.output
+    public = run("--push-to-hub", "me/ab", "--public")
+    assert public.status == 1
+    assert "may not be given away" in public.output
 
 
 def test_kill_9_and_the_next_run_finishes_with_the_same_rows(raw):

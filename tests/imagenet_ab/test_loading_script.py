@@ -18,19 +18,14 @@ from luab_data.script import build_options
 SCRIPT = Path(__file__).resolve().parents[2] / "loading_scripts" / "imagenet_ab.py"
 
 
-def run(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
-
-
-def test_builds_reports_and_the_folder_opens(tmp_path):
+def test_builds_reports_and_the_folder_opens(tmp_path, clients):
     payloads = raw_images(tmp_path / "train")
     raw_byproducts(tmp_path / "ab.tar.gz", list(payloads)[1:])
     sources = ("--images", "train", "--byproducts", "ab.tar.gz", "--output-dir", "out")
-    result = run(tmp_path, *sources, "--max-side", "20", "--num-proc", "2")
-    assert result.returncode == 0, result.stderr
-    assert "images: 6 found = 6 in rows + 0 rejected" in result.stdout
-    assert "byproducts: 5 found = 5 in rows + 0 rejected" in result.stdout
+    result = clients.script(SCRIPT, *sources, "--max-side", "20", "--num-proc", "2", cwd=tmp_path)
+    assert result.status == 0, result.output
+    assert "images: 6 found = 6 in rows + 0 rejected" in result.output
+    assert "byproducts: 5 found = 5 in rows + 0 rejected" in result.output
     rows = load_dataset(str(tmp_path / "out"), split="train", cache_dir=str(tmp_path / "cache"))
     assert {row["image"].size for row in rows} == {(20, 15)}
     card = (tmp_path / "out" / "README.md").read_text()
@@ -38,10 +33,10 @@ def test_builds_reports_and_the_folder_opens(tmp_path):
     assert "license_name: imagenet" in card
     assert str(tmp_path) not in card + (tmp_path / "out" / "summary.json").read_text()
 
-    other = run(tmp_path, *sources)
-    assert other.returncode == 1
-    assert other.stderr.startswith("error: out='out' was built with other arguments")
-    assert "max_side: 20 then, None now" in other.stderr
+    other = clients.script(SCRIPT, *sources, cwd=tmp_path)
+    assert other.status == 1
+    assert other.output.startswith("error: out='out' was built with other arguments")
+    assert "max_side: 20 then, None now" in other.output
 
 
 class InterruptedWhileDeleted:
@@ -64,8 +59,9 @@ def test_an_interrupt_that_python_ignores_ends_the_build_all_the_same(tmp_path):
 
 
 def test_help_names_every_option(tmp_path):
-    result = run(tmp_path, "--help")
-    assert result.returncode == 0
+    """In a fresh interpreter, which finds the packages from any folder."""
+    command = [sys.executable, str(SCRIPT), "--help"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True)
     for option in (
         "--images",
         "--byproducts",
@@ -78,9 +74,9 @@ def test_help_names_every_option(tmp_path):
         assert option in result.stdout
 
 
-def test_a_public_push_of_images_is_refused_before_anything_is_read(tmp_path):
-    result = run(
-        tmp_path,
+def test_a_public_push_of_images_is_refused_before_anything_is_read(tmp_path, clients):
+    result = clients.script(
+        SCRIPT,
         "--images",
         "x",
         "--byproducts",
@@ -90,9 +86,10 @@ def test_a_public_push_of_images_is_refused_before_anything_is_read(tmp_path):
         "--push-to-hub",
         "me/ab",
         "--public",
+        cwd=tmp_path,
     )
-    assert result.returncode == 1
-    assert "may not be given away" in result.stderr
+    assert result.status == 1
+    assert "may not be given away" in result.output
     assert not (tmp_path / "o").exists()
 
 

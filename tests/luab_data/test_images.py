@@ -237,38 +237,57 @@ ALLOWED = {
     "40 million with transparency": lambda: png(6300, 6300, 8, 6, rows=6300),
 }
 MEASURED = """
-import json, sys, time
+import json, os, sys, time
 from luab_data.images.pillow import checked_image
 from luab_vision.images import decode
-data = open(sys.argv[1], "rb").read()
-answers = []
-for read in (decode, checked_image):
-    start = time.process_time()
-    try:
-        answers.append([str(getattr(read(data), "shape", "")), time.process_time() - start])
-    except ValueError as error:
-        answers.append([str(error), time.process_time() - start])
-# Of this process alone: getrusage's maximum is inherited from the process that started it.
-peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
-print(json.dumps([answers, 1024 * int(peak)]))
+
+def measure(path):
+    data = open(path, "rb").read()
+    answers = []
+    for read in (decode, checked_image):
+        start = time.process_time()
+        try:
+            answers.append([str(getattr(read(data), "shape", "")), time.process_time() - start])
+        except ValueError as error:
+            answers.append([str(error), time.process_time() - start])
+    # Of this process alone: getrusage's maximum is inherited from the process that started it.
+    peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
+    print(json.dumps([answers, 1024 * int(peak)]), flush=True)
+
+for path in sys.stdin:
+    pid = os.fork()
+    if pid == 0:
+        measure(path.rstrip())
+        os._exit(0)
+    if os.waitpid(pid, 0)[1]:
+        sys.exit("a measurement failed")
 """
 
 
-def measured(data: bytes, folder: Path) -> list[str]:
-    """What training and a build say to the image, in a process of its own: under 5 s and 1 GB each."""
-    file = folder / "image"
-    file.write_bytes(data)
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """What training and a build say to an image, in a process of its own: under 5 s and 1 GB each."""
+    file = tmp_path_factory.mktemp("measured") / "image"
     environment = {
         **os.environ,
         "PYTHONPATH": str(Path(images.__file__).parents[2]),
         "PYTHONWARNINGS": "ignore",
     }
-    run = [sys.executable, "-c", MEASURED, str(file)]
-    done = subprocess.run(run, capture_output=True, text=True, check=True, env=environment)
-    answers, memory = json.loads(done.stdout)
-    assert memory < 1024**3
-    assert all(seconds < 5 for _, seconds in answers)
-    return [text for text, _ in answers]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environment}
+    with subprocess.Popen([sys.executable, "-c", MEASURED], **pipes) as process:
+
+        def measure(data: bytes) -> list[str]:
+            file.write_bytes(data)
+            process.stdin.write(f"{file}\n")
+            process.stdin.flush()
+            answers, memory = json.loads(process.stdout.readline())
+            assert memory < 1024**3
+            assert all(seconds < 5 for _, seconds in answers)
+            return [text for text, _ in answers]
+
+        yield measure
+        process.stdin.close()
+        assert process.wait(timeout=60) == 0
 
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
@@ -276,17 +295,17 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="
 
 @needs_proc
 @pytest.mark.parametrize("case", HOSTILE)
-def test_one_image_takes_neither_5_seconds_nor_a_gigabyte(case, tmp_path):
+def test_one_image_takes_neither_5_seconds_nor_a_gigabyte(case, measured):
     make, message = HOSTILE[case]
-    for said in measured(make(), tmp_path):
+    for said in measured(make()):
         with pytest.raises(RejectedRecord, match=message):
             raise RejectedRecord(said)
 
 
 @needs_proc
 @pytest.mark.parametrize("case", ALLOWED)
-def test_nor_does_the_largest_that_is_read(case, tmp_path):
-    pixels, _ = measured(ALLOWED[case](), tmp_path)
+def test_nor_does_the_largest_that_is_read(case, measured):
+    pixels, _ = measured(ALLOWED[case]())
     assert pixels.endswith("00, 3)")
 
 
