@@ -1,6 +1,9 @@
 """Fixtures that every test may use. Test data comes from factories; real data only where it is present."""
 
+import functools
+import re
 import signal
+from typing import Any
 
 import pytest
 from fixtures.hub.served import _served, clients, hub
@@ -9,12 +12,24 @@ from fixtures.releases import coco_release, imagenet_release, printed_records
 __all__ = ["_served", "clients", "coco_release", "hub", "imagenet_release", "printed_records"]
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`pytest -n` gives a file to one worker, for its fixtures; all files with `clients` to the same one."""
-    forking = {item.path for item in items if "clients" in item.fixturenames}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("forks" if item.path in forking else item.path.stem))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """`pytest -n` gives a file to one worker, for its fixtures; all files with `clients` to the same one.
+
+    Not by `xdist_group`: pytest-xdist 3.8 marks the groups in ids of tests that pytest 9.2 does not read.
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    @functools.cache
+    def forks(file: str) -> bool:
+        return "clients" in re.findall(r"\w+", (config.rootpath / file).read_text(encoding="utf-8"))
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "forks" if forks(file) else file
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -329,7 +329,7 @@ def test_kill_9_and_the_next_run_finishes_with_the_same_rows(raw):
         ({"byproducts": "raw/annotations"}, r"holds no coco_ab_v1_0\.json"),
         ({"byproducts": "raw/annotations/instances_train2014.json"}, "is not a JSON array"),
         ({"byproducts": "nowhere.json"}, "neither a file, nor a folder, nor a Hub repository"),
-        ({"config": "sample"}, "allowed are default, byproducts"),
+        ({"config": "sample"}, "allowed are full, byproducts"),
         ({"rule": "last"}, "take one of final, authors"),
         ({"max_side": 0}, "must be 1 or more"),
     ],
