@@ -18,6 +18,7 @@ from luab_attention.point_classes import number_points
 from luab_attention.points import PointUnits, X, Y, flat_points, point_column, to_ratios
 from luab_attention.points_file import join_points
 from luab_data import constants
+from luab_data.adapters.hf_datasets import fingerprint_of
 from luab_data.errors import SourceError
 from luab_data.rows.arrow import (
     OddRows,
@@ -63,6 +64,30 @@ class Reading:
     points_file: str | None = None
     classes: tuple[str, ...] | None = None
     whole: bool = True
+
+
+# Attribute of `Reading` -> the option that gives it, in `run.py`, `luab show` and `luab byproducts`.
+_OPTIONS = {
+    "image": "image_column",
+    "label": "label_column",
+    "point": "point_column",
+    "x": "x_column",
+    "y": "y_column",
+    "annotations": "annotations_column",
+    "point_units": "point_units",
+    "label_format": "label_format",
+    "points_file": "points_file",
+}
+
+
+def reading_of(options: object) -> Reading:
+    """How options say that the columns are read.
+
+    Args:
+        options: Has the options of `run.py` as attributes, or some of them.
+    """
+    given = vars(options)
+    return Reading(**{name: given[option] for name, option in _OPTIONS.items() if option in given})
 
 
 class ReadRows(NamedTuple):
@@ -141,7 +166,7 @@ def _images(rows: datasets.Dataset, column: str, root: Path | None) -> tuple[dat
     feature = require_column(rows.features, column, "image_column")
     if column not in rows.column_names or not isinstance(feature, datasets.Image):
         values = readable_images(rows, feature, column, root)
-        fingerprint = Hasher.hash([rows._fingerprint, column, str(root)])  # not of the images' bytes
+        fingerprint = Hasher.hash([fingerprint_of(rows), column, str(root)])  # not of the images' bytes
         rows = replace_column(rows, column, values, datasets.Image(), fingerprint)
         if root is not None:
             check_image_paths(rows.select_columns(column), str(root))  # also of links

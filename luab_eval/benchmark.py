@@ -12,10 +12,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
+
+from luab_data.adapters.hf_datasets import fingerprint_of
 
 if TYPE_CHECKING:
     from luab_attention.boxes.boxes import ImageBoxes
@@ -46,7 +49,7 @@ class RowImage:
     column: str = "image"
 
     def __str__(self) -> str:  # the key in the cache
-        return f"{self.dataset._fingerprint}:{self.row}"
+        return f"{fingerprint_of(self.dataset)}:{self.row}"
 
     def __call__(self) -> Mapping[str, Any]:
         """Reads the image of the row: its bytes or its path."""
@@ -184,6 +187,14 @@ class Verdicts:
     words: tuple[str, str] = ("right", "wrong")
 
 
+class SumOf(Enum):
+    """What a benchmark's figure is a sum of, which decides how its interval is computed."""
+
+    IMAGES = "the mean over all images"
+    GROUPS = "a weighted sum of the means of its groups"
+    NOTHING = "no such sum, as an area under a curve"
+
+
 class Benchmark(ABC):
     """One benchmark.
 
@@ -205,6 +216,8 @@ class Benchmark(ABC):
     primary: ClassVar[str] = "accuracy"
     higher_is_better: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)  # of the primary metric
+    sum_of: ClassVar[SumOf] = SumOf.IMAGES  # what `statistic` is
+    shows_verdicts: ClassVar[bool] = False  # `verdicts` says of its images which are right
     images: int | None = None  # as published, where known
     argument_help: ClassVar[str] = ""
     left_out: str = ""  # skipped files in words; known after `image_sets`
@@ -213,6 +226,14 @@ class Benchmark(ABC):
         if argument and not self.argument_help:
             raise ValueError(f"benchmark {self.name!r} takes no argument, and got {argument!r}")
         self.argument, self.val = argument, val
+
+    def __init_subclass__(cls, **kwargs: Any):
+        """Raises TypeError where a subclass does not say what a report must know of its methods."""
+        super().__init_subclass__(**kwargs)
+        if (cls.statistic is Benchmark.statistic) != (cls.sum_of is SumOf.IMAGES):
+            raise TypeError(f"{cls.__name__}: set `sum_of` to what its own `statistic` is; got {cls.sum_of}")
+        if (cls.verdicts is Benchmark.verdicts) == cls.shows_verdicts:
+            raise TypeError(f"{cls.__name__}: set `shows_verdicts` where, and only where, it has `verdicts`")
 
     @property
     def label(self) -> str:
@@ -259,11 +280,15 @@ class Benchmark(ABC):
     def score(self, predictions: Sequence[Predictions]) -> Scores:
         """The model's predictions, one `Predictions` per image set -> the benchmark's metrics."""
 
-    def verdicts(self, answers: Predictions) -> Verdicts | None:
-        """For the galleries of benchmarks with one image set whose images are right or wrong."""
-        return None
+    def verdicts(self, answers: Predictions) -> Verdicts:
+        """For the galleries of benchmarks with one image set whose images are right or wrong.
 
-    def statistic(self, per_image: np.ndarray, groups: np.ndarray) -> float:
+        A benchmark that has them sets `shows_verdicts`.
+        """
+        raise NotImplementedError(f"{self.name} says of no image whether it is right")
+
+    @staticmethod
+    def statistic(per_image: np.ndarray, groups: np.ndarray) -> float:
         """The primary metric over some images, also over a resample (bootstrap).
 
         Args:

@@ -17,6 +17,7 @@ from huggingface_hub import hf_hub_download
 from PIL import Image
 from torch import Tensor, nn
 
+from luab_data.console.missing import require_extra
 from luab_data.console.names import few
 from luab_data.hub.retry import reason
 from luab_eval.image_sets.class_maps import folder_outputs, imagenet_outputs
@@ -142,10 +143,9 @@ def _from_transformers(name: str) -> Classifier:
 
 
 def _from_timm(name: str) -> Classifier:
-    try:
-        import timm
-    except ImportError as error:
-        raise ValueError(f"--model {name} needs timm: pip install 'luab[timm]'") from error
+    require_extra("timm", f"--model {name}")
+    import timm
+
     from luab_vision.weights import require_finite
 
     of_timm = name.removeprefix(TIMM)

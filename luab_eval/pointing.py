@@ -35,7 +35,7 @@ class _Question:
     boxes: dict[int, np.ndarray]
 
 
-class PointingGame:
+class PointingGameEvaluator:
     """Share of images whose attention has its maximum inside a true box (Zhang et al., ECCV 2016).
 
     The attention (for a feature map: of the true class; for a vision transformer: the mean over its layers)

@@ -11,7 +11,7 @@
 
 Rates are 0 to 1. A `per_image` file is an npz without pickle: `ids` (UTF-8 bytes), `groups`, `targets`,
 `score`, `pixels` (a hash of each image as it was decoded, int64), all `[M]`.
-`find_benchmark(KEY's "benchmark").statistic(score, groups)` is the primary metric, of a resample of the
+`benchmark_class(KEY's "benchmark").statistic(score, groups)` is the primary metric, of a resample of the
 images as well; the rows of two models of one run are the same images in the same order.
 """
 

@@ -10,6 +10,7 @@ from typing import Any, get_type_hints
 
 from transformers import HfArgumentParser, TrainingArguments
 
+from luab_data.adapters.argument_parser import actions_of
 from luab_data.console.text import did_you_mean
 from luab_trainer.config import LUABConfig
 from luab_trainer.options.file import Option, read_options
@@ -154,7 +155,7 @@ class _Parser(HfArgumentParser):
             ValueError: see `read_options`; or a value that is not one of an option's choices.
         """
         values = read_options(file, _OPTIONS)
-        choices = {action.dest: action.choices for action in self._actions}
+        choices = {action.dest: action.choices for action in actions_of(self)}
         for name, value in values.items():  # argparse checks a default's type, but not that it is a choice
             if choices[name] and value not in choices[name]:
                 allowed = ", ".join(map(str, choices[name]))
@@ -171,7 +172,7 @@ class _Parser(HfArgumentParser):
 
     def help_of(self, groups: dict[str, Sequence[str]]) -> str:
         # The last action of a name is the plain option; transformers adds `--no_...` twins before or after.
-        actions = {a.dest: a for a in reversed(self._actions)}
+        actions = {a.dest: a for a in reversed(actions_of(self))}
         formatter = argparse.HelpFormatter(self.prog, max_help_position=32, width=110)
         formatter.add_usage("%(prog)s [CONFIG.yaml] [--option value ...]", [], [])
         formatter.add_text(self.description)

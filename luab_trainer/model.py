@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.utils import ModelOutput
 
+from luab_trainer.adapters.hf_trainer import whole_modules
 from luab_trainer.losses.attention import AttentionLoss, defaults
 from luab_trainer.losses.point import PointLoss
 from luab_vision.geometry import pair
@@ -121,7 +122,7 @@ class LUABModel(nn.Module):
             if not 0 <= weight < math.inf:
                 raise ValueError(f"{name}_weight={weight} must be a finite number of 0 or more.")
         # FSDP's wrapping policy looks for it on the module that it wraps.
-        self._no_split_modules = model._no_split_modules
+        self._no_split_modules = whole_modules(model)
         self._input_size = input_size(model.config)
         self._can_interpolate = "interpolate_pos_encoding" in signature(model.forward).parameters
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, set_seed
 
+from luab_trainer.adapters.hf_trainer import has_adapter
 from luab_trainer.config import LUABConfig
 from luab_trainer.model import LUABModel
 from luab_trainer.normalization import settle_normalization
@@ -25,7 +26,7 @@ def wrapped(model: PreTrainedModel | LUABModel, args: LUABConfig, **kwargs: Any)
         ValueError: a model that the losses do not work with, or images normalized in two ways.
     """
     if not isinstance(model, LUABModel):
-        if isinstance(model, PreTrainedModel) and model._hf_peft_config_loaded:
+        if isinstance(model, PreTrainedModel) and has_adapter(model):
             raise ValueError(
                 "a model with `add_adapter` saves its adapter without its head, which would be lost. Take "
                 "peft.get_peft_model(model, LoraConfig(..., modules_to_save=['classifier'])) instead."

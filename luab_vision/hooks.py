@@ -7,12 +7,14 @@ is not watched keeps nothing. This includes the second forward pass of activatio
 during the backward pass.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 RECORD = "luab_record"  # the attribute of a module that holds its record
+HOOKED = "luab_hooks"  # the attribute that names the hooks that it has
 
 
 def watch(module: nn.Module) -> None:
@@ -36,7 +38,7 @@ def recorded(module: nn.Module) -> Any:
 
 def watch_input(module: nn.Module) -> None:
     """Make the module record its first positional input. Repeated calls add only one hook."""
-    if _record_input not in module._forward_pre_hooks.values():
+    if _first_time(module, _record_input):
         module.register_forward_pre_hook(_record_input)
 
 
@@ -45,8 +47,15 @@ def watch_feature_map(base_model: nn.Module) -> None:
 
     Repeated calls add only one hook.
     """
-    if _record_feature_map not in base_model._forward_hooks.values():
+    if _first_time(base_model, _record_feature_map):
         base_model.register_forward_hook(_record_feature_map)
+
+
+def _first_time(module: nn.Module, hook: Callable[..., None]) -> bool:
+    """Whether a module did not have the hook yet; from now on it has. The note is copied with the module."""
+    noted = getattr(module, HOOKED, frozenset())
+    setattr(module, HOOKED, noted | {hook.__name__})
+    return hook.__name__ not in noted
 
 
 def _record_input(module: nn.Module, args: tuple[Tensor, ...]) -> None:

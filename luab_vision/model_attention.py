@@ -18,7 +18,6 @@ Usage, around the model's forward:
     A = attention.maps(model, pixel_values.shape[-2:], classes)
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -26,6 +25,7 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, PreTrainedModel
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
+from luab_vision.adapters.hf_models import attend_with, attention_module
 from luab_vision.geometry import pair
 from luab_vision.hooks import output_linear, record, recorded, watch, watch_feature_map
 
@@ -101,16 +101,12 @@ class CLSAttention:
     kind = "cls"
 
     def __init__(self, model: PreTrainedModel):
-        # transformers' table of the modules that compute attention weights (for `output_attentions`).
-        known: Mapping[str, Any] = model._can_record_outputs or {}
-        self.module_type: Any = known.get("attentions")
-        if self.module_type is None or not model._can_set_attn_implementation():
+        self.module_type = attention_module(model)
+        if self.module_type is None or not attend_with(model, _RECORDED_SDPA):
             raise ValueError(
                 f"the attention loss needs a transformers version in which {type(model).__name__} uses the "
                 "attention interface: pip install -U transformers (or use --loss point)."
             )
-        # Only in memory: transformers never writes the attention implementation into a saved config.
-        model.config._attn_implementation = _RECORDED_SDPA
         self.patch_size = pair(model.config.patch_size)
 
     def watch(self, model: PreTrainedModel) -> None:

@@ -21,6 +21,7 @@ from transformers.utils import CONFIG_NAME, cached_file, logging
 from luab_data.console.names import few
 from luab_data.console.text import text_of
 from luab_data.files.sums import SUMS, damage
+from luab_vision.adapters.hf_models import attend_by_default
 
 LONGEST_REASON = 300  # characters of a message of transformers, which may list all known models
 MOST_NUMBERS = 30_000_000_000  # weights; the largest known classifiers have some 20 billion
@@ -77,7 +78,7 @@ def foreign_config(source: str, **settings: Any) -> PretrainedConfig:
     with _explained("its config.json cannot be read"):
         _require_few_classes(_raw_config(source))
         config = AutoConfig.from_pretrained(source, trust_remote_code=False, **settings)
-    config._attn_implementation = None  # also of its sub-configs
+    attend_by_default(config)
     for part in (config, *(getattr(config, name) for name in config.sub_configs)):
         if isinstance(part, PretrainedConfig):
             part.dtype = torch.float32
@@ -204,7 +205,7 @@ def head_axes(model: PreTrainedModel) -> dict[str, int]:
     """The weights whose shape depends on the number of classes, and the axis of the classes in each."""
     config = copy.deepcopy(model.config)
     config.num_labels = (model.config.num_labels or 0) + 1
-    config._attn_implementation = None
+    attend_by_default(config)
     with torch.device("meta"):
         wider = AutoModelForImageClassification.from_config(config).state_dict()
     axes = {}

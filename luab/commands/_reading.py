@@ -35,17 +35,8 @@ def reading_options(options: argparse.Namespace) -> Reading:
     Raises:
         SourceError: x without y.
     """
-    from luab_attention.reading import Reading
+    from luab_attention.reading import reading_of
 
     if (options.x_column is None) != (options.y_column is None):
         raise SourceError("--x-column and --y-column go together; give both.")
-    return Reading(
-        image=options.image_column,
-        label=options.label_column,
-        point=options.point_column,
-        x=options.x_column,
-        y=options.y_column,
-        annotations=options.annotations_column,
-        point_units=options.point_units,
-        label_format=options.label_format,
-    )
+    return reading_of(options)

@@ -9,12 +9,10 @@ Needs Gradio: pip install 'luab[app]'. The page is for this machine only, unless
 from __future__ import annotations
 
 import argparse
-from importlib.util import find_spec
 
 from luab_data.console.boundary import guarded
+from luab_data.console.missing import require_extra
 from luab_data.console.options import CommandParser
-
-MISSING = "the page needs Gradio: pip install 'luab[app]'"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -44,8 +42,7 @@ def main(argv: list[str]) -> int:
         raise ValueError("--model is needed: a checkpoint's folder, a model's id on the Hub, or timm:NAME")
     if options.port is not None and not 1 <= options.port <= 65535:
         raise ValueError(f"--port {options.port}: a port, 1 to 65535")
-    if find_spec("gradio") is None:
-        raise ValueError(MISSING)
+    require_extra("app", "the page")
     from luab.app.page import build, launch
     from luab.models import load_models
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from luab.commands._reading import add_reading_options, reading_options
 from luab_data.console.boundary import guarded
+from luab_data.console.missing import require_extra
 from luab_data.console.options import CommandParser
 from luab_data.files.whole import write_json
 
@@ -58,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     """Run the command and return the exit status: 0, or 1 with the reason on stderr."""
     options = parser().parse_args(argv)
+    require_extra("eval")
     from luab_data.rows.splits import find_part, load_splits, part_of, root_of
     from luab_eval.byproducts.quality import measure, read_byproducts
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from luab_data.console.boundary import guarded
+from luab_data.console.missing import require_extra
 from luab_data.console.options import CommandParser
 from luab_data.console.text import printable
 
@@ -53,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
 @guarded("luab compare")
 def main(argv: list[str]) -> int:
     """Run the command and return the exit status: 0, or 1 with the reason on stderr."""
+    require_extra("eval")
     options = parser().parse_args(argv)
     if options.resamples < 100:
         raise ValueError(f"--resamples {options.resamples}: at least 100, or the intervals mean nothing")

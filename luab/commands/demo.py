@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 from luab_data.console.boundary import guarded
+from luab_data.console.missing import require_extra
 from luab_data.console.options import CommandParser
 
 # Marks a folder that this command made, and may therefore delete before a new start.
@@ -39,12 +40,13 @@ def main(argv: list[str]) -> None:
         help="(default: both)",
     )
     arguments = parser.parse_args(argv)
+    require_extra("eval")
     if any(arguments.output_dir.glob("*")) and not (arguments.output_dir / MARKER).is_file():
         raise ValueError(f"{arguments.output_dir} holds other files; pass another --output-dir")
     # Set before torch is imported, here and in the workers: each run uses one core.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    from luab_trainer.demo.experiment import LUAB, PLAIN, SHUFFLED, Run, prepare, run_all
+    from luab_trainer.demo.experiment import LUAB, PLAIN, SHUFFLED, DemoRun, prepare, run_all
     from luab_trainer.demo.report import draw_attention, evaluation, table, write_results
 
     shutil.rmtree(arguments.output_dir, ignore_errors=True)
@@ -55,7 +57,7 @@ def main(argv: list[str]) -> None:
     world = prepare(
         arguments.output_dir, arguments.images_per_class, arguments.test_images_per_class, arguments.full
     )
-    runs = [Run(model, arm, seed) for model in arguments.models for arm in arms for seed in range(seeds)]
+    runs = [DemoRun(model, arm, seed) for model in arguments.models for arm in arms for seed in range(seeds)]
     scores = run_all(world, runs, arguments.epochs)
     write_results(scores, world.root)
     draw_attention(world, arguments.models, world.root / "attention.png")
@@ -64,7 +66,7 @@ def main(argv: list[str]) -> None:
         f"In %{f', mean ± standard deviation over {seeds} seeds' if seeds > 1 else ', one seed'}. "
         f"Where the models look: {world.root / 'attention.png'}"
     )
-    one_each = [Run(arguments.models[0], arm, seed=0) for arm in arms]
+    one_each = [DemoRun(arguments.models[0], arm, seed=0) for arm in arms]
     print(
         "\nWith intervals and galleries, on hidden centers and real boxes too (name the checkpoints of the "
         f"other seeds as well, and the intervals cover them):\n\n{evaluation(world, one_each)}\n"

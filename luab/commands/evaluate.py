@@ -19,6 +19,7 @@ from pathlib import Path
 
 from luab.commands._evaluating import add_evaluation_options, evaluation_options
 from luab_data.console.boundary import guarded
+from luab_data.console.missing import require_extra
 from luab_data.console.options import CommandParser
 from luab_data.console.text import printable_lines
 
@@ -53,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     """Run the command and return the exit status: 0, or 1 with the reason on stderr."""
     options = parser().parse_args(argv)
+    require_extra("eval")
     options.command = shlex.join(["luab", "evaluate", *argv])
     return run(options)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from luab.commands._reading import add_reading_options, reading_options
 from luab_data.console.boundary import guarded
+from luab_data.console.missing import require_extra
 from luab_data.console.options import CommandParser
 from luab_data.console.text import counted
 
@@ -52,6 +53,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     """Run the command; 0: done."""
     options = parser().parse_args(argv)
+    require_extra("eval")
     if options.rows < 1:
         raise ValueError(f"--rows {options.rows}: it must be 1 or more")
     if not 0 < options.min_crop <= 1:

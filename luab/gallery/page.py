@@ -6,7 +6,7 @@ from dataclasses import replace
 import datasets
 import numpy as np
 
-from luab.gallery.rows import Exhibit, Look
+from luab.gallery.rows import ModelLook, ShownRow
 from luab.models import load_models
 from luab_attention.reading import Reading, read_rows
 from luab_data import constants
@@ -28,7 +28,7 @@ def write_page(options: argparse.Namespace, reading: Reading) -> tuple[int, int]
     splits = load_splits(options.dataset, options.config)
     part = find_part(splits, options.split, options.dataset, "split")
     annotations = reading.annotations or constants.ANNOTATIONS
-    reading = replace(reading, annotations=annotations, points_file=options.points_file)
+    reading = replace(reading, annotations=annotations)
     asked_for = options.point_column is not None or options.annotations_column is not None
     root = root_of(options.dataset)
     read = read_rows(splits[part.split], reading, options.byproduct, root, required=asked_for)
@@ -37,9 +37,9 @@ def write_page(options: argparse.Namespace, reading: Reading) -> tuple[int, int]
     rows = some.select(np.sort(drawn))
     names = class_names(read.rows, columns)
     models = load_models(options.model)
-    look = Look(columns, options.byproduct, names, models, options.min_crop, options.seed)
+    look = ModelLook(columns, options.byproduct, names, models, options.min_crop, options.seed)
     rows = rows.cast_column(columns.image, datasets.Image(decode=False))
-    exhibits: list[Exhibit] = []
+    exhibits: list[ShownRow] = []
     left = MAX_BYTES
     for number, row in enumerate(rows):
         exhibit = look.exhibit(row, number)

@@ -46,7 +46,7 @@ class Panel(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Exhibit:
+class ShownRow:
     """A row's pictures. A notebook shows them side by side."""
 
     title: str
@@ -66,7 +66,7 @@ class Exhibit:
 
 
 @dataclass(frozen=True)
-class Look:
+class ModelLook:
     """How rows are shown.
 
     Attributes:
@@ -102,7 +102,7 @@ class Look:
                 kind = "cls"
         return defaults(kind, "hinge").radius
 
-    def exhibit(self, row: Mapping[str, Any], number: int = 0) -> Exhibit:
+    def exhibit(self, row: Mapping[str, Any], number: int = 0) -> ShownRow:
         """A row's pictures; `number` makes the crops of several rows differ.
 
         Raises:
@@ -117,7 +117,7 @@ class Look:
             panels.append(Panel("trace, dark first, yellow last", with_traces(image, annotations)))
         panels.append(self._crop_panel(pixels, self._byproducts(row, self.byproduct), number))
         panels += [self._model_panel(model, pixels) for model in self.models]
-        return Exhibit(self._title(row), tuple(panels))
+        return ShownRow(self._title(row), tuple(panels))
 
     def _byproducts(self, row: Mapping[str, Any], kind: ByproductKind = "click") -> list[Byproduct]:
         absent = [name for name in self.columns.of_byproduct(kind) if name not in row]
@@ -188,7 +188,7 @@ def show(
     annotations: str = constants.ANNOTATIONS,
     byproduct: ByproductKind = "click",
     names: Sequence[str] = (),
-) -> Exhibit:
+) -> ShownRow:
     """The pictures of one row of a dataset, for a notebook.
 
         import luab
@@ -218,4 +218,4 @@ def show(
     )
     models = load_models([model] if isinstance(model, str) else model)
     columns = Columns(image=image, label=label, point=point, annotations=annotations)
-    return Look(columns, byproduct, names, models).exhibit(row)
+    return ModelLook(columns, byproduct, names, models).exhibit(row)

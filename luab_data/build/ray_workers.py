@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from luab_data.build.ordered_map import RAY, TASKS_A_WORKER, OrderedMap, WorkerDied, in_order
+from luab_data.console.missing import require_extra
 from luab_data.errors import SourceError
 
 ADDRESS_VARIABLE = "RAY_ADDRESS"  # Ray's own
@@ -33,10 +34,9 @@ def ray_workers(num_proc: int | None, address: str | None) -> Iterator[OrderedMa
             function are raised unchanged.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reads it when it is imported
-    try:
-        import ray
-    except ImportError as error:
-        raise SourceError(f"engine={RAY!r} needs Ray: pip install 'luab[ray]'") from error
+    require_extra("ray", f"engine={RAY!r}")
+    import ray
+
     connection = nullcontext() if ray.is_initialized() else _connect(ray, num_proc, address)
 
     def ordered_map(function: Callable[[Any], Any], tasks: Iterable[Any]) -> Iterator[Any]:

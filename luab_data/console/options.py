@@ -5,10 +5,11 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from luab_data.adapters.argument_parser import OpenParser, actions_of
 from luab_data.console.text import did_you_mean, printable, redact
 
 
-class Suggesting(argparse.ArgumentParser):
+class Suggesting(OpenParser):
     """Suggests the nearest option or value. Also a mixin: `class MyParser(Suggesting, OtherParser)`.
 
     Unknown options are also an error in `parse_known_args`. They are reported before missing ones, because a
@@ -42,9 +43,12 @@ class Suggesting(argparse.ArgumentParser):
         return name in self._long_options()
 
     def _long_options(self) -> list[str]:
-        return [option for option in self._option_string_actions if option.startswith("--")]
+        return [
+            name for action in actions_of(self) for name in action.option_strings if name.startswith("--")
+        ]
 
-    def _check_value(self, action: argparse.Action, value: Any) -> None:
+    def check_value(self, action: argparse.Action, value: Any) -> None:
+        """Raises argparse.ArgumentError for an unknown choice, and says which was probably meant."""
         if action.choices is not None and value not in action.choices:
             known = list(map(str, action.choices))
             message = f"{value!r} is unknown{did_you_mean(str(value), known)}; allowed are {', '.join(known)}"

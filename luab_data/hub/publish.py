@@ -29,7 +29,6 @@ from luab_data.errors import SourceError
 from luab_data.files.fingerprint import without_states
 from luab_data.files.sums import CARD, SUMS, format_sums
 from luab_data.hub.retry import patiently, reason
-from luab_data.hub.source import require_write
 
 BRANCH = "luab-upload"  # where the shards of an unfinished release are
 SHARDS_PER_COMMIT = 25  # about 3 GB with images; as many may wait on disk during an upload
@@ -83,7 +82,7 @@ class Release:
         with _upload_errors(repo_id):
             made = self._api.create_repo(repo_id, repo_type="dataset", private=not public, exist_ok=True)
             self._repo: dict[str, Any] = {"repo_id": made.repo_id, "repo_type": "dataset"}
-            require_write(**self._repo)
+            self._api.auth_check(**self._repo, write=True)  # create_repo does not always ask
             is_public = not self._api.dataset_info(made.repo_id).private
             self._on_main = self._shards("main")
             self._on_branch = self._shards(BRANCH)

@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 from datasets.exceptions import DatasetNotFoundError
 from datasets.packaged_modules.parquet.parquet import ParquetConfig
 from huggingface_hub import HfFileSystem, hf_hub_download
-from huggingface_hub.constants import ENDPOINT
 from huggingface_hub.errors import (
     EntryNotFoundError,
     GatedRepoError,
@@ -24,7 +23,6 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
 from luab_data.constants import IMAGE, TRAIN
 from luab_data.errors import RejectedRecord, SourceError
@@ -173,12 +171,6 @@ def download(argument: str, repository: str, file_name: str) -> Path:
                 "(owner/name)."
             )
         return Path(hf_hub_download(parsed[0], file_name, repo_type="dataset", revision=parsed[1]))
-
-
-def require_write(repo_id: str, repo_type: str, token: str | None = None) -> None:
-    """Raises the client's error if this user may not write; `create_repo` does not always do so."""
-    address = f"{ENDPOINT}/api/{repo_type}s/{repo_id}/auth-check/write"
-    hf_raise_for_status(get_session().get(address, headers=build_hf_headers(token=token)))
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from luab_data.adapters.hf_datasets import stored_order
 from luab_data.errors import SourceError
 
 
@@ -119,7 +120,8 @@ def read_column(rows: datasets.Dataset, wanted: str) -> pa.ChunkedArray:
 
 def in_order(rows: datasets.Dataset, stored: np.ndarray) -> np.ndarray:
     """Results for the stored rows -> results for the rows, in their order."""
-    return stored if rows._indices is None else stored[rows._indices.column(0).to_numpy()]
+    order = stored_order(rows)
+    return stored if order is None else stored[order]
 
 
 def nested(values: pa.ChunkedArray, fields: list[str]) -> pa.ChunkedArray:

@@ -1,16 +1,15 @@
 """`datasets.load_dataset` that checks Parquet files (local, downloaded, streamed) before it unpacks them."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import datasets
 import pyarrow as pa
 from datasets.builder import Key
 from datasets.exceptions import DatasetGenerationError
-from datasets.packaged_modules import _PACKAGED_DATASETS_MODULES
 from datasets.packaged_modules.parquet import parquet
 
+from luab_data.adapters.hf_datasets import builder_from, cast_table
 from luab_data.errors import SourceError
 from luab_data.rows.parquet_sizes import ParquetRows
 
@@ -29,7 +28,7 @@ class Parquet(parquet.Parquet):
             with open(path, "rb") as file:  # noqa: PTH123
                 batches = ParquetRows(file, path).batches(row_groups, self.config.columns)
                 for at, batch in enumerate(batches):
-                    yield Key(number, at), self._cast_table(pa.Table.from_batches([batch]))
+                    yield Key(number, at), cast_table(self, pa.Table.from_batches([batch]))
 
 
 def load_dataset(path: str, name: str | None = None, **options: Any) -> Any:
@@ -39,7 +38,7 @@ def load_dataset(path: str, name: str | None = None, **options: Any) -> Any:
         SourceError: a Parquet file is damaged, or unpacks to far more than its size. A stream raises it
             when the file's turn comes.
     """
-    with _our_parquet():
+    with builder_from("parquet", __name__):
         try:
             return datasets.load_dataset(path, name, **options)
         except DatasetGenerationError as error:
@@ -50,16 +49,5 @@ def load_dataset(path: str, name: str | None = None, **options: Any) -> Any:
 
 def load_dataset_builder(path: str, **options: Any) -> datasets.DatasetBuilder:
     """As `datasets.load_dataset_builder`; its Parquet files are checked as those of `load_dataset`."""
-    with _our_parquet():
+    with builder_from("parquet", __name__):
         return datasets.load_dataset_builder(path, **options)
-
-
-@contextmanager
-def _our_parquet() -> Iterator[None]:
-    """For this time, the builder named "parquet" is ours. Other code in this process keeps the library's."""
-    theirs = _PACKAGED_DATASETS_MODULES["parquet"]
-    _PACKAGED_DATASETS_MODULES["parquet"] = (__name__, theirs[1])
-    try:
-        yield
-    finally:
-        _PACKAGED_DATASETS_MODULES["parquet"] = theirs

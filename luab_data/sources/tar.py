@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from luab_data.adapters.tar_archive import TarArchive
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.sources.inflate import GzipFile, InflateError
 
@@ -53,18 +54,16 @@ def members(reader: "BoundedReader") -> Iterator[Member]:
     `tarfile` a single block of zeros, such as a lost disk sector, would be the end.
     """
     with _absurd_numbers_explained():
-        archive = tarfile.open(fileobj=reader, mode="r:")  # noqa: SIM115
+        archive = TarArchive(reader)
     with archive:
         headers = _KnownHeaders()
         member = archive.next()  # opening the archive has read it
         while member is not None:
-            archive.members.clear()  # type: ignore[attr-defined]  # tarfile keeps them all: a million members would fill the memory
             if not member.isdir():
                 yield member
             offset = archive.offset
             block = reader.read_at(offset, tarfile.BLOCKSIZE)
-            # A global header applies to all later members.
-            while not archive.pax_headers and (known := headers.read(block, offset)) is not None:
+            while not archive.says_of_all and (known := headers.read(block, offset)) is not None:
                 yield known
                 offset = known.offset_data + -(-known.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
                 block = reader.read_at(offset, tarfile.BLOCKSIZE)

@@ -15,14 +15,14 @@ from luab_eval.benchmarks.imagenet import (
     ReaL,
     Sketch,
 )
-from luab_eval.benchmarks.localization import EnergyPointingGame, Localization, PointingGame
+from luab_eval.benchmarks.localization import EnergyPointingGameBenchmark, Localization, PointingGameBenchmark
 from luab_eval.benchmarks.objectnet import ObjectNet
 from luab_eval.benchmarks.si_score import SIScoreLocation, SIScoreRotation, SIScoreSize
 from luab_eval.benchmarks.subsets import ImageNetA, ImageNetO, ImageNetR
 from luab_eval.image_sets.folders import Folder
 from luab_eval.image_sets.own_datasets import DatasetAccuracy
 
-WHERE = (Localization, PointingGame, EnergyPointingGame)  # the model looks
+WHERE = (Localization, PointingGameBenchmark, EnergyPointingGameBenchmark)  # the model looks
 ROBUSTNESS = (
     ImageNet,
     ReaL,
@@ -50,17 +50,26 @@ OWN = (Folder, DatasetAccuracy)  # images of the user's
 BENCHMARKS: dict[str, type[Benchmark]] = {benchmark.name: benchmark for benchmark in (*ROBUSTNESS, *OWN)}
 
 
+def benchmark_class(text: str) -> type[Benchmark]:
+    """`NAME` or `NAME:ARGUMENT` -> the kind of benchmark.
+
+    Raises:
+        ValueError: no such benchmark.
+    """
+    name = text.partition(":")[0]
+    if name not in BENCHMARKS:
+        meant = did_you_mean(name, BENCHMARKS)
+        raise ValueError(f"there is no benchmark {name!r}{meant}; there are {', '.join(BENCHMARKS)}")
+    return BENCHMARKS[name]
+
+
 def find_benchmark(text: str, val: str | None = None) -> Benchmark:
     """`NAME` or `NAME:ARGUMENT` -> the benchmark; `val`: see `Benchmark`.
 
     Raises:
         ValueError: an unknown benchmark, or an invalid argument.
     """
-    name, _, argument = text.partition(":")
-    if name not in BENCHMARKS:
-        meant = did_you_mean(name, BENCHMARKS)
-        raise ValueError(f"there is no benchmark {name!r}{meant}; there are {', '.join(BENCHMARKS)}")
-    return BENCHMARKS[name](argument, val)
+    return benchmark_class(text)(text.partition(":")[2], val)
 
 
 def find_benchmarks(text: str, val: str | None = None) -> list[Benchmark]:

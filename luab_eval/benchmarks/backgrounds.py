@@ -9,7 +9,7 @@ import numpy as np
 
 from luab_data.console.names import few
 from luab_data.images.files import class_folders
-from luab_eval.benchmark import Benchmark, ImageSet, Item, Predictions, Scores, Verdicts
+from luab_eval.benchmark import Benchmark, ImageSet, Item, Predictions, Scores, SumOf, Verdicts
 from luab_eval.image_sets.class_maps import in9_names, in9_of_imagenet
 from luab_eval.image_sets.folders import labeled_items, wrong_folders
 
@@ -46,6 +46,8 @@ class Backgrounds(Benchmark):
     )
     folders = ("bg_challenge", "backgrounds_challenge", "in9")
     primary = "bg_gap"
+    sum_of = SumOf.GROUPS
+    shows_verdicts = True
     higher_is_better = False
     bounds = (-1.0, 1.0)
     images = len(VARIANTS) * 4_050
@@ -88,7 +90,8 @@ class Backgrounds(Benchmark):
             note="mixed-rand",
         )
 
-    def statistic(self, per_image: np.ndarray, groups: np.ndarray) -> float:
+    @staticmethod
+    def statistic(per_image: np.ndarray, groups: np.ndarray) -> float:
         return float(per_image[groups == SAME].mean() - per_image[groups == RAND].mean())
 
     @staticmethod

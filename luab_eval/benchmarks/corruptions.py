@@ -13,7 +13,7 @@ import numpy as np
 
 from luab_data.console.names import few
 from luab_data.images.files import class_folders
-from luab_eval.benchmark import Benchmark, ImageSet, Item, Predictions, Scores
+from luab_eval.benchmark import Benchmark, ImageSet, Item, Predictions, Scores, SumOf
 from luab_eval.image_sets.class_maps import wnid_index
 from luab_eval.image_sets.folders import labeled_items, wrong_folders
 from luab_eval.metrics.mean_corruption_error.mean_corruption_error import mean_corruption_error
@@ -48,6 +48,7 @@ class ImageNetC(Benchmark):
     )
     folders = ("imagenet-c", "imagenet_c", "ImageNet-C")
     primary = "mce"
+    sum_of = SumOf.GROUPS
     higher_is_better = False
     bounds = (0.0, np.inf)
     images = 15 * 5 * 50_000
@@ -88,7 +89,8 @@ class ImageNetC(Benchmark):
         metrics |= {f"error_{corruption}": float(np.mean(rates)) for corruption, rates in errors.items()}
         return Scores(metrics, ids, groups, targets, wrong)
 
-    def statistic(self, per_image: np.ndarray, groups: np.ndarray) -> float:
+    @staticmethod
+    def statistic(per_image: np.ndarray, groups: np.ndarray) -> float:
         return mean_corruption_error(error_rates(per_image, groups))["mce"]
 
 

@@ -40,6 +40,7 @@ class ReaL(ValBenchmark):
     title = "ImageNet-ReaL"
     summary = "accuracy on the validation images with reassessed labels; those without a label do not count"
     paper = "Beyer et al., Are we done with ImageNet?, 2020, arXiv 2006.07159"
+    shows_verdicts = True
     images = 46_837
 
     def image_sets(self, root: Path) -> Iterator[ImageSet]:

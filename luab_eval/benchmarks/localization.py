@@ -126,7 +126,7 @@ class Localization(BoxBenchmark):
         return localization.box_metrics()
 
 
-class PointingGame(BoxBenchmark):
+class PointingGameBenchmark(BoxBenchmark):
     """The pointing game on ImageNet's boxes, or your own."""
 
     name = "pointing_game"
@@ -137,6 +137,7 @@ class PointingGame(BoxBenchmark):
         "(here without its tolerance of 15 pixels)"
     )
     primary = "pointing_game"
+    shows_verdicts = True
 
     def metrics(self, localization: LocalizationScores) -> dict[str, float]:
         return localization.pointing_metrics()
@@ -148,7 +149,7 @@ class PointingGame(BoxBenchmark):
         return Verdicts(right, answers.top[:, 0], truth, mapped=answers.targets, words=words)
 
 
-class EnergyPointingGame(BoxBenchmark):
+class EnergyPointingGameBenchmark(BoxBenchmark):
     """The energy pointing game on ImageNet's boxes, or your own."""
 
     name = "energy_pointing_game"

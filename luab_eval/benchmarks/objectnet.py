@@ -31,6 +31,7 @@ class ObjectNet(Benchmark):
     download = "https://objectnet.dev (objectnet-1.0.zip)"
     layout = "objectnet-1.0/images/<class>/<image> (313 folders, 113 of which are read)"
     folders = ("objectnet-1.0/images", "objectnet/images", "objectnet-1.0", "objectnet")
+    shows_verdicts = True
 
     def problem(self, folder: Path, partial: bool) -> str | None:
         return wrong_folders(folder, objectnet_folders(), partial, also=objectnet_all_folders())

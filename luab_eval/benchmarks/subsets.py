@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from luab_eval.benchmark import Benchmark, ImageSet, Item, Predictions, Scores, Verdicts
+from luab_eval.benchmark import Benchmark, ImageSet, Item, Predictions, Scores, SumOf, Verdicts
 from luab_eval.benchmarks.val import ValBenchmark
 from luab_eval.image_sets.class_maps import subset, wnid_index, wnids
 from luab_eval.image_sets.folders import labeled_items, wrong_folders
@@ -23,6 +23,7 @@ class SubsetBenchmark(Benchmark):
     """Top-1 accuracy over the 200 classes of the images; the other 800 logits are ignored."""
 
     letter: ClassVar[str]
+    shows_verdicts = True
 
     def problem(self, folder: Path, partial: bool) -> str | None:
         return wrong_folders(folder, [wnids()[index] for index in subset(self.letter)], partial)
@@ -88,6 +89,7 @@ class ImageNetO(ValBenchmark):
     layout = "imagenet-o/<wnid>/<image> (200 folders), and imagenet/val as for the benchmark imagenet"
     folders_o: ClassVar[tuple[str, ...]] = ("imagenet-o", "imagenet_o")
     primary = "aupr"
+    sum_of = SumOf.NOTHING
     images = 12_000
 
     def places(self, root: Path) -> list[Path]:
@@ -128,5 +130,6 @@ class ImageNetO(ValBenchmark):
         )
         return Scores({"aupr": self.statistic(per_image, groups)}, ids, groups, targets, per_image)
 
-    def statistic(self, per_image: np.ndarray, groups: np.ndarray) -> float:
+    @staticmethod
+    def statistic(per_image: np.ndarray, groups: np.ndarray) -> float:
         return average_precision(per_image, groups == OUT)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from luab_data.console.missing import require_extra
 from luab_data.console.names import few
 from luab_data.images.files import class_folders, image_files
 from luab_eval.benchmark import Benchmark, ImageSet, Item, RowImage
@@ -158,10 +159,9 @@ def flat_labels(folder: Path) -> dict[str, int]:
 
 def _devkit_labels(data: Path) -> dict[str, int]:
     """Line n of the ground truth is the devkit's class (1 to 1000) of image n; meta.mat has its wnid."""
-    try:
-        from scipy.io import loadmat
-    except ImportError as error:
-        raise ValueError(f"the devkit's meta.mat is read by scipy: pip install scipy ({error})") from error
+    require_extra("eval", "the devkit's meta.mat")
+    from scipy.io import loadmat
+
     if not (data / "meta.mat").is_file():
         raise ValueError(
             f"{data / GROUND_TRUTH} without meta.mat beside it, which says what its numbers mean"

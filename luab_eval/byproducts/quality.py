@@ -39,7 +39,7 @@ from luab_data.rows.arrow import has_column, is_list, read_column, replace_colum
 from luab_data.rows.columns import Columns
 from luab_data.rows.labels import Labels, read_labels
 from luab_data.rows.same_classes import class_feature
-from luab_eval.byproducts.tables import ALL_CLASSES, Quality, Table
+from luab_eval.byproducts.tables import ALL_CLASSES, Quality, QualityTable
 from luab_eval.metrics.energy_pointing_game.energy_pointing_game import energy_inside
 
 Row = Mapping[str, Any]
@@ -229,12 +229,12 @@ class _Measuring:
             self.quality.traces.add(name, worker, inside=inside_share, weighted=weighted)
 
 
-def _add_click(table: Table, name: str, worker: str, click: np.ndarray, boxes: np.ndarray) -> None:
+def _add_click(table: QualityTable, name: str, worker: str, click: np.ndarray, boxes: np.ndarray) -> None:
     table.add(name, worker, inside=inside(click, boxes)[0], distance=_distance(click, boxes)[0])
 
 
 def _add_point(
-    table: Table, name: str, annotations: Sequence[Row], point: np.ndarray, boxes: np.ndarray
+    table: QualityTable, name: str, annotations: Sequence[Row], point: np.ndarray, boxes: np.ndarray
 ) -> None:
     worker = (annotations[-1].get("worker_id") or UNKNOWN) if annotations else UNKNOWN
     table.add(

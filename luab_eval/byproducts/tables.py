@@ -11,7 +11,7 @@ ALL_CLASSES = ""  # class of a trace that belongs to all classes of an image
 
 
 @dataclass
-class Table:
+class QualityTable:
     """Measurements, one per line: class, worker, and values by name."""
 
     classes: list[str] = field(default_factory=list)
@@ -55,9 +55,9 @@ class Quality:
     center: a random point in the image, and its center. Values of `traces`: inside, weighted.
     """
 
-    points: Table = field(default_factory=Table)
-    clicks: Table = field(default_factory=Table)
-    traces: Table = field(default_factory=Table)
+    points: QualityTable = field(default_factory=QualityTable)
+    clicks: QualityTable = field(default_factory=QualityTable)
+    traces: QualityTable = field(default_factory=QualityTable)
     rows: int = 0
     without_boxes: int = 0  # rows
     without_class: int = 0  # points of classes that the image's boxes do not have
@@ -82,7 +82,7 @@ class Quality:
         }
 
     @staticmethod
-    def _grouped(key: str, **tables: Table) -> dict[str, dict[str, float]]:
+    def _grouped(key: str, **tables: QualityTable) -> dict[str, dict[str, float]]:
         groups: dict[str, dict[str, float]] = {}
         for name, table in tables.items():
             for group, (count, values) in table.by(getattr(table, key)).items():

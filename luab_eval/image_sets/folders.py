@@ -69,6 +69,8 @@ def existing(path: Path, root: Path) -> Path | None:
 class Top1:
     """Mixin for a benchmark of one image set: the model's best class must be the image's class."""
 
+    shows_verdicts = True
+
     def score(self, predictions: Sequence[Predictions]) -> Scores:
         """Top-1 (primary) and top-5 accuracy."""
         (answers,) = predictions

@@ -11,9 +11,9 @@ from functools import partial
 
 import numpy as np
 
-from luab_eval.benchmark import Benchmark
-from luab_eval.report.parts import Part, groups_of, parts_of
-from luab_eval.report.runs import Scores
+from luab_eval.benchmark import Benchmark, SumOf
+from luab_eval.report.parts import FigurePart, groups_of, parts_of
+from luab_eval.report.runs import RunScores
 from luab_eval.report.table import FEWEST_DIFFERING
 from luab_eval.statistics.bootstrap import (
     Difference,
@@ -38,8 +38,8 @@ FEWEST_RESAMPLED = 100
 
 
 def assess(
-    benchmark: Benchmark,
-    of: Scores,
+    benchmark: type[Benchmark],
+    of: RunScores,
     values: np.ndarray,
     rows: Mapping[str, slice],
     baseline: str,
@@ -79,7 +79,7 @@ def assess(
     return estimates, differences, ""
 
 
-def _mean_part(part: Part, own: slice) -> tuple[np.ndarray, float, float]:
+def _mean_part(part: FigurePart, own: slice) -> tuple[np.ndarray, float, float]:
     return _mean_of_runs(part.scores, own), part.low, part.high
 
 
@@ -105,7 +105,7 @@ def _estimate(value: float, ends: tuple[float, float], low: float, high: float, 
 
 
 def _difference(
-    parts: Sequence[Part],
+    parts: Sequence[FigurePart],
     values: np.ndarray,
     own: slice,
     base: slice,
@@ -150,8 +150,8 @@ def _level_at_zero(ends: Callable[[float], tuple[float, float]]) -> float:
 
 
 def _resampled(
-    benchmark: Benchmark,
-    of: Scores,
+    benchmark: type[Benchmark],
+    of: RunScores,
     values: np.ndarray,
     rows: Mapping[str, slice],
     baseline: str,
@@ -209,12 +209,12 @@ def _resampled_difference(
     return Difference(Estimate(value, min(low, 0.0), max(high, 0.0), own.seeds), 1.0, 1.0, False, differing)
 
 
-def _draws(benchmark: Benchmark, of: Scores, resamples: int, seed: int) -> np.ndarray:
+def _draws(benchmark: type[Benchmark], of: RunScores, resamples: int, seed: int) -> np.ndarray:
     """The figure over resampled images, `[runs, R]`; each group keeps its number of images."""
-    if type(benchmark).statistic is Benchmark.statistic:
+    if benchmark.sum_of is SumOf.IMAGES:
         return mean_draws(of.scores, resamples, seed)
     return metric_draws(partial(_figures, benchmark, of), of.groups, resamples, seed)
 
 
-def _figures(benchmark: Benchmark, of: Scores, chosen: np.ndarray) -> list[float]:
+def _figures(benchmark: type[Benchmark], of: RunScores, chosen: np.ndarray) -> list[float]:
     return [benchmark.statistic(scores[chosen], of.groups[chosen]) for scores in of.scores]

@@ -13,9 +13,9 @@ import numpy as np
 
 from luab_data.console.names import few
 from luab_eval.benchmark import Benchmark
-from luab_eval.benchmarks import find_benchmark
+from luab_eval.benchmarks import benchmark_class
 from luab_eval.report.certainty import assess
-from luab_eval.report.runs import Run, Scores, by_model, only, read_runs, read_scores
+from luab_eval.report.runs import EvaluatedRun, RunScores, by_model, only, read_runs, read_scores
 from luab_eval.report.table import Model, Row, Table, full_title
 from luab_eval.results import FILE, Shown
 from luab_eval.statistics.bootstrap import RESAMPLES, holm
@@ -57,7 +57,7 @@ def figures(
     return Table(columns, tuple(rows), LEVEL, resamples, skipped, _unshown(everything, runs), min_difference)
 
 
-def _unshown(everything: Sequence[Run], runs: Sequence[Run]) -> tuple[str, ...]:
+def _unshown(everything: Sequence[EvaluatedRun], runs: Sequence[EvaluatedRun]) -> tuple[str, ...]:
     """A remark on other results in the folder."""
     shown = {run.name: run.benchmarks for run in runs}
     others = [
@@ -68,17 +68,17 @@ def _unshown(everything: Sequence[Run], runs: Sequence[Run]) -> tuple[str, ...]:
     return (f"{FILE} also has {few(others)}; luab compare shows all of it.",) if others else ()
 
 
-def _column(name: str, runs: Sequence[Run]) -> Model:
+def _column(name: str, runs: Sequence[EvaluatedRun]) -> Model:
     seeds = {run.name: run.seed for run in runs}
     return Model(name, runs[0].revision, tuple(seeds), tuple(seeds.values()))
 
 
-def _row(key: str, models: dict[str, list[Run]], resamples: int, seed: int) -> Row:
+def _row(key: str, models: dict[str, list[EvaluatedRun]], resamples: int, seed: int) -> Row:
     runs_of = {name: _with_benchmark(group, key) for name, group in models.items()}
     runs_of = {name: group for name, group in runs_of.items() if group}
     runs = [run for group in runs_of.values() for run in group]
     entry = runs[0].benchmarks[key]
-    benchmark = find_benchmark(entry["benchmark"])
+    benchmark = benchmark_class(entry["benchmark"])
     scores = read_scores(runs, key)
     values = np.array([run.result(key)["metrics"][benchmark.primary] for run in runs])
     _check(benchmark, scores, values, runs, key)
@@ -90,7 +90,7 @@ def _row(key: str, models: dict[str, list[Run]], resamples: int, seed: int) -> R
     )
     return Row(
         benchmark=key,
-        title=full_title(benchmark),
+        title=full_title(benchmark.title, key.partition(":")[2]),
         metric=benchmark.primary,
         higher_is_better=benchmark.higher_is_better,
         images=scores.scores.shape[1],
@@ -99,12 +99,12 @@ def _row(key: str, models: dict[str, list[Run]], resamples: int, seed: int) -> R
         source=". ".join(filter(None, (entry["summary"], entry["paper"], entry["download"]))),
         estimates=estimates,
         differences=differences,
-        further=_further(benchmark, runs_of, key),
+        further=_further(benchmark.primary, runs_of, key),
         remark=remark or _unchecked(scores, runs),
     )
 
 
-def _unchecked(scores: Scores, runs: Sequence[Run]) -> str:
+def _unchecked(scores: RunScores, runs: Sequence[EvaluatedRun]) -> str:
     """A remark on compared runs whose results only have the images' names."""
     if len(runs) < 2 or not scores.unchecked:
         return ""
@@ -114,11 +114,11 @@ def _unchecked(scores: Scores, runs: Sequence[Run]) -> str:
     )
 
 
-def _further(benchmark: Benchmark, runs_of: dict[str, list[Run]], key: str) -> dict[str, dict[str, float]]:
+def _further(primary: str, runs_of: dict[str, list[EvaluatedRun]], key: str) -> dict[str, dict[str, float]]:
     """The metrics besides the primary one that all runs have."""
     of_runs = {name: [run.result(key)["metrics"] for run in group] for name, group in runs_of.items()}
     first, *others = (metrics for group in of_runs.values() for metrics in group)
-    shared = [m for m in first if m != benchmark.primary and all(m in metrics for metrics in others)]
+    shared = [m for m in first if m != primary and all(m in metrics for metrics in others)]
     return {
         metric: {
             name: float(np.mean([metrics[metric] for metrics in group])) for name, group in of_runs.items()
@@ -127,12 +127,14 @@ def _further(benchmark: Benchmark, runs_of: dict[str, list[Run]], key: str) -> d
     }
 
 
-def _with_benchmark(runs: Sequence[Run], key: str) -> list[Run]:
+def _with_benchmark(runs: Sequence[EvaluatedRun], key: str) -> list[EvaluatedRun]:
     """The runs with the benchmark; if a checkpoint is in several results, the last."""
     return list({run.name: run for run in runs if key in run.benchmarks}.values())
 
 
-def _check(benchmark: Benchmark, of: Scores, values: np.ndarray, runs: Sequence[Run], key: str) -> None:
+def _check(
+    benchmark: type[Benchmark], of: RunScores, values: np.ndarray, runs: Sequence[EvaluatedRun], key: str
+) -> None:
     for run, scores, value in zip(runs, of.scores, values, strict=True):
         found = benchmark.statistic(scores, of.groups)
         if not np.isclose(found, value, rtol=1e-6, atol=1e-9):

@@ -44,7 +44,7 @@ def galleries(
 ) -> list[Gallery]:
     """Images of a benchmark on which the models are right or wrong, `each` of every kind.
 
-    Only for benchmarks with `Benchmark.verdicts`.
+    Only for benchmarks with `shows_verdicts`.
 
     Args:
         benchmark: The benchmark whose images are shown.
@@ -55,7 +55,7 @@ def galleries(
         each: The maximum number of images of a kind.
         budget: Size of embedded pictures, in bytes; shared between benchmarks.
     """
-    if type(benchmark).verdicts is Benchmark.verdicts:
+    if not benchmark.shows_verdicts:
         return []
     (images,) = benchmark.image_sets(root)
     asked = []
@@ -72,7 +72,7 @@ def galleries(
         exhibits = _exhibits(images, asked, choice.chosen, settings.device)
         kept, budget = within_budget(exhibits, budget)
         if kept:
-            title = ", ".join(filter(None, (full_title(benchmark), any_verdicts.note)))
+            title = ", ".join(filter(None, (full_title(benchmark.title, benchmark.label), any_verdicts.note)))
             found.append(Gallery(f"{title}: {choice.title}", choice.total, kept))
     return found
 

@@ -5,17 +5,16 @@ scores [runs, M] and their groups --(parts_of)--> parts: independent images, the
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from luab_eval.benchmark import Benchmark
-from luab_eval.report.runs import Scores
+from luab_eval.benchmark import Benchmark, SumOf
+from luab_eval.report.runs import RunScores
 
 
 @dataclass(frozen=True)
-class Part:
+class FigurePart:
     """Images whose mean is a part of the figure.
 
     Attributes:
@@ -27,26 +26,28 @@ class Part:
     high: float
 
 
-def parts_of(benchmark: Benchmark, of: Scores) -> list[Part] | None:
+def parts_of(benchmark: type[Benchmark], of: RunScores) -> list[FigurePart] | None:
     """The parts whose means add up to the benchmark's figure; None: no such sum (an area under a curve).
 
     An image that occurs in every group, such as all its corruptions, is one image: its copies are not
     independent. Groups with different images are one part each.
     """
-    if type(benchmark).statistic is Benchmark.statistic:  # the mean over images, whatever their groups
+    if benchmark.sum_of is SumOf.NOTHING:
+        return None
+    if benchmark.sum_of is SumOf.IMAGES:  # whatever their groups
         low, high = benchmark.bounds
-        return _within([Part(of.scores, low, high)])
+        return _within([FigurePart(of.scores, low, high)])
     names, group = groups_of(of.groups)
-    weights = _weights(benchmark.statistic, group, names)
-    if weights is None:
+    weights = np.array([benchmark.statistic(single, names) for single in np.eye(len(names))])
+    if not np.isfinite(weights).all():  # a group is missing
         return None
     copies = _copies(of.ids, group, names) if len(names) > 1 else None  # [U, G]
     if copies is not None:
         low, high = np.minimum(weights, 0).sum(), np.maximum(weights, 0).sum()
-        return _within([Part(of.scores[:, copies] @ weights, float(low), float(high))])
+        return _within([FigurePart(of.scores[:, copies] @ weights, float(low), float(high))])
     return _within(
         [
-            Part(of.scores[:, group == index] * weight, min(0.0, weight), max(0.0, weight))
+            FigurePart(of.scores[:, group == index] * weight, min(0.0, weight), max(0.0, weight))
             for index, weight in enumerate(weights.tolist())
             if weight
         ]
@@ -60,7 +61,7 @@ def groups_of(of_images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.array(list(position)), np.fromiter(map(position.__getitem__, listed), np.int64, len(listed))
 
 
-def _within(parts: list[Part]) -> list[Part] | None:
+def _within(parts: list[FigurePart]) -> list[FigurePart] | None:
     """The parts, if their scores have bounds and respect them."""
     for part in parts:
         room = 1e-6 * (part.high - part.low)
@@ -89,17 +90,3 @@ def _copies(ids: np.ndarray, group: np.ndarray, names: np.ndarray) -> np.ndarray
             return None
         columns.append(rows[order])
     return np.stack(columns, axis=1)
-
-
-def _weights(statistic: Callable, group: np.ndarray, names: np.ndarray) -> np.ndarray | None:
-    """`[G]` if a statistic is a weighted sum of the groups' mean scores, tried on random scores; else None.
-
-    mCE and BG-gap are, the area under a curve is not.
-    """
-    scores = np.random.default_rng(0).random(len(group))
-    means = np.bincount(group, scores) / np.bincount(group)
-    found = statistic(scores, names[group])
-    if not np.isclose(found, statistic(means, names), rtol=1e-9):
-        return None
-    weights = np.array([statistic(single, names) for single in np.eye(len(names))])
-    return weights if np.isclose(found, weights @ means, rtol=1e-9) else None

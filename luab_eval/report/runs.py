@@ -22,7 +22,7 @@ _SEED = re.compile(r"[-_./ ]*seed[-_=]?\d+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Run:
+class EvaluatedRun:
     """One evaluated checkpoint.
 
     Attributes:
@@ -46,7 +46,7 @@ class Run:
         return self.benchmarks[key]["models"][self.listed_as]
 
 
-def read_runs(paths: Sequence[Path]) -> list[Run]:
+def read_runs(paths: Sequence[Path]) -> list[EvaluatedRun]:
     """All checkpoints of some results.json files, or of the folders that hold them, in their order.
 
     If several checkpoints have one name, the results folder is added to it.
@@ -59,14 +59,14 @@ def read_runs(paths: Sequence[Path]) -> list[Run]:
     for run in runs:
         fingerprints.setdefault(run.name, set()).add(run.fingerprint)
     return [
-        Run(**{**vars(run), "name": f"{run.folder.resolve().name}: {run.name}"})
+        EvaluatedRun(**{**vars(run), "name": f"{run.folder.resolve().name}: {run.name}"})
         if len(fingerprints[run.name]) > 1
         else run
         for run in runs
     ]
 
 
-def only(runs: Sequence[Run], shown: Shown) -> list[Run]:
+def only(runs: Sequence[EvaluatedRun], shown: Shown) -> list[EvaluatedRun]:
     """The runs of the models and benchmarks of one evaluation.
 
     Raises:
@@ -85,12 +85,12 @@ def only(runs: Sequence[Run], shown: Shown) -> list[Run]:
     return found
 
 
-def by_model(runs: Sequence[Run]) -> dict[str, list[Run]]:
+def by_model(runs: Sequence[EvaluatedRun]) -> dict[str, list[EvaluatedRun]]:
     """Model name -> its runs: those whose names are the same but for a seed ("plain-seed0", "plain-seed1").
 
     The same checkpoint in several results (other benchmarks each) is one run for each benchmark.
     """
-    together: dict[str, list[Run]] = {}
+    together: dict[str, list[EvaluatedRun]] = {}
     for run in runs:
         together.setdefault(_SEED.sub("", run.name) or "model", []).append(run)
     checkpoints = {name: {run.name for run in group} for name, group in together.items()}
@@ -99,7 +99,7 @@ def by_model(runs: Sequence[Run]) -> dict[str, list[Run]]:
 
 
 @dataclass(frozen=True)
-class Scores:
+class RunScores:
     """The scores of several runs on the same images.
 
     Attributes:
@@ -115,7 +115,7 @@ class Scores:
     unchecked: tuple[str, ...] = ()
 
 
-def read_scores(runs: Sequence[Run], key: str) -> Scores:
+def read_scores(runs: Sequence[EvaluatedRun], key: str) -> RunScores:
     """The input of `Benchmark.statistic` for each run's primary metric; one image per column.
 
     Raises:
@@ -128,16 +128,16 @@ def read_scores(runs: Sequence[Run], key: str) -> Scores:
     for run, table in zip(runs[1:], tables[1:], strict=True):
         rows.append(_in_order(table, first, f"{key}: {runs[0].name} and {run.name}")["score"])
     unchecked = [run.name for run, table in zip(runs, tables, strict=True) if "pixels" not in table]
-    return Scores(
+    return RunScores(
         np.stack(rows).astype(np.float64), first["ids"], first["groups"], tuple(dict.fromkeys(unchecked))
     )
 
 
-def _read(path: Path) -> list[Run]:
+def _read(path: Path) -> list[EvaluatedRun]:
     file = path / FILE if path.is_dir() else path
     content = read(file, f"give its {FILE}, or the folder that it wrote")
     runs = [
-        Run(
+        EvaluatedRun(
             name=model["name"],
             revision=model.get("revision") or "",
             fingerprint=model.get("fingerprint") or "",
@@ -161,7 +161,7 @@ def _read(path: Path) -> list[Run]:
     return evaluated
 
 
-def _per_image(run: Run, key: str) -> dict[str, np.ndarray]:
+def _per_image(run: EvaluatedRun, key: str) -> dict[str, np.ndarray]:
     file = (run.folder / run.result(key)["per_image"]).resolve()
     if not file.is_relative_to(run.folder.resolve()):
         raise ValueError(f"{run.folder / FILE}: the scores of {key} lie outside its folder: {file}")

@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass, field
 
-from luab_eval.benchmark import Benchmark
 from luab_eval.statistics.bootstrap import Difference, Estimate
 
 FEWEST_DIFFERING = 6  # images: with fewer, no test at 5% can tell which of two models is better
@@ -199,9 +198,9 @@ class Table:
         ]
 
 
-def full_title(benchmark: Benchmark) -> str:
-    """Its title with a distinguishing label: "Image folder (val)"."""
-    return f"{benchmark.title} ({benchmark.label})" if benchmark.label else benchmark.title
+def full_title(title: str, label: str) -> str:
+    """A benchmark's title with a distinguishing label: "Image folder (val)"."""
+    return f"{title} ({label})" if label else title
 
 
 def metric_name(metric: str) -> str:

@@ -7,7 +7,7 @@ import datasets
 
 from luab_attention.boxes.sources import load_evaluation_boxes
 from luab_attention.facts import RowFacts, describe_rows, no_target
-from luab_attention.reading import Reading, ReadRows, label_name, read_rows
+from luab_attention.reading import Reading, ReadRows, label_name, read_rows, reading_of
 from luab_attention.targets import LabelPolicy
 from luab_data.console.names import few
 from luab_data.errors import SourceError
@@ -116,21 +116,6 @@ def evaluated_byproduct(
         return (None if facts is None else learned), []
     wanted = ", ".join(columns.of_byproduct(learned))
     return None, [f"the evaluation rows have no usable byproduct ({wanted}): its loss is not evaluated"]
-
-
-def reading_of(run: RunArguments) -> Reading:
-    """The options on how to read columns."""
-    return Reading(
-        image=run.image_column,
-        label=run.label_column,
-        point=run.point_column,
-        x=run.x_column,
-        y=run.y_column,
-        annotations=run.annotations_column,
-        point_units=run.point_units,
-        label_format=run.label_format,
-        points_file=run.points_file,
-    )
 
 
 def read_evaluation(

@@ -8,7 +8,7 @@ import datasets
 import pyarrow.compute as pc
 
 from luab_attention.facts import describe_rows
-from luab_attention.reading import Reading, ReadRows, label_name
+from luab_attention.reading import Reading, ReadRows, label_name, reading_of
 from luab_data import constants
 from luab_data.errors import SourceError
 from luab_data.rows.arrow import column_path, has_column, is_list, read_column, require_column
@@ -24,7 +24,6 @@ from luab_trainer.data.inputs import (
     check_task,
     evaluated_byproduct,
     read_evaluation,
-    reading_of,
     require_known_classes,
 )
 from luab_trainer.data.streaming import AT_ONCE, FIRST_ROWS, StreamReader, read_stream

@@ -28,7 +28,7 @@ from luab_data.console.bars import progress
 from luab_data.console.text import counted
 from luab_data.constants import CLICK, IMAGE, TRAIN
 from luab_data.rows.columns import Columns
-from luab_eval.pointing import PointingGame
+from luab_eval.pointing import PointingGameEvaluator
 from luab_eval.predict import all_cores
 from luab_trainer.arguments import RunArguments
 from luab_trainer.config import LUABConfig
@@ -44,7 +44,7 @@ BATCH_SIZE = 32
 
 
 @dataclass(frozen=True)
-class Run:
+class DemoRun:
     """One training run."""
 
     architecture: str
@@ -58,10 +58,10 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Scores:
+class DemoScores:
     """The results of a run, shares from 0 to 1: accuracy and pointing game by test set."""
 
-    run: Run
+    run: DemoRun
     accuracy: dict[str, float]
     pointing: dict[str, float]
 
@@ -81,7 +81,7 @@ class World:
         """The built dataset that an arm trains on."""
         return self.root / ("dataset_shuffled" if arm == SHUFFLED else "dataset")
 
-    def checkpoint(self, run: Run) -> Path:
+    def checkpoint(self, run: DemoRun) -> Path:
         """The folder that a run saves its model in."""
         return self.root / "checkpoints" / run.name
 
@@ -118,7 +118,7 @@ def shuffle_clicks(rows: datasets.Dataset, seed: int = 0) -> datasets.Dataset:
     return datasets.Dataset(table, info=rows.info)
 
 
-def run_all(world: World, runs: list[Run], epochs: int) -> list[Scores]:
+def run_all(world: World, runs: list[DemoRun], epochs: int) -> list[DemoScores]:
     """Train and evaluate all runs, one per core: for tiny models this is faster than several threads."""
     context = multiprocessing.get_context("spawn")
     steps = context.Value("L", 0)
@@ -147,7 +147,7 @@ def _workers(number: int, context: SpawnContext, steps) -> Iterator[ProcessPoolE
     pool.shutdown()
 
 
-def run_one(world: World, run: Run, epochs: int) -> Scores:
+def run_one(world: World, run: DemoRun, epochs: int) -> DemoScores:
     """Train one run and evaluate it on both test sets."""
     trainer = train(
         RunArguments(
@@ -184,8 +184,10 @@ def run_one(world: World, run: Run, epochs: int) -> Scores:
         dataset = ViewDataset(rows, EvalTransform(settings), columns=Columns(), num_labels=len(classes))
         accuracy[split] = trainer.evaluate(dataset)["eval_accuracy"]
         asked = rows.cast_column(IMAGE, datasets.Image(decode=False))
-        pointing[split] = PointingGame(asked, settings)(trainer.luab.model)[PointingGame.primary_metric]
-    return Scores(run, accuracy, pointing)
+        pointing[split] = PointingGameEvaluator(asked, settings)(trainer.luab.model)[
+            PointingGameEvaluator.primary_metric
+        ]
+    return DemoScores(run, accuracy, pointing)
 
 
 _steps_done = None  # of all workers together; set in each worker

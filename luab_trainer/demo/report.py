@@ -17,7 +17,7 @@ from transformers import AutoModelForImageClassification
 from luab_data.constants import IMAGE, LABEL, OBJECTS
 from luab_data.files.whole import write_json
 from luab_eval.pointing import attention_maps
-from luab_trainer.demo.experiment import LUAB, PLAIN, SWAPPED, TEST, Run, Scores, World
+from luab_trainer.demo.experiment import LUAB, PLAIN, SWAPPED, TEST, DemoRun, DemoScores, World
 from luab_trainer.demo.models import INPUT_SIZE
 from luab_vision.images import decode
 from luab_vision.processors import image_settings, square_processor
@@ -32,9 +32,9 @@ ARCHITECTURE_TITLES = {"vit": "ViT", "convnext": "ConvNeXt"}
 COLUMNS = ("model", "training", "accuracy", "accuracy, backgrounds swapped", "gap", "pointing game, swapped")
 
 
-def table(scores: Sequence[Scores]) -> str:
+def table(scores: Sequence[DemoScores]) -> str:
     """A Markdown table, one line per architecture and arm: mean over seeds ± standard deviation, in %."""
-    by_arm: dict[tuple[str, str], list[Scores]] = defaultdict(list)
+    by_arm: dict[tuple[str, str], list[DemoScores]] = defaultdict(list)
     for each in scores:
         by_arm[each.run.architecture, each.run.arm].append(each)
     lines = [COLUMNS, tuple("---" for _ in COLUMNS)]
@@ -57,13 +57,13 @@ def _spread(values: list[float]) -> str:
     return f"{100 * mean(values):.1f}" + (f" ± {100 * stdev(values):.1f}" if len(values) > 1 else "")
 
 
-def write_results(scores: Sequence[Scores], folder: Path) -> None:
+def write_results(scores: Sequence[DemoScores], folder: Path) -> None:
     """`results.md`, the table, and `results.json`, the figures of each run."""
     (folder / "results.md").write_text(table(scores) + "\n", encoding="utf-8")
     write_json(folder / "results.json", [asdict(each) for each in scores])
 
 
-def evaluation(world: World, runs: Sequence[Run]) -> str:
+def evaluation(world: World, runs: Sequence[DemoRun]) -> str:
     """The `luab evaluate` command that evaluates the checkpoints of `runs` on all test sets of the demo."""
     benchmarks = [
         f"folder:{TEST}=images/{TEST}",
@@ -93,7 +93,7 @@ def draw_attention(world: World, architectures: Sequence[str], path: Path, image
 
     models = {
         (architecture, arm): AutoModelForImageClassification.from_pretrained(
-            world.checkpoint(Run(architecture, arm, 0))
+            world.checkpoint(DemoRun(architecture, arm, 0))
         ).eval()
         for architecture in architectures
         for arm in (PLAIN, LUAB)

@@ -214,3 +214,11 @@ def _table(header: tuple[str, str], rows: list[tuple[str, Any]]) -> str:
         return ""
     lines = [header, ("---", "---"), *rows]
     return "\n".join(f"| {left} | {right} |" for left, right in lines)
+
+
+def card_splits(run_arguments: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """The splits of training and evaluation that a run's arguments name, for `model_card`."""
+    train, evaluated = run_arguments.get("train_split"), run_arguments.get("eval_split")
+    if share := run_arguments.get("eval_share"):
+        evaluated = f"{train}, {share:.0%} held out"
+    return train, evaluated

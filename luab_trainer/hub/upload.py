@@ -2,8 +2,9 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -32,14 +33,26 @@ logger = get_logger(__name__)
 
 
 class Uploads:
-    """Uploads to one model repository, one after the other."""
+    """Uploads to one model repository, one after the other.
 
-    def __init__(self, repo_id: str, args: LUABConfig):
+    Args:
+        repo_id: The repository, which is there; its branch `args.hub_revision` is made here.
+        token: Of who asks for access; default: `args.hub_token`.
+
+    Raises:
+        HTTPError: this user may not write there, or there is no connection.
+    """
+
+    def __init__(self, repo_id: str, args: LUABConfig, token: str | None = None):
         self.repo_id = repo_id
         self._staged = Path(args.output_dir, STAGED)
         shutil.rmtree(self._staged, ignore_errors=True)  # of a run that was killed
         self._target = {"repo_id": repo_id, "token": args.hub_token, "revision": args.hub_revision}
         self._api = HfApi()
+        token = token or args.hub_token
+        self._api.auth_check(repo_id, token=token, write=True)
+        if args.hub_revision is not None:
+            self._api.create_branch(repo_id, branch=args.hub_revision, token=token, exist_ok=True)
 
     def start(self, folder: Path, message: str) -> Future:
         """Uploads a checkpoint in the background. A failure is a warning: the next save has all files."""
@@ -86,6 +99,18 @@ class Uploads:
                 f"{staged.name} was not uploaded to {self.repo_id}: {reason(error)} Training continues; the "
                 "next save is uploaded in full."
             )
+
+
+@contextmanager
+def repository_errors(repo_id: str | None) -> Iterator[None]:
+    """Turns the errors of making a model repository into a SourceError that says how to get access."""
+    try:
+        yield
+    except (HTTPError, OSError) as error:
+        raise SourceError(
+            f"--push_to_hub: the Hub gives no access to {repo_id or 'a new repository'}: "
+            f"{reason(error)} Log in with `hf auth login` (or set HF_TOKEN) as one who may write there."
+        ) from error
 
 
 def public_arguments(args: LUABConfig, others: Mapping[str, Any] | None = None) -> dict[str, Any]:

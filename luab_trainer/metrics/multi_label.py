@@ -11,13 +11,32 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from sklearn.metrics import average_precision_score, f1_score
 from transformers import EvalPrediction
 
 from luab_data.files.whole import write_json
 
 CLASSES_FILE = "eval_classes.json"
 PRIMARY_METRIC = "mAP"
+
+
+def average_precision(positive: np.ndarray, scores: np.ndarray) -> float:
+    """Of one class, as above.
+
+    Args:
+        positive: [N] bool, at least one of them true.
+        scores: [N] finite.
+    """
+    order = np.argsort(-scores, kind="stable")
+    last = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))  # of the images of a score
+    hits = np.cumsum(positive[order])[last]
+    precision, recall = hits / (last + 1), hits / hits[-1]
+    return float(np.sum(np.diff(recall, prepend=0.0) * precision))
+
+
+def f1_score(positive: np.ndarray, predicted: np.ndarray) -> float:
+    """Harmonic mean of precision and recall, two bool arrays of one shape; 0 where nothing is in either."""
+    both = positive.sum() + predicted.sum()
+    return float(2 * (positive & predicted).sum() / both) if both else 0.0
 
 
 class MultiLabelMetrics:
@@ -49,13 +68,13 @@ class MultiLabelMetrics:
         present = np.flatnonzero(positives)
         precision, f1 = np.full((2, labels.shape[1]), np.nan)
         for k in present:
-            precision[k] = average_precision_score(labels[:, k], logits[:, k])
-            f1[k] = f1_score(labels[:, k], predicted[:, k], zero_division=0)
+            precision[k] = average_precision(labels[:, k], logits[:, k])
+            f1[k] = f1_score(labels[:, k], predicted[:, k])
         self.by_class = {"positives": positives, "average_precision": precision, "f1": f1}
         return {
             PRIMARY_METRIC: float(precision[present].mean()) if len(present) else 0.0,
             "f1_macro": float(f1[present].mean()) if len(present) else 0.0,
-            "f1_micro": float(f1_score(labels.ravel(), predicted.ravel(), zero_division=0)),
+            "f1_micro": float(f1_score(labels, predicted)),
             "classes_without_positive": float(labels.shape[1] - len(present)),
         }
 

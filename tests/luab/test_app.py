@@ -163,7 +163,7 @@ def test_samples_begin_anew_after_the_last():
 def test_without_gradio_it_says_what_to_install(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "gradio", None)
     assert main(["--model", "nowhere"]) == 1
-    assert "luab app: the page needs Gradio: pip install 'luab[app]'" in capsys.readouterr().err
+    assert "luab app: the page needs gradio: pip install 'luab[app]'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from PIL import Image
 import luab
 from luab.commands.show import main
 from luab.gallery.drawing import CLICK_COLORS, TIME_COLORS, time_color, with_traces
-from luab.gallery.rows import Look
+from luab.gallery.rows import ModelLook
 from luab_data.rows.columns import Columns
 from luab_vision.processors import square_processor
 
@@ -60,7 +60,7 @@ def test_a_trace_is_colored_by_time():
 
 
 def test_the_target_is_lit_where_the_crop_shows_the_click():
-    look = Look(Columns(), min_crop=1.0)
+    look = ModelLook(Columns(), min_crop=1.0)
     row = {"image": GRAY, "label": 0, "click": {"x": 0.25, "y": 0.5}}
     for number in range(4):  # some crops are mirrored
         crop = look.exhibit(row, number).panels[-1]
@@ -75,7 +75,7 @@ def test_a_row_without_a_click_or_with_it_outside_says_so():
     row = {"image": GRAY, "label": 0, "click": None}
     assert luab.show(row).panels[-1].caption == "training crop, no target"
     corner = {"image": GRAY, "label": 0, "click": {"x": 0.0, "y": 0.0}}
-    captions = {Look(Columns(), min_crop=0.08).exhibit(corner, n).panels[-1].caption for n in range(8)}
+    captions = {ModelLook(Columns(), min_crop=0.08).exhibit(corner, n).panels[-1].caption for n in range(8)}
     assert "training crop, its target is outside" in captions
 
 

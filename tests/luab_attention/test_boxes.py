@@ -17,7 +17,7 @@ from luab_data.errors import SourceError
 from luab_eval.byproducts.quality import measure
 from luab_eval.image_sets.boxes import set_of_rows
 from luab_eval.metrics.pointing_game.pointing_game import is_hit
-from luab_eval.pointing import PointingGame
+from luab_eval.pointing import PointingGameEvaluator
 from luab_trainer.run import main
 from luab_vision.transforms import ImageSettings
 
@@ -46,7 +46,7 @@ def dataset(objects, label=0, feature=None, **columns) -> datasets.Dataset:
 
 def of_each_tool(rows) -> list[str]:
     """What the image sets, the pointing game and the byproducts leave out."""
-    game = PointingGame(
+    game = PointingGameEvaluator(
         rows.cast_column("image", datasets.Image(decode=False)), ImageSettings(size=32, resize=32)
     )
     asked = game(tiny_model("convnext"))["pointing_game_images"]
@@ -70,7 +70,7 @@ def test_a_box_of_another_class_is_no_hit():
     everywhere = [0, 0, 32, 32]
     assert set(of_each_tool(dataset({"bbox": [SQUARE, everywhere], "category": [0, 1]}))) == {""}
     rows = dataset({"bbox": [everywhere], "category": [1]})
-    game = PointingGame(
+    game = PointingGameEvaluator(
         rows.cast_column("image", datasets.Image(decode=False)), ImageSettings(size=32, resize=32)
     )
     assert game(tiny_model("convnext"))["pointing_game_images"] == 0

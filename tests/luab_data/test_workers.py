@@ -75,7 +75,7 @@ def test_without_ray_the_error_has_the_line_that_installs_it(tmp_path, monkeypat
     ]
     with pytest.raises(SystemExit) as ended:
         main([*sources, "--engine", "ray"])
-    assert ended.value.code == "error: engine='ray' needs Ray: pip install 'luab[ray]'"
+    assert ended.value.code == "error: engine='ray' needs ray: pip install 'luab[ray]'"
     assert not (tmp_path / "out").exists()
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from luab_eval.benchmarks import find_benchmark
 from luab_eval.report.certainty import assess
-from luab_eval.report.runs import Scores
+from luab_eval.report.runs import RunScores
 from luab_eval.statistics.intervals import mean_interval, runs_interval, swap_test, together
 
 IMAGES = (1, 5, 20, 1000)
@@ -21,7 +21,7 @@ def right_wrong(right: int, images: int) -> np.ndarray:
 
 def compared(scores: np.ndarray):
     """The second row's difference to the first, `[2, N]` scores of ImageNet."""
-    of = Scores(scores, np.arange(scores.shape[1]).astype("S"), np.full(scores.shape[1], ""))
+    of = RunScores(scores, np.arange(scores.shape[1]).astype("S"), np.full(scores.shape[1], ""))
     rows = {"a": slice(0, 1), "b": slice(1, 2)}
     found = assess(find_benchmark("imagenet"), of, scores.mean(axis=1), rows, "a", resamples=2000, seed=0)
     return found[1]["b"]
@@ -191,7 +191,7 @@ def test_images_and_training_runs_together_cover():
     covered = 0
     for _ in range(400):  # three runs, whose accuracy varies by 4 points around 70%
         scores = (rng.random((3, 300)) < rng.normal(0.7, 0.04, (3, 1))) * 1.0
-        of = Scores(scores, np.arange(300).astype("S"), np.full(300, ""))
+        of = RunScores(scores, np.arange(300).astype("S"), np.full(300, ""))
         values = scores.mean(axis=1)
         found = assess(find_benchmark("imagenet"), of, values, {"a": slice(0, 3)}, "a", 100, 0)[0]["a"]
         covered += found.low <= 0.7 <= found.high
@@ -203,7 +203,7 @@ def test_training_runs_of_two_equal_methods_are_seldom_told_apart():
     errors, rows = 0, {"a": slice(0, 3), "b": slice(3, 6)}
     for _ in range(150):  # three runs each, whose accuracy varies by 4 points
         scores = (rng.random((6, 200)) < rng.normal(0.7, 0.04, (6, 1))) * 1.0
-        of = Scores(scores, np.arange(200).astype("S"), np.full(200, ""))
+        of = RunScores(scores, np.arange(200).astype("S"), np.full(200, ""))
         values = scores.mean(axis=1)
         found = assess(find_benchmark("imagenet"), of, values, rows, "a", 100, 0)[1]["b"]
         errors += found.p < 0.05

@@ -9,7 +9,7 @@ from fixtures.tiny_models import images, tiny_model
 from luab_attention.boxes.boxes import ImageBoxes
 from luab_attention.boxes.sources import load_boxes
 from luab_data.errors import SourceError
-from luab_eval.pointing import PointingGame, attention_maps, maxima, visible_boxes
+from luab_eval.pointing import PointingGameEvaluator, attention_maps, maxima, visible_boxes
 from luab_vision.framing import framing
 from luab_vision.geometry import WHOLE_IMAGE, View
 from luab_vision.model_attention import spatial_attention
@@ -75,13 +75,13 @@ def test_hits_and_misses_are_counted(model_type):
     """Boxes are put around where the model looks (hits), then around other places (misses)."""
     model = tiny_model(model_type).eval()
     rows = rows_around([(0.5, 0.5)] * 6)
-    game = PointingGame(rows, SETTINGS, batch_size=4)
+    game = PointingGameEvaluator(rows, SETTINGS, batch_size=4)
     pixel_values = torch.stack([question.pixel_values for question in game._questions()])
     with torch.no_grad():
         points = maxima(attention_maps(model, pixel_values, torch.arange(6)[:, None] % 5)[:, 0]).numpy()
     away = np.where(points < 0.5, points + 0.4, points - 0.4)
     mixed = [*points[:4], *away[4:]]
-    assert PointingGame(rows_around(mixed), SETTINGS, batch_size=4)(model) == {
+    assert PointingGameEvaluator(rows_around(mixed), SETTINGS, batch_size=4)(model) == {
         "pointing_game": pytest.approx(4 / 6),
         "pointing_game_class_mean": pytest.approx((0.5 + 1 + 1 + 1 + 0) / 5),  # class 0: images 0 and 5
         "pointing_game_center": pytest.approx(
@@ -96,12 +96,12 @@ def test_images_without_a_visible_box_are_left_out_and_training_mode_is_restored
     rows = rows_around([(0.5, 0.5), (0.2, 0.2)])
     rows[0]["objects"] = {"bbox": [], "category": []}
     model = tiny_model("vit").train()
-    assert PointingGame(rows, SETTINGS)(model)["pointing_game_images"] == 1
+    assert PointingGameEvaluator(rows, SETTINGS)(model)["pointing_game_images"] == 1
     assert model.training
 
 
 def test_of_no_question_there_is_no_rate():
-    assert PointingGame.metrics(torch.zeros(5, 3)) == {"pointing_game_images": 0}
+    assert PointingGameEvaluator.metrics(torch.zeros(5, 3)) == {"pointing_game_images": 0}
 
 
 def test_several_labels_are_asked_one_by_one():
@@ -110,7 +110,7 @@ def test_several_labels_are_asked_one_by_one():
     row["objects"] = {"bbox": [[0, 0, 32, 32], [10, 10, 4, 4]], "category": [1, 2]}
     from luab_data.rows.columns import Columns
 
-    metrics = PointingGame([row], SETTINGS, Columns(label="labels"))(tiny_model("convnext"))
+    metrics = PointingGameEvaluator([row], SETTINGS, Columns(label="labels"))(tiny_model("convnext"))
     assert metrics["pointing_game_images"] == 1, "class 4 has no box"
     assert metrics["pointing_game"] == 1, "class 1 fills the image"
 

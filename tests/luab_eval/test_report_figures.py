@@ -13,16 +13,16 @@ from luab_eval.benchmarks.backgrounds import RAND, SAME
 from luab_eval.benchmarks.corruptions import CORRUPTIONS, SEVERITIES
 from luab_eval.report.certainty import assess
 from luab_eval.report.figures import figures
-from luab_eval.report.runs import Scores
+from luab_eval.report.runs import RunScores
 from luab_eval.statistics.bootstrap import holm
 
 
-def of(benchmark: str, scores, groups=None, ids=None) -> Scores:
+def of(benchmark: str, scores, groups=None, ids=None) -> RunScores:
     own = scored(benchmark, scores, groups, ids)
-    return Scores(own.per_image[None], own.ids, own.groups)
+    return RunScores(own.per_image[None], own.ids, own.groups)
 
 
-def estimated(benchmark: str, data: Scores):
+def estimated(benchmark: str, data: RunScores):
     """The interval of one model's figure."""
     found = find_benchmark(benchmark)
     value = np.array([found.statistic(data.scores[0], data.groups)])

@@ -9,7 +9,7 @@ from PIL import Image
 
 from luab.commands.demo import main
 from luab.commands.evaluate import main as evaluate
-from luab_trainer.demo.experiment import Run, Scores, shuffle_clicks
+from luab_trainer.demo.experiment import DemoRun, DemoScores, shuffle_clicks
 from luab_trainer.demo.report import table
 
 
@@ -75,7 +75,9 @@ def test_shuffled_clicks_are_the_same_clicks_on_other_images(rows):
 
 def test_table_is_the_mean_and_spread_over_seeds():
     scores = [
-        Scores(Run("vit", "plain", seed), {"test": 0.8, "test_swapped": swapped}, {"test_swapped": 0.5})
+        DemoScores(
+            DemoRun("vit", "plain", seed), {"test": 0.8, "test_swapped": swapped}, {"test_swapped": 0.5}
+        )
         for seed, swapped in enumerate((0.2, 0.4))
     ]
     cells = [cell.strip() for cell in table(scores).splitlines()[-1].strip("|").split("|")]

@@ -6,6 +6,7 @@ from pathlib import Path
 import datasets
 import numpy as np
 import pytest
+import sklearn.metrics
 from fixtures.factories import image_bytes, noise_image
 from fixtures.launched import launch_forks
 from fixtures.tiny_models import tiny_model
@@ -19,9 +20,9 @@ from luab_data.errors import SourceError
 from luab_data.rows.classes import class_names
 from luab_data.rows.columns import Columns
 from luab_data.rows.splits import find_part, part_of
-from luab_eval.pointing import PointingGame
+from luab_eval.pointing import PointingGameEvaluator
 from luab_trainer.data.dataset import ViewDataset
-from luab_trainer.metrics.multi_label import MultiLabelMetrics, write_classes
+from luab_trainer.metrics.multi_label import MultiLabelMetrics, average_precision, f1_score, write_classes
 from luab_trainer.run import main
 from luab_vision.geometry import WHOLE_IMAGE, View
 from luab_vision.transforms import ImageSettings
@@ -185,15 +186,20 @@ def test_the_pointing_game_of_each_class(model_type):
     rows[3]["objects"] = {"bbox": [everywhere, corner], "category": [1, 2]}
     model = tiny_model(model_type, num_labels=4).eval()
     settings = ImageSettings(size=32, mean=(0, 0, 0), std=(1, 1, 1), resize=32)
-    counts = PointingGame(rows, settings, COLUMNS, batch_size=3).counts(model)
+    counts = PointingGameEvaluator(rows, settings, COLUMNS, batch_size=3).counts(model)
     assert counts.tolist() == [[1, 1, 1], [3, 3, 3], [0, 0, 2], [0, 0, 0]]
-    assert PointingGame.metrics(counts) == {
+    assert PointingGameEvaluator.metrics(counts) == {
         "pointing_game": pytest.approx(4 / 6),
         "pointing_game_class_mean": pytest.approx(2 / 3),
         "pointing_game_center": pytest.approx(4 / 6),
         "pointing_game_images": 6,
     }
-    assert np.isnan(PointingGame.by_class(counts)["pointing_game"]).tolist() == [False, False, False, True]
+    assert np.isnan(PointingGameEvaluator.by_class(counts)["pointing_game"]).tolist() == [
+        False,
+        False,
+        False,
+        True,
+    ]
 
 
 # ---- run.py
@@ -344,3 +350,15 @@ def test_wrong_coco_files_say_the_fix(coco, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(SourceError, match="are they of the same year"):
         load_instances(tmp_path / "empty", file)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_average_precision_and_f1_are_those_of_scikit_learn(seed):
+    random = np.random.default_rng(seed)
+    positive = random.random(50) < random.uniform(0.05, 0.9)
+    positive[random.integers(50)] = True
+    scores = np.float32(random.normal(size=50).round(seed % 3))  # of which many are equal
+    wanted = sklearn.metrics.average_precision_score(positive, scores)
+    assert average_precision(positive, scores) == pytest.approx(wanted, rel=1e-14)
+    assert f1_score(positive, scores > 0) == sklearn.metrics.f1_score(positive, scores > 0, zero_division=0)
+    assert f1_score(positive & False, positive & False) == 0

@@ -1,0 +1,33 @@
+"""What transformers keeps private and the attention loss needs: how a model attends, and in which modules.
+
+`set_attn_implementation` is public, but only warns where a model has no attention interface; which modules
+compute attention, and what a loaded configuration asks for, have no public name.
+`tests/luab_vision/test_hf_models.py` says what a new version of transformers changed.
+"""
+
+from torch import nn
+from transformers import PretrainedConfig, PreTrainedModel
+
+
+def attention_module(model: PreTrainedModel) -> type[nn.Module] | None:
+    """The class of the modules that compute attention weights, which serves `output_attentions`.
+
+    None: the model says none.
+    """
+    return model._can_record_outputs["attentions"] if model._can_record_outputs else None
+
+
+def attend_with(model: PreTrainedModel, implementation: str) -> bool:
+    """Switch a model to a registered attention implementation for good; False: its code cannot be switched.
+
+    Only in memory: transformers never writes the attention implementation into a saved config.
+    """
+    if not model._can_set_attn_implementation():  # else `set_attn_implementation` only warns
+        return False
+    model.set_attn_implementation(implementation)
+    return True
+
+
+def attend_by_default(config: PretrainedConfig) -> None:
+    """Let transformers choose the attention for this machine, whatever the config and its parts say."""
+    config._attn_implementation = None
