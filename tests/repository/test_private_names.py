@@ -11,7 +11,10 @@ import datasets
 import evaluate
 import pytest
 
+from luab_data.console.missing import EXTRAS
+
 ROOT = Path(__file__).parents[2]
+OPTIONAL = {module for modules in EXTRAS.values() for module in modules}
 PACKAGES = tuple(path.parent.name for path in sorted(ROOT.glob("*/py.typed")))
 # Documented, whatever their names begin with: those of named tuples, os, builders of datasets, and metrics.
 PUBLIC = {"_replace", "_asdict", "_fields", "_make", "_exit"}
@@ -78,7 +81,12 @@ def test_the_scan_finds(line):
 def classes():
     for package in map(importlib.import_module, PACKAGES):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            loaded = importlib.import_module(module.name)
+            try:
+                loaded = importlib.import_module(module.name)
+            except ModuleNotFoundError as missing:
+                if missing.name not in OPTIONAL:
+                    raise
+                continue
             yield from (each for _, each in inspect.getmembers(loaded, inspect.isclass))
 
 
