@@ -26,7 +26,7 @@ def load_dataset(
     streaming: bool = False,
     rule: str | None = None,
     **kwargs: Any,
-):
+) -> datasets.Dataset | datasets.DatasetDict | datasets.IterableDataset | datasets.IterableDatasetDict:
     """COCO-AB from the raw files, from any working folder.
 
     Args:

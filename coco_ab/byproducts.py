@@ -6,6 +6,7 @@ where the release has 0; times are ms since the page opened, `time_spent` ms on 
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -114,7 +115,7 @@ class Byproducts:
     def __contains__(self, entry_id: str) -> bool:
         return bool(len(self._places(entry_id)))
 
-    def get(self, entry_id: str) -> list[dict]:
+    def get(self, entry_id: str) -> list[dict[str, Any]]:
         """The records of an image, possibly empty."""
         return [self._record(place) for place in self._places(entry_id)]
 
@@ -130,7 +131,7 @@ class Byproducts:
         first, last = (np.searchsorted(self._sorted, image_id, side) for side in ("left", "right"))
         return self._order[first:last]
 
-    def _record(self, place: int) -> dict:
+    def _record(self, place: int) -> dict[str, Any]:
         batch = int(np.searchsorted(self._starts, place, "right")) - 1
         record = self._batches[batch][int(place - self._starts[batch])].as_py()
         del record["image_id"]

@@ -1,5 +1,7 @@
 """The texts of COCO-AB's dataset card."""
 
+from typing import Any
+
 from coco_ab.points import RULES, Rule
 from coco_ab.rows import FILE_NAME, HEIGHT, WIDTH
 from luab_data.build.card import PAPER, CardText
@@ -55,7 +57,7 @@ def card_text(with_images: bool, rule: Rule) -> CardText:
         POINTS: f"one point for each class, `{{label, x, y, source}}`: {RULES[rule]}",
         ANNOTATIONS: _ANNOTATIONS,
     }
-    metadata = {
+    metadata: dict[str, Any] = {
         "language": ["en"],
         "annotations_creators": ["crowdsourced"],
         "source_datasets": ["extended|coco"],

@@ -8,8 +8,9 @@ it, and a scanner that handles strings reads the piece again. So the fast path n
 import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 
@@ -90,7 +91,7 @@ def read_members(
 class _Reader:
     """A window on the file: `_text` from `_position` on has not been consumed."""
 
-    def __init__(self, file, path: Path, role: str):
+    def __init__(self, file: BinaryIO, path: Path, role: str):
         self._file = file
         self._path = path
         self._role = role
@@ -100,7 +101,8 @@ class _Reader:
     def next_byte(self, consume: bool = True) -> bytes:
         """The next byte that is not white space; empty at the file's end."""
         while True:
-            self._position = _SPACE.match(self._text, self._position).end()
+            if space := _SPACE.match(self._text, self._position):
+                self._position = space.end()
             if self._position < len(self._text) or not self._fill():
                 byte = self._text[self._position : self._position + 1]
                 self._position += len(byte) if consume else 0
@@ -160,31 +162,30 @@ class _Reader:
         while not ended:
             if len(self._text) - self._position < BLOCK:
                 self._fill()
-            end = self._last_boundary()
+            end, after = self._last_boundary() or (None, None)
             batch = None if end is None else read_records(self._text, self._position, end, record)
-            if batch is None:
+            if after is None or batch is None:
                 ended = yield from self._scanned(record, end or len(self._text))
                 continue
             self._number += len(batch)
             yield batch
-            separator = _AFTER_RECORD.match(self._text, end)
-            self._position = separator.end()
-            ended = separator.group(1) == b"]"
+            self._position = after
+            ended = self._text[after - 1 : after] == b"]"
 
-    def _last_boundary(self) -> int | None:
-        """The end, by counting braces, of the window's last complete record, before a comma or bracket."""
+    def _last_boundary(self) -> tuple[int, int] | None:
+        """The ends of the window's last complete record, by counting braces, and of its separator."""
         depth = self._text.count(b"{", self._position) - self._text.count(b"}", self._position)
         begin = max(self._position, len(self._text) - TAIL)
         for brace in reversed(list(_BRACE.finditer(self._text, begin))):
             if brace.group() == b"{":
                 depth -= 1
-            elif depth == 0 and _AFTER_RECORD.match(self._text, brace.end()):
-                return brace.end()
+            elif depth == 0 and (separator := _AFTER_RECORD.match(self._text, brace.end())):
+                return brace.end(), separator.end()
             else:
                 depth += 1
         return None
 
-    def _scanned(self, record: JsonStruct, until: int) -> Iterator[pa.StructArray | Reject]:
+    def _scanned(self, record: JsonStruct, until: int) -> Generator[pa.StructArray | Reject, None, bool]:
         """The records up to `until` in the window, and the one that begins there, by the exact scanner.
 
         Returns whether the array ended.
@@ -215,7 +216,8 @@ class _Reader:
 
         Empty if the next record extends beyond the window. At most `MAX_GROUP` records.
         """
-        bounds, separator = [], b","
+        bounds: list[tuple[int, int]] = []
+        separator = b","
         while separator == b"," and len(bounds) < MAX_GROUP:
             if bounds and self._offset(self._position) >= until:
                 break

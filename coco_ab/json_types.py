@@ -76,7 +76,7 @@ class JsonReal:
         return values
 
     def fault(self, value: object, where: str) -> str | None:
-        if type(value) in (int, float) and self.low <= value <= self.high:
+        if (type(value) is int or type(value) is float) and self.low <= value <= self.high:
             return None
         return _not_allowed(value, where, f"a number from {self.low:g} to {self.high:g}")
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from datasets import Features
 
@@ -27,7 +28,7 @@ class Known:
     """One image's entries: COCO's labels (None: not listed) and the annotators' records."""
 
     labeled: Labeled | None
-    annotations: list[dict]
+    annotations: list[dict[str, Any]]
 
 
 class KnownImages:
@@ -101,7 +102,7 @@ class RawCocoAB:
         """
         found = Found() if found is None else found
         byproducts = Byproducts(self._byproducts.place)
-        if self.images is None:
+        if self.images is None or self._instances is None:
             yield from join(None, byproducts, found)
             return
         instances = Instances(self._instances.place)
@@ -139,13 +140,14 @@ class CocoPairToRow:
     def __call__(self, entry_id: str, image: bytes | None, known: Known | None) -> Outcome:
         """The outcome of one pair."""
         known = known or Known(None, [])
+        if image is None:
+            return _no_row(entry_id, known, None, NO_IMAGE)
         try:
-            sized = None if image is None else self._sized(image, entry_id, known.labeled)
+            image_id = _image_id(entry_id)
+            sized = self._sized(image, known.labeled)
         except RejectedRecord as error:
             return _no_row(entry_id, known, error.reason, "its image was rejected")
-        if sized is None:
-            return _no_row(entry_id, known, None, NO_IMAGE)
-        columns = row(image_id_of(entry_id), known.annotations, sized, known.labeled, self.rule)
+        columns = row(image_id, known.annotations, sized, known.labeled, self.rule)
         used = {IMAGES: 1, INSTANCES: 1, BYPRODUCTS: len(known.annotations)}
         return Outcome(columns, (), used, _facts(columns))
 
@@ -153,10 +155,8 @@ class CocoPairToRow:
         """No row: a reject for the image, for each of its records, and for COCO's entry."""
         return _no_row(entry_id, known or Known(None, []), None if image is None else reason, reason)
 
-    def _sized(self, image: bytes, entry_id: str, labeled: Labeled | None) -> SizedImage:
+    def _sized(self, image: bytes, labeled: Labeled | None) -> SizedImage:
         """The image, shrunk if requested. Raises RejectedRecord if it is not the one that COCO lists."""
-        if image_id_of(entry_id) is None:
-            raise RejectedRecord("the file's name is neither COCO_train2014_<id, 12 digits>.jpg nor <id>.jpg")
         if labeled is None:
             raise RejectedRecord("the instances file does not list this image")
         encoded = checked_image(image, self.max_side)
@@ -175,14 +175,21 @@ class RecordsToRow:
 
     rule: Rule = DEFAULT_RULE
 
-    def __call__(self, entry_id: str, _: None, annotations: list[dict]) -> Outcome:
+    def __call__(self, entry_id: str, _: None, annotations: list[dict[str, Any]]) -> Outcome:
         """The row of an image's records."""
-        columns = row(image_id_of(entry_id), annotations, rule=self.rule)
+        columns = row(_image_id(entry_id), annotations, rule=self.rule)
         return Outcome(columns, (), {BYPRODUCTS: len(annotations)}, _facts(columns))
 
-    def refused(self, entry_id: str, _: None, annotations: list[dict], reason: str) -> Outcome:
+    def refused(self, entry_id: str, _: None, annotations: list[dict[str, Any]], reason: str) -> Outcome:
         """No row: a reject for each record."""
         return Outcome(None, (Reject(BYPRODUCTS, entry_id, reason),) * len(annotations))
+
+
+def _image_id(entry_id: str) -> int:
+    image_id = image_id_of(entry_id)
+    if image_id is None:
+        raise RejectedRecord("the file's name is neither COCO_train2014_<id, 12 digits>.jpg nor <id>.jpg")
+    return image_id
 
 
 def _no_row(entry_id: str, known: Known, image_reason: str | None, reason: str) -> Outcome:
@@ -196,7 +203,7 @@ def _no_row(entry_id: str, known: Known, image_reason: str | None, reason: str) 
     return Outcome(None, tuple(rejects))
 
 
-def _facts(columns: dict) -> dict[str, int]:
+def _facts(columns: dict[str, Any]) -> dict[str, int]:
     annotations = columns[ANNOTATIONS]
     return {
         "rows with annotations": int(bool(annotations)),

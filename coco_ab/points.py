@@ -16,7 +16,7 @@ among COCO's classes gives no point.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from coco_ab.classes import COCO_LABELS
 from luab_data.errors import SourceError
@@ -47,7 +47,7 @@ def require_rule(rule: str) -> None:
         raise SourceError(f"rule={rule!r} is unknown; take one of {', '.join(RULES)}.")
 
 
-def point_column(annotations: Sequence[Mapping], rule: Rule = DEFAULT_RULE) -> list[dict]:
+def point_column(annotations: Sequence[Mapping[str, Any]], rule: Rule = DEFAULT_RULE) -> list[dict[str, Any]]:
     """A row's `points`: `{label, x, y, source}` for each of COCO's classes that has one.
 
     `annotations`: as in the dataset's column, each with `action_histories`.
@@ -59,13 +59,13 @@ def point_column(annotations: Sequence[Mapping], rule: Rule = DEFAULT_RULE) -> l
     ]
 
 
-def unknown_icons(annotations: Sequence[Mapping]) -> int:
+def unknown_icons(annotations: Sequence[Mapping[str, Any]]) -> int:
     """The number of actions with an icon that is not among COCO's classes."""
     actions = (action for annotation in annotations for action in annotation["action_histories"])
     return sum(action["icon_type"] not in COCO_LABELS for action in actions)
 
 
-def points(annotations: Sequence[Mapping], rule: Rule = DEFAULT_RULE) -> list[Placed]:
+def points(annotations: Sequence[Mapping[str, Any]], rule: Rule = DEFAULT_RULE) -> list[Placed]:
     """One position for each icon class, known or not, in the order of placement."""
     require_rule(rule)
     actions = annotations[-1]["action_histories"] if annotations else []
@@ -77,11 +77,11 @@ def points(annotations: Sequence[Mapping], rule: Rule = DEFAULT_RULE) -> list[Pl
     return list(by_class.values())
 
 
-def _added(actions: Sequence[Mapping]) -> list[Placed]:
+def _added(actions: Sequence[Mapping[str, Any]]) -> list[Placed]:
     return [_at(action) for action in actions if action["action_type"] == "add" and action["point_to"]]
 
 
-def _replayed(actions: Sequence[Mapping]) -> list[Placed]:
+def _replayed(actions: Sequence[Mapping[str, Any]]) -> list[Placed]:
     """The icons on the page at the end, the one touched last at the end."""
     page: list[Placed] = []
     for action in actions:
@@ -97,7 +97,7 @@ def _replayed(actions: Sequence[Mapping]) -> list[Placed]:
     return page
 
 
-def _meant(page: list[Placed], action: Mapping) -> int | None:
+def _meant(page: list[Placed], action: Mapping[str, Any]) -> int | None:
     """Index of the icon of a `move` or `remove`; None if the page has no icon of its class."""
     candidates = [index for index, place in enumerate(page) if place.icon == action["icon_type"]]
     origin = action["point_from"]
@@ -106,7 +106,7 @@ def _meant(page: list[Placed], action: Mapping) -> int | None:
     return min(candidates, key=lambda i: (page[i].x - origin["x"]) ** 2 + (page[i].y - origin["y"]) ** 2)
 
 
-def _at(action: Mapping) -> Placed:
+def _at(action: Mapping[str, Any]) -> Placed:
     return Placed(
         action["icon_type"], action["point_to"]["x"], action["point_to"]["y"], action["action_type"]
     )

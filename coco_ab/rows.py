@@ -7,6 +7,7 @@ Columns: `image`, `image_id`, `file_name`, `width`, `height`, `labels`, `objects
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -65,11 +66,11 @@ class SizedImage:
 
 def row(
     image_id: int,
-    annotations: Sequence[dict],
+    annotations: Sequence[dict[str, Any]],
     image: SizedImage | None = None,
     labeled: Labeled | None = None,
     rule: Rule = DEFAULT_RULE,
-) -> dict:
+) -> dict[str, Any]:
     """One row; with `image` and `labeled`, or with neither (byproducts only).
 
     Boxes are scaled to the image where that is smaller than the one COCO describes. Icons of other
@@ -85,7 +86,7 @@ def row(
         HEIGHT: image.height,
         LABELS: np.unique(labeled.category).tolist(),
         OBJECTS: {
-            "bbox": (labeled.bbox * np.float32((across, down, across, down))).tolist(),
+            "bbox": (labeled.bbox * np.array((across, down, across, down), np.float32)).tolist(),
             "category": labeled.category.tolist(),
             "area": (labeled.area * np.float32(across * down)).tolist(),
             "iscrowd": labeled.iscrowd.tolist(),

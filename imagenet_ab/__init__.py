@@ -25,7 +25,7 @@ def load_dataset(
     streaming: bool = False,
     classes: list[str] | None = None,
     **kwargs: Any,
-):
+) -> datasets.Dataset | datasets.DatasetDict | datasets.IterableDataset | datasets.IterableDatasetDict:
     """ImageNet-AB from the raw files, from any working folder.
 
     Args:

@@ -43,7 +43,7 @@ def classes_of(byproducts: Byproducts) -> list[str] | None:
     """
     known = imagenet_names()
     if isinstance(byproducts, FolderSource):
-        found = set(byproducts.classes())
+        found = set(byproducts.classes() or ())
     else:
         found = set()
         for item in byproducts.ids():

@@ -1,6 +1,7 @@
 """The texts of ImageNet-AB's dataset card."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from imagenet_ab.fields import ANNOTATION_FIELDS, ID_FIELD
 from luab_data.build.card import PAPER, CardText
@@ -64,7 +65,7 @@ def card_text(classes: Sequence[str], with_images: bool) -> CardText:
     """The card for these class folders; it names ImageNet only if they are ImageNet's."""
     is_imagenet = imagenet_names().keys() >= set(classes)
     introduction = _INTRODUCTION if is_imagenet else _NOT_IMAGENET
-    metadata = {
+    metadata: dict[str, Any] = {
         "language": ["en"],
         "annotations_creators": ["crowdsourced"],
         "task_categories": ["image-classification"],

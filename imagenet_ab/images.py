@@ -3,6 +3,7 @@
 import re
 import zipfile
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.hub.source import HubImages, hub_id
@@ -18,6 +19,7 @@ HUB_DATASET = "ILSVRC/imagenet-1k"
 # `n01440764_10026_n01440764.JPEG` or `n01440764_10026.JPEG`
 _FILE_NAME = re.compile(r"(?P<name>(?P<class>.+?)_(?P<number>[^_]+))(_(?P=class))?")
 
+Local = TypeVar("Local", FolderSource, ZipSource)
 Images = FolderSource | ZipSource | TarOfTars | HubImages
 
 
@@ -54,7 +56,7 @@ def id_of_file_name(name: str) -> str:
 
 def _open_folder(path: Path) -> FolderSource | HubImages:
     source = FolderSource(path)
-    classes, known = source.classes(), imagenet_names()
+    classes, known = source.classes() or [], imagenet_names()
     above_train = "train" not in classes and (path / "train").is_dir() and not known.keys() & set(classes)
     if classes and not above_train:
         return _of_train(source)
@@ -89,7 +91,7 @@ def _choose(path: Path, found: dict[str, str]) -> str:
     """The folder of the class folders. `found`: one class folder of each that may be it."""
     known = imagenet_names()
     of_imagenet = any(name in known for name in found.values())
-    root = choose_root(path, found, known.__contains__ if of_imagenet else str)
+    root = choose_root(path, found, lambda name: name in known if of_imagenet else bool(name))
     if root is None:
         links = sum(p.is_symlink() and p.is_dir() for p in path.iterdir()) if path.is_dir() else 0
         why = f" {links:,} of its folders are links, which are not followed." if links else ""
@@ -100,7 +102,7 @@ def _choose(path: Path, found: dict[str, str]) -> str:
     return root
 
 
-def _of_train(source: FolderSource | ZipSource) -> FolderSource | ZipSource:
+def _of_train(source: Local) -> Local:
     """Raises SourceError if the first image is of ImageNet's validation set."""
     first = next((item for item in source.ids() if isinstance(item, str)), "")
     if first.rpartition("/")[2].startswith("ILSVRC2012_val_"):

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +13,10 @@ import pyarrow.compute as pc
 from datasets import Features
 from datasets.utils.logging import get_logger
 
-from imagenet_ab.byproducts import classes_of, open_byproducts
+from imagenet_ab.byproducts import Byproducts, classes_of, open_byproducts
 from imagenet_ab.fast.columns import ParsedRecords, parse_columns
-from imagenet_ab.images import open_images
+from imagenet_ab.fields import Record
+from imagenet_ab.images import Images, open_images
 from imagenet_ab.record import parse_record
 from imagenet_ab.rows import byproduct_columns, features, image_columns, rows_without_images
 from luab_data.build.batches import Batch, LoadedItem, LoadedPair, Outcome, to_batch
@@ -47,16 +48,18 @@ class RawImageNetAB:
         with_images: bool = True,
         classes: Sequence[str] | None = None,
     ):
-        self.images = open_images(images) if with_images else None  # first: these are gated on the Hub
-        self.byproducts = open_byproducts(byproducts)
-        self.images_streamed = isinstance(self.images, HubImages)
-        self._spool = self.images_streamed and isinstance(self.byproducts, TarStream)
+        opened = open_images(images) if with_images else None  # first: these are gated on the Hub
+        xmls = open_byproducts(byproducts)
+        self.images: Images | ClassFilter | None = opened
+        self.byproducts: Byproducts | ClassFilter = xmls
+        self.images_streamed = isinstance(opened, HubImages)
+        self._spool = self.images_streamed and isinstance(xmls, TarStream)
         if classes is not None:
             self.classes = class_list(map(same_form, classes))
-            self.byproducts = ClassFilter(self.byproducts, self.classes)
-            self.images = ClassFilter(self.images, self.classes) if with_images else None
+            self.byproducts = ClassFilter(xmls, self.classes)
+            self.images = None if opened is None else ClassFilter(opened, self.classes)
         else:
-            self.classes = class_list(self.images.classes() if with_images else classes_of(self.byproducts))
+            self.classes = class_list(classes_of(xmls) if opened is None else opened.classes())
 
     @property
     def sources(self) -> list[Source]:
@@ -69,9 +72,13 @@ class RawImageNetAB:
 
     def pairs(self, found: Found | None = None) -> Iterator[Pair | Reject]:
         """Joins them; `found` as for `join`. Images of the Hub are streamed, all others looked up."""
-        if self.images_streamed:
-            return join(self.images, Spooled(self.byproducts) if self._spool else self.byproducts, found)
-        return join(self.byproducts, self.images, found)
+        images, byproducts = self.images, self.byproducts
+        # A ClassFilter does not tell whether its source can be looked up: the flags do.
+        if self.images_streamed or isinstance(images, HubImages):
+            if self._spool or isinstance(byproducts, TarStream):
+                return join(images, Spooled(byproducts), found)
+            return join(images, byproducts, found)
+        return join(byproducts, images, found)
 
     def to_batch(self, max_side: int | None = None) -> "PairsToBatch":
         """The function that makes rows from `pairs`; shrinks images with a side above `max_side` pixels."""
@@ -106,13 +113,16 @@ class ImageNetPairToRow:
     max_side: int | None = None  # pixels
     _labels: dict[str, int] = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         object.__setattr__(self, "_labels", {name: label for label, name in enumerate(self.classes)})
 
-    @property
-    def xml_side(self) -> str:
-        """The field of a `LoadedPair` that holds the XML."""
-        return "looked_up" if self.images_streamed else "streamed"
+    def xml_of(self, pair: LoadedPair) -> Payload:
+        """The pair's XML."""
+        return pair.looked_up if self.images_streamed else pair.streamed
+
+    def with_parsed(self, pair: LoadedPair, parsed: Parsed) -> LoadedPair:
+        """The pair with this in place of its XML."""
+        return pair._replace(looked_up=parsed) if self.images_streamed else pair._replace(streamed=parsed)
 
     def label(self, entry_id: str) -> int | None:
         """The number of its class; None if that is not among `classes`."""
@@ -125,14 +135,17 @@ class ImageNetPairToRow:
         if label is None:
             reason = "its class is not among the dataset's classes: name all of them in classes"
             return self.refused(entry_id, streamed, looked_up, reason)
+        encoded: bytes | None = None
         if self.with_images:
             if image is None:
                 return _no_row(entry_id, None, "there is no image of this id")
             try:
-                image = checked_image(_read(image), self.max_side)
+                encoded = checked_image(_read(image), self.max_side)
             except RejectedRecord as error:
-                return _no_row(entry_id, error.reason, xml is not None and "its image was rejected")
-        columns, record, rejects = image_columns(entry_id, image, label), None, ()
+                return _no_row(entry_id, error.reason, None if xml is None else "its image was rejected")
+        columns = image_columns(entry_id, encoded, label)
+        record: Record | None = None
+        rejects: tuple[Reject, ...] = ()
         if isinstance(xml, Parsed):
             return Outcome({**columns, PARSED: xml.number}, (), self._used(1))
         try:
@@ -151,7 +164,7 @@ class ImageNetPairToRow:
     def refused(self, entry_id: str, streamed: Payload, looked_up: Payload, reason: str) -> Outcome:
         """No row: a reject for each entry of the pair."""
         image, xml = (streamed, looked_up) if self.images_streamed else (looked_up, streamed)
-        return _no_row(entry_id, image is not None and reason, xml is not None and reason)
+        return _no_row(entry_id, None if image is None else reason, None if xml is None else reason)
 
 
 @dataclass(frozen=True)
@@ -174,11 +187,11 @@ class PairsToBatch:
 
     def _parsed(self, items: Sequence[LoadedItem]) -> tuple[list[int], ParsedRecords]:
         """The places of the items whose XML is of the layout and their own, and what is in these XMLs."""
-        side = self.to_row.xml_side
-        xmls = [getattr(item, side, None) for item in items]  # a Reject has none
-        places = [place for place, xml in enumerate(xmls) if isinstance(xml, bytes)]
+        payloads = [self.to_row.xml_of(item) if isinstance(item, LoadedPair) else None for item in items]
+        xmls = {place: xml for place, xml in enumerate(payloads) if isinstance(xml, bytes)}
+        places = list(xmls)
         try:
-            records = parse_columns([xmls[place] for place in places])
+            records = parse_columns(list(xmls.values()))
         except PASSED_ON:
             raise
         except Exception as error:  # the strict parser finds the file that caused it
@@ -198,7 +211,9 @@ class PairsToBatch:
         self, items: list[LoadedItem], places: list[int], records: ParsedRecords, schema: pa.Schema
     ) -> Batch:
         for number, place in enumerate(places):
-            items[place] = items[place]._replace(**{self.to_row.xml_side: Parsed(number)})
+            item = items[place]
+            if isinstance(item, LoadedPair):  # as all of `places`
+                items[place] = self.to_row.with_parsed(item, Parsed(number))
         batch = to_batch(items, self.to_row, schema.append(pa.field(PARSED, pa.int32())))
         numbers, table = batch.table[PARSED], batch.table.drop_columns(PARSED)
         # The values of a row that has no number are its own: they follow those of all parsed records.
@@ -213,7 +228,8 @@ class PairsToBatch:
         self, items: list[LoadedItem], places: list[int], records: ParsedRecords, schema: pa.Schema
     ) -> Batch:
         ids = [items[place].id for place in places]
-        labels = [self.to_row.label(entry_id) for entry_id in ids]
+        # All have one: `_parsed` chose them so.
+        labels = [label for each in ids if (label := self.to_row.label(each)) is not None]
         table = rows_without_images(records.image_ids, labels, records.clicks, records.annotations, schema)
         parsed = set(places)
         batch = to_batch(
@@ -227,13 +243,13 @@ class PairsToBatch:
         return replace(batch, table=table)
 
 
-def _read(payload: Payload) -> bytes:
+def _read(payload: Any | RejectedRecord) -> bytes:
     if isinstance(payload, RejectedRecord):
         raise payload
     return payload
 
 
-def _no_row(entry_id: str, image_reason: str | bool | None, xml_reason: str | bool | None) -> Outcome:
+def _no_row(entry_id: str, image_reason: str | None, xml_reason: str | None) -> Outcome:
     reasons = ((IMAGES, image_reason), (BYPRODUCTS, xml_reason))
     return Outcome(None, tuple(Reject(source, entry_id, reason) for source, reason in reasons if reason))
 

@@ -23,7 +23,6 @@ from imagenet_ab.fields import (
     Text,
     Time,
     Whole,
-    XmlField,
     xml_fields,
 )
 from luab_data.errors import RejectedRecord
@@ -60,58 +59,58 @@ def _parsed(of: type, children: "_Children") -> Any:
             children.require_once(field.tag)
     values = []
     for field in fields:
-        value = _READ[type(field.kind)](children, field)
+        value = _READ[type(field.kind)](children, field.tag, field.kind)
         values.append(children.required(field.tag, value) if field.required else value)
     return of(*values)
 
 
-def _real(children: "_Children", field: XmlField) -> float | None:
-    return children.number(field.tag, field.kind.low, field.kind.high)
+def _real(children: "_Children", tag: str, kind: Real) -> float | None:
+    return children.number(tag, kind.low, kind.high)
 
 
-def _whole(children: "_Children", field: XmlField) -> int | None:
-    high = field.kind.high
-    value = children.number(field.tag, 0, high)
+def _whole(children: "_Children", tag: str, kind: Whole) -> int | None:
+    high = kind.high
+    value = children.number(tag, 0, high)
     if value is None:
         return None
     if not value.is_integer():
-        raise children.rejected(field.tag, str(value), f"a whole number from 0 to {high}")
-    return None if value == 0 and field.kind.zero_unknown else int(value)
+        raise children.rejected(tag, str(value), f"a whole number from 0 to {high}")
+    return None if value == 0 and kind.zero_unknown else int(value)
 
 
-def _time(children: "_Children", field: XmlField) -> int | None:
-    time = children.number(field.tag, 0, MAX_TIME)
+def _time(children: "_Children", tag: str, kind: Time) -> int | None:
+    time = children.number(tag, 0, MAX_TIME)
     if time is None:
         return None
     return round(time * 1000) if time < SECONDS_BELOW else round(time)
 
 
-def _flag(children: "_Children", field: XmlField) -> bool | None:
-    text = children.text(field.tag)
+def _flag(children: "_Children", tag: str, kind: Flag) -> bool | None:
+    text = children.text(tag)
     if text is None:
         return None
     if text.lower() not in ("true", "false"):
-        raise children.rejected(field.tag, text, "True or False")
+        raise children.rejected(tag, text, "True or False")
     return text.lower() == "true"
 
 
-def _text(children: "_Children", field: XmlField) -> str | None:
-    text, choices = children.text(field.tag), field.kind.choices
+def _text(children: "_Children", tag: str, kind: Text) -> str | None:
+    text, choices = children.text(tag), kind.choices
     if text is not None and choices and text not in choices:
-        raise children.rejected(field.tag, text, " or ".join(choices))
+        raise children.rejected(tag, text, " or ".join(choices))
     return text
 
 
-def _one(children: "_Children", field: XmlField) -> Any:
-    found = children.below(field.tag)
-    return _parsed(field.kind.of, found[0]) if found else None
+def _one(children: "_Children", tag: str, kind: One) -> Any:
+    found = children.below(tag)
+    return _parsed(kind.of, found[0]) if found else None
 
 
-def _repeated(children: "_Children", field: XmlField) -> tuple:
-    return tuple(_parsed(field.kind.of, each) for each in children.below(field.tag, numbered=True))
+def _repeated(children: "_Children", tag: str, kind: Repeated) -> tuple[Any, ...]:
+    return tuple(_parsed(kind.of, each) for each in children.below(tag, numbered=True))
 
 
-_READ: dict[type, Callable[["_Children", XmlField], Any]] = {
+_READ: dict[type, Callable[["_Children", str, Any], Any]] = {
     Real: _real,
     Whole: _whole,
     Time: _time,

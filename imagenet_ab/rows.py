@@ -43,7 +43,7 @@ def features(classes: Sequence[str], images: bool) -> Features:
     return Features({IMAGE: Image(), **columns} if images else columns)
 
 
-def row(image_id: str, image_bytes: bytes | None, record: Record | None, class_index: int) -> dict:
+def row(image_id: str, image_bytes: bytes | None, record: Record | None, class_index: int) -> dict[str, Any]:
     """One row. Without `image_bytes` it has no image column; without `record` its `annotations` are empty.
 
     Raises RejectedRecord if the record is of another image.
@@ -51,7 +51,7 @@ def row(image_id: str, image_bytes: bytes | None, record: Record | None, class_i
     return {**image_columns(image_id, image_bytes, class_index), **byproduct_columns(image_id, record)}
 
 
-def image_columns(image_id: str, image_bytes: bytes | None, class_index: int) -> dict:
+def image_columns(image_id: str, image_bytes: bytes | None, class_index: int) -> dict[str, Any]:
     """A row's columns for its image."""
     columns = {
         LABEL: class_index,
@@ -63,7 +63,7 @@ def image_columns(image_id: str, image_bytes: bytes | None, class_index: int) ->
     return {IMAGE: {"bytes": image_bytes, "path": f"{image_id.split('/')[-1]}.JPEG"}, **columns}
 
 
-def byproduct_columns(image_id: str, record: Record | None) -> dict:
+def byproduct_columns(image_id: str, record: Record | None) -> dict[str, Any]:
     """A row's columns for its byproducts. Raises RejectedRecord if the record is of another image."""
     if record is not None and record.image_id != image_id:
         raise RejectedRecord(f"the file of {image_id} holds the imageID {record.image_id!r}")

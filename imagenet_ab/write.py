@@ -65,7 +65,8 @@ def _content(value: Any) -> str:
     """The content between an element's tags."""
     if isinstance(value, bool | int | float | str):
         return escape(str(value))
-    fields = xml_fields(type(value))
+    of: type = type(value)
+    fields = xml_fields(of)
     return "".join(line for field in fields for line in _elements(field, getattr(value, field.name)))
 
 

@@ -14,6 +14,7 @@ data; sizes of 0 (`unknown_size`) and null points are its quirks.
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -37,6 +38,9 @@ PAGES = (
     ("Electronics", range(72, 78)),
     ("IndoorObjects", range(84, 91)),
 )
+
+
+Place = dict[str, float]  # `x` and `y`, in ratios of the image
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ def annotate(
     height: int,
     rng: np.random.Generator,
     model: CocoAnnotators = ANNOTATORS,
-) -> dict:
+) -> dict[str, Any]:
     """One released record of an image of `width` x `height` pixels."""
     boxes: dict[str, list[Box | None]] = {}
     for name, box, _ in objects:
@@ -77,11 +81,11 @@ def annotate(
     visit = _Visit(rng, traced=bool(rng.random() < model.traced))
     for page, (page_name, icons) in enumerate(PAGES):
         visit.turn_to(page, page_name)
-        for name in map(COCO_CLASSES.get, icons):  # None: an id that COCO does not use
-            if name in boxes:
-                box = boxes[name][int(rng.integers(len(boxes[name])))]
-                drops = _drops(box, np.array([width, height]), rng, model)
-                visit.drag(name, drops, removed=name == wrong and rng.random() < model.noticed)
+        for icon in map(COCO_CLASSES.get, icons):  # None: an id that COCO does not use
+            if icon in boxes:
+                target = boxes[icon][int(rng.integers(len(boxes[icon])))]
+                drops = _drops(target, np.array([width, height]), rng, model)
+                visit.drag(icon, drops, removed=icon == wrong and rng.random() < model.noticed)
     known = bool(rng.random() >= model.unknown_size)
     return {
         "image_id": image_id,
@@ -104,9 +108,9 @@ class _Visit:
 
     def __init__(self, rng: np.random.Generator, traced: bool):
         self.clock = 0
-        self.actions: list[dict] = []
-        self.categories: list[dict] = []
-        self.track: list[dict] = []
+        self.actions: list[dict[str, Any]] = []
+        self.categories: list[dict[str, Any]] = []
+        self.track: list[dict[str, Any]] = []
         self._rng = rng
         self._traced = traced
         self._cursor = np.array([0.5, 1.0])
@@ -118,16 +122,18 @@ class _Visit:
             fields = {"categoryIndex": page, "categoryName": name, "timeAt": self.clock}
             self.categories.append({**fields, "usingKeyboard": keyboard})
 
-    def drag(self, icon: str, drops: list[dict], removed: bool) -> None:
+    def drag(self, icon: str, drops: list[Place], removed: bool) -> None:
         """Adds the icon at the first place, moves it to the others, perhaps removes it."""
-        self._act("add", icon, None, drops[0])
+        self._act("add", icon, drops[0], end=drops[0])
         for start, end in pairwise(drops):
-            self._act("move", icon, start, end)
+            self._act("move", icon, end, start, end)
         if removed:
-            self._act("remove", icon, drops[-1], None)
+            self._act("remove", icon, drops[-1], start=drops[-1])
 
-    def _act(self, kind: str, icon: str, start: dict | None, end: dict | None) -> None:
-        aim = np.array(list((end or start).values()))
+    def _act(
+        self, kind: str, icon: str, place: Place, start: Place | None = None, end: Place | None = None
+    ) -> None:
+        aim = np.array(list(place.values()))
         duration = float(np.clip(self._rng.lognormal(7.0, 0.5), 200, 20_000))
         path, elapsed = cursor_path(self._cursor, aim, duration, self._rng)
         if self._traced:
@@ -139,7 +145,7 @@ class _Visit:
         )
 
 
-def _drops(box: Box | None, size: np.ndarray, rng: np.random.Generator, model: CocoAnnotators) -> list[dict]:
+def _drops(box: Box | None, size: np.ndarray, rng: np.random.Generator, model: CocoAnnotators) -> list[Place]:
     """The one or two places where the icon is dropped; anywhere in the image without a box."""
     if box is None or rng.random() < model.careless:
         aim = rng.uniform(0, 1, 2)

@@ -8,6 +8,7 @@ OUT/coco_ab_v1_0.json                               byproducts, in the released 
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from coco_ab.classes import COCO_CLASSES
 from coco_ab.images import name_of
 from coco_ab.simulate.annotators import ANNOTATORS, CocoAnnotators, annotate
 from coco_ab.simulate.images import draw
+from luab_data.simulate.drawing import Box
 
 WITHOUT_RECORD = 0.02  # share of the images; one in 4,600 in the real data
 TWICE = 0.02  # share of the images with two records
@@ -35,7 +37,8 @@ def write_release(
     out = Path(out)
     (out / "train2014").mkdir(parents=True, exist_ok=True)
     (out / "annotations").mkdir(exist_ok=True)
-    listed, labeled, records = [], [], []
+    listed, records = [], []
+    labeled: list[dict[str, Any]] = []
     for image_id in _ids(images, np.random.default_rng([seed, 1])):
         rng = np.random.default_rng([seed, 0, image_id])
         width, height = sizes[int(rng.integers(len(sizes)))]
@@ -64,7 +67,7 @@ def _ids(count: int, rng: np.random.Generator) -> Iterator[int]:
     yield from np.cumsum(rng.integers(1, 15, count)).tolist()
 
 
-def _annotations(image_id: int, objects: list, first: int) -> Iterator[dict]:
+def _annotations(image_id: int, objects: list[tuple[str, Box, int]], first: int) -> Iterator[dict[str, Any]]:
     """COCO's entries of an image's objects; an outline is the box."""
     ids = {name: number for number, name in COCO_CLASSES.items()}
     for number, (name, box, area) in enumerate(objects, start=first + 1):

@@ -131,9 +131,9 @@ class _Content:
         """The most common eight tags of the positions that begin with the `first` tags."""
         sample = first[:: len(first) // _SAMPLE + 1]
         fields = self._letters[sample[:, None] + (1, 3, 5)]
-        orders = Counter(_BY_LETTERS.get(letters.tobytes()) for letters in fields)
-        del orders[None]
-        return max(orders, key=orders.get, default=_USUAL)
+        known = (_BY_LETTERS.get(letters.tobytes()) for letters in fields)
+        orders = Counter(tags for tags in known if tags is not None)
+        return max(orders, key=orders.__getitem__, default=_USUAL)
 
     def _spelled(self, places: np.ndarray) -> np.ndarray:
         """Whether these are the eight tags, by all of their characters."""
@@ -151,7 +151,7 @@ class _Content:
         blank = np.ones(apart.shape, bool)
         if apart.any():
             blank[apart] = self._blank(begins[apart], ends[apart])
-        return blank.all(axis=1)
+        return np.asarray(blank.all(axis=1))
 
     def _blank(self, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
         """Whether there is nothing but white space, and not too much, from each begin to its end."""

@@ -66,12 +66,12 @@ def _visit(
     untouched = not selected and rng.random() < model.untouched
     track = () if untouched else _track(aim, rendered, entered, rng, model)
     left = track[-1].time + int(rng.integers(150, 900)) if track else entered
-    clicks = ()
+    clicks: tuple[TimedPoint, ...] = ()
     if selected:
-        clicks = (TimedPoint(*snapped(aim, rendered), track[-1].time),)
+        clicks = (_click(aim, rendered, track[-1].time),)
         if rng.random() < model.hesitant:
             again = aim + rng.normal(0, 0.02, 2)
-            clicks += (TimedPoint(*snapped(again, rendered), left),)
+            clicks += (_click(again, rendered, left),)
             left += int(rng.integers(150, 900))
     place = int(rng.integers(48))
     return Annotation(
@@ -91,6 +91,11 @@ def _visit(
         assignment_id=anonymous_id(int(rng.integers(2**31)), 30),
         page_idx=int(rng.integers(10)),
     )
+
+
+def _click(point: np.ndarray, rendered: np.ndarray, ms: int) -> TimedPoint:
+    x, y = snapped(point, rendered)
+    return TimedPoint(x, y, ms)
 
 
 def _aim(
@@ -113,4 +118,4 @@ def _track(
     duration = float(np.clip(model.reach_ms * rng.lognormal(0, 0.5), 100, 20_000))
     path, elapsed = cursor_path(start, aim, duration, rng)
     times = (entered + elapsed).tolist()
-    return tuple(TimedPoint(*point, ms) for point, ms in zip(snapped(path, rendered), times, strict=True))
+    return tuple(TimedPoint(x, y, ms) for (x, y), ms in zip(snapped(path, rendered), times, strict=True))

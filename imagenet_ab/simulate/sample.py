@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from imagenet_ab.byproducts import ARCHIVE
 from imagenet_ab.pairs import RawImageNetAB
-from imagenet_ab.simulate.release import ARCHIVE, write_release
+from imagenet_ab.simulate.release import write_release
 from luab_data.build.batches import load
 
 OUT = Path(__file__).parents[1] / "sample" / "train-00000.parquet"

@@ -30,9 +30,12 @@ class Outcome(NamedTuple):
 
 
 class MakeRow(Protocol):
-    """Makes the row of a pair. Pure and picklable: it runs in threads and in other processes."""
+    """Makes the row of a pair. Pure and picklable: it runs in threads and in other processes.
 
-    def __call__(self, entry_id: str, streamed: Payload, looked_up: Payload) -> Outcome:
+    A payload is of the type that the dataset's sources give.
+    """
+
+    def __call__(self, entry_id: str, streamed: Any, looked_up: Any, /) -> Outcome:
         """Makes the row of one pair, or rejects.
 
         Args:
@@ -41,7 +44,7 @@ class MakeRow(Protocol):
             looked_up: the looked-up side's payload.
         """
 
-    def refused(self, entry_id: str, streamed: Payload, looked_up: Payload, reason: str) -> Outcome:
+    def refused(self, entry_id: str, streamed: Any, looked_up: Any, reason: str, /) -> Outcome:
         """No row: a reject for each entry of the pair."""
         ...
 

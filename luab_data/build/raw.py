@@ -24,9 +24,17 @@ ROWS_PER_GROUP = {FULL: ROWS_PER_BATCH, BYPRODUCTS_ONLY: 20 * ROWS_PER_BATCH}
 class Source(Protocol):
     """One of the files or folders that a user named."""
 
-    role: str
-    place: str | Path  # a path, or a Hub id
-    ignored: int  # files of another kind in the last pass
+    @property
+    def role(self) -> str:
+        """What the source is for."""
+
+    @property
+    def place(self) -> str | Path:
+        """The location: a path, or a Hub id."""
+
+    @property
+    def ignored(self) -> int:
+        """The number of files of another kind in the last pass."""
 
 
 class RawDataset(Protocol):
