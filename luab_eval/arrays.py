@@ -7,7 +7,7 @@ import io
 import os
 import secrets
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ MOST_BYTES = 4 << 30  # unpacked; ImageNet-C's 3.75 million scores with their na
 def write_arrays(file: Path, arrays: Mapping[str, np.ndarray], compressed: bool = False) -> None:
     """Write the arrays and their hash; the file appears only when it is complete and on disk."""
     content = io.BytesIO()
-    save = np.savez_compressed if compressed else np.savez
+    save: Callable[..., None] = np.savez_compressed if compressed else np.savez
     save(content, **arrays, **{DIGEST: np.frombuffer(_digest(arrays), np.uint8)})
     file.parent.mkdir(parents=True, exist_ok=True)
     # A unique name: another process may be writing the same predictions.
@@ -66,5 +66,5 @@ def _digest(arrays: Mapping[str, np.ndarray]) -> bytes:
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
         digest.update(f"{name}\0{array.dtype.str}\0{array.shape}\0".encode())
-        digest.update(array.reshape(-1).view(np.uint8))
+        digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.digest()

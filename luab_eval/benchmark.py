@@ -116,19 +116,27 @@ class Predictions:
 
     def answer_among(self, classes: Sequence[int]) -> np.ndarray:
         """`[N]` int64: the class with the highest logit among `classes`; others are ignored."""
-        return np.asarray(classes)[self.logits[:, classes].argmax(1)]
+        return np.asarray(classes)[self._logits_of(classes).argmax(1)]
 
     def confidence_among(self, classes: Sequence[int]) -> np.ndarray:
         """`[N]` float64: the highest probability, softmax over `classes` only."""
-        logits = self.logits[:, classes].astype(np.float64)
+        logits = self._logits_of(classes).astype(np.float64)
         return 1 / np.exp(logits - logits.max(1, keepdims=True)).sum(1)
+
+    def _logits_of(self, classes: Sequence[int]) -> np.ndarray:
+        if self.logits is None:
+            raise ValueError("these predictions have no logits, only the best classes")
+        return self.logits[:, classes]
 
     def where(self, chosen: np.ndarray) -> Predictions:
         """The predictions of the images with `chosen` `[N]` true."""
-        arrays = (self.ids, self.targets, self.groups, self.top, self.logits)
         looks = self.looks and {name: array[chosen] for name, array in self.looks.items()}
         return Predictions(
-            *(None if array is None else array[chosen] for array in arrays),
+            self.ids[chosen],
+            self.targets[chosen],
+            self.groups[chosen],
+            self.top[chosen],
+            None if self.logits is None else self.logits[chosen],
             self.classes,
             looks,
             None if self.pixels is None else self.pixels[chosen],
@@ -248,6 +256,17 @@ class Benchmark(ABC):
     def find(self, root: Path) -> Path | None:
         """The benchmark's folder below `root`, or None: absent."""
         return next((root / name for name in self.folders if (root / name).is_dir()), None)
+
+    def folder(self, root: Path) -> Path:
+        """The benchmark's folder below `root`.
+
+        Raises:
+            ValueError: it is absent.
+        """
+        found = self.find(root)
+        if found is None:
+            raise ValueError(f"{self.key}: {self.missing(root)}")
+        return found
 
     def places(self, root: Path) -> list[Path]:
         """All folders that the benchmark reads."""

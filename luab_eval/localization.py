@@ -10,7 +10,7 @@ matter.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -59,13 +59,18 @@ class Maps(NamedTuple):
 
 def attention_of(model: torch.nn.Module) -> ActivationMap | CLSAttention:
     """The model's attention. Raises UnsuitedModel for a model without known attention."""
+    return spatial_attention(with_attention(model))
+
+
+def with_attention(model: torch.nn.Module) -> PreTrainedModel:
+    """The model itself. Raises UnsuitedModel for a model without known attention."""
     if not isinstance(model, PreTrainedModel) or model.config.model_type not in CLS_ATTENTION + FEATURE_MAP:
         kind = model.config.model_type if isinstance(model, PreTrainedModel) else f"a {type(model).__name__}"
         raise UnsuitedModel(
             f"it is not known where {kind} looks, only where these models of transformers do: "
             f"{', '.join(CLS_ATTENTION + FEATURE_MAP)}"
         )
-    return spatial_attention(model)
+    return model
 
 
 def maps_after(
@@ -103,23 +108,26 @@ class LocalizationTask:
         num_workers: int = 0,
         progress: bool = False,
     ):
-        self.attention = attention_of(classifier.model)
+        if images.boxes is None:
+            raise ValueError(f"image set {images.name} has no boxes")
+        self.model, self.boxes = with_attention(classifier.model), images.boxes
+        self.attention = spatial_attention(self.model)
         self.classifier, self.outputs, self.images = classifier, list(outputs), images
         self.num_workers, self.progress = num_workers, progress
 
     def ask(self, pixel_values: Tensor, positions: Sequence[int]) -> tuple[Tensor, ...]:
         """The best classes, then the attention maps, of images [B, 3, H, W] at these positions."""
-        model = self.classifier.model
         targets = [self.outputs[self.images.items[position].target] for position in positions]
-        self.attention.watch(model)
+        self.attention.watch(self.model)
         logits = self.classifier.logits(pixel_values)[:, self.outputs]
         classes = torch.tensor(targets, device=pixel_values.device)
-        return best(logits), *maps_after(model, self.attention, tuple(pixel_values.shape[-2:]), classes)
+        height, width = pixel_values.shape[-2:]
+        return best(logits), *maps_after(self.model, self.attention, (height, width), classes)
 
     def keep(self, positions: Sequence[int], answers: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
         """Evaluates the maps on the images' boxes, and keeps only the hits."""
         top, *maps = answers
-        evaluated = _ScoredMaps(maps, [self.images.boxes[position] for position in positions])
+        evaluated = _ScoredMaps(maps, [self.boxes[position] for position in positions])
         batches = DataLoader(
             evaluated,
             batch_size=MAPS_AT_ONCE,
@@ -136,7 +144,7 @@ class LocalizationTask:
         return {"top": top} | {name: np.concatenate(parts) for name, parts in columns.items()}
 
 
-class _ScoredMaps(Dataset):
+class _ScoredMaps(Dataset[dict[str, Any]]):
     """`HITS` and `VALUES` of map `i` and its boxes."""
 
     def __init__(self, maps: Sequence[np.ndarray], boxes: Sequence[ImageBoxes]):
@@ -147,7 +155,7 @@ class _ScoredMaps(Dataset):
     def __len__(self) -> int:
         return len(self.boxes)
 
-    def __getitem__(self, index: int) -> dict[str, np.ndarray | float]:
+    def __getitem__(self, index: int) -> dict[str, Any]:
         boxes, width, height = self.boxes[index]
         points = np.array([self.points[index] * (width, height), (width / 2, height / 2)])
         hit, center_hit = inside(points, np.array(boxes))

@@ -1,6 +1,6 @@
 """The pointing game: whether the maximum of the model's attention is on the object."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -112,7 +112,7 @@ class PointingGameEvaluator:
         """[K, 3]: each class's hits, hits of the center, total; float32, on the model's device."""
         training = model.training
         model.eval()
-        counts = torch.zeros(model.config.num_labels, 3)
+        counts = torch.zeros(model.config.num_labels or 0, 3)
         batch: list[_Question] = []
         for question in self._questions():
             batch.append(question)
@@ -124,7 +124,7 @@ class PointingGameEvaluator:
         model.train(training)
         return counts.to(model.device)
 
-    def _questions(self):
+    def _questions(self) -> Iterator[_Question]:
         for row in self.rows:
             pixels = decode(row[self.columns.image])
             pixel_values, view = self.transform(pixels)
@@ -160,7 +160,8 @@ def attention_maps(model: PreTrainedModel, pixel_values: Tensor, classes: Tensor
     attention = spatial_attention(model)
     attention.watch(model)
     model(pixel_values)
-    size = tuple(pixel_values.shape[-2:])
+    height, width = pixel_values.shape[-2:]
+    size = (height, width)
     maps = attention.maps(model, size, classes).mean(dim=2)
     return F.interpolate(maps, size=size, mode="bilinear", align_corners=False)
 

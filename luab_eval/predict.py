@@ -88,19 +88,21 @@ def predict(classifier: Classifier, images: ImageSet, cache: Path, settings: Pas
         raise
     except ValueError as error:  # from another process its message begins with a traceback
         raise ValueError(str(error).rpartition("ValueError: ")[2].strip()) from error
-    for number in todo:
-        parts[number] = read_arrays(files[number], digest_needed=True)
+    complete = [
+        read_arrays(file, digest_needed=True) if part is None else part
+        for file, part in zip(files, parts, strict=True)
+    ]
     return Predictions(
         ids=np.array([item.id.encode() for item in items]),
         targets=np.array([item.target for item in items], np.int64),
         groups=np.array([item.group for item in items]),
-        top=_joined(parts, "top"),
-        logits=_joined(parts, "logits") if images.keep_logits else None,
+        top=_joined(complete, "top"),
+        logits=_joined(complete, "logits") if images.keep_logits else None,
         classes=wnids() if images.classes is None else images.classes,
         looks=None
         if images.boxes is None
-        else {name: _joined(parts, name) for name in LocalizationTask.kept},
-        pixels=_joined(parts, PIXELS),
+        else {name: _joined(complete, name) for name in LocalizationTask.kept},
+        pixels=_joined(complete, PIXELS),
     )
 
 
@@ -109,9 +111,9 @@ def fingerprint(images: ImageSet, settings: ImageSettings, outputs: Sequence[int
     digest = hashlib.blake2b(digest_size=8)
     digest.update(repr((FORMAT, PART, settings, outputs, replace(images, items=()))).encode())
     for item in images.items:
-        source = item.image
-        if isinstance(source, Path):
-            status = source.stat()
+        source: object = item.image
+        if isinstance(item.image, Path):
+            status = item.image.stat()
             source = (status.st_size, status.st_mtime_ns)
         digest.update(f"{item.id}\0{source}\n".encode())
     return digest.hexdigest()
@@ -142,7 +144,7 @@ def read_image(item: Item, upright: bool = False) -> np.ndarray:
         ) from error
 
 
-class PixelValues(Dataset):
+class PixelValues(Dataset[Tensor]):
     """Image `i` of a set as model input: `[3, H, W]` float32."""
 
     def __init__(self, images: ImageSet, settings: ImageSettings):
@@ -171,14 +173,20 @@ class PixelValues(Dataset):
         return occlude(values, self.images.occlusion)
 
 
-class HashedPixelValues(PixelValues):
+class HashedPixelValues(Dataset[tuple[Tensor, int]]):
     """The same, and a hash of the decoded image: a signed int of 64 bits."""
 
+    def __init__(self, images: ImageSet, settings: ImageSettings):
+        self.plain = PixelValues(images, settings)
+
+    def __len__(self) -> int:
+        return len(self.plain)
+
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        pixels = self.pixels(index)
+        pixels = self.plain.pixels(index)
         digest = hashlib.sha256(str(pixels.shape).encode())
-        digest.update(np.ascontiguousarray(pixels))
-        return self.values(pixels), int.from_bytes(digest.digest()[:8], "little", signed=True)
+        digest.update(np.ascontiguousarray(pixels).data)
+        return self.plain.values(pixels), int.from_bytes(digest.digest()[:8], "little", signed=True)
 
 
 def occlude(values: Tensor, side: float) -> Tensor:

@@ -101,14 +101,15 @@ def run(
 
 def pixels_of(ids: np.ndarray, answers: Sequence[Predictions]) -> np.ndarray | None:
     """`[M]` the hash of each image of `ids` `[M]`; None if an image set has none."""
-    if any(one.pixels is None for one in answers):
+    hashes = [one.pixels for one in answers if one.pixels is not None]
+    if len(hashes) < len(answers):
         return None
     if len(answers) == 1 and np.array_equal(ids, answers[0].ids):
-        return answers[0].pixels
+        return hashes[0]
     known = {
         image: pixels
-        for one in answers
-        for image, pixels in zip(one.ids.tolist(), one.pixels.tolist(), strict=True)
+        for one, of_images in zip(answers, hashes, strict=True)
+        for image, pixels in zip(one.ids.tolist(), of_images.tolist(), strict=True)
     }
     return np.array([known[image] for image in ids.tolist()], np.int64)
 

@@ -22,7 +22,7 @@ from luab_eval.models import Classifier, NotFinite
 from luab_trainer.losses.attention import AttentionLoss, defaults
 from luab_vision.geometry import View
 from luab_vision.images import decode
-from luab_vision.model_attention import spatial_attention
+from luab_vision.model_attention import ActivationMap, CLSAttention, spatial_attention
 from luab_vision.transforms import EvalTransform, to_image
 
 TOP = 5  # classes that are named
@@ -94,7 +94,7 @@ def ask(classifier: Classifier, pixels: np.ndarray) -> Seen:
     values, view = EvalTransform(classifier.settings)(pixels)
     model = classifier.model
     batch = values[None].to(next(model.parameters()).device)
-    attention = None
+    attention: CLSAttention | ActivationMap | None = None
     if isinstance(model, PreTrainedModel):
         try:
             attention = spatial_attention(model)
@@ -111,10 +111,11 @@ def ask(classifier: Classifier, pixels: np.ndarray) -> Seen:
         for probability, index in zip(best.values.tolist(), best.indices.tolist(), strict=True)
     )
     picture = to_image(values, classifier.settings)
-    if attention is None:
+    if attention is None or not isinstance(model, PreTrainedModel):
         return Seen(classifier.name, top, picture, view)
     classes = best.indices[:1, None].to(batch.device)
-    maps = attention.maps(model, tuple(batch.shape[-2:]), classes)[0, 0].float().cpu()
+    height, width = batch.shape[-2:]
+    maps = attention.maps(model, (height, width), classes)[0, 0].float().cpu()
     return Seen(classifier.name, top, picture, view, attention.kind, maps)
 
 

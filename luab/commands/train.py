@@ -8,7 +8,7 @@ The same as `luab_trainer/run.py`, without the checkout. On several GPUs:
 """
 
 
-def main(argv: list[str]) -> int | None:
+def main(argv: list[str]) -> None:
     """Run the command with the options in `argv`."""
     from luab_trainer.run import main as run
 

@@ -2,6 +2,7 @@
 
 import html
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from PIL import Image
+from transformers import PreTrainedModel
 
 from luab.gallery.drawing import has_trace, with_clicks, with_traces
 from luab.models import load_models
@@ -95,11 +97,10 @@ class ModelLook:
     def radius(self) -> float:
         """Radius of the target: the default of the first model's family."""
         kind = "cls"
-        if self.models:
-            try:
-                kind = spatial_attention(self.models[0].model).kind
-            except (AttributeError, ValueError):  # a model without known attention
-                kind = "cls"
+        model = self.models[0].model if self.models else None
+        if isinstance(model, PreTrainedModel):
+            with suppress(ValueError):  # a model without known attention
+                kind = spatial_attention(model).kind
         return defaults(kind, "hinge").radius
 
     def exhibit(self, row: Mapping[str, Any], number: int = 0) -> ShownRow:
@@ -112,7 +113,7 @@ class ModelLook:
         image = thumbnail(Image.fromarray(pixels))
         byproducts = self._byproducts(row)
         panels = [Panel(self._clicks_caption(byproducts), with_clicks(image, byproducts))]
-        annotations = row.get(self.columns.annotations) if self.columns.annotations else None
+        annotations = (row.get(self.columns.annotations) if self.columns.annotations else None) or ()
         if has_trace(annotations):
             panels.append(Panel("trace, dark first, yellow last", with_traces(image, annotations)))
         panels.append(self._crop_panel(pixels, self._byproducts(row, self.byproduct), number))
@@ -170,10 +171,12 @@ class ModelLook:
         best = int(probabilities.argmax())
         says = f"{model.name}: {model.labels[best]}, {percent(float(probabilities[best]), 0)} %"
         picture = thumbnail(to_image(values, model.settings))
-        try:
-            classes = torch.tensor([[best]], device=batch.device)
-            attention = attention_maps(model.model, batch, classes)[0, 0].float().cpu().numpy()
-        except (AttributeError, ValueError):  # a type of model without known attention
+        classes = torch.tensor([[best]], device=batch.device)
+        attention = None
+        if isinstance(model.model, PreTrainedModel):
+            with suppress(ValueError):  # a type of model without known attention
+                attention = attention_maps(model.model, batch, classes)[0, 0].float().cpu().numpy()
+        if attention is None:
             return Panel(f"{says} (it is not known where it looks)", picture)
         return Panel(f"{says}, maximum {peak(attention):.1f} times even", overlay(picture, attention))
 

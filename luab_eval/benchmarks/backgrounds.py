@@ -64,7 +64,7 @@ class Backgrounds(Benchmark):
         return None
 
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
-        folder = self.find(root)
+        folder = self.folder(root)
         items: list[Item] = []
         for variant in self._present(folder):
             targets = {name: index for index, name in enumerate(CLASSES)}

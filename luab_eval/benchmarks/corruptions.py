@@ -62,7 +62,9 @@ class ImageNetC(Benchmark):
             folders = few(class_folders(folder))
             return f"{found} of 15 corruptions; no {few(absent)}; the folders are {folders}{hint}"
         for corruption, place in places.items():
-            for severity in SEVERITIES if place else ():
+            if place is None:
+                continue
+            for severity in SEVERITIES:
                 if not (place / str(severity)).is_dir():
                     return f"no folder {corruption}/{severity}"
                 if problem := wrong_folders(place / str(severity), wnid_index(), partial):
@@ -71,7 +73,7 @@ class ImageNetC(Benchmark):
 
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
         for corruption in CORRUPTIONS:
-            if place := corruption_folder(self.find(root), corruption):
+            if place := corruption_folder(self.folder(root), corruption):
                 items: list[Item] = []
                 for severity in SEVERITIES:
                     prefix = f"{corruption}/{severity}/"

@@ -52,7 +52,7 @@ class ReaL(ValBenchmark):
     def score(self, predictions: Sequence[Predictions]) -> Scores:
         (answers,) = predictions
         verdicts = self.verdicts(answers)
-        if not verdicts.among.any():
+        if verdicts.among is None or not verdicts.among.any():
             raise ValueError("none of the validation images has a label in ReaL")
         kept, right = answers.where(verdicts.among), verdicts.right[verdicts.among].astype(float)
         return Scores(
@@ -126,7 +126,10 @@ class ImageNetV2(Top1, Benchmark):
     paper = "Recht et al., Do ImageNet Classifiers Generalize to ImageNet?, ICML 2019, arXiv 1902.10811"
     download = "https://huggingface.co/datasets/vaishaal/ImageNetV2"
     layout = "imagenetv2-matched-frequency-format-val/<class number 0 to 999>/<image>"
-    folders = ("imagenetv2-matched-frequency-format-val", "imagenetv2-matched-frequency")
+    folders: ClassVar[tuple[str, ...]] = (
+        "imagenetv2-matched-frequency-format-val",
+        "imagenetv2-matched-frequency",
+    )
     images = 10_000
 
     def problem(self, folder: Path, partial: bool) -> str | None:
@@ -134,7 +137,7 @@ class ImageNetV2(Top1, Benchmark):
 
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
         targets = {str(index): index for index in range(len(wnids()))}
-        yield ImageSet(self.name, labeled_items(self.find(root), targets))
+        yield ImageSet(self.name, labeled_items(self.folder(root), targets))
 
 
 class ImageNetV2Threshold(ImageNetV2):
@@ -176,4 +179,4 @@ class Sketch(Top1, Benchmark):
         return wrong_folders(folder, wnid_index(), partial)
 
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
-        yield ImageSet(self.name, labeled_items(self.find(root), wnid_index()))
+        yield ImageSet(self.name, labeled_items(self.folder(root), wnid_index()))

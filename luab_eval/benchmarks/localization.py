@@ -48,7 +48,8 @@ class BoxBenchmark(ValOrOwn):
         return next((root / name for name in self.box_folders if (root / name).is_dir()), None)
 
     def places(self, root: Path) -> list[Path]:
-        return [*super().places(root), self.find_boxes(root)]
+        boxes = self.find_boxes(root)
+        return [*super().places(root), *([] if boxes is None else [boxes])]
 
     def absent(self, root: Path) -> bool:
         return super().absent(root) or (self.own is None and self.find_boxes(root) is None)
@@ -81,22 +82,23 @@ class BoxBenchmark(ValOrOwn):
 
     def _official(self, root: Path) -> ImageSet:
         images = self.val_set(root)
-        files = xml_files(self.find_boxes(root))
+        folder = self.find_boxes(root)
+        files = {} if folder is None else xml_files(folder)
         found = []
         for item in images.items:
-            if _stem(item.id) in files:
-                file = read_box_file(find_xml(files, _stem(item.id)))
-                boxes = file.boxes_of(wnids()[item.target])
-                if boxes:
-                    found.append((item, ImageBoxes(boxes, file.width, file.height)))
+            if (path := find_xml(files, _stem(item.id))) is not None:
+                file = read_box_file(path)
+                of_class: list[list[float]] = [[*box] for box in file.boxes_of(wnids()[item.target])]
+                if of_class:
+                    found.append((item, ImageBoxes(of_class, file.width, file.height)))
         if not found:
-            raise ValueError(f"no validation image has a box of its class in {self.find_boxes(root)}")
+            raise ValueError(f"no validation image has a box of its class in {folder}")
         items, boxes = zip(*found, strict=True)
         return replace(images, name="imagenet_val-boxes", items=items, boxes=boxes, keep_logits=False)
 
     def score(self, predictions: Sequence[Predictions]) -> Scores:
         (answers,) = predictions
-        localization = LocalizationScores(answers.looks, answers.targets)
+        localization = scores_of(answers)
         metrics, per_image = self.metrics(localization), localization.per_image(self.primary)
         # A mean over images is summed in another order than the metric, so the last bits differ.
         metrics[self.primary] = self.statistic(per_image, answers.groups)
@@ -143,7 +145,7 @@ class PointingGameBenchmark(BoxBenchmark):
         return localization.pointing_metrics()
 
     def verdicts(self, answers: Predictions) -> Verdicts:
-        right = LocalizationScores(answers.looks, answers.targets).per_image(self.primary).astype(bool)
+        right = scores_of(answers).per_image(self.primary).astype(bool)
         truth = [answers.classes[k] for k in answers.targets]
         words = ("in a box", "beside the boxes")
         return Verdicts(right, answers.top[:, 0], truth, mapped=answers.targets, words=words)
@@ -160,6 +162,17 @@ class EnergyPointingGameBenchmark(BoxBenchmark):
 
     def metrics(self, localization: LocalizationScores) -> dict[str, float]:
         return localization.energy_metrics()
+
+
+def scores_of(answers: Predictions) -> LocalizationScores:
+    """The results of predictions on an image set with boxes.
+
+    Raises:
+        ValueError: the set has no boxes, so that the predictions do not say where the model looks.
+    """
+    if answers.looks is None:
+        raise ValueError("these predictions do not say where the model looks: their image set has no boxes")
+    return LocalizationScores(answers.looks, answers.targets)
 
 
 def own_boxes(benchmark: str, argument: str) -> BoxFolder | BoxDataset:

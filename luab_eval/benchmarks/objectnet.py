@@ -41,7 +41,7 @@ class ObjectNet(Benchmark):
         items = [
             item._replace(group=item.id.partition("/")[0])
             for item in labeled_items(
-                self.find(root), {name: right[0] for name, right in objectnet_folders().items()}
+                self.folder(root), {name: right[0] for name, right in objectnet_folders().items()}
             )
         ]
         yield ImageSet(self.name, items, border=BORDER)
@@ -56,7 +56,7 @@ class ObjectNet(Benchmark):
         metrics = {
             "accuracy": float(right.mean()),
             "top5_accuracy": float((best == truth[:, None]).any(1).mean()),
-            "accuracy_113": float((object_of[answers.answer_among(overlap)] == truth).mean()),
+            "accuracy_113": float((object_of[answers.answer_among(overlap.tolist())] == truth).mean()),
         }
         return Scores(metrics, answers.ids, answers.groups, truth, right, names)
 

@@ -30,7 +30,13 @@ METADATA = "metadata.csv"
 @cache
 def targets() -> dict[str, int]:
     """Class folder -> ImageNet's class."""
-    return {name: find_by_name(OTHER_NAMES.get(name, name)) for name in CLASSES}
+    found: dict[str, int] = {}
+    for name in CLASSES:
+        index = find_by_name(OTHER_NAMES.get(name, name))
+        if index is None:
+            raise ValueError(f"{name!r} is not the name of one ImageNet class")
+        found[name] = index
+    return found
 
 
 class SIScore(Top1, Benchmark):
@@ -51,10 +57,10 @@ class SIScore(Top1, Benchmark):
         return wrong_folders(folder, CLASSES, partial)
 
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
-        folder = self.find(root)
+        folder = self.folder(root)
         values = self._values(folder)
         items = labeled_items(folder, targets())
-        yield ImageSet(self.name, [item._replace(group=values.get(item.image.stem, "")) for item in items])
+        yield ImageSet(self.name, [item._replace(group=values.get(Path(item.id).stem, "")) for item in items])
 
     def score(self, predictions: Sequence[Predictions]) -> Scores:
         (answers,) = predictions

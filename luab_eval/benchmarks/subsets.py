@@ -29,7 +29,7 @@ class SubsetBenchmark(Benchmark):
         return wrong_folders(folder, [wnids()[index] for index in subset(self.letter)], partial)
 
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
-        yield ImageSet(self.name, labeled_items(self.find(root), wnid_index()))
+        yield ImageSet(self.name, labeled_items(self.folder(root), wnid_index()))
 
     def score(self, predictions: Sequence[Predictions]) -> Scores:
         (answers,) = predictions
@@ -93,7 +93,8 @@ class ImageNetO(ValBenchmark):
     images = 12_000
 
     def places(self, root: Path) -> list[Path]:
-        return [self.find_o(root), *super().places(root)]
+        folder = self.find_o(root)
+        return [*([] if folder is None else [folder]), *super().places(root)]
 
     def absent(self, root: Path) -> bool:
         return self.find_o(root) is None or super().absent(root)
@@ -112,7 +113,10 @@ class ImageNetO(ValBenchmark):
         return next((root / name for name in self.folders_o if (root / name).is_dir()), None)
 
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
-        strange = labeled_items(self.find_o(root), wnid_index())
+        folder = self.find_o(root)
+        if folder is None:
+            raise ValueError(f"{self.key}: {self.missing(root)}")
+        strange = labeled_items(folder, wnid_index())
         # The folder names the class whose validation images it belongs to, not what the image shows.
         yield ImageSet(self.name, [Item(item.id, item.image, -1, OUT) for item in strange])
         yield self.val_set(root)

@@ -34,7 +34,7 @@ class ValBenchmark(Benchmark):
         "imagenet/val/<wnid>/ILSVRC2012_val_<number>.JPEG (1000 folders), or all images in imagenet/val and "
         f"{KAGGLE} or {DEVKIT}/ beside or above it"
     )
-    images = VAL_IMAGES
+    images: int | None = VAL_IMAGES
 
     def find(self, root: Path) -> Path | None:
         """The images' folder: `val` if given, else below `root`."""
@@ -64,10 +64,10 @@ class ValBenchmark(Benchmark):
 
     def val_set(self, root: Path, **changes: Any) -> ImageSet:
         """The validation images; `changes`: further fields of the `ImageSet`."""
-        folder = self.find(root)
-        if folder is None:
-            items: Sequence[Item] = hub_items(self.val)
-        elif class_folders(folder):
+        items: Sequence[Item]
+        if self.val is not None and self.find(root) is None:
+            items = hub_items(self.val)
+        elif class_folders(folder := self.folder(root)):
             items = labeled_items(folder, wnid_index())
         else:
             labels = flat_labels(folder)

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import datasets
 import numpy as np
@@ -48,10 +48,19 @@ EVERYWHERE = np.ones((1, 1))
 UNKNOWN = "unknown"  # worker of an annotation without a worker id
 
 
+class QualityColumns(NamedTuple):
+    """The columns of the rows to measure, as in `Columns`. `None`: there is no such column."""
+
+    image: str
+    label: str | None
+    point: str | None
+    annotations: str | None
+
+
 def measure(
     rows: datasets.Dataset,
     boxes: str | Path | None = None,
-    columns: Columns | None = None,
+    columns: QualityColumns | None = None,
     image_id: str = constants.IMAGE_ID,
 ) -> Quality:
     """Measure the byproducts of rows with points, traces or both, one row in memory at a time.
@@ -99,7 +108,7 @@ def measure(
 
 def read_byproducts(
     rows: datasets.Dataset, reading: Reading, root: Path | None
-) -> tuple[datasets.Dataset, Columns]:
+) -> tuple[datasets.Dataset, QualityColumns]:
     """Rows with classes and points as training reads them, and the names of their columns.
 
     Unlike in training, rows need no image and no class (-1 is no class), and columns may be missing.
@@ -141,7 +150,7 @@ def quality_columns(
     label: str | None = None,
     point: str | None = None,
     annotations: str | None = None,
-) -> Columns:
+) -> QualityColumns:
     """The columns to read; the default is the usual names, if the rows have them.
 
     Raises:
@@ -153,12 +162,12 @@ def quality_columns(
             raise SourceError(
                 f"there is no column {column!r} (--{option}-column); the columns are {few(names)}."
             )
-    usual = {
-        "label": label or _first(names, constants.LABEL, constants.LABELS),
-        "point": point or _first(names, constants.CLICK, constants.POINTS),
-        "annotations": annotations or _first(names, constants.ANNOTATIONS),
-    }
-    return Columns(image=image, **usual)
+    return QualityColumns(
+        image=image,
+        label=label or _first(names, constants.LABEL, constants.LABELS),
+        point=point or _first(names, constants.CLICK, constants.POINTS),
+        annotations=annotations or _first(names, constants.ANNOTATIONS),
+    )
 
 
 def _first(names: Sequence[str], *wanted: str) -> str | None:
@@ -171,7 +180,7 @@ class _Measuring:
 
     quality: Quality
     reader: BoxReader
-    columns: Columns
+    columns: QualityColumns
     several: bool
     name_of: Callable[[int], str]
 
@@ -196,7 +205,7 @@ class _Measuring:
         self, row: Row, boxes: np.ndarray, categories: np.ndarray | None, annotations: Sequence[Row], own: str
     ) -> None:
         """Adds each point; for a row with several classes also as a click of its last annotator."""
-        for byproduct in byproducts_of(row, "click", self.columns):
+        for byproduct in byproducts_of(row, "click", Columns(point=self.columns.point)):
             of_class, name = boxes, own
             if self.several and byproduct.label != ROW_LABEL:
                 name = self.name_of(byproduct.label)

@@ -50,6 +50,8 @@ class BoxFolder:
     def image_set(self, root: Path) -> ImageSet:
         """The images with their boxes."""
         images, boxes = existing(self.images, root), existing(self.boxes, root)
+        if images is None or boxes is None:
+            raise ValueError(self.missing(root))
         rows = load_boxes(images, boxes)
         # As for ImageNet: XML boxes refer to the stored orientation.
         found, self.left_out = set_of_rows(self.own_name, rows, upright=not boxes.is_dir())

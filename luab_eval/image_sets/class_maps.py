@@ -139,7 +139,8 @@ def folder_outputs(labels: Sequence[str], folders: Sequence[str]) -> list[int]:
             f"{len(labels)} classes: {few(strangers)}. A class (of folders: a folder) must be called as a "
             f"label in id2label: {few(labels)}."
         )
-    return found + [at for at in range(len(labels)) if at not in set(found)]
+    named = [at for at in found if at is not None]
+    return named + [at for at in range(len(labels)) if at not in set(named)]
 
 
 def first_name(folder: str) -> str:

@@ -141,7 +141,7 @@ class Folder(Top1, Benchmark):
 
     def image_set(self, root: Path) -> ImageSet:
         """All images in class folders; skipped files are noted."""
-        folder = self.find(root)
+        folder = self.folder(root)
         listing = self._listing(folder)
         self.left_out = listing.note()
         items = [

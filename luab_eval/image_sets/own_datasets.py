@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import NamedTuple, cast, get_args
 from urllib.parse import parse_qsl
 
 import datasets
@@ -66,7 +66,9 @@ class OwnDataset:
         known = set(columns) <= set(OPTIONS) and layout in get_args(LabelFormat)
         if not (at and self.dataset and self.split and known):
             raise ValueError(f"expected {EXPECTED}, or {EXPECTED}?image=COLUMN&label=COLUMN; got {text!r}")
-        self.reading = Reading(columns.get("image", IMAGE), columns.get("label"), label_format=layout)
+        self.reading = Reading(
+            columns.get("image", IMAGE), columns.get("label"), label_format=cast(LabelFormat, layout)
+        )
         self.left_out = ""
         self._read: dict[Path, OwnRows] = {}
 

@@ -26,6 +26,7 @@ from luab_eval.statistics.bootstrap import (
 )
 from luab_eval.statistics.intervals import (
     LEVEL,
+    Figure,
     mean_interval,
     moments_interval,
     runs_interval,
@@ -91,7 +92,7 @@ def _ends(
     runs: np.ndarray, parts: Sequence[tuple[np.ndarray, float, float]], level: float
 ) -> tuple[float, float]:
     """The interval of a model's figure, from the scores `[n]` of each part and their bounds."""
-    of_images = []
+    of_images: list[tuple[Figure, Figure, Figure]] = []
     for scores, low, high in parts:
         lower, upper = mean_interval(scores.clip(low, high), low, high, level)
         of_images.append((scores.mean(), lower, upper))
@@ -123,7 +124,9 @@ def _difference(
     ]
 
     def ends(level: float) -> tuple[float, float]:
-        of_images = [(of[0], *moments_interval(*of, level)) for of in moments]
+        of_images: list[tuple[Figure, Figure, Figure]] = [
+            (of[0], *moments_interval(*of, level)) for of in moments
+        ]
         runs = [runs_interval(values[rows], level) for rows in (own, base)]
         return together(value, [*of_images, *runs])
 

@@ -175,7 +175,7 @@ def with_boxes(image: Image.Image, boxes: Sequence[Sequence[float]], width: int,
 def thumbnail(image: Image.Image, side: int = SIDE) -> Image.Image:
     """`image` with its longer side at most `side` pixels."""
     scale = min(1.0, side / max(image.size))
-    size = tuple(max(1, round(pixels * scale)) for pixels in image.size)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     return image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)
 
 
@@ -195,7 +195,7 @@ def _kinds(right: np.ndarray, models: Sequence[str], yes: str, no: str) -> list[
     """Title and [N] bool of each kind of image; kinds on which models differ come first."""
     if len(models) == 1:
         return [(yes.capitalize(), right[0]), (no.capitalize(), ~right[0])]
-    every, none = right.all(axis=0), ~right.any(axis=0)
+    every, none = np.all(right, axis=0), ~np.any(right, axis=0)
     if len(models) == 2:
         return [
             (f"Only {models[1]} is {yes}", right[1] & ~right[0]),

@@ -62,7 +62,8 @@ def galleries(
     for classifier in classifiers:
         with suppress(UnsuitedModel):
             answers = predict(classifier, images, cache, settings)
-            asked.append(_Asked(classifier, answers, benchmark.verdicts(answers)))
+            if (verdicts := benchmark.verdicts(answers)) is not None:
+                asked.append(_Asked(classifier, answers, verdicts))
     if not asked:
         return []
     right = np.stack([one.verdicts.right for one in asked])

@@ -6,6 +6,7 @@ it back.
 
 import re
 from pathlib import Path
+from typing import cast
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
@@ -75,11 +76,12 @@ def update_card(path: Path, table: Table, model: str) -> None:
         if path.is_file()
         else ModelCard(f"---\n{ModelCardData()}\n---\n\n# {escape(model)}\n")
     )
+    data = cast(ModelCardData, card.data)  # `RepoCard` names only its base class
     new = eval_results(table, model)
     replaced = {result.unique_identifier for result in new}
-    old = [result for result in card.data.eval_results or [] if result.unique_identifier not in replaced]
-    card.data.model_name = card.data.model_name or model
-    card.data.eval_results = old + new
+    old = [result for result in data.eval_results or [] if result.unique_identifier not in replaced]
+    data.model_name = data.model_name or model
+    data.eval_results = old + new
     section = f"{_BEGIN}\n## Evaluation\n\n{markdown(table)}{_END}"
     before, begin, rest = card.text.partition(_BEGIN)
     after = rest.partition(_END)[2] if begin else ""

@@ -88,11 +88,6 @@ def chart(row: Row) -> dict[str, Any]:
 @cache
 def _template() -> Template:
     made = template("page.html")
-    made.environment.filters |= {"percent": percent, "interval": interval, "signed": signed}
-    made.globals |= {
-        "COLORS": COLORS,
-        "p_texts": p_texts,
-        "metric_name": metric_name,
-        "metric_value": metric_value,
-    }
+    made.environment.filters.update(percent=percent, interval=interval, signed=signed)
+    made.globals.update(COLORS=COLORS, p_texts=p_texts, metric_name=metric_name, metric_value=metric_value)
     return made

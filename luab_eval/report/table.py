@@ -235,7 +235,8 @@ def p_texts(difference: Difference) -> tuple[str, str]:
 
     "< 0.0002" if the resamples show no smaller value, or p is smaller.
     """
-    return tuple(_p_text(p, difference.p_is_bound) for p in (difference.p, difference.p_holm))
+    bound = difference.p_is_bound
+    return _p_text(difference.p, bound), _p_text(difference.p_holm, bound)
 
 
 def _p_text(p: float, is_bound: bool) -> str:

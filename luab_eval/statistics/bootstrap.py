@@ -165,14 +165,16 @@ def holm(p_values: ArrayLike) -> np.ndarray:
     return corrected
 
 
-def _counts_of_kinds(multiplicities: np.ndarray, resamples: int, rng: np.random.Generator) -> Iterator:
+def _counts_of_kinds(
+    multiplicities: np.ndarray, resamples: int, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
     """Blocks [r, D] of R rows: how often a resample holds each of D kinds of images (int64)."""
     images = multiplicities.sum()
     for rows in _blocks(resamples, width=len(multiplicities)):
         yield rng.multinomial(images, multiplicities / images, size=rows)
 
 
-def _counts_of_images(images: int, resamples: int, rng: np.random.Generator) -> Iterator:
+def _counts_of_images(images: int, resamples: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """Blocks [r, N] of R rows: how often a resample holds each of N images (float64).
 
     Drawing the images one by one is ten times faster than a multinomial over them.

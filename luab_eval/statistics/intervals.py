@@ -15,7 +15,8 @@
 `benchmarks/intervals.py` measures how often the intervals cover and how often the test errs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -26,6 +27,8 @@ LEVEL = 0.95
 _ALL_SWAPS = 12
 _BLOCK = 1 << 24  # numbers held at a time
 _EQUAL = 1e-9  # relative: sums that differ by less are the same sum in another order
+
+Figure: TypeAlias = float | np.ndarray  # one number, also as an array of no dimension
 
 
 def mean_interval(
@@ -64,7 +67,7 @@ def moments_interval(
     return low + np.clip(lower, 0, share) * (high - low), low + np.clip(upper, share, 1) * (high - low)
 
 
-def together(value: float, parts: Sequence[tuple[float, float, float]]) -> tuple[float, float]:
+def together(value: float, parts: Sequence[tuple[Figure, Figure, Figure]]) -> tuple[float, float]:
     """The interval of a sum `value` of independent parts, each given as (its value, low, high)."""
     below = np.sqrt(sum((part - low) ** 2 for part, low, _ in parts))
     above = np.sqrt(sum((high - part) ** 2 for part, _, high in parts))
@@ -98,27 +101,27 @@ def swap_test(differences: ArrayLike, resamples: int, seed: int = 0) -> tuple[fl
     Returns:
         p, above 0; and whether it is only a bound: no random swap gave as large a difference.
     """
-    differences = np.asarray(differences, dtype=np.float64).round(12)
-    differences = differences[differences != 0]
-    images = len(differences)
-    sizes, counts = np.unique(np.abs(differences), return_counts=True)
+    signed = np.asarray(differences, dtype=np.float64).round(12)
+    signed = signed[signed != 0]
+    images = len(signed)
+    sizes, counts = np.unique(np.abs(signed), return_counts=True)
     if len(sizes) <= 1:
-        smaller = int(min((differences > 0).sum(), (differences < 0).sum()))
+        smaller = int(min((signed > 0).sum(), (signed < 0).sum()))
         return max(min(1.0, 2 * float(bdtr(smaller, images, 0.5))), 5e-324) if images else 1.0, False
-    observed = abs(differences.sum()) - _EQUAL * np.abs(differences).sum()
+    observed = abs(signed.sum()) - _EQUAL * np.abs(signed).sum()
     if images <= _ALL_SWAPS:
         bits = (np.arange(1 << images)[:, None] >> np.arange(images)) & 1
-        return float(np.mean(np.abs((2 * bits - 1) @ differences) >= observed)), False
+        return float(np.mean(np.abs((2 * bits - 1) @ signed) >= observed)), False
     rng = np.random.default_rng(seed)
     if len(sizes) * 8 <= images:  # of each size only how many are swapped counts
         sums = (2 * rng.binomial(counts, 0.5, size=(resamples, len(counts))) - counts) @ sizes
     else:
-        sums = np.concatenate(list(_swapped_sums(differences, resamples, rng)))
+        sums = np.concatenate(list(_swapped_sums(signed, resamples, rng)))
     as_large = int(np.count_nonzero(np.abs(sums) >= observed))
     return (as_large + 1) / (resamples + 1), as_large == 0
 
 
-def _swapped_sums(differences: np.ndarray, resamples: int, rng: np.random.Generator):
+def _swapped_sums(differences: np.ndarray, resamples: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """Blocks of sums of `differences` `[N]`, each with a random sign."""
     block = max(1, _BLOCK // len(differences))
     for start in range(0, resamples, block):

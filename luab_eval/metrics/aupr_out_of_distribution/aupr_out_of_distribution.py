@@ -1,5 +1,7 @@
 """AUPR of detecting images of unknown classes by a score (ImageNet-O: Hendrycks et al., CVPR 2021)."""
 
+from typing import Any
+
 import datasets
 import evaluate
 import numpy as np
@@ -46,7 +48,7 @@ def average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
 class AUPROutOfDistribution(evaluate.Metric):
     """The `evaluate` module."""
 
-    def _info(self):
+    def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(
             description=_DESCRIPTION,
             citation=_CITATION,
@@ -60,6 +62,6 @@ class AUPROutOfDistribution(evaluate.Metric):
             ],
         )
 
-    def _compute(self, predictions, references):
+    def _compute(self, predictions: Any, references: Any) -> dict[str, float]:
         unknown = np.asarray(references) == 1
         return {"aupr": average_precision(predictions, unknown), "aupr_chance": float(unknown.mean())}

@@ -1,5 +1,7 @@
 """BG-gap: how much a classifier relies on the background (Xiao et al., ICLR 2021)."""
 
+from typing import Any
+
 import datasets
 import evaluate
 import numpy as np
@@ -29,7 +31,7 @@ Returns:
 class BGGap(evaluate.Metric):
     """The `evaluate` module."""
 
-    def _info(self):
+    def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(
             description=_DESCRIPTION,
             citation=_CITATION,
@@ -47,7 +49,7 @@ class BGGap(evaluate.Metric):
             ],
         )
 
-    def _compute(self, predictions, references, variants):
+    def _compute(self, predictions: Any, references: Any, variants: Any) -> dict[str, float]:
         right, variants = np.asarray(predictions) == np.asarray(references), np.asarray(variants)
         accuracy = {name: float(right[variants == name].mean()) for name in np.unique(variants).tolist()}
         if absent := {"mixed_same", "mixed_rand"} - set(accuracy):

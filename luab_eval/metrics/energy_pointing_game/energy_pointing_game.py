@@ -5,11 +5,12 @@ that cut through its cells. For a map of the image's size and boxes of whole pix
 as in the paper.
 """
 
-from collections.abc import Sequence
+from typing import Any
 
 import datasets
 import evaluate
 import numpy as np
+from numpy.typing import ArrayLike
 
 _DESCRIPTION = """\
 Mean over images of the share of the score map's mass inside the union of the true boxes.
@@ -33,30 +34,32 @@ Returns:
 """
 
 
-def energy_inside(scores: np.ndarray, boxes: Sequence[Sequence[float]], width: int, height: int) -> float:
+def energy_inside(scores: ArrayLike, boxes: ArrayLike, width: float, height: float) -> float:
     """Share of the mass of `scores` [h, w] inside the union of `boxes` [[x, y, w, h]], pixels of the image.
 
     Raises:
         ValueError: a map with negative, infinite or missing values, or without any mass; no boxes.
     """
-    scores = np.asarray(scores, np.float64)
-    if scores.ndim != 2 or not np.isfinite(scores).all() or (scores < 0).any() or not scores.any():
+    values = np.asarray(scores, np.float64)
+    if values.ndim != 2 or not np.isfinite(values).all() or (values < 0).any() or not values.any():
         raise ValueError(
             "a score map must be [height, width] of finite values, none negative, some positive."
         )
-    boxes = np.asarray(boxes, np.float64)
-    if boxes.ndim != 2 or boxes.shape[1] != 4:
-        raise ValueError(f"boxes are {boxes.tolist()}, but an image needs at least one, [[x, y, w, h], ...].")
-    first, last = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
+    corners = np.asarray(boxes, np.float64)
+    if corners.ndim != 2 or corners.shape[1] != 4:
+        raise ValueError(
+            f"boxes are {corners.tolist()}, but an image needs at least one, [[x, y, w, h], ...]."
+        )
+    first, last = corners[:, :2], corners[:, :2] + corners[:, 2:]
     sides = []  # for x and y: lengths of the pieces, the cell of each, and in which box each is
-    for axis, (pixels, cells) in enumerate(((width, scores.shape[1]), (height, scores.shape[0]))):
+    for axis, (pixels, cells) in enumerate(((width, values.shape[1]), (height, values.shape[0]))):
         edges = np.concatenate([np.arange(cells + 1) * pixels / cells, first[:, axis], last[:, axis]])
         edges = np.unique(edges.clip(0, pixels))
         middle = (edges[1:] + edges[:-1]) / 2
         within = (middle > first[:, axis, None]) & (middle < last[:, axis, None])
         sides.append((np.diff(edges), (middle * cells / pixels).astype(int), within))
     (across, column, in_x), (down, row, in_y) = sides
-    mass = scores[np.ix_(row, column)] * down[:, None] * across
+    mass = values[np.ix_(row, column)] * down[:, None] * across
     inside = (in_y[:, :, None] & in_x[:, None, :]).any(axis=0)
     return float((mass * inside).sum() / mass.sum())
 
@@ -64,7 +67,7 @@ def energy_inside(scores: np.ndarray, boxes: Sequence[Sequence[float]], width: i
 class EnergyPointingGame(evaluate.Metric):
     """The `evaluate` module."""
 
-    def _info(self):
+    def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(
             description=_DESCRIPTION,
             citation=_CITATION,
@@ -82,7 +85,7 @@ class EnergyPointingGame(evaluate.Metric):
             reference_urls=["https://arxiv.org/abs/1910.01279"],
         )
 
-    def _compute(self, predictions, references):
+    def _compute(self, predictions: Any, references: Any) -> dict[str, float]:
         pairs = list(zip(predictions, references, strict=True))
         return {
             "energy_pointing_game": float(np.mean([energy_inside(scores, **real) for scores, real in pairs])),

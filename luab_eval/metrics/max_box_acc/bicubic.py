@@ -39,7 +39,7 @@ def _cubic(old: int, new: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @compiled
-def _along_rows(scores, cells, weights):
+def _along_rows(scores: np.ndarray, cells: np.ndarray, weights: np.ndarray) -> np.ndarray:
     found = np.empty((len(scores), len(cells)))
     for y in range(len(scores)):
         row = scores[y]
@@ -52,7 +52,7 @@ def _along_rows(scores, cells, weights):
 
 
 @compiled
-def _along_columns(scores, cells, weights):
+def _along_columns(scores: np.ndarray, cells: np.ndarray, weights: np.ndarray) -> np.ndarray:
     found = np.empty((len(cells), scores.shape[1]))
     for y in range(len(cells)):
         a, b, c, d = scores[cells[y, 0]], scores[cells[y, 1]], scores[cells[y, 2]], scores[cells[y, 3]]

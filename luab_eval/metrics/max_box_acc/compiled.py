@@ -3,12 +3,17 @@
 Compiling takes 17 s of CPU, loading what was kept 1 s.
 """
 
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
 import numba
 
+F = TypeVar("F", bound=Callable[..., Any])
 
-def compiled(function):
+
+def compiled(function: F) -> F:
     """`numba.njit`, kept on disk where numba finds a folder that it can write to; else for this process."""
     try:
-        return numba.njit(cache=True, error_model="numpy")(function)
+        return cast(F, numba.njit(cache=True, error_model="numpy")(function))
     except RuntimeError:  # numba finds no such folder
-        return numba.njit(error_model="numpy")(function)
+        return cast(F, numba.njit(error_model="numpy")(function))

@@ -77,7 +77,7 @@ def steps(links: np.ndarray, shift: int) -> np.ndarray:
 
 
 @compiled
-def ascending(values, shift, width):
+def ascending(values: np.ndarray, shift: int, width: int) -> np.ndarray:
     """The pixels of the map and its inner frame, the lowest first; equal ones in reading order."""
     rows = len(values) >> shift
     end = np.zeros(257, np.int64)
@@ -96,7 +96,7 @@ def ascending(values, shift, width):
 
 
 @compiled
-def neighbors(values, shift):
+def neighbors(values: np.ndarray, shift: int) -> np.ndarray:
     """[N] uint8: of each pixel the set of neighbors that come later in `ascending`."""
     row = 1 << shift
     n = len(values) - 2 * row - 2
@@ -121,7 +121,9 @@ def neighbors(values, shift):
 
 
 @compiled
-def components(values, sets, order, steps, ground, shift):
+def components(
+    values: np.ndarray, sets: np.ndarray, order: np.ndarray, steps: np.ndarray, ground: int, shift: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """All components of one kind; those of the background without the outside.
 
     Args:
@@ -179,7 +181,7 @@ def components(values, sets, order, steps, ground, shift):
 
 
 @compiled
-def _start(growing, parts, name, pixel, x):
+def _start(growing: np.ndarray, parts: np.ndarray, name: int, pixel: int, x: int) -> None:
     parts[name, WHOLE] = parts[name, NEXT] = name
     parts[name, SIZE] = 1
     growing[name, X0] = growing[name, X1] = x
@@ -188,7 +190,7 @@ def _start(growing, parts, name, pixel, x):
 
 
 @compiled
-def _extend(growing, name, pixel, x):
+def _extend(growing: np.ndarray, name: int, pixel: int, x: int) -> None:
     # With conditions, because few pixels extend their component: faster than to write each minimum.
     if x < growing[name, X0]:
         growing[name, X0] = x
@@ -201,7 +203,7 @@ def _extend(growing, name, pixel, x):
 
 
 @compiled
-def _join(growing, parts, name, other, value):
+def _join(growing: np.ndarray, parts: np.ndarray, name: int, other: int, value: int) -> int:
     """The name of the component that two become: that of the one with more parts."""
     if parts[name, SIZE] < parts[other, SIZE]:
         name, other = other, name
@@ -222,7 +224,7 @@ def _join(growing, parts, name, other, value):
 
 
 @compiled
-def _keep(growing, name, low, found, count, shift):
+def _keep(growing: np.ndarray, name: int, low: int, found: np.ndarray, count: int, shift: int) -> int:
     found[count, X0] = growing[name, X0] - FRAME
     found[count, Y0] = (growing[name, FIRST] >> shift) - FRAME
     found[count, X1] = growing[name, X1] + 1 - FRAME

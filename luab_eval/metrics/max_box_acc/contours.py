@@ -76,7 +76,7 @@ def _above(values: np.ndarray, lowest: int, width: int, shift: int) -> np.ndarra
 
 
 @compiled
-def _filled(values, names, parts):
+def _filled(values: np.ndarray, names: np.ndarray, parts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The framed map without holes, and how much they can add to an area at each t, in halves [LEVELS]."""
     filled = values.copy()
     more = np.zeros(LEVELS + 1, np.int64)
@@ -94,7 +94,7 @@ def _filled(values, names, parts):
 
 
 @compiled
-def _largest(components):
+def _largest(components: np.ndarray) -> np.ndarray:
     """[LEVELS, COLUMNS]: the largest component; of equal ones the one that begins last; 0: none."""
     largest = np.zeros((LEVELS, COLUMNS), np.int32)
     for i in range(len(components)):
@@ -107,7 +107,7 @@ def _largest(components):
 
 
 @compiled
-def _uncertain(components, largest, gain):
+def _uncertain(components: np.ndarray, largest: np.ndarray, gain: np.ndarray) -> int:
     """The lowest level at which with filled holes another component than `largest` could be the largest.
 
     A component gains at most `gain`, and does not become larger than its box.

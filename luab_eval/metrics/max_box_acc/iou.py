@@ -6,7 +6,7 @@ from .compiled import compiled
 
 
 @compiled
-def iou(first, second):
+def iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """[n, 4] and [m, 4] boxes x0, y0, x1, y1 -> [n, m] intersection over union."""
     found = np.empty((len(first), len(second)))
     for i in range(len(first)):
@@ -16,7 +16,9 @@ def iou(first, second):
 
 
 @compiled
-def highest_iou(boxes, low, high, second, levels):
+def highest_iou(
+    boxes: np.ndarray, low: np.ndarray, high: np.ndarray, second: np.ndarray, levels: int
+) -> np.ndarray:
     """[levels]: the highest IoU with `second` [m, 4] of the `boxes` [n, 4] with low <= level < high."""
     highest = np.zeros(levels)
     for i in range(len(boxes)):
@@ -29,7 +31,7 @@ def highest_iou(boxes, low, high, second, levels):
 
 
 @compiled
-def _iou(one, other):
+def _iou(one: np.ndarray, other: np.ndarray) -> float:
     width = max(min(one[2], other[2]) - max(one[0], other[0]) + 1, 0)
     height = max(min(one[3], other[3]) - max(one[1], other[1]) + 1, 0)
     both = width * height

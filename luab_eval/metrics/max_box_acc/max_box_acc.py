@@ -15,6 +15,7 @@ The accuracy at the best of all thresholds is the metric.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import datasets
 import evaluate
@@ -69,8 +70,8 @@ class BoxAccuracy:
         self,
         scores: np.ndarray,
         boxes: Sequence[Sequence[float]],
-        width: int,
-        height: int,
+        width: float,
+        height: float,
         normalize: bool = True,
     ) -> np.ndarray:
         """The hits of one image, packed.
@@ -130,7 +131,10 @@ class BoxAccuracy:
         if not self._hits:
             raise ValueError("no image was added, so there is no accuracy.")
         number = len(self.thresholds)
-        return sum(np.unpackbits(hit, axis=1, count=number).astype(np.int64) for hit in self._hits)
+        total = np.zeros((1 + len(IOUS), number), np.int64)
+        for hit in self._hits:
+            total += np.unpackbits(hit, axis=1, count=number)
+        return total
 
 
 def min_max(scores: np.ndarray) -> np.ndarray:
@@ -157,7 +161,7 @@ def _ious_at(scores: np.ndarray, real: np.ndarray, thresholds: np.ndarray) -> tu
     return largest[level_of], best[level_of]
 
 
-def _boxes_on_map(boxes: Sequence[Sequence[float]], width: int, height: int, size: int) -> np.ndarray:
+def _boxes_on_map(boxes: Sequence[Sequence[float]], width: float, height: float, size: int) -> np.ndarray:
     """Boxes in pixels of the image -> [n, 4] whole pixels of the map, cut off as the authors do."""
     array = np.asarray(boxes, np.float64)
     if array.ndim != 2 or array.shape[1] != 4 or not len(array):
@@ -174,7 +178,7 @@ def _boxes_on_map(boxes: Sequence[Sequence[float]], width: int, height: int, siz
 class MaxBoxAcc(evaluate.Metric):
     """The `evaluate` module."""
 
-    def _info(self):
+    def _info(self) -> evaluate.MetricInfo:
         box = datasets.Sequence(datasets.Value("float64"))
         return evaluate.MetricInfo(
             description=_DESCRIPTION,
@@ -193,7 +197,9 @@ class MaxBoxAcc(evaluate.Metric):
             reference_urls=["https://arxiv.org/abs/2001.07437", "https://github.com/clovaai/wsolevaluation"],
         )
 
-    def _compute(self, predictions, references, interval=0.001, normalize=True):
+    def _compute(
+        self, predictions: Any, references: Any, interval: float = 0.001, normalize: bool = True
+    ) -> dict[str, float]:
         accuracy = BoxAccuracy(interval)
         for scores, real in zip(predictions, references, strict=True):
             accuracy.add(accuracy.hits_of(scores, real["boxes"], real["width"], real["height"], normalize))

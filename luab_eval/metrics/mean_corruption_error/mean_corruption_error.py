@@ -1,6 +1,7 @@
 """mCE: the error on corrupted images, relative to AlexNet's (Hendrycks and Dietterich, ICLR 2019)."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import datasets
 import evaluate
@@ -67,7 +68,7 @@ def mean_corruption_error(errors: Mapping[str, Sequence[float]]) -> dict[str, fl
 class MeanCorruptionError(evaluate.Metric):
     """The `evaluate` module."""
 
-    def _info(self):
+    def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(
             description=_DESCRIPTION,
             citation=_CITATION,
@@ -83,7 +84,9 @@ class MeanCorruptionError(evaluate.Metric):
             reference_urls=["https://arxiv.org/abs/1903.12261", "https://github.com/hendrycks/robustness"],
         )
 
-    def _compute(self, predictions, references, corruptions, severities):
+    def _compute(
+        self, predictions: Any, references: Any, corruptions: Any, severities: Any
+    ) -> dict[str, float]:
         wrong: dict[tuple[str, int], list[bool]] = {}
         for kind, answer, right in zip(
             zip(corruptions, severities, strict=True), predictions, references, strict=True

@@ -1,6 +1,7 @@
 """Pointing game (Zhang et al., IJCV 2018): whether the maximum of a model's attention is on the object."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import datasets
 import evaluate
@@ -31,8 +32,8 @@ Returns:
 
 def is_hit(point: Sequence[float], boxes: Sequence[Sequence[float]], tolerance: float = 0) -> bool:
     """Whether `point` [x, y] is in one of `boxes` [[x, y, w, h]] or within `tolerance` of it (Euclidean)."""
-    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
-    low, high = boxes[:, :2], boxes[:, :2] + boxes[:, 2:]
+    edges = np.asarray(boxes, np.float64).reshape(-1, 4)
+    low, high = edges[:, :2], edges[:, :2] + edges[:, 2:]
     outside = np.maximum(np.maximum(low - point, point - high), 0)  # [n, 2]
     return bool((np.hypot(*outside.T) <= tolerance).any())
 
@@ -40,7 +41,7 @@ def is_hit(point: Sequence[float], boxes: Sequence[Sequence[float]], tolerance: 
 class PointingGame(evaluate.Metric):
     """The `evaluate` module."""
 
-    def _info(self):
+    def _info(self) -> evaluate.MetricInfo:
         number = datasets.Value("float64")
         return evaluate.MetricInfo(
             description=_DESCRIPTION,
@@ -56,7 +57,9 @@ class PointingGame(evaluate.Metric):
             reference_urls=["https://arxiv.org/abs/1608.00507"],
         )
 
-    def _compute(self, predictions, references, classes, tolerance=0):
+    def _compute(
+        self, predictions: Any, references: Any, classes: Any, tolerance: float = 0
+    ) -> dict[str, float]:
         pairs = zip(predictions, references, strict=True)
         hits = np.array([is_hit(point, boxes, tolerance) for point, boxes in pairs])
         classes = np.asarray(classes)

@@ -1,5 +1,7 @@
 """Accuracy with several right labels per image, as in ImageNet-ReaL (Beyer et al., 2020)."""
 
+from typing import Any
+
 import datasets
 import evaluate
 import numpy as np
@@ -28,7 +30,7 @@ Returns:
 class RealAccuracy(evaluate.Metric):
     """The `evaluate` module."""
 
-    def _info(self):
+    def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(
             description=_DESCRIPTION,
             citation=_CITATION,
@@ -45,7 +47,7 @@ class RealAccuracy(evaluate.Metric):
             ],
         )
 
-    def _compute(self, predictions, references):
+    def _compute(self, predictions: Any, references: Any) -> dict[str, float]:
         right = [
             answer in labels for answer, labels in zip(predictions, references, strict=True) if len(labels)
         ]

@@ -1,5 +1,7 @@
 """Accuracy over a subset of the model's classes, as on ImageNet-A and -R (Hendrycks et al., 2021)."""
 
+from typing import Any
+
 import datasets
 import evaluate
 import numpy as np
@@ -28,7 +30,7 @@ Returns:
 class SubsetAccuracy(evaluate.Metric):
     """The `evaluate` module."""
 
-    def _info(self):
+    def _info(self) -> evaluate.MetricInfo:
         return evaluate.MetricInfo(
             description=_DESCRIPTION,
             citation=_CITATION,
@@ -42,7 +44,7 @@ class SubsetAccuracy(evaluate.Metric):
             reference_urls=["https://arxiv.org/abs/1907.07174", "https://arxiv.org/abs/2006.16241"],
         )
 
-    def _compute(self, predictions, references, subset):
+    def _compute(self, predictions: Any, references: Any, subset: Any) -> dict[str, float]:
         subset, references = np.asarray(subset), np.asarray(references)
         if absent := sorted(set(references.tolist()) - set(subset.tolist())):
             raise ValueError(f"references hold the classes {absent}, which are not in the subset.")
