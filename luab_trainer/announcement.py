@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 import torch
+from transformers.trainer_utils import SaveStrategy
 
 from luab_attention.facts import RowFacts
 from luab_data.console.text import counted, printable
@@ -80,12 +81,14 @@ def run_facts(
     args: LUABConfig, rows: int | None, checkpoint: str | None, streaming: bool = False
 ) -> list[Fact]:
     """The facts of this run on this machine. `rows`: training rows; None for a stream or no training."""
-    facts = [("device", f"{device_name(args.device)}; {counted(args.world_size, 'process', 'processes')}")]
+    facts: list[Fact] = [
+        ("device", f"{device_name(args.device)}; {counted(args.world_size, 'process', 'processes')}")
+    ]
     if rows is None and not streaming:
         return [*facts, ("results", args.output_dir)]
     batch, accumulated = args.train_batch_size, args.gradient_accumulation_steps
     whole = batch * args.world_size * accumulated
-    if streaming:
+    if streaming or rows is None:
         steps = f"{args.max_steps:,}, epochs are not counted (streaming)"
     else:
         number, epochs = steps_and_epochs(args, rows)
@@ -182,7 +185,7 @@ def steps_and_epochs(args: LUABConfig, rows: int) -> tuple[int, float]:
 
 def saving_text(args: LUABConfig) -> str:
     """When checkpoints are written."""
-    strategy = args.save_strategy.value
+    strategy = SaveStrategy(args.save_strategy).value
     if strategy == "no":
         return "none, only the final model"
     if strategy != "steps":

@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from transformers import HfArgumentParser, TrainingArguments
+from transformers.hf_argparser import DataClassType
 
+from luab_attention.points import PointUnits
 from luab_data.adapters.argument_parser import actions_of
 from luab_data.console.text import did_you_mean
+from luab_data.errors import SourceError
+from luab_data.rows.labels import LabelFormat
 from luab_trainer.config import LUABConfig
 from luab_trainer.options.file import Option, read_options
 
@@ -52,7 +56,7 @@ class RunArguments:
     label_column: str | None = _option(
         None, "Column of the class, or list of classes (default: label or labels)."
     )
-    label_format: str = _option(
+    label_format: LabelFormat = _option(  # noqa: RUF009 (a field)
         "auto",
         "How to read lists of 0 and 1: multi_hot (a value for each class) or indices (class numbers).",
         choices=["auto", "indices", "multi_hot"],
@@ -64,7 +68,7 @@ class RunArguments:
     )
     x_column: str | None = _option(None, "Instead of --point_column: column of x, from the left.")
     y_column: str | None = _option(None, "Column of y, from the top.")
-    point_units: str = _option(
+    point_units: PointUnits = _option(  # noqa: RUF009 (a field)
         "ratio",
         "Unit of the points: ratios of the image, percent, or pixels of the columns width and height or of "
         "the upright image (default: ratio).",
@@ -107,6 +111,13 @@ class RunArguments:
             raise ValueError(f"--color_jitter {self.color_jitter}: a strength, 0 or more")
         if not 0 <= self.random_erasing <= 1:
             raise ValueError(f"--random_erasing {self.random_erasing}: a probability, 0 to 1")
+
+    @property
+    def source(self) -> str:
+        """The dataset. Raises SourceError if none is given."""
+        if self.dataset is None:
+            raise SourceError("--dataset is missing: a folder or a Hub id")
+        return self.dataset
 
     def _check_streaming(self) -> None:
         if self.shuffle_buffer < 0:
@@ -157,8 +168,8 @@ class _Parser(HfArgumentParser):
         values = read_options(file, _OPTIONS)
         choices = {action.dest: action.choices for action in actions_of(self)}
         for name, value in values.items():  # argparse checks a default's type, but not that it is a choice
-            if choices[name] and value not in choices[name]:
-                allowed = ", ".join(map(str, choices[name]))
+            if (known := choices[name]) and value not in known:
+                allowed = ", ".join(map(str, known))
                 raise ValueError(f"{file}: {name}={value!r} is unknown; take one of {allowed}")
         self.set_defaults(**values)
 
@@ -195,7 +206,7 @@ def parse(argv: Sequence[str], description: str, prog: str = "run.py") -> tuple[
     Exits with a message if an option is unknown or missing.
     """
     parser = _Parser(
-        (RunArguments, LUABConfig),
+        [DataClassType(RunArguments), DataClassType(LUABConfig)],
         prog=prog,
         description=description,
         epilog="All other arguments of transformers' TrainingArguments work too: --help_all lists them. "

@@ -1,9 +1,10 @@
 """The classifier that a run starts from, and its image processor."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
+from torch import nn
 from transformers import (
     AutoModelForImageClassification,
     BaseImageProcessor,
@@ -29,6 +30,9 @@ from luab_vision.weights import (
 
 UNNAMED = "LABEL_"  # prefix of transformers' default class names
 USUAL_SIZE = 224  # of ImageNet's classifiers
+
+
+Problem = Literal["single_label_classification", "multi_label_classification"]  # `config.problem_type`
 
 
 class Start(NamedTuple):
@@ -66,11 +70,13 @@ def load_start(
     """
     if from_config is not None and from_config.endswith(".json") and not Path(from_config).is_file():
         raise SourceError(f"--from_config {from_config}: there is no such file.")
-    problem = MULTI_LABEL if multi_label else "single_label_classification"
+    problem: Problem = MULTI_LABEL if multi_label else "single_label_classification"
     try:
         if model is not None:
             loaded, new_head = _pretrained(model, names, problem, trained)
             return Start(loaded, load_processor(model), new_head)
+        if from_config is None:
+            raise ValueError("give a model or a from_config")
         config = foreign_config(from_config)
         _set_classes(config, names, problem)
         config.architectures = config.architectures or []  # None fails for a type with several heads
@@ -96,7 +102,9 @@ def _usual_size(from_config: str) -> int:
     return USUAL_SIZE
 
 
-def _pretrained(source: str, names: list[str], problem: str, trained: bool) -> tuple[PreTrainedModel, bool]:
+def _pretrained(
+    source: str, names: list[str], problem: Problem, trained: bool
+) -> tuple[PreTrainedModel, bool]:
     require_as_written(source)
     config = foreign_config(source)
     before = output_names(config)
@@ -111,7 +119,7 @@ def _pretrained(source: str, names: list[str], problem: str, trained: bool) -> t
     return loaded.model, new_head
 
 
-def _set_classes(config: PretrainedConfig, names: list[str], problem: str) -> None:
+def _set_classes(config: PretrainedConfig, names: list[str], problem: Problem) -> None:
     config.num_labels = len(names)  # before the names: it makes some of its own
     config.id2label = dict(enumerate(names))
     config.label2id = {name: i for i, name in enumerate(names)}
@@ -186,7 +194,7 @@ def _is_leftover(model: PreTrainedModel, name: str) -> bool:
 
     An unexpected weight within the layers, or an additional layer, means another model.
     """
-    module = model
+    module: nn.Module = model
     for part in name.split("."):
         if part.isdigit():
             return False

@@ -1,13 +1,17 @@
 """Our training arguments, on top of transformers' `TrainingArguments`."""
 
 import math
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from transformers import TrainingArguments
 from transformers.trainer_utils import HubStrategy
 
+from luab_attention.targets import LabelPolicy
 from luab_data.files.whole import sole_writer
+from luab_data.rows.columns import ByproductKind
 from luab_trainer.options.contradictions import check_combinations, check_device
 from luab_trainer.options.inherited import check_values, settle
 
@@ -36,7 +40,7 @@ class LUABConfig(TrainingArguments):
             "classifier.",
         },
     )
-    byproduct: str = field(
+    byproduct: ByproductKind = field(
         default="click",
         metadata={
             "choices": ["click", "trace", "click+trace"],
@@ -74,7 +78,7 @@ class LUABConfig(TrainingArguments):
         metadata={"help": "Weight of the point loss (default: 10; with several labels per image: 0.5)."},
     )
 
-    label_policy: str = field(
+    label_policy: LabelPolicy = field(
         default="keep",
         metadata={
             "choices": ["keep", "authors"],
@@ -96,16 +100,20 @@ class LUABConfig(TrainingArguments):
         default=False, metadata={"help": "Leave it off: samples are made by our own dataset and collator."}
     )
 
+    if TYPE_CHECKING:
+        output_dir: str = ""  # `TrainingArguments` puts its default in the place of None
+
     def __post_init__(self) -> None:
         self._check_own()
         settle(self)
         check_values(self)
         check_combinations(self)
-        super().__post_init__()
+        super().__post_init__()  # type: ignore[no-untyped-call]
         check_device(self)
-        if self.hub_strategy not in (HubStrategy.END, HubStrategy.EVERY_SAVE):
+        strategy = HubStrategy(self.hub_strategy)
+        if strategy not in (HubStrategy.END, HubStrategy.EVERY_SAVE):
             raise ValueError(
-                f"hub_strategy={self.hub_strategy.value!r} uploads the optimizer's state, which is pickled: "
+                f"hub_strategy={strategy.value!r} uploads the optimizer's state, which is pickled: "
                 "what is published is safetensors only. Allowed are 'every_save' (the default) and 'end'."
             )
         if self.label_names is None:
@@ -113,14 +121,25 @@ class LUABConfig(TrainingArguments):
         if self.ddp_find_unused_parameters is None:
             self.ddp_find_unused_parameters = not self.gradient_checkpointing
 
+    @property
+    def learned(self) -> ByproductKind | None:
+        """The byproduct that a loss learns from; None without one."""
+        return None if self.loss == "none" else self.byproduct
+
+    @property
+    def read_byproduct(self) -> ByproductKind | None:
+        """The byproduct that the rows must have, for a loss or for the labels; None without one."""
+        return self.learned or ("click" if self.label_policy == "authors" else None)
+
     def _check_own(self) -> None:
         """Raises ValueError for a number that no loss can use, NaN included."""
-        for name, fits, allowed in (
+        checks: tuple[tuple[str, Callable[[float], bool], str], ...] = (
             ("point_weight", lambda value: 0 <= value < math.inf, "a number of 0 or more"),
             ("attention_weight", lambda value: 0 <= value < math.inf, "a number of 0 or more"),
             ("attention_radius", lambda value: 0 < value < math.inf, "a ratio of the crop, more than 0"),
             ("attention_tolerance", lambda value: 0 <= value < 1, "a share, 0 or more and less than 1"),
-        ):
+        )
+        for name, fits, allowed in checks:
             value = getattr(self, name)
             if value is not None and not fits(value):
                 raise ValueError(f"--{name} {value}: give {allowed}.")

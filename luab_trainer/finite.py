@@ -99,7 +99,7 @@ class FiniteSteps:
         else:
             means = ", ".join(f"{name} {term.float().mean().item():.4g}" for name, term in step.terms.items())
             what, rows = f"the loss is {step.value.float().mean().item()} ({means})", step.rows
-            wrong = sum(~torch.isfinite(term.float()) for term in step.terms.values()).bool()
+            wrong = torch.stack([~torch.isfinite(term.float()) for term in step.terms.values()]).any(dim=0)
             if rows is not None and wrong.any() and len(rows) == len(wrong):
                 rows = rows[wrong.to(rows.device)]
         named = "" if rows is None else f" Its batch: {self.name_rows(rows.tolist())}."

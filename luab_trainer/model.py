@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from inspect import signature
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from luab_trainer.losses.attention import AttentionLoss, defaults
 from luab_trainer.losses.point import PointLoss
 from luab_vision.geometry import pair
 from luab_vision.hooks import output_linear, recorded, watch, watch_input
-from luab_vision.model_attention import spatial_attention
+from luab_vision.model_attention import CLSAttention, spatial_attention
 from luab_vision.transforms import normalize
 
 CLASSIFICATION = "ce"  # name of the classification term in logs
@@ -25,7 +25,7 @@ POINT = "point"
 ATTENTION = "attention"
 LOSSES = {"none": (), "point": (POINT,), "attention": (ATTENTION,), "both": (POINT, ATTENTION)}
 
-MULTI_LABEL = "multi_label_classification"  # transformers' `config.problem_type`
+MULTI_LABEL: Final = "multi_label_classification"  # transformers' `config.problem_type`
 # Binary cross-entropy averaged over the classes starts at log(2) and soon approaches 0.1 on COCO's 80
 # classes; cross-entropy starts at log(classes). With the weights for a single label, the byproducts would
 # outweigh the labels. On 100 COCO images a twentieth moved a small ConvNeXt's attention onto the objects more
@@ -107,7 +107,7 @@ class LUABModel(nn.Module):
         if POINT in LOSSES[loss]:
             linear = output_linear(model)
             watch_input(linear)
-            self.point = PointLoss(linear.in_features, model.config.num_labels if self.multi_label else 1)
+            self.point = PointLoss(linear.in_features, self.config.num_labels if self.multi_label else 1)
             self.weights[POINT] = share * PointLoss.default_weight if point_weight is None else point_weight
         if ATTENTION in LOSSES[loss]:
             self.spatial = spatial_attention(model)
@@ -127,7 +127,7 @@ class LUABModel(nn.Module):
         self._can_interpolate = "interpolate_pos_encoding" in signature(model.forward).parameters
 
     @property
-    def config(self):
+    def config(self) -> Any:
         """The classifier's config; transformers' trainer and callbacks look for it here."""
         return self.model.config
 
@@ -172,12 +172,20 @@ class LUABModel(nn.Module):
             features = recorded(linear)
             terms[POINT] = self.point(features, target_points, target_weights, target_labels)
         if with_terms and ATTENTION in self.weights:
-            attention = self.spatial.maps(self.model, pixel_values.shape[-2:], target_labels)
+            attention = self._attention((pixel_values.shape[-2], pixel_values.shape[-1]), target_labels)
             terms[ATTENTION] = self.attention(attention, target_points, target_weights)
         total = terms[CLASSIFICATION] + sum(
             self.weights[name] * terms[name] for name in terms if name in self.weights
         )
         return LUABOutput(loss=total.mean(), logits=logits, terms=terms)
+
+    def _attention(self, size: tuple[int, int], classes: Tensor | None) -> Tensor:
+        """The attention of the watched forward. size: height and width of the images."""
+        if isinstance(self.spatial, CLSAttention):
+            return self.spatial.maps(self.model, size)
+        if classes is None:
+            raise ValueError("target_labels are missing: the attention loss of this model needs a class.")
+        return self.spatial.maps(self.model, size, classes)
 
     def _normalized(self, pixel_values: Tensor) -> Tensor:
         if pixel_values.dtype != torch.uint8:
@@ -209,19 +217,19 @@ class LUABModel(nn.Module):
         return {name: value for name, value in self.state_dict().items() if not name.startswith("model.")}
 
     def gradient_checkpointing_enable(
-        self, gradient_checkpointing_kwargs: dict[str, Any] | None = None, **kwargs
+        self, gradient_checkpointing_kwargs: dict[str, Any] | None = None, **kwargs: Any
     ) -> None:
         """As for the classifier, but never reentrant: the attention is recorded in the forward pass."""
         self.model.gradient_checkpointing_enable(_non_reentrant(gradient_checkpointing_kwargs), **kwargs)
 
     def activation_checkpointing_enable(
-        self, activation_checkpointing_kwargs: dict[str, Any] | None = None, **kwargs
+        self, activation_checkpointing_kwargs: dict[str, Any] | None = None, **kwargs: Any
     ) -> None:
         """The same under its newer name."""
         self.model.activation_checkpointing_enable(_non_reentrant(activation_checkpointing_kwargs), **kwargs)
 
 
-def _non_reentrant(kwargs: dict[str, Any] | None) -> dict:
+def _non_reentrant(kwargs: dict[str, Any] | None) -> dict[str, Any]:
     """Reentrant checkpointing runs the forward without gradients: the attention term would train nothing."""
     if kwargs and kwargs.get("use_reentrant"):
         raise ValueError(

@@ -13,7 +13,7 @@ from transformers import BaseImageProcessor
 from luab_trainer.data.dataset import ViewDataset, ViewIterableDataset
 from luab_trainer.model import LUABModel
 from luab_vision.processors import image_settings
-from luab_vision.transforms import Normalization
+from luab_vision.transforms import Normalization, three
 
 
 def settle_normalization(
@@ -31,8 +31,8 @@ def settle_normalization(
         ValueError: two of them differ.
     """
     said = {}
-    if model.mean is not None:
-        said["the LUABModel"] = Normalization(tuple(model.mean), tuple(model.std), model.bgr)
+    if model.mean is not None and model.std is not None:
+        said["the LUABModel"] = Normalization(three(model.mean), three(model.std), model.bgr)
     if processing_class is not None:
         said["the processing_class"] = image_settings(processing_class).normalization
     for name, dataset in (("train_dataset", train_dataset), ("eval_dataset", eval_dataset)):

@@ -3,17 +3,21 @@
 import copy
 import inspect
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Sized
 from pathlib import Path
+from typing import Any
 
 import torch
 from datasets import Dataset, IterableDataset
+from transformers.trainer_utils import IntervalStrategy
+from transformers.training_args import OptimizerNames
 
 from luab_data.console.names import few
 from luab_data.console.text import did_you_mean
 from luab_data.errors import SourceError
 from luab_trainer.arguments import RunArguments
 from luab_trainer.config import LUABConfig
+from luab_trainer.data.dataset import ViewDataset
 from luab_trainer.metrics.multi_label import PRIMARY_METRIC as MAP
 from luab_trainer.trainer import LUABTrainer
 
@@ -45,7 +49,7 @@ def check_rows(
             )
     asked = {
         "--do_train False": not args.do_train,
-        f"--eval_strategy {args.eval_strategy.value}": args.eval_strategy != "no",
+        f"--eval_strategy {IntervalStrategy(args.eval_strategy).value}": args.eval_strategy != "no",
         "--eval_on_start": args.eval_on_start,
     }
     for option, given in asked.items():
@@ -76,7 +80,8 @@ def check_ready(trainer: LUABTrainer, checkpoint: str | None) -> None:
             f"--label_smoothing_factor {args.label_smoothing_factor} is for one label an image; leave it out."
         )
     batch = args.train_batch_size * args.world_size
-    if args.dataloader_drop_last and (rows := len(trainer.train_dataset)) < batch:
+    train = trainer.train_dataset
+    if args.dataloader_drop_last and isinstance(train, Sized) and (rows := len(train)) < batch:
         raise SourceError(
             f"--dataloader_drop_last leaves nothing to train on: there are {rows:,} rows, and a batch has "
             f"{batch:,}. Leave it out, or take a smaller --per_device_train_batch_size."
@@ -99,7 +104,8 @@ def metrics_of(trainer: LUABTrainer) -> list[str]:
     dataset, luab = trainer.eval_dataset, trainer.luab
     if dataset is None:
         return []
-    terms = ["loss", "ce", *(luab.weights if dataset.to_sample.byproduct is not None else [])]
+    with_byproduct = isinstance(dataset, ViewDataset) and dataset.to_sample.byproduct is not None
+    terms = ["loss", "ce", *(luab.weights if with_byproduct else [])]
     if trainer.args.prediction_loss_only:
         return [*terms, *_SPEED]
     scores = [MAP, "f1_macro", "f1_micro", "classes_without_positive"] if luab.multi_label else ["accuracy"]
@@ -118,13 +124,15 @@ def _check_metric(metric: str, known: Collection[str]) -> None:
 
 def _check_optimizer(trainer: LUABTrainer) -> None:
     """Make the optimizer once, for one number: finds missing packages and arguments without effect."""
-    args, luab = trainer.args, trainer.luab
-    option = f"--optim {args.optim.value}"
+    args = trainer.args
+    luab: Any = trainer.luab  # of which `Trainer` only asks for the parameters
+    option = f"--optim {OptimizerNames(args.optim).value}"
     given = f" with --optim_args {args.optim_args}" if args.optim_args else ""
     try:
         kind, kwargs = trainer.get_optimizer_cls_and_kwargs(args, luab)
         if given and inspect.isclass(kind) and not {"params", "optimizer_dict"} & set(kwargs):
-            kind([torch.nn.Parameter(torch.zeros(2, 2))], **kwargs)
+            make: Any = kind
+            make([torch.nn.Parameter(torch.zeros(2, 2))], **kwargs)
         for name in ("optim_args", "optim_target_modules"):
             if getattr(args, name):
                 without = copy.copy(args)

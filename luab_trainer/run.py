@@ -7,7 +7,7 @@
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -33,18 +33,25 @@ from luab_trainer.announcement import announcement, data_facts, model_facts, run
 from luab_trainer.arguments import RunArguments, parse
 from luab_trainer.classifier import load_start
 from luab_trainer.config import LUABConfig
-from luab_trainer.data.dataset import ViewDataset
+from luab_trainer.data.dataset import ViewDataset, ViewIterableDataset
 from luab_trainer.data.inputs import Inputs, read_inputs
 from luab_trainer.data.stream_inputs import read_stream_inputs
 from luab_trainer.data.streaming import StreamedSamples
 from luab_trainer.hub.checkpoint import checkpoint_to_resume, load_head
 from luab_trainer.hub.model_card import source_name
-from luab_trainer.metrics.multi_label import CLASSES_FILE, write_classes
+from luab_trainer.metrics.multi_label import CLASSES_FILE, MultiLabelMetrics, write_classes
 from luab_trainer.pointing import plays_pointing_game, pointing_game
 from luab_trainer.preflight import check_output_folder, check_ready, check_rows
 from luab_trainer.trainer import LUABTrainer
 from luab_vision.processors import check_fits, image_settings
-from luab_vision.transforms import ColorJitter, EvalTransform, ImageSettings, RandomErasing, TrainTransform
+from luab_vision.transforms import (
+    Augmentation,
+    ColorJitter,
+    EvalTransform,
+    ImageSettings,
+    RandomErasing,
+    TrainTransform,
+)
 
 GO_ON = (
     "Run the same command again, with --resume_from_checkpoint True if there is a checkpoint: it resumes "
@@ -137,7 +144,7 @@ def train(
     check_ready(trainer, checkpoint)
     if eval_rows is not None and plays_pointing_game(trainer, eval_rows):
         RowBoxes(columns.label, eval_rows)  # refuses a column that holds no boxes
-    if not args.do_train and trainer.luab.head_state_dict():
+    if run.model is not None and not args.do_train and trainer.luab.head_state_dict():
         load_head(trainer.luab, run.model)
     announce(trainer, run, inputs, new_head, checkpoint)
     if args.do_train:
@@ -154,7 +161,7 @@ def train(
 
 def augmented_view(run: RunArguments, settings: ImageSettings) -> TrainTransform:
     """The transform of the training images."""
-    augmentations = []
+    augmentations: list[Augmentation] = []
     if run.color_jitter:
         augmentations.append(ColorJitter(run.color_jitter))
     if run.random_erasing:
@@ -174,12 +181,16 @@ def announce(
     names = [luab.config.id2label[i] for i in range(luab.config.num_labels)]
     head = f", with a new head of {len(names):,} classes" if new_head else ""
     start = "random weights" if run.model is None else f"{source_name(run.model)}{head}"
+    transform = (
+        dataset.to_sample.transform if isinstance(dataset, ViewDataset | ViewIterableDataset) else None
+    )
     trainer.facts = [
         *data_facts(inputs.train_facts, inputs.eval_facts, args, names),
-        *model_facts(luab, args, start, None if dataset is None else dataset.to_sample.transform),
+        *model_facts(luab, args, start, transform),
     ]
-    counted = isinstance(dataset, ViewDataset)
-    own = run_facts(args, len(dataset) if counted else None, checkpoint, run.streaming)
+    own = run_facts(
+        args, len(dataset) if isinstance(dataset, ViewDataset) else None, checkpoint, run.streaming
+    )
     if trainer.is_world_process_zero():
         print(announcement([*trainer.facts, *own]), flush=True)
 
@@ -194,7 +205,8 @@ def evaluate(
     trainer.log_metrics("eval", metrics | game)  # with a progress bar the log prints nothing
     if trainer.luab.multi_label and trainer.is_world_process_zero():
         names = [trainer.luab.config.id2label[i] for i in range(trainer.luab.config.num_labels)]
-        by_class = trainer.compute_metrics.by_class | by_class
+        if isinstance(trainer.compute_metrics, MultiLabelMetrics):
+            by_class = trainer.compute_metrics.by_class | by_class
         write_classes(Path(trainer.args.output_dir, CLASSES_FILE), names, by_class)
     return metrics | game
 
@@ -211,7 +223,7 @@ def samples(
     """Samples of the rows, with targets of the byproduct. `shuffle_buffer`: for a stream."""
     if rows is None:
         return None
-    make = ViewDataset
+    make: Callable[..., ViewDataset | StreamedSamples] = ViewDataset
     if isinstance(rows, datasets.IterableDataset):
         make = partial(StreamedSamples, shuffle_buffer=shuffle_buffer)
     return make(

@@ -8,7 +8,7 @@ from torch import Tensor
 class TermMeans:
     """Means of terms over the rows of all processes since they were last taken."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._sums: dict[str, Tensor] = {}  # [2] each: the sum, and the number of rows
 
     def add(self, terms: dict[str, Tensor], rows: int | None = None) -> None:

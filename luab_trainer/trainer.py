@@ -80,15 +80,17 @@ class LUABTrainer(OpenTrainer):
         run_arguments: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ):
-        if (model is None) == (model_init is None):
-            raise ValueError("LUABTrainer needs either a model or a model_init, a function that makes one.")
-        if model_init is not None:
+        if args is None:
+            raise ValueError("LUABTrainer needs args, a LUABConfig.")
+        if model is None and model_init is not None:
             kwargs["model_init"] = WrappingInit(model_init, args, **kwargs)
             multi_label = kwargs["model_init"].first.multi_label
-        else:
+        elif model is not None and model_init is None:
             model = wrapped(model, args, **kwargs)
             multi_label = model.multi_label
-        defaults = {"data_collator": collate}
+        else:
+            raise ValueError("LUABTrainer needs either a model or a model_init, a function that makes one.")
+        defaults: dict[str, Any] = {"data_collator": collate}
         if multi_label:
             defaults |= {"compute_metrics": MultiLabelMetrics()}
         else:
@@ -105,7 +107,9 @@ class LUABTrainer(OpenTrainer):
         self.label_smoother = None  # LUABModel smooths: the trainer's own would replace the whole loss
         self.add_callback(SetEpoch(self))
 
-    def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> TrainOutput:
+    def train(  # type: ignore[override]  # the other arguments are passed on
+        self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any
+    ) -> TrainOutput:
         """As `Trainer.train`, with a lock on the output folder.
 
         Raises:
@@ -127,20 +131,22 @@ class LUABTrainer(OpenTrainer):
 
     # ---- Loss and logs
 
-    def compute_loss(
+    def compute_loss(  # type: ignore[override]  # as above
         self, model: nn.Module, inputs: dict[str, Tensor], return_outputs: bool = False, **kwargs: Any
     ) -> Tensor | tuple[Tensor, dict[str, Tensor]]:
         """The loss of a batch, as in `Trainer`; its terms are summed for the next log."""
         inputs = dict(inputs)
         rows = inputs.pop("rows", None)
         outputs: LUABOutput = model(**inputs)
-        loss = outputs.loss
+        loss, terms, logits = outputs.loss, outputs.terms, outputs.logits
+        if loss is None or terms is None or logits is None:
+            raise ValueError("the batch has no labels, so it has no loss.")
         if self.model.training:
-            self._train_terms.add(outputs.terms)
-            self._finite.add_loss(self.state.global_step + 1, loss, outputs.terms, rows)
+            self._train_terms.add(terms)
+            self._finite.add_loss(self.state.global_step + 1, loss, terms, rows)
         else:
-            self._eval_terms.add(outputs.terms, real_rows(outputs.terms, self.accelerator))
-        return (loss, {"loss": loss, "logits": outputs.logits}) if return_outputs else loss
+            self._eval_terms.add(terms, real_rows(terms, self.accelerator))
+        return (loss, {"loss": loss, "logits": logits}) if return_outputs else loss
 
     def gradient_is_known(self, norm: Tensor | float) -> None:
         """Ends the run where the gradient is no finite number."""
@@ -155,22 +161,31 @@ class LUABTrainer(OpenTrainer):
                 del logs["grad_norm"]
         super().log(logs, start_time)
 
-    def get_eval_dataloader(self, eval_dataset: str | Dataset | None = None) -> DataLoader:
+    def get_eval_dataloader(self, eval_dataset: str | Dataset[Any] | None = None) -> DataLoader[Any]:
         """Of all rows: `dataloader_drop_last` is about batches of training."""
         with every_row(self.args):
             return super().get_eval_dataloader(eval_dataset)
 
-    def get_test_dataloader(self, test_dataset: Dataset) -> DataLoader:
+    def get_test_dataloader(self, test_dataset: Dataset[Any]) -> DataLoader[Any]:
         """Of all rows, as in an evaluation."""
         with every_row(self.args):
             return super().get_test_dataloader(test_dataset)
 
-    def evaluation_loop(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> EvalLoopOutput:
+    def evaluation_loop(
+        self,
+        dataloader: DataLoader[Any],
+        description: str,
+        prediction_loss_only: bool | None = None,
+        ignore_keys: list[str] | None = None,
+        metric_key_prefix: str = "eval",
+    ) -> EvalLoopOutput:
         """Evaluates as `Trainer` does, and adds the mean of each term of the loss."""
         self._eval_terms.clear()
-        output = super().evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **kwargs)
+        output = super().evaluation_loop(
+            dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix
+        )
         means = self._eval_terms.take(self.accelerator)
-        if means:
+        if means and output.metrics is not None:
             weights = {CLASSIFICATION: 1.0, **self.luab.weights}
             # Exact; the trainer's own loss weighs a smaller last batch like a full one.
             means["loss"] = sum(weights[name] * mean for name, mean in means.items())
@@ -254,7 +269,9 @@ class LUABTrainer(OpenTrainer):
 
     # ---- The Hub
 
-    def init_hf_repo(self, token: str | None = None, **options: bool | None) -> None:
+    def init_hf_repo(  # type: ignore[override]  # as above
+        self, token: str | None = None, **options: bool | None
+    ) -> None:
         """Makes the repository before training starts.
 
         Raises:
@@ -263,19 +280,22 @@ class LUABTrainer(OpenTrainer):
         with repository_errors(self.args.hub_model_id):
             super().init_hf_repo(token, **options)
             if self.is_world_process_zero():
-                self._uploads = Uploads(self.hub_model_id, self.args, token)
-                self.args.hub_model_id = self.hub_model_id  # with its owner, for the card
+                repository: Any = self.hub_model_id  # which `Trainer` has set
+                self._uploads = Uploads(repository, self.args, token)
+                self.args.hub_model_id = repository  # with its owner, for the card
 
     def upload_checkpoint(self, folder: Path) -> None:
         """Upload a checkpoint while training goes on, unless the last one is still on its way."""
-        busy = self.push_in_progress is not None and not self.push_in_progress.is_done()
-        if not busy:
-            self.push_in_progress = PushInProgress([])
+        running = self.push_in_progress
+        busy = running is not None and not running.is_done()
+        if running is None or not busy:
+            running = self.push_in_progress = PushInProgress()
         if not busy or self.args.hub_always_push:
             message = f"Training in progress, step {self.state.global_step}"
-            self.push_in_progress.jobs.append(self._uploads.start(folder, message))
+            jobs: Any = running.jobs  # a list, for all its annotation
+            jobs.append(self._uploads.start(folder, message))
 
-    def push_to_hub(
+    def push_to_hub(  # type: ignore[override]  # None in other processes, as of `Trainer`
         self,
         commit_message: str | None = "End of training",
         blocking: bool = True,

@@ -31,12 +31,13 @@ def wrapped(model: PreTrainedModel | LUABModel, args: LUABConfig, **kwargs: Any)
                 "a model with `add_adapter` saves its adapter without its head, which would be lost. Take "
                 "peft.get_peft_model(model, LoraConfig(..., modules_to_save=['classifier'])) instead."
             )
+        classifier: PreTrainedModel = model
         if model.dtype != torch.float32:
             say(f"the model's weights are {model.dtype}; they are trained in float32.")
-            model = model.float()
+            classifier = model.float()
         set_seed(args.seed)  # the head's initial weights
         model = LUABModel(
-            model,
+            classifier,
             args.loss,
             point_weight=args.point_weight,
             attention_weight=args.attention_weight,

@@ -53,7 +53,7 @@ def watch_feature_map(base_model: nn.Module) -> None:
 
 def _first_time(module: nn.Module, hook: Callable[..., None]) -> bool:
     """Whether a module did not have the hook yet; from now on it has. The note is copied with the module."""
-    noted = getattr(module, HOOKED, frozenset())
+    noted: frozenset[str] = getattr(module, HOOKED, frozenset())
     setattr(module, HOOKED, noted | {hook.__name__})
     return hook.__name__ not in noted
 

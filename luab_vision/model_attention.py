@@ -101,12 +101,13 @@ class CLSAttention:
     kind = "cls"
 
     def __init__(self, model: PreTrainedModel):
-        self.module_type = attention_module(model)
-        if self.module_type is None or not attend_with(model, _RECORDED_SDPA):
+        module_type = attention_module(model)
+        if module_type is None or not attend_with(model, _RECORDED_SDPA):
             raise ValueError(
                 f"the attention loss needs a transformers version in which {type(model).__name__} uses the "
                 "attention interface: pip install -U transformers (or use --loss point)."
             )
+        self.module_type = module_type
         self.patch_size = pair(model.config.patch_size)
 
     def watch(self, model: PreTrainedModel) -> None:

@@ -13,6 +13,9 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import PreTrainedModel, Trainer
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, HubStrategy
+from transformers.utils import PushInProgress
+
+from luab_trainer.config import LUABConfig
 
 # Private method -> its parameters, in the transformers versions that setup.cfg allows.
 OVERRIDDEN = {
@@ -34,6 +37,10 @@ CALLED = {"_finish_current_push": ()}
 
 class OpenTrainer(Trainer):
     """`Trainer`, with a public method for each private one that training changes."""
+
+    args: LUABConfig
+    model: nn.Module
+    push_in_progress: PushInProgress | None  # type: ignore[assignment]  # `Trainer` starts with None
 
     # ---- For subclasses to fill in
 
@@ -81,14 +88,14 @@ class OpenTrainer(Trainer):
     # ---- Trainer's own
 
     def _get_grad_norm(self, model: nn.Module, grad_norm: Tensor | None = None) -> Tensor | float:
-        norm = super()._get_grad_norm(model, grad_norm)
+        norm: Tensor | float = super()._get_grad_norm(model, grad_norm)  # type: ignore[no-untyped-call]
         self.gradient_is_known(norm)
         return norm
 
-    def _run_epoch(self, **kwargs: Any) -> None:
+    def _run_epoch(self, **kwargs: Any) -> None:  # type: ignore[override]  # `Trainer` names them all
         """Resumed at its last step, in the middle of an epoch, a run would take one step more."""
         if self.state.global_step < self.state.max_steps:
-            super()._run_epoch(**kwargs)
+            super()._run_epoch(**kwargs)  # type: ignore[no-untyped-call]
         else:
             self.control.should_training_stop = True
 
@@ -115,7 +122,9 @@ class OpenTrainer(Trainer):
         if self.is_fsdp_enabled or self.is_deepspeed_enabled:
             super()._load_best_model()
         else:
-            self.read_best_model(Path(self.state.best_model_checkpoint))
+            best = self.state.best_model_checkpoint
+            if best is not None:  # as `Trainer` has seen
+                self.read_best_model(Path(best))
 
     def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
         """The trainer's own copies a fixed list of files, pickles its arguments, and hides a failure."""
@@ -127,14 +136,19 @@ class OpenTrainer(Trainer):
 def _after(state: Any, then: Callable[[], None]) -> Iterator[None]:
     """Call `then` whenever the trainer's state was written, which it is after all other files."""
     write_state = state.save_to_json
-    state.save_to_json = lambda path: (write_state(path), then())
+
+    def save_to_json(path: str) -> None:
+        write_state(path)
+        then()
+
+    state.save_to_json = save_to_json
     try:
         yield
     finally:
         del state.save_to_json
 
 
-def whole_modules(model: PreTrainedModel) -> set[str] | None:
+def whole_modules(model: PreTrainedModel) -> set[str] | list[str] | None:
     """The classes of modules that FSDP keeps together; its policy looks for `_no_split_modules`."""
     return model._no_split_modules
 

@@ -17,7 +17,7 @@ from luab_trainer.data.samples import Row, RowToSample, Sample
 from luab_vision.transforms import EvalTransform
 
 
-class ViewDataset(torch.utils.data.Dataset):
+class ViewDataset(torch.utils.data.Dataset[Sample]):
     """A map-style dataset of samples over a `datasets.Dataset` or any sequence of row dicts.
 
     Args:
@@ -69,7 +69,7 @@ class ViewDataset(torch.utils.data.Dataset):
         return self.to_sample(rows, rngs, indices)
 
 
-class ViewIterableDataset(torch.utils.data.IterableDataset):
+class ViewIterableDataset(torch.utils.data.IterableDataset[Sample]):
     """A stream of samples over a streaming dataset, whose shards are spread over the workers.
 
     The view depends on the seed, the epoch and a checksum of the image's bytes. The position in the stream

@@ -15,6 +15,7 @@ from luab_data.rows.arrow import read_column
 from luab_data.rows.classes import class_names, classes_of, is_multi_label
 from luab_data.rows.columns import ByproductKind, Columns
 from luab_data.rows.image_columns import unlisted_images
+from luab_data.rows.labels import LabelFormat
 from luab_data.rows.same_classes import with_classes_of
 from luab_data.rows.splits import (
     Part,
@@ -63,19 +64,19 @@ def read_inputs(run: RunArguments, args: LUABConfig) -> Inputs:
     Raises:
         SourceError: any problem that would end the run later, or that training would have to guess about.
     """
-    learned = None if args.loss == "none" else args.byproduct
-    byproduct = learned or ("click" if args.label_policy == "authors" else None)
-    splits = load_splits(run.dataset, run.dataset_config)
+    learned, byproduct = args.learned, args.read_byproduct
+    splits = load_splits(run.source, run.dataset_config)
     reading = reading_of(run)
     whole, part, train = None, None, None
-    notes = unlisted_images(splits, run.image_column, root_of(run.dataset))
+    notes = unlisted_images(splits, run.image_column, root_of(run.source))
     if args.do_train or run.train_split.partition("[")[0] in splits:
-        part = find_part(splits, run.train_split, run.dataset, "train_split")
-        root = root_of(run.dataset)
+        part = find_part(splits, run.train_split, run.source, "train_split")
+        root = root_of(run.source)
         whole = read_rows(splits[part.split], reading, byproduct, root, required=args.do_train)
         train = part_of(whole.rows, part)
         notes += whole.notes
-    evaluated, more = None, []
+    evaluated: ReadRows | None = None
+    more: list[str] = []
     if args.do_eval:
         train, evaluated, more = read_evaluation(run, splits, whole, part, train, reading, byproduct)
     known = evaluated if whole is None else whole
@@ -90,7 +91,7 @@ def read_inputs(run: RunArguments, args: LUABConfig) -> Inputs:
     eval_rows = None if evaluated is None else evaluated.rows
     train_facts = None if train is None else describe_rows(train, columns, byproduct)
     eval_facts = None if eval_rows is None else describe_rows(eval_rows, columns, learned)
-    if args.do_train and byproduct is not None:
+    if args.do_train and byproduct is not None and train_facts is not None:
         _require_targets(train_facts, columns, byproduct)
     if train is not None and eval_rows is not None:
         more += _class_notes(train, eval_rows, columns.label, names)
@@ -139,7 +140,7 @@ def read_evaluation(
         byproduct: The byproduct to learn from.
     """
     if run.eval_share is not None:
-        if whole is None or len(train) == 0:
+        if whole is None or train is None or len(train) == 0:
             raise SourceError(f"--eval_share {run.eval_share}: there are no training rows to hold it out of.")
         several = is_multi_label(whole.rows, whole.columns)
         labels = None if several else read_column(train, whole.columns.label).to_numpy()
@@ -151,14 +152,17 @@ def read_evaluation(
             if several
             else "that share of each class"
         )
-        note = f"{len(held):,} of {len(train):,} rows are held out to be evaluated on (--eval_share), {how}"
-        return train.select(kept), whole._replace(rows=train.select(held)), [note]
+        held_out = (
+            f"{len(held):,} of {len(train):,} rows are held out to be evaluated on (--eval_share), {how}"
+        )
+        return train.select(kept), whole._replace(rows=train.select(held)), [held_out]
     if run.eval_boxes is not None:
-        return train, _boxes(run, whole), []
-    source = run.eval_dataset or run.dataset
+        return train, _boxes(run, run.eval_boxes, whole), []
+    source = run.eval_dataset or run.source
     if run.eval_dataset is not None:
         splits = load_splits(run.eval_dataset)
-    name, note = run.eval_split, None
+    name: str | None = run.eval_split
+    note: str | None = None
     if name is None:
         name, note = find_eval_split(splits, part.split if part is not None and source == run.dataset else "")
         if name is None and run.eval_dataset is not None and len(splits) == 1:
@@ -167,7 +171,7 @@ def read_evaluation(
     if name is None:
         return train, None, notes
     own = find_part(splits, name, source, "eval_split")
-    if whole is not None and source == run.dataset and own.split == part.split:
+    if whole is not None and part is not None and source == run.dataset and own.split == part.split:
         if shared := part.shared(own):
             notes.append(
                 f"warning: {shared:,} of the {own.stop - own.start:,} rows to evaluate on are trained on too "
@@ -176,7 +180,7 @@ def read_evaluation(
         return train, whole._replace(rows=part_of(whole.rows, own)), notes
     if whole is not None:
         several = is_multi_label(whole.rows, whole.columns)
-        lists = "indices" if whole.multi_hot is None else "multi_hot"
+        lists: LabelFormat = "indices" if whole.multi_hot is None else "multi_hot"
         reading = replace(reading, label=whole.columns.label, label_format=lists if several else "auto")
         if reading.x is None and reading.points_file is None:
             reading = replace(reading, point=whole.columns.point)
@@ -192,19 +196,16 @@ def read_evaluation(
     return train, read, notes
 
 
-def _boxes(run: RunArguments, whole: ReadRows | None) -> ReadRows:
+def _boxes(run: RunArguments, boxes: str, whole: ReadRows | None) -> ReadRows:
     """Images and boxes of `--eval_boxes`, with the column names of the training rows."""
-    columns = None if whole is None else whole.columns
-    rows = load_evaluation_boxes(
-        run.eval_dataset,
-        run.eval_boxes,
-        None if whole is None else whole.rows,
-        run.image_column if columns is None else columns.image,
-        run.label_column if columns is None else columns.label,
-    )
+    if run.eval_dataset is None:
+        raise SourceError("--eval_boxes needs --eval_dataset, the folder of its images.")
+    folder = run.eval_dataset
     if whole is None:
-        columns = Columns(run.image_column, label_name(rows, reading_of(run)))
-        return ReadRows(rows, columns, None, [])
+        rows = load_evaluation_boxes(folder, boxes, None, run.image_column, run.label_column)
+        return ReadRows(rows, Columns(run.image_column, label_name(rows, reading_of(run))), None, [])
+    columns = whole.columns
+    rows = load_evaluation_boxes(folder, boxes, whole.rows, columns.image, columns.label)
     return ReadRows(with_classes_of(whole.rows, rows, columns.label), columns, None, [])
 
 

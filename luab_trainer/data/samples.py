@@ -83,7 +83,7 @@ class RowToSample:
         Raises:
             ValueError: an unreadable image, a missing label, a point that is not in ratios. Names the row.
         """
-        samples = []
+        samples: list[Sample] = []
         for start in range(0, len(rows), AT_ONCE):
             group = slice(start, start + AT_ONCE)
             steps = [
@@ -97,7 +97,7 @@ class RowToSample:
 
     def _in_two_steps(
         self, row: Row, rng: np.random.Generator, position: int
-    ) -> Generator[Sample | None, None, None]:
+    ) -> Generator[Sample, None, None]:
         """Computes the geometry, then the pixels; yields the sample after the second step.
 
         All rows take the first step, then all take the second. Each step's code stays in the CPU cache, so a
@@ -107,7 +107,7 @@ class RowToSample:
             image = self._read(open_image, row[self.columns.image])
             view = self.transform.view(image.width, image.height, rng)
             sample = self._labels_and_targets(row, view)
-            yield None
+            yield {}
             crop = self.transform.crop(self._read(image.pixels), view, rng)
             yield {"pixel_values": crop, "row": position, **sample}
         except ValueError as error:
@@ -126,7 +126,7 @@ class RowToSample:
     def _labels_and_targets(self, row: Row, view: View) -> Sample:
         labels = self._labels(row[self.columns.label])
         byproducts = self._byproducts(row, labels)
-        if self.label_policy == "authors":
+        if self.label_policy == "authors" and isinstance(labels, torch.Tensor):
             labels[[b.label for b in byproducts if not target_in_view(b, view)[1].any()]] = 0
             byproducts = [byproduct for byproduct in byproducts if labels[byproduct.label]]
         if self.byproduct is None:
@@ -216,7 +216,8 @@ class RowToSample:
                 f"the label in column {self.columns.label!r} is {label!r}, not a class number; encode names "
                 "with `dataset.class_encode_column`, filter out rows without a label"
             )
-        if label < 0 or (self.num_labels is not None and label >= self.num_labels):
+        number = int(label)
+        if number < 0 or (self.num_labels is not None and number >= self.num_labels):
             allowed = "0 or more" if self.num_labels is None else f"0 to {self.num_labels - 1}"
             raise ValueError(f"a label is {label}, allowed is {allowed}")
-        return int(label)
+        return number

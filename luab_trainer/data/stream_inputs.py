@@ -15,7 +15,7 @@ from luab_data.rows.arrow import column_path, has_column, is_list, read_column, 
 from luab_data.rows.classes import class_names, classes_of, is_multi_label
 from luab_data.rows.image_columns import folder_labels, image_paths
 from luab_data.rows.image_paths import check_image_paths
-from luab_data.rows.labels import Labels, read_labels
+from luab_data.rows.labels import LabelFormat, Labels, read_labels
 from luab_data.rows.splits import Part, Splits, find_eval_split, load_splits, root_of
 from luab_trainer.arguments import RunArguments
 from luab_trainer.config import LUABConfig
@@ -52,9 +52,8 @@ def read_stream_inputs(run: RunArguments, args: LUABConfig) -> Inputs:
     Raises:
         SourceError: see `read_inputs`; or the classes cannot be determined.
     """
-    learned = None if args.loss == "none" else args.byproduct
-    byproduct = learned or ("click" if args.label_policy == "authors" else None)
-    splits = load_splits(run.dataset, run.dataset_config, streaming=True)
+    learned, byproduct = args.learned, args.read_byproduct
+    splits = load_splits(run.source, run.dataset_config, streaming=True)
     if run.train_split not in splits:
         raise SourceError(
             f"{run.dataset} has no split {run.train_split!r}; it has {', '.join(splits)}. Set --train_split; "
@@ -64,12 +63,12 @@ def read_stream_inputs(run: RunArguments, args: LUABConfig) -> Inputs:
     loaded, notes = _evaluation_splits(run, splits) if args.do_eval else (None, [])
     reading, own = reading_of(run), Part(run.train_split, 0, 0)
     evaluated = None
-    classes = known_classes(stream, reading, run.dataset)
+    classes = known_classes(stream, reading, run.source)
     if classes is None:
         if loaded is not None:
             _, evaluated, _ = read_evaluation(run, loaded, None, None, None, reading, byproduct)
         classes = _classes_of(evaluated, stream, reading)
-    reader = StreamReader(stream.first.features, classes.reading, byproduct, run.dataset)
+    reader = StreamReader(stream.first.features, classes.reading, byproduct, run.source)
     head = replace(reader, reading=replace(classes.reading, whole=True)).read(stream.first)
     columns = head.columns
     check_task(columns, is_multi_label(head.rows, columns), args.loss, args.byproduct, args.label_policy)
@@ -153,7 +152,7 @@ def _classes(labels: Labels, reading: Reading) -> Classes:
         numbers = pc.list_flatten(labels.values) if is_list(labels.feature) else labels.values
         names = [str(number) for number in range(1 + pc.max(numbers).as_py())]
     if is_list(labels.feature):
-        layout = "indices" if labels.multi_hot is None else "multi_hot"
+        layout: LabelFormat = "indices" if labels.multi_hot is None else "multi_hot"
         reading = replace(reading, label_format=layout)
     return _with(names, reading, labels.notes)
 
@@ -172,7 +171,7 @@ def _classes_of(evaluated: ReadRows | None, stream: Opened, reading: Reading) ->
             "--eval_dataset)."
         )
     if is_multi_label(evaluated.rows, evaluated.columns):
-        layout = "indices" if evaluated.multi_hot is None else "multi_hot"
+        layout: LabelFormat = "indices" if evaluated.multi_hot is None else "multi_hot"
         reading = replace(reading, label_format=layout)
     note = "the classes are those of the evaluation set: a training row of another one ends the run"
     return _with(class_names(evaluated.rows, evaluated.columns), reading, [note])
@@ -180,7 +179,10 @@ def _classes_of(evaluated: ReadRows | None, stream: Opened, reading: Reading) ->
 
 def _column(stream: Opened, column: str) -> datasets.Dataset:
     """A column of all rows."""
-    name, _ = column_path(stream.first.column_names, column)
+    found = column_path(stream.first.column_names, column)
+    if found is None:
+        raise SourceError(f"there is no column {column!r}.")
+    name, _ = found
     features = datasets.Features({name: stream.first.features[name]})
     batches = stream.rows.select_columns([name]).iter(1000)
     return datasets.concatenate_datasets([datasets.Dataset.from_dict(b, features=features) for b in batches])
@@ -192,7 +194,8 @@ def _evaluation_splits(run: RunArguments, splits: Splits) -> tuple[Splits | None
         return splits, []
     if run.eval_dataset is not None:
         return load_splits(run.eval_dataset), []
-    name, note = run.eval_split, None
+    name: str | None = run.eval_split
+    note: str | None = None
     if name is None:
         name, note = find_eval_split(splits, run.train_split)
     if name is None:
@@ -211,8 +214,8 @@ def _evaluation_splits(run: RunArguments, splits: Splits) -> tuple[Splits | None
     features = stream.first.features
     batches = [datasets.Dataset.from_dict(batch, features=features) for batch in stream.rows.iter(AT_ONCE)]
     rows = datasets.concatenate_datasets(batches)
-    root = root_of(run.dataset)
-    check_image_paths(rows, run.dataset if root is None else str(root))
+    root = root_of(run.source)
+    check_image_paths(rows, run.source if root is None else str(root))
     return datasets.DatasetDict({own: rows}), [f"the {len(rows):,} rows of {own} are read into memory"]
 
 

@@ -62,7 +62,7 @@ class StreamReader:
         check_image_paths(rows, self.source if root is None else str(root))
         return read_rows(rows, self.reading, self.byproduct, root)
 
-    def __call__(self, batch: Mapping[str, Sequence[Any]], numbers: Sequence[int]) -> dict[str, list]:
+    def __call__(self, batch: Mapping[str, Sequence[Any]], numbers: Sequence[int]) -> dict[str, list[Any]]:
         """The needed columns, images as stored. `numbers`: the rows' positions in the stream."""
         try:
             read = self.read(batch)

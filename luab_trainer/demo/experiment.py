@@ -14,7 +14,9 @@ from concurrent.futures import Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.context import SpawnContext
+from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
@@ -22,7 +24,8 @@ import torch
 import transformers
 
 from imagenet_ab.build import build_imagenet_ab
-from imagenet_ab.simulate.release import ARCHIVE, write_release
+from imagenet_ab.byproducts import ARCHIVE
+from imagenet_ab.simulate.release import write_release
 from luab_attention.boxes.sources import load_boxes
 from luab_data.console.bars import progress
 from luab_data.console.text import counted
@@ -133,7 +136,7 @@ def run_all(world: World, runs: list[DemoRun], epochs: int) -> list[DemoScores]:
 
 
 @contextmanager
-def _workers(number: int, context: SpawnContext, steps) -> Iterator[ProcessPoolExecutor]:
+def _workers(number: int, context: SpawnContext, steps: "Synchronized[int]") -> Iterator[ProcessPoolExecutor]:
     """Processes that end with the context: an error or Ctrl-C does not wait for unfinished runs."""
     pool = ProcessPoolExecutor(number, context, initializer=_start_worker, initargs=(steps,))
     earlier = set(multiprocessing.active_children())
@@ -176,7 +179,8 @@ def run_one(world: World, run: DemoRun, epochs: int) -> DemoScores:
         ),
         callbacks=[_CountSteps()],
     )
-    settings = image_settings(trainer.processing_class)
+    processor: Any = trainer.processing_class  # an image processor: `train` loaded it
+    settings = image_settings(processor)
     classes = list(datasets.load_dataset(str(world.dataset(run.arm)), split=TRAIN).features["label"].names)
     accuracy, pointing = {}, {}
     for split in (TEST, SWAPPED):
@@ -190,7 +194,7 @@ def run_one(world: World, run: DemoRun, epochs: int) -> DemoScores:
     return DemoScores(run, accuracy, pointing)
 
 
-_steps_done = None  # of all workers together; set in each worker
+_steps_done: "Synchronized[int] | None" = None  # of all workers together; set in each worker
 
 
 def _steps(world: World, epochs: int) -> int:
@@ -198,7 +202,7 @@ def _steps(world: World, epochs: int) -> int:
     return epochs * -(-rows // BATCH_SIZE)
 
 
-def _start_worker(steps) -> None:
+def _start_worker(steps: "Synchronized[int]") -> None:
     global _steps_done
     _steps_done = steps
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C reaches all: the parent ends its workers
@@ -212,19 +216,27 @@ def _start_worker(steps) -> None:
 
 def _end_with_parent() -> None:
     """Ends this process with its parent, even after kill -9."""
-    multiprocessing.parent_process().join()
+    if parent := multiprocessing.parent_process():
+        parent.join()
     os._exit(1)
 
 
 class _CountSteps(transformers.TrainerCallback):
     """Reports the workers' progress to the parent process."""
 
-    def on_step_end(self, args, state, control, **kwargs):
-        with _steps_done.get_lock():
-            _steps_done.value += 1
+    def on_step_end(
+        self,
+        args: transformers.TrainingArguments,
+        state: transformers.TrainerState,
+        control: transformers.TrainerControl,
+        **kwargs: Any,
+    ) -> None:
+        if _steps_done is not None:
+            with _steps_done.get_lock():
+                _steps_done.value += 1
 
 
-def _progress(steps, futures: Iterable[Future]) -> Iterator[int]:
+def _progress(steps: "Synchronized[int]", futures: Iterable[Future[DemoScores]]) -> Iterator[int]:
     """The number of finished steps, every half second; raises a worker's error at once."""
     pending = set(futures)
     while pending:

@@ -12,6 +12,7 @@ from typing import Any
 import datasets
 import matplotlib
 import torch
+from matplotlib.patches import Rectangle
 from transformers import AutoModelForImageClassification
 
 from luab_data.constants import IMAGE, LABEL, OBJECTS
@@ -116,7 +117,7 @@ def draw_attention(world: World, architectures: Sequence[str], path: Path, image
     for axis, row in zip(axes[:, 0], rows, strict=True):
         axis.imshow(row[IMAGE])
         (x, y, w, h) = row[OBJECTS]["bbox"][0]
-        axis.add_patch(plt.Rectangle((x - 0.5, y - 0.5), w, h, fill=False, edgecolor="white"))
+        axis.add_patch(Rectangle((x - 0.5, y - 0.5), w, h, fill=False, edgecolor="white"))
         axis.set_title(names[row[LABEL]], fontsize=8)
     axes[0, 0].set_title(f"image, true box\n{names[rows[0][LABEL]]}", fontsize=8)
     for column, ((architecture, arm), model) in enumerate(models.items(), start=1):

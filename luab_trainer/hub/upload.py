@@ -47,14 +47,14 @@ class Uploads:
         self.repo_id = repo_id
         self._staged = Path(args.output_dir, STAGED)
         shutil.rmtree(self._staged, ignore_errors=True)  # of a run that was killed
-        self._target = {"repo_id": repo_id, "token": args.hub_token, "revision": args.hub_revision}
+        self._token, self._revision = args.hub_token, args.hub_revision
         self._api = HfApi()
         token = token or args.hub_token
         self._api.auth_check(repo_id, token=token, write=True)
         if args.hub_revision is not None:
             self._api.create_branch(repo_id, branch=args.hub_revision, token=token, exist_ok=True)
 
-    def start(self, folder: Path, message: str) -> Future:
+    def start(self, folder: Path, message: str) -> Future[CommitInfo]:
         """Uploads a checkpoint in the background. A failure is a warning: the next save has all files."""
         staged = self._staged / folder.name
         try:
@@ -66,7 +66,7 @@ class Uploads:
         upload.add_done_callback(lambda done: self._settle(done, staged))
         return upload
 
-    def finish(self, folder: Path, message: str) -> CommitInfo:
+    def finish(self, folder: Path, message: str | None) -> CommitInfo:
         """Uploads the final model and waits for it; retries if the server is busy.
 
         Raises:
@@ -84,14 +84,14 @@ class Uploads:
                 f"`hf upload {self.repo_id} {folder} --exclude '*/*'`."
             ) from error
 
-    def _upload(self, folder: Path, message: str, *more: str) -> CommitInfo:
+    def _upload(self, folder: Path, message: str | None, *more: str) -> CommitInfo:
         names = [*(file.name for file in _files(folder)), *more]
         return self._api.upload_folder(
-            **self._target, folder_path=folder, allow_patterns=names,
-            ignore_patterns=["*/*"], commit_message=message,
+            repo_id=self.repo_id, token=self._token, revision=self._revision,
+            folder_path=folder, allow_patterns=names, ignore_patterns=["*/*"], commit_message=message,
         )  # fmt: skip
 
-    def _settle(self, done: Future, staged: Path) -> None:
+    def _settle(self, done: Future[CommitInfo], staged: Path) -> None:
         shutil.rmtree(staged, ignore_errors=True)
         error = None if done.cancelled() else done.exception()
         if error is not None:
@@ -120,9 +120,14 @@ def public_arguments(args: LUABConfig, others: Mapping[str, Any] | None = None) 
     """
     return {
         key: Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
-        for key, value in {**(others or {}), **args.to_dict()}.items()
+        for key, value in {**(others or {}), **_options(args)}.items()
         if not key.endswith("_token")
     }
+
+
+def _options(args: LUABConfig) -> dict[str, Any]:
+    options: dict[str, Any] = args.to_dict()  # type: ignore[no-untyped-call]
+    return options
 
 
 def is_of_model(name: str) -> bool:

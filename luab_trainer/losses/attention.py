@@ -94,7 +94,7 @@ class AttentionLoss(CheckedLoss):
             points, weights = points.flatten(1, 2).unsqueeze(1), weights.flatten(1, 2).unsqueeze(1)
             weights = weights / weights.sum(dim=-1, keepdim=True).clamp(min=1)
         attention = attention.float()
-        grid = attention.shape[-2:]
+        grid = (attention.shape[-2], attention.shape[-1])
         if self.form == "hinge":
             far = 1 - nearness(points, weights, grid, self.radius).unsqueeze(2)
             loss = ((attention * far).sum(dim=(-2, -1)) - self.tolerance).relu()

@@ -1,5 +1,6 @@
 """Top-1 accuracy, in the form that transformers' Trainer expects."""
 
+import numpy as np
 from torch import Tensor
 from transformers import EvalPrediction
 
@@ -16,4 +17,4 @@ def predictions(logits: Tensor, labels: Tensor) -> Tensor:
 
 def accuracy(evaluated: EvalPrediction) -> dict[str, float]:
     """Share of rows whose predicted class is their label."""
-    return {PRIMARY_METRIC: float((evaluated.predictions == evaluated.label_ids).mean())}
+    return {PRIMARY_METRIC: float(np.equal(evaluated.predictions, evaluated.label_ids).mean())}

@@ -60,8 +60,10 @@ class MultiLabelMetrics:
     def __call__(self, evaluated: EvalPrediction) -> dict[str, float]:
         # A diverged model still gets a score: NaN ranks last.
         """The metrics of logits [N, K] against multi-hot labels [N, K], by name."""
-        lowest, highest = np.finfo(np.float32).min, np.finfo(np.float32).max
-        logits = np.nan_to_num(np.float32(evaluated.predictions), nan=lowest, neginf=lowest, posinf=highest)
+        lowest, highest = float(np.finfo(np.float32).min), float(np.finfo(np.float32).max)
+        logits = np.nan_to_num(
+            np.asarray(evaluated.predictions, np.float32), nan=lowest, neginf=lowest, posinf=highest
+        )
         labels = np.asarray(evaluated.label_ids) > 0.5
         predicted = logits >= 0  # a probability of at least 0.5
         positives = labels.sum(axis=0)

@@ -5,11 +5,13 @@ import os
 import shutil
 from collections.abc import Iterator
 from importlib.util import find_spec
+from typing import Any
 
 import torch
 from transformers import TrainingArguments, get_scheduler
 from transformers.integrations import get_available_reporting_integrations
 from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
+from transformers.trainer_utils import SchedulerType
 from transformers.utils import is_torch_bf16_gpu_available, is_torch_xla_available
 
 _NO_WARMUP = ("constant", "reduce_lr_on_plateau", "greedy")  # schedules
@@ -51,7 +53,7 @@ def check_device(args: TrainingArguments) -> None:
             "--fp16 is for GPUs, but this run is on the CPU, where it is slow and trains worse; leave it "
             "out, or take --bf16 True --use_cpu True."
         )
-    config = args.accelerator_config
+    config: Any = args.accelerator_config  # an `AcceleratorConfig` by now
     if config.split_batches or config.dispatch_batches or not config.even_batches:
         raise ValueError(
             "--accelerator_config: split_batches, dispatch_batches and even_batches false change which rows "
@@ -171,10 +173,11 @@ def _check_compilation(args: TrainingArguments, on_cpu: bool) -> None:
 def _check_schedule(args: TrainingArguments) -> None:
     """Make the schedule once, so that its errors come before the model is loaded."""
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)
-    kwargs = args.lr_scheduler_kwargs
+    name = SchedulerType(args.lr_scheduler_type)
+    kwargs: Any = args.lr_scheduler_kwargs  # a dict by now
     try:
-        get_scheduler(args.lr_scheduler_type, optimizer, 0, 10, scheduler_specific_kwargs=kwargs)
+        get_scheduler(name, optimizer, 0, 10, scheduler_specific_kwargs=kwargs)
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"--lr_scheduler_type {args.lr_scheduler_type.value}, --lr_scheduler_kwargs {kwargs}: {error}"
+            f"--lr_scheduler_type {name.value}, --lr_scheduler_kwargs {kwargs}: {error}"
         ) from error
