@@ -3,8 +3,8 @@
 `results.json`:
 
     {"models": [{"name", "revision", "fingerprint", "seed"}],
-     "benchmarks": {KEY: {"benchmark", "title", "summary", "paper", "download", "primary", "higher_is_better",
-                          "published_images", "left_out": in words,
+     "benchmarks": {KEY: {"benchmark", "title", "label", "summary", "paper", "download", "primary",
+                          "higher_is_better", "published_images", "left_out": in words,
                           "models": {MODEL: {"metrics": {NAME: value}, "per_class": {CLASS: value},
                                              "n": images, "per_image": path below the results' folder}}}},
      "skipped": {KEY: why}}
@@ -201,6 +201,7 @@ def describe(benchmark: Benchmark) -> dict[str, Any]:
     return {
         "benchmark": f"{benchmark.name}:{benchmark.argument}" if benchmark.argument else benchmark.name,
         "title": benchmark.title,
+        "label": benchmark.label,
         "summary": benchmark.summary,
         "paper": benchmark.paper,
         "download": benchmark.download,
@@ -232,6 +233,7 @@ def _check(content: dict[str, Any]) -> None:
     wrong += [why for why in content["skipped"].values() if not isinstance(why, str)]
     for entry in content["benchmarks"].values():
         texts = [entry[name] for name in ("benchmark", "summary", "paper", "download")]
+        texts.append(entry.get("label", ""))  # older results do not have it
         wrong += [text for text in texts if not isinstance(text, str)]
         wrong += [entry["published_images"]] * (not isinstance(entry["published_images"], int | None))
         for of_model in entry["models"].values():

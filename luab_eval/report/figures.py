@@ -90,7 +90,7 @@ def _row(key: str, models: dict[str, list[EvaluatedRun]], resamples: int, seed: 
     )
     return Row(
         benchmark=key,
-        title=full_title(benchmark.title, key.partition(":")[2]),
+        title=full_title(benchmark.title, entry.get("label", _label_of(key, benchmark.name))),
         metric=benchmark.primary,
         higher_is_better=benchmark.higher_is_better,
         images=scores.scores.shape[1],
@@ -102,6 +102,12 @@ def _row(key: str, models: dict[str, list[EvaluatedRun]], resamples: int, seed: 
         further=_further(benchmark.primary, runs_of, key),
         remark=remark or _unchecked(scores, runs),
     )
+
+
+def _label_of(key: str, name: str) -> str:
+    """The label in older results, which do not name it: the key is `NAME:LABEL`, or the user's own name."""
+    kind, _, label = key.partition(":")
+    return label if kind == name else key
 
 
 def _unchecked(scores: RunScores, runs: Sequence[EvaluatedRun]) -> str:

@@ -14,6 +14,7 @@ from luab_eval.benchmarks.corruptions import CORRUPTIONS, SEVERITIES
 from luab_eval.report.certainty import assess
 from luab_eval.report.figures import figures
 from luab_eval.report.runs import RunScores
+from luab_eval.results import FILE
 from luab_eval.statistics.bootstrap import holm
 
 
@@ -217,6 +218,23 @@ def test_scores_outside_the_results_folder_are_not_read(tmp_path):
     (out / "results.json").write_text(json.dumps(content))
     with pytest.raises(ValueError, match="outside its folder"):
         figures([out])
+
+
+@pytest.mark.parametrize("older", [False, True], ids=["written now", "written before labels were"])
+def test_rows_are_called_by_title_and_label(older, tmp_path):
+    titles = {
+        "imagenet": "ImageNet",
+        "folder:val=elsewhere/val": "Image folder (val)",
+        "occlusion:0.3": "Center occlusion (0.3)",
+        "occlusion:own=elsewhere@0.3": "Center occlusion (own@0.3)",
+    }
+    out = evaluated(tmp_path, {"a": {key: right_on(10, range(5)) for key in titles}})
+    content = json.loads((out / FILE).read_text())
+    if older:
+        for entry in content["benchmarks"].values():
+            del entry["label"]
+        (out / FILE).write_text(json.dumps(content))
+    assert [row.title for row in figures([out], resamples=100).rows] == list(titles.values())
 
 
 def test_scores_of_another_evaluation_are_noticed(tmp_path):
