@@ -5,7 +5,7 @@ fingerprint and the order of its stored rows have no public name either. `tests/
 says what a new version of `datasets` changed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ import pyarrow as pa
 from datasets.data_files import DataFilesDict
 from datasets.load import DatasetModule, PackagedDatasetModuleFactory
 from datasets.packaged_modules import _PACKAGED_DATASETS_MODULES
+from datasets.packaged_modules.arrow.arrow import Arrow
 from datasets.packaged_modules.parquet.parquet import Parquet
 
 _OURS: set[str] = set()
@@ -63,21 +64,22 @@ def register_builder(name: str, module_path: str, code_hash: str) -> None:
 
 
 @contextmanager
-def builder_from(name: str, module_path: str) -> Iterator[None]:
-    """For this time, the library's builder `name` is that of another module, with the same cache.
+def builders_from(module_of: Callable[[str], str]) -> Iterator[None]:
+    """For this time, the library's builders are those of other modules, with the same caches.
 
     Other code in this process keeps the library's.
     """
-    theirs = _PACKAGED_DATASETS_MODULES[name]
-    _PACKAGED_DATASETS_MODULES[name] = (module_path, theirs[1])
+    theirs = {name: found for name, found in _PACKAGED_DATASETS_MODULES.items() if name not in _OURS}
+    for name, (_, code_hash) in theirs.items():
+        _PACKAGED_DATASETS_MODULES[name] = (module_of(name), code_hash)
     try:
         yield
     finally:
-        _PACKAGED_DATASETS_MODULES[name] = theirs
+        _PACKAGED_DATASETS_MODULES.update(theirs)
 
 
-def cast_table(builder: Parquet, table: pa.Table) -> pa.Table:
-    """A table of a Parquet file with the columns and types that the builder's configuration asks for."""
+def cast_table(builder: Parquet | Arrow, table: pa.Table) -> pa.Table:
+    """A table of a file with the columns and types that the builder's configuration asks for."""
     return builder._cast_table(table)
 
 

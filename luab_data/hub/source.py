@@ -27,7 +27,7 @@ from huggingface_hub.errors import (
 from luab_data.constants import IMAGE, TRAIN
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.hub.retry import reason
-from luab_data.rows.parquet import load_dataset_builder
+from luab_data.rows.loading import load_dataset_builder
 from luab_data.rows.parquet_sizes import ParquetRows
 from luab_data.sources.entries import IMAGES, MAX_IMAGE_BYTES, Entry, Reject, printable, same_form
 

@@ -11,8 +11,9 @@ from datasets.exceptions import DatasetsError
 from luab_data.console.disk import full_disk_explained
 from luab_data.console.names import few
 from luab_data.errors import SourceError
+from luab_data.rows.formats.arrow import require_plain_files
 from luab_data.rows.image_paths import check_image_paths
-from luab_data.rows.parquet import load_dataset
+from luab_data.rows.loading import load_dataset
 
 OURS = ("imagenet_ab", "coco_ab")  # packages that register a dataset of their name
 EVAL_SPLITS = ("validation", "valid", "val", "dev", "eval", "test")  # the first that there is
@@ -69,6 +70,7 @@ def _load(source: str, config: str | None, streaming: bool) -> Splits:
         kind, options = TABLES[path.suffix.lower()]
         return load_dataset(kind, data_files={"train": source}, streaming=streaming, **options)
     if any((path / name).is_file() for name in ("dataset_dict.json", "state.json")):
+        require_plain_files(path)
         loaded = datasets.load_from_disk(source)
         loaded = loaded if isinstance(loaded, dict) else datasets.DatasetDict(train=loaded)
         if streaming:

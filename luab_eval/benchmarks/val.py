@@ -182,7 +182,7 @@ def hub_items(name: str) -> list[Item]:
     """
     import datasets
 
-    from luab_data.rows.parquet import load_dataset
+    from luab_data.rows.loading import load_dataset
 
     files = {"validation": "**/val*"}
     try:

@@ -7,9 +7,10 @@ import datasets.load
 import numpy as np
 from datasets.load import DatasetModule, PackagedDatasetModuleFactory
 from datasets.packaged_modules import _PACKAGED_DATASETS_MODULES
+from datasets.packaged_modules.arrow.arrow import Arrow
 from datasets.packaged_modules.parquet.parquet import Parquet
 
-from luab_data.adapters.hf_datasets import builder_from, fingerprint_of, stored_order
+from luab_data.adapters.hf_datasets import builders_from, fingerprint_of, stored_order
 
 CHANGED = (
     "datasets changed {what}: read the new code, change luab_data/adapters/hf_datasets.py, and raise the "
@@ -48,11 +49,17 @@ def test_builders_of_the_library_are_found_as_before(tmp_path, monkeypatch):
     assert rows["a"] == [1, 2]
 
 
-def test_another_module_may_build_parquet_for_a_time():
+def test_other_modules_may_build_for_a_time():
     before = _PACKAGED_DATASETS_MODULES["parquet"]
-    with builder_from("parquet", "somewhere.else"):
-        assert _PACKAGED_DATASETS_MODULES["parquet"] == ("somewhere.else", before[1])
+    with builders_from(lambda name: f"somewhere.{name}"):
+        assert _PACKAGED_DATASETS_MODULES["parquet"] == ("somewhere.parquet", before[1])
     assert _PACKAGED_DATASETS_MODULES["parquet"] == before
+
+
+def test_the_builder_of_arrow_casts_tables():
+    assert list(inspect.signature(Arrow._cast_table).parameters) == ["self", "pa_table"], CHANGED.format(
+        what="Arrow._cast_table"
+    )
 
 
 def test_the_builder_of_parquet_casts_tables_and_generates_them_from_files():
