@@ -48,7 +48,7 @@ ERRORS = [
 ]
 # What each command calls first after its options are read, to be replaced by what raises.
 CALLS = {
-    "app": ("luab.commands.app", "find_spec", ["--model", "x"]),
+    "app": ("luab.commands.app", "require_extra", ["--model", "x"]),
     "build": (imagenet_ab.script, "build_imagenet_ab", ["imagenet_ab", "--output-dir", "OUT"]),
     "byproducts": ("luab_data.rows.splits", "load_splits", ["x"]),
     "compare": ("luab_eval.report.figures", "figures", ["x"]),
