@@ -27,7 +27,7 @@ def with_names(function: FunctionType, **names: Any) -> FunctionType:
     )
 
 
-class ImageFolder(imagefolder.ImageFolder):
+class OpenImageFolder(imagefolder.ImageFolder):
     """The library's builder for folders of images, with `read_metadata` to fill in."""
 
     def _read_metadata(self, metadata_file: str, metadata_ext: str = "") -> Iterator[pa.Table]:
@@ -42,7 +42,7 @@ class ImageFolder(imagefolder.ImageFolder):
         return with_names(FolderBasedBuilder._read_metadata, **names)(self, file, suffix)
 
 
-class WebDataset(webdataset.WebDataset):
+class OpenWebDataset(webdataset.WebDataset):
     """The library's builder for tars of WebDataset, with `members` to fill in."""
 
     @classmethod

@@ -15,7 +15,7 @@ from luab_data.rows.formats.json import open_json, read_json
 from luab_data.rows.parquet_sizes import ParquetRows
 
 
-class ImageFolder(hf_builders.ImageFolder):
+class ImageFolder(hf_builders.OpenImageFolder):
     """The library's builder for folders of images. Nothing of an image is read here."""
 
     def read_metadata(self, file: str, suffix: str) -> Iterator[pa.Table]:

@@ -52,7 +52,7 @@ def open_json(
     errors: str | None = None,
 ) -> io.BufferedReader | io.StringIO:
     """A file that is read by lines (`rb`), or whole (`r`)."""
-    lines = _Lines(Counted(path, config), path.rpartition("::")[2])
+    lines = _CheckedLines(Counted(path, config), path.rpartition("::")[2])
     if mode == "rb":
         return lines
     with lines:
@@ -90,7 +90,7 @@ class _Passes:
         insert_json_field_path(paths, path)
 
 
-class _Lines(io.BufferedReader):
+class _CheckedLines(io.BufferedReader):
     """A file of which only so much is read at once."""
 
     def __init__(self, file: Counted, path: str):

@@ -21,7 +21,7 @@ PLAIN = ("txt", "text", "transcript", "cls", "cls2", "index", "inx", "id", "json
 COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd", b"PK")
 
 
-class WebDataset(hf_builders.WebDataset):
+class WebDataset(hf_builders.OpenWebDataset):
     """The library's builder for tars, which reads each member with a bound."""
 
     @staticmethod
