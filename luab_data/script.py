@@ -25,7 +25,9 @@ GO_ON = "Free some and run the same command again: it resumes where it stopped."
 def build_options(prog: str | None, description: str) -> argparse.ArgumentParser:
     """A parser with the options of every build; a script adds the options for its raw files."""
     parser = CommandParser(prog, description, allow_abbrev=False)
-    parser.add_argument("--output-dir", type=Path, required=True, metavar="OUT", help="folder to write")
+    parser.add_argument(
+        "--output-dir", "--out", type=Path, required=True, metavar="OUT", help="folder to write"
+    )
     parser.add_argument(
         "--config", choices=list(ROWS_PER_SHARD), default=FULL, help="byproducts: rows without images"
     )

@@ -58,6 +58,11 @@ def test_an_interrupt_that_python_ignores_ends_the_build_all_the_same(tmp_path):
     assert sys.unraisablehook is before
 
 
+@pytest.mark.parametrize("option", ["--output-dir", "--out"])
+def test_the_folder_has_the_option_of_the_other_commands_and_the_first_one(option):
+    assert build_options(None, "").parse_args([option, "folder"]).output_dir == Path("folder")
+
+
 def test_help_names_every_option(tmp_path):
     """In a fresh interpreter, which finds the packages from any folder."""
     command = [sys.executable, str(SCRIPT), "--help"]
@@ -65,7 +70,7 @@ def test_help_names_every_option(tmp_path):
     for option in (
         "--images",
         "--byproducts",
-        "--output-dir",
+        "--output-dir OUT, --out OUT",
         "--max-side",
         "--num-proc",
         "--rows-per-shard",

@@ -76,12 +76,12 @@ def test_a_cluster_builds_the_same_files(raw, tmp_path, cluster):
     assert expected["rejects.jsonl"].count(b"\n") == 3
 
 
-def run_script(tmp_path: Path, arguments: dict, without: str) -> subprocess.CompletedProcess:
+def run_script(arguments: dict, home: Path, without: str) -> subprocess.CompletedProcess:
     """The loading script, in an environment without one of the variables."""
-    given = {**arguments, "out": tmp_path / "out", "engine": "ray", "num_proc": 2}
+    given = {**arguments, "engine": "ray", "num_proc": 2}
     options = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
     script = REPOSITORY / "loading_scripts" / "imagenet_ab.py"
-    environment = {**os.environ, "HOME": str(tmp_path)}
+    environment = {**os.environ, "HOME": str(home)}
     environment.pop(without, None)
     return subprocess.run(
         [sys.executable, str(script), *options],
@@ -95,13 +95,14 @@ def run_script(tmp_path: Path, arguments: dict, without: str) -> subprocess.Comp
 
 def test_the_script_starts_a_cluster_of_its_own_and_ends_it(raw, tmp_path):
     arguments, expected = raw
-    done = run_script(tmp_path, arguments, without="RAY_ADDRESS")
+    done = run_script({**arguments, "out": tmp_path / "out"}, home=tmp_path, without="RAY_ADDRESS")
     assert done.returncode == 0, done.stderr
     assert files_of(tmp_path / "out") == expected
 
 
 def test_a_token_that_is_not_there_is_named_in_one_line(tmp_path, cluster):
-    done = run_script(tmp_path, {"ray_address": cluster.address}, without="RAY_AUTH_TOKEN")
+    arguments = {"output_dir": tmp_path / "out", "ray_address": cluster.address}
+    done = run_script(arguments, home=tmp_path, without="RAY_AUTH_TOKEN")
     assert done.returncode == 1
     *warnings, line = done.stderr.splitlines()
     assert "Traceback" not in "".join(warnings)
