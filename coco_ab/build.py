@@ -7,7 +7,7 @@ from coco_ab.pairs import RawCocoAB
 from coco_ab.points import DEFAULT_RULE, Rule
 from luab_data.build.dataset_folder import build_folder, require_build_arguments
 from luab_data.build.manifest import Manifest, ShardStore
-from luab_data.build.raw import FULL
+from luab_data.build.raw import FULL, configuration
 from luab_data.build.workers import LOCAL, open_workers
 
 
@@ -33,6 +33,7 @@ def build_coco_ab(
     `luab_data.build.workers.open_workers`. `store` receives finished shards: see `luab_data.hub.publish`.
     Raises `SourceError` if a source is missing or `out` is of another build.
     """
+    config = configuration(config)
     require_build_arguments(
         config, images, max_side=max_side, rows_per_shard=rows_per_shard, num_proc=num_proc
     )

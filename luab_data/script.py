@@ -10,7 +10,7 @@ from pathlib import Path
 
 from luab_data.build.dataset_folder import ROWS_PER_SHARD
 from luab_data.build.manifest import Manifest
-from luab_data.build.raw import FULL
+from luab_data.build.raw import FULL, configuration
 from luab_data.build.workers import ENGINES, LOCAL
 from luab_data.console.boundary import boundary
 from luab_data.console.disk import full_disk_explained
@@ -29,7 +29,11 @@ def build_options(prog: str | None, description: str) -> argparse.ArgumentParser
         "--output-dir", "--out", type=Path, required=True, metavar="OUT", help="folder to write"
     )
     parser.add_argument(
-        "--config", choices=list(ROWS_PER_SHARD), default=FULL, help="byproducts: rows without images"
+        "--config",
+        type=configuration,
+        choices=list(ROWS_PER_SHARD),
+        default=FULL,
+        help="byproducts: rows without images",
     )
     parser.add_argument(
         "--max-side",

@@ -24,6 +24,7 @@ from luab_data.build.raw import (
     ROWS_PER_GROUP,
     SAMPLE,
     RawDataset,
+    configuration,
     ignored,
     sample_files,
 )
@@ -84,7 +85,7 @@ class RawFilesBuilder(datasets.ArrowBasedBuilder):
         given = data_files or any(kwargs.get(name) is not None for name in own)
         super().__init__(
             *args,
-            config_name=config_name or (FULL if given else SAMPLE),
+            config_name=configuration(config_name) if config_name else FULL if given else SAMPLE,
             data_files=data_files or None,
             **kwargs,
         )

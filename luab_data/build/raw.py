@@ -17,6 +17,14 @@ FULL = "full"  # images and byproducts
 BYPRODUCTS_ONLY = "byproducts"  # without images, free to redistribute
 SAMPLE = "sample"  # generated rows that ship with the package
 
+_FORMER_NAMES = {"default": FULL}  # scripts written for the first version still say it
+
+
+def configuration(name: str) -> str:
+    """The configuration that a name stands for, today's or a former one."""
+    return _FORMER_NAMES.get(name, name)
+
+
 # Rows without an image have a few kB; larger batches of them are faster.
 ROWS_PER_GROUP = {FULL: ROWS_PER_BATCH, BYPRODUCTS_ONLY: 20 * ROWS_PER_BATCH}
 

@@ -54,6 +54,7 @@ def test_the_three_ways_in_give_the_same_rows(raw, streaming):
     cache = str(tmp_path / "cache")
     ours = imagenet_ab.load_dataset(**sources, split="train", streaming=streaming, cache_dir=cache)
     named = load(tmp_path, "full", **sources, split="train", streaming=streaming)
+    former = load(tmp_path, "default", **sources, split="train", streaming=streaming)
     files = load(
         tmp_path,
         data_files=sources["byproducts"],
@@ -62,7 +63,7 @@ def test_the_three_ways_in_give_the_same_rows(raw, streaming):
         streaming=streaming,
     )
     expected = [*list(payloads)[1:], next(iter(payloads))]
-    assert ids(ours) == ids(named) == ids(files) == expected
+    assert ids(ours) == ids(named) == ids(former) == ids(files) == expected
     assert ours.features == files.features
     raw_rows = list(ours.cast_column("image", Image(decode=False)))
     assert {row["image_id"]: row["image"]["bytes"] for row in raw_rows} == payloads

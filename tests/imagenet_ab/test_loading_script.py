@@ -22,7 +22,8 @@ def test_builds_reports_and_the_folder_opens(tmp_path, clients):
     payloads = raw_images(tmp_path / "train")
     raw_byproducts(tmp_path / "ab.tar.gz", list(payloads)[1:])
     sources = ("--images", "train", "--byproducts", "ab.tar.gz", "--output-dir", "out")
-    result = clients.script(SCRIPT, *sources, "--max-side", "20", "--num-proc", "2", cwd=tmp_path)
+    former = ("--config", "default", "--max-side", "20", "--num-proc", "2")
+    result = clients.script(SCRIPT, *sources, *former, cwd=tmp_path)
     assert result.status == 0, result.output
     assert "images: 6 found = 6 in rows + 0 rejected" in result.output
     assert "byproducts: 5 found = 5 in rows + 0 rejected" in result.output
