@@ -7,17 +7,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import CommitInfo
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from transformers import PreTrainedModel
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import EvalLoopOutput, TrainOutput
-from transformers.utils import PushInProgress
 
 from luab_data.files.sums import SUMS, require_undamaged, write_sums
 from luab_data.files.whole import write_json
-from luab_trainer.adapters.hf_trainer import OpenTrainer
 from luab_trainer.announcement import powerless
 from luab_trainer.config import LUABConfig
 from luab_trainer.data.collator import collate
@@ -31,7 +28,8 @@ from luab_trainer.hub.checkpoint import (
     save_checkpoint,
 )
 from luab_trainer.hub.model_card import card_splits, license_of, model_card
-from luab_trainer.hub.upload import AFTER_TRAINING, Uploads, is_of_model, public_arguments, repository_errors
+from luab_trainer.hub.upload import AFTER_TRAINING, is_of_model, public_arguments
+from luab_trainer.hub.uploading_trainer import UploadingTrainer
 from luab_trainer.metrics.accuracy import accuracy, predictions
 from luab_trainer.metrics.multi_label import MultiLabelMetrics
 from luab_trainer.model import CLASSIFICATION, LUABModel, LUABOutput
@@ -44,7 +42,7 @@ ARGUMENTS_FILE = "training_args.json"
 CARD_FILE = "README.md"
 
 
-class LUABTrainer(OpenTrainer):
+class LUABTrainer(UploadingTrainer):
     """Trains a classifier with byproduct losses.
 
     Each term is logged unweighted, as its mean over all rows since the last log (`ce`, `point`, `attention`;
@@ -266,55 +264,3 @@ class LUABTrainer(OpenTrainer):
     def _base_license(self) -> str | None:
         """License of the initial model; fetched only if the card is published."""
         return license_of(self.luab.config.name_or_path) if self.args.push_to_hub else None
-
-    # ---- The Hub
-
-    def init_hf_repo(  # type: ignore[override]  # as above
-        self, token: str | None = None, **options: bool | None
-    ) -> None:
-        """Makes the repository before training starts.
-
-        Raises:
-            SourceError: no access, or no connection.
-        """
-        with repository_errors(self.args.hub_model_id):
-            super().init_hf_repo(token, **options)
-            if self.is_world_process_zero():
-                repository: Any = self.hub_model_id  # which `Trainer` has set
-                self._uploads = Uploads(repository, self.args, token)
-                self.args.hub_model_id = repository  # with its owner, for the card
-
-    def upload_checkpoint(self, folder: Path) -> None:
-        """Upload a checkpoint while training goes on, unless the last one is still on its way."""
-        running = self.push_in_progress
-        busy = running is not None and not running.is_done()
-        if running is None or not busy:
-            running = self.push_in_progress = PushInProgress()
-        if not busy or self.args.hub_always_push:
-            message = f"Training in progress, step {self.state.global_step}"
-            jobs: Any = running.jobs  # a list, for all its annotation
-            jobs.append(self._uploads.start(folder, message))
-
-    def push_to_hub(  # type: ignore[override]  # None in other processes, as of `Trainer`
-        self,
-        commit_message: str | None = "End of training",
-        blocking: bool = True,
-        token: str | None = None,
-        revision: str | None = None,
-        private: bool | None = None,
-        **kwargs: Any,
-    ) -> CommitInfo | None:
-        """Saves the model and uploads it, after the checkpoints. Called by all processes; always `blocking`.
-
-        Raises:
-            SourceError: the upload failed; the model is saved on disk.
-        """
-        if token not in (None, self.args.hub_token) or revision not in (None, self.args.hub_revision):
-            raise ValueError("set hub_token and hub_revision in the config: all uploads go to one place.")
-        if self.hub_model_id is None:
-            self.init_hf_repo(private=private)
-        self.save_final_model()
-        if not self.is_world_process_zero():
-            return None
-        self.wait_for_uploads()
-        return self._uploads.finish(Path(self.args.output_dir), commit_message)
