@@ -233,19 +233,24 @@ def parse(argv: Sequence[str], description: str, prog: str = "run.py") -> tuple[
             "a token on a command line is seen by every user of the machine, and one in a YAML file by its "
             "readers: leave --hub_token out, and log in with `hf auth login` or set HF_TOKEN"
         )
-    if (run.model is None) == (run.from_config is None):
-        parser.error("give one of --model (a checkpoint) and --from_config (from scratch)")
-    if run.model is None and not config.do_train:
-        parser.error("--do_train False evaluates a checkpoint: give it as --model instead of --from_config")
-    if run.dataset is None:
-        parser.error("--dataset is missing: a folder or a Hub id; `--dataset imagenet_ab` is a small sample")
-    if run.image_size is not None and run.from_config is None:
-        parser.error("--image_size goes with --from_config; a checkpoint has its own size")
-    if run.streaming and (problem := _problem_of_stream(config)):
+    if problem := problem_of(run, config):
         parser.error(problem)
-    if run.eval_boxes is not None and run.eval_dataset is None:
-        parser.error("--eval_boxes needs --eval_dataset, the folder <class>/<file> of its images")
     return run, config
+
+
+def problem_of(run: RunArguments, config: LUABConfig) -> str | None:
+    """Why a run is impossible with these arguments together; None if it is not."""
+    if (run.model is None) == (run.from_config is None):
+        return "give one of --model (a checkpoint) and --from_config (from scratch)"
+    if run.model is None and not config.do_train:
+        return "--do_train False evaluates a checkpoint: give it as --model instead of --from_config"
+    if run.dataset is None:
+        return "--dataset is missing: a folder or a Hub id; `--dataset imagenet_ab` is a small sample"
+    if run.image_size is not None and run.from_config is None:
+        return "--image_size goes with --from_config; a checkpoint has its own size"
+    if run.eval_boxes is not None and run.eval_dataset is None:
+        return "--eval_boxes needs --eval_dataset, the folder <class>/<file> of its images"
+    return _problem_of_stream(config) if run.streaming else None
 
 
 def _problem_of_stream(config: LUABConfig) -> str | None:

@@ -30,7 +30,7 @@ from luab_data.console.text import printable
 from luab_data.errors import SourceError
 from luab_data.rows.columns import ByproductKind, Columns
 from luab_trainer.announcement import announcement, data_facts, model_facts, run_facts
-from luab_trainer.arguments import RunArguments, parse
+from luab_trainer.arguments import RunArguments, parse, problem_of
 from luab_trainer.classifier import load_start
 from luab_trainer.config import LUABConfig
 from luab_trainer.data.dataset import ViewDataset, ViewIterableDataset
@@ -97,6 +97,8 @@ def train(
     Raises:
         SourceError: the run is impossible; nearly always raised before the first step.
     """
+    if problem := problem_of(run, args):
+        raise SourceError(problem)
     with args.main_process_first():
         inputs = read_stream_inputs(run, args) if run.streaming else read_inputs(run, args)
     train_rows, eval_rows, columns, names = inputs.train, inputs.evaluated, inputs.columns, inputs.names

@@ -12,11 +12,13 @@ from fixtures.tiny_models import tiny_model
 from huggingface_hub import ModelCard
 from transformers import AutoModelForImageClassification
 
+from luab_data.errors import SourceError
 from luab_data.rows.classes import class_names
 from luab_data.rows.columns import Columns
 from luab_eval.models import load_classifier
-from luab_trainer.arguments import parse
-from luab_trainer.run import main
+from luab_trainer.arguments import RunArguments, parse
+from luab_trainer.config import LUABConfig
+from luab_trainer.run import main, train
 from luab_vision.processors import square_processor
 from luab_vision.transforms import EvalTransform
 
@@ -201,6 +203,20 @@ def test_wrong_command_lines_say_the_fix(arguments, message, capsys):
     shown = capsys.readouterr().err
     assert message in shown
     assert "--fsdp" not in shown  # the hundred other options do not bury the message
+
+
+@pytest.mark.parametrize(
+    ("run", "do_train", "message"),
+    [
+        ({"from_config": "a"}, False, "--do_train False evaluates a checkpoint: give it as --model"),
+        ({"from_config": "a", "model": "b"}, True, "give one of --model"),
+        ({"model": "b", "streaming": True}, True, "--streaming needs --max_steps"),
+    ],
+)
+def test_python_refuses_the_runs_that_the_command_line_refuses(run, do_train, message, tmp_path):
+    args = LUABConfig(str(tmp_path), do_train=do_train, use_cpu=True, report_to="none")
+    with pytest.raises(SourceError, match=message):
+        train(RunArguments(dataset="c", **run), args)
 
 
 @pytest.mark.parametrize(
