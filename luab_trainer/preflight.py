@@ -3,7 +3,7 @@
 import copy
 import inspect
 import tempfile
-from collections.abc import Collection, Sized
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -78,13 +78,6 @@ def check_ready(trainer: LUABTrainer, checkpoint: str | None) -> None:
     if args.label_smoothing_factor and trainer.luab.multi_label:
         raise SourceError(
             f"--label_smoothing_factor {args.label_smoothing_factor} is for one label an image; leave it out."
-        )
-    batch = args.train_batch_size * args.world_size
-    train = trainer.train_dataset
-    if args.dataloader_drop_last and isinstance(train, Sized) and (rows := len(train)) < batch:
-        raise SourceError(
-            f"--dataloader_drop_last leaves nothing to train on: there are {rows:,} rows, and a batch has "
-            f"{batch:,}. Leave it out, or take a smaller --per_device_train_batch_size."
         )
     if args.activation_checkpointing and not trainer.luab.model.supports_gradient_checkpointing:
         kind = type(trainer.luab.model).__name__

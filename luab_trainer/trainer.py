@@ -18,7 +18,7 @@ from luab_data.files.whole import write_json
 from luab_trainer.announcement import powerless
 from luab_trainer.config import LUABConfig
 from luab_trainer.data.collator import collate
-from luab_trainer.data.epochs import SetEpoch, every_row
+from luab_trainer.data.epochs import SetEpoch, check_drop_last, every_row
 from luab_trainer.finite import FiniteSteps, require_finite_metrics, row_names
 from luab_trainer.hub.checkpoint import (
     check_fsdp,
@@ -64,7 +64,8 @@ class LUABTrainer(UploadingTrainer):
             bytes, and it is saved with the model.
 
     Raises:
-        ValueError: the processing class, a dataset's transform and a `LUABModel` normalize differently.
+        ValueError: the processing class, a dataset's transform and a `LUABModel` normalize differently; or
+            `dataloader_drop_last` leaves nothing to train on, or has no effect.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class LUABTrainer(UploadingTrainer):
     ):
         if args is None:
             raise ValueError("LUABTrainer needs args, a LUABConfig.")
+        check_drop_last(args, kwargs.get("train_dataset"))
         if model is None and model_init is not None:
             kwargs["model_init"] = WrappingInit(model_init, args, **kwargs)
             multi_label = kwargs["model_init"].first.multi_label
