@@ -97,7 +97,8 @@ def metrics_of(trainer: LUABTrainer) -> list[str]:
     dataset, luab = trainer.eval_dataset, trainer.luab
     if dataset is None:
         return []
-    with_byproduct = isinstance(dataset, ViewDataset) and dataset.to_sample.byproduct is not None
+    # Datasets of other classes may bring targets, which is only seen in their batches.
+    with_byproduct = not isinstance(dataset, ViewDataset) or dataset.to_sample.byproduct is not None
     terms = ["loss", "ce", *(luab.weights if with_byproduct else [])]
     if trainer.args.prediction_loss_only:
         return [*terms, *_SPEED]

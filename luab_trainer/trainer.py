@@ -101,6 +101,7 @@ class LUABTrainer(UploadingTrainer):
         self._saving_checkpoint = False
         self.facts: list[tuple[str, str]] = []  # of the run, for the card
         self._train_terms, self._eval_terms = TermMeans(), TermMeans()
+        self._without_targets: set[str] = set()  # of "training" and "evaluation", those that were said to be
         super().__init__(model=model, args=args, **{**defaults, **kwargs})
         if self.is_fsdp_enabled:
             require_whole_checkpoints(self.accelerator.state.fsdp_plugin)
@@ -141,12 +142,24 @@ class LUABTrainer(UploadingTrainer):
         loss, terms, logits = outputs.loss, outputs.terms, outputs.logits
         if loss is None or terms is None or logits is None:
             raise ValueError("the batch has no labels, so it has no loss.")
+        self._say_missing(terms)
         if self.model.training:
             self._train_terms.add(terms)
             self._finite.add_loss(self.state.global_step + 1, loss, terms, rows)
         else:
             self._eval_terms.add(terms, real_rows(terms, self.accelerator))
         return (loss, {"loss": loss, "logits": logits}) if return_outputs else loss
+
+    def _say_missing(self, terms: Mapping[str, Tensor]) -> None:
+        """Says which byproduct terms the batches give no targets for, once in training and in evaluation."""
+        rows = "training" if self.model.training else "evaluation"
+        missing = [name for name in self.luab.weights if name not in terms]
+        if missing and rows not in self._without_targets:
+            self._without_targets.add(rows)
+            say(
+                f"the {rows} batches have no target_points: their loss is without {' and '.join(missing)}. "
+                "A ViewDataset makes them if it is given a byproduct."
+            )
 
     def gradient_is_known(self, norm: Tensor | float) -> None:
         """Ends the run where the gradient is no finite number."""

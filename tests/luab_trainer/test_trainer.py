@@ -11,7 +11,7 @@ from fixtures.tiny_models import IMAGE_SIZE, NUM_LABELS, tiny_model
 
 from luab_trainer.config import LUABConfig
 from luab_trainer.data.collator import collate
-from luab_trainer.data.dataset import ViewDataset, ViewIterableDataset
+from luab_trainer.data.dataset import ViewDataset
 from luab_trainer.model import LUABModel
 from luab_trainer.trainer import LUABTrainer
 from luab_vision.processors import square_processor
@@ -218,20 +218,6 @@ def test_resumed_run_is_the_uninterrupted_run(tmp_path, model):
         for name in TERMS:
             assert logged(resumed, name) == pytest.approx(logged(whole, name), rel=1e-5, abs=1e-7)
         assert_same_weights(weights_of(whole), weights_of(resumed), atol=1e-6, rtol=1e-5)
-
-
-def stream(count):
-    rows = clicked_dataset(count).to_iterable_dataset()
-    return ViewIterableDataset(rows, EvalTransform(SETTINGS), byproduct="click")
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [(samples(3), "there are 3 rows, and a batch has 4"), (stream(9), "does nothing with a stream")],
-)
-def test_a_last_batch_that_cannot_be_dropped_is_refused(tmp_path, data, message):
-    with pytest.raises(ValueError, match=f"--dataloader_drop_last.* {message}"):
-        trainer(tmp_path, train=data, dataloader_drop_last=True)
 
 
 def test_views_change_from_epoch_to_epoch(tmp_path):

@@ -1,0 +1,88 @@
+"""LUABTrainer with datasets of a user's own: what they leave out is said or refused."""
+
+import pytest
+import torch
+from fixtures.clicked import clicked_dataset
+from fixtures.tiny_models import IMAGE_SIZE, tiny_model
+
+from luab_data.errors import SourceError
+from luab_trainer.config import LUABConfig
+from luab_trainer.data.dataset import ViewDataset, ViewIterableDataset
+from luab_trainer.preflight import check_ready
+from luab_trainer.trainer import LUABTrainer
+from luab_vision.processors import square_processor
+from luab_vision.transforms import EvalTransform, ImageSettings
+
+TRANSFORM = EvalTransform(ImageSettings(size=IMAGE_SIZE))
+
+
+def samples(count, byproduct="click"):
+    return ViewDataset(clicked_dataset(count), TRANSFORM, byproduct=byproduct)
+
+
+def trainer(folder, train=None, evaluation=None, **arguments):
+    arguments = {
+        "loss": "both", "max_steps": 2, "per_device_train_batch_size": 4, "per_device_eval_batch_size": 4,
+        "save_strategy": "no", "use_cpu": True, "disable_tqdm": True, "report_to": "none", **arguments,
+    }  # fmt: skip
+    return LUABTrainer(
+        tiny_model("vit"),
+        LUABConfig(str(folder), **arguments),
+        train_dataset=samples(8) if train is None else train,
+        eval_dataset=evaluation,
+        processing_class=square_processor(IMAGE_SIZE),
+    )
+
+
+class Own(torch.utils.data.Dataset):
+    """A user's dataset, which is no `ViewDataset`."""
+
+    def __init__(self, byproduct):
+        self.samples = list(samples(8, byproduct))
+
+    def __len__(self):
+        return len(self.samples)
+
+    def __getitem__(self, index):
+        return self.samples[index]
+
+
+def test_datasets_of_ones_own_without_targets_are_named_once(tmp_path, caplog):
+    run = trainer(tmp_path, train=Own(None), evaluation=Own(None))
+    run.train()
+    assert caplog.text.count("the training batches have no target_points") == 1
+    assert caplog.text.count("their loss is without point and attention") == 1
+    run.evaluate()
+    metrics = run.evaluate()
+    assert caplog.text.count("the evaluation batches have no target_points") == 1
+    assert metrics["eval_loss"] == metrics["eval_ce"]
+
+
+@pytest.mark.parametrize(("loss", "byproduct"), [("both", "click"), ("none", None)])
+def test_datasets_of_ones_own_with_all_that_the_loss_needs_get_no_warning(tmp_path, caplog, loss, byproduct):
+    own = Own(byproduct)
+    run = trainer(tmp_path, train=own, evaluation=own, loss=loss)
+    run.train()
+    metrics = run.evaluate()
+    assert "target_points" not in caplog.text
+    assert ("eval_attention" in metrics) == (loss == "both")
+
+
+def test_a_byproduct_term_of_ones_own_dataset_may_choose_the_best_model(tmp_path):
+    arguments = {"eval_strategy": "epoch", "metric_for_best_model": "attention"}
+    check_ready(trainer(tmp_path, evaluation=Own("click"), **arguments), checkpoint=None)
+    with pytest.raises(SourceError, match="an evaluation during training gives accuracy, loss, ce, runtime"):
+        check_ready(trainer(tmp_path, evaluation=samples(8, None), **arguments), checkpoint=None)
+
+
+def stream(count):
+    return ViewIterableDataset(clicked_dataset(count).to_iterable_dataset(), TRANSFORM, byproduct="click")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [(samples(3), "there are 3 rows, and a batch has 4"), (stream(9), "does nothing with a stream")],
+)
+def test_a_last_batch_that_cannot_be_dropped_is_refused(tmp_path, data, message):
+    with pytest.raises(ValueError, match=f"--dataloader_drop_last.* {message}"):
+        trainer(tmp_path, train=data, dataloader_drop_last=True)
