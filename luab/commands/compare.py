@@ -23,6 +23,7 @@ from luab_data.console.boundary import guarded
 from luab_data.console.missing import require_extra
 from luab_data.console.options import CommandParser
 from luab_data.console.text import printable
+from luab_eval.statistics.defaults import RESAMPLES
 
 if TYPE_CHECKING:
     from luab_eval.report.table import Row, Table
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
-    from luab_eval.statistics.bootstrap import RESAMPLES
-
     options = CommandParser("luab compare", __doc__)
     options.add_argument("results", nargs="+", type=Path, help="results.json, or its folder")
     options.add_argument("--json", action="store_true", help="print JSON, rates instead of percent")
@@ -54,8 +53,8 @@ def parser() -> argparse.ArgumentParser:
 @guarded("luab compare")
 def main(argv: list[str]) -> int:
     """Run the command and return the exit status: 0, or 1 with the reason on stderr."""
-    require_extra("eval")
     options = parser().parse_args(argv)
+    require_extra("eval")
     if options.resamples < 100:
         raise ValueError(f"--resamples {options.resamples}: at least 100, or the intervals mean nothing")
     if not 0 <= options.min_difference <= 100:

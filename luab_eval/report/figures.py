@@ -18,8 +18,8 @@ from luab_eval.report.certainty import assess
 from luab_eval.report.runs import EvaluatedRun, RunScores, by_model, only, read_runs, read_scores
 from luab_eval.report.table import Model, Row, Table, full_title
 from luab_eval.results import FILE, Shown
-from luab_eval.statistics.bootstrap import RESAMPLES, holm
-from luab_eval.statistics.intervals import LEVEL
+from luab_eval.statistics.bootstrap import holm
+from luab_eval.statistics.defaults import LEVEL, RESAMPLES
 
 
 def figures(

@@ -19,7 +19,7 @@ from luab_eval.report.markdown import markdown, update_card
 from luab_eval.report.page import Made, page
 from luab_eval.report.table import Table
 from luab_eval.results import Shown
-from luab_eval.statistics.bootstrap import RESAMPLES
+from luab_eval.statistics.defaults import RESAMPLES
 from luab_eval.suite import CACHE, unique_names
 
 MARKDOWN, PAGE, CARDS = "report.md", "report.html", "cards"

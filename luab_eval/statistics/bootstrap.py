@@ -22,10 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from luab_eval.statistics.intervals import LEVEL
-
-# Enough for a 95% interval and for p < 5% after correction for 20 comparisons.
-RESAMPLES = 2_000
+from luab_eval.statistics.defaults import LEVEL, RESAMPLES
 
 # Numbers held at a time by the resampling, whatever the number of images: 32 MB.
 _BLOCK = 1 << 22

@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import bdtr, betaincinv, ndtri, stdtrit
 
-LEVEL = 0.95
+from luab_eval.statistics.defaults import LEVEL
+
 # Differing images up to which all ways to swap are tried: 2^12 are no more work than 2,000 random ones.
 _ALL_SWAPS = 12
 _BLOCK = 1 << 24  # numbers held at a time
