@@ -42,57 +42,50 @@ def test_a_packed_line_of_700_megabytes(name, tmp_path, process):
     require_cheap_refusal(process, tmp_path, "has a line of more than 8,388,608 bytes")
 
 
-@pytest.mark.parametrize(
-    ("kind", "said"),
-    [
-        ("keys", "different keys"),
-        ("columns", "different keys"),
-        ("nested", "JSON is nested"),
-        ("nested in lines", "JSON is nested"),
-        ("nested later", "nested more than 32 deep"),
-        ("array of keys", "different keys"),
-        ("empty lists", "more than 4,000,000 values"),
-        ("mixed", "values of several types"),
-        ("fields", "more than 4,000 columns"),
-        ("wide rows", "24,000,000 fields"),
-        ("open quote", "bytes or 24,000,000 fields"),
-        ("metadata", "different keys"),
-    ],
-)
-def test_text_that_is_far_larger_as_a_table(kind, said, tmp_path, process):
-    hostile_tables.plain(tmp_path, kind)
-    require_cheap_refusal(process, tmp_path, said)
+HOSTILE = {
+    hostile_tables.plain: {
+        "keys": "different keys",
+        "columns": "different keys",
+        "nested": "JSON is nested",
+        "nested in lines": "JSON is nested",
+        "nested later": "nested more than 32 deep",
+        "array of keys": "different keys",
+        "empty lists": "more than 4,000,000 values",
+        "mixed": "values of several types",
+        "fields": "more than 4,000 columns",
+        "wide rows": "24,000,000 fields",
+        "open quote": "bytes or 24,000,000 fields",
+        "metadata": "different keys",
+    },
+    hostile_tables.tar: {
+        "compressed": "is compressed. Unpack it first",
+        "sparse": "has more than 134,217,728 bytes",
+        "packed member": "1.json.gz has more than 134,217,728 bytes",
+        "packed rows": "unpacks to far more than its size",
+        "empty array": "1.npy is not read",
+        "keys": "has 500,000 columns",
+        "values": "more than 4,000,000 values",
+    },
+    hostile_tables.arrow: {
+        "compressed": "is compressed",
+        "dictionary": "may repeat large values",
+        "runs": "run_end_encoded",
+        "nulls": "more rows than bytes",
+        "lists": "more rows than bytes",
+    },
+}
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"),
+    ("write", "kind", "said"),
     [
-        ("compressed", "is compressed. Unpack it first"),
-        ("sparse", "has more than 134,217,728 bytes"),
-        ("packed member", "1.json.gz has more than 134,217,728 bytes"),
-        ("packed rows", "unpacks to far more than its size"),
-        ("empty array", "1.npy is not read"),
-        ("keys", "has 500,000 columns"),
-        ("values", "more than 4,000,000 values"),
+        pytest.param(write, kind, said, id=f"{write.__name__}, {kind}")
+        for write, kinds in HOSTILE.items()
+        for kind, said in kinds.items()
     ],
 )
-def test_a_tar_of_webdataset(kind, said, tmp_path, process):
-    hostile_tables.tar(tmp_path, kind)
-    require_cheap_refusal(process, tmp_path, said)
-
-
-@pytest.mark.parametrize(
-    ("kind", "said"),
-    [
-        ("compressed", "is compressed"),
-        ("dictionary", "may repeat large values"),
-        ("runs", "run_end_encoded"),
-        ("nulls", "more rows than bytes"),
-        ("lists", "more rows than bytes"),
-    ],
-)
-def test_an_arrow_file(kind, said, tmp_path, process):
-    hostile_tables.arrow(tmp_path, kind)
+def test_a_file_that_is_far_larger_as_a_table(write, kind, said, tmp_path, process):
+    write(tmp_path, kind)
     require_cheap_refusal(process, tmp_path, said)
 
 
