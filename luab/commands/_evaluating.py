@@ -6,18 +6,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from luab.commands._models import add_model_option, required_models
+
 
 def add_evaluation_options(options: argparse.ArgumentParser, output_dir: str) -> None:
     """Add them; `evaluation_options` reads them."""
     add = options.add_argument
-    add(
-        "--model",
-        action="extend",
-        nargs="+",
-        default=[],
-        metavar="DIR_OR_ID",
-        help="checkpoint folders, model ids on the Hub, or timm:NAME; several are compared",
-    )
+    add_model_option(options, "several are compared")
     add(
         "--output-dir",
         type=Path,
@@ -41,14 +36,13 @@ def evaluation_options(options: argparse.Namespace) -> dict[str, Any]:
     Raises:
         ValueError: no model, or an invalid number.
     """
-    if not options.model:
-        raise ValueError("--model is needed: a checkpoint's folder, a model's id on the Hub, or timm:NAME")
+    models = required_models(options)
     if options.batch_size < 1:
         raise ValueError(f"--batch-size {options.batch_size}: it must be 1 or more")
     if options.num_workers is not None and options.num_workers < 0:
         raise ValueError(f"--num-workers {options.num_workers}: it must be 0 (no other processes) or more")
     return {
-        "models": options.model,
+        "models": models,
         "output_dir": options.output_dir,
         "device": options.device,
         "batch_size": options.batch_size,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from luab.commands._models import add_model_option
 from luab.commands._reading import add_reading_options, reading_options
 from luab_data.console.boundary import guarded
 from luab_data.console.missing import require_extra
@@ -28,14 +29,7 @@ def parser() -> argparse.ArgumentParser:
     add("--split", default="train", help="split, or a part of one (default: %(default)s)")
     add("--rows", type=int, default=12, help="number of rows (default: %(default)s)")
     add("--seed", type=int, default=0, help="draws the rows and their crops (default: %(default)s)")
-    add(
-        "--model",
-        action="extend",
-        nargs="+",
-        default=[],
-        metavar="DIR_OR_ID",
-        help="show the attention of these models",
-    )
+    add_model_option(options, "the page shows their attention")
     add(
         "--byproduct",
         choices=["click", "trace", "click+trace"],
