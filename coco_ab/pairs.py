@@ -13,7 +13,7 @@ from coco_ab.instances import INSTANCES, Instances, Labeled, find_instances
 from coco_ab.points import DEFAULT_RULE, Rule, require_rule, unknown_icons
 from coco_ab.rows import SizedImage, features, row
 from luab_data.build.batches import Outcome, RowByRow
-from luab_data.build.join import Found, Pair, join
+from luab_data.build.join import Found, LoadedPair, Pair, join
 from luab_data.build.raw import Source
 from luab_data.constants import ANNOTATIONS, LABELS, POINTS
 from luab_data.errors import RejectedRecord
@@ -109,7 +109,7 @@ class RawCocoAB:
         # The images that could be read: the row, or its reject, has COCO's entry too.
         paired: set[str] = set()
         for item in join(self.images, KnownImages(byproducts, instances), found):
-            if isinstance(item, Pair) and item.from_stream is not None:
+            if isinstance(item, Pair) and item.image is not None:
                 paired.add(item.id)
             yield item
         found[INSTANCES] += len(instances) + len(instances.rejects)
@@ -128,7 +128,7 @@ class RawCocoAB:
 
 @dataclass(frozen=True)
 class CocoPairToRow:
-    """(id, image, `Known`) -> `Outcome`; picklable, so that Ray can run it.
+    """An image and its `Known` -> `Outcome`; picklable, so that Ray can run it.
 
     A whole image that COCO lists gives a row, with or without byproducts. Byproducts without such an
     image give none.
@@ -137,23 +137,24 @@ class CocoPairToRow:
     max_side: int | None = None  # pixels
     rule: Rule = DEFAULT_RULE
 
-    def __call__(self, entry_id: str, image: bytes | None, known: Known | None) -> Outcome:
+    def __call__(self, pair: LoadedPair) -> Outcome:
         """The outcome of one pair."""
-        known = known or Known(None, [])
-        if image is None:
-            return _no_row(entry_id, known, None, NO_IMAGE)
+        known = _known(pair)
+        if pair.image is None:
+            return _no_row(pair.id, known, None, NO_IMAGE)
         try:
-            image_id = _image_id(entry_id)
-            sized = self._sized(image, known.labeled)
+            image_id = _image_id(pair.id)
+            sized = self._sized(pair.image, known.labeled)
         except RejectedRecord as error:
-            return _no_row(entry_id, known, error.reason, "its image was rejected")
+            return _no_row(pair.id, known, error.reason, "its image was rejected")
         columns = row(image_id, known.annotations, sized, known.labeled, self.rule)
         used = {IMAGES: 1, INSTANCES: 1, BYPRODUCTS: len(known.annotations)}
         return Outcome(columns, (), used, _facts(columns))
 
-    def refused(self, entry_id: str, image: bytes | None, known: Known | None, reason: str) -> Outcome:
+    def refused(self, pair: LoadedPair, reason: str) -> Outcome:
         """No row: a reject for the image, for each of its records, and for COCO's entry."""
-        return _no_row(entry_id, known or Known(None, []), None if image is None else reason, reason)
+        known = _known(pair)
+        return _no_row(pair.id, known, None if pair.image is None else reason, reason)
 
     def _sized(self, image: bytes, labeled: Labeled | None) -> SizedImage:
         """The image, shrunk if requested. Raises RejectedRecord if it is not the one that COCO lists."""
@@ -171,18 +172,23 @@ class CocoPairToRow:
 
 @dataclass(frozen=True)
 class RecordsToRow:
-    """(id, nothing, records) -> `Outcome`: the byproducts-only configuration. Picklable."""
+    """An image's records -> `Outcome`: the byproducts-only configuration. Picklable."""
 
     rule: Rule = DEFAULT_RULE
 
-    def __call__(self, entry_id: str, _: None, annotations: list[dict[str, Any]]) -> Outcome:
+    def __call__(self, pair: LoadedPair) -> Outcome:
         """The row of an image's records."""
-        columns = row(_image_id(entry_id), annotations, rule=self.rule)
-        return Outcome(columns, (), {BYPRODUCTS: len(annotations)}, _facts(columns))
+        records: list[dict[str, Any]] = pair.byproducts
+        columns = row(_image_id(pair.id), records, rule=self.rule)
+        return Outcome(columns, (), {BYPRODUCTS: len(records)}, _facts(columns))
 
-    def refused(self, entry_id: str, _: None, annotations: list[dict[str, Any]], reason: str) -> Outcome:
+    def refused(self, pair: LoadedPair, reason: str) -> Outcome:
         """No row: a reject for each record."""
-        return Outcome(None, (Reject(BYPRODUCTS, entry_id, reason),) * len(annotations))
+        return Outcome(None, (Reject(BYPRODUCTS, pair.id, reason),) * len(pair.byproducts))
+
+
+def _known(pair: LoadedPair) -> Known:
+    return pair.byproducts or Known(None, [])
 
 
 def _image_id(entry_id: str) -> int:

@@ -19,8 +19,8 @@ from imagenet_ab.fields import Record
 from imagenet_ab.images import Images, open_images
 from imagenet_ab.record import parse_record
 from imagenet_ab.rows import byproduct_columns, features, image_columns, rows_without_images
-from luab_data.build.batches import Batch, LoadedItem, LoadedPair, Outcome, to_batch
-from luab_data.build.join import Found, Pair, Payload, join
+from luab_data.build.batches import Batch, LoadedItem, Outcome, to_batch
+from luab_data.build.join import Found, LoadedPair, Pair, join
 from luab_data.build.raw import Source
 from luab_data.constants import ANNOTATIONS, CLICK, IMAGE_ID
 from luab_data.errors import PASSED_ON, RejectedRecord, internal_error
@@ -52,8 +52,9 @@ class RawImageNetAB:
         xmls = open_byproducts(byproducts)
         self.images: Images | ClassFilter | None = opened
         self.byproducts: Byproducts | ClassFilter = xmls
-        self.images_streamed = isinstance(opened, HubImages)
-        self._spool = self.images_streamed and isinstance(xmls, TarStream)
+        # What can only be streamed. A ClassFilter does not tell.
+        self._images_stream = isinstance(opened, HubImages)
+        self._byproducts_stream = isinstance(xmls, TarStream)
         if classes is not None:
             self.classes = class_list(map(same_form, classes))
             self.byproducts = ClassFilter(xmls, self.classes)
@@ -73,19 +74,15 @@ class RawImageNetAB:
     def pairs(self, found: Found | None = None) -> Iterator[Pair | Reject]:
         """Joins them; `found` as for `join`. Images of the Hub are streamed, all others looked up."""
         images, byproducts = self.images, self.byproducts
-        # A ClassFilter does not tell whether its source can be looked up: the flags do.
-        if self.images_streamed or isinstance(images, HubImages):
-            if self._spool or isinstance(byproducts, TarStream):
+        if self._images_stream or isinstance(images, HubImages):
+            if self._byproducts_stream or isinstance(byproducts, TarStream):
                 return join(images, Spooled(byproducts), found)
             return join(images, byproducts, found)
         return join(byproducts, images, found)
 
     def to_batch(self, max_side: int | None = None) -> "PairsToBatch":
         """The function that makes rows from `pairs`; shrinks images with a side above `max_side` pixels."""
-        to_row = ImageNetPairToRow(
-            tuple(self.classes), self.images is not None, self.images_streamed, max_side
-        )
-        return PairsToBatch(to_row)
+        return PairsToBatch(ImageNetPairToRow(tuple(self.classes), self.images is not None, max_side))
 
 
 # In place of a row's columns of byproducts: which of the `ParsedRecords` of its batch they are from.
@@ -100,7 +97,7 @@ class Parsed(NamedTuple):
 
 @dataclass(frozen=True)
 class ImageNetPairToRow:
-    """(id, streamed payload, looked-up payload) -> `Outcome`; picklable, so that Ray can run it.
+    """An image and its XML -> `Outcome`; picklable, so that Ray can run it.
 
     An image gives a row, with or without XML. If an XML cannot be parsed it is rejected, and the image is
     kept without annotations. An XML without a valid image gives no row. Without images (`with_images=False`)
@@ -109,32 +106,23 @@ class ImageNetPairToRow:
 
     classes: tuple[str, ...]
     with_images: bool = True
-    images_streamed: bool = False
     max_side: int | None = None  # pixels
     _labels: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_labels", {name: label for label, name in enumerate(self.classes)})
 
-    def xml_of(self, pair: LoadedPair) -> Payload:
-        """The pair's XML."""
-        return pair.looked_up if self.images_streamed else pair.streamed
-
-    def with_parsed(self, pair: LoadedPair, parsed: Parsed) -> LoadedPair:
-        """The pair with this in place of its XML."""
-        return pair._replace(looked_up=parsed) if self.images_streamed else pair._replace(streamed=parsed)
-
     def label(self, entry_id: str) -> int | None:
         """The number of its class; None if that is not among `classes`."""
         return self._labels.get(entry_id.partition("/")[0])
 
-    def __call__(self, entry_id: str, streamed: Payload, looked_up: Payload) -> Outcome:
+    def __call__(self, pair: LoadedPair) -> Outcome:
         """The outcome of one pair."""
-        image, xml = (streamed, looked_up) if self.images_streamed else (looked_up, streamed)
+        entry_id, image, xml = pair
         label = self.label(entry_id)
         if label is None:
             reason = "its class is not among the dataset's classes: name all of them in classes"
-            return self.refused(entry_id, streamed, looked_up, reason)
+            return self.refused(pair, reason)
         encoded: bytes | None = None
         if self.with_images:
             if image is None:
@@ -161,9 +149,9 @@ class ImageNetPairToRow:
     def _used(self, records: int) -> dict[str, int]:
         return {IMAGES: int(self.with_images), BYPRODUCTS: records}
 
-    def refused(self, entry_id: str, streamed: Payload, looked_up: Payload, reason: str) -> Outcome:
+    def refused(self, pair: LoadedPair, reason: str) -> Outcome:
         """No row: a reject for each entry of the pair."""
-        image, xml = (streamed, looked_up) if self.images_streamed else (looked_up, streamed)
+        entry_id, image, xml = pair
         return _no_row(entry_id, None if image is None else reason, None if xml is None else reason)
 
 
@@ -187,7 +175,7 @@ class PairsToBatch:
 
     def _parsed(self, items: Sequence[LoadedItem]) -> tuple[list[int], ParsedRecords]:
         """The places of the items whose XML is of the layout and their own, and what is in these XMLs."""
-        payloads = [self.to_row.xml_of(item) if isinstance(item, LoadedPair) else None for item in items]
+        payloads = [item.byproducts if isinstance(item, LoadedPair) else None for item in items]
         xmls = {place: xml for place, xml in enumerate(payloads) if isinstance(xml, bytes)}
         places = list(xmls)
         try:
@@ -213,7 +201,7 @@ class PairsToBatch:
         for number, place in enumerate(places):
             item = items[place]
             if isinstance(item, LoadedPair):  # as all of `places`
-                items[place] = self.to_row.with_parsed(item, Parsed(number))
+                items[place] = item._replace(byproducts=Parsed(number))
         batch = to_batch(items, self.to_row, schema.append(pa.field(PARSED, pa.int32())))
         numbers, table = batch.table[PARSED], batch.table.drop_columns(PARSED)
         # The values of a row that has no number are its own: they follow those of all parsed records.

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
 
-from luab_data.build.join import Pair, Payload
+from luab_data.build.join import LoadedPair, Pair, Payload
 from luab_data.errors import PASSED_ON, internal_error
 from luab_data.sources.entries import Reject
 
@@ -32,29 +32,16 @@ class Outcome(NamedTuple):
 class MakeRow(Protocol):
     """Makes the row of a pair. Pure and picklable: it runs in threads and in other processes.
 
-    A payload is of the type that the dataset's sources give.
+    The payloads of a pair are of the types that the dataset's sources give.
     """
 
-    def __call__(self, entry_id: str, streamed: Any, looked_up: Any, /) -> Outcome:
-        """Makes the row of one pair, or rejects.
-
-        Args:
-            entry_id: the id that the sides share.
-            streamed: the streamed side's payload.
-            looked_up: the looked-up side's payload.
-        """
-
-    def refused(self, entry_id: str, streamed: Any, looked_up: Any, reason: str, /) -> Outcome:
-        """No row: a reject for each entry of the pair."""
+    def __call__(self, pair: LoadedPair, /) -> Outcome:
+        """Makes the row of one pair, or rejects."""
         ...
 
-
-class LoadedPair(NamedTuple):
-    """A pair whose two payloads are read."""
-
-    id: str
-    streamed: Payload
-    looked_up: Payload
+    def refused(self, pair: LoadedPair, reason: str, /) -> Outcome:
+        """No row: a reject for each entry of the pair."""
+        ...
 
 
 LoadedItem = LoadedPair | Reject
@@ -86,8 +73,8 @@ class RowByRow:
 
 
 def load(item: Pair | Reject) -> LoadedItem:
-    """Reads the looked-up payload of a pair; a reject is returned unchanged."""
-    return item if isinstance(item, Reject) else LoadedPair(item.id, item.from_stream, item.from_lookup())
+    """Reads what a pair has not read yet; a reject is returned unchanged."""
+    return item if isinstance(item, Reject) else item.load()
 
 
 def _size(payload: Payload) -> int:
@@ -104,7 +91,7 @@ def groups(items: Iterable[Pair | Reject], most: int) -> Iterator[list[LoadedIte
         loaded = load(item)
         group.append(loaded)
         if isinstance(loaded, LoadedPair):
-            size += _size(loaded.streamed) + _size(loaded.looked_up)
+            size += _size(loaded.image) + _size(loaded.byproducts)
         if len(group) == most or size >= BYTES_PER_BATCH:
             yield group
             group, size = [], 0
@@ -123,11 +110,11 @@ def to_batch(items: Iterable[LoadedItem], make_row: MakeRow, schema: pa.Schema) 
             made.append((item, Outcome(None, (item,))))
             continue
         try:
-            outcome = make_row(item.id, item.streamed, item.looked_up)
+            outcome = make_row(item)
         except PASSED_ON:
             raise
         except Exception as error:  # one bad record never ends a build of a million
-            outcome = make_row.refused(item.id, item.streamed, item.looked_up, internal_error(error))
+            outcome = make_row.refused(item, internal_error(error))
         made.append((item, outcome))
     try:
         table = _table(made, schema)
@@ -158,5 +145,5 @@ def _storable(item: LoadedItem, outcome: Outcome, make_row: MakeRow, schema: pa.
     try:
         pa.Table.from_pylist([outcome.row], schema=schema)
     except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
-        return make_row.refused(item.id, item.streamed, item.looked_up, internal_error(error))
+        return make_row.refused(item, internal_error(error))
     return outcome

@@ -1,15 +1,17 @@
 """Joins images and byproducts: one function for both datasets, whichever side must be streamed."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from luab_data.errors import PASSED_ON, RejectedRecord, internal_error
 from luab_data.sources.compact_names import CompactNames
-from luab_data.sources.entries import Lookup, Reject, Stream
+from luab_data.sources.entries import BYPRODUCTS, IMAGES, Lookup, Reject, Stream
 
-Payload = Any | RejectedRecord | None  # a file's bytes, or a lookup's entry of a larger file
-
+# What a side has of an id: a file's bytes, or a lookup's entry of a larger file; None if it has nothing, the
+# `RejectedRecord` if that is unreadable.
+Payload = Any
+Side = bytes | Lookup | None  # streamed, to be looked up, or none of this id
 
 EXAMPLES = 3  # ids of each side, for the message if the sides do not match
 
@@ -32,22 +34,30 @@ class Found(Counter[str]):
             self.first.setdefault(role, []).append(item)
 
 
-class Pair(NamedTuple):
-    """The entries of both sides for one id.
-
-    The looked-up side is read on demand, so a pair costs nothing.
-    """
+class LoadedPair(NamedTuple):
+    """The entries of both sides for one id, read."""
 
     id: str
-    from_stream: bytes | None  # None: the stream has no such id
-    lookup: Lookup | None  # None: the lookup has no such id
+    image: Payload
+    byproducts: Payload
 
-    def from_lookup(self) -> Payload:
-        """The lookup's payload; None if it has none, the `RejectedRecord` if it is unreadable."""
-        if self.lookup is None:
-            return None
+
+class Pair(NamedTuple):
+    """The entries of both sides for one id. The side that is looked up is not read yet."""
+
+    id: str
+    image: Side
+    byproducts: Side
+
+    def load(self) -> LoadedPair:
+        """Reads the side that is looked up."""
+        return LoadedPair(self.id, self._payload(self.image), self._payload(self.byproducts))
+
+    def _payload(self, side: Side) -> Payload:
+        if side is None or isinstance(side, bytes):
+            return side
         try:
-            return self.lookup.get(self.id)
+            return side.get(self.id)
         except RejectedRecord as error:
             return error
         except PASSED_ON:
@@ -59,9 +69,9 @@ class Pair(NamedTuple):
 def join(stream: Stream | None, lookup: Lookup | None, found: Found | None = None) -> Iterator[Pair | Reject]:
     """Streams one side, looks up the other, then yields the entries that only the lookup has.
 
-    The pairs and their order are always the same. A second entry of an id in the stream is a reject. A lookup
-    may have an id twice (two records of one image); that is one pair. The function fills `found`. With only
-    one side, all pairs have only that side.
+    Their roles say which is the image of a pair. The pairs and their order are always the same. A second
+    entry of an id in the stream is a reject. A lookup may have an id twice (two records of one image); that
+    is one pair. The function fills `found`. With only one side, all pairs have only that side.
     """
     found = Found() if found is None else found
     seen = CompactNames()
@@ -71,11 +81,11 @@ def join(stream: Stream | None, lookup: Lookup | None, found: Found | None = Non
             if isinstance(item, Reject):
                 yield item
             elif _is_new(item.id, seen):
+                sides: dict[str, Side] = {stream.role: item.payload}
                 if lookup is not None and item.id in lookup:
                     found.met += 1
-                    yield Pair(item.id, item.payload, lookup)
-                else:
-                    yield Pair(item.id, item.payload, None)
+                    sides[lookup.role] = lookup
+                yield _pair(item.id, sides)
             else:
                 yield Reject(stream.role, item.id, "second entry of this id")
     if lookup is None:
@@ -85,7 +95,11 @@ def join(stream: Stream | None, lookup: Lookup | None, found: Found | None = Non
         if isinstance(entry_id, Reject):
             yield entry_id
         elif _is_new(entry_id, seen):
-            yield Pair(entry_id, None, lookup)
+            yield _pair(entry_id, {lookup.role: lookup})
+
+
+def _pair(entry_id: str, sides: Mapping[str, Side]) -> Pair:
+    return Pair(entry_id, sides.get(IMAGES), sides.get(BYPRODUCTS))
 
 
 def _is_new(entry_id: str, seen: CompactNames) -> bool:

@@ -17,7 +17,8 @@ from imagenet_ab.pairs import ImageNetPairToRow, PairsToBatch
 from imagenet_ab.record import parse_record
 from imagenet_ab.rows import features
 from imagenet_ab.write import write_xml
-from luab_data.build.batches import LoadedPair, to_batch
+from luab_data.build.batches import to_batch
+from luab_data.build.join import LoadedPair
 from luab_data.errors import RejectedRecord
 from luab_data.sources.entries import Reject
 
@@ -270,12 +271,12 @@ def test_rows_and_rejects_are_those_of_the_strict_parser(files):
         xml = XML
         for edit in edits:
             xml = edited(xml, *edit)
-        items.append(LoadedPair(ID, xml, None))
-    items = [LoadedPair(ID, XML, None), *items, Reject("byproducts", "x", "reason")]
-    are_taken(*(item.streamed for item in items[:-1]))
+        items.append(LoadedPair(ID, None, xml))
+    items = [LoadedPair(ID, None, XML), *items, Reject("byproducts", "x", "reason")]
+    are_taken(*(item.byproducts for item in items[:-1]))
     for number, item in enumerate(items[:-1]):  # ids are unique in a join
         own = f"{ID}{number}"
-        items[number] = LoadedPair(own, item.streamed.replace(ID.encode(), own.encode()), None)
+        items[number] = LoadedPair(own, None, item.byproducts.replace(ID.encode(), own.encode()))
     to_row = ImageNetPairToRow(("n01440764",), with_images=False)
     fast, strict = PairsToBatch(to_row)(items, SCHEMA), to_batch(items, to_row, SCHEMA)
     assert bits(fast.table) == bits(strict.table)
@@ -287,8 +288,8 @@ def test_rows_and_rejects_are_those_of_the_strict_parser(files):
 def test_rows_keep_their_order_beside_a_second_file_of_an_id():
     other = XML.replace(ID.encode(), b"n01440764/n01440764_7")
     items = [
-        LoadedPair(ID, XML.replace(b"<selected>", b"<!-- --><selected>"), None),
-        LoadedPair("n01440764/n01440764_7", other, None),
+        LoadedPair(ID, None, XML.replace(b"<selected>", b"<!-- --><selected>")),
+        LoadedPair("n01440764/n01440764_7", None, other),
         Reject("byproducts", ID, "second entry of this id"),
     ]
     batch = PairsToBatch(ImageNetPairToRow(("n01440764",), with_images=False))(items, SCHEMA)
@@ -298,7 +299,7 @@ def test_rows_keep_their_order_beside_a_second_file_of_an_id():
 
 def test_another_images_xml_is_a_reject_and_gives_no_columns():
     other = XML.replace(b"n01440764_105", b"n01440764_7")
-    items = [LoadedPair(ID, other, None), LoadedPair("n01440764/n01440764_7", other, None)]
+    items = [LoadedPair(ID, None, other), LoadedPair("n01440764/n01440764_7", None, other)]
     batch = PairsToBatch(ImageNetPairToRow(("n01440764",), with_images=False))(items, SCHEMA)
     assert batch.table["image_id"].to_pylist() == ["n01440764/n01440764_7"]
     assert [(reject.id, "holds the imageID" in reject.reason) for reject in batch.rejects] == [(ID, True)]

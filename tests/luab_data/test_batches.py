@@ -5,8 +5,8 @@ import itertools
 import pytest
 
 from luab_data.build import batches
-from luab_data.build.batches import LoadedPair, groups
-from luab_data.build.join import Pair
+from luab_data.build.batches import groups
+from luab_data.build.join import LoadedPair, Pair
 from luab_data.sources.entries import Reject
 
 
@@ -27,13 +27,13 @@ class Counted:
 def test_many_items_or_many_bytes_end_a_group(monkeypatch, size, lengths):
     monkeypatch.setattr(batches, "BYTES_PER_BATCH", 50)
     lookup = Counted(size)
-    found = groups([Pair(str(number), bytes(10), lookup) for number in range(10)], 4)
+    found = groups([Pair(str(number), lookup, bytes(10)) for number in range(10)], 4)
     read = []
     for total in itertools.accumulate(lengths):
         read += next(found)
         assert len(read) == lookup.reads == total  # no file of the next group is read yet
     assert next(found, None) is None
-    assert read == [LoadedPair(str(number), bytes(10), bytes(size)) for number in range(10)]
+    assert read == [LoadedPair(str(number), bytes(size), bytes(10)) for number in range(10)]
 
 
 def test_what_is_no_file_takes_no_bytes(monkeypatch):
@@ -41,7 +41,7 @@ def test_what_is_no_file_takes_no_bytes(monkeypatch):
     items = [
         Reject("images", "x", "reason"),
         Pair("a", None, None),
-        Pair("b", b"1", None),
+        Pair("b", None, b"1"),
         Pair("c", None, None),
     ]
     assert [len(group) for group in groups(items, 10)] == [3, 1]

@@ -5,7 +5,7 @@ from fixtures.factories import WNIDS, raw_byproducts, raw_images, record_xml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luab_data.build.join import Found, Pair, join
+from luab_data.build.join import Found, LoadedPair, Pair, join
 from luab_data.errors import RejectedRecord
 from luab_data.sources.archives import Spooled, TarStream
 from luab_data.sources.entries import Entry, Reject
@@ -40,17 +40,16 @@ def test_either_side_may_be_the_stream(tmp_path):
     images = FolderSource(tmp_path / "train")
 
     found = Found()
-    xml_streamed = {pair.id: (pair.from_lookup(), pair.from_stream) for pair in join(archive, images, found)}
+    xml_streamed = [pair.load() for pair in join(archive, images, found)]
     assert found == {"images": 6, "byproducts": 6}
     found = Found()
-    images_streamed = {
-        pair.id: (pair.from_stream, pair.from_lookup()) for pair in join(images, Spooled(archive), found)
-    }
+    images_streamed = [pair.load() for pair in join(images, Spooled(archive), found)]
     assert found == {"images": 6, "byproducts": 6}
-    assert xml_streamed == images_streamed
-    assert xml_streamed[ids[0]] == (payloads[ids[0]], None)
-    assert xml_streamed[ids[1]] == (payloads[ids[1]], record_xml(ids[1]))
-    assert xml_streamed[f"{WNIDS[0]}/{WNIDS[0]}_99"][0] is None
+    assert sorted(xml_streamed) == sorted(images_streamed)
+    assert LoadedPair(ids[0], payloads[ids[0]], None) in xml_streamed
+    assert LoadedPair(ids[1], payloads[ids[1]], record_xml(ids[1])) in xml_streamed
+    absent = f"{WNIDS[0]}/{WNIDS[0]}_99"
+    assert LoadedPair(absent, None, record_xml(absent)) in xml_streamed
 
 
 def test_what_only_the_lookup_has_comes_last_and_in_its_order():
@@ -64,7 +63,7 @@ def test_the_second_entry_of_an_id_is_rejected_and_rejects_pass_through():
     stream = ListSource("byproducts", [Entry("a", b"1"), foreign, Entry("a", b"2")])
     items = list(join(stream, ListSource("images", [Entry("a", b"i")])))
     assert items[1:] == [foreign, Reject("byproducts", "a", "second entry of this id")]
-    assert (items[0].id, items[0].from_stream) == ("a", b"1")
+    assert items[0].load() == ("a", b"i", b"1")
 
 
 def test_a_lookup_that_lists_an_id_twice_gives_one_pair_and_counts_both():
@@ -82,29 +81,29 @@ def test_an_unreadable_entry_is_handed_on_and_does_not_stop_the_join():
     (pair,) = join(
         ListSource("byproducts", [Entry("a", b"1")]), ListSource("images", [Entry("a", b"")], broken="a")
     )
-    assert isinstance(pair.from_lookup(), RejectedRecord)
+    assert isinstance(pair.load().image, RejectedRecord)
 
 
 def test_without_a_lookup_the_pairs_are_the_streams():
     (pair,) = join(ListSource("byproducts", [Entry("a", b"1")]), None)
-    assert (pair.id, pair.from_stream, pair.from_lookup()) == ("a", b"1", None)
+    assert pair.load() == ("a", None, b"1")
 
 
 _ids = st.lists(st.sampled_from("abcdef"), max_size=8)
 
 
-@given(streamed=_ids, looked_up=st.sets(st.sampled_from("abcdef")))
-def test_nothing_is_lost(streamed, looked_up):
+@given(byproducts=_ids, images=st.sets(st.sampled_from("abcdef")))
+def test_nothing_is_lost(byproducts, images):
     found = Found()
-    stream = ListSource("byproducts", [Entry(name, b"") for name in streamed])
-    lookup = ListSource("images", [Entry(name, b"") for name in sorted(looked_up)])
+    stream = ListSource("byproducts", [Entry(name, b"") for name in byproducts])
+    lookup = ListSource("images", [Entry(name, b"") for name in sorted(images)])
     items = list(join(stream, lookup, found))
     pairs = [item for item in items if isinstance(item, Pair)]
-    assert {pair.id for pair in pairs} == set(streamed) | looked_up
+    assert {pair.id for pair in pairs} == set(byproducts) | images
     assert len(pairs) == len({pair.id for pair in pairs})
-    assert sum(pair.lookup is not None for pair in pairs) == found["images"] == len(looked_up)
-    in_pairs = sum(pair.from_stream is not None for pair in pairs)
-    assert in_pairs + len(items) - len(pairs) == found["byproducts"] == len(streamed)
+    assert sum(pair.image is not None for pair in pairs) == found["images"] == len(images)
+    in_pairs = sum(pair.byproducts is not None for pair in pairs)
+    assert in_pairs + len(items) - len(pairs) == found["byproducts"] == len(byproducts)
 
 
 @pytest.mark.parametrize("payload", [b"", b"x"])
@@ -112,4 +111,4 @@ def test_an_empty_payload_is_not_an_absent_one(payload):
     (pair,) = join(
         ListSource("byproducts", [Entry("a", payload)]), ListSource("images", [Entry("a", payload)])
     )
-    assert pair.from_stream == pair.from_lookup() == payload
+    assert pair.load() == ("a", payload, payload)
