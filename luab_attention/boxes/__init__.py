@@ -1,1 +1,1 @@
-"""Boxes of objects: one module per format, and one function that picks the format."""
+"""Boxes of objects: one module per format, and one function that tells the format (`formats`)."""

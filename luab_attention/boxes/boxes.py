@@ -1,24 +1,31 @@
 """Boxes of an image: the common form of all formats, the check of boxes, and the hit test.
 
-    CSV (csv_boxes), XML (ilsvrc_boxes), COCO's JSON (coco), column `objects` (row_boxes) -> ImageBoxes
+    CSV (csv_boxes), ImageNet's XML (ilsvrc), COCO's JSON (coco), column `objects` (rows) -> ImageBoxes
 
-`box_sources.load_boxes` chooses the format of a file.
+`formats` chooses the format of a file.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import datasets
 import numpy as np
 from numpy.typing import ArrayLike
 
-from luab_data.constants import IMAGE, IMAGE_ID, LABEL, LABELS, OBJECTS
+from luab_data.constants import IMAGE, IMAGE_ID, LABEL, OBJECTS
 
 WIDTH, HEIGHT = "width", "height"  # columns: pixels of the image
 BBOX, CATEGORY = "bbox", "category"  # of the column `objects`
+
+# Names of an object's two parts in detection sets.
+BBOX_NAMES = (BBOX, "bboxes", "boxes")
+CATEGORY_NAMES = (CATEGORY, "categories", "label", "labels", "class")
+
+MAX_SIDE = 2**16  # of an image whose size a file of boxes states: pixels
 
 # A box may leave the image by this much: some tools count pixels from 1, others round up.
 SLACK_PIXELS, SLACK_RATIO = 2.0, 0.01
@@ -43,6 +50,23 @@ class ImageBoxes(NamedTuple):
         """[n, 4] x, y, w, h in ratios of the image."""
         boxes = np.asarray(self.bbox, np.float64).reshape(-1, 4)
         return boxes / (self.width, self.height, self.width, self.height)
+
+
+NOTHING = ImageBoxes([], 1, 1)  # of an image without boxes
+
+
+class BoxedImage(NamedTuple):
+    """An image file, its id, the number of its class, and its boxes of this class."""
+
+    file: Path
+    image_id: str
+    label: int
+    boxes: ImageBoxes
+
+
+def from_pixels(x0: float, y0: float, x1: float, y1: float) -> list[float]:
+    """[x, y, w, h] of a box from its first to its last pixel, both of them in it."""
+    return [x0, y0, x1 + 1 - x0, y1 + 1 - y0]
 
 
 def usable(bbox: np.ndarray, size: ArrayLike) -> tuple[np.ndarray, Counter[str]]:
@@ -83,22 +107,36 @@ def inside(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     return np.any(np.all((points >= low) & (points <= high), axis=2), axis=1)
 
 
-def box_features(classes: Sequence[str], several: bool = False) -> datasets.Features:
-    """The columns of images with boxes of their class or classes."""
+def box_rows(images: Sequence[BoxedImage], classes: Sequence[str]) -> datasets.Dataset:
+    """One row for each image, in their order.
+
+    Args:
+        images: the images.
+        classes: names of the labels in order.
+
+    Returns:
+        Dataset with image, label (ClassLabel), image_id, objects {"bbox": [[x, y, w, h]] pixels, "category":
+        [label]}, and width and height of the image that the pixels are of.
+    """
     label = datasets.ClassLabel(names=list(classes))
-    return datasets.Features(
-        {
-            IMAGE: datasets.Image(),
-            LABELS if several else LABEL: datasets.List(label) if several else label,
-            IMAGE_ID: datasets.Value("string"),
-            OBJECTS: {
-                BBOX: datasets.List(datasets.List(datasets.Value("float32"), length=4)),
-                CATEGORY: datasets.List(label),
-            },
-            WIDTH: datasets.Value("float32"),
-            HEIGHT: datasets.Value("float32"),
-        }
-    )
+    size = datasets.Value("float32")
+    features: dict[str, Any] = {IMAGE: datasets.Image(), LABEL: label, IMAGE_ID: datasets.Value("string")}
+    features |= {OBJECTS: objects_feature(label), WIDTH: size, HEIGHT: size}
+    columns = {
+        IMAGE: [str(each.file) for each in images],
+        LABEL: [each.label for each in images],
+        IMAGE_ID: [each.image_id for each in images],
+        OBJECTS: [{BBOX: each.boxes.bbox, CATEGORY: [each.label] * len(each.boxes.bbox)} for each in images],
+        WIDTH: [each.boxes.width for each in images],
+        HEIGHT: [each.boxes.height for each in images],
+    }
+    return datasets.Dataset.from_dict(columns, features=datasets.Features(features))
+
+
+def objects_feature(label: datasets.ClassLabel) -> dict[str, Any]:
+    """The type of the column `objects`."""
+    bbox = datasets.List(datasets.Value("float32"), length=4)
+    return {BBOX: datasets.List(bbox), CATEGORY: datasets.List(label)}
 
 
 def in_words(left_out: Counter[str], reasons: dict[str, tuple[str, str]]) -> str:

@@ -1,4 +1,4 @@
-"""COCO's images and instances file -> rows for evaluating a model trained on COCO-AB."""
+"""Boxes in COCO's instances file, with the labels of its images: for models trained on COCO-AB."""
 
 import re
 from pathlib import Path
@@ -10,6 +10,7 @@ from datasets.utils.logging import get_logger
 
 from coco_ab.classes import COCO_CLASSES
 from coco_ab.instances import Instances
+from luab_attention.boxes.boxes import BBOX, CATEGORY, objects_feature
 from luab_data.constants import IMAGE, IMAGE_ID, LABELS, OBJECTS
 from luab_data.errors import SourceError
 
@@ -18,7 +19,7 @@ logger = get_logger(__name__)
 _NAME = re.compile(r"(?:COCO_[a-z]+\d+_)?(\d{12})\.jpg", re.ASCII)
 
 
-def load_instances(images: str | Path, instances: str | Path) -> datasets.Dataset:
+def load_coco_boxes(images: str | Path, instances: str | Path) -> datasets.Dataset:
     """Loads the images that the file lists, by name, with their labels and boxes.
 
     One row is one image of the folder. Skipped entries give a warning.
@@ -51,7 +52,7 @@ def load_instances(images: str | Path, instances: str | Path) -> datasets.Datase
         columns[IMAGE].append(str(file))
         columns[IMAGE_ID].append(int(match.group(1)))
         columns[LABELS].append(np.unique(found.category).tolist())
-        columns[OBJECTS].append({"bbox": found.bbox.tolist(), "category": found.category.tolist()})
+        columns[OBJECTS].append({BBOX: found.bbox.tolist(), CATEGORY: found.category.tolist()})
     if not columns[IMAGE]:
         raise SourceError(f"{images} holds no image that {instances} lists: are they of the same year?")
     if (absent := len(known) - len(columns[IMAGE])) > 0:
@@ -64,10 +65,7 @@ def load_instances(images: str | Path, instances: str | Path) -> datasets.Datase
             IMAGE: datasets.Image(),
             IMAGE_ID: datasets.Value("int64"),
             LABELS: datasets.List(label),
-            OBJECTS: {
-                "bbox": datasets.List(datasets.List(datasets.Value("float32"), length=4)),
-                "category": datasets.List(label),
-            },
+            OBJECTS: objects_feature(label),
         }
     )
     return datasets.Dataset.from_dict(columns, features=features)

@@ -1,4 +1,4 @@
-"""Images in class folders and a CSV of boxes -> a dataset with a column `objects`."""
+"""Boxes in a CSV, of images in class folders."""
 
 from __future__ import annotations
 
@@ -7,29 +7,30 @@ import io
 import math
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import datasets
 import numpy as np
 
 from luab_attention.boxes.boxes import (
-    BBOX,
-    CATEGORY,
     HEIGHT,
+    MAX_SIDE,
+    NOTHING,
     REASONS,
     WIDTH,
+    BoxedImage,
     ImageBoxes,
-    box_features,
+    box_rows,
+    from_pixels,
     usable,
 )
+from luab_attention.boxes.reader import BoxesById
 from luab_data.console.names import few
-from luab_data.constants import IMAGE, IMAGE_ID, LABEL, OBJECTS
+from luab_data.constants import IMAGE_ID
 from luab_data.errors import SourceError
 from luab_data.rows.class_names import match
 
 CSV_COLUMNS = ("file", "x0", "y0", "x1", "y1", WIDTH, HEIGHT)
 MAX_BYTES = 2**30
-MAX_SIDE = 2**16  # pixels
 
 
 def load_csv_boxes(
@@ -44,8 +45,7 @@ def load_csv_boxes(
         classes: names of the labels in order; default: the class folders that the CSV names, sorted.
 
     Returns:
-        Dataset with image, label (ClassLabel), image_id (`<class>/<name>`), objects {"bbox": [[x, y, w, h]]
-        pixels, "category": [label]}, and width and height of the image that the pixels are of.
+        See `box_rows`; image_id is `<class>/<name>`.
 
     Raises:
         SourceError: a missing file or column, an invalid box, a class that is not in `classes`.
@@ -58,26 +58,47 @@ def load_csv_boxes(
     names = list(found if classes is None else classes)
     known = [(name,) for name in names]
     labels = match([(name,) for name in found], known, "class folder", "the labels'")
-    if unknown := [name for name, label in zip(found, labels, strict=True) if label is None]:
+    label_of = {name: label for name, label in zip(found, labels, strict=True) if label is not None}
+    if unknown := [name for name in found if name not in label_of]:
         raise SourceError(
             f"{boxes} has images of classes that are none of the {len(names):,} labels: {few(unknown)}. The "
             f"labels are {few(names)}."
         )
-    label_of = dict(zip(found, labels, strict=True))
-    table = box_features(names)
-    columns: dict[str, list[Any]] = {name: [] for name in table}
+    rows: list[BoxedImage] = []
     for file, of_file in by_file.items():
-        path = images / file
-        if not path.is_file():
-            raise SourceError(f"{boxes} lists {file}, but there is no {path}.")
-        label = label_of[file.split("/")[0]]
-        columns[IMAGE].append(str(path))
-        columns[LABEL].append(label)
-        columns[IMAGE_ID].append(str(PurePosixPath(file).with_suffix("")))
-        columns[OBJECTS].append({BBOX: of_file.bbox, CATEGORY: [label] * len(of_file.bbox)})
-        columns[WIDTH].append(of_file.width)
-        columns[HEIGHT].append(of_file.height)
-    return datasets.Dataset.from_dict(columns, features=table)
+        if not (images / file).is_file():
+            raise SourceError(f"{boxes} lists {file}, but there is no {images / file}.")
+        rows.append(BoxedImage(images / file, _image_id(file), label_of[file.split("/")[0]], of_file))
+    return box_rows(rows, names)
+
+
+class CsvBoxes(BoxesById):
+    """The boxes in a CSV in the format of `load_csv_boxes`, by id. They have no classes."""
+
+    def __init__(self, label: str | None, rows: datasets.Dataset, source: Path, image_id: str = IMAGE_ID):
+        super().__init__(label, rows, source, image_id)
+        self._found = _by_id(source)
+
+    def find(self, image_id: str) -> tuple[ImageBoxes, None]:
+        """The boxes of an id."""
+        return self._found.get(image_id, NOTHING), None
+
+
+def _by_id(source: Path) -> dict[str, ImageBoxes]:
+    found: dict[str, ImageBoxes] = {}
+    files: dict[str, str] = {}
+    for file, boxes in read_boxes(source).items():
+        image_id = _image_id(file)
+        if image_id in found:
+            raise SourceError(
+                f"{source} has boxes of {files[image_id]} and of {file}: which is row {image_id}?"
+            )
+        found[image_id], files[image_id] = boxes, file
+    return found
+
+
+def _image_id(file: str) -> str:
+    return str(PurePosixPath(file).with_suffix(""))
 
 
 def read_boxes(boxes: Path) -> dict[str, ImageBoxes]:
@@ -179,4 +200,4 @@ def _box(line: dict[str, str], where: str) -> tuple[list[float], float, float]:
         raise SourceError(f"{where}: the image's size is {width:g} x {height:g} pixels.")
     if x1 < x0 or y1 < y0:
         raise SourceError(f"{where}: the box ends before it begins: {shown}. x0, y0 is its first pixel.")
-    return [x0, y0, x1 + 1 - x0, y1 + 1 - y0], width, height
+    return from_pixels(x0, y0, x1, y1), width, height

@@ -1,4 +1,4 @@
-"""ImageNet's official boxes (one XML per image, as in PASCAL VOC) -> a dataset with the `objects` column.
+"""ImageNet's official boxes: one XML per image, as in PASCAL VOC.
 
 The files come from image-net.org: ILSVRC2012_bbox_val_v3.tgz, or for the training images
 ILSVRC2012_bbox_train_v2.tar.gz. They give the first and the last pixel of a box, both from 0.
@@ -7,22 +7,22 @@ ILSVRC2012_bbox_train_v2.tar.gz. They give the first and the last pixel of a box
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import datasets
 import numpy as np
 
-from luab_attention.boxes.boxes import BBOX, CATEGORY, HEIGHT, WIDTH, box_features
+from luab_attention.boxes.boxes import MAX_SIDE, NOTHING, BoxedImage, ImageBoxes, box_rows, from_pixels
+from luab_attention.boxes.reader import BoxesById
 from luab_data.console.names import few
-from luab_data.constants import IMAGE, IMAGE_ID, LABEL, OBJECTS
+from luab_data.constants import IMAGE_ID, NO_LABEL
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.imagenet_classes import class_list
 from luab_data.images.files import image_files, list_images
 from luab_data.rows.class_names import match
+from luab_data.rows.same_classes import class_names_of
 from luab_data.xml import Element, read_elements, shortened
 
 MAX_BYTES = 2**20  # of one XML; enough for thousands of objects
-MAX_SIDE = 2**16  # pixels
 MAX_DIGITS = 6
 
 
@@ -36,12 +36,12 @@ class BoxFile:
 
     def bbox(self) -> np.ndarray:
         """[n, 4] x, y, w, h in pixels of all objects."""
-        boxes = [(x0, y0, x1 + 1 - x0, y1 + 1 - y0) for _, (x0, y0, x1, y1) in self.objects]
-        return np.array(boxes, np.float64).reshape(-1, 4)
+        return np.array([from_pixels(*box) for _, box in self.objects], np.float64).reshape(-1, 4)
 
-    def boxes_of(self, wnid: str) -> list[list[int]]:
-        """[[x, y, w, h]] pixels of the objects of a class."""
-        return [[x0, y0, x1 + 1 - x0, y1 + 1 - y0] for name, (x0, y0, x1, y1) in self.objects if name == wnid]
+    def boxes_of(self, wnid: str) -> ImageBoxes:
+        """The objects of a class."""
+        bbox = [from_pixels(*box) for name, box in self.objects if name == wnid]
+        return ImageBoxes(bbox, self.width, self.height)
 
 
 def load_ilsvrc_boxes(
@@ -55,10 +55,8 @@ def load_ilsvrc_boxes(
         classes: wnids of the labels in order; default: ImageNet's 1000.
 
     Returns:
-        Dataset with image, label (ClassLabel), image_id (the path without its suffix), objects {"bbox":
-        [[x, y, w, h]] pixels, "category": [int]}, the boxes of the image's class, and width and height of the
-        image that the pixels are of. The class is the image's folder, or in a flat folder the class of all
-        its objects.
+        See `box_rows`; image_id is the path without its suffix. The class is the image's folder, or in a flat
+        folder the class of all its objects.
 
     Raises:
         SourceError: no such folder, no XML, no image for any XML, an invalid XML, an image of a class that is
@@ -67,8 +65,7 @@ def load_ilsvrc_boxes(
     files = xml_files(Path(boxes))
     names = class_list() if classes is None else list(classes)
     label_of: dict[str, int | None] = {}
-    table = box_features(names)
-    columns: dict[str, list[Any]] = {name: [] for name in table}
+    rows: list[BoxedImage] = []
     for image in _images(Path(images)):
         image_id = image.relative_to(images).with_suffix("").as_posix()
         file = find_xml(files, image_id)
@@ -81,20 +78,44 @@ def load_ilsvrc_boxes(
         label = label_of[wnid]
         if label is None:
             raise SourceError(f"{image} is of the class {wnid!r}, which is none of the {len(names)} labels.")
-        bbox = found.boxes_of(wnid)
-        columns[IMAGE].append(str(image))
-        columns[LABEL].append(label)
-        columns[IMAGE_ID].append(image_id)
-        columns[OBJECTS].append({BBOX: bbox, CATEGORY: [label] * len(bbox)})
-        columns[WIDTH].append(found.width)
-        columns[HEIGHT].append(found.height)
-    if not columns[IMAGE]:
+        rows.append(BoxedImage(image, image_id, label, found.boxes_of(wnid)))
+    if not rows:
         raise SourceError(
             f"none of the {len(files)} XML files in {boxes} is named as an image in "
             f"{images}; give the boxes of the same images (ILSVRC2012_val_00000001.xml is that of "
             "ILSVRC2012_val_00000001.JPEG)."
         )
-    return datasets.Dataset.from_dict(columns, features=table)
+    return box_rows(rows, names)
+
+
+class IlsvrcBoxes(BoxesById):
+    """The boxes in a folder of XML files, by id, or by `<name>` alone if it is unique; see `BoxesById`."""
+
+    def __init__(self, label: str | None, rows: datasets.Dataset, source: Path, image_id: str = IMAGE_ID):
+        super().__init__(label, rows, source, image_id)
+        if label is not None and not isinstance(rows.features[label], datasets.ClassLabel):
+            raise SourceError(
+                f"XML files name the class of a box, but column {label!r} has numbers without names. Cast it "
+                "to datasets.ClassLabel."
+            )
+        self._known = None if label is None else class_names_of(rows, label)
+        self._number: dict[str, int] = {}
+        self._files = xml_files(source)
+
+    def find(self, image_id: str) -> tuple[ImageBoxes, np.ndarray | None]:
+        """The usable boxes of an id, and the class number of each."""
+        path = find_xml(self._files, image_id)
+        if path is None:
+            return NOTHING, None
+        file = read_box_file(path)
+        boxes, good = self._usable(file.bbox(), file.width, file.height)
+        if self._known is None:
+            return boxes, None
+        for name, _ in file.objects:
+            if name not in self._number:
+                (found,) = match([(name,)], self._known, "class of a box", "the rows'")
+                self._number[name] = NO_LABEL if found is None else found
+        return boxes, np.array([self._number[name] for name, _ in file.objects], np.int64)[good]
 
 
 def parse_box_file(xml: bytes) -> BoxFile:

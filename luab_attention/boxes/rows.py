@@ -1,17 +1,16 @@
-"""The boxes of a dataset's row: its column `objects`, in the common layouts."""
+"""Boxes in a dataset's own column `objects`, in the common layouts."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import datasets
 import numpy as np
 from PIL import Image
 
-from luab_attention.boxes.boxes import HEIGHT, REASONS, WIDTH, ImageBoxes, in_words, usable
+from luab_attention.boxes.boxes import BBOX_NAMES, CATEGORY_NAMES, HEIGHT, NOTHING, WIDTH, ImageBoxes
+from luab_attention.boxes.reader import BoxReader, Row, Size
 from luab_data import constants
 from luab_data.console.names import few
 from luab_data.constants import NO_LABEL, OBJECTS
@@ -19,84 +18,6 @@ from luab_data.errors import SourceError
 from luab_data.rows.class_names import match
 from luab_data.rows.same_classes import class_feature, class_names_of
 from luab_vision.images import open_image
-
-# Names of an object's two parts in detection sets.
-BBOX_NAMES = ("bbox", "bboxes", "boxes")
-CATEGORY_NAMES = ("category", "categories", "label", "labels", "class")
-
-# Why images are skipped; singular and plural.
-NO_BOXES, OTHER_CLASSES = "no boxes", "other classes"
-IMAGE_REASONS = {
-    NO_BOXES: ("image without a usable box", "images without a usable box"),
-    OTHER_CLASSES: (
-        "image whose boxes are all of other classes",
-        "images whose boxes are all of other classes",
-    ),
-}
-
-Row = Mapping[str, Any]
-Size = Callable[[], tuple[float, float]]
-
-
-class BoxReader(ABC):
-    """Reads the usable boxes of one row after the other (see `boxes.usable`); counts the others.
-
-    Args:
-        label: column of the row's class or list of classes; None: all boxes are of one class, 0.
-
-    Attributes:
-        left_out: number of boxes and images skipped so far, by reason.
-    """
-
-    def __init__(self, label: str | None):
-        self.label = label
-        self.left_out: Counter[str] = Counter()
-
-    @abstractmethod
-    def read(self, row: Row, size: Size) -> tuple[ImageBoxes, np.ndarray | None]:
-        """All usable boxes of a row, and the class number of each [n]; None: they have no categories.
-
-        `size` returns the image's width and height if nothing else states them.
-
-        Raises:
-            SourceError: invalid boxes.
-        """
-
-    def by_label(self, row: Row, size: Size) -> dict[int, ImageBoxes]:
-        """Each class of the row that has boxes -> its boxes; -1 is no class.
-
-        Counts an image if none of its classes has a box.
-        """
-        labels: Any = row[self.label] if self.label is not None else 0
-        labels = [] if labels is None else labels
-        several = not isinstance(labels, int)
-        asked: list[int] = list(dict.fromkeys(labels)) if several else [labels]
-        found, categories = self.read(row, size)
-        if several and categories is None and found.bbox:
-            raise SourceError(
-                f"column {self.label!r} has several classes, so that the boxes need categories "
-                f"({', '.join(CATEGORY_NAMES)})."
-            )
-        of_label = {}
-        for label in asked:
-            own = found
-            if categories is not None:
-                mine = np.flatnonzero(categories == label)
-                own = found._replace(bbox=[found.bbox[at] for at in mine])
-            if own.bbox and label != NO_LABEL:
-                of_label[label] = own
-        if not of_label:
-            self.left_out[OTHER_CLASSES if found.bbox else NO_BOXES] += 1
-        return of_label
-
-    def note(self) -> str:
-        """The skipped boxes and images in words; "" if there are none."""
-        return ", ".join(filter(None, (in_words(self.left_out, each) for each in (REASONS, IMAGE_REASONS))))
-
-    def _usable(self, bbox: np.ndarray, width: float, height: float) -> tuple[ImageBoxes, np.ndarray]:
-        good, left_out = usable(bbox, (width, height))
-        self.left_out.update(left_out)
-        return ImageBoxes(bbox[good].tolist(), width, height), good
 
 
 class RowBoxes(BoxReader):
@@ -143,7 +64,7 @@ class RowBoxes(BoxReader):
         if self.label is None:
             categories = None
         if not len(bbox):
-            return ImageBoxes([], 1, 1), None if categories is None else np.zeros(0, np.int64)
+            return NOTHING, None if categories is None else np.zeros(0, np.int64)
         width, height = _stated_size(row) or size()
         boxes, good = self._usable(bbox, width, height)
         return boxes, None if categories is None else self._class_numbers(categories)[good]

@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from luab_attention.boxes.boxes import ImageBoxes
 from luab_attention.boxes.ilsvrc import find_xml, read_box_file, xml_files
 from luab_data.console.names import few
 from luab_eval.benchmark import ImageSet, Predictions, Scores, Verdicts
@@ -87,10 +86,9 @@ class BoxBenchmark(ValOrOwn):
         found = []
         for item in images.items:
             if (path := find_xml(files, _stem(item.id))) is not None:
-                file = read_box_file(path)
-                of_class: list[list[float]] = [[*box] for box in file.boxes_of(wnids()[item.target])]
-                if of_class:
-                    found.append((item, ImageBoxes(of_class, file.width, file.height)))
+                of_class = read_box_file(path).boxes_of(wnids()[item.target])
+                if of_class.bbox:
+                    found.append((item, of_class))
         if not found:
             raise ValueError(f"no validation image has a box of its class in {folder}")
         items, boxes = zip(*found, strict=True)

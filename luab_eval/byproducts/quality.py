@@ -27,8 +27,9 @@ import numpy as np
 import pyarrow as pa
 
 from luab_attention.boxes.boxes import HEIGHT, REASONS, WIDTH, in_words, inside
-from luab_attention.boxes.by_id import BoxFiles
-from luab_attention.boxes.rows import BoxReader, RowBoxes, row_size
+from luab_attention.boxes.formats import box_reader
+from luab_attention.boxes.reader import BoxReader
+from luab_attention.boxes.rows import row_size
 from luab_attention.reading import Reading, label_name, point_name, read_points
 from luab_attention.targets import ROW_LABEL, byproducts_of
 from luab_attention.traces import trace
@@ -88,10 +89,7 @@ def measure(
             "CSV, or a folder of XML files."
         )
     several = columns.label is not None and is_list(rows.features[columns.label])
-    if boxes is None:
-        reader: BoxReader = RowBoxes(columns.label, rows)
-    else:
-        reader = BoxFiles(columns.label, rows, Path(boxes), image_id)
+    reader = box_reader(columns.label, rows, boxes, image_id)
     parts = {"label": columns.label, "point": columns.point, "annotations": columns.annotations}
     quality = Quality(absent=tuple(part for part, column in parts.items() if column is None))
     measured = _Measuring(quality, reader, columns, several, _class_names(rows, columns.label))

@@ -9,8 +9,8 @@ from pathlib import Path
 import datasets
 
 from luab_attention.boxes.boxes import HEIGHT, WIDTH, ImageBoxes
+from luab_attention.boxes.formats import BoxFormat, box_format, load_boxes
 from luab_attention.boxes.rows import RowBoxes, row_size
-from luab_attention.boxes.sources import load_boxes
 from luab_attention.reading import Reading, label_name
 from luab_data.constants import IMAGE, IMAGE_ID
 from luab_data.rows.classes import is_multi_label
@@ -54,7 +54,8 @@ class BoxFolder:
             raise ValueError(self.missing(root))
         rows = load_boxes(images, boxes)
         # As for ImageNet: XML boxes refer to the stored orientation.
-        found, self.left_out = set_of_rows(self.own_name, rows, upright=not boxes.is_dir())
+        upright = box_format(boxes) is not BoxFormat.ILSVRC
+        found, self.left_out = set_of_rows(self.own_name, rows, upright=upright)
         return found
 
 

@@ -5,11 +5,12 @@ from typing import NamedTuple
 
 import datasets
 
-from luab_attention.boxes.sources import load_evaluation_boxes
+from luab_attention.boxes.formats import BoxFormat, box_format, load_boxes
 from luab_attention.facts import RowFacts, describe_rows, no_target
 from luab_attention.reading import Reading, ReadRows, label_name, read_rows, reading_of
 from luab_attention.targets import LabelPolicy
 from luab_data.console.names import few
+from luab_data.constants import IMAGE, LABEL, LABELS, OBJECTS
 from luab_data.errors import SourceError
 from luab_data.rows.arrow import read_column
 from luab_data.rows.classes import class_names, classes_of, is_multi_label
@@ -157,7 +158,7 @@ def read_evaluation(
         )
         return train.select(kept), whole._replace(rows=train.select(held)), [held_out]
     if run.eval_boxes is not None:
-        return train, _boxes(run, run.eval_boxes, whole), []
+        return train, read_evaluation_boxes(run, run.eval_boxes, whole), []
     source = run.eval_dataset or run.source
     if run.eval_dataset is not None:
         splits = load_splits(run.eval_dataset)
@@ -196,17 +197,33 @@ def read_evaluation(
     return train, read, notes
 
 
-def _boxes(run: RunArguments, boxes: str, whole: ReadRows | None) -> ReadRows:
-    """Images and boxes of `--eval_boxes`, with the column names of the training rows."""
+def read_evaluation_boxes(run: RunArguments, boxes: str, whole: ReadRows | None) -> ReadRows:
+    """The images of `--eval_dataset` with their boxes, in the columns of the training rows.
+
+    Raises:
+        SourceError: no images, invalid or XML files, or one class per image for training rows with several.
+    """
     if run.eval_dataset is None:
         raise SourceError("--eval_boxes needs --eval_dataset, the folder of its images.")
-    folder = run.eval_dataset
+    if box_format(boxes) is BoxFormat.ILSVRC:
+        raise SourceError(
+            f"--eval_boxes {boxes} is a folder. Give a CSV (file,x0,y0,x1,y1,width,height) or COCO's "
+            "instances as .json; XML files are for `luab localize` and `luab evaluate`."
+        )
+    csv = box_format(boxes) is BoxFormat.CSV
+    if csv and whole is not None and is_multi_label(whole.rows, whole.columns):
+        raise SourceError(
+            f"--eval_boxes {boxes}: a CSV gives each image the one class that its folder is called, but "
+            f"column {whole.columns.label!r} has several. Give COCO's instances as .json, or a dataset with "
+            f"a column {OBJECTS!r}."
+        )
+    rows = load_boxes(run.eval_dataset, boxes)
+    own_label = LABELS if LABELS in rows.column_names else LABEL
     if whole is None:
-        rows = load_evaluation_boxes(folder, boxes, None, run.image_column, run.label_column)
+        rows = rows.rename_columns({IMAGE: run.image_column, own_label: run.label_column or own_label})
         return ReadRows(rows, Columns(run.image_column, label_name(rows, reading_of(run))), None, [])
-    columns = whole.columns
-    rows = load_evaluation_boxes(folder, boxes, whole.rows, columns.image, columns.label)
-    return ReadRows(with_classes_of(whole.rows, rows, columns.label), columns, None, [])
+    rows = rows.rename_columns({IMAGE: whole.columns.image, own_label: whole.columns.label})
+    return ReadRows(with_classes_of(whole.rows, rows, whole.columns.label), whole.columns, None, [])
 
 
 def _require_targets(facts: RowFacts, columns: Columns, byproduct: ByproductKind) -> None:

@@ -26,7 +26,7 @@ import transformers
 from imagenet_ab.build import build_imagenet_ab
 from imagenet_ab.byproducts import ARCHIVE
 from imagenet_ab.simulate.release import write_release
-from luab_attention.boxes.sources import load_boxes
+from luab_attention.boxes.formats import load_boxes
 from luab_data.console.bars import progress
 from luab_data.console.text import counted
 from luab_data.constants import CLICK, IMAGE, TRAIN

@@ -1,10 +1,12 @@
-"""ImageNet's official box files, good and bad, and the dataset that they become."""
+"""ImageNet's official box files, good and bad: the rows that they become, their boxes by id."""
 
 import pytest
 from datasets import Dataset
 from fixtures.boxed import box_xml, picture
+from fixtures.factories import image_bytes, noise_image
 
-from luab_attention.boxes.ilsvrc import BoxFile, load_ilsvrc_boxes, parse_box_file
+from luab_attention.boxes.boxes import ImageBoxes
+from luab_attention.boxes.ilsvrc import BoxFile, IlsvrcBoxes, load_ilsvrc_boxes, parse_box_file
 from luab_data.errors import RejectedRecord, SourceError
 
 
@@ -92,3 +94,23 @@ def test_official_boxes_that_do_not_fit_are_refused(tmp_path):
         each.rename(each.with_name(f"other_{each.name}"))
     with pytest.raises(SourceError, match="none of the 2 XML files"):
         load_ilsvrc_boxes(images, boxes)
+
+
+def test_xml_files_of_the_same_name_belong_to_their_folder(tmp_path):
+    for number, name in enumerate(("cat", "dog")):
+        (tmp_path / "boxes" / name).mkdir(parents=True)
+        (tmp_path / "boxes" / name / "0.xml").write_bytes(box_xml((name, 10 * number, 0, 9 + 10 * number, 9)))
+        (tmp_path / "images" / name).mkdir(parents=True)
+        (tmp_path / "images" / name / "0.png").write_bytes(image_bytes(noise_image(500, 375)))
+    rows = load_ilsvrc_boxes(tmp_path / "images", tmp_path / "boxes", ["Dog", "cat"])
+    assert {row["image_id"]: row["objects"]["bbox"] for row in rows} == {
+        "cat/0": [[0, 0, 10, 10]],
+        "dog/0": [[10, 0, 10, 10]],
+    }
+    assert rows["label"][:] == [1, 0]
+    reader = IlsvrcBoxes("label", rows, tmp_path / "boxes")
+    assert reader.by_label(rows[1], None) == {0: ImageBoxes([[10, 0, 10, 10]], 500, 375)}
+    (tmp_path / "flat").mkdir()
+    (tmp_path / "flat" / "0.png").write_bytes(image_bytes(noise_image(8, 8)))
+    with pytest.raises(SourceError, match="2 XML files could be that of 0"):
+        load_ilsvrc_boxes(tmp_path / "flat", tmp_path / "boxes")

@@ -7,8 +7,6 @@ from fixtures.factories import image_bytes, noise_image
 from fixtures.tiny_models import images, tiny_model
 
 from luab_attention.boxes.boxes import ImageBoxes
-from luab_attention.boxes.sources import load_boxes
-from luab_data.errors import SourceError
 from luab_eval.pointing import PointingGameEvaluator, attention_maps, maxima, visible_boxes
 from luab_vision.framing import framing
 from luab_vision.geometry import WHOLE_IMAGE, View
@@ -113,57 +111,3 @@ def test_several_labels_are_asked_one_by_one():
     metrics = PointingGameEvaluator([row], SETTINGS, Columns(label="labels"))(tiny_model("convnext"))
     assert metrics["pointing_game_images"] == 1, "class 4 has no box"
     assert metrics["pointing_game"] == 1, "class 1 fills the image"
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """Two class folders and a CSV: two boxes in the first image, one in the second."""
-    for i, name in enumerate(("cat/a.JPEG", "dog/b.JPEG")):
-        (tmp_path / name).parent.mkdir()
-        (tmp_path / name).write_bytes(image_bytes(noise_image(64, 48, seed=i), "JPEG"))
-    lines = ["file,x0,y0,x1,y1,width,height", "cat/a.JPEG,0,15,39,44,64,48", "cat/a.JPEG,50,0,63,10,64,48"]
-    (tmp_path / "boxes.csv").write_text("\n".join([*lines, "dog/b.JPEG,0,0,63,47,64,48"]) + "\n")
-    return tmp_path
-
-
-def test_boxes_csv_becomes_objects(folder):
-    rows = load_boxes(folder, folder / "boxes.csv")
-    assert rows.features["label"].names == ["cat", "dog"]
-    assert rows["image_id"][:] == ["cat/a", "dog/b"]
-    assert rows[0]["objects"] == {"bbox": [[0, 15, 40, 30], [50, 0, 14, 11]], "category": [0, 0]}
-    assert rows[1]["objects"]["bbox"] == [[0, 0, 64, 48]], "both corners belong to the box"
-    assert rows[1]["image"].size == (64, 48)
-    assert load_boxes(folder, folder / "boxes.csv", ["dog", "fish", "cat"])["label"][:] == [2, 0]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("file,x0\ncat/a.JPEG,1\n", "no column y0, x1, y1, width, height; the first line is"),
-        ("file,x0,y0,x1,y1,width,height\ncat/a.JPEG,a,0,1,1,2,2\n", "line 2: the box is not four numbers"),
-        ("file,x0,y0,x1,y1,width,height\n../a.JPEG,0,0,1,1,2,2\n", "<class>/<file> is needed"),
-        ("file,x0,y0,x1,y1,width,height\ncat/z.JPEG,0,0,1,1,2,2\n", "there is no"),
-    ],
-)
-def test_wrong_boxes_are_named(folder, text, message):
-    (folder / "boxes.csv").write_text(text)
-    with pytest.raises(SourceError, match=message):
-        load_boxes(folder, folder / "boxes.csv")
-
-
-def test_missing_files_and_classes_are_named(folder):
-    with pytest.raises(SourceError, match="is not a folder"):
-        load_boxes(folder / "none", folder / "boxes.csv")
-    with pytest.raises(SourceError, match="is not a file"):
-        load_boxes(folder, folder / "none.csv")
-    with pytest.raises(SourceError, match=r"none of the 1 labels: dog\. The labels are cat"):
-        load_boxes(folder, folder / "boxes.csv", ["cat"])
-
-
-def test_boxes_of_a_release(imagenet_release):
-    mini = imagenet_release.folder
-    rows = load_boxes(mini / "images" / "val", mini / "boxes_val.csv")
-    assert len(rows) == imagenet_release.val_images
-    assert len(rows.features["label"].names) == imagenet_release.classes
-    widths = [box[0] + box[2] for objects in rows["objects"] for box in objects["bbox"]]
-    assert max(widths) == imagenet_release.rightmost

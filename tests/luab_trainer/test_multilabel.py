@@ -15,7 +15,7 @@ from PIL import Image
 from transformers import AutoModelForImageClassification, EvalPrediction
 
 from coco_ab.classes import COCO_CLASSES
-from luab_attention.boxes.coco import load_instances
+from luab_attention.boxes.coco import load_coco_boxes
 from luab_data.errors import SourceError
 from luab_data.rows.classes import class_names
 from luab_data.rows.columns import Columns
@@ -327,7 +327,7 @@ def coco(tmp_path):
 
 def test_coco_validation_images(coco, caplog, monkeypatch):
     monkeypatch.setattr(datasets.logging.get_logger("datasets"), "propagate", True)
-    rows = load_instances(*coco)
+    rows = load_coco_boxes(*coco)
     assert "val2014 has not 1 of the 3 images that" in caplog.text
     assert rows["image_id"][:] == [42, 73]
     cat = list(COCO_CLASSES.values()).index("cat")
@@ -346,10 +346,10 @@ def test_coco_validation_images(coco, caplog, monkeypatch):
 def test_wrong_coco_files_say_the_fix(coco, tmp_path):
     folder, file = coco
     with pytest.raises(SourceError, match=r"is not a file; give COCO's instances_val2014\.json"):
-        load_instances(folder, tmp_path / "none.json")
+        load_coco_boxes(folder, tmp_path / "none.json")
     (tmp_path / "empty").mkdir()
     with pytest.raises(SourceError, match="are they of the same year"):
-        load_instances(tmp_path / "empty", file)
+        load_coco_boxes(tmp_path / "empty", file)
 
 
 @pytest.mark.parametrize("seed", range(20))

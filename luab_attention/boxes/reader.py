@@ -1,0 +1,132 @@
+"""Reads the boxes of a dataset's rows one by one, from wherever they are."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+
+from luab_attention.boxes.boxes import CATEGORY_NAMES, REASONS, ImageBoxes, in_words, usable
+from luab_data.console.names import few
+from luab_data.constants import IMAGE_ID, NO_LABEL
+from luab_data.errors import SourceError
+from luab_data.rows.same_classes import class_feature
+
+# Why images are skipped; singular and plural.
+NO_BOXES, OTHER_CLASSES = "no boxes", "other classes"
+IMAGE_REASONS = {
+    NO_BOXES: ("image without a usable box", "images without a usable box"),
+    OTHER_CLASSES: (
+        "image whose boxes are all of other classes",
+        "images whose boxes are all of other classes",
+    ),
+}
+
+Row = Mapping[str, Any]
+Size = Callable[[], tuple[float, float]]
+
+
+class BoxReader(ABC):
+    """Reads the usable boxes of one row after the other (see `boxes.usable`); counts the others.
+
+    Args:
+        label: column of the row's class or list of classes; None: all boxes are of one class, 0.
+
+    Attributes:
+        left_out: number of boxes and images skipped so far, by reason.
+    """
+
+    def __init__(self, label: str | None):
+        self.label = label
+        self.left_out: Counter[str] = Counter()
+
+    @abstractmethod
+    def read(self, row: Row, size: Size) -> tuple[ImageBoxes, np.ndarray | None]:
+        """All usable boxes of a row, and the class number of each [n]; None: they have no categories.
+
+        `size` returns the image's width and height if nothing else states them.
+
+        Raises:
+            SourceError: invalid boxes.
+        """
+
+    def by_label(self, row: Row, size: Size) -> dict[int, ImageBoxes]:
+        """Each class of the row that has boxes -> its boxes; -1 is no class.
+
+        Counts an image if none of its classes has a box.
+        """
+        labels: Any = row[self.label] if self.label is not None else 0
+        labels = [] if labels is None else labels
+        several = not isinstance(labels, int)
+        asked: list[int] = list(dict.fromkeys(labels)) if several else [labels]
+        found, categories = self.read(row, size)
+        if several and categories is None and found.bbox:
+            raise SourceError(
+                f"column {self.label!r} has several classes, so that the boxes need categories "
+                f"({', '.join(CATEGORY_NAMES)})."
+            )
+        of_label = {}
+        for label in asked:
+            own = found
+            if categories is not None:
+                mine = np.flatnonzero(categories == label)
+                own = found._replace(bbox=[found.bbox[at] for at in mine])
+            if own.bbox and label != NO_LABEL:
+                of_label[label] = own
+        if not of_label:
+            self.left_out[OTHER_CLASSES if found.bbox else NO_BOXES] += 1
+        return of_label
+
+    def note(self) -> str:
+        """The skipped boxes and images in words; "" if there are none."""
+        return ", ".join(filter(None, (in_words(self.left_out, each) for each in (REASONS, IMAGE_REASONS))))
+
+    def _usable(self, bbox: np.ndarray, width: float, height: float) -> tuple[ImageBoxes, np.ndarray]:
+        good, left_out = usable(bbox, (width, height))
+        self.left_out.update(left_out)
+        return ImageBoxes(bbox[good].tolist(), width, height), good
+
+
+class BoxesById(BoxReader):
+    """Boxes from files, found by the rows' ids, `<class>/<name>`.
+
+    Args:
+        label: see `BoxReader`.
+        rows: the dataset that the rows come from.
+        source: the file or the folder of the boxes.
+        image_id: column of the ids.
+
+    Raises:
+        SourceError: no ids, rows with several classes, unreadable files.
+    """
+
+    def __init__(self, label: str | None, rows: datasets.Dataset, source: Path, image_id: str = IMAGE_ID):
+        super().__init__(label)
+        if image_id not in rows.column_names:
+            raise SourceError(
+                f"boxes are found in {source} by the rows' ids, <class>/<name>, but there is no column "
+                f"{image_id!r}; the columns are {few(rows.column_names)}."
+            )
+        self._id = image_id
+        feature = None if label is None else rows.features[label]
+        if class_feature(feature) is not feature:
+            raise SourceError(
+                "rows with several classes need boxes with categories: their own column `objects`."
+            )
+
+    def read(self, row: Row, size: Size) -> tuple[ImageBoxes, np.ndarray | None]:
+        """See `BoxReader`: the files state the image's size."""
+        return self.find(str(row[self._id]))
+
+    @abstractmethod
+    def find(self, image_id: str) -> tuple[ImageBoxes, np.ndarray | None]:
+        """The usable boxes of an id, and the class number of each if the files have classes.
+
+        Raises:
+            SourceError: invalid boxes.
+        """

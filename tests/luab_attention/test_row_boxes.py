@@ -1,0 +1,62 @@
+"""The column `objects` in the usual layouts; what is not clear is refused."""
+
+import datasets
+import pytest
+from fixtures.boxed import SQUARE, boxed_row
+
+from luab_attention.boxes.boxes import ImageBoxes
+from luab_attention.boxes.rows import RowBoxes
+from luab_data.errors import SourceError
+
+
+@pytest.mark.parametrize(
+    ("objects", "feature"),
+    [
+        ({"bbox": [SQUARE], "category": ["Cat"]}, datasets.Value("string")),
+        (
+            {"bbox": [SQUARE, [0, 0, 1, 1]], "category": [2, 1]},
+            datasets.ClassLabel(names=["x", "dog", "CAT"]),
+        ),
+    ],
+    ids=["strings", "other order"],
+)
+def test_categories_are_matched_by_name(objects, feature):
+    reader = RowBoxes("label", boxed_row(objects, feature=feature))
+    assert reader.by_label({"label": 0, "objects": objects}, lambda: (32, 32)) == {
+        0: ImageBoxes([SQUARE], 32, 32)
+    }
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [
+        {"bbox": [SQUARE], "category": [0]},
+        [{"bbox": SQUARE, "category": 0}],
+        {"bboxes": [SQUARE], "categories": [0]},
+        [{"boxes": tuple(SQUARE), "label": 0}],
+        {"bbox": [SQUARE]},
+    ],
+)
+def test_layouts(objects):
+    reader = RowBoxes("label")
+    row = {"label": 0, "objects": objects}
+    assert reader.by_label(row, lambda: (32, 32)) == {0: ImageBoxes([SQUARE], 32, 32)}
+    row |= {"width": 64, "height": 16}
+    assert reader.by_label(row, lambda: (32, 32)) == {0: ImageBoxes([SQUARE], 64, 16)}
+
+
+@pytest.mark.parametrize(
+    ("objects", "label", "message"),
+    [
+        ({"box": [SQUARE]}, 0, "fields box, but none of bbox, bboxes, boxes"),
+        ({"bbox": [SQUARE], "boxes": [SQUARE]}, 0, "which of bbox, boxes is meant"),
+        ({"bbox": [{"x": 1, "y": 2}]}, 0, "boxes such as .*'x'.* each must be four numbers"),
+        ({"bbox": [[1, 2, 3]]}, 0, "each must be four numbers"),
+        ({"bbox": [SQUARE], "category": [0, 1]}, 0, "1 boxes and 2 categories"),
+        ({"bbox": [SQUARE]}, [0, 1], "several classes, so that the boxes need categories"),
+        ({"bbox": [SQUARE], "category": ["cat"]}, 0, "categories of boxes are cat, but class numbers"),
+    ],
+)
+def test_what_is_not_clear_is_refused(objects, label, message):
+    with pytest.raises(SourceError, match=message):
+        RowBoxes("label").by_label({"label": label, "objects": objects}, lambda: (32, 32))
