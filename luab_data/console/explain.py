@@ -23,6 +23,10 @@ NO_MEMORY = "not enough memory. A smaller batch and fewer worker processes take 
 WORKER_DIED = (
     "a worker process died, most often for lack of memory. Fewer of them or a smaller batch take less"
 )
+OTHER_TORCHVISION = (
+    "torchvision is of another build than torch, so transformers cannot be imported. Install both from the "
+    "same index, or remove torchvision and timm"
+)
 MORE = "run again with --debug (run.py: LUAB_DEBUG=1) for the traceback"
 
 
@@ -74,6 +78,8 @@ def _known(error: BaseException, raised: _Raised) -> str | None:
         r"DataLoader worker \(pid", raised.text
     ):
         return WORKER_DIED
+    if "operator torchvision::" in _all_texts(error, raised):
+        return OTHER_TORCHVISION
     return None
 
 

@@ -208,6 +208,14 @@ def test_the_reason_is_told_where_only_the_cause_has_it():
         assert "while generating the dataset: bad magic" in explain(error)
 
 
+def test_a_torchvision_of_another_build_is_named_with_the_fix():
+    error = ModuleNotFoundError("Could not import module 'Trainer'.")
+    error.__cause__ = RuntimeError("operator torchvision::nms does not exist")
+    assert "Install both from the same index" in explain(error)
+    error.__cause__ = RuntimeError("operator own::nms does not exist")
+    assert "Install both" not in explain(error)
+
+
 def test_our_own_message_keeps_its_lines_but_no_line_can_be_faked(capsys):
     main = guarded("luab x")(lambda argv: _raise_ours("no such class: a\nluab x: all is well"))
     assert main([]) == 1
