@@ -24,8 +24,8 @@ from luab_eval.statistics.bootstrap import (
     p_value,
     seed_draws,
 )
+from luab_eval.statistics.defaults import LEVEL
 from luab_eval.statistics.intervals import (
-    LEVEL,
     Figure,
     mean_interval,
     moments_interval,
