@@ -101,7 +101,7 @@ class LUABTrainer(UploadingTrainer):
         self._saving_checkpoint = False
         self.facts: list[tuple[str, str]] = []  # of the run, for the card
         self._train_terms, self._eval_terms = TermMeans(), TermMeans()
-        self._without_targets: set[str] = set()  # of "training" and "evaluation", those that were said to be
+        self._without_targets: set[str] = set()  # "training", "evaluation"
         super().__init__(model=model, args=args, **{**defaults, **kwargs})
         if self.is_fsdp_enabled:
             require_whole_checkpoints(self.accelerator.state.fsdp_plugin)
@@ -153,9 +153,10 @@ class LUABTrainer(UploadingTrainer):
     def _say_missing(self, terms: Mapping[str, Tensor]) -> None:
         """Says which byproduct terms the batches give no targets for, once in training and in evaluation."""
         rows = "training" if self.model.training else "evaluation"
-        missing = [name for name in self.luab.weights if name not in terms]
-        if missing and rows not in self._without_targets:
-            self._without_targets.add(rows)
+        if len(terms) > 1 or rows in self._without_targets:  # a batch has all of its terms, or only the first
+            return
+        self._without_targets.add(rows)
+        if missing := self.luab.weights:
             say(
                 f"the {rows} batches have no target_points: their loss is without {' and '.join(missing)}. "
                 "A ViewDataset makes them if it is given a byproduct."
