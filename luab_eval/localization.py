@@ -94,7 +94,7 @@ class LocalizationTask:
 
     Args:
         outputs: The model's output for each class of the set.
-        num_workers: Processes that evaluate maps; 0: this one. (A map takes 4 to 8 ms; see
+        num_workers: Processes that evaluate maps; 0: this one. (A map takes 1 to 2 ms; see
             docs/performance.md.)
     """
 

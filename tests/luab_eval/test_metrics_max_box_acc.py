@@ -104,6 +104,56 @@ def test_contours_are_opencvs():
             assert tuple(largest[t].tolist()) == expected
 
 
+def nested(*widths: int) -> np.ndarray:
+    """Square rings of these widths, from the outside in; every second one is 0, the others 200."""
+    side, start = 2 * sum(widths), 0
+    image = np.zeros((side, side), np.uint8)
+    for i, width in enumerate(widths):
+        image[start : side - start, start : side - start] = 200 * (i % 2 == 0)
+        start += width
+    return image
+
+
+@pytest.mark.parametrize("image", [nested(2, 1, 25), nested(1, 1, 1, 1, 20), nested(1, 2, 1, 30)])
+def test_a_thin_ring_around_a_large_island_is_the_largest_contour(image):
+    boxes, largest = contour_boxes(image)[2:]
+    assert set(map(tuple, largest[:200].tolist())) == {(0, 0, len(image), len(image))}
+    assert not largest[200:].any()
+    assert sorted(map(tuple, boxes.tolist())) == plain_contours(image > 0)[0]
+
+
+def test_holes_that_open_at_once_are_two():
+    # At t = 1 the two 0 at the top are holes: without either of them the block below would be larger.
+    image = np.zeros((7, 8), np.uint8)
+    image[:3, :5] = [[3, 3, 3, 3, 3], [3, 0, 2, 0, 3], [3, 3, 2, 3, 3]]
+    image[5:] = 3
+    largest = contour_boxes(image)[3]
+    assert largest[1].tolist() == [0, 0, 5, 3]
+    assert largest[2].tolist() == list(plain_contours(image > 2)[1]) == [0, 5, 8, 7]
+
+
+def holes_and_islands(rng: np.random.Generator) -> np.ndarray:
+    """A map of rings, some of them filled."""
+    ys, xs = np.indices(rng.integers(10, 30, 2))
+    image = np.zeros(ys.shape, np.uint8)
+    for _ in range(rng.integers(2, 7)):
+        radius = rng.integers(1, 14)
+        distance = np.maximum(abs(ys - rng.integers(30)), abs(xs - rng.integers(30)))
+        image[distance == radius] = rng.integers(1, 256)
+        if rng.random() < 0.3:
+            image[distance < radius - 1] = rng.integers(256)
+    return image
+
+
+def test_the_largest_contour_of_maps_with_islands_in_holes():
+    rng = np.random.default_rng(4)
+    for _ in range(40):
+        image = holes_and_islands(rng)
+        largest = contour_boxes(image)[3]
+        for t in levels_of(image):
+            assert tuple(largest[t].tolist()) == plain_contours(image > t)[1]
+
+
 @pytest.mark.parametrize("shape", [(14, 14), (7, 7), (13, 9), (1, 1), (1, 20), (300, 260), (224, 224)])
 def test_resizing_is_opencvs_to_the_last_bit(shape):
     cv2 = pytest.importorskip("cv2", reason="pip install opencv-python-headless")

@@ -6,231 +6,231 @@ new box only where it grew.
 
 `map <= t` is the mask of the inverted map: its pixels join in the opposite order, and those neighbors of a
 pixel are there already that come later in the other. So one order and one set of neighbors serve both.
+
+The area of a component of `map > t` is measured with its holes filled. When a hole closes, the component
+around it gains all that is inside: the hole and the components in it. What joins there later adds nothing.
+Components in holes keep an area that is too small, which does not matter: the one around them is larger.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
 from .compiled import compiled
+from .pixels import FRAME, HALVES, Pixels
 
-FRAME = 2  # pixels around the map: what is outside of it, and pixels that never join
+FOREGROUND, BACKGROUND = 0, 255  # what a value and a set of neighbors is combined with, by exclusive or
 
-# The neighbors of a pixel, clockwise from the upper left. A set of them is a number: bit i is neighbor i.
-RING = np.array([(-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1)])  # y, x
-CORNERS, SIDES = (0, 2, 4, 6), (1, 3, 5, 7)
-
-# A component: its box in the map (the ends behind the last pixels), t = LOW .. HIGH - 1 at which it is like
+# A component: its box in the map (the ends behind the last pixels), t = low .. high - 1 at which it is like
 # this, its area in halves, and its first pixel in reading order.
-X0, Y0, X1, Y1, LOW, HIGH, AREA, FIRST = range(8)
-COLUMNS = 8
-# While it grows: its last column and its first and last pixel, all in the framed map.
-LAST = Y1
+COMPONENT = np.dtype([(name, np.int32) for name in ("x0", "y0", "x1", "y1", "low", "high", "area", "first")])
 
-# A component consists of parts: each began at a pixel of its own. Of a part: the component, which is named
-# after one of its parts; the component's next part, in a circle; the value at which it got this name. And of
-# the part that gives the name, the number of parts; OUTSIDE or more: what is outside of the map.
-WHOLE, NEXT, SINCE, SIZE = range(4)
+# A component consists of parts: each began at a pixel of its own. `whole` is the component, which is named
+# after one of its parts, and `since` the value at which the part got this name; `next` is the component's
+# next part, in a circle. The part that gives the name also holds the component as it grows: its columns and
+# its first and last pixel in the framed map, its area in halves, the last value at which it grew, its last
+# entry in the list of components, and the number of its parts; OUTSIDE or more: what is outside of the map.
+_PART = ("whole", "next", "since", "x0", "x1", "first", "last", "area", "value", "entry", "size")
+PART = np.dtype([(name, np.int32) for name in _PART])
 OUTSIDE = 1 << 30
 
 
-def _sets() -> np.ndarray:
-    """[256, 8] bool: the members of each set of neighbors."""
-    return (np.arange(256)[:, None] >> np.arange(8) & 1).astype(bool)
+class Space(NamedTuple):
+    """Memory for the components of one kind.
+
+    Attributes:
+        names: [N] int32, the part that each pixel of the framed map joined.
+        parts: [N] PART.
+        living: [N] int32, the names of the components.
+        found: [N + 1] COMPONENT, the list of components; the first is none.
+    """
+
+    names: np.ndarray
+    parts: np.ndarray
+    living: np.ndarray
+    found: np.ndarray
 
 
-def _links(by_corners: bool) -> np.ndarray:
-    """[256, 4, 2]: of each set of neighbors one of each group that is connected along `RING`; then 0, 0."""
-    table = np.zeros((256, 4, 2), np.int64)
-    for row, here in zip(table, _sets(), strict=True):
-        if here.all():
-            first = [SIDES[0]]
-        elif by_corners:
-            first = [i for i in range(8) if here[i] and not here[i - 1]]
-        else:
-            first = [i for i in SIDES if here[i] and not (here[i - 1] and here[i - 2])]
-        row[: len(first)] = RING[first]
-    return table
+class Closings(NamedTuple):
+    """Where holes close as t falls.
+
+    Attributes:
+        holes: The background's components.
+        order: [n], their entries just before they open, in the order in which they close; those that close
+            at once from the inside out.
+        enclosed: [N] uint8, 1: the pixel is in a hole before it joins.
+    """
+
+    holes: Space
+    order: np.ndarray
+    enclosed: np.ndarray
 
 
-def _halves() -> np.ndarray:
-    """[256]: the area that a pixel adds to its neighbors: 1/2 as a square's third, and as its fourth."""
-    squares = [[corner - 1, corner, corner + 1] for corner in CORNERS]
-    return (_sets()[:, squares].sum(axis=2) >= 2).sum(axis=1)
-
-
-BY_CORNERS, BY_SIDES, HALVES = _links(True), _links(False), _halves().astype(np.int32)
-FOREGROUND, BACKGROUND = 0, 255  # what a value and a set of neighbors is combined with, by exclusive or
-
-
-def framed(image: np.ndarray) -> tuple[np.ndarray, int]:
-    """`image` in a frame of 0, in a frame of 255, as one row of pixels; and log2 of a row's pixels."""
-    height, width = image.shape
-    shift = int(width + 2 * FRAME - 1).bit_length()
-    values = np.full((height + 2 * FRAME, 1 << shift), 255, np.uint8)
-    values[1:-1, 1 : width + 3] = 0
-    values[FRAME:-FRAME, FRAME : width + FRAME] = image
-    return values.ravel(), shift
-
-
-def steps(links: np.ndarray, shift: int) -> np.ndarray:
-    """[256, 4] int32: the links as steps from pixel to pixel."""
-    return ((links[:, :, 0] << shift) + links[:, :, 1]).astype(np.int32)
-
-
-@compiled
-def ascending(values: np.ndarray, shift: int, width: int) -> np.ndarray:
-    """The pixels of the map and its inner frame, the lowest first; equal ones in reading order."""
-    rows = len(values) >> shift
-    end = np.zeros(257, np.int64)
-    for y in range(1, rows - 1):
-        for value in values[(y << shift) + 1 : (y << shift) + width + 3]:
-            end[value + 1] += 1
-    for i in range(256):
-        end[i + 1] += end[i]
-    order = np.empty(end[256], np.int32)
-    for y in range(1, rows - 1):
-        for pixel in range((y << shift) + 1, (y << shift) + width + 3):
-            value = values[pixel]
-            order[end[value]] = pixel
-            end[value] += 1
-    return order
-
-
-@compiled
-def neighbors(values: np.ndarray, shift: int) -> np.ndarray:
-    """[N] uint8: of each pixel the set of neighbors that come later in `ascending`."""
-    row = 1 << shift
-    n = len(values) - 2 * row - 2
-    sets = np.zeros(len(values), np.uint8)
-    inner, here = sets[row + 1 : row + 1 + n], values[row + 1 : row + 1 + n]
-    a, b, c = values[:n], values[1 : 1 + n], values[2 : 2 + n]
-    h, d = values[row : row + n], values[row + 2 : row + 2 + n]
-    g, f, e = values[2 * row : 2 * row + n], values[2 * row + 1 : 2 * row + 1 + n], values[2 * row + 2 :]
-    for i in range(n):
-        v = here[i]
-        inner[i] = (
-            np.uint8(a[i] > v)
-            | np.uint8(b[i] > v) << 1
-            | np.uint8(c[i] > v) << 2
-            | np.uint8(d[i] >= v) << 3
-            | np.uint8(e[i] >= v) << 4
-            | np.uint8(f[i] >= v) << 5
-            | np.uint8(g[i] >= v) << 6
-            | np.uint8(h[i] > v) << 7
-        )
-    return sets
+def space_of(pixels: int) -> Space:
+    """Memory for framed maps of so many pixels."""
+    return Space(
+        np.empty(pixels, np.int32),
+        np.empty(pixels, PART),
+        np.empty(pixels, np.int32),
+        np.empty(pixels + 1, COMPONENT),  # each pixel adds at most one
+    )
 
 
 @compiled
 def components(
-    values: np.ndarray, sets: np.ndarray, order: np.ndarray, steps: np.ndarray, ground: int, shift: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """All components of one kind; those of the background without the outside.
+    space: Space, pixels: Pixels, steps: np.ndarray, ground: int, closings: Closings
+) -> tuple[int, int]:
+    """Lists all components of one kind; those of the background without the outside.
 
     Args:
-        values: [N] uint8, see `framed`.
-        sets: [N], see `neighbors`.
-        order: See `ascending`.
+        space: The result is written there.
+        pixels: The map.
         steps: [256, 4], see `steps`.
         ground: FOREGROUND or BACKGROUND.
-        shift: See `framed`.
+        closings: Of the background: none.
 
     Returns:
-        The components [n, COLUMNS] int32; the part that each pixel joined [N]; the parts [m, 4] int32.
+        The number of parts, and the length of the list.
     """
-    names = np.empty(len(values), np.int32)
-    parts = np.empty((len(order), 4), np.int32)
-    growing = np.empty((len(order), COLUMNS), np.int32)
-    found = np.empty((len(order), COLUMNS), np.int32)  # each pixel adds at most one
-    count = number = 0
-    for i in range(len(order)):
-        pixel = order[i] if ground else order[len(order) - 1 - i]
-        value = values[pixel] ^ ground
-        if value == 0:
-            break
-        around = sets[pixel] ^ ground
+    # Fields of tuples stay out of loops: numba counts each use as a new reference.
+    order, begin, later, shift = pixels.order, pixels.begin, pixels.later, pixels.shift
+    enclosed, living = closings.enclosed, space.living
+    parts = alive = closed = 0
+    length = 1
+    for value in range(255, 0, -1):
+        known = parts
+        start, end = begin[value ^ ground], begin[(value ^ ground) + 1]
+        parts = _grow(space, parts, order[start:end], later, shift, value, steps, ground, enclosed)
+        for name in range(max(known, 1) if ground else known, parts):
+            living[alive] = name
+            alive += 1
+        if closed < len(closings.order):
+            closed = _close(space, alive, closings, closed, value, shift)
+        alive, length = _list(space, alive, length, value, shift)
+    return parts, length
+
+
+@compiled
+def _grow(
+    space: Space,
+    number: int,
+    pixels: np.ndarray,
+    later: np.ndarray,
+    shift: int,
+    value: int,
+    steps: np.ndarray,
+    ground: int,
+    enclosed: np.ndarray,
+) -> int:
+    """The pixels of one value join. Takes and returns the number of parts."""
+    names, parts = space.names, space.parts
+    for i in range(len(pixels)):
+        pixel = pixels[i] if ground else pixels[len(pixels) - 1 - i]
+        around = later[pixel] ^ ground
         x = pixel & ((1 << shift) - 1)
         step = steps[around, 0]
         if step == 0:
             name, number = number, number + 1
-            _start(growing, parts, name, pixel, x)
-            if ground and name == 0:
-                parts[name, SIZE] = OUTSIDE
+            part = parts[name]
+            part.whole = part.next = name
+            part.size = OUTSIDE if ground and name == 0 else 1
+            part.x0 = part.x1 = x
+            part.first = part.last = pixel
+            part.area = part.entry = part.since = 0
         else:
-            name = parts[names[pixel + step], WHOLE]
-            if growing[name, HIGH] > value:  # it was like this down to here
-                count = _keep(growing, name, value, found, count, shift)
-            for k in range(1, 4):
-                step = steps[around, k]
-                if step == 0:
-                    break
-                other = parts[names[pixel + step], WHOLE]
-                if other != name:
-                    if growing[other, HIGH] > value:
-                        count = _keep(growing, other, value, found, count, shift)
-                    name = _join(growing, parts, name, other, value)
+            name = parts[names[pixel + step]].whole
+            if steps[around, 1] != 0:
+                for k in range(1, 4):
+                    step = steps[around, k]
+                    if step == 0:
+                        break
+                    other = parts[names[pixel + step]].whole
+                    if other != name:
+                        name = _join(parts, space.found, name, other, value, enclosed[pixel])
         names[pixel] = name
         if ground and name == 0:
-            continue  # the outside; its HIGH stays 0, so that it is never kept
-        _extend(growing, name, pixel, x)
-        growing[name, AREA] += HALVES[around]
-        growing[name, HIGH] = value
-    for name in range(number):
-        if parts[name, WHOLE] == name and growing[name, HIGH] > 0:
-            count = _keep(growing, name, 0, found, count, shift)
-    return found[:count], names, parts[:number]
+            continue  # the outside
+        part = parts[name]
+        # With conditions, because few pixels extend their component: faster than to write each minimum.
+        if x < part.x0:
+            part.x0 = x
+        elif x > part.x1:
+            part.x1 = x
+        if pixel < part.first:
+            part.first = pixel
+        elif pixel > part.last:
+            part.last = pixel
+        if not enclosed[pixel]:
+            part.area += HALVES[later[pixel]]
+        part.value = value
+    return number
 
 
 @compiled
-def _start(growing: np.ndarray, parts: np.ndarray, name: int, pixel: int, x: int) -> None:
-    parts[name, WHOLE] = parts[name, NEXT] = name
-    parts[name, SIZE] = 1
-    growing[name, X0] = growing[name, X1] = x
-    growing[name, FIRST] = growing[name, LAST] = pixel
-    growing[name, AREA] = growing[name, HIGH] = 0
-
-
-@compiled
-def _extend(growing: np.ndarray, name: int, pixel: int, x: int) -> None:
-    # With conditions, because few pixels extend their component: faster than to write each minimum.
-    if x < growing[name, X0]:
-        growing[name, X0] = x
-    elif x > growing[name, X1]:
-        growing[name, X1] = x
-    if pixel < growing[name, FIRST]:
-        growing[name, FIRST] = pixel
-    elif pixel > growing[name, LAST]:
-        growing[name, LAST] = pixel
-
-
-@compiled
-def _join(growing: np.ndarray, parts: np.ndarray, name: int, other: int, value: int) -> int:
+def _join(parts: np.ndarray, found: np.ndarray, name: int, other: int, value: int, enclosed: int) -> int:
     """The name of the component that two become: that of the one with more parts."""
-    if parts[name, SIZE] < parts[other, SIZE]:
+    if parts[name].size < parts[other].size:
         name, other = other, name
-    part = other
+    one, two = parts[name], parts[other]
+    index = other
     while True:
-        parts[part, WHOLE], parts[part, SINCE] = name, value
-        part = parts[part, NEXT]
-        if part == other:
+        part = parts[index]
+        if part.since != value:
+            part.entry, part.since = two.entry, value
+        part.whole = name
+        index = part.next
+        if index == other:
             break
-    parts[name, NEXT], parts[other, NEXT] = parts[other, NEXT], parts[name, NEXT]
-    parts[name, SIZE] += parts[other, SIZE]
-    growing[name, X0] = min(growing[name, X0], growing[other, X0])
-    growing[name, X1] = max(growing[name, X1], growing[other, X1])
-    growing[name, FIRST] = min(growing[name, FIRST], growing[other, FIRST])
-    growing[name, LAST] = max(growing[name, LAST], growing[other, LAST])
-    growing[name, AREA] += growing[other, AREA]
+    one.next, two.next = two.next, one.next
+    one.size += two.size
+    one.x0, one.x1 = min(one.x0, two.x0), max(one.x1, two.x1)
+    one.first, one.last = min(one.first, two.first), max(one.last, two.last)
+    # In a hole, the larger one is around it, and has gained the other already; or both have no area any more.
+    one.area = max(one.area, two.area) if enclosed else one.area + two.area
+    found[two.entry].low = value
     return name
 
 
 @compiled
-def _keep(growing: np.ndarray, name: int, low: int, found: np.ndarray, count: int, shift: int) -> int:
-    found[count, X0] = growing[name, X0] - FRAME
-    found[count, Y0] = (growing[name, FIRST] >> shift) - FRAME
-    found[count, X1] = growing[name, X1] + 1 - FRAME
-    found[count, Y1] = (growing[name, LAST] >> shift) + 1 - FRAME
-    found[count, LOW] = low
-    found[count, HIGH] = growing[name, HIGH]
-    found[count, AREA] = growing[name, AREA]
-    found[count, FIRST] = growing[name, FIRST]
-    return count + 1
+def _close(space: Space, alive: int, closings: Closings, closed: int, value: int, shift: int) -> int:
+    """The holes that close at this value. Takes and returns how many are closed."""
+    living, parts = space.living, space.parts
+    order, enclosed = closings.order, closings.enclosed
+    hole_names, hole_parts, holes = closings.holes.names, closings.holes.parts, closings.holes.found
+    while closed < len(order):
+        entry = order[closed]
+        hole = holes[entry]
+        if 255 - hole.low < value:
+            break
+        area = hole.area
+        for i in range(alive):
+            part = parts[living[i]]
+            above = part.first - (1 << shift)
+            if part.whole == living[i] and enclosed[above] and hole_parts[hole_names[above]].entry == entry:
+                area += part.area
+        parts[parts[space.names[hole.first - 1]].whole].area += area
+        closed += 1
+    return closed
+
+
+@compiled
+def _list(space: Space, alive: int, length: int, value: int, shift: int) -> tuple[int, int]:
+    """Lists the components that grew at this value. Takes and returns their number and that of the listed."""
+    living, parts, found = space.living, space.parts, space.found
+    kept = 0
+    for i in range(alive):
+        name = living[i]
+        part = parts[name]
+        if part.whole != name:
+            continue
+        living[kept] = name
+        kept += 1
+        if part.value == value:
+            found[part.entry].low = value
+            part.entry, entry = length, found[length]
+            length += 1
+            entry.x0, entry.x1 = part.x0 - FRAME, part.x1 + 1 - FRAME
+            entry.y0, entry.y1 = (part.first >> shift) - FRAME, (part.last >> shift) + 1 - FRAME
+            entry.low, entry.high = 0, value
+            entry.area, entry.first = part.area, part.first
+    return kept, length

@@ -9,36 +9,21 @@ map for each. OpenCV's contours are:
 
 `cv2.contourArea` measures through the centers of the pixels, and an outer border encloses the holes. So the
 area is that of a component of the map with its holes filled: every square of four pixels is 1, three of
-them are 1/2. Holes are filled only where that could decide which component is the largest.
+them are 1/2.
 """
+
+import threading
 
 import numpy as np
 
 from .compiled import compiled
-from .components import (
-    AREA,
-    BACKGROUND,
-    BY_CORNERS,
-    BY_SIDES,
-    COLUMNS,
-    FIRST,
-    FOREGROUND,
-    HIGH,
-    LOW,
-    SINCE,
-    WHOLE,
-    X0,
-    X1,
-    Y0,
-    Y1,
-    ascending,
-    components,
-    framed,
-    neighbors,
-    steps,
-)
+from .components import BACKGROUND, COMPONENT, FOREGROUND, Closings, Space, components, space_of
+from .pixels import BY_CORNERS, BY_SIDES, Pixels, pixels_of, steps
 
 LEVELS = 255  # t = 0 .. 254; nothing is above 255
+
+# Each thread's memory, used again for the next map: new pages would take longer than the work in them.
+_kept = threading.local()
 
 
 def contour_boxes(image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -51,75 +36,76 @@ def contour_boxes(image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
     Args:
         image: [H, W] uint8.
     """
-    values, shift = framed(image)
-    sets, order = neighbors(values, shift), ascending(values, shift, image.shape[1])
-    outer, _, _ = components(values, sets, order, steps(BY_CORNERS, shift), FOREGROUND, shift)
-    holes, names, parts = components(values, sets, order, steps(BY_SIDES, shift), BACKGROUND, shift)
-
-    largest = _largest(outer)
-    filled, gain = _filled(values, names, parts)
-    uncertain = _uncertain(outer, largest, gain)
-    if uncertain < LEVELS:
-        largest[uncertain:] = _largest(_above(filled, uncertain, image.shape[1], shift))[uncertain:]
-
-    contours = np.concatenate([outer, holes])
-    contours[len(outer) :, [LOW, HIGH]] = LEVELS - holes[:, [HIGH, LOW]]
-    contours[len(outer) :, : Y1 + 1] += np.array([-1, -1, 1, 1], np.int32)  # on the pixels around the hole
-    return contours[:, LOW], contours[:, HIGH], contours[:, : Y1 + 1], largest[:, : Y1 + 1]
+    pixels = pixels_of(image)
+    foreground, background, nowhere = _memory(len(pixels.values))
+    none = Closings(background, np.empty(0, np.int32), nowhere)
+    by_corners, by_sides = steps(BY_CORNERS, pixels.shift), steps(BY_SIDES, pixels.shift)
+    parts, end = components(background, pixels, by_sides, BACKGROUND, none)
+    holes = background.found[1:end]
+    _, end = components(foreground, pixels, by_corners, FOREGROUND, _closings(background, parts, pixels))
+    outer = foreground.found[1:end]
+    largest = _largest(outer).view(np.int32).reshape(LEVELS, -1)[:, :4]
+    return *_contours(outer, holes), largest
 
 
-def _above(values: np.ndarray, lowest: int, width: int, shift: int) -> np.ndarray:
-    """The components of `values > t` for t >= lowest."""
-    values[values <= lowest] = 0
-    sets, order = neighbors(values, shift), ascending(values, shift, width)
-    return components(values, sets, order, steps(BY_CORNERS, shift), FOREGROUND, shift)[0]
+def _memory(pixels: int) -> tuple[Space, Space, np.ndarray]:
+    """For framed maps of so many pixels: two spaces, and zeros."""
+    if getattr(_kept, "pixels", None) != pixels:
+        _kept.pixels = pixels
+        _kept.memory = space_of(pixels), space_of(pixels), np.zeros(pixels, np.uint8)
+    memory: tuple[Space, Space, np.ndarray] = _kept.memory
+    return memory
 
 
 @compiled
-def _filled(values: np.ndarray, names: np.ndarray, parts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The framed map without holes, and how much they can add to an area at each t, in halves [LEVELS]."""
-    filled = values.copy()
-    more = np.zeros(LEVELS + 1, np.int64)
-    for pixel in range(len(values)):
-        if values[pixel] == LEVELS:
-            continue
-        part = names[pixel]
-        if part > 0:  # not outside from the beginning: a hole down to where it became part of the outside
-            value = LEVELS - parts[part, SINCE] if parts[part, WHOLE] == 0 else LEVELS
-            if value > values[pixel]:
-                more[values[pixel]] += 8  # a pixel is in four squares
-                more[value] -= 8
-                filled[pixel] = value
-    return filled, np.cumsum(more)[:LEVELS]
+def _closings(holes: Space, number: int, pixels: Pixels) -> Closings:
+    """Where holes close, after all `components` of the background; each part gets its hole's entry."""
+    names, parts, values = holes.names, holes.parts[:number], pixels.values
+    for i in range(1, number):
+        if parts[i].whole != 0:  # it never opens
+            parts[i].entry, parts[i].since = parts[parts[i].whole].entry, 0
+    entries = np.unique(parts["entry"][1:])
+    enclosed = np.zeros(len(values), np.uint8)
+    for i in range(len(values)):
+        if values[i] < LEVELS and names[i] > 0:  # not outside from the beginning
+            enclosed[i] = values[i] < LEVELS - parts[names[i]].since
+    entries = entries[entries > 0]
+    keys = np.empty(len(entries), np.int64)
+    for i in range(len(entries)):
+        hole = holes.found[entries[i]]
+        keys[i] = (hole.low + 1) * len(enclosed) - hole.first
+    return Closings(holes, entries[np.argsort(keys)], enclosed)
+
+
+@compiled
+def _contours(outer: np.ndarray, holes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Low, high and box of the borders of components and holes."""
+    n = len(outer) + len(holes)
+    low, high, boxes = np.empty(n, np.int32), np.empty(n, np.int32), np.empty((n, 4), np.int32)
+    for i in range(len(outer)):
+        each = outer[i]
+        low[i], high[i] = each.low, each.high
+        boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3] = each.x0, each.y0, each.x1, each.y1
+    for i in range(len(holes)):
+        each, k = holes[i], len(outer) + i
+        low[k], high[k] = LEVELS - each.high, LEVELS - each.low
+        boxes[k, 0], boxes[k, 1], boxes[k, 2], boxes[k, 3] = (
+            each.x0 - 1,
+            each.y0 - 1,
+            each.x1 + 1,
+            each.y1 + 1,
+        )
+    return low, high, boxes
 
 
 @compiled
 def _largest(components: np.ndarray) -> np.ndarray:
-    """[LEVELS, COLUMNS]: the largest component; of equal ones the one that begins last; 0: none."""
-    largest = np.zeros((LEVELS, COLUMNS), np.int32)
+    """[LEVELS] COMPONENT: the largest component; of equal ones the one that begins last; 0: none."""
+    largest = np.zeros(LEVELS, COMPONENT)
     for i in range(len(components)):
-        area, first = components[i, AREA], components[i, FIRST]
-        for level in range(components[i, LOW], components[i, HIGH]):
-            best, begins = largest[level, AREA], largest[level, FIRST]
-            if area > best or (area == best and first > begins):
-                largest[level] = components[i]
+        component = components[i]
+        for level in range(component.low, component.high):
+            best = largest[level]
+            if component.area > best.area or (component.area == best.area and component.first > best.first):
+                largest[level] = component
     return largest
-
-
-@compiled
-def _uncertain(components: np.ndarray, largest: np.ndarray, gain: np.ndarray) -> int:
-    """The lowest level at which with filled holes another component than `largest` could be the largest.
-
-    A component gains at most `gain`, and does not become larger than its box.
-    """
-    lowest = LEVELS
-    for i in range(len(components)):
-        rows = components[i, Y1] - components[i, Y0] - 1
-        box = 2 * rows * (components[i, X1] - components[i, X0] - 1)
-        area, first = components[i, AREA], components[i, FIRST]
-        for level in range(components[i, LOW], min(components[i, HIGH], lowest)):
-            most = min(area + gain[level], box)
-            if gain[level] and most >= largest[level, AREA] and first != largest[level, FIRST]:
-                lowest = level
-                break
-    return lowest

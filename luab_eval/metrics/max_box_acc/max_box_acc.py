@@ -24,9 +24,10 @@ import numpy as np
 # `evaluate.load` copies only the modules that this file imports, not those that they import in turn.
 from .bicubic import resized
 from .compiled import compiled as compiled
-from .components import COLUMNS as COLUMNS
+from .components import COMPONENT as COMPONENT
 from .contours import LEVELS, contour_boxes
 from .iou import highest_iou, iou
+from .pixels import FRAME as FRAME
 
 _DESCRIPTION = """\
 MaxBoxAcc: share of images whose box (around the largest component of the score map, at the best threshold)
