@@ -1,7 +1,5 @@
 """MaxBoxAcc and MaxBoxAccV2 against OpenCV, against components found the plain way, and by hand."""
 
-import subprocess
-import sys
 from itertools import product
 
 import numba
@@ -310,10 +308,12 @@ def test_no_image_no_accuracy():
         BoxAccuracy().compute()
 
 
-def test_commands_start_without_numba():
+def test_commands_start_without_numba(clients, tmp_path):
     """Its import takes long, and only maps need it."""
-    code = "import sys, luab.cli, luab_trainer.run, luab_eval.predict; sys.exit('numba' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    script = tmp_path / "commands.py"
+    imports = "import sys, luab.cli, luab_trainer.run, luab_eval.predict"
+    script.write_text(f"{imports}; sys.exit('numba' in sys.modules)")
+    assert clients.script(script).status == 0
 
 
 def test_loops_are_compiled_without_a_folder_to_keep_them(monkeypatch):
