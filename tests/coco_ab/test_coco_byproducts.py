@@ -234,14 +234,14 @@ BRACKETS = {
 
 @pytest.mark.parametrize("case", BRACKETS)
 @pytest.mark.parametrize("before", [b"[", b'[{"image_id": 1, "x": ['])
-def test_brackets_of_megabytes_take_seconds(tmp_path, monkeypatch, case, before):
+def test_brackets_of_a_megabyte_take_seconds(tmp_path, monkeypatch, case, before):
     monkeypatch.setattr(json_arrays, "MAX_BAD", 100)
     monkeypatch.setattr(json_arrays, "MAX_GROUP", 200)
     part, end = BRACKETS[case]
     started = time.process_time()
     with contextlib.suppress(SourceError):
-        write(tmp_path / "r.json", before + part * ((2 << 20) // len(part)) + end + b"]")
-    assert time.process_time() - started < 10
+        write(tmp_path / "r.json", before + part * ((1 << 20) // len(part)) + end + b"]")
+    assert time.process_time() - started < 5
 
 
 def test_a_record_beyond_the_limit_is_passed_over(tmp_path, small_blocks, monkeypatch):

@@ -263,7 +263,7 @@ def edited(xml: bytes, kind: str, where: int, what) -> bytes:
     return b"".join(lines)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=250, deadline=None)  # of up to 4 files each
 @given(st.lists(st.lists(EDIT, max_size=3), min_size=1, max_size=4))
 def test_rows_and_rejects_are_those_of_the_strict_parser(files):
     items = []

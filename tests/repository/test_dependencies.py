@@ -94,16 +94,24 @@ def test_loading_needs_no_extra(tmp_path):
     without_extras(code, tmp_path)
 
 
-def test_training_with_the_pointing_game_and_the_metrics_of_several_labels_need_no_extra(tmp_path):
+def test_training_needs_no_extra(tmp_path):
+    """With its help, the pointing game, and the metrics of several labels: one process for the imports."""
     data = write_splits(tmp_path / "data", train=8, validation=4)
     command = options(
         write_config(tmp_path / "config"), data, tmp_path / "out", do_eval=True, loss="attention"
     )
     code = (
-        "import sys; from luab_trainer.run import main; main(sys.argv[1:])\n"
+        "import contextlib, sys\n"
+        "from luab.cli import main\n"
+        "with contextlib.suppress(SystemExit):\n"
+        "    main(['train', '--help'])\n"
+        "print('The end of the help.')\n"
+        "status = main(['train', *sys.argv[1:]])\n"
         "import numpy as np; from transformers import EvalPrediction\n"
         "from luab_trainer.metrics.multi_label import MultiLabelMetrics\n"
-        "print(MultiLabelMetrics()(EvalPrediction(np.eye(3), np.eye(3))))"
+        "print(MultiLabelMetrics()(EvalPrediction(np.eye(3), np.eye(3))))\n"
+        "sys.exit(status)"
     )
-    printed = without_extras(code, *command)
+    shown, _, printed = without_extras(code, *command).partition("The end of the help.")
+    assert "usage: luab train" in shown
     assert "pointing_game" in printed and "f1_micro" in printed
