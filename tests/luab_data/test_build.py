@@ -178,17 +178,24 @@ def test_a_finished_shard_is_not_made_again(raw, monkeypatch):
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == before
 
 
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """300 images and their XML, and in whole/ what is built from them."""
+    folder = tmp_path_factory.mktemp("many")
+    payloads = raw_images(folder / "train", per_class=150)
+    raw_byproducts(folder / "ab.tar.gz", list(payloads))
+    build(folder, "whole", rows_per_shard=20)
+    return folder
+
+
 @pytest.mark.parametrize(
     ("sent", "status"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130), (signal.SIGTERM, 143)]
 )
-def test_whatever_ends_it_no_process_stays_and_the_next_run_finishes(tmp_path, sent, status):
-    payloads = raw_images(tmp_path / "train", per_class=150)
-    raw_byproducts(tmp_path / "ab.tar.gz", list(payloads))
-    build(tmp_path, "whole", rows_per_shard=20)
+def test_whatever_ends_it_no_process_stays_and_the_next_run_finishes(many, tmp_path, sent, status):
     command = [
         sys.executable,
         str(REPOSITORY / "loading_scripts" / "imagenet_ab.py"),
-        *("--images", str(tmp_path / "train"), "--byproducts", str(tmp_path / "ab.tar.gz")),
+        *("--images", str(many / "train"), "--byproducts", str(many / "ab.tar.gz")),
         *("--output-dir", str(tmp_path / "out"), "--rows-per-shard", "20", "--num-proc", "2"),
     ]
     process = subprocess.Popen(
@@ -208,8 +215,8 @@ def test_whatever_ends_it_no_process_stays_and_the_next_run_finishes(tmp_path, s
             break
     else:
         pytest.fail("processes outlive the build")
-    build(tmp_path, rows_per_shard=20)
-    assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")
+    build(many, tmp_path / "out", rows_per_shard=20)
+    assert files_of(tmp_path / "out") == files_of(many / "whole")
 
 
 @pytest.mark.parametrize("finished", [True, False])

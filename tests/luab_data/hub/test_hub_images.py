@@ -14,13 +14,15 @@ GATED = "ILSVRC/imagenet-1k"
 PER_CLASS = 12
 
 
-@pytest.fixture
-def published(hub, tmp_path):
-    """Two shards of images, for those who accepted the terms; the byproducts, for everyone."""
-    ids = [f"{wnid}_{number}" for number in range(PER_CLASS) for wnid in WNIDS]
+IDS = [f"{wnid}_{number}" for number in range(PER_CLASS) for wnid in WNIDS]
+
+
+@pytest.fixture(scope="module")
+def shards():
+    """Two Parquet files of images, by their paths in the repository."""
     shards = {}
     for number in range(2):
-        own = ids[number::2]
+        own = IDS[number::2]
         images = [image_bytes(noise_image(400, 300, seed=k), "PNG") for k in range(len(own))]
         columns = {
             "image": [
@@ -33,9 +35,15 @@ def published(hub, tmp_path):
         buffer = io.BytesIO()
         datasets.Dataset.from_dict(columns, features=types).to_parquet(buffer, batch_size=4)
         shards[f"data/train-0000{number}.parquet"] = buffer.getvalue()
+    return shards
+
+
+@pytest.fixture
+def published(hub, shards, tmp_path):
+    """Two shards of images, for those who accepted the terms; the byproducts, for everyone."""
     repository = hub.add("dataset", GATED, gated=True, accepted={"reader"})
     repository.add(**shards)
-    xml = [f"{name.partition('_')[0]}/{name}" for name in ids[1:]]
+    xml = [f"{name.partition('_')[0]}/{name}" for name in IDS[1:]]
     archive = raw_byproducts(tmp_path / "ab.tar.gz", xml).read_bytes()
     hub.add("dataset", "coallaoh/ImageNet-AB").add(**{"imagenet_ab_v1_0.tar.gz": archive})
     return repository
