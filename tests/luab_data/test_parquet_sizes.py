@@ -15,12 +15,13 @@ from luab_data.rows.parquet_sizes import ParquetRows
 from luab_data.rows.splits import load_splits
 
 
-@pytest.mark.parametrize("kind", ["zeros", "noise", "row groups"])
+def noise() -> bytes:
+    return repeated(np.random.default_rng(0).integers(0, 256, 5_000_000, np.uint8).tobytes())
+
+
+@pytest.mark.parametrize("kind", ["dictionary", "noise", "row groups"])
 def test_a_repeated_image_is_refused_before_it_is_unpacked(kind, tmp_path):
-    noise = np.random.default_rng(0).integers(0, 256, 5_000_000, np.uint8).tobytes()
-    value = noise if kind == "noise" else bytes(4_900_000)
-    content = repeated(value, row_group_size=100 if kind == "row groups" else 1000)
-    (tmp_path / "train.parquet").write_bytes(content)
+    (tmp_path / "train.parquet").write_bytes(noise() if kind == "noise" else hostile(kind))
     pa.default_memory_pool().release_unused()
     with pytest.raises(SourceError, match="unpacks to more than 1,073,741,824") as raised:
         load_splits(str(tmp_path))
