@@ -48,6 +48,11 @@ def pytest_collection() -> Iterator[None]:
         gc.enable()
 
 
+def pytest_unconfigure() -> None:
+    """Extension modules report as leaks what is frozen when Python ends."""
+    gc.unfreeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _heeds_interrupts():
     """A shell has its background jobs ignore SIGINT, and so would the programs that they start."""
