@@ -32,10 +32,9 @@ def data_facts(
     train: RowFacts | None, evaluated: RowFacts | None, args: LUABConfig, names: Sequence[str]
 ) -> list[Fact]:
     """The facts of the rows and their classes. None: no such rows, not requested, or a stream."""
-    byproduct = None if args.loss == "none" else args.byproduct
     more = "; ..." if len(names) > NAMES_SHOWN else ""
     if evaluated is not None:
-        evaluation = rows_fact(evaluated, byproduct)
+        evaluation = rows_fact(evaluated, args.learned)
     elif args.do_eval:
         streamed = args.do_train and train is None
         evaluation = f"none: give --eval_split or {'--eval_dataset' if streamed else '--eval_share'}"
@@ -44,7 +43,7 @@ def data_facts(
     if not args.do_train:
         training = "none: --do_train False"
     else:
-        training = "not counted (streaming)" if train is None else rows_fact(train, byproduct)
+        training = "not counted (streaming)" if train is None else rows_fact(train, args.used)
     return [
         ("training rows", training),
         ("rows to evaluate on", evaluation),
@@ -64,10 +63,13 @@ def model_facts(
         transform: Transform of the training images; None without training, or if unknown.
     """
     facts = [("model", type(luab.model).__name__), ("started from", start), ("loss", loss_text(luab))]
-    if luab.weights:
-        facts.append(("byproduct", args.byproduct))
+    if args.used:
+        facts.append(("byproduct", args.used))
     if ATTENTION in luab.weights:
         facts.append(("attention loss", luab.attention.extra_repr()))
+    if args.background_mix:
+        share, radius = args.background_mix, args.background_radius
+        facts.append(("background mix", f"{share:.0%} of the crops with a byproduct, radius {radius:g}"))
     if luab.multi_label:
         facts.append(("labels in a crop", args.label_policy))
     if transform is not None:

@@ -78,6 +78,20 @@ class LUABConfig(TrainingArguments):
         metadata={"help": "Weight of the point loss (default: 10; with several labels per image: 0.5)."},
     )
 
+    background_mix: float = field(
+        default=0.0,
+        metadata={
+            "help": "Share of the training crops with a byproduct that get another image's background "
+            "(default: 0)."
+        },
+    )
+    background_radius: float = field(
+        default=0.2,
+        metadata={
+            "help": "With --background_mix: pixels farther from the byproduct are replaced; a ratio of the "
+            "image (default: .2). Each crop draws from 0.4 of it to all of it."
+        },
+    )
     label_policy: LabelPolicy = field(
         default="keep",
         metadata={
@@ -127,9 +141,14 @@ class LUABConfig(TrainingArguments):
         return None if self.loss == "none" else self.byproduct
 
     @property
+    def used(self) -> ByproductKind | None:
+        """The byproduct that a loss learns from, or that the background mix keeps; None without one."""
+        return self.byproduct if self.background_mix else self.learned
+
+    @property
     def read_byproduct(self) -> ByproductKind | None:
-        """The byproduct that the rows must have, for a loss or for the labels; None without one."""
-        return self.learned or ("click" if self.label_policy == "authors" else None)
+        """The byproduct that the rows must have, to be used or for the labels; None without one."""
+        return self.used or ("click" if self.label_policy == "authors" else None)
 
     def _check_own(self) -> None:
         """Raises ValueError for a number that no loss can use, NaN included."""
@@ -137,6 +156,8 @@ class LUABConfig(TrainingArguments):
             ("point_weight", lambda value: 0 <= value < math.inf, "a number of 0 or more"),
             ("attention_weight", lambda value: 0 <= value < math.inf, "a number of 0 or more"),
             ("attention_radius", lambda value: 0 < value < math.inf, "a ratio of the crop, more than 0"),
+            ("background_mix", lambda value: 0 <= value <= 1, "a share of the crops, 0 to 1"),
+            ("background_radius", lambda value: 0 < value < math.inf, "a ratio of the image, more than 0"),
             ("attention_tolerance", lambda value: 0 <= value < 1, "a share, 0 or more and less than 1"),
         )
         for name, fits, allowed in checks:

@@ -27,7 +27,8 @@ DEPENDS = (
     "model", "from_config", "image_size", "dataset", "dataset_config", "train_split", "image_column",
     "label_column", "point_column", "annotations_column", "min_crop", "color_jitter", "random_erasing",
     "x_column", "y_column", "point_units", "label_format", "streaming",
-    "loss", "byproduct", "attention_form", "label_policy", "label_smoothing_factor", "seed", "data_seed",
+    "loss", "byproduct", "background_mix", "background_radius", "attention_form", "label_policy",
+    "label_smoothing_factor", "seed", "data_seed",
     "learning_rate", "weight_decay", "optim", "optim_args", "adam_beta1", "adam_beta2", "adam_epsilon",
     "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "max_grad_norm", "bf16", "fp16",
     "dataloader_drop_last", "train_sampling_strategy",
@@ -69,7 +70,7 @@ def fingerprint(dataset: Any) -> dict[str, Any]:
     rows = getattr(dataset, "rows", None)
     if not isinstance(dataset, ViewDataset) or not isinstance(rows, datasets.Dataset) or not len(rows):
         return {}
-    image, *others = dataset.to_sample.needed
+    image, *others = dataset.to_sample.reader.needed
     names = {name for name in (*others, IMAGE_ID) if name in rows.column_names and name != image}
     table = rows.select_columns(sorted(names)).with_format("arrow")
     digest = hashlib.sha256()

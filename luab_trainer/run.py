@@ -33,6 +33,7 @@ from luab_trainer.announcement import announcement, data_facts, model_facts, run
 from luab_trainer.arguments import RunArguments, parse, problem_of
 from luab_trainer.classifier import load_start
 from luab_trainer.config import LUABConfig
+from luab_trainer.data.background import BackgroundMix
 from luab_trainer.data.dataset import ViewDataset, ViewIterableDataset
 from luab_trainer.data.inputs import Inputs, read_inputs
 from luab_trainer.data.stream_inputs import read_stream_inputs
@@ -129,7 +130,7 @@ def train(
                 args,
                 columns,
                 len(names),
-                None if args.loss == "none" else args.byproduct,
+                args.used,
                 run.shuffle_buffer,
             ),
             eval_dataset=samples(
@@ -225,6 +226,7 @@ def samples(
     """Samples of the rows, with targets of the byproduct. `shuffle_buffer`: for a stream."""
     if rows is None:
         return None
+    training = isinstance(transform, TrainTransform)
     make: Callable[..., ViewDataset | StreamedSamples] = ViewDataset
     if isinstance(rows, datasets.IterableDataset):
         make = partial(StreamedSamples, shuffle_buffer=shuffle_buffer)
@@ -235,7 +237,10 @@ def samples(
         byproduct=byproduct,
         columns=columns,
         num_labels=num_labels,
-        label_policy=args.label_policy if isinstance(transform, TrainTransform) else "keep",
+        label_policy=args.label_policy if training else "keep",
+        mix=BackgroundMix(args.background_mix, args.background_radius)
+        if training and args.background_mix
+        else None,
     )
 
 

@@ -122,8 +122,8 @@ class EvalTransform:
         """The view of an image of `width` x `height` pixels."""
         return self._framing(width, height).view
 
-    def crop(self, pixels: np.ndarray, view: View, rng: np.random.Generator | None = None) -> Tensor:
-        """The crop that the model sees, uint8 `[h, w, 3]`."""
+    def crop(self, pixels: np.ndarray, view: View) -> Tensor:
+        """The view of the pixels, uint8 `[h, w, 3]`."""
         # Pillow, like the model's image processor: the view's edges may be between pixels.
         image, resample = Image.fromarray(pixels), self.settings.resample
         framing = self._framing(*image.size)
@@ -131,11 +131,15 @@ class EvalTransform:
             return to_tensor(framing.render(image, resample))
         return to_tensor(render(image, view, self.size, resample))
 
+    def augment(self, crop: Tensor, rng: np.random.Generator | None = None) -> Tensor:
+        """The crop as the model sees it, uint8 `[h, w, 3]`: here unchanged."""
+        return crop
+
     def __call__(self, pixels: np.ndarray, rng: np.random.Generator | None = None) -> tuple[Tensor, View]:
         """pixel_values `[3, h, w]` float32, normalized, and the view of the image."""
         height, width = pixels.shape[:2]
         view = self.view(width, height, rng)
-        crop = self.crop(pixels, view, rng)
+        crop = self.augment(self.crop(pixels, view), rng)
         return normalize(crop[None], *self.settings.normalization)[0], view
 
     def _framing(self, width: int, height: int) -> Framing:
@@ -188,12 +192,15 @@ class TrainTransform(EvalTransform):
         """A random view, drawn from `rng`."""
         return random_resized_view(width, height, rng, self.scale, self.ratio, self.flip)
 
-    def crop(  # type: ignore[override]  # as above
-        self, pixels: np.ndarray, view: View, rng: np.random.Generator
-    ) -> Tensor:
-        """The augmented crop that the model sees, uint8 `[h, w, 3]`."""
+    def crop(self, pixels: np.ndarray, view: View) -> Tensor:
+        """The view of the pixels, uint8 `[h, w, 3]`."""
         mode = FAST_FILTERS.get(self.settings.resample)
-        crop = super().crop(pixels, view) if mode is None else render_window(pixels, view, self.size, mode)
+        return super().crop(pixels, view) if mode is None else render_window(pixels, view, self.size, mode)
+
+    def augment(  # type: ignore[override]  # as above
+        self, crop: Tensor, rng: np.random.Generator
+    ) -> Tensor:
+        """The crop after the augmentations, uint8 `[h, w, 3]`."""
         if not self.augmentations:
             return crop
         image = Image.fromarray(crop.numpy())

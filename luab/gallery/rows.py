@@ -150,7 +150,7 @@ class ModelLook:
         rng = np.random.default_rng((self.seed, number))
         height, width = pixels.shape[:2]
         view = self.crop.view(width, height, rng)
-        crop = Image.fromarray(self.crop.crop(pixels, view, rng).numpy())
+        crop = Image.fromarray(self.crop.crop(pixels, view).numpy())
         light = np.zeros(TARGET_GRID)
         for byproduct in byproducts:
             points, weights = (torch.from_numpy(array) for array in target_in_view(byproduct, view))

@@ -6,6 +6,7 @@ so with several processes or after resuming within an epoch, so the trainer call
 """
 
 import zlib
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,8 +14,11 @@ import datasets
 import numpy as np
 import torch
 
-from luab_trainer.data.samples import Row, RowToSample, Sample
+from luab_trainer.data.reader import Row
+from luab_trainer.data.samples import RowToSample, Sample
 from luab_vision.transforms import EvalTransform
+
+RECENT = 256  # rows of a stream whose backgrounds may be mixed into the next one
 
 
 class ViewDataset(torch.utils.data.Dataset[Sample]):
@@ -40,9 +44,9 @@ class ViewDataset(torch.utils.data.Dataset[Sample]):
             )
         self.to_sample = RowToSample(transform, **options)
         if isinstance(rows, datasets.Dataset) and rows.format["type"] != "custom":
-            rows = self.to_sample.prepare(rows)
+            rows = self.to_sample.reader.prepare(rows)
         elif len(rows):  # rows made on the fly, by a user's class or `with_transform`: look at one
-            self.to_sample.check_columns(list(rows[0]))
+            self.to_sample.reader.check_columns(list(rows[0]))
         self.rows = rows
         self.seed = seed
         self._epoch = _shared_epoch()
@@ -66,7 +70,11 @@ class ViewDataset(torch.utils.data.Dataset[Sample]):
             rows = [self.rows[index] for index in indices]
         epoch = int(self._epoch)
         rngs = [np.random.default_rng((self.seed, epoch, index)) for index in indices]
-        return self.to_sample(rows, rngs, indices)
+        return self.to_sample(rows, rngs, indices, self._any_row)
+
+    def _any_row(self, rng: np.random.Generator) -> tuple[Row, int]:
+        index = int(rng.integers(len(self.rows)))
+        return self.rows[index], index
 
 
 class ViewIterableDataset(torch.utils.data.IterableDataset[Sample]):
@@ -82,7 +90,7 @@ class ViewIterableDataset(torch.utils.data.IterableDataset[Sample]):
         if not isinstance(rows, datasets.IterableDataset):
             raise TypeError("ViewIterableDataset needs a streaming dataset; others go into ViewDataset.")
         self.to_sample = RowToSample(transform, **options)
-        self.rows = self.to_sample.prepare(rows)
+        self.rows = self.to_sample.reader.prepare(rows)
         self.seed = seed
         self._epoch = _shared_epoch()
 
@@ -96,11 +104,19 @@ class ViewIterableDataset(torch.utils.data.IterableDataset[Sample]):
 
     def samples_of(self, rows: datasets.IterableDataset, epoch: int) -> Iterator[Sample]:
         """The samples of an epoch, in the order of the rows."""
+        recent: deque[tuple[Row, int]] = deque(maxlen=RECENT)
+
+        def any_recent(rng: np.random.Generator) -> tuple[Row, int]:
+            return recent[rng.integers(len(recent))]
+
         for position, row in enumerate(rows):
             if position == 0:
-                self.to_sample.check_columns(list(row))
-            key = _checksum(row[self.to_sample.columns.image], position)
-            yield from self.to_sample([row], [np.random.default_rng((self.seed, epoch, key))], [position])
+                self.to_sample.reader.check_columns(list(row))
+            key = _checksum(row[self.to_sample.reader.columns.image], position)
+            rng = np.random.default_rng((self.seed, epoch, key))
+            yield from self.to_sample([row], [rng], [position], any_recent if recent else None)
+            if self.to_sample.mixer is not None:
+                recent.append((row, position))
 
 
 def _shared_epoch() -> torch.Tensor:

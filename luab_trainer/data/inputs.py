@@ -88,7 +88,7 @@ def read_inputs(run: RunArguments, args: LUABConfig) -> Inputs:
     columns = known.columns
     names = class_names(known.rows, columns)
     multi_label = is_multi_label(known.rows, columns)
-    check_task(columns, multi_label, args.loss, args.byproduct, args.label_policy)
+    check_task(columns, multi_label, args.used, args.label_policy)
     eval_rows = None if evaluated is None else evaluated.rows
     train_facts = None if train is None else describe_rows(train, columns, byproduct)
     eval_facts = None if eval_rows is None else describe_rows(eval_rows, columns, learned)
@@ -261,10 +261,10 @@ def _class_notes(
 
 
 def check_task(
-    columns: Columns, multi_label: bool, loss: str, byproduct: ByproductKind, label_policy: LabelPolicy
+    columns: Columns, multi_label: bool, byproduct: ByproductKind | None, label_policy: LabelPolicy
 ) -> None:
     """Raises SourceError for options that do not fit the number of labels per image."""
-    if multi_label and loss != "none" and byproduct != "click":
+    if multi_label and byproduct not in (None, "click"):
         raise SourceError(
             f"--byproduct {byproduct}: a trace does not say which of an image's labels (column "
             f"{columns.label!r}) it belongs to; take --byproduct click."

@@ -158,7 +158,7 @@ class StreamedSamples(ViewIterableDataset):
     def _require_targets(self, read: int, with_target: int) -> None:
         byproduct = self.to_sample.byproduct
         if byproduct is not None and not with_target:
-            raise no_target(f"none of the first {read:,}", self.to_sample.columns, byproduct)
+            raise no_target(f"none of the first {read:,}", self.to_sample.reader.columns, byproduct)
 
 
 def read_stream(

@@ -96,10 +96,10 @@ def test_one_image_of_a_batch_is_decoded_at_a_time():
     decoded = []
 
     class Watching(EvalTransform):
-        def crop(self, pixels, view, rng=None):
+        def crop(self, pixels, view):
             assert not any(reference() is not None for reference in decoded)
             decoded.append(weakref.ref(pixels))
-            return super().crop(pixels, view, rng)
+            return super().crop(pixels, view)
 
     files = [{"image": image_bytes(noise_image(20, 20), format), "label": 0} for format in ("JPEG", "PNG")]
     assert len(ViewDataset(files * 3, Watching(EVAL.settings)).__getitems__(range(6))) == len(decoded) == 6

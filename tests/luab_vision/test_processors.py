@@ -169,7 +169,7 @@ def test_training_sees_values_as_the_processor_makes_them():
     settings = image_settings(processor)
     pixels, rng = np.array(noise_image(50, 40)), np.random.default_rng(0)
     transform = TrainTransform(settings)
-    crop = transform.crop(pixels, transform.view(50, 40, rng), rng)
+    crop = transform.crop(pixels, transform.view(50, 40, rng))
     image = Image.fromarray(crop.numpy())
     expected = processor(images=image, do_resize=False, return_tensors="pt")["pixel_values"]
 

@@ -1,0 +1,173 @@
+"""Row -> image, labels and byproducts, all of them checked."""
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from numbers import Integral
+from typing import Any, NamedTuple, TypeVar
+
+import datasets
+import numpy as np
+import torch
+from PIL import Image
+
+from luab_attention.targets import ROW_LABEL, Byproduct, byproducts_of
+from luab_data.constants import IMAGE_ID
+from luab_data.rows.columns import ByproductKind, Columns
+from luab_vision.images import OpenedImage, open_image
+
+Row = Mapping[str, Any]
+T = TypeVar("T")
+
+
+class OpenedRow(NamedTuple):
+    """A row, with its image not decoded yet.
+
+    Attributes:
+        image: The image, whose size is known.
+        labels: int, or with several labels per image [K] float32 of 0 and 1.
+        byproducts: In image ratios, each with its class; only classes that the row has.
+    """
+
+    image: OpenedImage
+    labels: int | torch.Tensor
+    byproducts: list[Byproduct]
+
+
+class RowReader:
+    """Reads the rows of a dataset.
+
+    Args:
+        byproduct: The byproduct to read. None: none, and its columns are not needed.
+        columns: Names of the row's columns.
+        num_labels: K. Required with several labels per image, otherwise only checked.
+        several_labels: Whether each image must have a list of labels.
+    """
+
+    def __init__(
+        self,
+        byproduct: ByproductKind | None,
+        columns: Columns,
+        num_labels: int | None = None,
+        several_labels: bool = False,
+    ):
+        self.byproduct = byproduct
+        self.columns = columns
+        self.num_labels = num_labels
+        self.several_labels = several_labels
+        self.needed = (columns.image, columns.label, *columns.of_byproduct(byproduct))
+
+    def open(self, row: Row) -> OpenedRow:
+        """Reads the labels, the byproducts and the image's header.
+
+        Raises:
+            ValueError: an unreadable image, a missing label, a point that is not in ratios.
+        """
+        image = self._read(open_image, row[self.columns.image])
+        labels = self._labels(row[self.columns.label])
+        return OpenedRow(image, labels, self._byproducts(row, labels))
+
+    def pixels(self, image: OpenedImage) -> np.ndarray:
+        """Decodes an opened image to uint8 `[H, W, 3]`, or raises ValueError."""
+        return self._read(image.pixels)
+
+    def check_columns(self, names: Sequence[str]) -> None:
+        """Raise ValueError when a needed column is not among the dataset's."""
+        missing = [name for name in self.needed if name not in names]
+        if missing:
+            raise ValueError(
+                f"The dataset has no column {', '.join(map(repr, missing))}; it has "
+                f"{', '.join(sorted(names))}. Say which columns hold the image, the label, the point and the "
+                "annotations: `Columns`, or run.py's --image_column, --label_column, --point_column and "
+                "--annotations_column."
+            )
+
+    def prepare(self, rows: datasets.Dataset | datasets.IterableDataset) -> Any:
+        """Only the needed columns, with images as bytes: unused columns cost nothing."""
+        if rows.column_names is not None:
+            self.check_columns(rows.column_names)
+            names = [*self.needed, *([IMAGE_ID] if IMAGE_ID in rows.column_names else [])]
+            rows = rows.select_columns(list(dict.fromkeys(names)))
+        if rows.features is not None and isinstance(rows.features[self.columns.image], datasets.Image):
+            rows = rows.cast_column(self.columns.image, datasets.Image(decode=False))
+        return rows.with_format(None)
+
+    def _read(self, read: Callable[..., T], *arguments: Any) -> T:
+        try:
+            return read(*arguments)
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise ValueError(
+                f"cannot read the image in column {self.columns.image!r}: {error}. "
+                "Repair the row or filter it out."
+            ) from error
+
+    def _labels(self, value: Any) -> int | torch.Tensor:
+        if isinstance(value, np.ndarray):
+            value = value.tolist()
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            return self._several(value)
+        if self.several_labels:
+            raise ValueError(
+                f"label_policy='authors' is for several labels an image, but column {self.columns.label!r} "
+                "has one; take 'keep'"
+            )
+        return self._checked(value)
+
+    def _several(self, value: Sequence[Any]) -> torch.Tensor:
+        """A list of class numbers, or a multi-hot list of floats or bools -> [K] of 0 and 1."""
+        if self.num_labels is None:
+            raise ValueError(f"column {self.columns.label!r} has several labels; say how many (num_labels)")
+        if len(value) == self.num_labels > 2 and all(label in (0, 1) for label in value):
+            if all(isinstance(label, bool | float) for label in value):
+                return torch.tensor(value, dtype=torch.float32)
+            raise ValueError(
+                f"column {self.columns.label!r} looks like multi-hot, a 0 or 1 for each class; give the "
+                "numbers of the classes, or floats"
+            )
+        labels = torch.zeros(self.num_labels)
+        labels[[self._checked(label) for label in value]] = 1
+        return labels
+
+    def _byproducts(self, row: Row, labels: int | torch.Tensor) -> list[Byproduct]:
+        """The row's byproducts with their classes, in image ratios; only classes that the row has."""
+        if self.byproduct is None:
+            return []
+        if isinstance(labels, int):
+            byproducts = byproducts_of(row, self.byproduct, self.columns)
+            return [
+                b._replace(label=labels if b.label == ROW_LABEL else self._checked(b.label))
+                for b in byproducts
+            ]
+        if self.byproduct != "click":
+            raise ValueError(
+                f"byproduct={self.byproduct!r} does not say which of the image's labels a trace belongs to; "
+                "take byproduct='click'"
+            )
+        byproducts = byproducts_of(row, self.byproduct, self.columns)
+        if any(byproduct.label == ROW_LABEL for byproduct in byproducts):
+            raise ValueError(
+                f"column {self.columns.point!r} has a point without a class, but the image several labels; "
+                "give points as a list of {'label': int, 'x': float, 'y': float}"
+            )
+        return [byproduct for byproduct in byproducts if labels[self._checked(byproduct.label)]]
+
+    def _checked(self, label: Any) -> int:
+        if not isinstance(label, Integral) or isinstance(label, bool):
+            raise ValueError(
+                f"the label in column {self.columns.label!r} is {label!r}, not a class number; encode names "
+                "with `dataset.class_encode_column`, filter out rows without a label"
+            )
+        number = int(label)
+        if number < 0 or (self.num_labels is not None and number >= self.num_labels):
+            allowed = "0 or more" if self.num_labels is None else f"0 to {self.num_labels - 1}"
+            raise ValueError(f"a label is {label}, allowed is {allowed}")
+        return number
+
+
+@contextmanager
+def named(row: Row, position: int) -> Generator[None, None, None]:
+    """Puts the row's number and id into a ValueError."""
+    try:
+        yield
+    except ValueError as error:
+        image_id = f" ({IMAGE_ID} {row[IMAGE_ID]})" if IMAGE_ID in row else ""
+        raise ValueError(f"Row {position}{image_id}: {error}") from error

@@ -1,0 +1,175 @@
+"""The background mix: near the byproduct stay the image's pixels, elsewhere come another image's."""
+
+import numpy as np
+import pytest
+import torch
+from datasets import Dataset, Features, Image, List, Value
+from fixtures.factories import image_bytes
+from PIL import Image as PillowImage
+
+from luab_data.rows.columns import Columns
+from luab_trainer.data.background import BackgroundMix
+from luab_trainer.data.dataset import ViewDataset, ViewIterableDataset
+from luab_vision.geometry import View, from_view
+from luab_vision.transforms import ImageSettings, TrainTransform
+
+POINT = {"x": Value("float64"), "y": Value("float64")}
+
+
+def scene(x: float, y: float, color: int, size: int = 60) -> bytes:
+    """A red disc of radius 0.1 around (x, y) on a background of one channel."""
+    centers = (np.arange(size) + 0.5) / size
+    pixels = np.zeros((size, size, 3), np.uint8)
+    pixels[..., color] = 200
+    pixels[np.hypot(centers - x, centers[:, None] - y) <= 0.1] = (250, 0, 0)
+    return image_bytes(PillowImage.fromarray(pixels), "PNG")
+
+
+def scenes(count: int, seed: int = 0) -> list[dict]:
+    """The first image has a green background, all others a blue one."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for number in range(count):
+        x, y = rng.uniform(0.15, 0.85, 2)
+        image = {"bytes": scene(x, y, 1 if number == 0 else 2), "path": None}
+        rows.append({"image": image, "label": number, "click": {"x": x, "y": y}})
+    return rows
+
+
+def samples(rows, mix, seed=0, **options):
+    transform = TrainTransform(ImageSettings(size=40), scale=(0.6, 1.0))
+    return ViewDataset(rows, transform, seed, byproduct="click", mix=mix, **options)
+
+
+def green(sample) -> float:
+    """The share of green pixels, which only the first image has."""
+    return float((sample["pixel_values"][..., 1] > 100).float().mean())
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_only_what_is_near_the_click_is_the_images_own(seed):
+    sample = samples(scenes(8), BackgroundMix(radius=0.3), seed)[0]
+    if not sample["target_weights"][0].any():
+        assert green(sample) > 0.8  # the object is outside this crop: not mixed
+        return
+    pixels = sample["pixel_values"].int()
+    x, y = sample["target_points"][0][0]
+    at = pixels[min(int(y * 40), 39), min(int(x * 40), 39)]
+    assert at[0] > 150 and at[2] < 60  # the object is where the target says
+    centers = (torch.arange(40) + 0.5) / 40
+    distance = torch.hypot(centers - x, centers[:, None] - y)
+    # A crop shows 0.6 of the area or more, so a ratio of the image is at most 1.6 ratios of the crop.
+    far = pixels[distance > 1.6 * (0.3 + 0.05)]
+    assert not (far[:, 0] > 60).any()  # nobody's object: not even the other image's
+    assert not (far[:, 1] > 60).any()  # and nothing of the own background
+    assert (far[:, 2] > 150).all()
+
+
+def test_the_radius_is_a_ratio_of_the_image_whatever_the_crop():
+    mix = BackgroundMix(radius=0.3)
+    white = torch.full((200, 100, 3), 255, dtype=torch.uint8)
+    center = np.array([[0.5, 0.5]], np.float32)
+    for view in (View(0, 0, 1, 1), View(0.25, 0, 0.5, 1), View(0, 0.1, 1, 0.7, flipped=True)):
+        shares = []
+        for seed in range(200):
+            crop = mix.blend(white, torch.zeros_like(white), view, center, np.random.default_rng(seed))
+            rows, columns = np.nonzero(crop[..., 0].numpy() > 127)
+            kept = np.stack([(columns + 0.5) / 100, (rows + 0.5) / 200], axis=-1)
+            spread = from_view(kept, view) - from_view(center[0], view)
+            assert np.hypot(*spread.T).max() <= 0.3
+            shares.append(float((crop.float() / 255).mean()) * view.width * view.height)
+        # The area of a disc, averaged over radii from 0.12 to 0.3: pi (0.3^3 - 0.12^3) / (3 * 0.18).
+        assert np.mean(shares) == pytest.approx(np.pi * (0.3**3 - 0.12**3) / 0.54, rel=0.1)
+
+
+def test_a_share_of_the_crops_is_mixed_and_the_others_are_as_without():
+    rows = scenes(200)
+    for share, low, high in ((0.0, 0, 0), (0.4, 30, 90), (1.0, 100, 200)):
+        pairs = zip(samples(rows, BackgroundMix(share)), samples(rows, None), strict=True)
+        changed = sum(not torch.equal(mixed["pixel_values"], plain["pixel_values"]) for mixed, plain in pairs)
+        assert low <= changed <= high, share
+
+
+def test_targets_and_labels_are_those_without_the_mix():
+    rows = scenes(12)
+    for mixed, plain in zip(samples(rows, BackgroundMix()), samples(rows, None), strict=True):
+        assert mixed["labels"] == plain["labels"]
+        np.testing.assert_array_equal(mixed["target_points"], plain["target_points"])
+        np.testing.assert_array_equal(mixed["target_weights"], plain["target_weights"])
+
+
+def test_a_sample_depends_on_seed_epoch_and_row_only():
+    dataset = samples(scenes(12), BackgroundMix())
+    one_by_one = [dataset[number]["pixel_values"] for number in range(12)]
+    together = dataset.__getitems__(list(reversed(range(12))))[::-1]
+    assert all(torch.equal(a, b["pixel_values"]) for a, b in zip(one_by_one, together, strict=True))
+    dataset.set_epoch(1)
+    assert not torch.equal(dataset[0]["pixel_values"], one_by_one[0])
+
+
+def test_an_image_without_a_click_is_never_mixed_and_gives_no_background():
+    rows = scenes(2)
+    rows[1]["click"] = None  # the only other image: the first can only get its own background
+    for seed in range(10):
+        mixed, plain = samples(rows, BackgroundMix(), seed), samples(rows, None, seed)
+        assert torch.equal(mixed[1]["pixel_values"], plain[1]["pixel_values"])
+        assert green(mixed[0]) > 0.7
+
+
+def several(points: list[list[dict]], labels: list[list[int]]) -> Dataset:
+    image = {"bytes": scene(0.5, 0.5, 1), "path": None}
+    donor = {"bytes": scene(0.1, 0.1, 2), "path": None}
+    rows = [
+        {"image": image if number == 0 else donor, "labels": own, "points": clicks}
+        for number, (own, clicks) in enumerate(zip(labels, points, strict=True))
+    ]
+    columns = {
+        "image": Image(),
+        "labels": List(Value("int64")),
+        "points": List({"label": Value("int64"), **POINT}),
+    }
+    return Dataset.from_list(rows, features=Features(columns))
+
+
+def test_with_several_labels_no_object_is_lost():
+    at = [{"label": 0, "x": 0.5, "y": 0.5}]
+    donor = [{"label": 2, "x": 0.1, "y": 0.1}]
+    options = {"columns": Columns(label="labels", point="points"), "num_labels": 3}
+    whole = several([at, donor], [[0], [2]])
+    lacking = several([at, donor], [[0, 1], [2]])  # nobody clicked on class 1
+    blue = [
+        [
+            (samples(rows, BackgroundMix(), seed, **options)[0]["pixel_values"][..., 2] > 100).any()
+            for seed in range(20)
+        ]
+        for rows in (whole, lacking)
+    ]
+    assert any(blue[0]) and not any(blue[1])
+
+
+def test_a_background_that_cannot_be_read_is_named():
+    rows = scenes(2)
+    rows[1]["image"] = {"bytes": rows[1]["image"]["bytes"][:200], "path": None}
+    with pytest.raises(ValueError, match="Row 1: cannot read the image"):
+        [samples(rows, BackgroundMix(), seed)[0] for seed in range(10)]
+
+
+def test_a_stream_mixes_in_what_came_before():
+    columns = {"image": Image(), "label": Value("int64"), "click": POINT}
+    stream = Dataset.from_list(scenes(20), features=Features(columns)).to_iterable_dataset()
+    transform = TrainTransform(ImageSettings(size=40), scale=(0.6, 1.0))
+    mixed = list(ViewIterableDataset(stream, transform, byproduct="click", mix=BackgroundMix()))
+    plain = list(ViewIterableDataset(stream, transform, byproduct="click"))
+    assert torch.equal(mixed[0]["pixel_values"], plain[0]["pixel_values"])  # nothing came before
+    assert (
+        sum(not torch.equal(a["pixel_values"], b["pixel_values"]) for a, b in zip(mixed, plain, strict=True))
+        > 9
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"share": 1.1}, {"share": -0.1}, {"radius": 0.0}, {"radius": float("nan")}, {"cover": -1.0}]
+)
+def test_wrong_numbers_are_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        BackgroundMix(**wrong)
