@@ -30,6 +30,8 @@ from luab_vision.weights import (
 
 UNNAMED = "LABEL_"  # prefix of transformers' default class names
 USUAL_SIZE = 224  # of ImageNet's classifiers
+# Types whose `classifier_dropout_prob` is by default the probability that TensorFlow's code keeps a feature.
+_KEEPS = ("mobilenet_v1", "mobilenet_v2")
 
 
 Problem = Literal["single_label_classification", "multi_label_classification"]  # `config.problem_type`
@@ -79,6 +81,8 @@ def load_start(
             raise ValueError("give a model or a from_config")
         config = foreign_config(from_config)
         _set_classes(config, names, problem)
+        if notes := _settle_dropout(config):
+            say(f"--from_config {from_config}: {'; '.join(notes)}.")
         config.architectures = config.architectures or []  # None fails for a type with several heads
         config.name_or_path = ""
         if image_size is not None:
@@ -102,6 +106,18 @@ def _usual_size(from_config: str) -> int:
     return USUAL_SIZE
 
 
+def _settle_dropout(config: PretrainedConfig) -> list[str]:
+    """Turns a probability to keep into one to drop, and says so: with the former nothing is learned."""
+    value = getattr(config, "classifier_dropout_prob", None)
+    if config.model_type not in _KEEPS or value is None or value <= 0.5:
+        return []
+    dropped = round(1 - value, 6)
+    config.update({"classifier_dropout_prob": dropped})
+    return [
+        f"its classifier_dropout_prob of {value:g} is what TensorFlow's code keeps, so {dropped:g} is dropped"
+    ]
+
+
 def _pretrained(
     source: str, names: list[str], problem: Problem, trained: bool
 ) -> tuple[PreTrainedModel, bool]:
@@ -109,8 +125,10 @@ def _pretrained(
     config = foreign_config(source)
     before = output_names(config)
     _set_classes(config, names, problem)
+    dropout = _settle_dropout(config) if trained else []
     loaded = load_weights(source, config)
     new_head, notes = _settle_head(loaded, before, names)
+    notes += dropout
     notes += _settle_rest(loaded)
     if new_head and not trained:
         raise ValueError(f"it cannot be evaluated here: {notes[0].partition(', so ')[0]} ({few(names, 3)})")

@@ -31,7 +31,7 @@ from luab_vision.hooks import output_linear, record, recorded, watch, watch_feat
 
 # `config.model_type` of the supported models.
 CLS_ATTENTION = ("vit", "deit", "dinov2", "dinov2_with_registers", "beit", "vit_msn")
-FEATURE_MAP = ("convnext", "convnextv2", "resnet", "swin", "swinv2")
+FEATURE_MAP = ("convnext", "convnextv2", "mobilenet_v1", "resnet", "swin", "swinv2")
 
 # Feature-map models with a LayerNorm between the pooling and the classifier.
 _NORM_AFTER_POOLING = ("convnext", "convnextv2")

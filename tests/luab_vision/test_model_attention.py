@@ -12,6 +12,11 @@ from luab_vision.model_attention import CLS_ATTENTION, FEATURE_MAP, spatial_atte
 CLASSES = torch.tensor([[0], [1], [2], [4]])
 
 
+def images_for(model_type):
+    """Images for which the model's map has several cells: MobileNetV1 has a stride of 32 pixels."""
+    return images(height=64, width=96) if model_type == "mobilenet_v1" else images()
+
+
 def attention_of(model, pixel_values, classes=CLASSES, **kwargs):
     attention = spatial_attention(model)
     attention.watch(model)
@@ -57,7 +62,7 @@ def test_tapping_does_not_change_the_logits(model_type):
 
 @pytest.mark.parametrize("model_type", FEATURE_MAP)
 def test_activation_map_is_the_logit(model_type):
-    model, pixel_values = tiny_model(model_type).eval(), images()
+    model, pixel_values = tiny_model(model_type).eval(), images_for(model_type)
     with torch.no_grad():
         for parameter in model.parameters():  # biases and norms away from their initial 0 and 1
             parameter.add_(torch.randn_like(parameter) * 0.1)
@@ -72,7 +77,7 @@ def test_activation_map_is_the_logit(model_type):
 @pytest.mark.parametrize("model_type", CLS_ATTENTION + FEATURE_MAP)
 def test_attention_is_a_distribution_with_gradients(model_type):
     model = tiny_model(model_type)
-    found = attention_of(model, images())
+    found = attention_of(model, images_for(model_type))
     torch.testing.assert_close(found.sum((-2, -1)), torch.ones(found.shape[:3]))
     found[..., 0, 0].sum().backward()
     touched = [name for name, p in model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0]
