@@ -35,11 +35,13 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 WORLDS = ("demo", "real")
 MODELS = ("vit", "convnext", "mobilenet")
-ARMS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {  # split, options of the trainer, of the data
+ARMS: dict[
+    str, tuple[str, dict[str, Any], dict[str, Any]]
+] = {  # dataset, options of the trainer, of the data
     "plain": ("train", {"loss": "none"}, {}),
     "luab": ("train", {}, {}),
-    "shuffled": ("train_shuffled", {}, {}),
-    "oracle": ("train_oracle", {"loss": "none"}, {}),
+    "shuffled": ("shuffled", {}, {}),
+    "oracle": ("oracle", {"loss": "none"}, {}),
     "erasing": ("train", {"loss": "none"}, {"random_erasing": 0.5}),
     "attention": ("train", {"background_mix": 0.0}, {}),
     "mix": ("train", {"loss": "none", "background_mix": 1.0}, {}),
@@ -175,9 +177,7 @@ def train_and_test(run: Run, arguments: argparse.Namespace) -> dict[str, float]:
     trainer = train(
         RunArguments(
             **_start(run, arguments),
-            dataset=str(world),
-            train_split=split,
-            eval_split="test",
+            dataset=str(world / split),
             min_crop=0.5,
             **of_data,
         ),
@@ -193,8 +193,8 @@ def train_and_test(run: Run, arguments: argparse.Namespace) -> dict[str, float]:
     settings = image_settings(processor)
     names = list(trainer.luab.config.id2label.values())
     scores = {}
-    for name in ("test", "test_swapped"):
-        rows = datasets.load_dataset(str(world), split=name)
+    for name in ("test", "swapped"):
+        rows = datasets.load_dataset(str(world / name), split="train")
         view = ViewDataset(rows, EvalTransform(settings), num_labels=len(names))
         scores[name] = 100 * trainer.evaluate(view)["eval_accuracy"]
         asked = rows.cast_column("image", datasets.Image(decode=False))
@@ -259,14 +259,12 @@ def table(results: dict[str, dict[str, float]], runs: Iterable[Run]) -> str:
     for (world, model, arm), seeds in by_arm.items():
         plain, oracle = (by_arm.get((world, model, name), {}) for name in ("plain", "oracle"))
         closed = [
-            100 * (scores["test_swapped"] - plain[seed]["test_swapped"])
-            / (oracle[seed]["test_swapped"] - plain[seed]["test_swapped"])
+            100 * (scores["swapped"] - plain[seed]["swapped"])
+            / (oracle[seed]["swapped"] - plain[seed]["swapped"])
             for seed, scores in seeds.items()
             if seed in plain and seed in oracle
         ]  # fmt: skip
-        figures = [
-            [s[name] for s in seeds.values()] for name in ("test", "test_swapped", "pointing_test_swapped")
-        ]
+        figures = [[s[name] for s in seeds.values()] for name in ("test", "swapped", "pointing_swapped")]
         lines.append(
             (world, model, arm, str(len(seeds)), *map(spread, figures), spread(closed) if closed else "")
         )

@@ -1,12 +1,12 @@
 """Worlds with a shortcut: in 95 % of the training images the background tells the class.
 
-A world is a folder of Parquet files with the columns image, label, click and objects:
+A world is a folder of datasets. Those to train on have clicks, those to test on have boxes:
 
-    train           the shortcut, with clicks
-    train_shuffled  the same images, each with the click of another one (the control)
-    train_oracle    the same objects where backgrounds say nothing
-    test            new images, with the shortcut
-    test_swapped    new images, each on the background of another class
+    train     the shortcut
+    shuffled  the same images, each with the click of another one (the control)
+    oracle    the same objects where backgrounds say nothing
+    test      new images, with the shortcut
+    swapped   new images, each on the background of another class
 
 `demo`: the generated objects of `luab demo`. `real`: objects of a miniature of ImageNet, cut out by a soft
 ellipse in their true box, shrunk, and put on scenes of COCO.
@@ -31,7 +31,7 @@ from luab_trainer.demo.experiment import shuffle_clicks
 SHARE = 0.95  # of the training images whose background goes with the class
 SIZE = 64  # pixels
 SCENES_PER_CLASS = 6
-TRAIN, SHUFFLED, ORACLE, TEST, SWAPPED = "train", "train_shuffled", "train_oracle", "test", "test_swapped"
+TRAIN, SHUFFLED, ORACLE, TEST, SWAPPED = "train", "shuffled", "oracle", "test", "swapped"
 
 
 def make_world(name: str, folder: Path, data: Path, seed: int, images_per_class: int) -> Path:
@@ -44,7 +44,8 @@ def make_world(name: str, folder: Path, data: Path, seed: int, images_per_class:
         splits[SHUFFLED] = shuffle_clicks(splits[TRAIN], seed)
         for split, rows in splits.items():
             whole = rows.with_format("arrow").map(embed_table_storage, batched=True)
-            whole.to_parquet(unfinished / f"{split}.parquet")
+            (unfinished / split).mkdir()
+            whole.to_parquet(unfinished / split / "train.parquet")
         unfinished.rename(folder)
     return folder
 
@@ -52,15 +53,18 @@ def make_world(name: str, folder: Path, data: Path, seed: int, images_per_class:
 def _demo(folder: Path, seed: int, images_per_class: int) -> dict[str, datasets.Dataset]:
     splits = {}
     for split, agreement in ((TRAIN, SHARE), (ORACLE, 1 - SHARE)):
-        raw = write_release(folder / split, seed, images_per_class, 100, agreement=agreement, progress=False)
+        raw = write_release(
+            folder / "raw" / split, seed, images_per_class, 100, agreement=agreement, progress=False
+        )
         byproducts = (raw / ARCHIVE).rename(raw / "simulated_ab.tar.gz")
         sources = {"images": raw / "images" / "train", "byproducts": byproducts}
         cache = str(folder / "cache")
         splits[split] = imagenet_ab.load_dataset(**sources, split="train", cache_dir=cache)
     names = splits[TRAIN].features["label"].names
     for split in (TEST, SWAPPED):
-        raw = folder / TRAIN
-        splits[split] = load_boxes(raw / "images" / split, raw / f"boxes_{split}.csv", names)
+        raw = folder / "raw" / TRAIN
+        files = f"test{'_swapped' if split == SWAPPED else ''}"
+        splits[split] = load_boxes(raw / "images" / files, raw / f"boxes_{files}.csv", names)
     return splits
 
 
