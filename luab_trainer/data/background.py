@@ -82,7 +82,7 @@ def _blend(near: Tensor, far: Tensor, view: View, points: np.ndarray, radius: fl
     """`near` within the radius of the points, `far` elsewhere."""
     extent = (view.width, view.height)
     disc = nearness(
-        torch.from_numpy(points * np.float32(extent)),
+        torch.from_numpy(points * np.array(extent, np.float32)),
         torch.ones(len(points)),
         (near.shape[0], near.shape[1]),
         radius,

@@ -86,6 +86,22 @@ def test_a_config_without_a_size_says_which_is_taken(tmp_path, caplog):
     assert "images are taken as 224 x 224. Set --image_size" in caplog.text
 
 
+def test_a_probability_to_keep_is_not_dropped(tmp_path, caplog):
+    tiny_model("mobilenet_v1", classifier_dropout_prob=0.999).save_pretrained(tmp_path / "theirs")
+    square_processor(64).save_pretrained(tmp_path / "theirs")
+    model, _, _ = load_start(str(tmp_path / "theirs"), None, ["a", "b"])
+    assert model.dropout.p == pytest.approx(0.001)
+    assert (
+        "classifier_dropout_prob of 0.999 is what TensorFlow's code keeps, so 0.001 is dropped" in caplog.text
+    )
+    caplog.clear()
+    model.save_pretrained(tmp_path / "ours")
+    square_processor(64).save_pretrained(tmp_path / "ours")
+    again, _, _ = load_start(str(tmp_path / "ours"), None, ["a", "b"])
+    assert again.dropout.p == pytest.approx(0.001)
+    assert "dropout" not in caplog.text
+
+
 @pytest.mark.parametrize("arguments", [0, 1])
 def test_a_model_init_trains_as_the_model_does(tmp_path, arguments):
     run = trainer(tmp_path / "one", tiny_model("vit"), "both")

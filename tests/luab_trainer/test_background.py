@@ -5,11 +5,13 @@ import pytest
 import torch
 from datasets import Dataset, Features, Image, List, Value
 from fixtures.factories import image_bytes
+from fixtures.small_runs import options, write_config, write_splits
 from PIL import Image as PillowImage
 
 from luab_data.rows.columns import Columns
 from luab_trainer.data.background import BackgroundMix
 from luab_trainer.data.dataset import ViewDataset, ViewIterableDataset
+from luab_trainer.run import main
 from luab_vision.geometry import View, from_view
 from luab_vision.transforms import ImageSettings, TrainTransform
 
@@ -173,3 +175,33 @@ def test_a_stream_mixes_in_what_came_before():
 def test_wrong_numbers_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         BackgroundMix(**wrong)
+
+
+@pytest.mark.parametrize("loss", ["none", "attention"])
+def test_a_run_mixes_says_so_and_resumes_only_with_the_same_mix(loss, tmp_path, capsys):
+    data, config = write_splits(tmp_path / "data", train=16), write_config(tmp_path / "config")
+    mixed = {
+        "loss": loss,
+        "background_mix": 0.75,
+        "do_eval": False,
+        "save_strategy": "steps",
+        "save_steps": 1,
+    }
+    main(options(config, data, tmp_path / "out", **mixed))
+    assert (
+        "background mix            75% of the crops with a byproduct, radius 0.2" in capsys.readouterr().out
+    )
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "75% of the crops with a byproduct" in card
+    again = {**mixed, "max_steps": 2, "resume_from_checkpoint": True}
+    with pytest.raises(SystemExit, match="--background_radius"):
+        main(options(config, data, tmp_path / "out", **again, background_radius=0.3))
+    main(options(config, data, tmp_path / "out", **again))
+
+
+def test_a_run_that_mixes_needs_clicks(tmp_path):
+    data, config = write_splits(tmp_path / "data", train=16), write_config(tmp_path / "config")
+    rows = Dataset.from_parquet(str(data / "train.parquet")).remove_columns("click")
+    rows.to_parquet(data / "train.parquet")
+    with pytest.raises(SystemExit, match="click"):
+        main(options(config, data, tmp_path / "out", loss="none", background_mix=1.0))
