@@ -5,7 +5,7 @@ training, and the loader reads only one layout.
 """
 
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import datasets
@@ -31,7 +31,7 @@ from luab_data.rows.arrow import (
     require_column,
 )
 from luab_data.rows.columns import ByproductKind, Columns
-from luab_data.rows.image_columns import folder_labels, image_paths, readable_images
+from luab_data.rows.image_columns import folder_labels, readable_images, require_class_folders
 from luab_data.rows.image_paths import check_image_paths
 from luab_data.rows.labels import LabelFormat, Labels, read_labels
 from luab_vision.images import open_image
@@ -182,13 +182,8 @@ def _labels(rows: datasets.Dataset, image: str, reading: Reading) -> tuple[datas
         labels = folder_labels(rows, image, reading.classes)
         if labels is not None:
             return replace_column(rows, column, labels.values, labels.feature), column, labels
-        folders = {PurePosixPath(path).parent.name for path in image_paths(rows, image) if path}
-        if reading.label is None and len(folders) == 1:
-            raise SourceError(
-                f"the dataset has no column {column!r}, and all its images lie in one folder, "
-                f"{next(iter(folders))!r}, so that there is one class: a classifier needs two. Give a "
-                "folder for each class, or set --label_column."
-            )
+        if reading.label is None:
+            require_class_folders(rows, image)
     feature = require_column(rows.features, column, "label_column")
     values = read_column(rows, column)
     labels = read_labels(values, feature, column, reading.label_format, reading.classes)

@@ -19,7 +19,7 @@ from transformers import AutoConfig, AutoModelForImageClassification, Pretrained
 from transformers.utils import CONFIG_NAME, cached_file, logging
 
 from luab_data.console.names import few
-from luab_data.console.text import text_of
+from luab_data.console.text import counted, text_of
 from luab_data.files.sums import SUMS, damage
 from luab_vision.adapters.hf_models import attend_by_default
 
@@ -138,11 +138,11 @@ def require_all(loaded: Loaded) -> None:
     if not (loaded.missing or loaded.unexpected or loaded.mismatched):
         return
     found = [
-        f"{len(names)} {what} ({few(sorted(names))})"
-        for what, names in (
-            ("are missing", loaded.missing),
-            ("have another shape", loaded.mismatched),
-            ("are of no part of it", loaded.unexpected),
+        f"{counted(len(names), one, several)} ({few(sorted(names))})"
+        for one, several, names in (
+            ("is missing", "are missing", loaded.missing),
+            ("has another shape", "have another shape", loaded.mismatched),
+            ("is of no part of it", "are of no part of it", loaded.unexpected),
         )
         if names
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import math
@@ -158,9 +159,11 @@ def _text(boxes: Path) -> str:
         return data.decode("utf-8-sig")  # some programs write a byte order mark
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
+        fix = "most others are Latin-1 or Windows-1252: iconv -f WINDOWS-1252 -t UTF-8."
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            fix = "this is UTF-16: iconv -f UTF-16 -t UTF-8."
         raise SourceError(
-            f"{boxes}, line {line}: byte {data[error.start]:#04x} is not UTF-8. Save the file as UTF-8; most "
-            f"others are Latin-1 or Windows-1252: iconv -f WINDOWS-1252 -t UTF-8."
+            f"{boxes}, line {line}: byte {data[error.start]:#04x} is not UTF-8. Save the file as UTF-8; {fix}"
         ) from error
 
 

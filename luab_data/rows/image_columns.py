@@ -1,7 +1,7 @@
 """Image columns that `datasets` does not recognize, and classes from the folders of the image files."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from luab_data.console.names import few
+from luab_data.console.text import counted
 from luab_data.errors import SourceError
 from luab_data.images.pillow import SUFFIXES
 from luab_data.rows.arrow import OddRows, is_text_type, read_column
@@ -91,29 +92,42 @@ def image_paths(rows: datasets.Dataset, column: str) -> list[str | None]:
 def unlisted_images(splits: Mapping[str, datasets.Dataset], column: str, root: Path | None) -> list[str]:
     """A note on image files in a dataset's folder that no row names.
 
-    `datasets` silently skips files that are not in the metadata file. Empty for rows with image bytes, and
-    without a metadata file.
+    `datasets` silently skips files that are not in the metadata file, and folders beside `train` whose names
+    are no split's. Empty for rows with image bytes.
     """
     rows = next(iter(splits.values()), None)
     if root is None or rows is None or not isinstance(rows.features.get(column), datasets.Image):
         return []
     labels = [rows.features[name] for name in rows.column_names if name != column]
-    if all(isinstance(each, datasets.ClassLabel) for each in labels):  # images in class folders: all are rows
-        return []
+    listed = not all(isinstance(each, datasets.ClassLabel) for each in labels)
+    base = f"{root}{os.sep}"
     named = {path for each in splits.values() for path in image_paths(each, column) if path is not None}
-    if not any(path.startswith(f"{root}{os.sep}") for path in named):
+    named = {path for path in named if path.startswith(base)}
+    if not named:
         return []
-    absent = []
-    for folder, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if not name.startswith(HIDDEN)]
-        images = (name for name in files if name.lower().endswith(SUFFIXES) and not name.startswith(HIDDEN))
-        absent += [file for name in images if (file := f"{folder}{os.sep}{name}") not in named]
+    if listed:
+        absent, why = _images_below(root) - named, "the metadata file does not list them"
+    else:  # in class folders: `datasets` reads all images of the folders that it takes for splits
+        read = {path[len(base) :].partition(os.sep)[0] for path in named}
+        absent, why = _images_below(root, read), "nothing there is called train, validation or test"
     if not absent:
         return []
+    are = "is" if len(absent) == 1 else "are"
     return [
-        f"{len(absent):,} image files below {root} are in no row and are left out, for the metadata file "
-        f"does not list them: {few([os.path.relpath(file, root) for file in sorted(absent)], 3)}"
+        f"{counted(len(absent), 'image file')} below {root} {are} in no row and {are} left out, for {why}: "
+        f"{few([os.path.relpath(file, root) for file in sorted(absent)], 3)}"
     ]
+
+
+def _images_below(root: Path, without: Container[str] = ()) -> set[str]:
+    """The image files below a folder, except below some of its entries."""
+    found = set()
+    for folder, folders, files in os.walk(root):
+        skipped = without if folder == str(root) else ()
+        folders[:] = [name for name in folders if not name.startswith(HIDDEN) and name not in skipped]
+        images = (name for name in files if name.lower().endswith(SUFFIXES) and not name.startswith(HIDDEN))
+        found |= {f"{folder}{os.sep}{name}" for name in images if name not in skipped}
+    return found
 
 
 def folder_labels(rows: datasets.Dataset, column: str, known: Sequence[str] | None = None) -> Labels | None:
@@ -126,10 +140,7 @@ def folder_labels(rows: datasets.Dataset, column: str, known: Sequence[str] | No
         column: The image column.
         known: All class folders, if these rows are a part that may lack some.
     """
-    values = read_column(rows, column)
-    if not pa.types.is_struct(values.type) or pc.struct_field(values, "bytes").null_count < len(values):
-        return None
-    paths = [PurePosixPath(path) for path in image_paths(rows, column) if path is not None]
+    paths = _file_paths(rows, column)
     folders = [path.parent.name for path in paths]
     names = sorted(set(folders))
     if known is not None and len(paths) == len(rows) and set(names) <= set(known):
@@ -142,3 +153,33 @@ def folder_labels(rows: datasets.Dataset, column: str, known: Sequence[str] | No
         datasets.ClassLabel(names=names),
         notes=("classes are the folders of the images, for there is no column of labels",),
     )
+
+
+def require_class_folders(rows: datasets.Dataset, column: str) -> None:
+    """Raises SourceError if the rows are image files whose folders are no classes; says why."""
+    paths = _file_paths(rows, column)
+    by_depth = {len(path.parts): path for path in paths}
+    folders = {path.parent.name for path in paths}
+    without = f"the dataset has no column of labels (it has {few(rows.column_names)}), and"
+    if len(by_depth) > 1:
+        ends = by_depth[min(by_depth)], by_depth[max(by_depth)]
+        above = os.path.commonpath([path.parent for path in ends])
+        high, low = (path.relative_to(above) for path in ends)
+        raise SourceError(
+            f"{without} its images lie at different depths below {above}, as {high} and {low} do, so that "
+            "their folders are no classes. Put each image directly into the folder of its class, or set "
+            "--label_column."
+        )
+    if len(folders) == 1:
+        raise SourceError(
+            f"{without} all its images lie in one folder, {next(iter(folders))!r}, so that there is one "
+            "class: a classifier needs two. Give a folder for each class, or set --label_column."
+        )
+
+
+def _file_paths(rows: datasets.Dataset, column: str) -> list[PurePosixPath]:
+    """The paths of images that are files; none if a row holds its image's bytes."""
+    values = read_column(rows, column)
+    if not pa.types.is_struct(values.type) or pc.struct_field(values, "bytes").null_count < len(values):
+        return []
+    return [PurePosixPath(path) for path in image_paths(rows, column) if path is not None]

@@ -42,7 +42,7 @@ def check_image_paths(rows: datasets.Dataset, source: str) -> None:
                 raise SourceError(
                     f"the dataset {source!r} names an image outside its folder: {text!r} in column {name!r}. "
                     "Put the images into the dataset's folder, or their bytes into its rows "
-                    "(Dataset.to_parquet does)."
+                    "(Dataset.save_to_disk does)."
                 )
 
 

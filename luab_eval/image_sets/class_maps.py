@@ -12,6 +12,7 @@ from functools import cache
 from importlib.resources import files
 
 from luab_data.console.names import few
+from luab_data.console.text import counted
 from luab_data.imagenet_classes import imagenet_names
 from luab_data.rows.class_names import imagenet_classes, match
 
@@ -135,9 +136,10 @@ def folder_outputs(labels: Sequence[str], folders: Sequence[str]) -> list[int]:
     strangers = [folder for folder, at in zip(folders, found, strict=True) if at is None]
     if strangers:
         raise ValueError(
-            f"{len(strangers)} of the {len(folders)} classes of the images are none of the model's "
-            f"{len(labels)} classes: {few(strangers)}. A class (of folders: a folder) must be called as a "
-            f"label in id2label: {few(labels)}."
+            f"{len(strangers):,} of the images' {counted(len(folders), 'class', 'classes')} "
+            f"{'is' if len(strangers) == 1 else 'are'} none of the model's {len(labels):,} classes: "
+            f"{few(strangers)}. A class (of folders: a folder) must be called as a label in id2label: "
+            f"{few(labels)}."
         )
     named = [at for at in found if at is not None]
     return named + [at for at in range(len(labels)) if at not in set(named)]

@@ -13,7 +13,7 @@ from luab_data import constants
 from luab_data.errors import SourceError
 from luab_data.rows.arrow import column_path, has_column, is_list, read_column, require_column
 from luab_data.rows.classes import class_names, classes_of, is_multi_label
-from luab_data.rows.image_columns import folder_labels, image_paths
+from luab_data.rows.image_columns import folder_labels, image_paths, require_class_folders
 from luab_data.rows.image_paths import check_image_paths
 from luab_data.rows.labels import LabelFormat, Labels, read_labels
 from luab_data.rows.splits import Part, Splits, find_eval_split, load_splits, root_of
@@ -127,9 +127,12 @@ def known_classes(stream: Opened, reading: Reading, source: str) -> Classes | No
     if column == constants.LABEL and not has_column(first.features, column):
         images = first.features.get(reading.image)
         if local and isinstance(images, datasets.Image) and None not in image_paths(first, reading.image):
-            labels = folder_labels(_column(stream, reading.image), reading.image)
+            every = _column(stream, reading.image)
+            labels = folder_labels(every, reading.image)
             if labels is not None:
                 return _classes(labels, reading)
+            if reading.label is None:
+                require_class_folders(every, reading.image)
     feature = require_column(first.features, column, "label_column")
     inner = feature.feature if is_list(feature) else feature
     if isinstance(inner, datasets.ClassLabel) and not (is_list(feature) and len(inner.names) < 3):

@@ -30,6 +30,7 @@ HEADER = "file,x0,y0,x1,y1,width,height\n"
         (HEADER.replace("width", "w"), "line 1: there is no column width"),
         (HEADER, "no line below its header"),
         (HEADER.encode() + "c/é.png,0,0,9,9,64,64\n".encode("latin-1"), "line 2: byte 0xe9 is not UTF-8"),
+        ((HEADER + "c/a.png,0,0,9,9,64,64\n").encode("utf-16"), "line 1: .* iconv -f UTF-16 -t UTF-8"),
         (HEADER + 'c/"a,0,0,9,9,64,64\n"c', "line 2: this is no CSV: unexpected end"),
     ],
 )

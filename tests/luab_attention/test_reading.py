@@ -139,6 +139,30 @@ def test_one_folder_of_images_is_one_class(tmp_path):
         read_rows(load_splits(str(tmp_path))["train"], Reading(), None, tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("image", "where"),
+    [
+        ("cat/more/9.png", "as {cat}/[0-9].png and cat/more/9.png do"),
+        ("9.png", "as 9.png and {cat}/[0-9].png do"),
+    ],
+)
+def test_images_at_different_depths_are_in_no_class_folders(image, where, tmp_path):
+    write_images(tmp_path)
+    (tmp_path / image).parent.mkdir(exist_ok=True)
+    (tmp_path / image).write_bytes(picture(9))
+    rows = load_splits(str(tmp_path))["train"]
+    with pytest.raises(SourceError, match=where.format(cat="(cat|dog)")):
+        read_rows(rows, Reading(), None, tmp_path)
+    with pytest.raises(SourceError, match="no column 'species'"):
+        read_rows(rows, Reading(label="species"), None, tmp_path)
+
+
+def test_images_in_rows_are_in_no_folder():
+    rows = typed(Value("int64"), species=[0, 1] * 4)
+    with pytest.raises(SourceError, match="no column 'label'; it has image, species"):
+        read_rows(rows, Reading(), None)
+
+
 def test_a_missing_point_column_tells_every_way_out():
     with pytest.raises(SourceError, match="--points_file, or take --loss none"):
         read_rows(table(label=[0, 1] * 4), Reading(), "click")
@@ -333,6 +357,22 @@ def test_images_that_a_metadata_file_does_not_list_are_counted(tmp_path):
     ]
     (tmp_path / "metadata.jsonl").unlink()
     assert unlisted_images(load_splits(str(tmp_path)), "image", tmp_path) == []
+
+
+def test_folders_that_are_no_splits_are_counted(tmp_path):
+    """`datasets` reads only what it takes for splits, once there is one."""
+    for split in ("train", "test", "holdout"):
+        write_images(tmp_path / split)
+    splits = load_splits(str(tmp_path))
+    assert set(splits) == {"train", "test"}
+    (note,) = unlisted_images(splits, "image", tmp_path)
+    assert note.startswith(
+        f"8 image files below {tmp_path} are in no row and are left out, for nothing there is"
+    )
+    assert note.endswith(
+        "called train, validation or test: holdout/cat/0.png, holdout/cat/2.png, holdout/cat/4.png, ... "
+        "(8 in all)"
+    )
 
 
 def test_bytes_of_images_are_never_all_in_memory_at_once():

@@ -71,5 +71,5 @@ def test_folders_are_called_as_labels_or_wnids():
     labels = ["Big square", "tench, Tinca tinca", "circle", "goldfish"]
     assert folder_outputs(labels, ["circle", "big_square"]) == [2, 0, 1, 3]
     assert folder_outputs(labels, ["n01443537", "n01440764"]) == [3, 1, 0, 2]
-    with pytest.raises(ValueError, match=r"1 of the 2 classes of the images.*triangle.*Big square"):
+    with pytest.raises(ValueError, match=r"1 of the images' 2 classes is none of .*triangle.*Big square"):
         folder_outputs(labels, ["circle", "triangle"])

@@ -275,7 +275,7 @@ def test_command_says_what_is_wrong(checkpoint, colored, capsys):
     file.write_text("file,x0,y0,x1,y1,width,height\nblue/a.png,0,0,63,63,128,128\n")
     (colored / "images" / "red").rename(colored / "images" / "blue")
     assert main([*model, "--images", str(colored / "images"), "--boxes", str(file)]) == 1
-    assert "none of the model's 2 classes: blue" in capsys.readouterr().err
+    assert "is none of the model's 2 classes: blue" in capsys.readouterr().err
 
 
 def test_a_model_that_does_not_show_where_it_looks(colored, capsys):

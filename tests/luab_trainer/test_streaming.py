@@ -158,6 +158,13 @@ def test_the_row_that_cannot_be_read_is_named(tmp_path):
         list(inputs(tmp_path, dataset=file).train)
 
 
+def test_a_stream_of_images_at_different_depths_has_no_class_folders(tmp_path):
+    write_images(tmp_path / "data")
+    (tmp_path / "data/cat/0.png").rename(tmp_path / "data/0.png")
+    with pytest.raises(SourceError, match=r"at different depths .* as 0\.png and (cat|dog)/[0-9]\.png do"):
+        inputs(tmp_path, dataset=tmp_path / "data", loss="none")
+
+
 def test_a_stream_without_a_usable_byproduct_is_an_error(config, tmp_path):  # noqa: F811
     folder = parquet(tmp_path / "data", label=labels(), click=[{"x": None, "y": None}] * 7 + [DICTS[0]])
     table(label=labels(), click=[{"x": None, "y": None}] * 8).cast(
