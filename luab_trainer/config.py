@@ -86,10 +86,10 @@ class LUABConfig(TrainingArguments):
         },
     )
     background_radius: float = field(
-        default=0.2,
+        default=0.35,
         metadata={
             "help": "With --background_mix: pixels farther from the byproduct are replaced; a ratio of the "
-            "image (default: .2). Each crop draws from 0.4 of it to all of it."
+            "image (default: .35). Each crop draws from 0.4 of it to all of it."
         },
     )
     label_policy: LabelPolicy = field(

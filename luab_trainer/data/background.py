@@ -42,7 +42,7 @@ class BackgroundMix:
     """
 
     share: float = 1.0
-    radius: float = 0.2
+    radius: float = 0.35
     cover: float = 0.3
 
     def __post_init__(self) -> None:

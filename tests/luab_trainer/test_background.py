@@ -189,13 +189,13 @@ def test_a_run_mixes_says_so_and_resumes_only_with_the_same_mix(loss, tmp_path, 
     }
     main(options(config, data, tmp_path / "out", **mixed))
     assert (
-        "background mix            75% of the crops with a byproduct, radius 0.2" in capsys.readouterr().out
+        "background mix            75% of the crops with a byproduct, radius 0.35" in capsys.readouterr().out
     )
     card = (tmp_path / "out" / "README.md").read_text()
     assert "75% of the crops with a byproduct" in card
     again = {**mixed, "max_steps": 2, "resume_from_checkpoint": True}
     with pytest.raises(SystemExit, match="--background_radius"):
-        main(options(config, data, tmp_path / "out", **again, background_radius=0.3))
+        main(options(config, data, tmp_path / "out", **again, background_radius=0.2))
     main(options(config, data, tmp_path / "out", **again))
 
 
