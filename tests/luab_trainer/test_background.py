@@ -87,7 +87,7 @@ def test_the_radius_is_a_ratio_of_the_image_whatever_the_crop():
 def test_a_share_of_the_crops_is_mixed_and_the_others_are_as_without():
     rows = scenes(200)
     for share, low, high in ((0.0, 0, 0), (0.4, 30, 90), (1.0, 100, 200)):
-        pairs = zip(samples(rows, BackgroundMix(share)), samples(rows, None), strict=True)
+        pairs = zip(samples(rows, BackgroundMix(share, radius=0.2)), samples(rows, None), strict=True)
         changed = sum(not torch.equal(mixed["pixel_values"], plain["pixel_values"]) for mixed, plain in pairs)
         assert low <= changed <= high, share
 
@@ -160,7 +160,7 @@ def test_a_stream_mixes_in_what_came_before():
     columns = {"image": Image(), "label": Value("int64"), "click": POINT}
     stream = Dataset.from_list(scenes(20), features=Features(columns)).to_iterable_dataset()
     transform = TrainTransform(ImageSettings(size=40), scale=(0.6, 1.0))
-    mixed = list(ViewIterableDataset(stream, transform, byproduct="click", mix=BackgroundMix()))
+    mixed = list(ViewIterableDataset(stream, transform, byproduct="click", mix=BackgroundMix(radius=0.2)))
     plain = list(ViewIterableDataset(stream, transform, byproduct="click"))
     assert torch.equal(mixed[0]["pixel_values"], plain[0]["pixel_values"])  # nothing came before
     assert (
