@@ -49,6 +49,15 @@ class FlatPoints(NamedTuple):
     count: int  # type: ignore[assignment]  # in place of a method of tuples that nobody calls
     several: bool
 
+    def only(self, kept: np.ndarray) -> "FlatPoints":
+        """The points that are `kept`, bool [P]."""
+        return self._replace(
+            row=self.row[kept],
+            xy=self.xy[kept],
+            weight=None if self.weight is None else self.weight[kept],
+            label=None if self.label is None else self.label.filter(pa.array(kept)),
+        )
+
 
 def flat_points(values: pa.ChunkedArray, column: str) -> FlatPoints:
     """Every point of a column. Rows without a point are skipped.

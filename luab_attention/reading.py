@@ -15,13 +15,13 @@ from datasets.fingerprint import Hasher
 
 from luab_attention.facts import has_image
 from luab_attention.point_classes import number_points
+from luab_attention.point_sizes import sized_points, stated_sizes
 from luab_attention.points import PointUnits, X, Y, flat_points, point_column, to_ratios
 from luab_attention.points_file import join_points
 from luab_data import constants
 from luab_data.adapters.hf_datasets import fingerprint_of
 from luab_data.errors import SourceError
 from luab_data.rows.arrow import (
-    OddRows,
     has_column,
     is_list,
     is_number_type,
@@ -34,9 +34,6 @@ from luab_data.rows.columns import ByproductKind, Columns
 from luab_data.rows.image_columns import folder_labels, readable_images, require_class_folders
 from luab_data.rows.image_paths import check_image_paths
 from luab_data.rows.labels import LabelFormat, Labels, read_labels
-from luab_vision.images import open_image
-
-WIDTH, HEIGHT = "width", "height"  # columns: the pixels that points in pixels are of
 
 
 @dataclass(frozen=True)
@@ -210,14 +207,13 @@ def read_points(
         source, notes = joined.table, [joined.note]
     values, feature, name = _point_values(source, reading, point)
     points = flat_points(values, name)
-    sizes = None
-    if reading.point_units == "pixels" and {WIDTH, HEIGHT} <= set(source.column_names):
-        sizes = np.stack([_numbers(source, each)[points.row] for each in (WIDTH, HEIGHT)], axis=1)
+    sizes = stated_sizes(source, points.row) if reading.point_units == "pixels" else None
     if joined is not None:
         points, order = joined.of_rows(points)
         sizes = None if sizes is None else sizes[order]
-    if reading.point_units == "pixels" and sizes is None:
-        sizes = _image_sizes(rows, columns.image, points.row)
+    if reading.point_units == "pixels" and (sizes is None or columns.image in rows.column_names):
+        points, sizes, more = sized_points(points, sizes, rows, columns.image, reading.whole)
+        notes += more
     ratios = to_ratios(points, reading.point_units, name, sizes, reading.whole)
     several = is_list(labels.feature)
     if several and points.label is None and len(points.row):
@@ -294,31 +290,3 @@ def _point_feature(array: pa.Array, class_feature: Any) -> Any:
     if class_feature is not None:
         feature.feature[constants.LABEL] = class_feature
     return feature
-
-
-def _numbers(rows: datasets.Dataset, column: str) -> np.ndarray:
-    values = read_column(rows, column)
-    if not is_number_type(values.type):
-        raise SourceError(
-            f"column {column!r} holds {values.type}, but --point_units pixels needs numbers there."
-        )
-    return values.cast(pa.float64()).to_numpy()
-
-
-def _image_sizes(rows: datasets.Dataset, image: str, row: np.ndarray) -> np.ndarray:
-    """Width and height of each point's upright image [P, 2], from the files' headers."""
-    images = rows.select_columns(image).cast_column(image, datasets.Image(decode=False))
-    needed, place = np.unique(row, return_inverse=True)
-    sizes = np.ones((len(needed), 2))
-    for at, number in enumerate(needed.tolist()):
-        try:
-            opened = open_image(images[number][image])
-        except Exception as error:
-            raise OddRows(
-                "cannot read the image for the size that its points are in",
-                f"row {number}",
-                str(error),
-                "Repair the image, or filter the row out.",
-            ) from error
-        sizes[at] = opened.width, opened.height
-    return sizes[place]

@@ -39,6 +39,7 @@ def pointing_game(
     counts = game.counts(_whole_classifier(trainer))
     counts = trainer.accelerator.reduce(counts, reduction="sum")
     game.boxes.left_out = sum(gather_object([game.boxes.left_out]), Counter())
+    game.boxes.turned = next(filter(None, gather_object([game.boxes.turned])), "")
     if game.boxes.left_out and trainer.is_world_process_zero():
         logger.warning(f"The pointing game leaves out {game.boxes.note()}.")
     metrics = {f"eval_{name}": value for name, value in PointingGameEvaluator.metrics(counts).items()}

@@ -23,7 +23,7 @@ if __name__ == "__main__":
 import datasets
 from transformers import TrainerCallback, set_seed
 
-from luab_attention.boxes.rows import RowBoxes
+from luab_attention.boxes.rows import RowBoxes, require_upright
 from luab_data.console.boundary import boundary
 from luab_data.console.disk import full_disk_explained
 from luab_data.console.text import printable
@@ -147,6 +147,7 @@ def train(
     check_ready(trainer, checkpoint)
     if eval_rows is not None and plays_pointing_game(trainer, eval_rows):
         RowBoxes(columns.label, eval_rows)  # refuses a column that holds no boxes
+        require_upright(eval_rows, columns.image)
     if run.model is not None and not args.do_train and trainer.luab.head_state_dict():
         load_head(trainer.luab, run.model)
     announce(trainer, run, inputs, new_head, checkpoint)

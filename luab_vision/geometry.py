@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from PIL import Image
 from torch import Tensor
 from torch.nn.functional import interpolate
@@ -21,6 +22,9 @@ from torch.nn.functional import interpolate
 # Tolerance of the crop's border, in crop ratios. Ratios are stored as float32 and a crop's edges are
 # quotients of pixels, so a click on the very edge may become 1 + 1e-7; a pixel is 1000 times as wide.
 BORDER_TOLERANCE = 1e-6
+# What to do about `other_orientation`, for messages.
+MEASURE_UPRIGHT = "measure them on the upright image, or remove the orientation from the file"
+MEASURE_STORED = "measure them on the image as stored, or remove the orientation from the file"
 MAX_TRIES = 10  # draws of a crop that fits, as in torchvision
 
 
@@ -150,6 +154,23 @@ def render_window(pixels: np.ndarray, view: View, size: int | tuple[int, int], m
     window = torch.from_numpy(pixels[top:bottom, left:right])[None].permute(0, 3, 1, 2)
     crop = interpolate(window, size=pair(size), mode=mode, antialias=True)
     return (crop.flip(-1) if view.flipped else crop)[0].permute(1, 2, 0)
+
+
+def other_orientation(stated: ArrayLike, size: ArrayLike) -> np.ndarray:
+    """Whether places were measured on a portrait and the image is a landscape, or the reverse.
+
+    So it is where the EXIF orientation turns a photo, and somebody measured on its stored pixels. Ratios of
+    such places would be of other parts of the image. A square has both orientations.
+
+    Args:
+        stated: [..., 2] width and height that the places refer to.
+        size: [..., 2] width and height of the image as it is read.
+
+    Returns:
+        bool [...].
+    """
+    stated, size = np.asarray(stated, np.float64), np.asarray(size, np.float64)
+    return (stated[..., 0] - stated[..., 1]) * (size[..., 0] - size[..., 1]) < 0
 
 
 def pair(size: int | tuple[int, int]) -> tuple[int, int]:

@@ -72,6 +72,8 @@ def run(options: argparse.Namespace) -> int:
     ]
     images = ["images", *(f"{evaluated[0][name]['n']:,}" for name in models)]
     print("\n".join(grid([["metric, in %", *models], *lines, images])))
+    if left_out := results.content["benchmarks"][shown.benchmarks[0]]["left_out"]:
+        print(printable(f"Left out: {left_out}."))
     for key, why in shown.skipped.items():
         print(printable(f"Not run: {key}, {why}"))
     print(f"More in {options.output_dir / PAGE}")

@@ -31,11 +31,15 @@ MAX_SIDE = 2**16  # of an image whose size a file of boxes states: pixels
 SLACK_PIXELS, SLACK_RATIO = 2.0, 0.01
 
 # Why boxes are skipped; singular and plural.
-NOT_FINITE, EMPTY, OUT = "not finite", "empty", "out"
+NOT_FINITE, EMPTY, OUT, TURNED = "not finite", "empty", "out", "turned"
 REASONS = {
     NOT_FINITE: ("box that is not four numbers", "boxes that are not four numbers"),
     EMPTY: ("box without width or height", "boxes without width or height"),
     OUT: ("box that reaches out of its image", "boxes that reach out of their images"),
+    TURNED: (
+        "box of an image of another orientation, portrait against landscape",
+        "boxes of images of another orientation, portrait against landscape",
+    ),
 }
 
 

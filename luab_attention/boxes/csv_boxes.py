@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import math
@@ -28,6 +27,7 @@ from luab_attention.boxes.reader import BoxesById
 from luab_data.console.names import few
 from luab_data.constants import IMAGE_ID
 from luab_data.errors import SourceError
+from luab_data.files.table_text import separator_hint, utf8
 from luab_data.rows.class_names import match
 
 CSV_COLUMNS = ("file", "x0", "y0", "x1", "y1", WIDTH, HEIGHT)
@@ -154,29 +154,16 @@ def _text(boxes: Path) -> str:
         raise SourceError(f"boxes={str(boxes)!r} is not a file; give a CSV with {', '.join(CSV_COLUMNS)}.")
     if boxes.stat().st_size > MAX_BYTES:
         raise SourceError(f"{boxes} is larger than {MAX_BYTES:,} bytes, which no CSV of boxes needs.")
-    data = boxes.read_bytes()
-    try:
-        return data.decode("utf-8-sig")  # some programs write a byte order mark
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        fix = "most others are Latin-1 or Windows-1252: iconv -f WINDOWS-1252 -t UTF-8."
-        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            fix = "this is UTF-16: iconv -f UTF-16 -t UTF-8."
-        raise SourceError(
-            f"{boxes}, line {line}: byte {data[error.start]:#04x} is not UTF-8. Save the file as UTF-8; {fix}"
-        ) from error
+    return utf8(boxes.read_bytes(), boxes)
 
 
 def _check_header(boxes: Path, names: Sequence[str]) -> None:
     missing = [name for name in CSV_COLUMNS if name not in names]
     if not missing:
         return
-    hint = ""
-    if len(names) == 1 and (separator := next((mark for mark in ";\t|" if mark in names[0]), None)):
-        hint = f" It is separated by {separator!r}: use commas, and a point in numbers."
     raise SourceError(
         f"{boxes}, line 1: there is no column {few(missing, 7)}; the first line is {few(names)!r}. It needs "
-        f"{','.join(CSV_COLUMNS)}.{hint}"
+        f"{','.join(CSV_COLUMNS)}.{separator_hint(names)}"
     )
 
 

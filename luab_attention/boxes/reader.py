@@ -5,17 +5,27 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import datasets
 import numpy as np
 
-from luab_attention.boxes.boxes import CATEGORY_NAMES, REASONS, ImageBoxes, in_words, usable
+from luab_attention.boxes.boxes import (
+    CATEGORY_NAMES,
+    NOTHING,
+    REASONS,
+    TURNED,
+    ImageBoxes,
+    in_words,
+    usable,
+)
 from luab_data.console.names import few
 from luab_data.constants import IMAGE_ID, NO_LABEL
 from luab_data.errors import SourceError
 from luab_data.rows.same_classes import class_feature
+from luab_vision.geometry import MEASURE_UPRIGHT, other_orientation
 
 # Why images are skipped; singular and plural.
 NO_BOXES, OTHER_CLASSES = "no boxes", "other classes"
@@ -39,21 +49,38 @@ class BoxReader(ABC):
 
     Attributes:
         left_out: number of boxes and images skipped so far, by reason.
+        fix: what to do about boxes of another orientation than the image's.
+        turned: name of the first image that has another orientation than the one its boxes were measured on.
     """
 
     def __init__(self, label: str | None):
         self.label = label
         self.left_out: Counter[str] = Counter()
+        self.fix = MEASURE_UPRIGHT
+        self.turned = ""
 
-    @abstractmethod
     def read(self, row: Row, size: Size) -> tuple[ImageBoxes, np.ndarray | None]:
         """All usable boxes of a row, and the class number of each [n]; None: they have no categories.
 
-        `size` returns the image's width and height if nothing else states them.
+        Args:
+            row: The row; its image is not decoded.
+            size: Returns the width and height of the image as it is read. Where the boxes' file or the row
+                states a size too, it may raise SourceError: then the two are not compared.
 
         Raises:
             SourceError: invalid boxes.
         """
+        size = cache(size)
+        found, categories = self.stated(row, size)
+        if found.bbox and _turned(found, size):
+            self.left_out[TURNED] += len(found.bbox)
+            self.turned = self.turned or _name(row)
+            return NOTHING, None
+        return found, categories
+
+    @abstractmethod
+    def stated(self, row: Row, size: Size) -> tuple[ImageBoxes, np.ndarray | None]:
+        """`read`, whatever the orientation of the image. `size`: called if nothing else states a size."""
 
     def by_label(self, row: Row, size: Size) -> dict[int, ImageBoxes]:
         """Each class of the row that has boxes -> its boxes; -1 is no class.
@@ -84,7 +111,12 @@ class BoxReader(ABC):
 
     def note(self) -> str:
         """The skipped boxes and images in words; "" if there are none."""
-        return ", ".join(filter(None, (in_words(self.left_out, each) for each in (REASONS, IMAGE_REASONS))))
+        return ", ".join(filter(None, (self.box_note(), in_words(self.left_out, IMAGE_REASONS))))
+
+    def box_note(self) -> str:
+        """The skipped boxes alone."""
+        note = in_words(self.left_out, REASONS)
+        return f"{note} (the first of {self.turned}: {self.fix})" if self.turned else note
 
     def _usable(self, bbox: np.ndarray, width: float, height: float) -> tuple[ImageBoxes, np.ndarray]:
         good, left_out = usable(bbox, (width, height))
@@ -119,7 +151,7 @@ class BoxesById(BoxReader):
                 "rows with several classes need boxes with categories: their own column `objects`."
             )
 
-    def read(self, row: Row, size: Size) -> tuple[ImageBoxes, np.ndarray | None]:
+    def stated(self, row: Row, size: Size) -> tuple[ImageBoxes, np.ndarray | None]:
         """See `BoxReader`: the files state the image's size."""
         return self.find(str(row[self._id]))
 
@@ -130,3 +162,15 @@ class BoxesById(BoxReader):
         Raises:
             SourceError: invalid boxes.
         """
+
+
+def _turned(boxes: ImageBoxes, size: Size) -> bool:
+    try:
+        return bool(other_orientation((boxes.width, boxes.height), size()))
+    except SourceError:  # whoever reads the pixels says what is wrong with the image
+        return False
+
+
+def _name(row: Row) -> str:
+    paths = (value.get("path") for value in row.values() if isinstance(value, Mapping))
+    return str(next(filter(None, paths), None) or row.get(IMAGE_ID) or "an image without a name")

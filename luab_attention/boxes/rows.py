@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import datasets
@@ -15,9 +16,10 @@ from luab_data import constants
 from luab_data.console.names import few
 from luab_data.constants import NO_LABEL, OBJECTS
 from luab_data.errors import SourceError
+from luab_data.images.pillow import open_file
 from luab_data.rows.class_names import match
 from luab_data.rows.same_classes import class_feature, class_names_of
-from luab_vision.images import open_image
+from luab_vision.images import open_image, read_file
 
 
 class RowBoxes(BoxReader):
@@ -53,13 +55,8 @@ class RowBoxes(BoxReader):
         if feature is not None and label is not None:
             self._number = _numbers(rows, label, feature)
 
-    def read(self, row: Row, size: Size) -> tuple[ImageBoxes, np.ndarray | None]:
-        """The usable boxes of a row, and the class number of each if it has one.
-
-        Args:
-            row: The row, without its image's pixels.
-            size: Returns the image's width and height in pixels; called if the row does not state them.
-        """
+    def stated(self, row: Row, size: Size) -> tuple[ImageBoxes, np.ndarray | None]:
+        """See `BoxReader`."""
         bbox, categories = _objects(row.get(OBJECTS))
         if self.label is None:
             categories = None
@@ -77,8 +74,13 @@ class RowBoxes(BoxReader):
         return np.array(categories, np.int64)
 
 
-def row_size(row: Row, image: str = constants.IMAGE) -> tuple[int, int]:
-    """Width and height in pixels of a row's upright image, in the column `image`.
+def row_size(row: Row, image: str = constants.IMAGE, upright: bool = True) -> tuple[int, int]:
+    """Width and height in pixels of a row's image.
+
+    Args:
+        row: The row, with its image as in `datasets.Image(decode=False)`, or with none.
+        image: The column of the image.
+        upright: Whether the EXIF orientation is applied.
 
     Raises:
         SourceError: the image is missing or unreadable.
@@ -86,10 +88,35 @@ def row_size(row: Row, image: str = constants.IMAGE) -> tuple[int, int]:
     if image not in row:
         raise SourceError("boxes are in pixels, and rows have neither width and height nor the image.")
     try:
+        if not upright:
+            return open_file(row[image]["bytes"] or read_file(row[image]["path"])).size
         opened = open_image(row[image])
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise SourceError(f"cannot read the image: {error}") from error
     return opened.width, opened.height
+
+
+def require_upright(rows: datasets.Dataset, image: str = constants.IMAGE) -> None:
+    """Refuses boxes that were all measured on images of another orientation, so that none could be scored.
+
+    Images are opened, not decoded, up to the first whose boxes fit.
+
+    Args:
+        rows: Rows with boxes.
+        image: The column of the image.
+
+    Raises:
+        SourceError: names the first image, and the fix.
+    """
+    if not {WIDTH, HEIGHT} <= set(rows.column_names):
+        return
+    rows = rows.select_columns([image, OBJECTS, WIDTH, HEIGHT])
+    reader = RowBoxes(None, rows)
+    for row in rows.cast_column(image, datasets.Image(decode=False)):
+        if reader.read(row, partial(row_size, row, image))[0].bbox:
+            return
+    if reader.turned:
+        raise SourceError(f"no row has boxes that can be scored: {reader.box_note()}.")
 
 
 def _stated_size(row: Row) -> tuple[float, float] | None:

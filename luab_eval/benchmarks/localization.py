@@ -76,7 +76,7 @@ class BoxBenchmark(ValOrOwn):
 
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
         if root not in self._images:
-            self._images[root] = self.own.image_set(root) if self.own else self._official(root)
+            self._images[root] = self.image_set(root) if self.own else self._official(root)
         yield self._images[root]
 
     def _official(self, root: Path) -> ImageSet:

@@ -26,7 +26,7 @@ import datasets
 import numpy as np
 import pyarrow as pa
 
-from luab_attention.boxes.boxes import HEIGHT, REASONS, WIDTH, in_words, inside
+from luab_attention.boxes.boxes import HEIGHT, WIDTH, inside
 from luab_attention.boxes.formats import box_reader
 from luab_attention.boxes.reader import BoxReader
 from luab_attention.boxes.rows import row_size
@@ -98,9 +98,10 @@ def measure(
         measured.add(row)
     if quality.rows and quality.without_boxes == quality.rows:
         raise SourceError(
-            f"none of the {quality.rows} rows has a box{'' if boxes is None else f' in {boxes}'}."
+            f"none of the {quality.rows} rows has a box{'' if boxes is None else f' in {boxes}'}"
+            f"{': ' * bool(reader.left_out)}{reader.box_note()}."
         )
-    quality.left_out = in_words(reader.left_out, REASONS)
+    quality.left_out = reader.box_note()
     return quality
 
 
@@ -274,9 +275,7 @@ def _class_names(rows: datasets.Dataset, label: str | None) -> Callable[[int], s
 def _light(rows: datasets.Dataset, needed: Sequence[str], image: str) -> Iterator[Row]:
     """The rows with the needed columns; the image stays encoded, because only its size is needed."""
     columns = list(dict.fromkeys(needed))
-    if constants.OBJECTS in needed:
-        sizes = [WIDTH, HEIGHT] if {WIDTH, HEIGHT} <= set(rows.column_names) else [image]
-        columns += [name for name in sizes if name in rows.column_names]
+    columns += [name for name in (WIDTH, HEIGHT, image) if name in rows.column_names]
     rows = rows.select_columns(columns)
     if image in columns:
         rows = rows.cast_column(image, datasets.Image(decode=False))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import datasets
 
-from luab_attention.boxes.boxes import HEIGHT, WIDTH, ImageBoxes
+from luab_attention.boxes.boxes import ImageBoxes
 from luab_attention.boxes.formats import BoxFormat, box_format, load_boxes
 from luab_attention.boxes.rows import RowBoxes, row_size
 from luab_attention.reading import Reading, label_name
@@ -20,6 +20,7 @@ from luab_eval.benchmark import ImageSet, Item
 from luab_eval.image_sets.class_maps import wnids
 from luab_eval.image_sets.folders import existing
 from luab_eval.image_sets.own_datasets import OwnDataset, row_images
+from luab_vision.geometry import MEASURE_STORED
 
 
 class BoxFolder:
@@ -81,7 +82,8 @@ def set_of_rows(
         name: Name of the image set.
         rows: Rows with an image, one or several labels, and boxes.
         columns: Names of the columns.
-        upright: Whether the boxes refer to images with EXIF orientation applied.
+        upright: Whether the boxes refer to images with EXIF orientation applied. Boxes of an image that is
+            portrait where they say landscape, or the reverse, are skipped.
 
     Returns:
         The image set, and a message on what was skipped.
@@ -95,14 +97,15 @@ def set_of_rows(
     if not isinstance(feature, datasets.ClassLabel):
         raise ValueError(f"{name}: labels are {feature}; class numbers with names (ClassLabel) are needed")
     boxes_of = RowBoxes(columns.label, rows)
+    if not upright:
+        boxes_of.fix = MEASURE_STORED
     rows = rows.cast_column(columns.image, datasets.Image(decode=False))
     items: list[Item] = []
     boxes: list[ImageBoxes] = []
-    read = rows.remove_columns(columns.image) if {WIDTH, HEIGHT} <= set(rows.column_names) else rows
-    for number, (row, image) in enumerate(zip(read, row_images(rows, columns.image), strict=True)):
+    for number, (row, image) in enumerate(zip(rows, row_images(rows, columns.image), strict=True)):
         image_id = str(row.get(IMAGE_ID, number))
         try:
-            found = boxes_of.by_label(row, partial(row_size, row, columns.image))
+            found = boxes_of.by_label(row, partial(row_size, row, columns.image, upright))
         except ValueError as error:
             raise ValueError(f"{name}, row {number} ({image_id}): {error}") from error
         for label, of_label in found.items():

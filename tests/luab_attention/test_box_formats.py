@@ -14,6 +14,10 @@ from luab_attention.boxes.rows import RowBoxes
 OF_CAT = ImageBoxes([SQUARE], 500, 375)
 
 
+def landscape():
+    return 1000, 750
+
+
 @pytest.fixture
 def files(tmp_path):
     """One image and its box: in a CSV, in an XML."""
@@ -43,10 +47,28 @@ def test_each_format_gives_the_same_boxes(files, name, reader):
     }
     by_id, own = box_reader("label", rows, files / name), box_reader("label", rows)
     assert (type(by_id), type(own)) == (reader, RowBoxes)
-    assert by_id.by_label(row, None) == own.by_label(row, None) == {1: OF_CAT}
+    assert by_id.by_label(row, landscape) == own.by_label(row, landscape) == {1: OF_CAT}
 
 
 def test_ids_of_another_column(files):
     rows = datasets.Dataset.from_dict({"name": ["cat/0"]})
     for source in (files / "boxes.csv", files / "boxes"):
-        assert box_reader(None, rows, source, "name").by_label(rows[0], None) == {0: OF_CAT}
+        assert box_reader(None, rows, source, "name").by_label(rows[0], landscape) == {0: OF_CAT}
+
+
+@pytest.mark.parametrize(
+    ("name", "reader"), [("boxes.csv", CsvBoxes), ("boxes", IlsvrcBoxes), ("", RowBoxes)]
+)
+def test_boxes_of_another_orientation_than_the_image_are_left_out(files, name, reader):
+    rows = load_boxes(files / "images", files / "boxes.csv", ["dog", "cat"])
+    found = box_reader("label", rows, files / name if name else None)
+    row = rows.cast_column("image", datasets.Image(decode=False))[0]
+    assert isinstance(found, reader)
+    assert found.by_label(row, lambda: (80, 80)) == {1: OF_CAT}, "a square has both"
+    assert not found.note()
+    assert found.by_label(row, lambda: (75, 100)) == {}
+    assert found.note() == (
+        "1 box of an image of another orientation, portrait against landscape (the first of "
+        f"{files}/images/cat/0.png: measure them on the upright image, or remove the orientation from the "
+        "file), 1 image without a usable box"
+    )

@@ -105,8 +105,8 @@ def test_boxes_of_a_release(imagenet_release):
 def test_boxes_by_id(folder):
     rows = datasets.Dataset.from_dict({"image_id": ["dog/b", "dog/z"]})
     reader = CsvBoxes(None, rows, folder / "boxes.csv")
-    assert reader.by_label(rows[0], None) == {0: ImageBoxes([[0, 0, 64, 48]], 64, 48)}
-    assert reader.by_label(rows[1], None) == {}
+    assert reader.by_label(rows[0], lambda: (64, 48)) == {0: ImageBoxes([[0, 0, 64, 48]], 64, 48)}
+    assert reader.by_label(rows[1], lambda: (64, 48)) == {}
     with (folder / "boxes.csv").open("a") as file:
         file.write("dog/b.png,0,0,63,47,64,48\n")
     with pytest.raises(SourceError, match=r"boxes of dog/b\.JPEG and of dog/b\.png: which is row dog/b\?"):

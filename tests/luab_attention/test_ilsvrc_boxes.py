@@ -109,7 +109,7 @@ def test_xml_files_of_the_same_name_belong_to_their_folder(tmp_path):
     }
     assert rows["label"][:] == [1, 0]
     reader = IlsvrcBoxes("label", rows, tmp_path / "boxes")
-    assert reader.by_label(rows[1], None) == {0: ImageBoxes([[10, 0, 10, 10]], 500, 375)}
+    assert reader.by_label(rows[1], lambda: (500, 375)) == {0: ImageBoxes([[10, 0, 10, 10]], 500, 375)}
     (tmp_path / "flat").mkdir()
     (tmp_path / "flat" / "0.png").write_bytes(image_bytes(noise_image(8, 8)))
     with pytest.raises(SourceError, match="2 XML files could be that of 0"):

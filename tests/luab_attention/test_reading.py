@@ -297,6 +297,20 @@ def test_pixels_are_those_of_the_columns_width_and_height():
     assert points[0] == {"x": 0.5, "y": 0.25}
 
 
+def test_pixels_of_another_orientation_than_the_image_are_left_out():
+    sizes = {"width": [30] * 2 + [40] * 6, "height": [40] * 2 + [30] * 6}
+    rows = table(label=[0, 1] * 4, click=[[20.0, 15.0]] * 8, **sizes)
+    read, points = points_read(rows, point_units="pixels")
+    assert points[:2] == [None, None]
+    assert points[2:] == [{"x": 0.5, "y": 0.5}] * 6
+    (note,) = read.notes
+    assert "the points of 2 of 8 images are left out" in note
+    assert "row 0: measure them on the upright image, or remove the orientation from the file" in note
+    rows = table(label=[0, 1] * 4, click=[[20.0, 15.0]] * 8, width=[30] * 8, height=[40] * 8)
+    with pytest.raises(SourceError, match="the points of 8 of 8 images are left out"):
+        points_read(rows, point_units="pixels")
+
+
 def test_points_of_classes_by_name_and_by_number():
     features = List({"label": Value("string"), **XY})
     points = [[{"label": "dog", "x": 0.1, "y": 0.2}], [{"label": "cat", "x": 0.5, "y": 0.5}]] * 4

@@ -3,9 +3,11 @@
 import json
 from io import BytesIO
 
+import datasets
 import numpy as np
 import pytest
 from datasets import Dataset
+from fixtures.factories import image_bytes, noise_image
 from PIL import Image
 
 import coco_ab.rows
@@ -189,6 +191,18 @@ def test_sizes_come_from_the_image_where_rows_have_none():
     assert measure(rows).summary()["all"] == measure(coco_rows()).summary()["all"]
     with pytest.raises(SourceError, match="neither width and height nor the image"):
         measure(rows.remove_columns("image"))
+
+
+def test_boxes_of_another_orientation_than_the_image_are_left_out(boxes):
+    rows = imagenet_rows(*ROWS).select(range(2))
+    images = [{"bytes": image_bytes(noise_image(*size)), "path": None} for size in ((100, 200), (200, 100))]
+    rows = rows.add_column("image", images).cast_column("image", datasets.Image())
+    quality = measure(rows, boxes)
+    assert (quality.rows, quality.without_boxes) == (2, 1)
+    assert "1 box of an image of another orientation" in quality.left_out
+    assert "n01440764/a: measure them on the upright image" in quality.left_out
+    with pytest.raises(SourceError, match=r"none of the 1 rows has a box in .*: 1 box of .* n01440764/a"):
+        measure(rows.select([0]), boxes)
 
 
 def test_what_is_missing_is_said(tmp_path, boxes):

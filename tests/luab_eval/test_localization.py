@@ -21,7 +21,7 @@ from luab_attention.boxes.boxes import ImageBoxes
 from luab_eval import suite
 from luab_eval.benchmark import ImageSet, Item
 from luab_eval.benchmarks import WHERE, find_benchmark
-from luab_eval.image_sets.boxes import set_of_rows
+from luab_eval.image_sets.boxes import BoxFolder, set_of_rows
 from luab_eval.image_sets.class_maps import wnids
 from luab_eval.localization import HITS, LocalizationScores, LocalizationTask, attention_of, maps_after
 from luab_eval.models import Classifier, load_classifier
@@ -115,10 +115,7 @@ def test_each_label_of_an_image_is_asked_with_its_own_boxes(tmp_path):
 
 def test_boxes_of_rows_are_those_of_the_upright_image(tmp_path):
     # The file lies on its side; people saw the red square at the top right, and drew the box there.
-    image = picture(64, 128, (32, 0, 64, 32, "red")).transpose(Image.Transpose.ROTATE_90)
-    exif = image.getexif()
-    exif[0x0112] = 6  # to be turned by 90 degrees clockwise
-    image.save(tmp_path / "a.png", exif=exif)
+    on_its_side(tmp_path / "a.png", picture(64, 128, (32, 0, 64, 32, "red")))
     row = {
         "image": str(tmp_path / "a.png"),
         "label": 0,
@@ -128,6 +125,29 @@ def test_boxes_of_rows_are_those_of_the_upright_image(tmp_path):
     assert images.items[0].image == tmp_path / "a.png"
     assert (images.boxes[0].width, images.boxes[0].height) == (64, 128)
     assert seen_by(color_model(), images, tmp_path).per_image("pointing_game") == 1
+
+
+def on_its_side(file: Path, upright: Image.Image) -> None:
+    """A photo as a camera stores it: its pixels lie on their side, and EXIF says so."""
+    exif = upright.getexif()
+    exif[0x0112] = 6  # to be turned by 90 degrees clockwise
+    upright.transpose(Image.Transpose.ROTATE_90).save(file, exif=exif)
+
+
+def test_xml_boxes_are_those_of_the_image_as_stored(tmp_path):
+    (tmp_path / "images" / "n01440764").mkdir(parents=True)
+    on_its_side(tmp_path / "images" / "n01440764" / "a.png", picture(375, 500))
+    (tmp_path / "boxes").mkdir()
+    xml = box_xml(("n01440764", 10, 0, 19, 9))  # of 500 x 375 pixels
+    (tmp_path / "boxes" / "a.xml").write_bytes(xml)
+    folder = BoxFolder("own", str(tmp_path / "images"), str(tmp_path / "boxes"))
+    assert len(folder.image_set(tmp_path).items) == 1
+    upright = xml.replace(b"<width>500</width><height>375<", b"<width>375</width><height>500<")
+    (tmp_path / "boxes" / "a.xml").write_bytes(upright)
+    with pytest.raises(
+        ValueError, match=r"none of the 1 rows has a box .*a\.png: measure them on the image as stored"
+    ):
+        folder.image_set(tmp_path)
 
 
 def look(model, pixel_values, classes):
@@ -263,6 +283,24 @@ def test_command_reads_a_dataset(checkpoint, colored, capsys):
     printed = capsys.readouterr().out
     assert ["pointing_game", "100.0"] in [line.split() for line in printed.splitlines()]
     assert ["images", "1"] in [line.split() for line in printed.splitlines()]
+
+
+def test_command_leaves_out_boxes_of_the_stored_pixels_and_says_so(checkpoint, colored, capsys):
+    on_its_side(colored / "images" / "red" / "a.png", picture(64, 128, (0, 0, 32, 32, "red")))
+    file = colored / "boxes.csv"
+    header, green = file.read_text().splitlines()[:2]
+    file.write_text(f"{header}\n{green}\nred/a.png,0,32,31,63,128,64\n")
+    sources = ["--images", str(colored / "images"), "--boxes", str(file)]
+    arguments = ["--model", str(checkpoint), *sources, "--output-dir", str(colored / "out"), *OPTIONS]
+    assert main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert ["images", "1"] in [line.split() for line in printed.splitlines()]
+    assert "Left out: 1 box of an image of another orientation" in printed
+    assert "red/a.png: measure them on the upright image" in printed
+    assert "Left out of " in (colored / "out" / "report.html").read_text()
+    file.write_text(f"{header}\nred/a.png,0,32,31,63,128,64\n")
+    assert main(arguments) == 1
+    assert "red/a.png: measure them on the upright image" in capsys.readouterr().err
 
 
 def test_command_says_what_is_wrong(checkpoint, colored, capsys):

@@ -51,3 +51,22 @@ def test_a_csv_for_several_classes_an_image_is_refused(own):
         read_evaluation_boxes(run, str(own / "eval"), whole)
     with pytest.raises(SourceError, match="needs --eval_dataset"):
         read_evaluation_boxes(replace(run, eval_dataset=None), str(own / "boxes.csv"), whole)
+
+
+def test_boxes_of_the_stored_pixels_of_a_turned_photo_are_not_scored(own, caplog):
+    for name in ("Cat", "dog"):
+        (own / "eval" / name / "0.png").write_bytes(image_bytes(noise_image(24, 32)))
+    columns = {"image_column": "photo", "label_column": "species", "point_column": "tap"}
+    evaluated = {"eval_dataset": str(own / "eval"), "eval_boxes": str(own / "boxes.csv")}
+    tiny_model("convnext", num_labels=2).config.save_pretrained(own / "model")
+    arguments = options(own / "model", own / "data", own / "out", loss="attention", **columns, **evaluated)
+    lines = HEADER + "dog/0.png,0,0,9,9,32,24\n"
+    (own / "boxes.csv").write_text(lines + "Cat/0.png,0,0,9,9,24,32\n")
+    main(arguments)
+    assert '"eval_pointing_game_images": 1.0' in (own / "out" / "eval_results.json").read_text()
+    assert "leaves out 1 box of an image of another orientation" in caplog.text
+    assert "dog/0.png: measure them on the upright image" in caplog.text
+    (own / "boxes.csv").write_text(lines)
+    with pytest.raises(SystemExit, match="no row has boxes that can be scored: 1 box of an image"):
+        main([*arguments, "--output_dir", str(own / "second")])
+    assert not (own / "second" / "model.safetensors").exists(), "nothing is trained"

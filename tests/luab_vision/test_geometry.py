@@ -13,6 +13,7 @@ from luab_vision.geometry import (
     View,
     from_view,
     inside,
+    other_orientation,
     random_resized_view,
     render,
     render_window,
@@ -185,3 +186,9 @@ def test_rendering_the_whole_image_at_its_size_keeps_it():
     assert (np.asarray(render(image, WHOLE_IMAGE, (6, 9))) == pixels).all()
     mirrored = render(image, WHOLE_IMAGE._replace(flipped=True), (6, 9))
     assert (np.asarray(mirrored) == pixels[:, ::-1]).all()
+
+
+def test_a_square_has_the_orientation_of_every_image():
+    stated = np.array([[4, 3], [4, 3], [3, 3], [3, 4]])
+    assert other_orientation(stated, [3, 4]).tolist() == [True, True, False, False]
+    assert not other_orientation(stated, [5, 5]).any()

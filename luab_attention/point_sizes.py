@@ -1,0 +1,94 @@
+"""The size of the image that points in pixels were measured on."""
+
+import datasets
+import numpy as np
+import pyarrow as pa
+
+from luab_attention.points import FlatPoints
+from luab_data.errors import SourceError
+from luab_data.rows.arrow import OddRows, is_number_type, read_column
+from luab_data.rows.image_columns import image_paths
+from luab_vision.geometry import MEASURE_UPRIGHT, other_orientation
+from luab_vision.images import open_image
+
+WIDTH, HEIGHT = "width", "height"  # columns: the pixels that points in pixels are of
+
+
+def stated_sizes(source: datasets.Dataset, row: np.ndarray) -> np.ndarray | None:
+    """Width and height of each point's image [P, 2], as the columns say; None without such columns.
+
+    Args:
+        source: The table of the points.
+        row: [P], the point's row in this table.
+
+    Raises:
+        SourceError: the columns hold no numbers.
+    """
+    if not {WIDTH, HEIGHT} <= set(source.column_names):
+        return None
+    return np.stack([_numbers(source, each)[row] for each in (WIDTH, HEIGHT)], axis=1)
+
+
+def sized_points(
+    points: FlatPoints, sizes: np.ndarray | None, rows: datasets.Dataset, image: str, whole: bool
+) -> tuple[FlatPoints, np.ndarray, list[str]]:
+    """Leaves out the points that were measured on an image of another orientation than the upright one.
+
+    Args:
+        points: P points of the rows.
+        sizes: [P, 2] width and height that they were measured on. None: those of the upright images.
+        rows: The rows.
+        image: Their column of images.
+        whole: Whether these are all points, or enough of them to conclude that none can be used.
+
+    Returns:
+        The points that stay, their sizes, and a note on the others if there are any.
+
+    Raises:
+        SourceError: an unreadable image, or no point stays.
+    """
+    upright = _image_sizes(rows, image, points.row)
+    if sizes is None:
+        return points, upright, []
+    turned = other_orientation(sizes, upright)
+    if not turned.any():
+        return points, sizes, []
+    images = np.unique(points.row[turned])
+    first = int(images[0])
+    path = image_paths(rows.select([first]), image)[0]
+    note = (
+        f"the points of {len(images):,} of {len(np.unique(points.row)):,} images are left out: columns "
+        f"{WIDTH!r} and {HEIGHT!r} are of another orientation than the image, portrait against landscape "
+        f"(the first of {path or f'row {first}'}: {MEASURE_UPRIGHT})"
+    )
+    if whole and turned.all():
+        raise SourceError(f"{note}.")
+    return points.only(~turned), sizes[~turned], [note]
+
+
+def _numbers(rows: datasets.Dataset, column: str) -> np.ndarray:
+    values = read_column(rows, column)
+    if not is_number_type(values.type):
+        raise SourceError(
+            f"column {column!r} holds {values.type}, but --point_units pixels needs numbers there."
+        )
+    return values.cast(pa.float64()).to_numpy()
+
+
+def _image_sizes(rows: datasets.Dataset, image: str, row: np.ndarray) -> np.ndarray:
+    """Width and height of each point's upright image [P, 2], from the files' headers."""
+    images = rows.select_columns(image).cast_column(image, datasets.Image(decode=False))
+    needed, place = np.unique(row, return_inverse=True)
+    sizes = np.ones((len(needed), 2))
+    for at, number in enumerate(needed.tolist()):
+        try:
+            opened = open_image(images[number][image])
+        except Exception as error:
+            raise OddRows(
+                "cannot read the image for the size that its points are in",
+                f"row {number}",
+                str(error),
+                "Repair the image, or filter the row out.",
+            ) from error
+        sizes[at] = opened.width, opened.height
+    return sizes[place]
