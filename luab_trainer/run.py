@@ -242,6 +242,7 @@ def samples(
         mix=BackgroundMix(args.background_mix, args.background_radius)
         if training and args.background_mix
         else None,
+        rows_name="training" if training else "evaluation",
     )
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from luab_attention.density import nearness
 from luab_attention.targets import Byproduct, target_in_view
-from luab_trainer.data.reader import Row, RowReader, named
+from luab_trainer.data.reader import Row, RowReader
 from luab_vision.geometry import View, to_view
 from luab_vision.images import OpenedImage
 from luab_vision.transforms import EvalTransform
@@ -127,7 +127,7 @@ class Mixer:
             row, other = donors(rng)
             if other == position:
                 continue
-            with named(row, other):
+            with self.reader.named(row, other):
                 image, its_labels, its = self.reader.open(row)
             if its and len(its) == _count(its_labels):
                 background = partial(self._background, row, other, image, its, rng)
@@ -143,7 +143,7 @@ class Mixer:
         rng: np.random.Generator,
     ) -> Tensor:
         view = self.transform.view(image.width, image.height, rng)
-        with named(row, position):
+        with self.reader.named(row, position):
             crop = self.transform.crop(self.reader.pixels(image), view)
         points = to_view(np.concatenate([byproduct.points for byproduct in byproducts]), view)
         return self.mix.background(crop, view, points.astype(np.float32))

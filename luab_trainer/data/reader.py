@@ -41,6 +41,7 @@ class RowReader:
         columns: Names of the row's columns.
         num_labels: K. Required with several labels per image, otherwise only checked.
         several_labels: Whether each image must have a list of labels.
+        rows_name: What to call the rows in errors, such as "evaluation".
     """
 
     def __init__(
@@ -49,11 +50,13 @@ class RowReader:
         columns: Columns,
         num_labels: int | None = None,
         several_labels: bool = False,
+        rows_name: str = "",
     ):
         self.byproduct = byproduct
         self.columns = columns
         self.num_labels = num_labels
         self.several_labels = several_labels
+        self.rows_name = rows_name
         self.needed = (columns.image, columns.label, *columns.of_byproduct(byproduct))
 
     def open(self, row: Row) -> OpenedRow:
@@ -90,6 +93,16 @@ class RowReader:
         if rows.features is not None and isinstance(rows.features[self.columns.image], datasets.Image):
             rows = rows.cast_column(self.columns.image, datasets.Image(decode=False))
         return rows.with_format(None)
+
+    @contextmanager
+    def named(self, row: Row, position: int) -> Generator[None, None, None]:
+        """Puts the rows' name, and the row's number and id, into a ValueError."""
+        try:
+            yield
+        except ValueError as error:
+            start = f"{self.rows_name} row {position}".strip()
+            image_id = f" ({IMAGE_ID} {row[IMAGE_ID]})" if IMAGE_ID in row else ""
+            raise ValueError(f"{start[0].upper()}{start[1:]}{image_id}: {error}") from error
 
     def _read(self, read: Callable[..., T], *arguments: Any) -> T:
         try:
@@ -161,13 +174,3 @@ class RowReader:
             allowed = "0 or more" if self.num_labels is None else f"0 to {self.num_labels - 1}"
             raise ValueError(f"a label is {label}, allowed is {allowed}")
         return number
-
-
-@contextmanager
-def named(row: Row, position: int) -> Generator[None, None, None]:
-    """Puts the row's number and id into a ValueError."""
-    try:
-        yield
-    except ValueError as error:
-        image_id = f" ({IMAGE_ID} {row[IMAGE_ID]})" if IMAGE_ID in row else ""
-        raise ValueError(f"Row {position}{image_id}: {error}") from error

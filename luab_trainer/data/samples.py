@@ -22,7 +22,7 @@ from torch import Tensor
 from luab_attention.targets import Byproduct, LabelPolicy, Outside, target_in_view
 from luab_data.rows.columns import ByproductKind, Columns
 from luab_trainer.data.background import BackgroundMix, Donors, Mixer
-from luab_trainer.data.reader import Row, RowReader, named
+from luab_trainer.data.reader import Row, RowReader
 from luab_vision.geometry import View
 from luab_vision.transforms import EvalTransform
 
@@ -46,6 +46,7 @@ class RowToSample:
             its label if its point is outside the view; a class without a point keeps it (the COCO loader of
             Han et al., ICCV 2023). This needs the point column, with any `byproduct`.
         mix: How other images' backgrounds are put behind the byproducts. None: they are not.
+        rows_name: What to call the rows in errors, such as "evaluation".
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class RowToSample:
         num_labels: int | None = None,
         label_policy: LabelPolicy = "keep",
         mix: BackgroundMix | None = None,
+        rows_name: str = "",
     ):
         if label_policy not in get_args(LabelPolicy):
             raise ValueError(
@@ -72,6 +74,7 @@ class RowToSample:
             columns or Columns(),
             num_labels,
             several_labels=label_policy == "authors",
+            rows_name=rows_name,
         )
         self.mixer = None if mix is None else Mixer(mix, self.reader, transform)
 
@@ -113,7 +116,7 @@ class RowToSample:
         All rows take the first step, then all take the second. Each step's code stays in the CPU cache, so a
         batch takes a tenth less time than its rows one by one.
         """
-        with named(row, position):
+        with self.reader.named(row, position):
             image, labels, byproducts = self.reader.open(row)
             view = self.transform.view(image.width, image.height, rng)
             sample = self._labels_and_targets(labels, byproducts, view)
@@ -121,7 +124,7 @@ class RowToSample:
         if self.mixer is not None and donors is not None:
             mixed = self.mixer.mixed(position, sample["labels"], byproducts, view, donors, rng)
         yield {}
-        with named(row, position):
+        with self.reader.named(row, position):
             crop = self.transform.crop(self.reader.pixels(image), view)
         if mixed is not None:
             crop = mixed(crop)

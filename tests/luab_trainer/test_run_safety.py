@@ -37,7 +37,7 @@ def test_an_evaluation_image_that_is_cut_off_does_not_cost_the_model(run, tmp_pa
     whole = clicked_dataset(4)
     cut = whole.from_dict({**whole.to_dict(), "image": images}, features=whole.features)
     cut.to_parquet(tmp_path / "data" / "validation.parquet")
-    with pytest.raises((SystemExit, ValueError), match="Row 2"):
+    with pytest.raises((SystemExit, ValueError), match="Evaluation row 2"):
         main(run)
     model = AutoModelForImageClassification.from_pretrained(tmp_path / "out")
     assert model.config.num_labels == 5
