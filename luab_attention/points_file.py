@@ -9,6 +9,7 @@ import numpy as np
 from luab_attention.points import FlatPoints
 from luab_data.console.names import few
 from luab_data.errors import SourceError
+from luab_data.files.table_text import named_columns, separator_hint
 from luab_data.rows.arrow import is_text_type, read_column
 from luab_data.rows.image_columns import image_paths
 from luab_data.rows.splits import TABLES, load_splits
@@ -64,9 +65,10 @@ def join_points(
     table = load_splits(file)["train"]
     column = next((name for name in FILE_COLUMNS if name in table.column_names), None)
     if column is None or not is_text_type(read_column(table, column).type):
+        hint = separator_hint(table.column_names) if Path(file).suffix.lower() == ".csv" else ""
         raise SourceError(
             f"--points_file {file} names no image files: it needs a column {', '.join(FILE_COLUMNS)}; it has "
-            f"{', '.join(table.column_names)}."
+            f"{', '.join(named_columns(table.column_names))}.{hint}"
         )
     names = [str(PurePosixPath(name)) if name else "" for name in read_column(table, column).to_pylist()]
     paths = [_relative(path, root) for path in image_paths(rows, image)]

@@ -11,6 +11,7 @@ from datasets.exceptions import DatasetsError
 from luab_data.console.disk import full_disk_explained
 from luab_data.console.names import few
 from luab_data.errors import SourceError
+from luab_data.files.table_text import utf8
 from luab_data.rows.formats.arrow import require_plain_files
 from luab_data.rows.image_paths import check_image_paths
 from luab_data.rows.loading import load_dataset
@@ -53,7 +54,10 @@ def load_splits(source: str, config: str | None = None, streaming: bool = False)
     except SourceError:
         raise
     except (OSError, ValueError, DatasetsError) as error:
-        reason = str(error.__cause__ or error).strip().partition("\n")[0].rstrip(".")
+        cause = error.__cause__ or error
+        if isinstance(cause, UnicodeDecodeError) and Path(source).is_file():
+            utf8(Path(source).read_bytes(), source)
+        reason = str(cause).strip().partition("\n")[0].rstrip(".")
         raise SourceError(
             f"cannot load the dataset {source!r}{f', configuration {config!r}' if config else ''}: {reason}. "
             "Give a folder that one of the loading_scripts wrote, another dataset folder, a file "
