@@ -131,7 +131,7 @@ def _pretrained(
     notes += dropout
     notes += _settle_rest(loaded)
     if new_head and not trained:
-        raise ValueError(f"it cannot be evaluated here: {notes[0].partition(', so ')[0]} ({few(names, 3)})")
+        raise ValueError(f"it cannot be evaluated here: {notes[0].partition(', so a new')[0]}")
     if notes:
         say(f"--model {source}: {'; '.join(notes)}.")
     return loaded.model, new_head
@@ -151,10 +151,14 @@ def _settle_head(loaded: Loaded, before: list[str], names: list[str]) -> tuple[b
     """
     axes = head_axes(loaded.model)
     new = axes.keys() & (loaded.missing | loaded.mismatched)
+    others = (
+        f"its {len(before)} classes ({few(before, 3)}) are not the dataset's {len(names)} "
+        f"({few(names, 3)}), so a new head is trained"
+    )
     if new and new == axes.keys():
         if loaded.missing:
             return True, [f"it has no head, so a new one of {len(names)} classes is trained"]
-        return True, [f"its head is of other classes, so a new one of {len(names)} classes is trained"]
+        return True, [others]
     if new:
         require_all(loaded)
     if before == names:
@@ -170,10 +174,7 @@ def _settle_head(loaded: Loaded, before: list[str], names: list[str]) -> tuple[b
             fresh = type(loaded.model)(loaded.model.config).state_dict()
             for name in axes:
                 loaded.model.state_dict()[name].copy_(fresh[name])
-            return True, [
-                f"its {len(before)} classes ({few(before, 3)}) are not the dataset's ({few(names, 3)}), so a "
-                "new head is trained"
-            ]
+            return True, [others]
         if order == list(range(len(names))):
             return False, []
         for name, axis in axes.items():

@@ -79,7 +79,9 @@ def read_inputs(run: RunArguments, args: LUABConfig) -> Inputs:
     evaluated: ReadRows | None = None
     more: list[str] = []
     if args.do_eval:
-        train, evaluated, more = read_evaluation(run, splits, whole, part, train, reading, byproduct)
+        train, evaluated, more = read_evaluation(
+            run, splits, whole, part, train, reading, byproduct, args.do_train
+        )
     known = evaluated if whole is None else whole
     if known is None:
         raise SourceError(
@@ -95,7 +97,8 @@ def read_inputs(run: RunArguments, args: LUABConfig) -> Inputs:
     if args.do_train and byproduct is not None and train_facts is not None:
         _require_targets(train_facts, columns, byproduct)
     if train is not None and eval_rows is not None:
-        more += _class_notes(train, eval_rows, columns.label, names)
+        of_classes = _class_notes(train, eval_rows, columns.label, names)
+        more += of_classes if args.do_train else []
     usable, absent = evaluated_byproduct(eval_facts, columns, learned)
     return Inputs(
         train,
@@ -128,6 +131,7 @@ def read_evaluation(
     train: datasets.Dataset | None,
     reading: Reading,
     byproduct: ByproductKind | None,
+    trained: bool = True,
 ) -> tuple[datasets.Dataset | None, ReadRows | None, list[str]]:
     """The training rows, the evaluation rows as read, and notes.
 
@@ -139,6 +143,7 @@ def read_evaluation(
         train: The rows of this part.
         reading: The rows' columns, and how to read them.
         byproduct: The byproduct to learn from.
+        trained: Whether the run trains, and not only evaluates.
     """
     if run.eval_share is not None:
         if whole is None or train is None or len(train) == 0:
@@ -173,7 +178,7 @@ def read_evaluation(
         return train, None, notes
     own = find_part(splits, name, source, "eval_split")
     if whole is not None and part is not None and source == run.dataset and own.split == part.split:
-        if shared := part.shared(own):
+        if trained and (shared := part.shared(own)):
             notes.append(
                 f"warning: {shared:,} of the {own.stop - own.start:,} rows to evaluate on are trained on too "
                 f"({run.train_split} and {name}): its figures say nothing about new images"

@@ -19,6 +19,7 @@ from luab_trainer.run import main
 
 def inputs_of(folder, tmp_path, **more):
     values = {"from_config": "x", "dataset": folder, "output_dir": tmp_path / "out", "use_cpu": True, **more}
+    values = {name: value for name, value in values.items() if value is not None}
     argv = [text for name, value in values.items() for text in (f"--{name}", str(value))]
     return read_inputs(*parse(argv, "Train."))
 
@@ -68,6 +69,11 @@ def test_parts_that_overlap_are_warned_of(data, tmp_path):
     assert any(
         note.startswith("warning: 3 of the 13 rows to evaluate on are trained on too") for note in found.notes
     )
+
+
+def test_rows_that_nothing_is_trained_on_get_no_warning(data, tmp_path):
+    parts = {"train_split": "train[:60%]", "eval_split": "train[50%:]"}
+    assert inputs_of(data, tmp_path, do_train=False, from_config=None, model="x", **parts).notes == []
 
 
 @pytest.mark.parametrize("name", EVAL_SPLITS)
@@ -147,6 +153,22 @@ def test_a_points_file_that_names_no_image_is_refused(tmp_path):
     found = inputs_of(tmp_path / "photos", tmp_path, points_file=write_lines(tmp_path / "more.csv", lines))
     assert found.train_facts.with_target == 1
     assert any("1 lines for 1 of 8 images; 1 lines name no image: x.png" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"file;x;y\ncat/0.png;0,5;0,5\n", r"it has file;x;y\. It is separated by ';': use commas"),
+        ("file,x,y\ncat/0.png,0.5,0.5\n".encode("utf-16"), "this is UTF-16: iconv -f UTF-16 -t UTF-8"),
+        ("file,x,y\ncat/\xe9.png,0.5,0.5\n".encode("latin-1"), "line 2: byte 0xe9 is not UTF-8"),
+    ],
+)
+def test_a_points_file_of_a_spreadsheet_is_refused_with_the_fix(tmp_path, data, message):
+    write_images(tmp_path / "photos")
+    (tmp_path / "clicks.csv").write_bytes(data)
+    with pytest.raises(SourceError, match=message) as error:
+        inputs_of(tmp_path / "photos", tmp_path, points_file=tmp_path / "clicks.csv")
+    assert "__index_level" not in str(error.value)
 
 
 def test_a_name_that_fits_two_images_is_refused(tmp_path):

@@ -133,8 +133,16 @@ def test_training_puts_a_head_into_the_datasets_order(whole, caplog):
 @pytest.mark.parametrize(
     ("change", "names", "message"),
     [
-        ({}, ["a", "b", "c", "d", "e"], "its 5 classes .* are not the dataset's .* new head"),
-        ({}, ["a", "b", "c"], "its head is of other classes, so a new one of 3 classes"),
+        (
+            {},
+            ["a", "b", "c", "d", "e"],
+            r"its 5 classes \(animal 0, .*\) are not the dataset's 5 \(a, .* new head",
+        ),
+        (
+            {},
+            ["a", "b", "c"],
+            r"its 5 classes \(animal 0, .*\) are not the dataset's 3 \(a, b, c\), so a new head",
+        ),
         ({"rename": without("classifier")}, NAMES, "it has no head, so a new one of 5 classes"),
         (
             {"rename": without("classifier"), "decoder.0.weight": ONE, "vit.pooler.dense.bias": ONE},
@@ -151,6 +159,16 @@ def test_training_says_that_the_head_is_new(whole, tmp_path, caplog, change, nam
     assert len(head_of(model)) != 5 or not torch.equal(head_of(model), old["classifier.weight"])
     (line,) = said(caplog)
     assert re.search(message, line), line
+
+
+@pytest.mark.parametrize("names", [["a", "b", "c", "d", "e"], ["a", "b", "c"]])
+def test_an_evaluation_names_the_classes_of_both_sides(whole, names):
+    message = (
+        rf"cannot be evaluated here: its 5 classes \(animal 0, .*\) are not the dataset's {len(names)} \(a, b"
+    )
+    with pytest.raises(ValueError, match=message) as error:
+        load_start(str(whole), None, names, trained=False)
+    assert "new head" not in str(error.value)
 
 
 @pytest.mark.parametrize("kind", ["vit", "beit", "convnext", "swin", "dinov2", "poolformer", "resnet"])
