@@ -58,6 +58,12 @@ def test_datasets_of_ones_own_without_targets_are_named_once(tmp_path, caplog):
     assert metrics["eval_loss"] == metrics["eval_ce"]
 
 
+def test_evaluation_rows_without_byproducts_get_no_hint_for_programmers(tmp_path, caplog):
+    metrics = trainer(tmp_path, evaluation=samples(8, None)).evaluate()
+    assert metrics["eval_loss"] == metrics["eval_ce"]
+    assert "target_points" not in caplog.text
+
+
 @pytest.mark.parametrize(("loss", "byproduct"), [("both", "click"), ("none", None)])
 def test_datasets_of_ones_own_with_all_that_the_loss_needs_get_no_warning(tmp_path, caplog, loss, byproduct):
     own = Own(byproduct)
