@@ -33,12 +33,7 @@ def density(points: Tensor, weights: Tensor, grid: tuple[int, int], sigma: float
 
 
 def nearness(
-    points: Tensor,
-    weights: Tensor,
-    grid: tuple[int, int],
-    radius: float,
-    edge: float | None = None,
-    extent: tuple[float, float] = (1.0, 1.0),
+    points: Tensor, weights: Tensor, grid: tuple[int, int], radius: float, edge: float | None = None
 ) -> Tensor:
     """The nearness of each cell to the byproduct, from 0 (far) to 1 (near) -> `[..., h, w]`.
 
@@ -46,11 +41,10 @@ def nearness(
 
     This is a soft disc: 1 within radius - edge/2 of the point, 0 beyond radius + edge/2, linear in between.
     Several points give the union of their discs; discs of smaller weights have smaller values. radius and
-    edge are in crop ratios; edge defaults to half the radius. The map is all 0 if no point counts. `extent`:
-    the crop's width and height, if points, radius and edge are in another unit.
+    edge are in crop ratios; edge defaults to half the radius. The map is all 0 if no point counts.
     """
     edge = radius / 2 if edge is None else edge
-    x, y = _distances(points, grid, extent)
+    x, y = _distances(points, grid)
     distance = torch.hypot(x[..., None, :], y[..., :, None])  # [..., P, h, w]
     disc = (0.5 + (radius - distance) / edge).clamp(0, 1)
     heaviest = weights.amax(-1, keepdim=True)
@@ -58,11 +52,9 @@ def nearness(
     return (disc * share[..., None, None]).amax(-3)
 
 
-def _distances(
-    points: Tensor, grid: tuple[int, int], extent: tuple[float, float] = (1.0, 1.0)
-) -> tuple[Tensor, Tensor]:
+def _distances(points: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Signed distances from the points to the cell centers, per axis -> `[..., P, w]`, `[..., P, h]`."""
     h, w = grid
-    centers_x = (torch.arange(w, device=points.device, dtype=points.dtype) + 0.5) / w * extent[0]
-    centers_y = (torch.arange(h, device=points.device, dtype=points.dtype) + 0.5) / h * extent[1]
+    centers_x = (torch.arange(w, device=points.device, dtype=points.dtype) + 0.5) / w
+    centers_y = (torch.arange(h, device=points.device, dtype=points.dtype) + 0.5) / h
     return points[..., 0:1] - centers_x, points[..., 1:2] - centers_y

@@ -67,7 +67,7 @@ def model_facts(
         facts.append(("byproduct", args.used))
     if ATTENTION in luab.weights:
         facts.append(("attention loss", luab.attention.extra_repr()))
-    if args.background_mix:
+    if args.background_mix and args.do_train:
         share, radius = args.background_mix, args.background_radius
         facts.append(("background mix", f"{share:.0%} of the crops with a byproduct, radius {radius:g}"))
     if luab.multi_label:

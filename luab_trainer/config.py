@@ -143,7 +143,7 @@ class LUABConfig(TrainingArguments):
     @property
     def used(self) -> ByproductKind | None:
         """The byproduct that a loss learns from, or that the background mix keeps; None without one."""
-        return self.byproduct if self.background_mix else self.learned
+        return self.byproduct if self.background_mix and self.do_train else self.learned
 
     @property
     def read_byproduct(self) -> ByproductKind | None:

@@ -18,7 +18,7 @@ from luab_data.files.whole import write_json
 from luab_trainer.announcement import powerless
 from luab_trainer.config import LUABConfig
 from luab_trainer.data.collator import collate
-from luab_trainer.data.dataset import ViewDataset
+from luab_trainer.data.dataset import ViewDataset, check_mix
 from luab_trainer.data.epochs import SetEpoch, check_drop_last, every_row
 from luab_trainer.finite import FiniteSteps, require_finite_metrics, row_names
 from luab_trainer.hub.checkpoint import (
@@ -66,7 +66,8 @@ class LUABTrainer(UploadingTrainer):
 
     Raises:
         ValueError: the processing class, a dataset's transform and a `LUABModel` normalize differently; or
-            `dataloader_drop_last` leaves nothing to train on, or has no effect.
+            `dataloader_drop_last` leaves nothing to train on, or has no effect; or `background_mix` is set
+            and the training dataset does not mix.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class LUABTrainer(UploadingTrainer):
         if args is None:
             raise ValueError("LUABTrainer needs args, a LUABConfig.")
         check_drop_last(args, kwargs.get("train_dataset"))
+        check_mix(args, kwargs.get("train_dataset"))
         if model is None and model_init is not None:
             kwargs["model_init"] = WrappingInit(model_init, args, **kwargs)
             multi_label = kwargs["model_init"].first.multi_label

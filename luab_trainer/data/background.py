@@ -2,7 +2,8 @@
 
 What usually surrounds an object predicts its class too, so a classifier learns the surroundings. In a mixed
 crop only what is near the byproduct goes with the label. The other image's object is covered with the
-opposite part of its own image, so the crop has one object.
+opposite part of its own crop, so that it is not a second object. What no point tells of stays: another object
+of the same class, the rest of one that is larger than `cover`.
 
 This is ours. Related: Mixed-Rand (Xiao et al., "Noise or Signal", ICLR 2021) swaps backgrounds by masks, and
 CutMix (Yun et al., ICCV 2019) pastes rectangles at random places and mixes the labels.
@@ -11,20 +12,18 @@ CutMix (Yun et al., ICCV 2019) pastes rectangles at random places and mixes the 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from luab_attention.density import nearness
-from luab_attention.targets import Byproduct, target_in_view
+from luab_attention.targets import Byproduct
 from luab_trainer.data.reader import Row, RowReader
-from luab_vision.geometry import View, to_view
-from luab_vision.images import OpenedImage
+from luab_vision.geometry import WHOLE_IMAGE, View, inside, to_view
 from luab_vision.transforms import EvalTransform
 
 EDGE = 0.05  # width of a disc's soft edge, in image ratios
+HEAVY = 0.5  # share of a byproduct's largest weight from which a point is at the object, not on the way to it
 MAX_DONORS = 50  # rows that are drawn to find one with a byproduct
 
 Donors = Callable[[np.random.Generator], tuple[Row, int]]  # draws a row, with its number
@@ -55,13 +54,20 @@ class BackgroundMix:
     def background(self, crop: Tensor, view: View, points: np.ndarray) -> Tensor:
         """The crop with its object covered, uint8 `[h, w, 3]`.
 
+        The opposite part of the crop covers the object. Where that shows an object too, as in a small crop or
+        with several points, it is the mean color of the crop's uncovered pixels.
+
         Args:
             crop: uint8 `[h, w, 3]`, the view of the other image.
             view: The crop's part of its image.
             points: `[P, 2]` crop ratios, x first, of the image's byproducts; may be outside the crop.
         """
-        opposite = crop.roll((crop.shape[0] // 2, crop.shape[1] // 2), (0, 1))
-        return _blend(opposite, crop, view, points, self.cover)
+        free = 1 - _nearness(crop, view, points, self.cover)
+        pixels, weights = crop.float(), free + 1e-6
+        color = (pixels * weights).sum((0, 1)) / weights.sum((0, 1))
+        painted = torch.lerp(color, pixels, free)
+        opposite = painted.roll((crop.shape[0] // 2, crop.shape[1] // 2), (0, 1))
+        return torch.lerp(opposite, pixels, free).round().to(torch.uint8)
 
     def blend(
         self, crop: Tensor, background: Tensor, view: View, points: np.ndarray, rng: np.random.Generator
@@ -75,25 +81,23 @@ class BackgroundMix:
             points: `[P, 2]` crop ratios, x first, of the crop's byproducts.
             rng: Draws the radius.
         """
-        return _blend(crop, background, view, points, rng.uniform(0.4, 1) * self.radius)
+        near = _nearness(crop, view, points, rng.uniform(0.4, 1) * self.radius)
+        return torch.lerp(background.float(), crop.float(), near).round().to(torch.uint8)
 
 
-def _blend(near: Tensor, far: Tensor, view: View, points: np.ndarray, radius: float) -> Tensor:
-    """`near` within the radius of the points, `far` elsewhere."""
-    extent = (view.width, view.height)
-    disc = nearness(
-        torch.from_numpy(points * np.array(extent, np.float32)),
-        torch.ones(len(points)),
-        (near.shape[0], near.shape[1]),
-        radius,
-        EDGE,
-        extent,
-    )[..., None]
-    return torch.lerp(far.float(), near.float(), disc).round().to(torch.uint8)
+def _nearness(crop: Tensor, view: View, points: np.ndarray, radius: float) -> Tensor:
+    """1 within the radius of a point, 0 beyond it, with a soft edge; `[h, w, 3]`, equal for all channels."""
+    height, width = crop.shape[:2]
+    x = (points[:, :1] - (np.arange(width) + 0.5) / width) * view.width  # [P, w], image ratios
+    y = (points[:, 1:] - (np.arange(height) + 0.5) / height) * view.height  # [P, h]
+    squares = np.square(y, dtype=np.float32)[:, :, None] + np.square(x, dtype=np.float32)[:, None]
+    distance = torch.from_numpy(squares.min(0)).sqrt_()
+    near = (0.5 + (radius - distance) / EDGE).clamp_(0, 1)
+    return near[..., None].expand(-1, -1, 3).contiguous()  # torch is slow at broadcasting over the last axis
 
 
 class Mixer:
-    """Chooses what is mixed: which crops, and with which rows.
+    """Puts the backgrounds of other rows behind crops.
 
     Args:
         mix: How to mix.
@@ -104,51 +108,67 @@ class Mixer:
     def __init__(self, mix: BackgroundMix, reader: RowReader, transform: EvalTransform):
         self.mix, self.reader, self.transform = mix, reader, transform
 
-    def mixed(
+    def __call__(
         self,
+        crop: Tensor,
+        view: View,
         position: int,
         labels: int | Tensor,
         byproducts: list[Byproduct],
-        view: View,
         donors: Donors,
         rng: np.random.Generator,
-    ) -> Callable[[Tensor], Tensor] | None:
-        """Puts another background behind the crop, when called; None if this crop is not mixed.
+    ) -> Tensor:
+        """The crop before another background, or unchanged; uint8 `[h, w, 3]`.
 
         An object without a byproduct in the crop would be lost, and its label be wrong: such a crop is not
         mixed.
+
+        Args:
+            crop: uint8 `[h, w, 3]`, the view of the row's image.
+            view: The crop's part of the image.
+            position: The row's number; it is not its own donor.
+            labels: The crop's labels.
+            byproducts: The row's byproducts.
+            donors: Draws the other row.
+            rng: The row's random generator.
+
+        Raises:
+            ValueError: the other row cannot be read. Names it.
         """
-        targets = [target_in_view(byproduct, view) for byproduct in byproducts]
-        seen = [points[weights > 0] for points, weights in targets if weights.any()]
-        if not seen or len(seen) < _count(labels) or rng.random() >= self.mix.share:
-            return None
-        points = np.concatenate(seen)
+        points = objects_in_view(labels, byproducts, view)
+        if points is None or rng.random() >= self.mix.share:
+            return crop
+        background = self._background(position, donors, rng)
+        return crop if background is None else self.mix.blend(crop, background, view, points, rng)
+
+    def _background(self, position: int, donors: Donors, rng: np.random.Generator) -> Tensor | None:
+        """The background of another row; None if no row has one."""
         for _ in range(MAX_DONORS):
             row, other = donors(rng)
             if other == position:
                 continue
             with self.reader.named(row, other):
-                image, its_labels, its = self.reader.open(row)
-            if its and len(its) == _count(its_labels):
-                background = partial(self._background, row, other, image, its, rng)
-                return lambda crop: self.mix.blend(crop, background(), view, points, rng)
+                image, labels, byproducts = self.reader.open(row)
+                points = objects_in_view(labels, byproducts, WHOLE_IMAGE)
+                if points is None:
+                    continue
+                view = self.transform.view(image.width, image.height, rng)
+                crop = self.transform.crop(self.reader.pixels(image), view)
+            return self.mix.background(crop, view, to_view(points, view))
         return None
 
-    def _background(
-        self,
-        row: Row,
-        position: int,
-        image: OpenedImage,
-        byproducts: list[Byproduct],
-        rng: np.random.Generator,
-    ) -> Tensor:
-        view = self.transform.view(image.width, image.height, rng)
-        with self.reader.named(row, position):
-            crop = self.transform.crop(self.reader.pixels(image), view)
-        points = to_view(np.concatenate([byproduct.points for byproduct in byproducts]), view)
-        return self.mix.background(crop, view, points.astype(np.float32))
 
+def objects_in_view(labels: int | Tensor, byproducts: list[Byproduct], view: View) -> np.ndarray | None:
+    """The points at the objects, `[P, 2]` crop ratios, x first. None: a label has none in the view.
 
-def _count(labels: int | Tensor) -> int:
-    """The number of classes in an image."""
-    return int(labels.sum()) if isinstance(labels, Tensor) else 1
+    Only heavy points count: the start of a trace is on the way to the object. None also without a label.
+    """
+    missing = set(labels.nonzero().flatten().tolist()) if isinstance(labels, Tensor) else {labels}
+    found = []
+    for byproduct in byproducts:
+        points = to_view(byproduct.points[byproduct.weights >= HEAVY * byproduct.weights.max()], view)
+        points = points[inside(points)]
+        if len(points):
+            found.append(points)
+            missing.discard(byproduct.label)
+    return np.concatenate(found) if found and not missing else None

@@ -14,6 +14,7 @@ import datasets
 import numpy as np
 import torch
 
+from luab_trainer.config import LUABConfig
 from luab_trainer.data.reader import Row
 from luab_trainer.data.samples import RowToSample, Sample
 from luab_vision.transforms import EvalTransform
@@ -81,7 +82,8 @@ class ViewIterableDataset(torch.utils.data.IterableDataset[Sample]):
     """A stream of samples over a streaming dataset, whose shards are spread over the workers.
 
     The view depends on the seed, the epoch and a checksum of the image's bytes. The position in the stream
-    would depend on the number of workers and on the shuffle buffer. Arguments as for `ViewDataset`.
+    would depend on the number of workers and on the shuffle buffer. A mixed background does: it is of one of
+    the `RECENT` rows before, of which each worker keeps the files in memory. Arguments as for `ViewDataset`.
     """
 
     def __init__(
@@ -117,6 +119,17 @@ class ViewIterableDataset(torch.utils.data.IterableDataset[Sample]):
             yield from self.to_sample([row], [rng], [position], any_recent if recent else None)
             if self.to_sample.mixer is not None:
                 recent.append((row, position))
+
+
+def check_mix(args: LUABConfig, dataset: Any) -> None:
+    """Raises ValueError if `background_mix` would have no effect on a training dataset."""
+    if not args.background_mix or not isinstance(dataset, ViewDataset | ViewIterableDataset):
+        return
+    if dataset.to_sample.mixer is None:
+        raise ValueError(
+            f"background_mix={args.background_mix:g}, but the training dataset does not mix: make it with "
+            f"mix=BackgroundMix({args.background_mix:g}, {args.background_radius:g})."
+        )
 
 
 def _shared_epoch() -> torch.Tensor:

@@ -38,14 +38,16 @@ class RowToSample:
 
     Args:
         transform: Image -> view and crop; see `luab_vision.transforms`.
-        byproduct: The byproduct that becomes the target. None: no targets, and no byproduct columns are read.
+        byproduct: The byproduct that becomes the target. None: no targets, and no byproduct columns are read
+            but the point, for "authors" and `mix`.
         columns: Names of the row's columns.
         outside: How to treat points outside the view; see `target_in_view`.
         num_labels: K. Required with several labels per image, otherwise only checked.
         label_policy: Which of an image's several labels a crop keeps. "keep": all. "authors": a class loses
             its label if its point is outside the view; a class without a point keeps it (the COCO loader of
             Han et al., ICCV 2023). This needs the point column, with any `byproduct`.
-        mix: How other images' backgrounds are put behind the byproducts. None: they are not.
+        mix: How other images' backgrounds are put behind the byproducts, or without a `byproduct` behind the
+            clicks. None: they are not.
         rows_name: What to call the rows in errors, such as "evaluation".
     """
 
@@ -120,14 +122,11 @@ class RowToSample:
             image, labels, byproducts = self.reader.open(row)
             view = self.transform.view(image.width, image.height, rng)
             sample = self._labels_and_targets(labels, byproducts, view)
-        mixed = None
-        if self.mixer is not None and donors is not None:
-            mixed = self.mixer.mixed(position, sample["labels"], byproducts, view, donors, rng)
         yield {}
         with self.reader.named(row, position):
             crop = self.transform.crop(self.reader.pixels(image), view)
-        if mixed is not None:
-            crop = mixed(crop)
+        if self.mixer is not None and donors is not None:
+            crop = self.mixer(crop, view, position, sample["labels"], byproducts, donors, rng)
         yield {"pixel_values": self.transform.augment(crop, rng), "row": position, **sample}
 
     def _labels_and_targets(self, labels: int | Tensor, byproducts: list[Byproduct], view: View) -> Sample:

@@ -12,8 +12,8 @@ from luab_data.rows.columns import Columns
 from luab_trainer.data.background import BackgroundMix
 from luab_trainer.data.dataset import ViewDataset, ViewIterableDataset
 from luab_trainer.run import main
-from luab_vision.geometry import View, from_view
-from luab_vision.transforms import ImageSettings, TrainTransform
+from luab_vision.geometry import View, from_view, to_view
+from luab_vision.transforms import EvalTransform, ImageSettings, TrainTransform
 
 POINT = {"x": Value("float64"), "y": Value("float64")}
 
@@ -118,6 +118,74 @@ def test_an_image_without_a_click_is_never_mixed_and_gives_no_background():
         assert green(mixed[0]) > 0.7
 
 
+def uncovered(view: View, *places: tuple[float, float]) -> float:
+    """The share of a background that shows the objects at these places."""
+    pixels = np.zeros((100, 100, 3), np.uint8)
+    at = (np.arange(100) + 0.5) / 100
+    for x, y in places:
+        pixels[np.hypot(at - x, at[:, None] - y) <= 0.15] = (250, 0, 0)
+    crop = TrainTransform(ImageSettings(size=40)).crop(pixels, view)
+    assert (crop[..., 0] > 150).any()
+    covered = BackgroundMix().background(crop, view, to_view(np.array(places), view))
+    return float((covered[..., 0] > 150).float().mean())
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+def test_a_background_shows_no_object_at_its_other_side_either(flipped):
+    """Half a crop away is another object, or in a small crop the same one."""
+    assert uncovered(View(0.35, 0.3, 0.3, 0.4, flipped), (0.5, 0.5)) == 0
+    assert uncovered(View(0, 0, 1, 1, flipped), (0.2, 0.3), (0.7, 0.8)) == 0
+    assert uncovered(View(0.2, 0, 0.5, 1, flipped), (0.3, 0.3), (0.6, 0.9)) == 0
+
+
+class Seen(EvalTransform):
+    """Always the same view."""
+
+    def __init__(self, view: View):
+        super().__init__(ImageSettings(size=40))
+        self.seen = view
+
+    def view(self, width, height, rng=None):
+        return self.seen
+
+
+@pytest.mark.parametrize("byproduct", ["trace", "click+trace"])
+def test_of_a_trace_only_the_end_is_at_the_object(byproduct):
+    click = {"x": 0.75, "y": 0.5}
+    path = [{"x": 0.25, "y": place, "time": 1000 * place} for place in (0.7, 0.8, 0.9)]
+    annotation = {
+        "selected": True,
+        "selected_record": [{**click, "time": 2000.0}],
+        "mouse_tracking": [*path, {**click, "time": 2000.0}],
+    }
+    rows = [
+        {"image": scene(0.75, 0.5, color), "label": 0, "click": click, "annotations": [annotation]}
+        for color in (1, 2)
+    ]
+    for width in (1, 0.5):
+        mixed, plain = (
+            ViewDataset(rows, Seen(View(0, 0, width, 1)), byproduct=byproduct, mix=mix)[0]
+            for mix in (BackgroundMix(), None)
+        )
+        assert (mixed["target_weights"][0] > 0).sum() > 2  # some of the path is a target
+        if width == 1:
+            assert (mixed["pixel_values"][:, :15, 1] < 100).all()
+        else:  # the object is not in the crop
+            assert torch.equal(mixed["pixel_values"], plain["pixel_values"])
+
+
+@pytest.mark.parametrize(
+    "elsewhere", [{"x": 1.4, "y": 0.5}, [{"label": 7, "x": 0.5, "y": 0.5}]], ids=["outside", "another class"]
+)
+def test_a_point_that_does_not_tell_where_the_object_is_mixes_nothing(elsewhere):
+    for number in range(2):  # the image itself, or the one that would give the background
+        rows = scenes(2)
+        rows[number]["click"] = elsewhere
+        for seed in range(10):
+            mixed, plain = (samples(rows, mix, seed)[0] for mix in (BackgroundMix(), None))
+            assert torch.equal(mixed["pixel_values"], plain["pixel_values"])
+
+
 def several(points: list[list[dict]], labels: list[list[int]]) -> Dataset:
     image = {"bytes": scene(0.5, 0.5, 1), "path": None}
     donor = {"bytes": scene(0.1, 0.1, 2), "path": None}
@@ -205,3 +273,16 @@ def test_a_run_that_mixes_needs_clicks(tmp_path):
     rows.to_parquet(data / "train.parquet")
     with pytest.raises(SystemExit, match="click"):
         main(options(config, data, tmp_path / "out", loss="none", background_mix=1.0))
+
+
+def test_an_evaluation_says_nothing_of_the_mix_and_needs_no_clicks(tmp_path, capsys):
+    data, config = write_splits(tmp_path / "data", train=16), write_config(tmp_path / "config")
+    run = {"loss": "none", "background_mix": 1.0}
+    main(options(config, data, tmp_path / "out", **run))
+    rows = Dataset.from_parquet(str(data / "train.parquet")).remove_columns("click")
+    rows.to_parquet(data / "train.parquet")
+    capsys.readouterr()
+    only = {**run, "do_train": False, "model": tmp_path / "out", "eval_split": "train"}
+    main(options(None, data, tmp_path / "again", **only))
+    said = capsys.readouterr().out
+    assert "rows to evaluate on" in said and "background mix" not in said and "click" not in said

@@ -7,6 +7,7 @@ from fixtures.tiny_models import IMAGE_SIZE, tiny_model
 
 from luab_data.errors import SourceError
 from luab_trainer.config import LUABConfig
+from luab_trainer.data.background import BackgroundMix
 from luab_trainer.data.dataset import ViewDataset, ViewIterableDataset
 from luab_trainer.preflight import check_ready
 from luab_trainer.trainer import LUABTrainer
@@ -45,6 +46,13 @@ class Own(torch.utils.data.Dataset):
 
     def __getitem__(self, index):
         return self.samples[index]
+
+
+def test_a_mix_that_the_dataset_does_not_do_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"mix=BackgroundMix\(0.5, 0.35\)"):
+        trainer(tmp_path, background_mix=0.5)
+    mixing = ViewDataset(clicked_dataset(8), TRANSFORM, byproduct="click", mix=BackgroundMix(0.5))
+    trainer(tmp_path, train=mixing, background_mix=0.5).train()
 
 
 def test_datasets_of_ones_own_without_targets_are_named_once(tmp_path, caplog):
