@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from luab.gallery.rows import show
     from luab_trainer.config import LUABConfig
+    from luab_trainer.data.background import BackgroundMix
+    from luab_trainer.data.dataset import ViewDataset
     from luab_trainer.hub.checkpoint import load_checkpoint
     from luab_trainer.losses.attention import AttentionLoss
     from luab_trainer.losses.point import PointLoss
@@ -16,15 +18,27 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "AttentionLoss": "luab_trainer.losses.attention",
+    "BackgroundMix": "luab_trainer.data.background",
     "LUABConfig": "luab_trainer.config",
     "LUABModel": "luab_trainer.model",
     "LUABTrainer": "luab_trainer.trainer",
     "PointLoss": "luab_trainer.losses.point",
+    "ViewDataset": "luab_trainer.data.dataset",
     "load_checkpoint": "luab_trainer.hub.checkpoint",
     "show": "luab.gallery.rows",
 }
 
-__all__ = ["AttentionLoss", "LUABConfig", "LUABModel", "LUABTrainer", "PointLoss", "load_checkpoint", "show"]
+__all__ = [
+    "AttentionLoss",
+    "BackgroundMix",
+    "LUABConfig",
+    "LUABModel",
+    "LUABTrainer",
+    "PointLoss",
+    "ViewDataset",
+    "load_checkpoint",
+    "show",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -106,15 +106,23 @@ def _usual_size(from_config: str) -> int:
     return USUAL_SIZE
 
 
-def _settle_dropout(config: PretrainedConfig) -> list[str]:
-    """Turns a probability to keep into one to drop, and says so: with the former nothing is learned."""
+def probability_to_drop(config: PretrainedConfig) -> float | None:
+    """The dropout that a config means which has the probability to keep instead; None for all others."""
     value = getattr(config, "classifier_dropout_prob", None)
     if config.model_type not in _KEEPS or value is None or value <= 0.5:
+        return None
+    return round(1 - value, 6)
+
+
+def _settle_dropout(config: PretrainedConfig) -> list[str]:
+    """Turns a probability to keep into one to drop, and says so: with the former nothing is learned."""
+    dropped = probability_to_drop(config)
+    if dropped is None:
         return []
-    dropped = round(1 - value, 6)
+    kept = config.classifier_dropout_prob
     config.update({"classifier_dropout_prob": dropped})
     return [
-        f"its classifier_dropout_prob of {value:g} is what TensorFlow's code keeps, so {dropped:g} is dropped"
+        f"its classifier_dropout_prob of {kept:g} is what TensorFlow's code keeps, so {dropped:g} is dropped"
     ]
 
 

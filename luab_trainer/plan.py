@@ -51,6 +51,8 @@ def run_plan(
     if "attention" in luab.weights:
         plan["--attention_radius"] = luab.attention.radius
         plan["--attention_tolerance"] = luab.attention.tolerance
+    if not args.background_mix:
+        plan.pop("--background_radius", None)  # it changes nothing
     if options.get("streaming"):  # the order of the rows depends on these
         plan |= {f"--{name}": options[name] for name in ("shuffle_buffer", "dataloader_num_workers")}
     plan["the rows of a step"] = args.train_batch_size * args.gradient_accumulation_steps * args.world_size

@@ -8,6 +8,7 @@ import torch
 from transformers import PreTrainedModel, set_seed
 
 from luab_trainer.adapters.hf_trainer import has_adapter
+from luab_trainer.classifier import probability_to_drop
 from luab_trainer.config import LUABConfig
 from luab_trainer.model import LUABModel
 from luab_trainer.normalization import settle_normalization
@@ -32,6 +33,12 @@ def wrapped(model: PreTrainedModel | LUABModel, args: LUABConfig, **kwargs: Any)
                 "peft.get_peft_model(model, LoraConfig(..., modules_to_save=['classifier'])) instead."
             )
         classifier: PreTrainedModel = model
+        if (dropped := probability_to_drop(classifier.config)) is not None:
+            raise ValueError(
+                f"the model's classifier_dropout_prob is {1 - dropped:g}, which is what TensorFlow's code "
+                "keeps: it would learn next to nothing. Load it again with "
+                f"from_pretrained(..., classifier_dropout_prob={dropped:g})."
+            )
         if model.dtype != torch.float32:
             say(f"the model's weights are {model.dtype}; they are trained in float32.")
             classifier = model.float()

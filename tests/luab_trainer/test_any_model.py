@@ -102,6 +102,12 @@ def test_a_probability_to_keep_is_not_dropped(tmp_path, caplog):
     assert "dropout" not in caplog.text
 
 
+def test_a_model_from_python_that_drops_what_it_should_keep_is_refused(tmp_path):
+    model = tiny_model("mobilenet_v1", classifier_dropout_prob=0.999)
+    with pytest.raises(ValueError, match=r"classifier_dropout_prob=0\.001"):
+        LUABTrainer(model, LUABConfig(str(tmp_path), use_cpu=True))
+
+
 @pytest.mark.parametrize("arguments", [0, 1])
 def test_a_model_init_trains_as_the_model_does(tmp_path, arguments):
     run = trainer(tmp_path / "one", tiny_model("vit"), "both")

@@ -267,6 +267,15 @@ def test_a_run_mixes_says_so_and_resumes_only_with_the_same_mix(loss, tmp_path, 
     main(options(config, data, tmp_path / "out", **again))
 
 
+def test_without_a_mix_its_radius_may_change_on_resume(tmp_path):
+    data, config = write_splits(tmp_path / "data", train=16), write_config(tmp_path / "config")
+    saved = {"loss": "none", "do_eval": False, "save_strategy": "steps", "save_steps": 1}
+    main(options(config, data, tmp_path / "out", **saved))
+    again = {**saved, "max_steps": 2, "resume_from_checkpoint": True}
+    main(options(config, data, tmp_path / "out", **again, background_radius=0.2))
+    assert (tmp_path / "out" / "checkpoint-2").is_dir()
+
+
 def test_a_run_that_mixes_needs_clicks(tmp_path):
     data, config = write_splits(tmp_path / "data", train=16), write_config(tmp_path / "config")
     rows = Dataset.from_parquet(str(data / "train.parquet")).remove_columns("click")
