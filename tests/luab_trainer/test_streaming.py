@@ -24,6 +24,8 @@ CLASS = datasets.ClassLabel(names=["cat", "dog"])
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    # `datasets` waits 5 s after each shuffled pass for Arrow's threads to end (Arrow's issue 45214).
+    monkeypatch.setattr(datasets.config, "SLEEP_TIME_ON_THREADS_SHUTDOWN", 0.5)
 
 
 def arguments(folder, streaming=True, **options):
