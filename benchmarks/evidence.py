@@ -2,7 +2,7 @@
 
     python benchmarks/evidence.py --data ../shared/data --mobilenet ../shared/models/mobilenet_v1_imagenet \
         --output-dir runs/evidence
-    python benchmarks/evidence.py --quick ...     # 1 seed, the demo's world, few images: about 10 minutes
+    python benchmarks/evidence.py --quick ...     # 1 seed, the demo's world
 
 Every run is one process on one core. Finished runs are kept in OUT/results, by all of their settings: the
 same command goes on where it was stopped. Seed s trains in the world of seed s. Arms:
@@ -37,9 +37,8 @@ WORLDS = ("demo", "real")
 MODELS = ("vit", "convnext", "mobilenet")
 NOTHING = {"loss": "none"}
 MIX = {"background_mix": 1.0}
-ARMS: dict[
-    str, tuple[str, dict[str, Any], dict[str, Any]]
-] = {  # dataset, options of the trainer, of the data
+# Dataset, options of the trainer, options of the data.
+ARMS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "plain": ("train", NOTHING, {}),
     "oracle": ("oracle", NOTHING, {}),
     "erasing": ("train", NOTHING, {"random_erasing": 0.5}),
@@ -51,7 +50,8 @@ ARMS: dict[
     "both-shuffled": ("shuffled", MIX, {}),
 }
 WITHOUT_BYPRODUCT = ("plain", "oracle", "erasing")
-# Options of the trainer by world and model; chosen with the plain arm, on worlds of seeds from 100 on.
+# Options of the trainer by world and model, for all arms: those of `luab demo`, of benchmarks/real_images.py,
+# and a guess for fine-tuning.
 TRAINING: dict[tuple[str, str], dict[str, Any]] = {
     ("demo", "vit"): {"num_train_epochs": 8, "learning_rate": 2e-3, "per_device_train_batch_size": 32},
     ("demo", "convnext"): {"num_train_epochs": 8, "learning_rate": 4e-3, "per_device_train_batch_size": 32},
@@ -95,6 +95,8 @@ def main() -> None:
     for world in arguments.worlds:
         for seed in arguments.seeds:
             _make_world(arguments, world, seed)
+    for run in runs:
+        _start(run, arguments)  # writes its files, before several processes would
     results = run_all(runs, arguments)
     text = table(results, runs)
     (arguments.output_dir / "table.md").write_text(text + "\n", encoding="utf-8")
@@ -189,9 +191,8 @@ def train_and_test(run: Run, arguments: argparse.Namespace) -> dict[str, float]:
         LUABConfig(
             output_dir=str(folder), seed=run.seed, weight_decay=0.05, lr_scheduler_type="cosine",
             warmup_steps=0.1, save_strategy="no", report_to="none", disable_tqdm=True, use_cpu=True,
-            bf16=True,
-            per_device_eval_batch_size=100, logging_steps=50, do_eval=False, dataloader_pin_memory=False,
-            **options,
+            bf16=True, per_device_eval_batch_size=100, logging_steps=50, do_eval=False,
+            dataloader_pin_memory=False, **options,
         ),
     )  # fmt: skip
     processor: Any = trainer.processing_class
@@ -212,23 +213,24 @@ def train_and_test(run: Run, arguments: argparse.Namespace) -> dict[str, float]:
 
 
 def _start(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
-    """Where the model comes from."""
+    """Where the model comes from; its files are written once."""
     if run.model == "mobilenet":
         return {"model": str(_resized(arguments.mobilenet, arguments.output_dir / "mobilenet"))}
     if run.world == "demo":
         from luab_trainer.demo.models import INPUT_SIZE, save_config
 
-        return {
-            "from_config": str(save_config(run.model, arguments.output_dir / "configs")),
-            "image_size": INPUT_SIZE,
-        }
+        config = arguments.output_dir / "configs" / run.model
+        if not config.is_dir():
+            save_config(run.model, config.parent)
+        return {"from_config": str(config), "image_size": INPUT_SIZE}
     return {"from_config": str(ROOT / "configs" / "models" / f"{run.model}-64.json")}
 
 
 def _resized(checkpoint: Path, folder: Path) -> Path:
     """The checkpoint with an image processor for smaller images."""
     if not folder.is_dir():
-        unfinished = folder.with_name(f"{folder.name}.{os.getpid()}")
+        unfinished = folder.with_name(f"{folder.name}.unfinished")
+        shutil.rmtree(unfinished, ignore_errors=True)
         shutil.copytree(checkpoint, unfinished)
         file = unfinished / "preprocessor_config.json"
         size = {"height": MOBILENET_SIZE, "width": MOBILENET_SIZE}

@@ -5,13 +5,12 @@ import numpy as np
 import pyarrow as pa
 
 from luab_attention.points import FlatPoints
+from luab_data.constants import HEIGHT, WIDTH
 from luab_data.errors import SourceError
 from luab_data.rows.arrow import OddRows, is_number_type, read_column
 from luab_data.rows.image_columns import image_paths
 from luab_vision.geometry import MEASURE_UPRIGHT, other_orientation
 from luab_vision.images import open_image
-
-WIDTH, HEIGHT = "width", "height"  # columns: the pixels that points in pixels are of
 
 
 def stated_sizes(source: datasets.Dataset, row: np.ndarray) -> np.ndarray | None:

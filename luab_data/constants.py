@@ -19,3 +19,4 @@ OBJECTS = "objects"
 NO_LABEL = -1
 
 TRAIN = "train"
+WIDTH, HEIGHT = "width", "height"  # pixels of the image that boxes and points in pixels refer to

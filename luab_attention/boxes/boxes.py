@@ -16,9 +16,8 @@ import datasets
 import numpy as np
 from numpy.typing import ArrayLike
 
-from luab_data.constants import IMAGE, IMAGE_ID, LABEL, OBJECTS
+from luab_data.constants import HEIGHT, IMAGE, IMAGE_ID, LABEL, OBJECTS, WIDTH
 
-WIDTH, HEIGHT = "width", "height"  # columns: pixels of the image
 BBOX, CATEGORY = "bbox", "category"  # of the column `objects`
 
 # Names of an object's two parts in detection sets.

@@ -12,11 +12,9 @@ import datasets
 import numpy as np
 
 from luab_attention.boxes.boxes import (
-    HEIGHT,
     MAX_SIDE,
     NOTHING,
     REASONS,
-    WIDTH,
     BoxedImage,
     ImageBoxes,
     box_rows,
@@ -25,7 +23,7 @@ from luab_attention.boxes.boxes import (
 )
 from luab_attention.boxes.reader import BoxesById
 from luab_data.console.names import few
-from luab_data.constants import IMAGE_ID
+from luab_data.constants import HEIGHT, IMAGE_ID, WIDTH
 from luab_data.errors import SourceError
 from luab_data.files.table_text import separator_hint, utf8
 from luab_data.rows.class_names import match

@@ -10,11 +10,11 @@ import datasets
 import numpy as np
 from PIL import Image
 
-from luab_attention.boxes.boxes import BBOX_NAMES, CATEGORY_NAMES, HEIGHT, NOTHING, WIDTH, ImageBoxes
+from luab_attention.boxes.boxes import BBOX_NAMES, CATEGORY_NAMES, NOTHING, ImageBoxes
 from luab_attention.boxes.reader import BoxReader, Row, Size
 from luab_data import constants
 from luab_data.console.names import few
-from luab_data.constants import NO_LABEL, OBJECTS
+from luab_data.constants import HEIGHT, NO_LABEL, OBJECTS, WIDTH
 from luab_data.errors import SourceError
 from luab_data.images.pillow import open_file
 from luab_data.rows.class_names import match

@@ -26,7 +26,7 @@ import datasets
 import numpy as np
 import pyarrow as pa
 
-from luab_attention.boxes.boxes import HEIGHT, WIDTH, inside
+from luab_attention.boxes.boxes import inside
 from luab_attention.boxes.formats import box_reader
 from luab_attention.boxes.reader import BoxReader
 from luab_attention.boxes.rows import row_size
@@ -275,7 +275,7 @@ def _class_names(rows: datasets.Dataset, label: str | None) -> Callable[[int], s
 def _light(rows: datasets.Dataset, needed: Sequence[str], image: str) -> Iterator[Row]:
     """The rows with the needed columns; the image stays encoded, because only its size is needed."""
     columns = list(dict.fromkeys(needed))
-    columns += [name for name in (WIDTH, HEIGHT, image) if name in rows.column_names]
+    columns += [name for name in (constants.WIDTH, constants.HEIGHT, image) if name in rows.column_names]
     rows = rows.select_columns(columns)
     if image in columns:
         rows = rows.cast_column(image, datasets.Image(decode=False))
