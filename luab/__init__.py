@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from luab.gallery.rows import show
     from luab_trainer.config import LUABConfig
     from luab_trainer.data.background import BackgroundMix
+    from luab_trainer.data.cutmix import CutMix
     from luab_trainer.data.dataset import ViewDataset
     from luab_trainer.hub.checkpoint import load_checkpoint
     from luab_trainer.losses.attention import AttentionLoss
@@ -19,6 +20,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "AttentionLoss": "luab_trainer.losses.attention",
     "BackgroundMix": "luab_trainer.data.background",
+    "CutMix": "luab_trainer.data.cutmix",
     "LUABConfig": "luab_trainer.config",
     "LUABModel": "luab_trainer.model",
     "LUABTrainer": "luab_trainer.trainer",
@@ -31,6 +33,7 @@ _HOMES = {
 __all__ = [
     "AttentionLoss",
     "BackgroundMix",
+    "CutMix",
     "LUABConfig",
     "LUABModel",
     "LUABTrainer",

@@ -92,6 +92,20 @@ class LUABConfig(TrainingArguments):
             "image (default: .35). Each crop draws from 0.4 of it to all of it."
         },
     )
+    cutmix: float = field(
+        default=0.0,
+        metadata={
+            "help": "CutMix: share of the training crops that get a rectangle of another image, with the "
+            "labels of both (default: 0)."
+        },
+    )
+    cutmix_alpha: float = field(
+        default=1.0,
+        metadata={
+            "help": "With --cutmix: the rectangle has 1 - lambda of the crop's area, lambda ~ Beta(alpha, "
+            "alpha) (default: 1, which is uniform)."
+        },
+    )
     label_policy: LabelPolicy = field(
         default="keep",
         metadata={
@@ -158,6 +172,8 @@ class LUABConfig(TrainingArguments):
             ("attention_radius", lambda value: 0 < value < math.inf, "a ratio of the crop, more than 0"),
             ("background_mix", lambda value: 0 <= value <= 1, "a share of the crops, 0 to 1"),
             ("background_radius", lambda value: 0 < value < math.inf, "a ratio of the image, more than 0"),
+            ("cutmix", lambda value: 0 <= value <= 1, "a share of the crops, 0 to 1"),
+            ("cutmix_alpha", lambda value: 0 < value < math.inf, "a number of more than 0"),
             ("attention_tolerance", lambda value: 0 <= value < 1, "a share, 0 or more and less than 1"),
         )
         for name, fits, allowed in checks:

@@ -150,7 +150,8 @@ class LUABModel(nn.Module):
         Args:
             pixel_values: uint8 [B, H, W, 3], or normalized [B, 3, H, W]. Position encodings are interpolated
                 if the size differs from the config's.
-            labels: [B] int64, or [B, K] of 0 and 1 (multi label). Without it there is no loss.
+            labels: [B] int64, or [B, K] of 0 and 1 (multi label) or of shares (CutMix). Without it there is
+                no loss.
             target_points: [B, C, P, 2] crop ratios, x first.
             target_weights: [B, C, P], sum 1 over P for a usable target, else 0.
             target_labels: [B, C] int64, -1 for padding.
@@ -210,6 +211,8 @@ class LUABModel(nn.Module):
         logits = logits.float()
         if self.multi_label:
             return F.binary_cross_entropy_with_logits(logits, labels.float(), reduction="none").mean(dim=1)
+        if labels.is_floating_point():  # shares, which DeepSpeed hands on in half precision
+            labels = labels.float()
         return F.cross_entropy(logits, labels, reduction="none", label_smoothing=self.label_smoothing)
 
     def head_state_dict(self) -> dict[str, Tensor]:

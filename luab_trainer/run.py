@@ -34,6 +34,7 @@ from luab_trainer.arguments import RunArguments, parse, problem_of
 from luab_trainer.classifier import load_start
 from luab_trainer.config import LUABConfig
 from luab_trainer.data.background import BackgroundMix
+from luab_trainer.data.cutmix import CutMix
 from luab_trainer.data.dataset import ViewDataset, ViewIterableDataset
 from luab_trainer.data.inputs import Inputs, read_inputs
 from luab_trainer.data.stream_inputs import read_stream_inputs
@@ -242,6 +243,7 @@ def samples(
         mix=BackgroundMix(args.background_mix, args.background_radius)
         if training and args.background_mix
         else None,
+        cutmix=CutMix(args.cutmix, args.cutmix_alpha) if training and args.cutmix else None,
         rows_name="training" if training else "evaluation",
     )
 

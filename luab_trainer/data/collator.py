@@ -16,7 +16,8 @@ def collate(samples: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
 
     Returns:
         pixel_values: `[B, H, W, 3]` uint8.
-                labels: `[B]` int64, or with several labels per image `[B, K]` float32 of 0 and 1.
+        labels: `[B]` int64, or with several labels per image `[B, K]` float32 of 0 and 1, or with CutMix
+            `[B, K]` float32 of shares.
         rows: `[B]` int64, the row numbers, if the samples have them.
         and, if the samples have targets,
         target_points: `[B, C, P, 2]` float32, crop ratios, x first; (-1, -1) for padding.

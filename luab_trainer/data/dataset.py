@@ -19,7 +19,7 @@ from luab_trainer.data.reader import Row
 from luab_trainer.data.samples import RowToSample, Sample
 from luab_vision.transforms import EvalTransform
 
-RECENT = 256  # rows of a stream whose backgrounds may be mixed into the next one
+RECENT = 256  # rows of a stream that may be mixed into the next one
 
 
 class ViewDataset(torch.utils.data.Dataset[Sample]):
@@ -82,8 +82,9 @@ class ViewIterableDataset(torch.utils.data.IterableDataset[Sample]):
     """A stream of samples over a streaming dataset, whose shards are spread over the workers.
 
     The view depends on the seed, the epoch and a checksum of the image's bytes. The position in the stream
-    would depend on the number of workers and on the shuffle buffer. A mixed background does: it is of one of
-    the `RECENT` rows before, of which each worker keeps the files in memory. Arguments as for `ViewDataset`.
+    would depend on the number of workers and on the shuffle buffer. The row that a background mix or CutMix
+    takes does: it is one of the `RECENT` rows before, of which each worker keeps the files in memory.
+    Arguments as for `ViewDataset`.
     """
 
     def __init__(
@@ -117,19 +118,34 @@ class ViewIterableDataset(torch.utils.data.IterableDataset[Sample]):
             key = _checksum(row[self.to_sample.reader.columns.image], position)
             rng = np.random.default_rng((self.seed, epoch, key))
             yield from self.to_sample([row], [rng], [position], any_recent if recent else None)
-            if self.to_sample.mixer is not None:
+            if self.to_sample.mixer is not None or self.to_sample.cutter is not None:
                 recent.append((row, position))
 
 
 def check_mix(args: LUABConfig, dataset: Any) -> None:
-    """Raises ValueError if `background_mix` would have no effect on a training dataset."""
-    if not args.background_mix or not isinstance(dataset, ViewDataset | ViewIterableDataset):
+    """Raises ValueError if `background_mix` or `cutmix` would have no effect on a training dataset."""
+    if not isinstance(dataset, ViewDataset | ViewIterableDataset):
         return
-    if dataset.to_sample.mixer is None:
+    if args.background_mix and dataset.to_sample.mixer is None:
         raise ValueError(
             f"background_mix={args.background_mix:g}, but the training dataset does not mix: make it with "
             f"mix=BackgroundMix({args.background_mix:g}, {args.background_radius:g})."
         )
+    if args.cutmix and dataset.to_sample.cutter is None:
+        raise ValueError(
+            f"cutmix={args.cutmix:g}, but the training dataset does not cut and paste: make it with "
+            f"cutmix=CutMix({args.cutmix:g}, {args.cutmix_alpha:g}) and num_labels."
+        )
+
+
+def check_not_cut(dataset: Any) -> None:
+    """Raises ValueError if crops to evaluate on, of one dataset or a dict of them, are cut-mixed."""
+    for each in dataset.values() if isinstance(dataset, dict) else [dataset]:
+        if isinstance(each, ViewDataset | ViewIterableDataset) and each.to_sample.cutter is not None:
+            raise ValueError(
+                "the dataset to evaluate on has cutmix, and a crop of two images has no class to be right "
+                "about: make it without cutmix."
+            )
 
 
 def _shared_epoch() -> torch.Tensor:

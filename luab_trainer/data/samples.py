@@ -4,7 +4,8 @@ A sample is a dict. `luab_trainer.data.collator.collate` makes a batch of them:
 
     pixel_values    [H, W, 3] uint8, which the model normalizes
     row             int, the row's number
-    labels          int, or with several labels per image [K] float32 of 0 and 1
+    labels          int, or with several labels per image [K] float32 of 0 and 1, or with CutMix [K] float32
+                    of shares in every row
     target_points   list of [P, 2] float32 crop ratios, x first, one entry for each target
     target_weights  list of [P] float32, sum 1, or all 0 when the target cannot be used
     target_labels   list of int, the class of each target
@@ -22,6 +23,7 @@ from torch import Tensor
 from luab_attention.targets import Byproduct, LabelPolicy, Outside, target_in_view
 from luab_data.rows.columns import ByproductKind, Columns
 from luab_trainer.data.background import BackgroundMix, Donors, Mixer
+from luab_trainer.data.cutmix import CutMix, Cutter
 from luab_trainer.data.reader import Row, RowReader
 from luab_vision.geometry import View
 from luab_vision.transforms import EvalTransform
@@ -42,12 +44,14 @@ class RowToSample:
             but the point, for "authors" and `mix`.
         columns: Names of the row's columns.
         outside: How to treat points outside the view; see `target_in_view`.
-        num_labels: K. Required with several labels per image, otherwise only checked.
+        num_labels: K. Required with several labels per image and with `cutmix`, otherwise only checked.
         label_policy: Which of an image's several labels a crop keeps. "keep": all. "authors": a class loses
             its label if its point is outside the view; a class without a point keeps it (the COCO loader of
             Han et al., ICCV 2023). This needs the point column, with any `byproduct`.
         mix: How other images' backgrounds are put behind the byproducts, or without a `byproduct` behind the
             clicks. None: they are not.
+        cutmix: How rectangles of other rows' crops are pasted, after the `mix`; the other crop has none of
+            either. The `label_policy` is about each of the two crops alone. None: they are not.
         rows_name: What to call the rows in errors, such as "evaluation".
     """
 
@@ -60,6 +64,7 @@ class RowToSample:
         num_labels: int | None = None,
         label_policy: LabelPolicy = "keep",
         mix: BackgroundMix | None = None,
+        cutmix: CutMix | None = None,
         rows_name: str = "",
     ):
         if label_policy not in get_args(LabelPolicy):
@@ -79,6 +84,7 @@ class RowToSample:
             rows_name=rows_name,
         )
         self.mixer = None if mix is None else Mixer(mix, self.reader, transform)
+        self.cutter = None if cutmix is None else Cutter(cutmix, num_labels, self._unmixed)
 
     def __call__(
         self,
@@ -93,7 +99,7 @@ class RowToSample:
             rows: The rows.
             rngs: The random generator of each row.
             positions: The rows' numbers, for errors.
-            donors: Draws a row whose background is mixed in. None: nothing is mixed.
+            donors: Draws a row whose background or rectangle is mixed in. None: nothing is mixed.
 
         Raises:
             ValueError: an unreadable image, a missing label, a point that is not in ratios. Names the row.
@@ -107,7 +113,10 @@ class RowToSample:
             ]
             for geometry in steps:
                 next(geometry)
-            samples.extend(next(pixels) for pixels in steps)
+            samples.extend(
+                self._finished(next(pixels), rng, donors)
+                for pixels, rng in zip(steps, rngs[group], strict=True)
+            )
         return samples
 
     def _in_two_steps(
@@ -127,7 +136,19 @@ class RowToSample:
             crop = self.transform.crop(self.reader.pixels(image), view)
         if self.mixer is not None and donors is not None:
             crop = self.mixer(crop, view, position, sample["labels"], byproducts, donors, rng)
-        yield {"pixel_values": self.transform.augment(crop, rng), "row": position, **sample}
+        yield {"pixel_values": crop, "row": position, **sample}
+
+    def _unmixed(self, row: Row, rng: np.random.Generator, position: int) -> Sample:
+        """A row's sample before all that `_finished` does, with no other row's pixels."""
+        steps = self._in_two_steps(row, rng, position, None)
+        next(steps)
+        return next(steps)
+
+    def _finished(self, sample: Sample, rng: np.random.Generator, donors: Donors | None) -> Sample:
+        """Another row's rectangle, then the augmentations that do not move pixels."""
+        if self.cutter is not None:
+            sample = self.cutter(sample, donors, rng)
+        return {**sample, "pixel_values": self.transform.augment(sample["pixel_values"], rng)}
 
     def _labels_and_targets(self, labels: int | Tensor, byproducts: list[Byproduct], view: View) -> Sample:
         if self.label_policy == "authors" and isinstance(labels, Tensor):

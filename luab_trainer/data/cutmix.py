@@ -1,0 +1,205 @@
+"""CutMix: a rectangle of the crop shows another image, and the labels are of both by what is seen of each.
+
+Source: Yun et al., "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable Features",
+ICCV 2019. There the other image is of the same batch; here it is any training row, so that a sample does not
+depend on its batch.
+
+The byproducts go with their pixels. What the rectangle covers no longer counts, and what it shows is a target
+of the other image's class. A target counts as any other, however little is seen of its image: its class is
+there to be looked at. So the term of a loss does not depend on the shares, only the cross-entropy does.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from luab_attention.targets import NO_POINT
+from luab_trainer.data.background import MAX_DONORS, Donors
+from luab_trainer.data.reader import Row
+from luab_vision.geometry import inside
+
+
+class Rectangle(NamedTuple):
+    """Pixels of a crop: the columns from `left` to before `right`, the rows from `top` to before `bottom`."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @property
+    def area(self) -> int:
+        """The number of pixels."""
+        return (self.right - self.left) * (self.bottom - self.top)
+
+    def covers(self, points: np.ndarray, height: int, width: int) -> np.ndarray:
+        """Which points are on a pixel of the rectangle -> bool `[P]`.
+
+        Args:
+            points: `[P, 2]` crop ratios, x first. Those on the crop's edge are on its last pixel, those
+                outside on none.
+            height: Pixels of the crop.
+            width: Pixels of the crop.
+        """
+        size = np.array((width, height))
+        pixels = np.clip(np.floor(np.asarray(points, np.float64) * size), 0, size - 1)
+        within = (pixels >= (self.left, self.top)) & (pixels < (self.right, self.bottom))
+        return within.all(axis=-1) & inside(points)
+
+
+@dataclass(frozen=True)
+class CutMix:
+    """How to cut and paste.
+
+    Args:
+        share: Share of the crops that are cut-mixed, 0 to 1.
+        alpha: Of lambda ~ Beta(alpha, alpha), which each of them draws. 1 is uniform; with less, most crops
+            show nearly only one of the images.
+    """
+
+    share: float = 1.0
+    alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share <= 1:
+            raise ValueError(f"share={self.share}: a share of the crops, 0 to 1.")
+        if not 0 < self.alpha < math.inf:
+            raise ValueError(f"alpha={self.alpha}: a parameter of the Beta distribution, more than 0.")
+
+    def rectangle(self, height: int, width: int, rng: np.random.Generator) -> Rectangle:
+        """A random rectangle of 1 - lambda of the crop's area, with its aspect ratio, around any point of it.
+
+        It is clipped to the crop, and may be empty.
+
+        Args:
+            height: Pixels of the crop.
+            width: Pixels of the crop.
+            rng: The random generator.
+        """
+        half = math.sqrt(1 - rng.beta(self.alpha, self.alpha)) / 2
+        x, y = rng.random(2)
+        return Rectangle(
+            max(0, round((x - half) * width)),
+            max(0, round((y - half) * height)),
+            min(width, round((x + half) * width)),
+            min(height, round((y + half) * height)),
+        )
+
+
+class Cutter:
+    """Pastes rectangles of other rows into samples; all of their labels become shares, float32 `[K]`.
+
+    Args:
+        cutmix: How to cut and paste.
+        num_labels: K.
+        read: A row, its random generator and its number -> its sample, not mixed with others.
+
+    Raises:
+        ValueError: `num_labels` is not known.
+    """
+
+    def __init__(
+        self,
+        cutmix: CutMix,
+        num_labels: int | None,
+        read: Callable[[Row, np.random.Generator, int], dict[str, Any]],
+    ):
+        if num_labels is None:
+            raise ValueError(
+                "num_labels=None: with cutmix a crop has a share of each class; say how many classes there "
+                "are (num_labels)."
+            )
+        self.cutmix, self.num_labels, self.read = cutmix, num_labels, read
+
+    def __call__(
+        self, sample: dict[str, Any], donors: Donors | None, rng: np.random.Generator
+    ) -> dict[str, Any]:
+        """The sample with a rectangle of another row, or only with its labels as shares.
+
+        Args:
+            sample: See `luab_trainer.data.samples`; before the augmentations that do not move pixels.
+            donors: Draws the other row. None: there is none.
+            rng: The row's random generator.
+
+        Raises:
+            ValueError: the other row cannot be read. Names it.
+        """
+        sample = {**sample, "labels": self._shares(sample["labels"])}
+        if donors is None or rng.random() >= self.cutmix.share:
+            return sample
+        height, width = sample["pixel_values"].shape[:2]
+        rectangle = self.cutmix.rectangle(height, width, rng)
+        if not rectangle.area:
+            return sample
+        for _ in range(MAX_DONORS):
+            row, position = donors(rng)
+            if position != sample["row"]:
+                other = self.read(row, rng, position)
+                return pasted(sample, {**other, "labels": self._shares(other["labels"])}, rectangle)
+        return sample
+
+    def _shares(self, labels: int | Tensor) -> Tensor:
+        """[K] float32: one class of share 1, or several labels as they are."""
+        if isinstance(labels, Tensor):
+            return labels
+        shares = torch.zeros(self.num_labels)
+        shares[labels] = 1
+        return shares
+
+
+def pasted(sample: dict[str, Any], other: dict[str, Any], rectangle: Rectangle) -> dict[str, Any]:
+    """A sample with the rectangle of another sample of the same size, labels `[K]` float32 for both.
+
+    Each image's labels count by the share of the pixels that is seen of it. A class of both has 1.
+    """
+    height, width = sample["pixel_values"].shape[:2]
+    left, top, right, bottom = rectangle
+    pixels = sample["pixel_values"].clone()
+    pixels[top:bottom, left:right] = other["pixel_values"][top:bottom, left:right]
+    labels = torch.lerp(sample["labels"], other["labels"], rectangle.area / (height * width))
+    mixed = {**sample, "pixel_values": pixels, "labels": labels}
+    return mixed | _targets(sample, other, rectangle) if "target_labels" in sample else mixed
+
+
+def _targets(sample: dict[str, Any], other: dict[str, Any], rectangle: Rectangle) -> dict[str, Any]:
+    """The targets of both samples. A class of both has one target, to which each gives half of the weight.
+
+    Two targets would ask for attention at one place and at the other, where either is right.
+    """
+    size = sample["pixel_values"].shape[:2]
+    points, weights, classes = [], [], list(sample["target_labels"])
+    for own, counts in zip(sample["target_points"], sample["target_weights"], strict=True):
+        kept = _only(own, counts, ~rectangle.covers(own, *size))
+        points.append(kept[0])
+        weights.append(kept[1])
+    names = ("target_points", "target_weights", "target_labels")
+    for theirs, counts, label in zip(*(other[name] for name in names), strict=True):
+        shown, shares = _only(theirs, counts, rectangle.covers(theirs, *size))
+        if not shares.any():
+            continue
+        if label in classes:
+            at = classes.index(label)
+            points[at] = np.concatenate([points[at], shown])
+            weights[at] = _of_sum_1(np.concatenate([weights[at], shares]))
+        else:
+            points.append(shown)
+            weights.append(shares)
+            classes.append(label)
+    return dict(zip(names, (points, weights, classes), strict=True))
+
+
+def _only(points: np.ndarray, weights: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The target of some of its points, `[P, 2]` and `[P]` float32; the others have weight 0."""
+    points = np.where(which[:, None], points, np.float32(NO_POINT))
+    return points, _of_sum_1(np.where(which, weights, np.float32(0)))
+
+
+def _of_sum_1(weights: np.ndarray) -> np.ndarray:
+    """Weights `[P]` float32 of sum 1, or all 0 if none counts."""
+    total = weights.sum(dtype=np.float64)
+    return (weights / total).astype(np.float32) if total > 0 else weights
