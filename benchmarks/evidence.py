@@ -1,19 +1,22 @@
-"""Whether a gain on swapped backgrounds is the click's: arms x worlds x models x seeds, with intervals.
+"""Whether a gain is the click's: arms x worlds x models x seeds, with intervals, paired tests and figures.
 
     python benchmarks/evidence.py --data ../shared/data --mobilenet ../shared/models/mobilenet_v1_imagenet \
-        --output-dir runs/evidence
+        --results benchmarks/evidence.jsonl --output-dir runs/evidence
     python benchmarks/evidence.py --quick ...     # 1 seed, the demo's world
 
-Every run is one process on one core. Finished runs are kept in OUT/results, by all of their settings: the
-same command goes on where it was stopped. Seed s trains in the world of seed s. Arms:
+Every run is one process on one core. A finished run is a line of the results file, by all of its settings:
+the same command goes on where it was stopped, and with nothing left to train it only writes the table and the
+figures. Seed s trains in the world of seed s (benchmarks/worlds.py). Models with `-started` go on from the
+checkpoint of the plain natural run. Arms:
 
     plain      cross-entropy alone
+    luab       the trainer's defaults
+    shuffled   luab with the click of another image
+    astray     luab with clicks outside the object's box: the gain that is left is not the clicks'
     oracle     plain, on the same objects where backgrounds say nothing: the most that can be reached
-    erasing    plain with random erasing: an augmentation without a byproduct
-    attention  the attention loss
-    mix        the background mix
-    both       both
-    ...-shuffled  with the click of another image: the gain that is left is not the click's
+    cutmix, erasing   plain with an augmentation that needs no byproduct
+    attention, mix    one half of luab
+    clicks-50, -10, -1, astray-10, -30, centers, anywhere   luab with fewer or other clicks (worlds.py)
 
 `gap closed` is the share of the gap between plain and the oracle, on swapped backgrounds.
 """
@@ -24,42 +27,55 @@ import json
 import multiprocessing
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, field
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-WORLDS = ("demo", "real")
-MODELS = ("vit", "convnext", "mobilenet")
-NOTHING = {"loss": "none"}
-MIX = {"background_mix": 1.0}
+WORLDS = ("demo", "real", "natural")
+MODELS = ("vit", "convnext", "mobilenet", "vit-started", "convnext-started")
+NOTHING = {"loss": "none", "background_mix": 0.0}
 # Dataset, options of the trainer, options of the data.
 ARMS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "plain": ("train", NOTHING, {}),
+    "luab": ("train", {}, {}),
+    "shuffled": ("shuffled", {}, {}),
+    "astray": ("astray", {}, {}),
     "oracle": ("oracle", NOTHING, {}),
+    "cutmix": ("train", NOTHING | {"cutmix": 0.5}, {}),
     "erasing": ("train", NOTHING, {"random_erasing": 0.5}),
-    "attention": ("train", {}, {}),
-    "mix": ("train", NOTHING | MIX, {}),
-    "both": ("train", MIX, {}),
-    "attention-shuffled": ("shuffled", {}, {}),
-    "mix-shuffled": ("shuffled", NOTHING | MIX, {}),
-    "both-shuffled": ("shuffled", MIX, {}),
-}
-WITHOUT_BYPRODUCT = ("plain", "oracle", "erasing")
-# Options of the trainer by world and model, for all arms: those of `luab demo`, of benchmarks/real_images.py,
-# and a guess for fine-tuning.
+    "attention": ("train", {"background_mix": 0.0}, {}),
+    "mix": ("train", {"loss": "none"}, {}),
+    **{
+        name: (name, {}, {})
+        for name in (
+            "clicks-50", "clicks-10", "clicks-1", "astray-10", "astray-30", "centers", "anywhere"
+        )
+    },
+}  # fmt: skip
+FINAL_ARMS = ("plain", "luab", "shuffled", "astray", "oracle", "cutmix")
+WITHOUT_CLICKS = ("plain", "oracle", "cutmix", "erasing")
+NO_SHORTCUT = ("natural",)  # worlds without an oracle
+# Options of the trainer by world and model, the same for all arms.
 TRAINING: dict[tuple[str, str], dict[str, Any]] = {
     ("demo", "vit"): {"num_train_epochs": 8, "learning_rate": 2e-3, "per_device_train_batch_size": 32},
     ("demo", "convnext"): {"num_train_epochs": 8, "learning_rate": 4e-3, "per_device_train_batch_size": 32},
-    ("real", "vit"): {"num_train_epochs": 10, "learning_rate": 1e-3, "per_device_train_batch_size": 64},
-    ("real", "convnext"): {"num_train_epochs": 10, "learning_rate": 2e-3, "per_device_train_batch_size": 64},
-    ("real", "mobilenet"): {"num_train_epochs": 2, "learning_rate": 5e-4, "per_device_train_batch_size": 64},
+    ("real", "vit"): {"num_train_epochs": 10, "learning_rate": 1e-3},
+    ("real", "convnext"): {"num_train_epochs": 30, "learning_rate": 2e-3},
+    ("real", "mobilenet"): {"num_train_epochs": 2, "learning_rate": 5e-4},
+    ("real", "vit-started"): {"num_train_epochs": 5, "learning_rate": 5e-4},
+    ("real", "convnext-started"): {"num_train_epochs": 10, "learning_rate": 1e-3},
+    ("natural", "vit"): {"num_train_epochs": 10, "learning_rate": 1e-3},
+    ("natural", "convnext"): {"num_train_epochs": 30, "learning_rate": 2e-3},
+    ("natural", "mobilenet"): {"num_train_epochs": 2, "learning_rate": 5e-4},
 }
 MOBILENET_SIZE = 128  # pixels
+STARTED = "-started"
 
 
 @dataclass(frozen=True)
@@ -71,35 +87,49 @@ class Run:
     arm: str
     seed: int
     images_per_class: int
-    epochs: float | None = None
-    changed: dict[str, Any] = field(default_factory=dict)
+    changed: tuple[tuple[str, Any], ...] = ()  # options of the trainer that are not the arm's
 
     @property
     def key(self) -> str:
-        """Name of the result file."""
-        text = json.dumps([asdict(self), ARMS[self.arm], TRAINING[self.world, self.model]], sort_keys=True)
+        """Name of the run in the results."""
+        training = [
+            TRAINING[self.world, self.model],
+            self.start and TRAINING[self.start.world, self.start.model],
+        ]
+        text = json.dumps([asdict(self), ARMS[self.arm], training], sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         return f"{self.world}-{self.model}-{self.arm}-{self.seed}-{digest}"
+
+    @property
+    def start(self) -> "Run | None":
+        """The run whose checkpoint this one goes on from."""
+        if not self.model.endswith(STARTED):
+            return None
+        return Run("natural", self.model.removesuffix(STARTED), "plain", self.seed, self.images_per_class)
 
 
 def main() -> None:
     arguments = _parse()
+    changed = tuple(sorted(arguments.set.items()))
     runs = [
-        Run(world, model, arm, seed, arguments.images_per_class, arguments.epochs, arguments.set)
+        Run(world, model, arm, seed, arguments.images_per_class, () if arm in WITHOUT_CLICKS else changed)
         for seed in arguments.seeds
         for world in arguments.worlds
         for model in arguments.models
         if (world, model) in TRAINING
         for arm in arguments.arms
+        if world not in NO_SHORTCUT or ARMS[arm][0] in ("train", "shuffled")
     ]
-    for world in arguments.worlds:
-        for seed in arguments.seeds:
-            _make_world(arguments, world, seed)
-    for run in runs:
-        _start(run, arguments)  # writes its files, before several processes would
-    results = run_all(runs, arguments)
-    text = table(results, runs)
+    done = _read(arguments.results)
+    missing = [run for run in runs if run.key not in done]
+    starts = {run.start for run in missing if run.start and not _checkpoint(run.start, arguments).is_dir()}
+    for each in (starts, [run for run in missing if run not in starts]):
+        run_all(sorted(each, key=lambda run: run.seed), arguments)
+    done = _read(arguments.results)
+    results = {run: done[run.key] for run in runs}
+    text = table(results)
     (arguments.output_dir / "table.md").write_text(text + "\n", encoding="utf-8")
+    draw(results, arguments.output_dir)
     print(text)
 
 
@@ -111,53 +141,76 @@ def _parse() -> argparse.Namespace:
         "--data", type=Path, required=True, help="folder of imagenet_ab_mini and coco_ab_mini"
     )
     parser.add_argument("--mobilenet", type=Path, help="checkpoint to fine-tune; without it, no such runs")
-    parser.add_argument("--output-dir", type=Path, required=True)
+    parser.add_argument("--output-dir", type=Path, required=True, help="for worlds, checkpoints and figures")
+    parser.add_argument("--results", type=Path, help="JSON lines, one a run (default: in the output folder)")
     parser.add_argument("--worlds", nargs="+", choices=WORLDS, default=list(WORLDS))
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
-    parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(ARMS))
+    parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(FINAL_ARMS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
-    parser.add_argument("--epochs", type=float, help="instead of those in TRAINING")
     parser.add_argument("--images-per-class", type=int, default=250, help="of the demo's world")
-    parser.add_argument("--set", type=json.loads, default={}, help="JSON: options of the arms with LUAB")
+    parser.add_argument("--set", type=json.loads, default={}, help="JSON: options of the arms with clicks")
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--quick", action="store_true", help="1 seed, the demo's world, ViT and ConvNeXt")
+    parser.add_argument("--quick", action="store_true", help="1 seed, the demo's world")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.seeds, arguments.worlds = arguments.seeds[:1], ["demo"]
     if arguments.mobilenet is None:
         arguments.models = [model for model in arguments.models if model != "mobilenet"]
+    if arguments.results is None:
+        arguments.results = arguments.output_dir / "results.jsonl"
+    arguments.output_dir.mkdir(parents=True, exist_ok=True)
     return arguments
 
 
-def _make_world(arguments: argparse.Namespace, world: str, seed: int) -> Path:
+def _read(file: Path) -> dict[str, dict[str, Any]]:
+    """The finished runs by key."""
+    if not file.is_file():
+        return {}
+    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    return {line["key"]: line for line in lines}
+
+
+def _world(arguments: argparse.Namespace, world: str, seed: int) -> Path:
     from worlds import make_world
 
     folder = arguments.output_dir / "worlds" / f"{world}-{seed}-{arguments.images_per_class}"
     return make_world(world, folder, arguments.data, seed, arguments.images_per_class)
 
 
-def run_all(runs: list[Run], arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
-    """The results by key; each is read from its file, or made and written there."""
-    results, missing = {}, []
-    (arguments.output_dir / "results").mkdir(parents=True, exist_ok=True)
+def _checkpoint(run: Run, arguments: argparse.Namespace) -> Path:
+    return arguments.output_dir / "models" / run.key
+
+
+def run_all(runs: list[Run], arguments: argparse.Namespace) -> None:
+    """Trains and tests; each finished run becomes a line of the results."""
     for run in runs:
-        file = arguments.output_dir / "results" / f"{run.key}.json"
-        if file.is_file():
-            results[run.key] = json.loads(file.read_text())["scores"]
-        else:
-            missing.append(run)
+        _world(arguments, run.world, run.seed)
+        _start(run, arguments)  # writes its files, before several processes would
     os.environ["OMP_NUM_THREADS"] = "1"
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(arguments.processes, context, max_tasks_per_child=1) as pool:
-        waiting = {pool.submit(train_and_test, run, arguments): run for run in missing}
+        waiting = {pool.submit(_logged, run, arguments): run for run in runs}
         for number, done in enumerate(as_completed(waiting), start=1):
-            results[waiting[done].key] = scores = done.result()
-            print(f"{number} of {len(missing)}: {waiting[done].key} {scores}", flush=True)
-    return results
+            line = {"key": waiting[done].key, **asdict(waiting[done]), **done.result()}
+            with arguments.results.open("a", encoding="utf-8") as results:
+                results.write(json.dumps(line) + "\n")
+            print(f"{number} of {len(runs)}: {line['key']} {line['scores']}", flush=True)
 
 
-def train_and_test(run: Run, arguments: argparse.Namespace) -> dict[str, float]:
-    """Trains, measures accuracy and pointing game on both test sets, in %, and writes the result file."""
+def _logged(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
+    """`train_and_test`, with what it prints in a file of its own."""
+    file = arguments.output_dir / "logs" / f"{run.key}.log"
+    file.parent.mkdir(exist_ok=True)
+    with file.open("w") as log, redirect_stdout(log), redirect_stderr(log):
+        return train_and_test(run, arguments)
+
+
+def train_and_test(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Trains, and measures accuracy and pointing game on the test sets, in %; also CPU seconds, and the
+    accuracy after each epoch.
+    """
+    import time
+
     import datasets
     import torch
     import transformers
@@ -173,47 +226,50 @@ def train_and_test(run: Run, arguments: argparse.Namespace) -> dict[str, float]:
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
     datasets.disable_progress_bars()
-    world = _make_world(arguments, run.world, run.seed)
+    world = _world(arguments, run.world, run.seed)
     split, options, of_data = ARMS[run.arm]
-    options = {**TRAINING[run.world, run.model], **options}
-    if run.arm not in WITHOUT_BYPRODUCT:
-        options |= run.changed
-    if run.epochs is not None:
-        options["num_train_epochs"] = run.epochs
-    folder = arguments.output_dir / "models" / run.key
+    hard = "test" if run.world in NO_SHORTCUT else "swapped"
+    folder = _checkpoint(run, arguments)
+    values: dict[str, Any] = {
+        "per_device_train_batch_size": 64, "per_device_eval_batch_size": 100, "weight_decay": 0.05,
+        "lr_scheduler_type": "cosine", "warmup_steps": 0.1, "eval_strategy": "epoch", "save_strategy": "no",
+        "report_to": "none", "disable_tqdm": True, "use_cpu": True, "dataloader_pin_memory": False,
+        "bf16": not run.model.startswith("vit"),  # slower than float32 for such small ViTs
+        **TRAINING[run.world, run.model], **options, **dict(run.changed),
+    }  # fmt: skip
     trainer = train(
         RunArguments(
             **_start(run, arguments),
             dataset=str(world / split),
+            eval_dataset=str(world / hard),
             min_crop=0.5,
             **of_data,
         ),
-        LUABConfig(
-            output_dir=str(folder), seed=run.seed, weight_decay=0.05, lr_scheduler_type="cosine",
-            warmup_steps=0.1, save_strategy="no", report_to="none", disable_tqdm=True, use_cpu=True,
-            bf16=True, per_device_eval_batch_size=100, logging_steps=50, do_eval=False,
-            dataloader_pin_memory=False, **options,
-        ),
-    )  # fmt: skip
+        LUABConfig(output_dir=str(folder), seed=run.seed, **values),
+    )
     processor: Any = trainer.processing_class
     settings = image_settings(processor)
     names = list(trainer.luab.config.id2label.values())
+    history = [line["eval_accuracy"] for line in trainer.state.log_history if "eval_accuracy" in line]
     scores = {}
-    for name in ("test", "swapped"):
+    for name in ("test", "occluded" if run.world in NO_SHORTCUT else "swapped"):
         rows = datasets.load_dataset(str(world / name), split="train")
         view = ViewDataset(rows, EvalTransform(settings), num_labels=len(names))
         scores[name] = 100 * trainer.evaluate(view)["eval_accuracy"]
         asked = rows.cast_column("image", datasets.Image(decode=False))
         game = PointingGameEvaluator(asked, settings)(trainer.luab.model)
         scores[f"pointing_{name}"] = 100 * game[PointingGameEvaluator.primary_metric]
-    shutil.rmtree(folder)
-    result = {"run": asdict(run), "scores": scores, "losses": trainer.state.log_history}
-    (arguments.output_dir / "results" / f"{run.key}.json").write_text(json.dumps(result))
-    return scores
+    if run.world in NO_SHORTCUT and run.arm == "plain":
+        processor.save_pretrained(folder)  # others go on from here
+    else:
+        shutil.rmtree(folder)
+    return {"scores": scores, "accuracy_by_epoch": history, "cpu_seconds": round(time.process_time())}
 
 
 def _start(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
     """Where the model comes from; its files are written once."""
+    if run.start is not None:
+        return {"model": str(_checkpoint(run.start, arguments))}
     if run.model == "mobilenet":
         return {"model": str(_resized(arguments.mobilenet, arguments.output_dir / "mobilenet"))}
     if run.world == "demo":
@@ -240,42 +296,124 @@ def _resized(checkpoint: Path, folder: Path) -> Path:
     return folder
 
 
-def table(results: dict[str, dict[str, float]], runs: Iterable[Run]) -> str:
-    """Markdown: one line per world, model and arm; means over seeds with 95 % intervals."""
-    from luab_eval.statistics.intervals import runs_interval
+def table(results: dict[Run, dict[str, Any]]) -> str:
+    """Markdown: a line for each world, model and arm; means over seeds with 95 % intervals.
 
-    def spread(values: list[float]) -> str:
-        _, low, high = runs_interval(values)
-        mean = float(np.mean(values))
-        return f"{mean:.1f} ({mean + low:.1f} to {mean + high:.1f})" if len(values) > 1 else f"{mean:.1f}"
-
-    by_arm: dict[tuple[str, str, str], dict[int, dict[str, float]]] = {}
-    for run in runs:
-        by_arm.setdefault((run.world, run.model, run.arm), {})[run.seed] = results[run.key]
+    `luab - arm` is the mean difference of the same seeds, with its interval and the p of a paired t-test.
+    """
     head = (
         "world",
         "model",
         "arm",
         "seeds",
         "in distribution",
-        "swapped",
-        "pointing, swapped",
+        "hard",
+        "pointing, hard",
         "gap closed, %",
+        "luab - arm, hard",
     )
     lines = [head, tuple("---" for _ in head)]
-    for (world, model, arm), seeds in by_arm.items():
-        plain, oracle = (by_arm.get((world, model, name), {}) for name in ("plain", "oracle"))
-        closed = [
-            100 * (scores["swapped"] - plain[seed]["swapped"])
-            / (oracle[seed]["swapped"] - plain[seed]["swapped"])
-            for seed, scores in seeds.items()
-            if seed in plain and seed in oracle
-        ]  # fmt: skip
-        figures = [[s[name] for s in seeds.values()] for name in ("test", "swapped", "pointing_swapped")]
-        lines.append(
-            (world, model, arm, str(len(seeds)), *map(spread, figures), spread(closed) if closed else "")
-        )
+    for (world, model), arms in _by_setting(results).items():
+        hard = "occluded" if world in NO_SHORTCUT else "swapped"
+        for arm, runs in arms.items():
+            figures = [
+                _spread([runs[seed][name] for seed in runs]) for name in ("test", hard, f"pointing_{hard}")
+            ]
+            closed = _spread(gap_closed(arms, arm)) if world not in NO_SHORTCUT else ""
+            difference = "" if arm == "luab" else _difference(arms, arm, hard)
+            lines.append((world, model, arm, str(len(runs)), *figures, closed, difference))
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+Arms = dict[str, dict[int, dict[str, float]]]  # arm -> seed -> scores
+
+
+def _by_setting(results: dict[Run, dict[str, Any]]) -> dict[tuple[str, str], Arms]:
+    settings: dict[tuple[str, str], Arms] = {}
+    for run, line in results.items():
+        arms = settings.setdefault((run.world, run.model), {})
+        arms.setdefault(run.arm, {})[run.seed] = line["scores"]
+    return settings
+
+
+def gap_closed(arms: Arms, arm: str) -> list[float]:
+    """The share of the gap between plain and the oracle that an arm closes, in %, by seed."""
+    plain, oracle = arms.get("plain", {}), arms.get("oracle", {})
+    return [
+        100
+        * (scores["swapped"] - plain[seed]["swapped"])
+        / (oracle[seed]["swapped"] - plain[seed]["swapped"])
+        for seed, scores in arms[arm].items()
+        if seed in plain and seed in oracle
+    ]
+
+
+def _spread(values: list[float]) -> str:
+    """The mean with its 95 % interval."""
+    from luab_eval.statistics.intervals import runs_interval
+
+    if len(values) < 2:
+        return "".join(f"{value:.1f}" for value in values)
+    _, low, high = runs_interval(values)
+    mean = float(np.mean(values))
+    return f"{mean:.1f} ({mean + low:.1f} to {mean + high:.1f})"
+
+
+def _difference(arms: Arms, arm: str, name: str) -> str:
+    from scipy.stats import ttest_1samp
+
+    ours = arms.get("luab", {})
+    differences = [ours[seed][name] - scores[name] for seed, scores in arms[arm].items() if seed in ours]
+    test = f", p = {ttest_1samp(differences, 0).pvalue:.3f}" if len(differences) > 1 else ""
+    return _spread(differences) + test
+
+
+def draw(results: dict[Run, dict[str, Any]], folder: Path) -> None:
+    """`arms.png`: accuracy by arm, a point for each run. `epochs.png`: mean accuracy by epoch."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    settings = _by_setting(results)
+    names = list(dict.fromkeys(run.arm for run in results))
+    colors = {name: f"C{number}" for number, name in enumerate(names)}
+
+    def figure(file: str, draw_one: Callable[..., None], label: str) -> None:
+        sheet, axes = plt.subplots(
+            1, len(settings), figsize=(2.6 * len(settings), 3), layout="constrained", squeeze=False
+        )
+        for axis, (world, model) in zip(axes[0], settings, strict=True):
+            axis.set_title(f"{world}: {model}", fontsize=9)
+            draw_one(axis, world, model)
+        axes[0, 0].set_ylabel(label)
+        sheet.savefig(folder / file, dpi=120)
+        plt.close(sheet)
+
+    def arms(axis: Any, world: str, model: str) -> None:
+        hard = "occluded" if world in NO_SHORTCUT else "swapped"
+        for place, (arm, seeds) in enumerate(settings[world, model].items()):
+            values = [scores[hard] for scores in seeds.values()]
+            axis.plot([place] * len(values), values, "o", color=colors[arm], alpha=0.5)
+            axis.plot([place - 0.3, place + 0.3], [np.mean(values)] * 2, color=colors[arm])
+        axis.set_xticks(
+            range(len(settings[world, model])), list(settings[world, model]), rotation=60, fontsize=8
+        )
+
+    def epochs(axis: Any, world: str, model: str) -> None:
+        for arm in settings[world, model]:
+            curves = [
+                line["accuracy_by_epoch"]
+                for run, line in results.items()
+                if (run.world, run.model, run.arm) == (world, model, arm)
+            ]
+            mean = 100 * np.mean(curves, axis=0)
+            axis.plot(range(1, len(mean) + 1), mean, color=colors[arm], label=arm)
+        axis.set_xlabel("epoch", fontsize=8)
+        axis.legend(fontsize=6)
+
+    figure("arms.png", arms, "accuracy, swapped or occluded, %")
+    figure("epochs.png", epochs, "accuracy, swapped or natural, %")
 
 
 if __name__ == "__main__":

@@ -1,20 +1,30 @@
-"""Worlds with a shortcut: in 95 % of the training images the background tells the class.
+"""Worlds to train and test in. A world is a folder of datasets.
 
-A world is a folder of datasets. Those to train on have clicks, those to test on have boxes:
+Those to train on have clicks, those to test on have boxes:
 
-    train     the shortcut
-    shuffled  the same images, each with the click of another one (the control)
+    train     a shortcut: in 95 % of the images the background tells the class
+    shuffled  the same images, each with the click of another one: a control, but where objects are large or
+              in the middle, many of its clicks are on the object
+    astray    the same, each click at a random place outside the object's box: a control without such luck
     oracle    the same objects where backgrounds say nothing
+    clicks-50, -10, -1     only so many % of the clicks
+    astray-10, -30         so many % of the clicks outside the box
+    centers, anywhere      clicks at the box's center, or at a random place in it
     test      new images, with the shortcut
     swapped   new images, each on the background of another class
 
 `demo`: the generated objects of `luab demo`. `real`: objects of a miniature of ImageNet, cut out by a soft
-ellipse in their true box, shrunk, and put on scenes of COCO.
+ellipse in their true box, shrunk, and put on scenes of COCO. `natural`: the miniature itself. It has no
+shortcut of ours, so no `oracle` and no `swapped`, but `occluded`: the test images with a gray center.
+
+Settings are chosen in the worlds of seeds from `CHOOSING` on, and reported from those before. Of the
+miniature's validation images, one half tests in the former and the other half in the latter.
 """
 
 import csv
 import io
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import datasets
@@ -31,7 +41,13 @@ from luab_trainer.demo.experiment import shuffle_clicks
 SHARE = 0.95  # of the training images whose background goes with the class
 SIZE = 64  # pixels
 SCENES_PER_CLASS = 6
-TRAIN, SHUFFLED, ORACLE, TEST, SWAPPED = "train", "shuffled", "oracle", "test", "swapped"
+COPIES = 2  # images that are made of a test object
+CHOOSING = 100  # the first seed that only settings are chosen in
+GRAY = (128, 128, 128)
+TRAIN, SHUFFLED, ASTRAY, ORACLE = "train", "shuffled", "astray", "oracle"
+KEPT = {"clicks-50": 0.5, "clicks-10": 0.1, "clicks-1": 0.01}
+STRAY = {ASTRAY: 1.0, "astray-10": 0.1, "astray-30": 0.3}
+TEST, SWAPPED, OCCLUDED = "test", "swapped", "occluded"
 
 
 def make_world(name: str, folder: Path, data: Path, seed: int, images_per_class: int) -> Path:
@@ -40,8 +56,13 @@ def make_world(name: str, folder: Path, data: Path, seed: int, images_per_class:
         unfinished = folder.with_name(f"{folder.name}.unfinished")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
-        splits = _demo(unfinished, seed, images_per_class) if name == "demo" else _real(data, seed)
+        if name == "demo":
+            splits = _demo(unfinished, seed, images_per_class)
+        else:
+            splits = (_real if name == "real" else _natural)(data, seed)
         splits[SHUFFLED] = shuffle_clicks(splits[TRAIN], seed)
+        if name != "natural":
+            splits |= _annotated_otherwise(splits[TRAIN], seed)
         for split, rows in splits.items():
             whole = rows.with_format("arrow").map(embed_table_storage, batched=True)
             (unfinished / split).mkdir()
@@ -59,13 +80,65 @@ def _demo(folder: Path, seed: int, images_per_class: int) -> dict[str, datasets.
         byproducts = (raw / ARCHIVE).rename(raw / "simulated_ab.tar.gz")
         sources = {"images": raw / "images" / "train", "byproducts": byproducts}
         cache = str(folder / "cache")
-        splits[split] = imagenet_ab.load_dataset(**sources, split="train", cache_dir=cache)
+        rows = imagenet_ab.load_dataset(**sources, split="train", cache_dir=cache)
+        boxes = _boxes(raw / "boxes_train.csv")
+        objects = [
+            _objects(boxes[f"{image_id}.JPEG"], label)
+            for image_id, label in zip(rows["image_id"], rows["label"], strict=True)
+        ]
+        splits[split] = rows.add_column("objects", objects)
     names = splits[TRAIN].features["label"].names
     for split in (TEST, SWAPPED):
         raw = folder / "raw" / TRAIN
         files = f"test{'_swapped' if split == SWAPPED else ''}"
         splits[split] = load_boxes(raw / "images" / files, raw / f"boxes_{files}.csv", names)
     return splits
+
+
+def _annotated_otherwise(rows: datasets.Dataset, seed: int) -> dict[str, datasets.Dataset]:
+    """The rows with fewer or other clicks; `[x0, y0, width, height]` of the boxes are in pixels of `SIZE`."""
+    clicks = [click if click is not None and click["x"] is not None else None for click in rows["click"]]
+    corners = np.array([objects["bbox"][0] for objects in rows["objects"]]) / SIZE
+    corners[:, 2:] += corners[:, :2]
+    rng = np.random.default_rng([seed, 100])
+    rank = rng.permutation(len(rows)) / len(rows)
+    stray = [_outside(box, rng) for box in corners]
+    variants = {
+        name: [c if r < kept else None for c, r in zip(clicks, rank, strict=True)]
+        for name, kept in KEPT.items()
+    }
+    for name, share in STRAY.items():
+        variants[name] = [
+            c and (far if r < share else c) for c, r, far in zip(clicks, rank, stray, strict=True)
+        ]
+    centers = (corners[:, :2] + corners[:, 2:]) / 2
+    variants["centers"] = [c and _point(center) for c, center in zip(clicks, centers, strict=True)]
+    anywhere = rng.uniform(corners[:, :2], corners[:, 2:])
+    variants["anywhere"] = [c and _point(place) for c, place in zip(clicks, anywhere, strict=True)]
+    column = rows.features["click"]
+    return {
+        name: rows.remove_columns("click").add_column("click", values, feature=column)
+        for name, values in variants.items()
+    }
+
+
+def _outside(box: np.ndarray, rng: np.random.Generator) -> dict[str, float]:
+    """A random place outside a box of (x0, y0, x1, y1) in ratios."""
+    while True:
+        place = rng.random(2)
+        if not ((box[:2] <= place) & (place <= box[2:])).all():
+            return _point(place)
+
+
+def _point(place: np.ndarray) -> dict[str, float]:
+    x, y = place.clip(0, 1).tolist()
+    return {"x": x, "y": y}
+
+
+def _objects(box: Sequence[float], label: int) -> dict[str, list]:
+    """The column `objects` of a row with one box, (x0, y0, x1, y1)."""
+    x0, y0, x1, y1 = map(float, box)
+    return {"bbox": [[x0, y0, x1 - x0, y1 - y0]], "category": [label]}
 
 
 class _Cutout:
@@ -75,24 +148,56 @@ class _Cutout:
         self.picture, self.box, self.click, self.label = picture.convert("RGB"), box, click, label
 
 
+class _Miniature:
+    """The miniature of ImageNet: its training rows, and the half of the validation images that tests."""
+
+    def __init__(self, data: Path, seed: int):
+        folder = data / "imagenet_ab_mini"
+        self.boxes = _boxes(folder / "boxes_train.csv")
+        self.names = sorted({file.split("/")[0] for file in self.boxes})
+        self.rows = imagenet_ab.load_dataset(
+            images=folder / "images" / "train",
+            byproducts=folder / "imagenet_ab_v1_0.tar.gz",
+            split="train",
+        )
+        half = sorted(_boxes(folder / "boxes_val.csv").items())[seed < CHOOSING :: 2]
+        self.tests = [
+            (Image.open(folder / "images" / "val" / file).convert("RGB"), box, self._label(file))
+            for file, box in half
+        ]
+
+    def _label(self, file: str) -> int:
+        return self.names.index(file.split("/")[0])
+
+    def cutouts(self) -> list[_Cutout]:
+        """The objects of the training images that have a box."""
+        return [
+            _Cutout(row["image"], self.boxes[file], row["click"], self._label(file))
+            for row in self.rows
+            if (file := f"{row['image_id']}.JPEG") in self.boxes
+        ]
+
+
+def _natural(data: Path, seed: int) -> dict[str, datasets.Dataset]:
+    miniature = _Miniature(data, seed)
+    splits = {TRAIN: miniature.rows.select_columns(["image", "label", "click"])}
+    for split in (TEST, OCCLUDED):
+        rows = []
+        for image, box, label in miniature.tests:
+            if split == OCCLUDED:
+                image = image.copy()
+                image.paste(GRAY, tuple(round(side * part) for part in (1 / 4, 3 / 4) for side in image.size))
+            rows.append(
+                {"image": _jpeg(image), "label": label, "click": None, "objects": _objects(box, label)}
+            )
+        splits[split] = datasets.Dataset.from_list(rows, features=_features(miniature.names))
+    return splits
+
+
 def _real(data: Path, seed: int) -> dict[str, datasets.Dataset]:
-    miniature = data / "imagenet_ab_mini"
-    boxes = {split: _boxes(miniature / f"boxes_{split}.csv") for split in ("train", "val")}
-    names = sorted({file.split("/")[0] for file in boxes["train"]})
-    rows = imagenet_ab.load_dataset(
-        images=miniature / "images" / "train",
-        byproducts=miniature / "imagenet_ab_v1_0.tar.gz",
-        split="train",
-    )
-    train = [
-        _Cutout(row["image"], boxes["train"][file], row["click"], names.index(file.split("/")[0]))
-        for row in rows
-        if (file := f"{row['image_id']}.JPEG") in boxes["train"]
-    ]
-    test = [
-        _Cutout(Image.open(miniature / "images" / "val" / file), box, None, names.index(file.split("/")[0]))
-        for file, box in boxes["val"].items()
-    ]
+    miniature = _Miniature(data, seed)
+    names, train = miniature.names, miniature.cutouts()
+    test = [_Cutout(image, box, None, label) for image, box, label in miniature.tests] * COPIES
     scenes = _scenes(data / "coco_ab_mini" / "train2014", len(names), np.random.default_rng([seed, 0]))
     plan = {TRAIN: (train, SHARE), ORACLE: (train, 1 - SHARE), TEST: (test, SHARE), SWAPPED: (test, 0.0)}
     splits = {}
@@ -136,18 +241,21 @@ def _compose(
     inside = (x > left) & (x < left + side) & (y > top) & (y < top + side)
     mask = (((1.15 - distance) / 0.3).clip(0, 1) * inside)[..., None]
     pixels = np.asarray(pasted, np.float64) * mask + scene * (1 - mask)
-    saved = io.BytesIO()
-    Image.fromarray(pixels.astype(np.uint8)).save(saved, "JPEG", quality=95, subsampling=0)
     click = cutout.click
     if click is not None and click["x"] is not None:
         click = {"x": (click["x"] * side + left) / SIZE, "y": (click["y"] * side + top) / SIZE}
-    bbox = [box[0], box[1], box[2] - box[0], box[3] - box[1]]
     return {
-        "image": {"bytes": saved.getvalue(), "path": None},
+        "image": _jpeg(Image.fromarray(pixels.astype(np.uint8))),
         "label": cutout.label,
         "click": click,
-        "objects": {"bbox": [bbox], "category": [cutout.label]},
+        "objects": _objects(box, cutout.label),
     }
+
+
+def _jpeg(image: Image.Image) -> dict[str, bytes | None]:
+    saved = io.BytesIO()
+    image.save(saved, "JPEG", quality=95, subsampling=0)
+    return {"bytes": saved.getvalue(), "path": None}
 
 
 def _part(scene: Image.Image, rng: np.random.Generator) -> Image.Image:
