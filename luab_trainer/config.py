@@ -12,6 +12,7 @@ from transformers.trainer_utils import HubStrategy
 from luab_attention.targets import LabelPolicy
 from luab_data.files.whole import sole_writer
 from luab_data.rows.columns import ByproductKind
+from luab_trainer.data.background import BackgroundMix
 from luab_trainer.options.contradictions import check_combinations, check_device
 from luab_trainer.options.inherited import check_values, settle
 
@@ -78,18 +79,19 @@ class LUABConfig(TrainingArguments):
         metadata={"help": "Weight of the point loss (default: 10; with several labels per image: 0.5)."},
     )
 
-    background_mix: float = field(
-        default=0.0,
+    background_mix: float | None = field(
+        default=None,
         metadata={
             "help": "Share of the training crops with a byproduct that get another image's background "
-            "(default: 0)."
+            "(default: .8 with the attention loss and one label per image, else 0)."
         },
     )
     background_radius: float = field(
-        default=0.35,
+        default=BackgroundMix.radius,
         metadata={
             "help": "With --background_mix: pixels farther from the byproduct are replaced; a ratio of the "
-            "image (default: .35). Each crop draws from 0.4 of it to all of it."
+            "image, about 0.8 times the side of a typical object (default: .6, for ImageNet's). Each crop "
+            "draws from half of it to all of it."
         },
     )
     cutmix: float = field(
@@ -148,6 +150,12 @@ class LUABConfig(TrainingArguments):
             self.label_names = ["labels"]
         if self.ddp_find_unused_parameters is None:
             self.ddp_find_unused_parameters = not self.gradient_checkpointing
+
+    def settle_mix(self, multi_label: bool) -> None:
+        """Gives `background_mix` its default, once it is known how many labels an image has."""
+        if self.background_mix is None:
+            measured = self.loss in ("attention", "both") and not multi_label
+            self.background_mix = BackgroundMix.share if measured and self.do_train else 0.0
 
     @property
     def learned(self) -> ByproductKind | None:

@@ -103,6 +103,7 @@ def train(
         raise SourceError(problem)
     with args.main_process_first():
         inputs = read_stream_inputs(run, args) if run.streaming else read_inputs(run, args)
+    args.settle_mix(inputs.multi_label)
     train_rows, eval_rows, columns, names = inputs.train, inputs.evaluated, inputs.columns, inputs.names
     check_rows(run, args, train_rows, eval_rows)
     if args.should_log:

@@ -16,6 +16,7 @@ from transformers.trainer_utils import EvalLoopOutput, TrainOutput
 from luab_data.files.sums import SUMS, require_undamaged, write_sums
 from luab_data.files.whole import write_json
 from luab_trainer.announcement import powerless
+from luab_trainer.batch_norm import WholeCropStatistics
 from luab_trainer.config import LUABConfig
 from luab_trainer.data.collator import collate
 from luab_trainer.data.dataset import ViewDataset, check_mix, check_not_cut
@@ -111,6 +112,7 @@ class LUABTrainer(UploadingTrainer):
             require_whole_checkpoints(self.accelerator.state.fsdp_plugin)
         self.label_smoother = None  # LUABModel smooths: the trainer's own would replace the whole loss
         self.add_callback(SetEpoch(self))
+        self.add_callback(WholeCropStatistics(self))
 
     def train(  # type: ignore[override]  # the other arguments are passed on
         self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any

@@ -2,8 +2,9 @@
 
 What usually surrounds an object predicts its class too, so a classifier learns the surroundings. In a mixed
 crop only what is near the byproduct goes with the label. The other image's object is covered with the
-opposite part of its own crop, so that it is not a second object. What no point tells of stays: another object
-of the same class, the rest of one that is larger than `cover`.
+opposite part of its own crop, so that it is not a second object. What no point tells of stays: another
+object of the same class, the rest of one that is larger than `cover`. In some crops the background also
+covers a part of the object, so that the rest of it must do, as where something stands in front of it.
 
 This is ours. Related: Mixed-Rand (Xiao et al., "Noise or Signal", ICLR 2021) swaps backgrounds by masks, and
 CutMix (Yun et al., ICCV 2019) pastes rectangles at random places and mixes the labels.
@@ -35,18 +36,23 @@ class BackgroundMix:
 
     Args:
         share: Share of the crops with a usable byproduct that are mixed, 0 to 1.
-        radius: Distance from the byproduct within which pixels stay. Each crop draws it from 0.4 `radius` to
-            `radius`: some crops show all of the object, others nothing of what is around it.
+        radius: Distance from the byproduct within which pixels stay: 0.8 of the side of a typical object is
+            about right. Each crop draws it from half of `radius` to `radius`: some crops show all of the
+            object, others nothing of what is around it.
+        holes: Share of the mixed crops in which a part of the object is covered too, 0 to 1: a disc of 0.35
+            to 0.7 times the crop's radius, with its center at most half that radius from the byproduct.
         cover: Distance from the other image's byproduct within which its pixels are covered.
     """
 
-    share: float = 1.0
-    radius: float = 0.35
+    share: float = 0.8
+    radius: float = 0.6
+    holes: float = 0.5
     cover: float = 0.3
 
     def __post_init__(self) -> None:
-        if not 0 <= self.share <= 1:
-            raise ValueError(f"share={self.share}: a share of the crops, 0 to 1.")
+        for name in ("share", "holes"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name}={getattr(self, name)}: a share of the crops, 0 to 1.")
         for name in ("radius", "cover"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name}={getattr(self, name)}: a ratio of the image, more than 0.")
@@ -79,9 +85,14 @@ class BackgroundMix:
             background: uint8 `[h, w, 3]`.
             view: The crop's part of its image.
             points: `[P, 2]` crop ratios, x first, of the crop's byproducts.
-            rng: Draws the radius.
+            rng: Draws the radius and the hole.
         """
-        near = _nearness(crop, view, points, rng.uniform(0.4, 1) * self.radius)
+        radius = rng.uniform(0.5, 1) * self.radius
+        near = _nearness(crop, view, points, radius)
+        if rng.random() < self.holes:
+            angle, distance = rng.uniform(0, 2 * math.pi), rng.uniform(0, 0.5) * radius
+            aside = distance * np.array([math.cos(angle), math.sin(angle)]) / (view.width, view.height)
+            near *= 1 - _nearness(crop, view, points + aside, rng.uniform(0.35, 0.7) * radius)
         return torch.lerp(background.float(), crop.float(), near).round().to(torch.uint8)
 
 

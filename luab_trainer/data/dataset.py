@@ -5,10 +5,11 @@ processes and resuming do not change it. `set_epoch` must be called before each 
 so with several processes or after resuming within an epoch, so the trainer calls it.
 """
 
+import copy
 import zlib
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import datasets
 import numpy as np
@@ -18,6 +19,8 @@ from luab_trainer.config import LUABConfig
 from luab_trainer.data.reader import Row
 from luab_trainer.data.samples import RowToSample, Sample
 from luab_vision.transforms import EvalTransform
+
+Samples = TypeVar("Samples", "ViewDataset", "ViewIterableDataset")
 
 RECENT = 256  # rows of a stream that may be mixed into the next one
 
@@ -55,6 +58,10 @@ class ViewDataset(torch.utils.data.Dataset[Sample]):
     def set_epoch(self, epoch: int) -> None:
         """Draw new views from the next image on, also in running workers."""
         self._epoch.fill_(epoch)
+
+    def without_mixing(self) -> "ViewDataset":
+        """The same samples, without a background mix or CutMix."""
+        return _without_mixing(self)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -102,6 +109,10 @@ class ViewIterableDataset(torch.utils.data.IterableDataset[Sample]):
         self._epoch.fill_(epoch)
         self.rows.set_epoch(epoch)
 
+    def without_mixing(self) -> "ViewIterableDataset":
+        """The same samples, without a background mix or CutMix."""
+        return _without_mixing(self)
+
     def __iter__(self) -> Iterator[Sample]:
         yield from self.samples_of(self.rows, int(self._epoch))
 
@@ -146,6 +157,12 @@ def check_not_cut(dataset: Any) -> None:
                 "the dataset to evaluate on has cutmix, and a crop of two images has no class to be right "
                 "about: make it without cutmix."
             )
+
+
+def _without_mixing(dataset: Samples) -> Samples:
+    other = copy.copy(dataset)
+    other.to_sample = dataset.to_sample.without_mixing()
+    return other
 
 
 def _shared_epoch() -> torch.Tensor:

@@ -14,6 +14,7 @@ Without a byproduct there are no targets, here and in the batch. The byproduct t
 nor logged as 0.
 """
 
+import copy
 from collections.abc import Generator, Sequence
 from typing import Any, get_args
 
@@ -85,6 +86,12 @@ class RowToSample:
         )
         self.mixer = None if mix is None else Mixer(mix, self.reader, transform)
         self.cutter = None if cutmix is None else Cutter(cutmix, num_labels, self._unmixed)
+
+    def without_mixing(self) -> "RowToSample":
+        """The same without a background mix or CutMix."""
+        other = copy.copy(self)
+        other.mixer, other.cutter = None, None
+        return other
 
     def __call__(
         self,
