@@ -3,8 +3,8 @@
 What usually surrounds an object predicts its class too, so a classifier learns the surroundings. In a mixed
 crop only what is near the byproduct goes with the label. The other image's object is covered with the
 opposite part of its own crop, so that it is not a second object. What no point tells of stays: another
-object of the same class, the rest of one that is larger than `cover`. In some crops the background also
-covers a part of the object, so that the rest of it must do, as where something stands in front of it.
+object of the same class, the rest of one that is larger than what is covered. In some crops the background
+also covers a part of the object, so that the rest must do, as where something stands in front of it.
 
 This is ours. Related: Mixed-Rand (Xiao et al., "Noise or Signal", ICLR 2021) swaps backgrounds by masks, and
 CutMix (Yun et al., ICCV 2019) pastes rectangles at random places and mixes the labels.
@@ -23,6 +23,7 @@ from luab_trainer.data.reader import Row, RowReader
 from luab_vision.geometry import WHOLE_IMAGE, View, inside, to_view
 from luab_vision.transforms import EvalTransform
 
+COVER = 0.85  # radius, over that of the mix, within which the other image's object is covered
 EDGE = 0.05  # width of a disc's soft edge, in image ratios
 HEAVY = 0.5  # share of a byproduct's largest weight from which a point is at the object, not on the way to it
 MAX_DONORS = 50  # rows that are drawn to find one with a byproduct
@@ -41,21 +42,18 @@ class BackgroundMix:
             object, others nothing of what is around it.
         holes: Share of the mixed crops in which a part of the object is covered too, 0 to 1: a disc of 0.35
             to 0.7 times the crop's radius, with its center at most half that radius from the byproduct.
-        cover: Distance from the other image's byproduct within which its pixels are covered.
     """
 
     share: float = 0.8
     radius: float = 0.6
-    holes: float = 0.5
-    cover: float = 0.3
+    holes: float = 0.25
 
     def __post_init__(self) -> None:
         for name in ("share", "holes"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}={getattr(self, name)}: a share of the crops, 0 to 1.")
-        for name in ("radius", "cover"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise ValueError(f"{name}={getattr(self, name)}: a ratio of the image, more than 0.")
+        if not 0 < self.radius < math.inf:
+            raise ValueError(f"radius={self.radius}: a ratio of the image, more than 0.")
 
     def background(self, crop: Tensor, view: View, points: np.ndarray) -> Tensor:
         """The crop with its object covered, uint8 `[h, w, 3]`.
@@ -68,7 +66,7 @@ class BackgroundMix:
             view: The crop's part of its image.
             points: `[P, 2]` crop ratios, x first, of the image's byproducts; may be outside the crop.
         """
-        free = 1 - _nearness(crop, view, points, self.cover)
+        free = 1 - _nearness(crop, view, points, COVER * self.radius)
         pixels, weights = crop.float(), free + 1e-6
         color = (pixels * weights).sum((0, 1)) / weights.sum((0, 1))
         painted = torch.lerp(color, pixels, free)
