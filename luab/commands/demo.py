@@ -19,7 +19,9 @@ def main(argv: list[str]) -> None:
     parser = CommandParser("luab demo", __doc__)
     parser.add_argument("--output-dir", type=Path, default=Path("runs/demo"), help="folder for all files")
     parser.add_argument(
-        "--full", action="store_true", help="3 seeds instead of 2, and the control with shuffled clicks"
+        "--full",
+        action="store_true",
+        help="3 seeds instead of 2, and two more arms: shuffled clicks, and the oracle",
     )
     parser.add_argument("--seeds", type=_count, help="runs of each arm (default: 2, with --full 3)")
     parser.add_argument("--epochs", type=_count, default=8, help="epochs per run (default: 8)")
@@ -46,13 +48,13 @@ def main(argv: list[str]) -> None:
     # Set before torch is imported, here and in the workers: each run uses one core.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    from luab_trainer.demo.experiment import LUAB, PLAIN, SHUFFLED, DemoRun, prepare, run_all
+    from luab_trainer.demo.experiment import LUAB, ORACLE, PLAIN, SHUFFLED, DemoRun, prepare, run_all
     from luab_trainer.demo.report import draw_attention, evaluation, table, write_results
 
     shutil.rmtree(arguments.output_dir, ignore_errors=True)
     arguments.output_dir.mkdir(parents=True)
     (arguments.output_dir / MARKER).touch()
-    arms = [PLAIN, LUAB, SHUFFLED] if arguments.full else [PLAIN, LUAB]
+    arms = [PLAIN, LUAB, SHUFFLED, ORACLE] if arguments.full else [PLAIN, LUAB]
     seeds = arguments.seeds or (3 if arguments.full else 2)
     world = prepare(
         arguments.output_dir, arguments.images_per_class, arguments.test_images_per_class, arguments.full

@@ -1,7 +1,9 @@
 """Train each arm of the demo with the functions of `run.py`, and evaluate it on the two test sets.
 
-Arms: `plain` is the classifier alone. `luab` adds the attention loss on the clicks. `shuffled` is the
-control: LUAB with the click of another image, so its gain over `plain` does not come from the click.
+Arms: `plain` is the classifier alone. `luab` adds the attention loss on the clicks and the background mix.
+`shuffled` is the control: LUAB with the click of another image, so its gain over `plain` does not come from
+the click. `oracle` is the classifier alone, on the same objects where the backgrounds say nothing: the most
+that LUAB can reach on swapped backgrounds.
 """
 
 import multiprocessing
@@ -25,6 +27,7 @@ import transformers
 
 from imagenet_ab.build import build_imagenet_ab
 from imagenet_ab.byproducts import ARCHIVE
+from imagenet_ab.simulate.images import CLASSES
 from imagenet_ab.simulate.release import write_release
 from luab_attention.boxes.formats import load_boxes
 from luab_data.console.bars import progress
@@ -41,7 +44,9 @@ from luab_trainer.run import train
 from luab_vision.processors import image_settings
 from luab_vision.transforms import EvalTransform
 
-PLAIN, LUAB, SHUFFLED = "plain", "luab", "shuffled"
+PLAIN, LUAB, SHUFFLED, ORACLE = "plain", "luab", "shuffled", "oracle"
+WITHOUT_CLICKS = (PLAIN, ORACLE)
+BACKGROUND_RADIUS = 0.35  # the objects' side is 0.39 of the image's; see `BackgroundMix`
 TEST, SWAPPED = "test", "test_swapped"
 BATCH_SIZE = 32
 
@@ -82,7 +87,7 @@ class World:
 
     def dataset(self, arm: str) -> Path:
         """The built dataset that an arm trains on."""
-        return self.root / ("dataset_shuffled" if arm == SHUFFLED else "dataset")
+        return self.root / (f"dataset_{arm}" if arm in (SHUFFLED, ORACLE) else "dataset")
 
     def checkpoint(self, run: DemoRun) -> Path:
         """The folder that a run saves its model in."""
@@ -94,22 +99,32 @@ class World:
 
 
 def prepare(root: Path, images_per_class: int, test_images_per_class: int, control: bool) -> World:
-    """Write the raw release and build the dataset; with `control` also the one with shuffled clicks."""
+    """Write the raw release and build the dataset; with `control` also those of control and oracle."""
     world = World(root)
     write_release(
         world.raw, images_per_class=images_per_class, evaluation_images_per_class=test_images_per_class
     )
-    # Not the published file's name: a build expects the published number of files in that file.
-    byproducts = (world.raw / ARCHIVE).rename(world.raw / "simulated_ab.tar.gz")
-    summary = build_imagenet_ab(
-        world.dataset(LUAB), images=world.raw / "images" / TRAIN, byproducts=byproducts
-    )
-    print(summary.report())
+    _build(world.raw, world.dataset(LUAB))
     if control:
         rows = datasets.load_dataset(str(world.dataset(LUAB)), split=TRAIN)
         world.dataset(SHUFFLED).mkdir()
         shuffle_clicks(rows).to_parquet(world.dataset(SHUFFLED) / f"{TRAIN}.parquet")
+        raw = root / "raw_oracle"
+        write_release(
+            raw,
+            images_per_class=images_per_class,
+            evaluation_images_per_class=0,
+            agreement=1 / len(CLASSES),
+        )
+        _build(raw, world.dataset(ORACLE))
     return world
+
+
+def _build(raw: Path, folder: Path) -> None:
+    # Not the published file's name: a build expects the published number of files in that file.
+    byproducts = (raw / ARCHIVE).rename(raw / "simulated_ab.tar.gz")
+    summary = build_imagenet_ab(folder, images=raw / "images" / TRAIN, byproducts=byproducts)
+    print(summary.report())
 
 
 def shuffle_clicks(rows: datasets.Dataset, seed: int = 0) -> datasets.Dataset:
@@ -161,7 +176,8 @@ def run_one(world: World, run: DemoRun, epochs: int) -> DemoScores:
         ),
         LUABConfig(
             output_dir=str(world.checkpoint(run)),
-            loss="none" if run.arm == PLAIN else "attention",
+            loss="none" if run.arm in WITHOUT_CLICKS else "attention",
+            background_radius=BACKGROUND_RADIUS,
             seed=run.seed,
             num_train_epochs=epochs,
             per_device_train_batch_size=BATCH_SIZE,

@@ -28,6 +28,7 @@ ARM_TITLES = {
     "plain": "plain",
     "luab": "LUAB",
     "shuffled": "LUAB, clicks shuffled (control)",
+    "oracle": "plain, backgrounds that say nothing (oracle)",
 }
 ARCHITECTURE_TITLES = {"vit": "ViT", "convnext": "ConvNeXt"}
 COLUMNS = ("model", "training", "accuracy", "accuracy, backgrounds swapped", "gap", "pointing game, swapped")

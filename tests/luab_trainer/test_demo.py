@@ -22,6 +22,7 @@ def test_demo_writes_table_figures_and_picture(tmp_path, capsys):
         ("plain", 0),
         ("luab", 0),
         ("shuffled", 0),
+        ("oracle", 0),
     ]
     assert all(0 <= share <= 1 for each in runs for share in each["accuracy"].values())
     printed = capsys.readouterr().out
