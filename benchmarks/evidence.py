@@ -50,7 +50,7 @@ ARMS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "cutmix": ("train", NOTHING | {"cutmix": 0.5}, {}),
     "erasing": ("train", NOTHING, {"random_erasing": 0.5}),
     "attention": ("train", {"background_mix": 0.0}, {}),
-    "mix": ("train", {"loss": "none", "background_mix": 0.8}, {}),
+    "mix": ("train", {"loss": "none", "background_mix": 1.0}, {}),
     **{
         name: (name, {}, {})
         for name in (
@@ -98,12 +98,16 @@ class Run:
 
     @property
     def key(self) -> str:
-        """Name of the run in the results."""
+        """Name of the run in the results; other defaults of the trainer are another run."""
+        from luab_trainer.data.background import BackgroundMix
+        from luab_trainer.losses.attention import DEFAULTS
+
         training = [
             TRAINING[self.world, self.model],
             self.start and TRAINING[self.start.world, self.start.model],
         ]
-        own = [] if self.arm in WITHOUT_CLICKS else [BY_WORLD[self.world]]
+        defaults = [asdict(BackgroundMix()), list(DEFAULTS.values())]
+        own = [] if self.arm in WITHOUT_CLICKS else [BY_WORLD[self.world], *defaults]
         text = json.dumps([asdict(self), ARMS[self.arm], training, *own], sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         return f"{self.world}-{self.model}-{self.arm}-{self.seed}-{digest}"
@@ -117,6 +121,9 @@ class Run:
 
 
 def main() -> None:
+    import datasets
+
+    datasets.disable_progress_bars()
     arguments = _parse()
     changed = tuple(sorted(arguments.set.items()))
     runs = [

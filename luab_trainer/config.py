@@ -83,7 +83,7 @@ class LUABConfig(TrainingArguments):
         default=None,
         metadata={
             "help": "Share of the training crops with a byproduct that get another image's background "
-            "(default: .8 with the attention loss and one label per image, else 0)."
+            "(default: 1 with the attention loss and one label per image, else 0)."
         },
     )
     background_radius: float = field(

@@ -44,7 +44,7 @@ class BackgroundMix:
             to 0.7 times the crop's radius, with its center at most half that radius from the byproduct.
     """
 
-    share: float = 0.8
+    share: float = 1.0
     radius: float = 0.6
     holes: float = 0.25
 
