@@ -1,0 +1,133 @@
+"""The evidence: gaps, pairs of seeds, the names of runs, and clicks that are not where they were."""
+
+import sys
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def evidence(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    import evidence
+
+    yield evidence
+    for name in ("evidence", "worlds"):
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def worlds(evidence):
+    import worlds
+
+    return worlds
+
+
+def line(swapped, test=80.0):
+    scores = {"test": test, "swapped": swapped, "pointing_swapped": 90.0}
+    return {"scores": scores, "accuracy_by_epoch": [0.1, swapped / 100]}
+
+
+def results(evidence):
+    swapped = {"plain": [10, 20], "oracle": [50, 60], "luab": [40, 40], "shuffled": [14, 20]}
+    return {
+        evidence.Run("real", "vit", arm, seed, 250): line(value)
+        for arm, values in swapped.items()
+        for seed, value in enumerate(values)
+    }
+
+
+def test_the_gap_closed_and_the_paired_differences(evidence):
+    rows = [text.split(" | ") for text in evidence.table(results(evidence)).splitlines()[2:]]
+    by_arm = {row[2]: row for row in rows}
+    assert by_arm["luab"][5].startswith("40.0 (40.0 to 40.0)")
+    assert by_arm["luab"][7].startswith("62.5 (")  # 75 and 50 %
+    assert by_arm["oracle"][7].startswith("100.0 (")
+    assert by_arm["shuffled"][7].startswith("5.0 (")  # 10 and 0 %
+    assert by_arm["shuffled"][8].startswith("23.0 (")  # 26 and 20
+    assert "p = 0.083" in by_arm["shuffled"][8]  # t = 23 / 3 with one degree of freedom
+
+
+def test_a_seed_that_is_missing_in_an_arm_is_left_out_of_its_differences(evidence):
+    found = results(evidence)
+    del found[evidence.Run("real", "vit", "plain", 1, 250)]
+    arms = evidence._by_setting(found)["real", "vit"]
+    assert evidence.gap_closed(arms, "luab") == [75]
+
+
+def test_a_world_without_a_shortcut_has_no_gap(evidence):
+    scores = {"test": 40.0, "occluded": 20.0, "pointing_occluded": 50.0}
+    run = evidence.Run("natural", "vit", "plain", 0, 250)
+    text = evidence.table({run: {"scores": scores, "accuracy_by_epoch": [0.4]}})
+    assert text.splitlines()[2].startswith("| natural | vit | plain | 1 | 40.0 | 20.0 | 50.0 |  |")
+
+
+def test_figures_are_drawn(evidence, tmp_path):
+    evidence.draw(results(evidence), tmp_path)
+    assert {file.name for file in tmp_path.iterdir()} == {"arms.png", "epochs.png"}
+
+
+def test_a_result_is_found_again_only_by_the_same_settings(evidence, monkeypatch):
+    run = evidence.Run("real", "vit", "luab", 0, 250)
+    plain = evidence.Run("real", "vit", "plain", 0, 250)
+    assert run.key == evidence.Run("real", "vit", "luab", 0, 250).key
+    others = [
+        evidence.Run("real", "vit", "luab", 1, 250),
+        evidence.Run("real", "vit", "luab", 0, 250, (("background_mix", 0.5),)),
+        evidence.Run("real", "vit", "shuffled", 0, 250),
+    ]
+    assert len({each.key for each in [run, plain, *others]}) == 5
+    before = run.key, plain.key
+    monkeypatch.setitem(evidence.BY_WORLD, "real", {"background_radius": 0.5})
+    assert (run.key == before[0], plain.key == before[1]) == (False, True)
+
+
+def test_a_started_model_depends_on_the_training_of_its_checkpoint(evidence, monkeypatch):
+    run = evidence.Run("real", "vit-started", "oracle", 3, 250)
+    assert run.start == evidence.Run("natural", "vit", "plain", 3, 250)
+    before = run.key
+    monkeypatch.setitem(evidence.TRAINING, ("natural", "vit"), {"num_train_epochs": 1})
+    assert run.key != before
+
+
+def test_clicks_of_the_other_arms(worlds):
+    rng = np.random.default_rng(0)
+    corners = rng.uniform(0, 30, (200, 2))
+    boxes = [[x, y, w, h] for (x, y), (w, h) in zip(corners, rng.uniform(5, 30, (200, 2)), strict=True)]
+    middle = [{"x": (x + w / 2) / 64, "y": (y + h / 2) / 64} for x, y, w, h in boxes]
+    clicks = [None if number % 10 == 0 else click for number, click in enumerate(middle)]
+    rows = datasets.Dataset.from_dict(
+        {"click": clicks, "objects": [{"bbox": [box], "category": [0]} for box in boxes]},
+        features=datasets.Features({name: worlds._features(["a"])[name] for name in ("click", "objects")}),
+    )
+    splits = {name: split["click"] for name, split in worlds._annotated_otherwise(rows, 0).items()}
+    given = [number for number, click in enumerate(clicks) if click is not None]
+    for name, found in splits.items():
+        assert len(found) == 200
+        assert [number for number in range(200) if known(found[number])] == (
+            given if name not in worlds.KEPT else [n for n in given if known(found[n])]
+        ), name
+
+    def inside(click, box):
+        return box[0] <= 64 * click["x"] <= box[0] + box[2] and box[1] <= 64 * click["y"] <= box[1] + box[3]
+
+    hits = {
+        name: [inside(found[n], boxes[n]) for n in given if known(found[n])] for name, found in splits.items()
+    }
+    assert not any(hits["astray"])
+    assert all(hits["anywhere"])
+    assert all(hits["centers"])
+    for name, share in (("astray-10", 0.9), ("astray-30", 0.7)):
+        assert sum(hits[name]) / len(given) == pytest.approx(share, abs=0.06)
+    for name, share in worlds.KEPT.items():
+        assert len(hits[name]) / len(given) == pytest.approx(share, abs=0.06)
+    for n in given:
+        assert splits["centers"][n]["x"] == pytest.approx(middle[n]["x"], abs=1e-6)
+
+
+def known(click):
+    return click is not None and click["x"] is not None
