@@ -83,14 +83,14 @@ class LUABConfig(TrainingArguments):
         default=None,
         metadata={
             "help": "Share of the training crops with a byproduct that get another image's background "
-            "(default: 1 with the attention loss and one label per image, else 0)."
+            "(default: .9 with the attention loss and one label per image, else 0)."
         },
     )
     background_radius: float = field(
         default=BackgroundMix.radius,
         metadata={
             "help": "With --background_mix: pixels farther from the byproduct are replaced; a ratio of the "
-            "image, about 0.8 times the side of a typical object (default: .6, for ImageNet's). Each crop "
+            "image, about 0.8 times the side of a large object (default: .75, for ImageNet's). Each crop "
             "draws from half of it to all of it."
         },
     )

@@ -23,7 +23,7 @@ from luab_trainer.data.reader import Row, RowReader
 from luab_vision.geometry import WHOLE_IMAGE, View, inside, to_view
 from luab_vision.transforms import EvalTransform
 
-COVER = 0.85  # radius, over that of the mix, within which the other image's object is covered
+COVER = 0.8  # radius, over that of the mix, within which the other image's object is covered
 EDGE = 0.05  # width of a disc's soft edge, in image ratios
 HEAVY = 0.5  # share of a byproduct's largest weight from which a point is at the object, not on the way to it
 MAX_DONORS = 50  # rows that are drawn to find one with a byproduct
@@ -37,15 +37,16 @@ class BackgroundMix:
 
     Args:
         share: Share of the crops with a usable byproduct that are mixed, 0 to 1.
-        radius: Distance from the byproduct within which pixels stay: 0.8 of the side of a typical object is
-            about right. Each crop draws it from half of `radius` to `radius`: some crops show all of the
-            object, others nothing of what is around it.
+        radius: Distance from the byproduct within which pixels stay: about 0.8 of the side of a large object,
+            one than which nine in ten are smaller. Each crop draws it from half of `radius` to `radius`: some
+            crops show all of the object, others nothing of what is around it. Where it is too small, the
+            model unlearns the outer parts of large objects.
         holes: Share of the mixed crops in which a part of the object is covered too, 0 to 1: a disc of 0.35
             to 0.7 times the crop's radius, with its center at most half that radius from the byproduct.
     """
 
-    share: float = 1.0
-    radius: float = 0.6
+    share: float = 0.9
+    radius: float = 0.75
     holes: float = 0.25
 
     def __post_init__(self) -> None:

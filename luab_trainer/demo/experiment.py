@@ -46,7 +46,7 @@ from luab_vision.transforms import EvalTransform
 
 PLAIN, LUAB, SHUFFLED, ORACLE = "plain", "luab", "shuffled", "oracle"
 WITHOUT_CLICKS = (PLAIN, ORACLE)
-BACKGROUND_RADIUS = 0.35  # the objects' side is 0.39 of the image's; see `BackgroundMix`
+BACKGROUND_RADIUS = 0.35  # a large object's side is 0.44 of the image's; see `BackgroundMix`
 TEST, SWAPPED = "test", "test_swapped"
 BATCH_SIZE = 32
 
