@@ -12,7 +12,6 @@ from transformers.trainer_utils import HubStrategy
 from luab_attention.targets import LabelPolicy
 from luab_data.files.whole import sole_writer
 from luab_data.rows.columns import ByproductKind
-from luab_trainer.data.background import BackgroundMix
 from luab_trainer.options.contradictions import check_combinations, check_device
 from luab_trainer.options.inherited import check_values, settle
 
@@ -87,7 +86,7 @@ class LUABConfig(TrainingArguments):
         },
     )
     background_radius: float = field(
-        default=BackgroundMix.radius,
+        default=0.6,
         metadata={
             "help": "With --background_mix: pixels farther from the byproduct are replaced; a ratio of the "
             "image, about 0.8 times the side of a large object (default: .75, for ImageNet's). Each crop "
@@ -152,10 +151,14 @@ class LUABConfig(TrainingArguments):
             self.ddp_find_unused_parameters = not self.gradient_checkpointing
 
     def settle_mix(self, multi_label: bool) -> None:
-        """Gives `background_mix` its default, once it is known how many labels an image has."""
+        """Gives `background_mix` its default, that of `BackgroundMix`, once the labels of an image are known.
+
+        Args:
+            multi_label: Whether an image may have several labels.
+        """
         if self.background_mix is None:
-            measured = self.loss in ("attention", "both") and not multi_label
-            self.background_mix = BackgroundMix.share if measured and self.do_train else 0.0
+            mixes = self.do_train and self.loss in ("attention", "both") and not multi_label
+            self.background_mix = 0.8 if mixes else 0.0
 
     @property
     def learned(self) -> ByproductKind | None:
