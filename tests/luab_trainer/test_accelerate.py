@@ -14,9 +14,10 @@ from accelerate.commands.config.config_args import load_config_from_file
 from accelerate.commands.launch import _validate_launch_command, launch_command_parser
 from accelerate.utils import DistributedType
 from fixtures.clicked import clicked_dataset
-from fixtures.launched import launch, launch_forks
+from fixtures.launched import TRAINING, launch, launch_forks
 from fixtures.processes import ROOT
 from fixtures.tiny_models import tiny_model
+from safetensors.torch import load_file
 from transformers import AutoModelForImageClassification
 
 from luab_data.errors import SourceError
@@ -47,7 +48,7 @@ def folder(tmp_path_factory):
     return folder
 
 
-def options(folder: Path, out: str, processes: int) -> list[str]:
+def options(folder: Path, out: str, processes: int, **more: object) -> list[str]:
     """Four steps of 8 rows, a checkpoint after each second."""
     values = {
         "from_config": folder / "config", "dataset": folder / "data", "output_dir": folder / out,
@@ -56,6 +57,7 @@ def options(folder: Path, out: str, processes: int) -> list[str]:
         "learning_rate": 1e-3, "train_sampling_strategy": "sequential", "use_cpu": True,
         "disable_tqdm": True, "report_to": "none",
         "dataloader_drop_last": True,  # of training: the 7 rows of the evaluation are evaluated, also by two
+        **more,
     }  # fmt: skip
     return [text for name, value in values.items() for text in (f"--{name}", str(value))]
 
@@ -115,6 +117,23 @@ def test_sharded_weights_train_like_whole_ones_and_resume(folder, clients):
     check_fsdp(folder / "resumed" / "checkpoint-4", fsdp=True)
     with pytest.raises(SourceError, match=r"is of a run without FSDP.* with --model "):
         check_fsdp(folder / "one" / "checkpoint-4", fsdp=True)
+
+
+@pytest.mark.parametrize("kind", ["multi-gpu", "fsdp"])
+def test_each_process_measures_the_batch_statistics_of_the_same_whole_crops(folder, clients, kind):
+    """As one process does with these weights, which a learning rate of 0 keeps."""
+    tiny_model("resnet").config.save_pretrained(folder / "resnet")
+    more = {"loss": "attention", "max_steps": 2, "eval_strategy": "steps", "eval_steps": 1}
+    several = options(folder, f"several-{kind}", 2, from_config=folder / "resnet", **more)
+    launch_forks(clients, kind, 2, several, "tests/fixtures/fsdp_on_cpu.py" if kind == "fsdp" else TRAINING)
+    more |= {"learning_rate": 0.0, "per_device_train_batch_size": 4, "model": folder / f"several-{kind}"}
+    one = options(folder, f"one-{kind}", 1, **more)
+    main(one[2:])  # without --from_config
+    saved, expected = (
+        load_file(folder / f"{name}-{kind}" / "model.safetensors") for name in ("several", "one")
+    )
+    assert sum(name.endswith("running_mean") for name in saved) > 2
+    torch.testing.assert_close(saved, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_fsdp_settings_that_save_no_plain_checkpoint_say_the_fix():

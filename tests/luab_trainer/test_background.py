@@ -16,6 +16,7 @@ from luab_vision.geometry import View, from_view, to_view
 from luab_vision.transforms import EvalTransform, ImageSettings, TrainTransform
 
 POINT = {"x": Value("float64"), "y": Value("float64")}
+ALWAYS = BackgroundMix(share=1.0)
 
 
 def scene(x: float, y: float, color: int, size: int = 60) -> bytes:
@@ -50,7 +51,7 @@ def green(sample) -> float:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_only_what_is_near_the_click_is_the_images_own(seed):
-    sample = samples(scenes(8), BackgroundMix(radius=0.3), seed)[0]
+    sample = samples(scenes(8), BackgroundMix(share=1.0, radius=0.3, holes=0.0), seed)[0]
     if not sample["target_weights"][0].any():
         assert green(sample) > 0.8  # the object is outside this crop: not mixed
         return
@@ -68,7 +69,7 @@ def test_only_what_is_near_the_click_is_the_images_own(seed):
 
 
 def test_the_radius_is_a_ratio_of_the_image_whatever_the_crop():
-    mix = BackgroundMix(radius=0.3)
+    mix = BackgroundMix(radius=0.3, holes=0.0)
     white = torch.full((200, 100, 3), 255, dtype=torch.uint8)
     center = np.array([[0.5, 0.5]], np.float32)
     for view in (View(0, 0, 1, 1), View(0.25, 0, 0.5, 1), View(0, 0.1, 1, 0.7, flipped=True)):
@@ -80,8 +81,69 @@ def test_the_radius_is_a_ratio_of_the_image_whatever_the_crop():
             spread = from_view(kept, view) - from_view(center[0], view)
             assert np.hypot(*spread.T).max() <= 0.3
             shares.append(float((crop.float() / 255).mean()) * view.width * view.height)
-        # The area of a disc, averaged over radii from 0.12 to 0.3: pi (0.3^3 - 0.12^3) / (3 * 0.18).
-        assert np.mean(shares) == pytest.approx(np.pi * (0.3**3 - 0.12**3) / 0.54, rel=0.1)
+        # The area of a disc, averaged over radii from 0.15 to 0.3: pi (0.3^3 - 0.15^3) / (3 * 0.15).
+        assert np.mean(shares) == pytest.approx(np.pi * (0.3**3 - 0.15**3) / 0.45, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    "view", [View(0, 0, 1, 1), View(0.25, 0, 0.5, 1), View(0, 0.1, 1, 0.7, flipped=True)], ids=str
+)
+def test_a_hole_shows_the_background_within_the_radius_only_and_leaves_some_of_the_object(view):
+    white = torch.full((200, 100, 3), 255, dtype=torch.uint8)
+    black = torch.zeros_like(white)
+    center = np.array([[0.5, 0.5]], np.float32)
+    for seed in range(200):
+        whole, holed = (
+            BackgroundMix(radius=0.3, holes=holes).blend(
+                white, black, view, center, np.random.default_rng(seed)
+            )
+            for holes in (0.0, 1.0)
+        )
+        assert (holed <= whole).all()  # beyond the radius, nothing comes back
+        assert holed.sum() > 0.35 * whole.sum()
+        rows, columns = np.nonzero((whole[..., 0].int() - holed[..., 0].int()).numpy() > 127)
+        hole = np.stack([(columns + 0.5) / 100, (rows + 0.5) / 200], axis=-1)
+        hole = from_view(hole, view) - from_view(center[0], view)  # in image ratios
+        assert np.ptp(hole, axis=0).max() < 2 * 0.7 * 0.3 + 0.02  # a disc of 0.7 times the radius, at most
+        assert np.hypot(*hole.T).min() < (0.5 - 0.35) * 0.3 + 0.02
+
+
+def test_a_share_of_the_mixed_crops_has_a_hole():
+    white = torch.full((40, 40, 3), 255, dtype=torch.uint8)
+    view, center = View(0, 0, 1, 1), np.array([[0.5, 0.5]], np.float32)
+    for share in (0.0, 0.5, 1.0):
+        crops = [
+            [
+                BackgroundMix(radius=0.4, holes=holes).blend(
+                    white, torch.zeros_like(white), view, center, np.random.default_rng(seed)
+                )
+                for holes in (0.0, share)
+            ]
+            for seed in range(200)
+        ]
+        assert np.mean([not torch.equal(*pair) for pair in crops]) == pytest.approx(share, abs=0.1)
+
+
+def test_an_object_is_never_covered_whole():
+    """Squares whose side the radius fits: 0.8 of it. With a hole, less of one is seen, but always some."""
+    rows = []
+    for number in range(4):
+        pixels = np.zeros((60, 60, 3), np.uint8)
+        pixels[..., 2] = 200
+        pixels[21:39, 21:39] = (250, 0, 0)  # 0.3 of the image
+        image = {"bytes": image_bytes(PillowImage.fromarray(pixels), "PNG"), "path": None}
+        rows.append({"image": image, "label": number, "click": {"x": 0.5, "y": 0.5}})
+
+    def red(holes: float, seed: int) -> list[float]:
+        mix = BackgroundMix(share=1.0, radius=0.24, holes=holes)
+        mixed = ViewDataset(rows, Seen(View(0, 0, 1, 1)), seed, byproduct="click", mix=mix)
+        return [float((sample["pixel_values"][..., 0] > 125).float().mean()) for sample in mixed]
+
+    whole, holed = (np.array([red(holes, seed) for seed in range(50)]) for holes in (0.0, 1.0))
+    assert (holed < whole).mean() > 0.95
+    assert holed.min() > 0.05 * 0.3**2
+    assert (whole <= 0.3**2 + 0.01).all() and np.mean(whole) > 0.8 * 0.3**2
+    assert red(1.0, 7) == red(1.0, 7) != red(1.0, 8)  # the seed decides
 
 
 def test_a_share_of_the_crops_is_mixed_and_the_others_are_as_without():
@@ -94,14 +156,14 @@ def test_a_share_of_the_crops_is_mixed_and_the_others_are_as_without():
 
 def test_targets_and_labels_are_those_without_the_mix():
     rows = scenes(12)
-    for mixed, plain in zip(samples(rows, BackgroundMix()), samples(rows, None), strict=True):
+    for mixed, plain in zip(samples(rows, ALWAYS), samples(rows, None), strict=True):
         assert mixed["labels"] == plain["labels"]
         np.testing.assert_array_equal(mixed["target_points"], plain["target_points"])
         np.testing.assert_array_equal(mixed["target_weights"], plain["target_weights"])
 
 
 def test_a_sample_depends_on_seed_epoch_and_row_only():
-    dataset = samples(scenes(12), BackgroundMix())
+    dataset = samples(scenes(12), ALWAYS)
     one_by_one = [dataset[number]["pixel_values"] for number in range(12)]
     together = dataset.__getitems__(list(reversed(range(12))))[::-1]
     assert all(torch.equal(a, b["pixel_values"]) for a, b in zip(one_by_one, together, strict=True))
@@ -113,7 +175,7 @@ def test_an_image_without_a_click_is_never_mixed_and_gives_no_background():
     rows = scenes(2)
     rows[1]["click"] = None  # the only other image: the first can only get its own background
     for seed in range(10):
-        mixed, plain = samples(rows, BackgroundMix(), seed), samples(rows, None, seed)
+        mixed, plain = samples(rows, ALWAYS, seed), samples(rows, None, seed)
         assert torch.equal(mixed[1]["pixel_values"], plain[1]["pixel_values"])
         assert green(mixed[0]) > 0.7
 
@@ -165,7 +227,7 @@ def test_of_a_trace_only_the_end_is_at_the_object(byproduct):
     for width in (1, 0.5):
         mixed, plain = (
             ViewDataset(rows, Seen(View(0, 0, width, 1)), byproduct=byproduct, mix=mix)[0]
-            for mix in (BackgroundMix(), None)
+            for mix in (BackgroundMix(share=1.0, radius=0.35), None)
         )
         assert (mixed["target_weights"][0] > 0).sum() > 2  # some of the path is a target
         if width == 1:
@@ -182,7 +244,7 @@ def test_a_point_that_does_not_tell_where_the_object_is_mixes_nothing(elsewhere)
         rows = scenes(2)
         rows[number]["click"] = elsewhere
         for seed in range(10):
-            mixed, plain = (samples(rows, mix, seed)[0] for mix in (BackgroundMix(), None))
+            mixed, plain = (samples(rows, mix, seed)[0] for mix in (ALWAYS, None))
             assert torch.equal(mixed["pixel_values"], plain["pixel_values"])
 
 
@@ -209,7 +271,7 @@ def test_with_several_labels_no_object_is_lost():
     lacking = several([at, donor], [[0, 1], [2]])  # nobody clicked on class 1
     blue = [
         [
-            (samples(rows, BackgroundMix(), seed, **options)[0]["pixel_values"][..., 2] > 100).any()
+            (samples(rows, ALWAYS, seed, **options)[0]["pixel_values"][..., 2] > 100).any()
             for seed in range(20)
         ]
         for rows in (whole, lacking)
@@ -221,14 +283,15 @@ def test_a_background_that_cannot_be_read_is_named():
     rows = scenes(2)
     rows[1]["image"] = {"bytes": rows[1]["image"]["bytes"][:200], "path": None}
     with pytest.raises(ValueError, match="Row 1: cannot read the image"):
-        [samples(rows, BackgroundMix(), seed)[0] for seed in range(10)]
+        [samples(rows, ALWAYS, seed)[0] for seed in range(10)]
 
 
 def test_a_stream_mixes_in_what_came_before():
     columns = {"image": Image(), "label": Value("int64"), "click": POINT}
     stream = Dataset.from_list(scenes(20), features=Features(columns)).to_iterable_dataset()
     transform = TrainTransform(ImageSettings(size=40), scale=(0.6, 1.0))
-    mixed = list(ViewIterableDataset(stream, transform, byproduct="click", mix=BackgroundMix(radius=0.2)))
+    mix = BackgroundMix(share=1.0, radius=0.2)
+    mixed = list(ViewIterableDataset(stream, transform, byproduct="click", mix=mix))
     plain = list(ViewIterableDataset(stream, transform, byproduct="click"))
     assert torch.equal(mixed[0]["pixel_values"], plain[0]["pixel_values"])  # nothing came before
     assert (
@@ -238,7 +301,16 @@ def test_a_stream_mixes_in_what_came_before():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"share": 1.1}, {"share": -0.1}, {"radius": 0.0}, {"radius": float("nan")}, {"cover": -1.0}]
+    "wrong",
+    [
+        {"share": 1.1},
+        {"share": -0.1},
+        {"radius": 0.0},
+        {"radius": float("nan")},
+        {"holes": 1.5},
+        {"holes": float("nan")},
+        {"cover": -1.0},
+    ],
 )
 def test_wrong_numbers_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
@@ -257,7 +329,7 @@ def test_a_run_mixes_says_so_and_resumes_only_with_the_same_mix(loss, tmp_path, 
     }
     main(options(config, data, tmp_path / "out", **mixed))
     assert (
-        "background mix            75% of the crops with a byproduct, radius 0.35" in capsys.readouterr().out
+        "background mix            75% of the crops with a byproduct, radius 0.6\n" in capsys.readouterr().out
     )
     card = (tmp_path / "out" / "README.md").read_text()
     assert "75% of the crops with a byproduct" in card
