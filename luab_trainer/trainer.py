@@ -112,7 +112,8 @@ class LUABTrainer(UploadingTrainer):
             require_whole_checkpoints(self.accelerator.state.fsdp_plugin)
         self.label_smoother = None  # LUABModel smooths: the trainer's own would replace the whole loss
         self.add_callback(SetEpoch(self))
-        self.add_callback(WholeCropStatistics(self))
+        self._statistics = WholeCropStatistics(self)
+        self.add_callback(self._statistics)
 
     def train(  # type: ignore[override]  # the other arguments are passed on
         self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any
@@ -134,6 +135,7 @@ class LUABTrainer(UploadingTrainer):
                 check_fsdp(checkpoint, self.is_fsdp_enabled)
             output = super().train(resume_from_checkpoint=checkpoint, **kwargs)
         self._finite.check()
+        self._statistics.settle()
         return output
 
     # ---- Loss and logs
@@ -204,6 +206,7 @@ class LUABTrainer(UploadingTrainer):
         metric_key_prefix: str = "eval",
     ) -> EvalLoopOutput:
         """Evaluates as `Trainer` does, and adds the mean of each term of the loss."""
+        self._statistics.settle()
         self._eval_terms.clear()
         output = super().evaluation_loop(
             dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix
@@ -223,6 +226,11 @@ class LUABTrainer(UploadingTrainer):
     def luab(self) -> LUABModel:
         """The model without wrappers (DDP, compilation)."""
         return self.accelerator.unwrap_model(self.model, keep_torch_compile=False)
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """As `Trainer.save_model`, with the running statistics of whole crops."""
+        self._statistics.settle()
+        super().save_model(output_dir, _internal_call)
 
     def write_model(self, folder: Path, state_dict: dict[str, Tensor] | None) -> None:
         """A plain transformers checkpoint, the head, the image processor, the arguments as JSON, the card."""
@@ -274,6 +282,7 @@ class LUABTrainer(UploadingTrainer):
         """The same of the best checkpoint, which must be as it was written."""
         require_undamaged(folder, f"the best model, {folder}", "Take another checkpoint of this run.")
         load_checkpoint(self.luab, folder)
+        self._statistics.stale = False
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """Writes our card; the arguments of the trainer's method are ignored."""
