@@ -13,7 +13,7 @@ from luab_data.constants import IMAGE_ID
 from luab_data.errors import SourceError
 from luab_data.files.whole import write_json
 from luab_trainer.config import LUABConfig
-from luab_trainer.data.dataset import ViewDataset
+from luab_trainer.data.dataset import ViewDataset, ViewIterableDataset
 from luab_trainer.model import LUABModel
 
 PLAN_FILE = "run_plan.json"
@@ -45,7 +45,7 @@ def run_plan(
         luab: The model with its losses.
         args: The run's settings.
         options: All arguments of the run by name; for folders only the last part.
-        rows: The `fingerprint` of the training set.
+        rows: The `fingerprint` of the training dataset.
     """
     plan: dict[str, Any] = {f"--{name}": _name(options[name]) for name in DEPENDS if name in options}
     plan |= {f"--{name}_weight": weight for name, weight in luab.weights.items()}
@@ -71,8 +71,20 @@ def fingerprint(dataset: Any) -> dict[str, Any]:
     """A fingerprint of a `ViewDataset`: the number of rows, their labels and byproducts.
 
     It covers the images of some rows too. It covers traces only if they are the byproduct to learn from.
-    Empty for rows that are made on the fly, and for a stream.
+    Without rows for those that are made on the fly, and for a stream. What no option says of a background mix
+    is added.
     """
+    return {**_of_mix(dataset), **_of_rows(dataset)}
+
+
+def _of_mix(dataset: Any) -> dict[str, Any]:
+    if not isinstance(dataset, ViewDataset | ViewIterableDataset) or dataset.to_sample.mixer is None:
+        return {}
+    mix = dataset.to_sample.mixer.mix
+    return {f"the {name} of the background mix": getattr(mix, name) for name in ("holes", "cover")}
+
+
+def _of_rows(dataset: Any) -> dict[str, Any]:
     rows = getattr(dataset, "rows", None)
     if not isinstance(dataset, ViewDataset) or not isinstance(rows, datasets.Dataset) or not len(rows):
         return {}

@@ -68,7 +68,7 @@ class LUABTrainer(UploadingTrainer):
     Raises:
         ValueError: the processing class, a dataset's transform and a `LUABModel` normalize differently; or
             `dataloader_drop_last` leaves nothing to train on, or has no effect; or `background_mix` or
-            `cutmix` is set and the training dataset does not mix; or the evaluation dataset has `cutmix`.
+            `cutmix` is not what the training dataset does; or the evaluation dataset has `cutmix`.
     """
 
     def __init__(
@@ -184,6 +184,11 @@ class LUABTrainer(UploadingTrainer):
             if not math.isfinite(logs.get("grad_norm") or 0):  # of a step that float16's scaler left out
                 del logs["grad_norm"]
         super().log(logs, start_time)
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Of a dataset that mixes as the arguments say, also those that a hyperparameter search has set."""
+        check_mix(self.args, self.train_dataset)
+        return super().get_train_dataloader()
 
     def get_eval_dataloader(self, eval_dataset: str | Dataset[Any] | None = None) -> DataLoader[Any]:
         """Of all rows: `dataloader_drop_last` is about batches of training."""

@@ -134,18 +134,38 @@ class ViewIterableDataset(torch.utils.data.IterableDataset[Sample]):
 
 
 def check_mix(args: LUABConfig, dataset: Any) -> None:
-    """Raises ValueError if `background_mix` or `cutmix` would have no effect on a training dataset."""
+    """Brings `background_mix` and `cutmix` in line with a training dataset.
+
+    Where `args` have the defaults, they become what the dataset does; otherwise they must say what it does.
+
+    Raises:
+        ValueError: the dataset does something else than they, their radius or their alpha say.
+    """
     if not isinstance(dataset, ViewDataset | ViewIterableDataset):
         return
-    if args.background_mix and dataset.to_sample.mixer is None:
+    mixer, cutter = dataset.to_sample.mixer, dataset.to_sample.cutter
+    mix = None if mixer is None else (mixer.mix.share, mixer.mix.radius)
+    cut = None if cutter is None else (cutter.cutmix.share, cutter.cutmix.alpha)
+    _agree(args, ("background_mix", "background_radius"), mix, "mix=BackgroundMix({:g}, {:g})")
+    _agree(args, ("cutmix", "cutmix_alpha"), cut, "cutmix=CutMix({:g}, {:g}) and num_labels")
+
+
+def _agree(
+    args: LUABConfig, names: tuple[str, str], done: tuple[float, float] | None, made_with: str
+) -> None:
+    """Sets or checks two arguments: a share of the crops, and how they are changed. `done`: None is 0."""
+    share, how = names
+    done = done if done is not None and done[0] > 0 else (0.0, getattr(args, how))
+    for name, value in zip(names, done, strict=True):
+        if getattr(args, name) == getattr(LUABConfig, name):
+            setattr(args, name, value)
+    said = (getattr(args, share), getattr(args, how))
+    if said != done:
+        does = f"is made with {made_with.format(*done)}" if done[0] else "does not mix"
+        fix = f"make it with {made_with.format(*said)}" if said[0] else f"make it without {share}"
         raise ValueError(
-            f"background_mix={args.background_mix:g}, but the training dataset does not mix: make it with "
-            f"mix=BackgroundMix({args.background_mix:g}, {args.background_radius:g})."
-        )
-    if args.cutmix and dataset.to_sample.cutter is None:
-        raise ValueError(
-            f"cutmix={args.cutmix:g}, but the training dataset does not cut and paste: make it with "
-            f"cutmix=CutMix({args.cutmix:g}, {args.cutmix_alpha:g}) and num_labels."
+            f"{share}={said[0]:g} and {how}={said[1]:g}, but the training dataset {does}: {fix}, or leave "
+            f"{share} and {how} out."
         )
 
 
