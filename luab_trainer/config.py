@@ -15,6 +15,8 @@ from luab_data.rows.columns import ByproductKind
 from luab_trainer.options.contradictions import check_combinations, check_device
 from luab_trainer.options.inherited import check_values, settle
 
+BACKGROUND_SHARE, BACKGROUND_RADIUS = 0.9, 0.75  # of `luab_trainer.data.background`, by default
+
 
 @dataclass
 class LUABConfig(TrainingArguments):
@@ -86,7 +88,7 @@ class LUABConfig(TrainingArguments):
         },
     )
     background_radius: float = field(
-        default=0.6,
+        default=BACKGROUND_RADIUS,
         metadata={
             "help": "With --background_mix: pixels farther from the byproduct are replaced; a ratio of the "
             "image, about 0.8 times the side of a large object (default: .75, for ImageNet's). Each crop "
@@ -158,7 +160,7 @@ class LUABConfig(TrainingArguments):
         """
         if self.background_mix is None:
             mixes = self.do_train and self.loss in ("attention", "both") and not multi_label
-            self.background_mix = 0.8 if mixes else 0.0
+            self.background_mix = BACKGROUND_SHARE if mixes else 0.0
 
     @property
     def learned(self) -> ByproductKind | None:

@@ -80,8 +80,7 @@ def fingerprint(dataset: Any) -> dict[str, Any]:
 def _of_mix(dataset: Any) -> dict[str, Any]:
     if not isinstance(dataset, ViewDataset | ViewIterableDataset) or dataset.to_sample.mixer is None:
         return {}
-    mix = dataset.to_sample.mixer.mix
-    return {f"the {name} of the background mix": getattr(mix, name) for name in ("holes", "cover")}
+    return {"the holes of the background mix": dataset.to_sample.mixer.mix.holes}
 
 
 def _of_rows(dataset: Any) -> dict[str, Any]:

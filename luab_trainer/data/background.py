@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from luab_attention.targets import Byproduct
+from luab_trainer.config import BACKGROUND_RADIUS, BACKGROUND_SHARE
 from luab_trainer.data.reader import Row, RowReader
 from luab_vision.geometry import WHOLE_IMAGE, View, inside, to_view
 from luab_vision.transforms import EvalTransform
@@ -45,8 +46,8 @@ class BackgroundMix:
             to 0.7 times the crop's radius, with its center at most half that radius from the byproduct.
     """
 
-    share: float = 0.9
-    radius: float = 0.75
+    share: float = BACKGROUND_SHARE
+    radius: float = BACKGROUND_RADIUS
     holes: float = 0.25
 
     def __post_init__(self) -> None:
