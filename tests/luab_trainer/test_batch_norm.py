@@ -30,7 +30,7 @@ from luab_trainer.trainer import LUABTrainer
 from luab_vision.processors import square_processor
 from luab_vision.transforms import ImageSettings, TrainTransform
 
-MIX = BackgroundMix(share=1.0, radius=0.15, holes=0.0, cover=0.4)
+MIX = BackgroundMix(share=1.0, radius=0.2)
 TRANSFORM = TrainTransform(ImageSettings(size=IMAGE_SIZE), scale=(0.7, 1.0))
 ROWS, BATCH = 16, 4
 
