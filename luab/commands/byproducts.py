@@ -7,7 +7,8 @@
 
 Prints the share of clicks and traces inside the boxes, and the median distance to the box's center (in units
 of the box's width and height: 0 is the center, 0.5 the middle of an edge). It does so for all rows, and for
-the worst classes and workers. --output writes all classes and workers as JSON.
+the worst classes and workers. --output writes all classes and workers as JSON. A side is the root of the
+share of the image that a box covers; `luab train --background_radius` is 0.8 times that of a large object.
 """
 
 from __future__ import annotations
@@ -86,6 +87,11 @@ def report(summary: dict[str, Any], lines: int) -> str:
         parts.append(f"left out: {summary['left_out']}")
     if summary["absent_columns"]:
         parts.append(f"not there, and not measured: {', '.join(summary['absent_columns'])}")
+    if (side := summary["large_object_side"]) is not None:
+        radius = summary["background_radius"]
+        parts.append(
+            f"nine in ten objects have a side below {side:.2f}: --background_radius {radius:.2f} fits"
+        )
     everything = summary["all"]
     for name, meaning in (
         ("points", "what training reads, against a point anywhere and in the center of the image"),

@@ -12,6 +12,8 @@ It measures three things against the boxes of their class, and skips those that 
   weights of training (`weighted`; see `luab_attention.targets.trace`). On COCO-AB a trace belongs to all
   classes of the image, so it is compared with the boxes of all of them, with equal weights.
 
+It also measures the boxes themselves: the side of a large object, for the radius of the background mix.
+
 A distance is in box units: sqrt(((x - cx) / w)^2 + ((y - cy) / h)^2), to the center of the nearest box. 0 is
 the center, 0.5 the middle of an edge, 0.71 a corner.
 """
@@ -193,6 +195,7 @@ class _Measuring:
         if not len(boxes):
             self.quality.without_boxes += 1
             return
+        self.quality.sides += np.sqrt(boxes[:, 2:].prod(axis=1)).tolist()
         annotations = [] if self.columns.annotations is None else row[self.columns.annotations] or []
         own = ALL_CLASSES if self.several or label is None else self.name_of(label)
         if self.columns.point is not None:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 DISTANCE = "distance"
+LARGE = 90  # percentile of a large object's side
+RADIUS = 0.8  # of the background mix, in sides of a large object; see `luab_trainer.data.background`
 ALL_CLASSES = ""  # class of a trace that belongs to all classes of an image
 
 
@@ -58,20 +60,32 @@ class Quality:
     points: QualityTable = field(default_factory=QualityTable)
     clicks: QualityTable = field(default_factory=QualityTable)
     traces: QualityTable = field(default_factory=QualityTable)
+    sides: list[float] = field(default_factory=list)  # of boxes: the root of the share of the image
     rows: int = 0
     without_boxes: int = 0  # rows
     without_class: int = 0  # points of classes that the image's boxes do not have
     left_out: str = ""  # boxes and images, in words
     absent: tuple[str, ...] = ()  # columns that the rows do not have
 
+    @property
+    def large_object_side(self) -> float | None:
+        """The side of a large object in image ratios: nine in ten boxes have a smaller one."""
+        return float(np.percentile(self.sides, LARGE)) if self.sides else None
+
     def summary(self) -> dict[str, Any]:
-        """The results as JSON-able dict: `all`, `classes` and `workers`, and the counts of rows."""
+        """The results as JSON-able dict: `all`, `classes` and `workers`, the counts of rows, and sizes.
+
+        Sizes are in image ratios: `large_object_side`, and the `background_radius` for training that fits it.
+        """
+        side = self.large_object_side
         return {
             "rows": self.rows,
             "rows_without_boxes": self.without_boxes,
             "points_of_classes_without_boxes": self.without_class,
             "left_out": self.left_out,
             "absent_columns": list(self.absent),
+            "large_object_side": side,
+            "background_radius": None if side is None else RADIUS * side,
             "all": {
                 **_prefixed("points", len(self.points.classes), self.points.summary()),
                 **_prefixed("clicks", len(self.clicks.classes), self.clicks.summary()),

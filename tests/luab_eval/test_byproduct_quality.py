@@ -16,6 +16,7 @@ from imagenet_ab.build import build_imagenet_ab
 from luab.commands.byproducts import main
 from luab_data.errors import SourceError
 from luab_eval.byproducts.quality import measure
+from luab_eval.byproducts.tables import Quality
 
 CLASSES = ["n01440764", "n02123045"]
 HEADER = "file,x0,y0,x1,y1,width,height\n"
@@ -85,6 +86,9 @@ def test_every_figure_by_hand(boxes):
     summary = measure(imagenet_rows(*ROWS), boxes).summary()
     assert (summary["rows"], summary["rows_without_boxes"]) == (4, 1)
     assert summary["points_of_classes_without_boxes"] == 0
+    # Boxes of 0.1, 0.25, 0.5 and 0.5, the last in the row without a click: that is the 90th percentile.
+    assert summary["large_object_side"] == pytest.approx(np.sqrt(0.5))
+    assert summary["background_radius"] == pytest.approx(0.8 * np.sqrt(0.5))
     everything = summary["all"]
     assert everything["points"] == 2
     assert everything["points_inside"] == 0.5  # the first lies on the box's border
@@ -115,6 +119,13 @@ def test_every_figure_by_hand(boxes):
     assert summary["workers"]["A"]["clicks"] == 2
     assert summary["workers"]["A"]["clicks_inside"] == 0.5
     assert summary["workers"]["B"] == {"clicks": 1, "clicks_inside": 0.0, "clicks_median_distance": 1.0}
+
+
+def test_nine_in_ten_objects_are_smaller_than_a_large_one():
+    quality = Quality(sides=[number / 10 for number in range(11)])
+    assert quality.summary()["large_object_side"] == pytest.approx(0.9)
+    assert quality.summary()["background_radius"] == pytest.approx(0.72)
+    assert Quality().summary()["background_radius"] is None
 
 
 def test_the_late_part_of_a_trace_weighs_more(boxes):
@@ -237,12 +248,15 @@ def test_command_prints_and_writes(tmp_path, boxes, capsys):
     printed = capsys.readouterr().out
     assert status == 0
     assert "9 of 10 rows have boxes" in printed
+    # sqrt(0.5), and 0.8 times as much.
+    assert "nine in ten objects have a side below 0.71: --background_radius 0.57 fits\n" in printed
     assert "  all       8  87.5 %      0.00    48.1 %  100.0 %" in printed
     assert "n01440764       7  100.0 %" in printed
     assert "n02123045" not in printed  # too few to be called good or bad
     written = json.loads((tmp_path / "out" / "quality.json").read_text())
     assert written["classes"]["n02123045"]["points"] == 1
     assert written["workers"]["A"]["clicks"] == 8
+    assert written["large_object_side"] == pytest.approx(np.sqrt(0.5))
 
 
 def test_command_says_what_is_wrong(tmp_path, capsys):
