@@ -1,4 +1,4 @@
-"""LUAB against the plain classifier on a miniature of real images: `imagenet_ab_mini`, 20 classes at 64 x 64.
+"""The losses of LUAB, without its background mix, on real images: `imagenet_ab_mini`, 20 classes at 64 x 64.
 
     python benchmarks/real_images.py --data ../shared/data/imagenet_ab_mini --output-dir runs/real_images
 
@@ -72,7 +72,8 @@ def _train(arguments: argparse.Namespace, model: str, loss: str, seed: int) -> d
             "--dataset", arguments.output_dir / "dataset",
             "--eval_dataset", arguments.data / "images" / "val",
             "--eval_boxes", arguments.data / "boxes_val.csv",
-            "--loss", loss, "--seed", seed, "--output_dir", out, "--num_train_epochs", arguments.epochs,
+            "--loss", loss, "--background_mix", 0, "--seed", seed, "--output_dir", out,
+            "--num_train_epochs", arguments.epochs,
             "--learning_rate", LEARNING_RATE[model], "--weight_decay", 0.05, "--warmup_steps", 0.1,
             "--lr_scheduler_type", "cosine", "--per_device_train_batch_size", 64, "--min_crop", 0.3,
             "--save_strategy", "no", "--report_to", "none", "--use_cpu", "True",
