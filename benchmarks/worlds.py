@@ -34,6 +34,7 @@ from PIL import Image
 
 import imagenet_ab
 from imagenet_ab.byproducts import ARCHIVE
+from imagenet_ab.simulate.images import CLASSES
 from imagenet_ab.simulate.release import write_release
 from luab_attention.boxes.formats import load_boxes
 from luab_trainer.demo.experiment import shuffle_clicks
@@ -73,7 +74,7 @@ def make_world(name: str, folder: Path, data: Path, seed: int, images_per_class:
 
 def _demo(folder: Path, seed: int, images_per_class: int) -> dict[str, datasets.Dataset]:
     splits = {}
-    for split, agreement in ((TRAIN, SHARE), (ORACLE, 1 - SHARE)):
+    for split, agreement in ((TRAIN, SHARE), (ORACLE, 1 / len(CLASSES))):
         raw = write_release(
             folder / "raw" / split, seed, images_per_class, 100, agreement=agreement, progress=False
         )
@@ -199,7 +200,7 @@ def _real(data: Path, seed: int) -> dict[str, datasets.Dataset]:
     names, train = miniature.names, miniature.cutouts()
     test = [_Cutout(image, box, None, label) for image, box, label in miniature.tests] * COPIES
     scenes = _scenes(data / "coco_ab_mini" / "train2014", len(names), np.random.default_rng([seed, 0]))
-    plan = {TRAIN: (train, SHARE), ORACLE: (train, 1 - SHARE), TEST: (test, SHARE), SWAPPED: (test, 0.0)}
+    plan = {TRAIN: (train, SHARE), ORACLE: (train, 1 / len(names)), TEST: (test, SHARE), SWAPPED: (test, 0.0)}
     splits = {}
     for number, (split, (cutouts, share)) in enumerate(plan.items(), start=1):
         rng = np.random.default_rng([seed, number])

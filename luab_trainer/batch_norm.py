@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from luab_trainer.data.collator import collate
-from luab_trainer.data.dataset import ViewDataset, ViewIterableDataset
+from luab_trainer.data.dataset import ViewDataset, ViewIterableDataset, without_mixing
 from luab_trainer.data.samples import Sample
 
 ROWS = 1024  # that are measured
@@ -88,7 +88,7 @@ def measure(model: nn.Module, batches: Iterable[Tensor], device: torch.device) -
 
 def _batches(dataset: ViewDataset | ViewIterableDataset, size: int) -> Iterator[Tensor]:
     """The pixel values of at most `ROWS` rows, the same ones each time: uint8 `[size, h, w, 3]`."""
-    whole = dataset.without_mixing()
+    whole = without_mixing(dataset)
     batches: Iterator[list[Sample]]
     if isinstance(whole, ViewDataset):
         order = np.random.default_rng(whole.seed).permutation(len(whole))[:ROWS].tolist()

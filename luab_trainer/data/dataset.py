@@ -9,7 +9,7 @@ import copy
 import zlib
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import datasets
 import numpy as np
@@ -19,8 +19,6 @@ from luab_trainer.config import LUABConfig
 from luab_trainer.data.reader import Row
 from luab_trainer.data.samples import RowToSample, Sample
 from luab_vision.transforms import EvalTransform
-
-Samples = TypeVar("Samples", "ViewDataset", "ViewIterableDataset")
 
 RECENT = 256  # rows of a stream that may be mixed into the next one
 
@@ -58,10 +56,6 @@ class ViewDataset(torch.utils.data.Dataset[Sample]):
     def set_epoch(self, epoch: int) -> None:
         """Draw new views from the next image on, also in running workers."""
         self._epoch.fill_(epoch)
-
-    def without_mixing(self) -> "ViewDataset":
-        """The same samples, without a background mix or CutMix."""
-        return _without_mixing(self)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -108,10 +102,6 @@ class ViewIterableDataset(torch.utils.data.IterableDataset[Sample]):
         """Draw new views and a new order from the next iteration on, also in running workers."""
         self._epoch.fill_(epoch)
         self.rows.set_epoch(epoch)
-
-    def without_mixing(self) -> "ViewIterableDataset":
-        """The same samples, without a background mix or CutMix."""
-        return _without_mixing(self)
 
     def __iter__(self) -> Iterator[Sample]:
         yield from self.samples_of(self.rows, int(self._epoch))
@@ -179,7 +169,8 @@ def check_not_cut(dataset: Any) -> None:
             )
 
 
-def _without_mixing(dataset: Samples) -> Samples:
+def without_mixing(dataset: ViewDataset | ViewIterableDataset) -> ViewDataset | ViewIterableDataset:
+    """The same samples, without a background mix or CutMix."""
     other = copy.copy(dataset)
     other.to_sample = dataset.to_sample.without_mixing()
     return other
