@@ -16,7 +16,7 @@ from luab_trainer.adapters.hf_trainer import whole_modules
 from luab_trainer.losses.attention import AttentionLoss, defaults
 from luab_trainer.losses.point import PointLoss
 from luab_vision.geometry import pair
-from luab_vision.hooks import output_linear, recorded, watch, watch_input
+from luab_vision.hooks import output_linear, plain, recorded, watch, watch_input
 from luab_vision.model_attention import CLSAttention, spatial_attention
 from luab_vision.transforms import normalize
 
@@ -124,7 +124,7 @@ class LUABModel(nn.Module):
         # FSDP's wrapping policy looks for it on the module that it wraps.
         self._no_split_modules = whole_modules(model)
         self._input_size = input_size(model.config)
-        self._can_interpolate = "interpolate_pos_encoding" in signature(model.forward).parameters
+        self._can_interpolate = "interpolate_pos_encoding" in signature(plain(model).forward).parameters
 
     @property
     def config(self) -> Any:

@@ -66,11 +66,20 @@ def _record_feature_map(module: nn.Module, args: tuple[Tensor, ...], output: Any
     record(module, output.last_hidden_state)
 
 
+def plain(model: nn.Module) -> PreTrainedModel:
+    """The transformers model itself, also of a `PeftModel`, whose own `base_model` is the adapter's."""
+    if isinstance(model, PreTrainedModel):
+        return model
+    wrapper: Any = model  # of PEFT, which is not a dependency
+    inner: PreTrainedModel = wrapper.get_base_model()
+    return inner
+
+
 def output_linear(model: PreTrainedModel) -> nn.Linear:
     """The Linear that computes the logits of a transformers image classifier.
 
     Its input is the pooled features. Every `...ForImageClassification` builds its head after the backbone, so
-    it is the last Linear of the model.
+    it is the last Linear of the model. A `PeftModel` keeps two heads, of which the last is the one in use.
 
     Raises:
         ValueError: the classifier does not end in a Linear with one output per label.

@@ -27,7 +27,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from luab_vision.adapters.hf_models import attend_with, attention_module
 from luab_vision.geometry import pair
-from luab_vision.hooks import output_linear, record, recorded, watch, watch_feature_map
+from luab_vision.hooks import output_linear, plain, record, recorded, watch, watch_feature_map
 
 # `config.model_type` of the supported models.
 CLS_ATTENTION = ("vit", "deit", "dinov2", "dinov2_with_registers", "beit", "vit_msn")
@@ -147,11 +147,11 @@ class ActivationMap:
         self.config = model.config
         self.norm_after_pooling = model.config.model_type in _NORM_AFTER_POOLING
         output_linear(model)
-        watch_feature_map(model.base_model)
+        watch_feature_map(plain(model).base_model)
 
     def watch(self, model: PreTrainedModel) -> None:
         """Records the feature map of the next forward."""
-        watch(model.base_model)
+        watch(plain(model).base_model)
 
     def maps(self, model: PreTrainedModel, size: tuple[int, int], classes: Tensor) -> Tensor:
         """A [B, C, 1, h, w] float32 of `classes` [B, C] (negative: padding, with a meaningless map)."""
@@ -162,7 +162,7 @@ class ActivationMap:
 
     def activation_maps(self, model: PreTrainedModel, size: tuple[int, int], classes: Tensor) -> Tensor:
         """The class-activation maps [B, C, h, w]: mean over the grid = the class's logit - `constant`."""
-        features = recorded(model.base_model)
+        features = recorded(plain(model).base_model)
         if features.ndim == 3:  # a sequence [B, N, D] (Swin)
             features = features.transpose(1, 2).unflatten(2, self._sequence_grid(size))
         weight = output_linear(model).weight[classes.clamp(min=0)]  # [B, C, D]
@@ -170,7 +170,7 @@ class ActivationMap:
             # logit = w . (g * (m - mean(m)) / std(m) + b) + bias with m = the pooled map, so with v = w *
             # g: logit = (v - mean(v)) . m / std(m) + constant, which is linear in the map given the image's
             # std(m).
-            norm: Any = model.base_model.layernorm
+            norm: Any = plain(model).base_model.layernorm
             pooled = features.float().mean(dim=(-2, -1))
             std = (pooled.var(dim=-1, correction=0) + norm.eps).sqrt()
             weight = weight * norm.weight
@@ -181,7 +181,7 @@ class ActivationMap:
         """[K]: the logits minus the mean of the map."""
         linear = output_linear(model)
         bias = torch.zeros_like(linear.weight[:, 0]) if linear.bias is None else linear.bias
-        norm: Any = model.base_model.layernorm if self.norm_after_pooling else None
+        norm: Any = plain(model).base_model.layernorm if self.norm_after_pooling else None
         return bias if norm is None else linear.weight @ norm.bias + bias
 
     def _sequence_grid(self, size: tuple[int, int]) -> tuple[int, int]:

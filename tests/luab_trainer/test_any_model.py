@@ -11,6 +11,7 @@ from luab_trainer.config import LUABConfig
 from luab_trainer.data.dataset import ViewDataset
 from luab_trainer.model import LUABModel, input_size
 from luab_trainer.trainer import LUABTrainer
+from luab_vision.model_attention import CLS_ATTENTION, FEATURE_MAP
 from luab_vision.processors import square_processor
 from luab_vision.transforms import EvalTransform, ImageSettings
 
@@ -142,3 +143,33 @@ def test_an_adapter_trains_saves_and_resumes(tmp_path):
     within.add_adapter(peft.LoraConfig(r=2, target_modules=["q_proj"]))
     with pytest.raises(ValueError, match="saves its adapter without its head"):
         trainer(tmp_path, within)
+
+
+TARGETS = {"convnext": ["pwconv1"], "convnextv2": ["pwconv1"], "swinv2": ["query"], "resnet": ["convolution"]}
+
+
+@pytest.mark.parametrize("model_type", [*CLS_ATTENTION, *FEATURE_MAP])
+def test_an_adapter_of_every_family_has_the_losses_of_its_model(model_type):
+    """As PEFT makes it, it changes nothing."""
+    peft = pytest.importorskip("peft")
+    targets = TARGETS.get(model_type, ["q_proj"])
+    if model_type == "mobilenet_v1":
+        targets = r".*layer\.(1|3)\.convolution"  # the others are depthwise
+    # TensorFlow's padding asks the convolution for its stride, which PEFT's does not have.
+    more = {"tf_padding": False} if model_type == "mobilenet_v1" else {}
+    config = peft.LoraConfig(r=2, target_modules=targets, modules_to_save=["classifier"])
+    adapted = LUABModel(peft.get_peft_model(tiny_model(model_type, **more), config), "both").eval()
+    luab = LUABModel(tiny_model(model_type, **more), "both").eval()
+    adapted.point.load_state_dict(luab.point.state_dict())
+    labels, points = torch.tensor([0, 1, 2, 3]), torch.rand(4, 1, 1, 2)
+    batch = {
+        "labels": labels, "target_points": points, "target_weights": torch.ones(4, 1, 1),
+        "target_labels": labels[:, None],
+    }  # fmt: skip
+    for pixels in (images(), images(height=64, width=64)):  # the second: encodings are interpolated
+        found, expected = adapted(pixels, **batch), luab(pixels, **batch)
+        torch.testing.assert_close(found.terms, expected.terms)
+    adapted(images(), **batch).loss.backward()
+    trained = [name for name, value in adapted.named_parameters() if value.grad is not None]
+    assert any("lora_B" in name for name in trained)
+    assert all("lora_" in name or "modules_to_save" in name or "point" in name for name in trained)
