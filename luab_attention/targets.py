@@ -13,7 +13,7 @@ import numpy as np
 from luab_attention.points import FAR_OUTSIDE
 from luab_attention.traces import trace
 from luab_data.rows.columns import ByproductKind, Columns
-from luab_vision.geometry import View, inside, to_view
+from luab_vision.geometry import View, inside, moved, to_view
 
 Outside = Literal["drop", "keep"]
 LabelPolicy = Literal["keep", "authors"]
@@ -100,18 +100,28 @@ def clicks_of(value: Any, column: str) -> list[Byproduct]:
 
 
 def target_in_view(
-    byproduct: Byproduct, view: View, outside: Outside = "drop"
+    byproduct: Byproduct, view: View, outside: Outside = "drop", moves: Sequence[np.ndarray] = ()
 ) -> tuple[np.ndarray, np.ndarray]:
     """A byproduct in the crop -> points `[P, 2]` crop ratios, weights `[P]`, both float32.
 
     Weights sum to 1, or are all 0 without a usable target. With "drop", the authors' rule, points outside the
     crop are (-1, -1) with weight 0. With "keep" they stay outside the border, for densities whose tail may
     reach into the crop.
+
+    Args:
+        byproduct: Points of the image.
+        view: The crop.
+        outside: How to treat points outside the crop.
+        moves: What moved the crop's pixels after that, `[2, 3]` each; see `luab_vision.geometry.moved`. A
+            point that is outside after any of them has lost its pixel, also if a later one takes it back.
     """
     points = to_view(byproduct.points, view)
     weights = np.asarray(byproduct.weights, np.float64)
+    seen = inside(points)
+    for move in moves:
+        points = moved(points, move)
+        seen &= inside(points)
     if outside == "drop":
-        seen = inside(points)
         points = np.where(seen[:, None], points, NO_POINT)
         weights = np.where(seen, weights, 0.0)
     elif outside != "keep":

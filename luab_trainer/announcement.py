@@ -10,6 +10,7 @@ from luab_data.console.text import counted, printable
 from luab_trainer.config import LUABConfig
 from luab_trainer.model import ATTENTION, LUABModel
 from luab_vision.hooks import output_linear
+from luab_vision.policies import AutoAugment, Policy, RandAugment, ThreeAugment
 from luab_vision.transforms import ColorJitter, EvalTransform, RandomErasing, TrainTransform
 
 Fact = tuple[str, str]  # name, value
@@ -133,6 +134,8 @@ def augmentation_text(transform: EvalTransform) -> str:
     parts = [f"{size}, random crops of {smallest:.0%} to {largest:.0%} of the image"]
     if transform.flip:
         parts.append("flips")
+    if transform.policy is not None:
+        parts.append(policy_text(transform.policy))
     for each in transform.augmentations:
         if isinstance(each, ColorJitter):
             parts.append(f"color jitter {each.strength:g}")
@@ -141,6 +144,13 @@ def augmentation_text(transform: EvalTransform) -> str:
         else:
             parts.append(type(each).__name__)
     return ", ".join(parts)
+
+
+def policy_text(policy: Policy) -> str:
+    """A policy of augmentation in words; of an own one its name."""
+    if isinstance(policy, RandAugment | AutoAugment | ThreeAugment):
+        return str(policy)
+    return getattr(policy, "__name__", type(policy).__name__)
 
 
 def parameters_text(luab: LUABModel) -> str:

@@ -18,6 +18,7 @@ from luab_data.errors import SourceError
 from luab_data.rows.labels import LabelFormat
 from luab_trainer.config import LUABConfig
 from luab_trainer.options.file import Option, read_options
+from luab_vision.policies import named_policy
 
 
 def _option(default: Any, text: str, **metadata: Any) -> Any:
@@ -86,6 +87,11 @@ class RunArguments:
         1000, "With --streaming: size of the shuffle buffer in rows; 0 keeps the order (default: 1000)."
     )
     min_crop: float = _option(0.08, "Smallest share of the image that a training crop shows (default: 0.08).")
+    augment: str = _option(
+        "none",
+        "Policy of augmentation: randaugment, autoaugment, 3augment, or a RandAugment in timm's spelling "
+        "(rand-m9-mstd0.5-inc1) (default: none).",
+    )
     color_jitter: float = _option(0.0, "Strength of random brightness, contrast and saturation (default: 0).")
     random_erasing: float = _option(0.0, "Probability of blanking out a random rectangle (default: 0).")
 
@@ -107,6 +113,10 @@ class RunArguments:
         self._check_streaming()
         if self.image_size is not None and self.image_size < 1:
             raise ValueError(f"--image_size {self.image_size}: pixels, 1 or more")
+        try:
+            named_policy(self.augment)
+        except ValueError as error:
+            raise ValueError(f"--augment {error}") from error
         if not 0 <= self.color_jitter < math.inf:
             raise ValueError(f"--color_jitter {self.color_jitter}: a strength, 0 or more")
         if not 0 <= self.random_erasing <= 1:

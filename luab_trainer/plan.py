@@ -25,8 +25,8 @@ SAMPLED_ROWS = 256  # rows whose images are part of a dataset's fingerprint
 # logged, evaluated and saved, and where.
 DEPENDS = (
     "model", "from_config", "image_size", "dataset", "dataset_config", "train_split", "image_column",
-    "label_column", "point_column", "annotations_column", "min_crop", "color_jitter", "random_erasing",
-    "x_column", "y_column", "point_units", "label_format", "streaming",
+    "label_column", "point_column", "annotations_column", "min_crop", "augment", "color_jitter",
+    "random_erasing", "x_column", "y_column", "point_units", "label_format", "streaming",
     "loss", "byproduct", "background_mix", "background_radius", "cutmix", "cutmix_alpha", "attention_form",
     "label_policy",
     "label_smoothing_factor", "seed", "data_seed",
@@ -54,6 +54,8 @@ def run_plan(
         plan["--attention_tolerance"] = luab.attention.tolerance
     if not args.background_mix:
         plan.pop("--background_radius", None)  # it changes nothing
+    if plan.get("--augment") == "none":
+        plan.pop("--augment")  # as in the plan of a version without it
     if not args.cutmix:
         for name in ("--cutmix", "--cutmix_alpha"):  # as in the plan of a version without it
             plan.pop(name, None)

@@ -45,6 +45,8 @@ from luab_trainer.metrics.multi_label import CLASSES_FILE, MultiLabelMetrics, wr
 from luab_trainer.pointing import plays_pointing_game, pointing_game
 from luab_trainer.preflight import check_output_folder, check_ready, check_rows
 from luab_trainer.trainer import LUABTrainer
+from luab_vision.operations import MOVING_FILTERS, Canvas
+from luab_vision.policies import named_policy
 from luab_vision.processors import check_fits, image_settings
 from luab_vision.transforms import (
     Augmentation,
@@ -172,7 +174,9 @@ def augmented_view(run: RunArguments, settings: ImageSettings) -> TrainTransform
         augmentations.append(ColorJitter(run.color_jitter))
     if run.random_erasing:
         augmentations.append(RandomErasing(run.random_erasing, color=settings.neutral))
-    return TrainTransform(settings, scale=(run.min_crop, 1.0), augmentations=augmentations)
+    resample = settings.resample if settings.resample in MOVING_FILTERS else Canvas.resample
+    policy = named_policy(run.augment, Canvas(settings.neutral, resample))
+    return TrainTransform(settings, (run.min_crop, 1.0), augmentations=augmentations, policy=policy)
 
 
 def announce(

@@ -67,6 +67,43 @@ def inside(points: np.ndarray) -> np.ndarray:
     return np.all((points >= -BORDER_TOLERANCE) & (points <= 1 + BORDER_TOLERANCE), axis=-1)
 
 
+def moved(points: np.ndarray, move: np.ndarray) -> np.ndarray:
+    """Where an affine map takes points, crop ratios `[..., 2]` -> crop ratios `[..., 2]`.
+
+    Args:
+        points: x first.
+        move: `[2, 3]`: a point p goes to `move[:, :2] @ p + move[:, 2]`.
+    """
+    return np.asarray(points, np.float64) @ move[:, :2].T + move[:, 2]
+
+
+def move_of_pixels(matrix: np.ndarray, height: int, width: int) -> np.ndarray:
+    """An affine map `[2, 3]` of pixel coordinates in a crop -> the same map of crop ratios."""
+    size = np.array((width, height), np.float64)
+    return np.asarray(matrix, np.float64) * np.append(size, 1) / size[:, None]
+
+
+def warp(
+    image: Image.Image,
+    move: np.ndarray,
+    resample: Image.Resampling = Image.Resampling.BICUBIC,
+    fill: float | tuple[int, ...] = 0,
+) -> Image.Image:
+    """The image after its pixels went where `moved` takes points; of the same size and mode.
+
+    Args:
+        image: A crop, or a map or mask of one in the same frame.
+        move: See `moved`; must be invertible.
+        resample: Pillow's filter: nearest, bilinear or bicubic.
+        fill: The color of pixels that come from outside the image.
+    """
+    size = np.array((*image.size, 1), np.float64)
+    back = np.linalg.inv(np.vstack((move, (0, 0, 1)))) * size[:, None] / size
+    return image.transform(
+        image.size, Image.Transform.AFFINE, tuple(back[:2].ravel()), resample, fillcolor=fill
+    )
+
+
 def random_resized_view(
     width: int,
     height: int,

@@ -1,11 +1,12 @@
 """An image -> the model's input and the view, which also transforms the points.
 
-    pixels --(view)--> crop --(augmentations)--> crop --(normalize)--> pixel_values
+    pixels --(view)--> crop --(policy)--> crop --(augmentations)--> crop --(normalize)--> pixel_values
 
 `pixels` are uint8 `[H, W, 3]`, upright RGB, as `luab_vision.images` gives them. A crop is uint8
 `[h, w, 3]`: loaders hand out crops, a quarter of the bytes, and the model normalizes them on its device.
 
-Only the view moves pixels. Other augmentations are any callable `(crop, rng) -> crop`:
+Only the view and the policy (`luab_vision.policies`) move pixels. Other augmentations are any callable
+`(crop, rng) -> crop`:
 
     def blur(crop: PIL.Image.Image, rng: np.random.Generator) -> PIL.Image.Image:
         return crop.filter(ImageFilter.GaussianBlur(rng.uniform(0, 2)))
@@ -29,6 +30,8 @@ from torch import Tensor
 
 from luab_vision.framing import Framing, framing
 from luab_vision.geometry import View, pair, random_resized_view, render, render_window
+from luab_vision.operations import Step
+from luab_vision.policies import Policy
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -131,6 +134,19 @@ class EvalTransform:
             return to_tensor(framing.render(image, resample))
         return to_tensor(render(image, view, self.size, resample))
 
+    def steps(self, rng: np.random.Generator | None = None) -> Sequence[Step]:
+        """The steps of the policy for a crop, drawn: here none."""
+        return ()
+
+    def changed(self, crop: Tensor, steps: Sequence[Step]) -> Tensor:
+        """The crop after the policy's steps, uint8 `[h, w, 3]`."""
+        if not steps:
+            return crop
+        image = Image.fromarray(crop.numpy())
+        for step in steps:
+            image = step.pixels(image)
+        return to_tensor(image)
+
     def augment(self, crop: Tensor, rng: np.random.Generator | None = None) -> Tensor:
         """The crop as the model sees it, uint8 `[h, w, 3]`: here unchanged."""
         return crop
@@ -164,7 +180,7 @@ def to_image(pixel_values: Tensor, settings: ImageSettings) -> Image.Image:
 
 
 class TrainTransform(EvalTransform):
-    """Random resized crop and flip, then the augmentations that do not move pixels.
+    """Random resized crop and flip, then a policy, then the augmentations that do not move pixels.
 
     Args:
         settings: The model's image settings.
@@ -172,6 +188,7 @@ class TrainTransform(EvalTransform):
         ratio: See `random_resized_view`.
         flip: See `random_resized_view`.
         augmentations: Functions of the crop as a PIL image, applied in order.
+        policy: Draws what comes before them and may move pixels; see `luab_vision.policies`. None: nothing.
     """
 
     def __init__(
@@ -181,10 +198,25 @@ class TrainTransform(EvalTransform):
         ratio: tuple[float, float] = (3 / 4, 4 / 3),
         flip: float = 0.5,
         augmentations: Sequence[Augmentation] = (),
+        policy: Policy | None = None,
     ):
         super().__init__(settings)
         self.scale, self.ratio, self.flip = scale, ratio, flip
         self.augmentations = tuple(augmentations)
+        self.policy = policy
+
+    def __call__(self, pixels: np.ndarray, rng: np.random.Generator | None = None) -> tuple[Tensor, View]:
+        """As `EvalTransform`.
+
+        Raises:
+            ValueError: there is a policy. Where it takes the points, the view does not tell.
+        """
+        if self.policy is not None:
+            raise ValueError(
+                "a transform with a policy gives no view that tells where points go: take its methods view, "
+                "steps, crop, changed and augment, as luab_trainer.data.samples does."
+            )
+        return super().__call__(pixels, rng)
 
     def view(  # type: ignore[override]  # it draws, which the base class does not
         self, width: int, height: int, rng: np.random.Generator
@@ -196,6 +228,12 @@ class TrainTransform(EvalTransform):
         """The view of the pixels, uint8 `[h, w, 3]`."""
         mode = FAST_FILTERS.get(self.settings.resample)
         return super().crop(pixels, view) if mode is None else render_window(pixels, view, self.size, mode)
+
+    def steps(  # type: ignore[override]  # as above
+        self, rng: np.random.Generator
+    ) -> Sequence[Step]:
+        """The steps of the policy for a crop, drawn from `rng`."""
+        return () if self.policy is None else self.policy(*self.size, rng)
 
     def augment(  # type: ignore[override]  # as above
         self, crop: Tensor, rng: np.random.Generator

@@ -137,13 +137,15 @@ class RowToSample:
         with self.reader.named(row, position):
             image, labels, byproducts = self.reader.open(row)
             view = self.transform.view(image.width, image.height, rng)
-            sample = self._labels_and_targets(labels, byproducts, view)
+            steps = self.transform.steps(rng)
+            moves = [step.move for step in steps if step.move is not None]
+            sample = self._labels_and_targets(labels, byproducts, view, moves)
         yield {}
         with self.reader.named(row, position):
             crop = self.transform.crop(self.reader.pixels(image), view)
         if self.mixer is not None and donors is not None:
             crop = self.mixer(crop, view, position, sample["labels"], byproducts, donors, rng)
-        yield {"pixel_values": crop, "row": position, **sample}
+        yield {"pixel_values": self.transform.changed(crop, steps), "row": position, **sample}
 
     def _unmixed(self, row: Row, rng: np.random.Generator, position: int) -> Sample:
         """A row's sample before all that `_finished` does, with no other row's pixels."""
@@ -157,13 +159,16 @@ class RowToSample:
             sample = self.cutter(sample, donors, rng)
         return {**sample, "pixel_values": self.transform.augment(sample["pixel_values"], rng)}
 
-    def _labels_and_targets(self, labels: int | Tensor, byproducts: list[Byproduct], view: View) -> Sample:
+    def _labels_and_targets(
+        self, labels: int | Tensor, byproducts: list[Byproduct], view: View, moves: Sequence[np.ndarray]
+    ) -> Sample:
         if self.label_policy == "authors" and isinstance(labels, Tensor):
-            labels[[b.label for b in byproducts if not target_in_view(b, view)[1].any()]] = 0
+            lost = [b.label for b in byproducts if not target_in_view(b, view, moves=moves)[1].any()]
+            labels[lost] = 0
             byproducts = [byproduct for byproduct in byproducts if labels[byproduct.label]]
         if self.byproduct is None:
             return {"labels": labels}
-        targets = [target_in_view(byproduct, view, self.outside) for byproduct in byproducts]
+        targets = [target_in_view(byproduct, view, self.outside, moves) for byproduct in byproducts]
         return {
             "labels": labels,
             "target_points": [points for points, _ in targets],
