@@ -25,6 +25,7 @@ def load_dataset(
     split: str | None = None,
     streaming: bool = False,
     rule: str | None = None,
+    shards: int | None = None,
     **kwargs: Any,
 ) -> datasets.Dataset | datasets.DatasetDict | datasets.IterableDataset | datasets.IterableDatasetDict:
     """COCO-AB from the raw files, from any working folder.
@@ -39,11 +40,18 @@ def load_dataset(
         split: As for `datasets.load_dataset`.
         streaming: As for `datasets.load_dataset`.
         rule: How an icon's history becomes a point: `final` (default) or `authors`; see `coco_ab.points`.
+        shards: Parts in which a stream's workers and processes read the raw files (default: 16).
         kwargs: As for `datasets.load_dataset`.
 
     Raises:
         luab_data.errors.SourceError: something is missing; the error says what to request or pass.
     """
-    sources = {"images": images, "instances": instances, "byproducts": byproducts, "rule": rule}
+    sources: dict[str, Any] = {
+        "images": images,
+        "instances": instances,
+        "byproducts": byproducts,
+        "rule": rule,
+        "shards": shards,
+    }
     given = {key: value for key, value in sources.items() if value is not None}
     return datasets.load_dataset(NAME, name, split=split, streaming=streaming, **given, **kwargs)

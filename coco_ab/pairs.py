@@ -1,6 +1,8 @@
 """An image, COCO's annotation and its byproducts -> one row. `CocoPairToRow` decides what is kept."""
 
-from collections.abc import Iterator
+import copy
+import threading
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ from luab_data.constants import ANNOTATIONS, LABELS, POINTS
 from luab_data.errors import RejectedRecord
 from luab_data.images.pillow import checked_image, upright_size
 from luab_data.sources.entries import BYPRODUCTS, IMAGES, Reject
+from luab_data.sources.folders import FolderSource, ZipSource
+from luab_data.sources.parts import PartOf, Parts
 
 NO_IMAGE = "there is no image of this id, or it cannot be read"
 
@@ -37,7 +41,7 @@ class KnownImages:
     role = BYPRODUCTS
     ignored = 0
 
-    def __init__(self, byproducts: Byproducts, instances: Instances):
+    def __init__(self, byproducts: Byproducts | PartOf, instances: Instances):
         self._byproducts = byproducts
         self._instances = instances
 
@@ -82,14 +86,33 @@ class RawCocoAB:
     ):
         require_rule(rule)
         self.rule = rule
-        self.images = open_images(images) if with_images else None
+        self.images: FolderSource | ZipSource | PartOf | None = open_images(images) if with_images else None
         self._instances = File(INSTANCES, find_instances(instances)) if with_images else None
         self._byproducts = File(BYPRODUCTS, find_byproducts(byproducts))
+        self._parts = Parts([0], 1)
+        self._read: list[tuple[Byproducts, Instances | None]] = []  # shared by all parts
+        self._reading = threading.Lock()
 
     @property
     def sources(self) -> list[Source]:
         """The images and the two files; only the byproducts without images."""
         return [each for each in (self.images, self._instances, self._byproducts) if each is not None]
+
+    @property
+    def most_parts(self) -> int:
+        """Into how many parts the release can be divided."""
+        return 1_000
+
+    def part(self, parts: Iterable[int], of: int) -> "RawCocoAB":
+        """Some parts of the release: each has some of the images and their records.
+
+        The JSON files are read once, for all parts of one process.
+        """
+        part = copy.copy(self)
+        part._parts = own = Parts(parts, of)
+        if isinstance(self.images, FolderSource | ZipSource):
+            part.images = self.images.part(own)
+        return part
 
     def features(self) -> Features:
         """The types of the rows' columns."""
@@ -101,23 +124,33 @@ class RawCocoAB:
         `found` as for `join`.
         """
         found = Found() if found is None else found
-        byproducts = Byproducts(self._byproducts.place)
-        if self.images is None or self._instances is None:
-            yield from join(None, byproducts, found)
+        byproducts, instances = self._known()
+        own = PartOf(byproducts, self._parts)
+        if self.images is None or instances is None:
+            yield from join(None, own, found)
             return
-        instances = Instances(self._instances.place)
         # The images that could be read: the row, or its reject, has COCO's entry too.
         paired: set[str] = set()
-        for item in join(self.images, KnownImages(byproducts, instances), found):
+        for item in join(self.images, KnownImages(own, instances), found):
             if isinstance(item, Pair) and item.image is not None:
                 paired.add(item.id)
             yield item
-        found[INSTANCES] += len(instances) + len(instances.rejects)
-        yield from instances.rejects
-        for name in instances.names():
+        names = [name for name in instances.names() if self._parts.own(name)]
+        rejects = [reject for reject in instances.rejects if self._parts.own(reject.id)]
+        found[INSTANCES] += len(names) + len(rejects)
+        yield from rejects
+        for name in names:
             if name not in paired:
                 unread = name in self.images
                 yield Reject(INSTANCES, name, "its image was rejected" if unread else NO_IMAGE)
+
+    def _known(self) -> tuple[Byproducts, Instances | None]:
+        """The two JSON files, read when they are first needed."""
+        with self._reading:
+            if not self._read:
+                instances = None if self._instances is None else Instances(self._instances.place)
+                self._read.append((Byproducts(self._byproducts.place), instances))
+            return self._read[0]
 
     def to_batch(self, max_side: int | None = None) -> RowByRow:
         """The function that makes rows from `pairs`; shrinks images with a side above `max_side` pixels."""

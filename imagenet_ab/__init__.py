@@ -24,6 +24,7 @@ def load_dataset(
     split: str | None = None,
     streaming: bool = False,
     classes: list[str] | None = None,
+    shards: int | None = None,
     **kwargs: Any,
 ) -> datasets.Dataset | datasets.DatasetDict | datasets.IterableDataset | datasets.IterableDatasetDict:
     """ImageNet-AB from the raw files, from any working folder.
@@ -39,11 +40,17 @@ def load_dataset(
         split: As for `datasets.load_dataset`.
         streaming: As for `datasets.load_dataset`.
         classes: Class folders to keep. Default: those of the images, in ImageNet's order.
+        shards: Parts in which a stream's workers and processes read the raw files (default: 16).
         kwargs: As for `datasets.load_dataset`.
 
     Raises:
         luab_data.errors.SourceError: something is missing; the error says what to request or pass.
     """
-    sources = {"images": images, "byproducts": byproducts, "classes": classes}
+    sources: dict[str, Any] = {
+        "images": images,
+        "byproducts": byproducts,
+        "classes": classes,
+        "shards": shards,
+    }
     given = {key: value for key, value in sources.items() if value is not None}
     return datasets.load_dataset(NAME, name, split=split, streaming=streaming, **given, **kwargs)

@@ -1,7 +1,8 @@
 """An image and its XML, joined by id -> one row. `ImageNetPairToRow` decides what is kept."""
 
+import copy
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import compress
 from pathlib import Path
@@ -27,9 +28,10 @@ from luab_data.errors import PASSED_ON, RejectedRecord, internal_error
 from luab_data.hub.source import HubImages
 from luab_data.imagenet_classes import class_list
 from luab_data.images.pillow import checked_image
-from luab_data.sources.archives import Spooled, TarStream
+from luab_data.sources.archives import Spooled, TarOfTars, TarStream
 from luab_data.sources.entries import BYPRODUCTS, IMAGES, Reject, same_form
-from luab_data.sources.folders import ClassFilter
+from luab_data.sources.folders import ClassFilter, FolderSource, ZipSource
+from luab_data.sources.parts import PartOf, Parts
 
 logger = get_logger(__name__)
 
@@ -50,8 +52,8 @@ class RawImageNetAB:
     ):
         opened = open_images(images) if with_images else None  # first: these are gated on the Hub
         xmls = open_byproducts(byproducts)
-        self.images: Images | ClassFilter | None = opened
-        self.byproducts: Byproducts | ClassFilter = xmls
+        self.images: Images | ClassFilter | PartOf | None = opened
+        self.byproducts: Byproducts | ClassFilter | PartOf = xmls
         # What can only be streamed. A ClassFilter does not tell.
         self._images_stream = isinstance(opened, HubImages)
         self._byproducts_stream = isinstance(xmls, TarStream)
@@ -61,6 +63,19 @@ class RawImageNetAB:
             self.images = None if opened is None else ClassFilter(opened, self.classes)
         else:
             self.classes = class_list(classes_of(xmls) if opened is None else opened.classes())
+
+    @property
+    def most_parts(self) -> int:
+        """Into how many parts the release can be divided: 1 if the images can only be streamed."""
+        return 1 if self._images_stream else max(1, len(self.classes))
+
+    def part(self, parts: Iterable[int], of: int) -> "RawImageNetAB":
+        """Some parts of the release: each has the images and the XMLs of some classes."""
+        own = Parts(parts, of, self.classes)
+        part = copy.copy(self)
+        part.byproducts = _part_of(self.byproducts, own)
+        part.images = None if self.images is None else _part_of(self.images, own)
+        return part
 
     @property
     def sources(self) -> list[Source]:
@@ -83,6 +98,15 @@ class RawImageNetAB:
     def to_batch(self, max_side: int | None = None) -> "PairsToBatch":
         """The function that makes rows from `pairs`; shrinks images with a side above `max_side` pixels."""
         return PairsToBatch(ImageNetPairToRow(tuple(self.classes), self.images is not None, max_side))
+
+
+def _part_of(source: Any, parts: Parts) -> Any:
+    """Some parts of a source."""
+    if isinstance(source, ClassFilter):
+        return source.over(_part_of(source.source, parts))
+    if isinstance(source, FolderSource | TarOfTars | ZipSource):
+        return source.part(parts)
+    return PartOf(copy.copy(source), parts)
 
 
 # In place of a row's columns of byproducts: which of the `ParsedRecords` of its batch they are from.

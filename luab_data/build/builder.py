@@ -4,6 +4,8 @@ For streaming, `datasets` replaces names such as `Path` and `open` in the module
 that handles paths is in other modules.
 """
 
+import os
+import threading
 from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterator
@@ -33,22 +35,29 @@ from luab_data.errors import SourceError
 from luab_data.files.fingerprint import fingerprint, is_local
 
 VERSION = datasets.Version("1.0.0")
+SHARDS = 16  # each reads the archive of the byproducts once: see `benchmarks/stream.py`
+
+_LOCKS: dict[int, threading.Lock] = {}  # by process: a fork may inherit a lock that is held
 
 logger = datasets.logging.get_logger(__name__)
 
 
 @dataclass
 class RawFilesConfig(datasets.BuilderConfig):
-    """Where the raw files are. A dataset adds its own arguments; all of them default to None."""
+    """Where the raw files are. A dataset adds its own arguments; all of them default to None.
+
+    `shards`: see `RawFilesBuilder`; it does not change the rows.
+    """
 
     images: str | Path | None = None
     byproducts: str | Path | None = None
+    shards: int | None = None
 
     @classmethod
     def own_names(cls) -> list[str]:
         """The dataset's own arguments, without those of all builders."""
         of_all = {field.name for field in fields(datasets.BuilderConfig)}
-        return [field.name for field in fields(cls) if field.name not in of_all]
+        return [field.name for field in fields(cls) if field.name not in of_all | {"shards"}]
 
     def own(self) -> dict[str, Any]:
         """The given ones among them."""
@@ -60,6 +69,8 @@ class RawFilesConfig(datasets.BuilderConfig):
     ) -> str:
         """The cache's name. It includes the state of local files, so no cache is older than they are."""
         given = {key: value for key, value in config_kwargs.items() if value is not None}
+        if len(given) > 1:
+            given.pop("shards", None)  # the rows are the same
         states = {key: fingerprint(value) if is_local(value) else value for key, value in given.items()}
         return super().create_config_id(states, custom_features)
 
@@ -74,7 +85,13 @@ def configurations(config_class: type[RawFilesConfig]) -> list[RawFilesConfig]:
 
 
 class RawFilesBuilder(datasets.ArrowBasedBuilder):
-    """Configurations `full` (images and byproducts), `byproducts` (no images), `sample` (generated)."""
+    """Configurations `full` (images and byproducts), `byproducts` (no images), `sample` (generated).
+
+    A release is divided into `shards` parts (default: `SHARDS`), so that the workers and processes of a
+    stream read it together, each its own parts. Rows and rejects are those of the whole release. A worker
+    reads the archive of the byproducts once for each of its parts, because a tar.gz can only be read in
+    order. Images of the Hub can only be streamed too: then there is one part.
+    """
 
     VERSION = VERSION
     OF_IMAGES: ClassVar[tuple[str, ...]] = ("images",)  # arguments of the configuration `full` alone
@@ -108,16 +125,32 @@ class RawFilesBuilder(datasets.ArrowBasedBuilder):
         return datasets.DatasetInfo(features=columns)
 
     def _split_generators(self, dl_manager: datasets.DownloadManager) -> list[datasets.SplitGenerator]:
-        if self.config.name != SAMPLE:
-            self.open_raw()  # here an error reaches the user unchanged; the generator would wrap it
-        return [datasets.SplitGenerator(TRAIN)]
-
-    def _generate_tables(self) -> Iterator[tuple[int, pa.Table]]:
         if self.config.name == SAMPLE:
-            for number, path in enumerate(self._sample_files()):
-                yield number, pq.read_table(path)
+            shards = len(self._sample_files())
+        else:
+            # Here an error reaches the user unchanged; the generator would wrap it.
+            shards = min(self.config.shards or SHARDS, self.open_raw().most_parts)
+        return [datasets.SplitGenerator(TRAIN, {"parts": list(range(shards)), "of": shards})]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_opened": None}  # open files stay in their process
+
+    def _raw(self) -> RawDataset:
+        """The raw files, opened once in each process, of whose threads each reads a part of its own."""
+        with _LOCKS.setdefault(os.getpid(), threading.Lock()):
+            opened: tuple[int, RawDataset] | None = getattr(self, "_opened", None)
+            if opened is None or opened[0] != os.getpid():
+                self._opened = opened = (os.getpid(), self.open_raw())
+            return opened[1]
+
+    def _generate_tables(self, parts: list[int], of: int) -> Iterator[tuple[int, pa.Table]]:
+        if self.config.name == SAMPLE:
+            files = self._sample_files()
+            for number in parts:
+                yield number, pq.read_table(files[number])
             return
-        raw = self.open_raw()
+        whole = len(parts) == of
+        raw = self.open_raw() if whole else self._raw().part(parts, of)
         make_batch, schema = raw.to_batch(), self.info.features.arrow_schema
         found, reasons = Found(), Reasons()
         rejected: Counter[str] = Counter()
@@ -131,17 +164,28 @@ class RawFilesBuilder(datasets.ArrowBasedBuilder):
                 yield number, batch.table
         left_out = ignored(raw)
         failed = failure(sorted(found.keys() | left_out.keys()), found, used, left_out, reasons)
-        if failed is not None:
+        if failed is not None and whole:
             raise SourceError(
                 f"{self.config.own()}: {failed} {self.BUILD_COMMAND} lists each one with its reason."
             )
-        if rejected:
+        # A small part may have images only; ids of both sides that never meet are worth a warning.
+        strangers = failed if failed is not None and len(found.first) > 1 and not found.met else None
+        if rejected or strangers:
+            where = "" if whole else f"Part {', '.join(str(part + 1) for part in sorted(parts))} of {of}: "
             logger.warning(
-                f"Left out: {dict(rejected)}. {self.BUILD_COMMAND} lists each one with its reason."
+                f"{where}{strangers or f'Left out: {dict(rejected)}.'} {self.BUILD_COMMAND} lists each one "
+                "with its reason."
             )
 
     def _require_known_arguments(self) -> None:
         name, config = self.config.name, self.config
+        if config.shards is not None and not (
+            type(config.shards) is int and config.shards > 0 and name != SAMPLE
+        ):
+            raise SourceError(
+                f"shards={config.shards!r}: how many parts the raw files are read in, 1 or more; the sample "
+                "has its own."
+            )
         if config.data_dir is not None:
             raise SourceError(f"data_dir={config.data_dir!r}: pass images=... and byproducts=... instead.")
         for key, value in config.own().items():

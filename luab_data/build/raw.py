@@ -1,6 +1,6 @@
 """The interface of a dataset's opened raw files, for the build and the builder of both datasets."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Protocol
@@ -51,6 +51,15 @@ class RawDataset(Protocol):
     @property
     def sources(self) -> Sequence[Source]:
         """The sources of the images and the byproducts."""
+
+    @property
+    def most_parts(self) -> int:
+        """Into how many parts the release can be divided."""
+        ...
+
+    def part(self, parts: Iterable[int], of: int) -> "RawDataset":
+        """Some of `of` parts of the release, which together have each entry once."""
+        ...
 
     def features(self) -> Features:
         """The types of the rows' columns."""

@@ -5,6 +5,7 @@ archive is used for writing. Limits on a member's size, on a header's claims and
 size bound every read.
 """
 
+import copy
 import tarfile
 import tempfile
 import zlib
@@ -30,6 +31,7 @@ from luab_data.sources.entries import (
     printable,
 )
 from luab_data.sources.inflate import GzipFile
+from luab_data.sources.parts import Parts
 from luab_data.sources.tar import (
     MAX_HEADER_BYTES,
     READ_AHEAD,
@@ -102,8 +104,8 @@ class TarStream:
 class TarOfTars:
     """The images of `ILSVRC2012_img_train.tar`: a tar of one `<class>.tar` per class. Stream and Lookup.
 
-    The headers are read once, seeking from one to the next. Then an image is one seek and one read in the
-    outer tar.
+    The headers of a class's tar are read once, when one of its images is first asked for, seeking from one to
+    the next. Then an image is one seek and one read in the outer tar.
     """
 
     def __init__(self, path: str | Path, role: str = IMAGES, max_bytes: int = MAX_IMAGE_BYTES):
@@ -113,11 +115,12 @@ class TarOfTars:
         self.ignored = 0
         if not self.place.is_file():
             raise SourceError(f"{role}={str(path)!r}: there is no such file.")
-        self._places: dict[str, int] = {}  # id -> position in the arrays (a million tuples take more memory)
+        # Class -> id -> position in the arrays (a million tuples take more memory).
+        self._places: dict[str, dict[str, int]] = {}
         self._offsets = array("Q")
         self._sizes = array("Q")
-        self._rejects: list[Reject] = []
-        self._indexed = False
+        self._rejects: list[Reject] = []  # of the outer tar
+        self._rejects_of: dict[str, list[Reject]] = {}  # of each class
         self._file = self.place.open("rb")
         with archive_errors(role, self.place):
             self._tars: dict[str, Member] = {}
@@ -132,25 +135,35 @@ class TarOfTars:
         """The class of each inner tar."""
         return list(self._tars)
 
+    def part(self, parts: Parts) -> "TarOfTars":
+        """The classes of some parts."""
+        part = copy.copy(self)
+        part._file = self.place.open("rb")
+        part._places, part._rejects_of = {}, {}
+        part._offsets, part._sizes = array("Q"), array("Q")
+        part._tars = {name: tar for name, tar in self._tars.items() if parts.own_class(name)}
+        part._rejects = self._rejects if parts.first else []
+        return part
+
     def __iter__(self) -> Iterator[Entry | Reject]:
         return entries_of(self)
 
     def __contains__(self, entry_id: str) -> bool:
-        self._index()
-        return entry_id in self._places
+        return entry_id in self._index(entry_id.partition("/")[0])
 
     def get(self, entry_id: str) -> bytes:
         """The bytes of one entry."""
-        self._index()
-        place = self._places[entry_id]
+        place = self._index(entry_id.partition("/")[0])[entry_id]
         self._file.seek(self._offsets[place])
         return self._file.read(self._sizes[place])
 
     def ids(self) -> Iterator[str | Reject]:
         """All ids, then the rejects."""
-        self._index()
-        yield from self._places
+        for class_name in self._tars:
+            yield from self._index(class_name)
         yield from self._rejects
+        for class_name in self._tars:
+            yield from self._rejects_of[class_name]
 
     def _find_class_tars(self) -> None:
         size = self.place.stat().st_size
@@ -167,30 +180,35 @@ class TarOfTars:
             except RejectedRecord as error:
                 self._rejects.append(Reject(self.role, printable(member.name), error.reason))
 
-    def _index(self) -> None:
-        """Reads the headers of the class tars, once: minutes for all of ImageNet."""
-        if self._indexed:
-            return
+    def _index(self, class_name: str) -> dict[str, int]:
+        """The places of a class, whose headers are read once: minutes for all of ImageNet."""
+        places = self._places.get(class_name)
+        if places is not None:
+            return places
+        tar = self._tars.get(class_name)
+        if tar is None:
+            return {}
+        places, rejects = {}, []
         with archive_errors(self.role, self.place):
-            for class_name, tar in self._tars.items():
-                reader = BoundedReader(self._file, MAX_HEADER_BYTES, tar.size, start=tar.offset_data)
-                for member in members(reader):
-                    self._add(class_name, member, tar.offset_data)
-        self._indexed = True
+            reader = BoundedReader(self._file, MAX_HEADER_BYTES, tar.size, start=tar.offset_data)
+            for member in members(reader):
+                try:
+                    self._add(class_name, member, tar.offset_data, places)
+                except RejectedRecord as error:
+                    name = printable(f"{class_name}/{member.name}")
+                    rejects.append(Reject(self.role, name, error.reason))
+        self._places[class_name], self._rejects_of[class_name] = places, rejects
+        return places
 
-    def _add(self, class_name: str, member: Member, start: int) -> None:
+    def _add(self, class_name: str, member: Member, start: int, places: dict[str, int]) -> None:
         if member.isreg() and not is_entry(file_name_of(member.name), IMAGE_SUFFIXES):
             self.ignored += 1
             return
-        try:
-            check_plain(member, self.max_bytes)
-            found = f"{class_name}/{entry_id(member.name, 1)}"
-            if found in self._places:
-                raise RejectedRecord("second file of this id")
-        except RejectedRecord as error:
-            self._rejects.append(Reject(self.role, printable(f"{class_name}/{member.name}"), error.reason))
-            return
-        self._places[found] = len(self._offsets)
+        check_plain(member, self.max_bytes)
+        found = f"{class_name}/{entry_id(member.name, 1)}"
+        if found in places:
+            raise RejectedRecord("second file of this id")
+        places[found] = len(self._offsets)
         self._offsets.append(start + member.offset_data)
         self._sizes.append(member.size)
 

@@ -3,6 +3,7 @@
 Tar archives: `luab_data.sources.archives`; the Hub: `luab_data.hub.source`.
 """
 
+import copy
 import os
 from array import array
 from collections import Counter
@@ -26,6 +27,7 @@ from luab_data.sources.entries import (
     printable,
     same_form,
 )
+from luab_data.sources.parts import PartOf, Parts
 from luab_data.sources.zip import BrokenZip, ZipMember, read_member, zip_members
 
 T = TypeVar("T", bound=Entry | str | Reject)
@@ -75,6 +77,16 @@ class FolderSource:
         if self.depth == 1:
             return None
         return [folder for folder in self._folders if self._has_entries(folder)]
+
+    def part(self, parts: Parts) -> "FolderSource | PartOf":
+        """The entries of some parts; of class folders only theirs are listed."""
+        part = copy.copy(self)
+        part._listed, part._rejects, part._ignored = CompactNames(), {}, Counter()
+        if self.depth == 1:
+            return PartOf(part, parts)
+        part._folders = {name: paths for name, paths in self._folders.items() if parts.own_class(name)}
+        part._linked = self._linked if parts.first else []
+        return part
 
     def __iter__(self) -> Iterator[Entry | Reject]:
         return entries_of(self)
@@ -191,6 +203,12 @@ class ZipSource:
         except (OSError, BrokenZip) as error:
             raise broken_zip(role, path, error) from error
 
+    def part(self, parts: Parts) -> PartOf:
+        """The members of some parts. The directory is read once for all of them."""
+        part = copy.copy(self)
+        part._file = self.place.open("rb")
+        return PartOf(part, parts)
+
     def classes(self) -> list[str] | None:
         """The class folders, sorted; None without classes."""
         folders = {entry_id.rpartition("/")[0] for entry_id in self._places}
@@ -241,6 +259,10 @@ class ClassFilter:
         self.place = source.place
         self._classes = frozenset(classes)
         self._left_out = 0
+
+    def over(self, source: Any) -> "ClassFilter":
+        """The same classes of another source."""
+        return ClassFilter(source, list(self._classes))
 
     @property
     def ignored(self) -> int:

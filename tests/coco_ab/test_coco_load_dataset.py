@@ -68,7 +68,11 @@ def test_the_ways_in_give_the_rows_of_the_build(sources, load, tmp_path, streami
     others = {key: path for key, path in sources.items() if key != "byproducts"}
     files = load(data_files=str(sources["byproducts"]), streaming=streaming, **others)
     assert ours.features == files.features == built.features
-    assert plain(ours) == plain(files) == plain(built)
+    assert not streaming or ours.num_shards == 16
+    found = [plain(ours), plain(files)]
+    if streaming:  # part after part
+        found = [sorted(rows, key=lambda row: row["image_id"]) for rows in found]
+    assert found == [plain(built)] * 2
     assert next(iter(ours))["image"].size in ((96, 72), (72, 96))
 
 
