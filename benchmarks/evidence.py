@@ -70,8 +70,11 @@ BY_WORLD: dict[str, dict[str, Any]] = {
 }
 # Options of the trainer by world and model, the same for all arms.
 TRAINING: dict[tuple[str, str], dict[str, Any]] = {
-    ("demo", "vit"): {"num_train_epochs": 16, "learning_rate": 2e-3, "per_device_train_batch_size": 32},
-    ("demo", "convnext"): {"num_train_epochs": 16, "learning_rate": 4e-3, "per_device_train_batch_size": 32},
+    # No gradient is clipped: with the usual norm of 1, LUAB learned less (seed 100).
+    ("demo", "vit"): {
+        "num_train_epochs": 16, "learning_rate": 2e-3, "per_device_train_batch_size": 32, "max_grad_norm": 1e3
+    },
+    ("demo", "convnext"): {"num_train_epochs": 24, "learning_rate": 4e-3, "per_device_train_batch_size": 32},
     ("real", "vit"): {"num_train_epochs": 10, "learning_rate": 1e-3},
     ("real", "convnext"): {"num_train_epochs": 30, "learning_rate": 2e-3},
     ("real", "mobilenet"): {"num_train_epochs": 2, "learning_rate": 5e-4},
