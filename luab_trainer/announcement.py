@@ -8,8 +8,10 @@ from transformers.trainer_utils import SaveStrategy
 from luab_attention.facts import RowFacts
 from luab_data.console.text import counted, printable
 from luab_trainer.config import LUABConfig
+from luab_trainer.depth import looking_parameters
+from luab_trainer.freezing import frozen_text
+from luab_trainer.layer_decay import scales
 from luab_trainer.model import ATTENTION, LUABModel
-from luab_vision.hooks import output_linear
 from luab_vision.policies import AutoAugment, Policy, RandAugment, ThreeAugment
 from luab_vision.transforms import ColorJitter, EvalTransform, RandomErasing, TrainTransform
 
@@ -78,6 +80,10 @@ def model_facts(
     if transform is not None:
         facts.append(("image size, augmentation", augmentation_text(transform)))
     if args.do_train:
+        if args.freeze is not None:
+            facts.append(("frozen", frozen_text(luab.model, args.freeze)))
+        if args.layer_decay is not None:
+            facts.append(("layer decay", decay_text(luab, args)))
         facts.append(("parameters", parameters_text(luab)))
     return [*facts, ("precision", precision(args))]
 
@@ -132,8 +138,7 @@ def augmentation_text(transform: EvalTransform) -> str:
         return f"{size}, no augmentation"
     smallest, largest = transform.scale
     parts = [f"{size}, random crops of {smallest:.0%} to {largest:.0%} of the image"]
-    if transform.flip:
-        parts.append("flips")
+    parts.append("flips" if transform.flip else "no flips")
     if transform.policy is not None:
         parts.append(policy_text(transform.policy))
     for each in transform.augmentations:
@@ -162,13 +167,19 @@ def parameters_text(luab: LUABModel) -> str:
     return text if warning is None else f"{text}. Warning: {warning}"
 
 
+def decay_text(luab: LUABModel, args: LUABConfig) -> str:
+    """The learning rates of the first and the last part that are trained."""
+    share = scales(luab.model, args.layer_decay or 1.0)
+    trained = [share[id(p)] for p in luab.model.parameters() if p.requires_grad]
+    lowest, highest = (f"{args.learning_rate * of:.3g}" for of in (min(trained), max(trained)))
+    return f"{args.layer_decay:g} a block: learning rates {lowest} at the input to {highest} at the head"
+
+
 def powerless(luab: LUABModel) -> str | None:
     """A warning if the backbone is frozen: the byproduct losses then cannot change where the model looks."""
     if not luab.weights:
         return None
-    head = {id(parameter) for parameter in output_linear(luab.model).parameters()}
-    backbone = (p for p in luab.model.parameters() if id(p) not in head)
-    if any(parameter.requires_grad for parameter in backbone):
+    if any(parameter.requires_grad for parameter in looking_parameters(luab.model)):
         return None
     return (
         f"the backbone is frozen, so the {' and '.join(luab.weights)} loss cannot change where the model "

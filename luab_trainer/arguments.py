@@ -92,6 +92,11 @@ class RunArguments:
         "Policy of augmentation: randaugment, autoaugment, 3augment, or a RandAugment in timm's spelling "
         "(rand-m9-mstd0.5-inc1) (default: none).",
     )
+    flip: bool = _option(
+        True,
+        "Mirror half of the training crops, left to right (default). --no_flip where left and right differ, "
+        "as in digits or X-rays.",
+    )
     color_jitter: float = _option(0.0, "Strength of random brightness, contrast and saturation (default: 0).")
     random_erasing: float = _option(0.0, "Probability of blanking out a random rectangle (default: 0).")
 

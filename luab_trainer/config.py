@@ -13,6 +13,7 @@ from luab_attention.targets import LabelPolicy
 from luab_data.files.whole import sole_writer
 from luab_data.rows.columns import ByproductKind
 from luab_trainer.options.contradictions import check_combinations, check_device
+from luab_trainer.options.fine_tuning import check_fine_tuning
 from luab_trainer.options.inherited import check_values, settle
 
 BACKGROUND_SHARE, BACKGROUND_RADIUS = 0.9, 0.75  # of `luab_trainer.data.background`, by default
@@ -118,6 +119,21 @@ class LUABConfig(TrainingArguments):
         },
     )
 
+    freeze: str | None = field(
+        default=None,
+        metadata={
+            "help": "backbone = train only the head; a number N = freeze the stem and the first N blocks, or "
+            "stages, of the model. Frozen parts run as in an evaluation."
+        },
+    )
+    layer_decay: float | None = field(
+        default=None,
+        metadata={
+            "help": "Layer-wise learning rates: each block has this many times the rate of the next one, as "
+            ".75; the head has --learning_rate (default: all have it)."
+        },
+    )
+
     do_train: bool = field(
         default=True, metadata={"help": "Train (default). False: only evaluate --model, and save nothing."}
     )
@@ -187,12 +203,14 @@ class LUABConfig(TrainingArguments):
             ("background_radius", lambda value: 0 < value < math.inf, "a ratio of the image, more than 0"),
             ("cutmix", lambda value: 0 <= value <= 1, "a share of the crops, 0 to 1"),
             ("cutmix_alpha", lambda value: 0 < value < math.inf, "a number of more than 0"),
+            ("layer_decay", lambda value: 0 < value <= 1, "a factor, more than 0 and at most 1"),
             ("attention_tolerance", lambda value: 0 <= value < 1, "a share, 0 or more and less than 1"),
         )
         for name, fits, allowed in checks:
             value = getattr(self, name)
             if value is not None and not fits(value):
                 raise ValueError(f"--{name} {value}: give {allowed}.")
+        check_fine_tuning(self)
 
     def only_run(self) -> AbstractContextManager[None]:
         """Locks the output folder, in the run's first process, so that two runs do not mix checkpoints.

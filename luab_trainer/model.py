@@ -13,6 +13,7 @@ from transformers import PretrainedConfig, PreTrainedModel
 from transformers.utils import ModelOutput
 
 from luab_trainer.adapters.hf_trainer import whole_modules
+from luab_trainer.freezing import frozen_parts
 from luab_trainer.losses.attention import AttentionLoss, defaults
 from luab_trainer.losses.point import PointLoss
 from luab_vision.geometry import pair
@@ -135,6 +136,14 @@ class LUABModel(nn.Module):
     def multi_label(self) -> bool:
         """Whether an image may have several classes."""
         return self.model.config.problem_type == MULTI_LABEL
+
+    def train(self, mode: bool = True) -> "LUABModel":
+        """As for every module, but frozen parts stay as in an evaluation; see `luab_trainer.freezing`."""
+        super().train(mode)
+        if mode:
+            for part in frozen_parts(self):
+                part.eval()
+        return self
 
     def forward(
         self,

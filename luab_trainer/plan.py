@@ -25,10 +25,10 @@ SAMPLED_ROWS = 256  # rows whose images are part of a dataset's fingerprint
 # logged, evaluated and saved, and where.
 DEPENDS = (
     "model", "from_config", "image_size", "dataset", "dataset_config", "train_split", "image_column",
-    "label_column", "point_column", "annotations_column", "min_crop", "augment", "color_jitter",
-    "random_erasing", "x_column", "y_column", "point_units", "label_format", "streaming",
+    "label_column", "point_column", "annotations_column", "min_crop", "flip", "augment",
+    "color_jitter", "random_erasing", "x_column", "y_column", "point_units", "label_format", "streaming",
     "loss", "byproduct", "background_mix", "background_radius", "cutmix", "cutmix_alpha", "attention_form",
-    "label_policy",
+    "label_policy", "freeze", "layer_decay",
     "label_smoothing_factor", "seed", "data_seed",
     "learning_rate", "weight_decay", "optim", "optim_args", "adam_beta1", "adam_beta2", "adam_epsilon",
     "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "max_grad_norm", "bf16", "fp16",
@@ -56,6 +56,8 @@ def run_plan(
         plan.pop("--background_radius", None)  # it changes nothing
     if plan.get("--augment") == "none":
         plan.pop("--augment")  # as in the plan of a version without it
+    if plan.get("--flip") is True:
+        del plan["--flip"]  # as in the plan of a version without it
     if not args.cutmix:
         for name in ("--cutmix", "--cutmix_alpha"):  # as in the plan of a version without it
             plan.pop(name, None)

@@ -174,9 +174,12 @@ def augmented_view(run: RunArguments, settings: ImageSettings) -> TrainTransform
         augmentations.append(ColorJitter(run.color_jitter))
     if run.random_erasing:
         augmentations.append(RandomErasing(run.random_erasing, color=settings.neutral))
+    flip = 0.5 if run.flip else 0.0
     resample = settings.resample if settings.resample in MOVING_FILTERS else Canvas.resample
     policy = named_policy(run.augment, Canvas(settings.neutral, resample))
-    return TrainTransform(settings, (run.min_crop, 1.0), augmentations=augmentations, policy=policy)
+    return TrainTransform(
+        settings, (run.min_crop, 1.0), flip=flip, augmentations=augmentations, policy=policy
+    )
 
 
 def announce(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
+from torch.optim import Optimizer
 from torch.utils.data import DataLoader, Dataset
 from transformers import PreTrainedModel
 from transformers.trainer import TRAINER_STATE_NAME
@@ -32,6 +33,7 @@ from luab_trainer.hub.checkpoint import (
 from luab_trainer.hub.model_card import card_splits, license_of, model_card
 from luab_trainer.hub.upload import AFTER_TRAINING, is_of_model, public_arguments
 from luab_trainer.hub.uploading_trainer import UploadingTrainer
+from luab_trainer.layer_decay import check_layer_decay, decay_by_depth, scales
 from luab_trainer.metrics.accuracy import accuracy, predictions
 from luab_trainer.metrics.multi_label import MultiLabelMetrics
 from luab_trainer.model import CLASSIFICATION, LUABModel, LUABOutput
@@ -114,6 +116,15 @@ class LUABTrainer(UploadingTrainer):
         self.add_callback(SetEpoch(self))
         self._statistics = WholeCropStatistics(self)
         self.add_callback(self._statistics)
+        check_layer_decay(self, kwargs)
+
+    def create_optimizer(self, model: nn.Module | None = None) -> Optimizer:
+        """As `Trainer`, with learning rates by depth if the arguments ask for them."""
+        new = self.optimizer is None
+        optimizer = super().create_optimizer(model)
+        if new and self.args.layer_decay is not None:
+            decay_by_depth(optimizer, scales(self.luab.model, self.args.layer_decay))
+        return optimizer
 
     def train(  # type: ignore[override]  # the other arguments are passed on
         self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel, set_seed
 from luab_trainer.adapters.hf_trainer import has_adapter
 from luab_trainer.classifier import probability_to_drop
 from luab_trainer.config import LUABConfig
+from luab_trainer.freezing import freeze
 from luab_trainer.model import LUABModel
 from luab_trainer.normalization import settle_normalization
 from luab_trainer.said import say
@@ -24,7 +25,8 @@ def wrapped(model: PreTrainedModel | LUABModel, args: LUABConfig, **kwargs: Any)
         kwargs: The trainer's arguments, which define the normalization; see `settle_normalization`.
 
     Raises:
-        ValueError: a model that the losses do not work with, or images normalized in two ways.
+        ValueError: a model that the losses do not work with, one that cannot be frozen as `args` say, or
+            images normalized in two ways.
     """
     if not isinstance(model, LUABModel):
         if isinstance(model, PreTrainedModel) and has_adapter(model):
@@ -42,6 +44,8 @@ def wrapped(model: PreTrainedModel | LUABModel, args: LUABConfig, **kwargs: Any)
         if model.dtype != torch.float32:
             say(f"the model's weights are {model.dtype}; they are trained in float32.")
             classifier = model.float()
+        if args.freeze is not None:
+            freeze(classifier, args.freeze)
         set_seed(args.seed)  # the head's initial weights
         model = LUABModel(
             classifier,
@@ -52,6 +56,11 @@ def wrapped(model: PreTrainedModel | LUABModel, args: LUABConfig, **kwargs: Any)
             attention_radius=args.attention_radius,
             attention_tolerance=args.attention_tolerance,
             label_smoothing=args.label_smoothing_factor,
+        )
+    elif args.freeze is not None:
+        raise ValueError(
+            f"freeze={args.freeze!r} is about a classifier, but the model is a LUABModel, which is not "
+            "changed. Pass the classifier, or freeze it yourself with luab_trainer.freezing.freeze."
         )
     settle_normalization(model, **kwargs)
     return model
