@@ -228,7 +228,7 @@ def test_a_policy_of_your_own_is_named():
         return [Step("turn", ImageOps.flip, np.array([[1.0, 0, 0], [0, -1.0, 1.0]]))]
 
     transform = TrainTransform(ImageSettings(size=SIZE), scale=(1, 1), flip=0, policy=upside_down)
-    assert augmentation_text(transform).endswith("of the image, upside_down")
+    assert augmentation_text(transform).endswith("of the image, no flips, upside_down")
     rows = scenes(1)
     (x, y), (point,) = (
         rows[0]["click"][0],
