@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from luab_trainer.data.background import BackgroundMix
     from luab_trainer.data.cutmix import CutMix
     from luab_trainer.data.dataset import ViewDataset
+    from luab_trainer.data.mixup import MixUp
     from luab_trainer.hub.checkpoint import load_checkpoint
     from luab_trainer.losses.attention import AttentionLoss
     from luab_trainer.losses.point import PointLoss
@@ -24,6 +25,7 @@ _HOMES = {
     "LUABConfig": "luab_trainer.config",
     "LUABModel": "luab_trainer.model",
     "LUABTrainer": "luab_trainer.trainer",
+    "MixUp": "luab_trainer.data.mixup",
     "PointLoss": "luab_trainer.losses.point",
     "ViewDataset": "luab_trainer.data.dataset",
     "load_checkpoint": "luab_trainer.hub.checkpoint",
@@ -37,6 +39,7 @@ __all__ = [
     "LUABConfig",
     "LUABModel",
     "LUABTrainer",
+    "MixUp",
     "PointLoss",
     "ViewDataset",
     "load_checkpoint",

@@ -75,6 +75,8 @@ def model_facts(
         facts.append(("background mix", f"{share:.0%} of the crops with a byproduct, radius {radius:g}"))
     if args.cutmix and args.do_train:
         facts.append(("cutmix", f"{args.cutmix:.0%} of the crops, alpha {args.cutmix_alpha:g}"))
+    if args.mixup and args.do_train:
+        facts.append(("mixup", f"{args.mixup:.0%} of the crops, alpha {args.mixup_alpha:g}"))
     if luab.multi_label:
         facts.append(("labels in a crop", args.label_policy))
     if transform is not None:

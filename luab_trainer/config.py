@@ -110,6 +110,20 @@ class LUABConfig(TrainingArguments):
             "alpha) (default: 1, which is uniform)."
         },
     )
+    mixup: float = field(
+        default=0.0,
+        metadata={
+            "help": "MixUp: share of the training crops that are blended with another image, with the labels "
+            "and byproducts of both (default: 0)."
+        },
+    )
+    mixup_alpha: float = field(
+        default=0.2,
+        metadata={
+            "help": "With --mixup: the crop counts lambda, the other image 1 - lambda, lambda ~ Beta(alpha, "
+            "alpha) (default: .2)."
+        },
+    )
     label_policy: LabelPolicy = field(
         default="keep",
         metadata={
@@ -204,6 +218,8 @@ class LUABConfig(TrainingArguments):
             ("cutmix", lambda value: 0 <= value <= 1, "a share of the crops, 0 to 1"),
             ("cutmix_alpha", lambda value: 0 < value < math.inf, "a number of more than 0"),
             ("layer_decay", lambda value: 0 < value <= 1, "a factor, more than 0 and at most 1"),
+            ("mixup", lambda value: 0 <= value <= 1, "a share of the crops, 0 to 1"),
+            ("mixup_alpha", lambda value: 0 < value < math.inf, "a number of more than 0"),
             ("attention_tolerance", lambda value: 0 <= value < 1, "a share, 0 or more and less than 1"),
         )
         for name, fits, allowed in checks:
@@ -211,6 +227,11 @@ class LUABConfig(TrainingArguments):
             if value is not None and not fits(value):
                 raise ValueError(f"--{name} {value}: give {allowed}.")
         check_fine_tuning(self)
+        if self.cutmix + self.mixup > 1:
+            raise ValueError(
+                f"--cutmix {self.cutmix:g} and --mixup {self.mixup:g}: a crop has one of them, so their "
+                "shares are at most 1 together."
+            )
 
     def only_run(self) -> AbstractContextManager[None]:
         """Locks the output folder, in the run's first process, so that two runs do not mix checkpoints.

@@ -152,6 +152,7 @@ class LUABModel(nn.Module):
         target_points: Tensor | None = None,
         target_weights: Tensor | None = None,
         target_labels: Tensor | None = None,
+        target_shares: Tensor | None = None,
         rows: Tensor | None = None,
     ) -> LUABOutput:
         """The loss and the logits of a batch from `luab_trainer.data.collator.collate`.
@@ -159,11 +160,12 @@ class LUABModel(nn.Module):
         Args:
             pixel_values: uint8 [B, H, W, 3], or normalized [B, 3, H, W]. Position encodings are interpolated
                 if the size differs from the config's.
-            labels: [B] int64, or [B, K] of 0 and 1 (multi label) or of shares (CutMix). Without it there is
-                no loss.
+            labels: [B] int64, or [B, K] of 0 and 1 (multi label) or of shares (CutMix, MixUp). Without it
+                there is no loss.
             target_points: [B, C, P, 2] crop ratios, x first.
             target_weights: [B, C, P], sum 1 over P for a usable target, else 0.
             target_labels: [B, C] int64, -1 for padding.
+            target_shares: [B, C], how much each target counts in its row's terms (MixUp). None: all the same.
             rows: [B] int64, the row numbers; they change nothing.
         """
         pixel_values = self._normalized(pixel_values)
@@ -180,10 +182,10 @@ class LUABModel(nn.Module):
         terms = {CLASSIFICATION: self._classification_term(logits, labels)}
         if linear is not None:
             features = recorded(linear)
-            terms[POINT] = self.point(features, target_points, target_weights, target_labels)
+            terms[POINT] = self.point(features, target_points, target_weights, target_labels, target_shares)
         if with_terms and ATTENTION in self.weights:
             attention = self._attention((pixel_values.shape[-2], pixel_values.shape[-1]), target_labels)
-            terms[ATTENTION] = self.attention(attention, target_points, target_weights)
+            terms[ATTENTION] = self.attention(attention, target_points, target_weights, target_shares)
         total = terms[CLASSIFICATION] + sum(
             self.weights[name] * terms[name] for name in terms if name in self.weights
         )

@@ -27,8 +27,8 @@ DEPENDS = (
     "model", "from_config", "image_size", "dataset", "dataset_config", "train_split", "image_column",
     "label_column", "point_column", "annotations_column", "min_crop", "flip", "augment",
     "color_jitter", "random_erasing", "x_column", "y_column", "point_units", "label_format", "streaming",
-    "loss", "byproduct", "background_mix", "background_radius", "cutmix", "cutmix_alpha", "attention_form",
-    "label_policy", "freeze", "layer_decay",
+    "loss", "byproduct", "background_mix", "background_radius", "cutmix", "cutmix_alpha", "mixup",
+    "mixup_alpha", "attention_form", "label_policy", "freeze", "layer_decay",
     "label_smoothing_factor", "seed", "data_seed",
     "learning_rate", "weight_decay", "optim", "optim_args", "adam_beta1", "adam_beta2", "adam_epsilon",
     "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "max_grad_norm", "bf16", "fp16",
@@ -58,9 +58,10 @@ def run_plan(
         plan.pop("--augment")  # as in the plan of a version without it
     if plan.get("--flip") is True:
         del plan["--flip"]  # as in the plan of a version without it
-    if not args.cutmix:
-        for name in ("--cutmix", "--cutmix_alpha"):  # as in the plan of a version without it
-            plan.pop(name, None)
+    for name in ("cutmix", "mixup"):
+        if not getattr(args, name):  # as in the plan of a version without it
+            plan.pop(f"--{name}", None)
+            plan.pop(f"--{name}_alpha", None)
     if options.get("streaming"):  # the order of the rows depends on these
         plan |= {f"--{name}": options[name] for name in ("shuffle_buffer", "dataloader_num_workers")}
     plan["the rows of a step"] = args.train_batch_size * args.gradient_accumulation_steps * args.world_size

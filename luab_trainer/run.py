@@ -37,6 +37,7 @@ from luab_trainer.data.background import BackgroundMix
 from luab_trainer.data.cutmix import CutMix
 from luab_trainer.data.dataset import ViewDataset, ViewIterableDataset
 from luab_trainer.data.inputs import Inputs, read_inputs
+from luab_trainer.data.mixup import MixUp
 from luab_trainer.data.stream_inputs import read_stream_inputs
 from luab_trainer.data.streaming import StreamedSamples
 from luab_trainer.hub.checkpoint import checkpoint_to_resume, load_head
@@ -252,6 +253,7 @@ def samples(
         if training and args.background_mix
         else None,
         cutmix=CutMix(args.cutmix, args.cutmix_alpha) if training and args.cutmix else None,
+        mixup=MixUp(args.mixup, args.mixup_alpha) if training and args.mixup else None,
         rows_name="training" if training else "evaluation",
     )
 

@@ -20,7 +20,7 @@ from luab_trainer.announcement import powerless
 from luab_trainer.batch_norm import WholeCropStatistics
 from luab_trainer.config import LUABConfig
 from luab_trainer.data.collator import collate
-from luab_trainer.data.dataset import ViewDataset, check_mix, check_not_cut
+from luab_trainer.data.dataset import ViewDataset, check_mix, check_not_paired
 from luab_trainer.data.epochs import SetEpoch, check_drop_last, every_row
 from luab_trainer.finite import FiniteSteps, require_finite_metrics, row_names
 from luab_trainer.hub.checkpoint import (
@@ -69,8 +69,9 @@ class LUABTrainer(UploadingTrainer):
 
     Raises:
         ValueError: the processing class, a dataset's transform and a `LUABModel` normalize differently; or
-            `dataloader_drop_last` leaves nothing to train on, or has no effect; or `background_mix` or
-            `cutmix` is not what the training dataset does; or the evaluation dataset has `cutmix`.
+            `dataloader_drop_last` leaves nothing to train on, or has no effect; or `background_mix`,
+            `cutmix` or `mixup` is not what the training dataset does; or the evaluation dataset has one of
+            the last two.
     """
 
     def __init__(
@@ -88,7 +89,7 @@ class LUABTrainer(UploadingTrainer):
             raise ValueError("LUABTrainer needs args, a LUABConfig.")
         check_drop_last(args, kwargs.get("train_dataset"))
         check_mix(args, kwargs.get("train_dataset"))
-        check_not_cut(kwargs.get("eval_dataset"))
+        check_not_paired(kwargs.get("eval_dataset"))
         if model is None and model_init is not None:
             kwargs["model_init"] = WrappingInit(model_init, args, **kwargs)
             multi_label = kwargs["model_init"].first.multi_label
@@ -203,13 +204,13 @@ class LUABTrainer(UploadingTrainer):
 
     def get_eval_dataloader(self, eval_dataset: str | Dataset[Any] | None = None) -> DataLoader[Any]:
         """Of all rows: `dataloader_drop_last` is about batches of training."""
-        check_not_cut(eval_dataset)
+        check_not_paired(eval_dataset)
         with every_row(self.args):
             return super().get_eval_dataloader(eval_dataset)
 
     def get_test_dataloader(self, test_dataset: Dataset[Any]) -> DataLoader[Any]:
         """Of all rows, as in an evaluation."""
-        check_not_cut(test_dataset)
+        check_not_paired(test_dataset)
         with every_row(self.args):
             return super().get_test_dataloader(test_dataset)
 

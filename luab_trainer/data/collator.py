@@ -17,12 +17,14 @@ def collate(samples: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
     Returns:
         pixel_values: `[B, H, W, 3]` uint8.
         labels: `[B]` int64, or with several labels per image `[B, K]` float32 of 0 and 1, or with CutMix
-            `[B, K]` float32 of shares.
+            or MixUp `[B, K]` float32 of shares.
         rows: `[B]` int64, the row numbers, if the samples have them.
         and, if the samples have targets,
         target_points: `[B, C, P, 2]` float32, crop ratios, x first; (-1, -1) for padding.
         target_weights: `[B, C, P]` float32; over P they sum to 1 for a usable target, else they are all 0.
         target_labels: `[B, C]` int64, the class of each target, -1 for padding.
+        target_shares: `[B, C]` float32, how much each target counts in its row's terms, 0 for padding; if the
+            samples have them (MixUp). Otherwise all usable targets of a row count the same.
 
         C is the largest number of targets of an image in the batch (at least 1). P is the largest number of
         points of a target, rounded up to a power of two, so that a compiled model sees few different shapes.
@@ -51,8 +53,14 @@ def _targets(samples: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
             points[b, c, :count] = sample["target_points"][c]
             weights[b, c, :count] = sample["target_weights"][c]
             target_labels[b, c] = label
-    return {
+    batch = {
         "target_points": torch.from_numpy(points),
         "target_weights": torch.from_numpy(weights),
         "target_labels": torch.from_numpy(target_labels),
     }
+    if "target_shares" in samples[0]:
+        shares = np.zeros((len(samples), targets_max), np.float32)
+        for b, sample in enumerate(samples):
+            shares[b, : len(sample["target_shares"])] = sample["target_shares"]
+        batch["target_shares"] = torch.from_numpy(shares)
+    return batch

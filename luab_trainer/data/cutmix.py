@@ -10,17 +10,13 @@ there to be looked at. So the term of a loss does not depend on the shares, only
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from luab_attention.targets import NO_POINT
-from luab_trainer.data.background import MAX_DONORS, Donors
-from luab_trainer.data.reader import Row
 from luab_vision.geometry import inside
 
 
@@ -91,67 +87,6 @@ class CutMix:
         )
 
 
-class Cutter:
-    """Pastes rectangles of other rows into samples; all of their labels become shares, float32 `[K]`.
-
-    Args:
-        cutmix: How to cut and paste.
-        num_labels: K.
-        read: A row, its random generator and its number -> its sample, not mixed with others.
-
-    Raises:
-        ValueError: `num_labels` is not known.
-    """
-
-    def __init__(
-        self,
-        cutmix: CutMix,
-        num_labels: int | None,
-        read: Callable[[Row, np.random.Generator, int], dict[str, Any]],
-    ):
-        if num_labels is None:
-            raise ValueError(
-                "num_labels=None: with cutmix a crop has a share of each class; say how many classes there "
-                "are (num_labels)."
-            )
-        self.cutmix, self.num_labels, self.read = cutmix, num_labels, read
-
-    def __call__(
-        self, sample: dict[str, Any], donors: Donors | None, rng: np.random.Generator
-    ) -> dict[str, Any]:
-        """The sample with a rectangle of another row, or only with its labels as shares.
-
-        Args:
-            sample: See `luab_trainer.data.samples`; before the augmentations that do not move pixels.
-            donors: Draws the other row. None: there is none.
-            rng: The row's random generator.
-
-        Raises:
-            ValueError: the other row cannot be read. Names it.
-        """
-        sample = {**sample, "labels": self._shares(sample["labels"])}
-        if donors is None or rng.random() >= self.cutmix.share:
-            return sample
-        height, width = sample["pixel_values"].shape[:2]
-        rectangle = self.cutmix.rectangle(height, width, rng)
-        if not rectangle.area:
-            return sample
-        for _ in range(MAX_DONORS):
-            row, position = donors(rng)
-            if position != sample["row"]:
-                other = self.read(row, rng, position)
-                return pasted(sample, {**other, "labels": self._shares(other["labels"])}, rectangle)
-        return sample
-
-    def _shares(self, labels: int | Tensor) -> Tensor:
-        """[K] float32: one class of share 1, or several labels as they are."""
-        if isinstance(labels, Tensor):
-            return labels
-        shares = torch.zeros(self.num_labels)
-        shares[labels] = 1
-        return shares
-
-
 def pasted(sample: dict[str, Any], other: dict[str, Any], rectangle: Rectangle) -> dict[str, Any]:
     """A sample with the rectangle of another sample of the same size, labels `[K]` float32 for both.
 
@@ -185,7 +120,7 @@ def _targets(sample: dict[str, Any], other: dict[str, Any], rectangle: Rectangle
         if label in classes:
             at = classes.index(label)
             points[at] = np.concatenate([points[at], shown])
-            weights[at] = _of_sum_1(np.concatenate([weights[at], shares]))
+            weights[at] = of_sum_1(np.concatenate([weights[at], shares]))
         else:
             points.append(shown)
             weights.append(shares)
@@ -196,10 +131,10 @@ def _targets(sample: dict[str, Any], other: dict[str, Any], rectangle: Rectangle
 def _only(points: np.ndarray, weights: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The target of some of its points, `[P, 2]` and `[P]` float32; the others have weight 0."""
     points = np.where(which[:, None], points, np.float32(NO_POINT))
-    return points, _of_sum_1(np.where(which, weights, np.float32(0)))
+    return points, of_sum_1(np.where(which, weights, np.float32(0)))
 
 
-def _of_sum_1(weights: np.ndarray) -> np.ndarray:
+def of_sum_1(weights: np.ndarray) -> np.ndarray:
     """Weights `[P]` float32 of sum 1, or all 0 if none counts."""
     total = weights.sum(dtype=np.float64)
     return (weights / total).astype(np.float32) if total > 0 else weights

@@ -83,8 +83,8 @@ class ViewIterableDataset(torch.utils.data.IterableDataset[Sample]):
     """A stream of samples over a streaming dataset, whose shards are spread over the workers.
 
     The view depends on the seed, the epoch and a checksum of the image's bytes. The position in the stream
-    would depend on the number of workers and on the shuffle buffer. The row that a background mix or CutMix
-    takes does: it is one of the `RECENT` rows before, of which each worker keeps the files in memory.
+    would depend on the number of workers and on the shuffle buffer. The row that a background mix, CutMix or
+    MixUp takes does: it is one of the `RECENT` rows before, of which each worker keeps the files in memory.
     Arguments as for `ViewDataset`.
     """
 
@@ -119,12 +119,12 @@ class ViewIterableDataset(torch.utils.data.IterableDataset[Sample]):
             key = _checksum(row[self.to_sample.reader.columns.image], position)
             rng = np.random.default_rng((self.seed, epoch, key))
             yield from self.to_sample([row], [rng], [position], any_recent if recent else None)
-            if self.to_sample.mixer is not None or self.to_sample.cutter is not None:
+            if self.to_sample.mixer is not None or self.to_sample.pairer is not None:
                 recent.append((row, position))
 
 
 def check_mix(args: LUABConfig, dataset: Any) -> None:
-    """Brings `background_mix` and `cutmix` in line with a training dataset.
+    """Brings `background_mix`, `cutmix` and `mixup` in line with a training dataset.
 
     Where `args` have the defaults, they become what the dataset does; otherwise they must say what it does.
 
@@ -133,11 +133,14 @@ def check_mix(args: LUABConfig, dataset: Any) -> None:
     """
     if not isinstance(dataset, ViewDataset | ViewIterableDataset):
         return
-    mixer, cutter = dataset.to_sample.mixer, dataset.to_sample.cutter
+    mixer, pairer = dataset.to_sample.mixer, dataset.to_sample.pairer
     mix = None if mixer is None else (mixer.mix.share, mixer.mix.radius)
-    cut = None if cutter is None else (cutter.cutmix.share, cutter.cutmix.alpha)
+    cutmix, mixup = (None, None) if pairer is None else (pairer.cutmix, pairer.mixup)
+    cut = None if cutmix is None else (cutmix.share, cutmix.alpha)
+    blend = None if mixup is None else (mixup.share, mixup.alpha)
     _agree(args, ("background_mix", "background_radius"), mix, "mix=BackgroundMix({:g}, {:g})")
     _agree(args, ("cutmix", "cutmix_alpha"), cut, "cutmix=CutMix({:g}, {:g}) and num_labels")
+    _agree(args, ("mixup", "mixup_alpha"), blend, "mixup=MixUp({:g}, {:g}) and num_labels")
 
 
 def _agree(
@@ -159,18 +162,20 @@ def _agree(
         )
 
 
-def check_not_cut(dataset: Any) -> None:
-    """Raises ValueError if crops to evaluate on, of one dataset or a dict of them, are cut-mixed."""
+def check_not_paired(dataset: Any) -> None:
+    """Raises ValueError if crops to evaluate on, of one dataset or a dict of them, are of two images."""
     for each in dataset.values() if isinstance(dataset, dict) else [dataset]:
-        if isinstance(each, ViewDataset | ViewIterableDataset) and each.to_sample.cutter is not None:
+        pairer = each.to_sample.pairer if isinstance(each, ViewDataset | ViewIterableDataset) else None
+        if pairer is not None:
+            name = "mixup" if pairer.cutmix is None else "cutmix"
             raise ValueError(
-                "the dataset to evaluate on has cutmix, and a crop of two images has no class to be right "
-                "about: make it without cutmix."
+                f"the dataset to evaluate on has {name}, and a crop of two images has no class to be right "
+                f"about: make it without {name}."
             )
 
 
 def without_mixing(dataset: ViewDataset | ViewIterableDataset) -> ViewDataset | ViewIterableDataset:
-    """The same samples, without a background mix or CutMix."""
+    """The same samples, without a background mix, CutMix or MixUp."""
     other = copy.copy(dataset)
     other.to_sample = dataset.to_sample.without_mixing()
     return other

@@ -4,11 +4,12 @@ A sample is a dict. `luab_trainer.data.collator.collate` makes a batch of them:
 
     pixel_values    [H, W, 3] uint8, which the model normalizes
     row             int, the row's number
-    labels          int, or with several labels per image [K] float32 of 0 and 1, or with CutMix [K] float32
-                    of shares in every row
+    labels          int, or with several labels per image [K] float32 of 0 and 1, or with CutMix or MixUp
+                    [K] float32 of shares in every row
     target_points   list of [P, 2] float32 crop ratios, x first, one entry for each target
     target_weights  list of [P] float32, sum 1, or all 0 when the target cannot be used
     target_labels   list of int, the class of each target
+    target_shares   with MixUp: list of float, how much each target counts in the row's terms
 
 Without a byproduct there are no targets, here and in the batch. The byproduct terms are then neither computed
 nor logged as 0.
@@ -24,7 +25,9 @@ from torch import Tensor
 from luab_attention.targets import Byproduct, LabelPolicy, Outside, target_in_view
 from luab_data.rows.columns import ByproductKind, Columns
 from luab_trainer.data.background import BackgroundMix, Donors, Mixer
-from luab_trainer.data.cutmix import CutMix, Cutter
+from luab_trainer.data.cutmix import CutMix
+from luab_trainer.data.mixup import MixUp
+from luab_trainer.data.pairs import Pairer
 from luab_trainer.data.reader import Row, RowReader
 from luab_vision.geometry import View
 from luab_vision.transforms import EvalTransform
@@ -45,7 +48,7 @@ class RowToSample:
             but the point, for "authors" and `mix`.
         columns: Names of the row's columns.
         outside: How to treat points outside the view; see `target_in_view`.
-        num_labels: K. Required with several labels per image and with `cutmix`, otherwise only checked.
+        num_labels: K. Required with several labels per image, `cutmix` and `mixup`, otherwise only checked.
         label_policy: Which of an image's several labels a crop keeps. "keep": all. "authors": a class loses
             its label if its point is outside the view; a class without a point keeps it (the COCO loader of
             Han et al., ICCV 2023). This needs the point column, with any `byproduct`.
@@ -53,6 +56,7 @@ class RowToSample:
             clicks. None: they are not.
         cutmix: How rectangles of other rows' crops are pasted, after the `mix`; the other crop has none of
             either. The `label_policy` is about each of the two crops alone. None: they are not.
+        mixup: How other rows' crops are blended in, in crops without a rectangle. None: they are not.
         rows_name: What to call the rows in errors, such as "evaluation".
     """
 
@@ -66,6 +70,7 @@ class RowToSample:
         label_policy: LabelPolicy = "keep",
         mix: BackgroundMix | None = None,
         cutmix: CutMix | None = None,
+        mixup: MixUp | None = None,
         rows_name: str = "",
     ):
         if label_policy not in get_args(LabelPolicy):
@@ -85,12 +90,14 @@ class RowToSample:
             rows_name=rows_name,
         )
         self.mixer = None if mix is None else Mixer(mix, self.reader, transform)
-        self.cutter = None if cutmix is None else Cutter(cutmix, num_labels, self._unmixed)
+        self.pairer: Pairer | None = None
+        if cutmix is not None or mixup is not None:
+            self.pairer = Pairer(cutmix, mixup, num_labels, self._unmixed)
 
     def without_mixing(self) -> "RowToSample":
-        """The same without a background mix or CutMix."""
+        """The same without a background mix, CutMix or MixUp."""
         other = copy.copy(self)
-        other.mixer, other.cutter = None, None
+        other.mixer, other.pairer = None, None
         return other
 
     def __call__(
@@ -106,7 +113,7 @@ class RowToSample:
             rows: The rows.
             rngs: The random generator of each row.
             positions: The rows' numbers, for errors.
-            donors: Draws a row whose background or rectangle is mixed in. None: nothing is mixed.
+            donors: Draws a row whose background or crop is mixed in. None: nothing is mixed.
 
         Raises:
             ValueError: an unreadable image, a missing label, a point that is not in ratios. Names the row.
@@ -154,9 +161,9 @@ class RowToSample:
         return next(steps)
 
     def _finished(self, sample: Sample, rng: np.random.Generator, donors: Donors | None) -> Sample:
-        """Another row's rectangle, then the augmentations that do not move pixels."""
-        if self.cutter is not None:
-            sample = self.cutter(sample, donors, rng)
+        """Another row's rectangle or its share, then the augmentations that do not move pixels."""
+        if self.pairer is not None:
+            sample = self.pairer(sample, donors, rng)
         return {**sample, "pixel_values": self.transform.augment(sample["pixel_values"], rng)}
 
     def _labels_and_targets(

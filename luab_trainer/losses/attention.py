@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from luab_attention.density import density, nearness
@@ -66,7 +67,9 @@ class AttentionLoss(CheckedLoss):
             )
         self.form, self.radius, self.tolerance = form, radius, tolerance
 
-    def forward(self, attention: Tensor, points: Tensor, weights: Tensor) -> Tensor:
+    def forward(
+        self, attention: Tensor, points: Tensor, weights: Tensor, shares: Tensor | None = None
+    ) -> Tensor:
         """The term of each row [B], 0 where no byproduct is usable.
 
         Args:
@@ -74,6 +77,8 @@ class AttentionLoss(CheckedLoss):
                 then merged into one.
             points: [B, C, P, 2] crop ratios, x first.
             weights: [B, C, P], sum 1 over P for a usable target, else 0.
+            shares: [B, C], how much each target counts in its row, sum 1 at most. None: all the same. Merged
+                targets are mixed by their shares, and count with the sum of these.
 
         Raises:
             ValueError: wrong shapes; in the first call also maps that are not distributions, and weights that
@@ -81,7 +86,7 @@ class AttentionLoss(CheckedLoss):
         """
         if attention.ndim != 5:
             raise ValueError(f"the attention is {list(attention.shape)}; needed is [B, C, L, h, w].")
-        check_targets(points, weights, len(attention))
+        check_targets(points, weights, len(attention), shares)
         if attention.shape[1] not in (1, points.shape[1]):
             raise ValueError(
                 f"the attention has maps of {attention.shape[1]} classes, but the points are of "
@@ -91,8 +96,13 @@ class AttentionLoss(CheckedLoss):
             check_distributions(attention)
             check_weights(weights)
         if attention.shape[1] == 1 and points.shape[1] > 1:
+            if shares is not None:
+                shares = shares * (weights.sum(dim=-1) > 0)
+                weights = weights * shares.unsqueeze(-1)
+                shares = shares.sum(dim=1, keepdim=True)
             points, weights = points.flatten(1, 2).unsqueeze(1), weights.flatten(1, 2).unsqueeze(1)
-            weights = weights / weights.sum(dim=-1, keepdim=True).clamp(min=1)
+            total = weights.sum(dim=-1, keepdim=True)
+            weights = weights / torch.where(total > 0, total, 1)
         attention = attention.float()
         grid = (attention.shape[-2], attention.shape[-1])
         if self.form == "hinge":
@@ -103,7 +113,7 @@ class AttentionLoss(CheckedLoss):
             # Where D is 0 the summand is 0; the floor keeps both logarithms finite.
             log_ratio = target.clamp(min=1e-8).log() - attention.clamp(min=1e-8).log()
             loss = (target * log_ratio).sum(dim=(-2, -1))
-        return mean_over_targets(loss.mean(dim=2), weights.sum(dim=-1) > 0)
+        return mean_over_targets(loss.mean(dim=2), weights.sum(dim=-1) > 0, shares)
 
     def extra_repr(self) -> str:
         """The settings, as `print(module)` shows them."""

@@ -24,13 +24,15 @@ class CheckedLoss(nn.Module):
         return True
 
 
-def check_targets(points: Tensor, weights: Tensor, batch: int) -> None:
-    """Raises ValueError for points and weights of other shapes than [B, C, P, 2] and [B, C, P]."""
+def check_targets(points: Tensor, weights: Tensor, batch: int, shares: Tensor | None = None) -> None:
+    """Raises ValueError for other shapes than points [B, C, P, 2], weights [B, C, P], shares [B, C]."""
     if points.ndim != 4 or points.shape[-1] != 2 or points.shape[:-1] != weights.shape:
         raise ValueError(
             f"points are {list(points.shape)} and weights {list(weights.shape)}; needed are [B, C, P, 2] and "
             "[B, C, P]."
         )
+    if shares is not None and shares.shape != points.shape[:2]:
+        raise ValueError(f"shares are {list(shares.shape)}; needed is {list(points.shape[:2])}, [B, C].")
     if len(points) != batch:
         raise ValueError(f"there are points for {len(points)} images, but the batch has {batch}.")
 

@@ -7,16 +7,20 @@ from torch.nn import functional as F
 from luab_trainer.losses.checks import CheckedLoss, check_targets, check_weights
 
 
-def mean_over_targets(values: Tensor, usable: Tensor) -> Tensor:
+def mean_over_targets(values: Tensor, usable: Tensor, shares: Tensor | None = None) -> Tensor:
     """The mean over a row's usable targets, 0 if it has none.
 
     Args:
         values: [B, C], one for each target.
         usable: [B, C] bool.
+        shares: [B, C], how much each target counts instead: the result is their weighted sum. They sum to 1
+            at most. See `luab_trainer.data.mixup`.
 
     Returns:
         [B]
     """
+    if shares is not None:
+        return (values * usable * shares).sum(dim=1)
     return (values * usable).sum(dim=1) / usable.sum(dim=1).clamp(min=1)
 
 
@@ -48,7 +52,14 @@ class PointLoss(CheckedLoss):
         nn.init.zeros_(self.head.weight)
         nn.init.constant_(self.head.bias, 0.5)
 
-    def forward(self, features: Tensor, points: Tensor, weights: Tensor, labels: Tensor) -> Tensor:
+    def forward(
+        self,
+        features: Tensor,
+        points: Tensor,
+        weights: Tensor,
+        labels: Tensor,
+        shares: Tensor | None = None,
+    ) -> Tensor:
         """The term of each row [B], 0 where the byproduct is missing or outside the crop.
 
         Args:
@@ -57,13 +68,14 @@ class PointLoss(CheckedLoss):
                 head's two outputs and does not change the loss.
             weights: [B, C, P], sum 1 over P for a usable target, else 0.
             labels: [B, C] class of each target, negative for padding.
+            shares: [B, C], see `mean_over_targets`.
 
         Raises:
             ValueError: wrong shapes; in the first call also weights that do not sum to 1.
         """
         if features.ndim != 2 or features.shape[1] != self.head.in_features:
             raise ValueError(f"features are {list(features.shape)}; needed is [B, {self.head.in_features}].")
-        check_targets(points, weights, len(features))
+        check_targets(points, weights, len(features), shares)
         if labels.shape != points.shape[:2]:
             raise ValueError(f"labels are {list(labels.shape)}; needed is {list(points.shape[:2])}, [B, C].")
         if self.is_first_call():
@@ -74,7 +86,7 @@ class PointLoss(CheckedLoss):
             predicted = predicted.gather(1, index)  # [B, C, 2]
         target = (weights.unsqueeze(-1) * points).sum(dim=2)  # [B, C, 2]
         distance = F.smooth_l1_loss(predicted.expand_as(target), target, reduction="none").mean(dim=-1)
-        return mean_over_targets(distance, weights.sum(dim=-1) > 0)
+        return mean_over_targets(distance, weights.sum(dim=-1) > 0, shares)
 
     def predict(self, features: Tensor) -> Tensor:
         """[B, D] -> the regressed points [B, K, 2], crop ratios, x first."""

@@ -373,8 +373,8 @@ def test_a_run_trains(model_type, extra, tmp_path, capsys):
     trainer = train(*parse(arguments, ""), callbacks=[started])
     assert "cutmix                    75% of the crops, alpha 0.5" in capsys.readouterr().out
     assert "75% of the crops, alpha 0.5" in (tmp_path / "out" / "README.md").read_text()
-    assert trainer.train_dataset.to_sample.cutter.cutmix == CutMix(0.75, 0.5)
-    assert trainer.eval_dataset.to_sample.cutter is None
+    assert trainer.train_dataset.to_sample.pairer.cutmix == CutMix(0.75, 0.5)
+    assert trainer.eval_dataset.to_sample.pairer is None
     logged = trainer.state.log_history
     assert all(np.isfinite(logged[0][name]) and logged[0][name] > 0 for name in ("ce", "attention", "point"))
     assert any("eval_accuracy" in each for each in logged)

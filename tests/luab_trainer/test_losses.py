@@ -189,6 +189,41 @@ def test_the_mean_over_targets_does_not_depend_on_padding():
     assert not math.isclose(expected, 0)
 
 
+def test_targets_count_by_their_shares_worked_by_hand():
+    """As in a MixUp: lambda of one image's term, 1 - lambda of the other's, nothing for what is missing."""
+    point = constant_point(0.5, 0.5)
+    points = torch.tensor([[[[0.1, 0.5]], [[0.5, 0.9]]]])
+    labels, features = torch.zeros(1, 2, dtype=torch.long), torch.randn(1, 3)
+    half = 0.5 * 0.4**2 / 2  # of either: one of its two coordinates is 0.4 away
+    for weights, shares, expected in (
+        ([1.0, 1.0], [0.7, 0.3], half),
+        ([1.0, 0.0], [0.7, 0.0], 0.7 * half),
+        ([0.0, 1.0], [0.7, 0.3], 0.3 * half),
+        ([0.0, 0.0], [0.0, 0.0], 0.0),
+    ):
+        given = (points, torch.tensor([weights]).unsqueeze(-1), labels, torch.tensor([shares]))
+        assert point(features, *given).item() == pytest.approx(expected, rel=1e-5)
+    equal = point(features, points, torch.ones(1, 2, 1), labels, torch.tensor([[0.5, 0.5]]))
+    torch.testing.assert_close(equal, point(features, points, torch.ones(1, 2, 1), labels))
+
+
+@pytest.mark.parametrize("form", ["hinge", "kl"])
+def test_attention_counts_by_shares_in_maps_of_classes_and_in_one_map(form):
+    loss = AttentionLoss(form, radius=0.2, tolerance=0.1)
+    attention = torch.rand(1, 2, 1, 4, 4, generator=torch.Generator().manual_seed(0)).softmax(-1) / 4
+    points, weights = torch.tensor([[[[0.1, 0.1]], [[0.9, 0.9]]]]), torch.ones(1, 2, 1)
+    shares = torch.tensor([[0.7, 0.3]])
+    alone = [loss(attention[:, [c]], points[:, [c]], weights[:, [c]]) for c in (0, 1)]
+    torch.testing.assert_close(loss(attention, points, weights, shares), 0.7 * alone[0] + 0.3 * alone[1])
+    # One map for all: the targets are one, mixed by the shares.
+    merged = (points.flatten(1, 2).unsqueeze(1), torch.tensor([[[0.7, 0.3]]]))
+    one_map = attention[:, :1]
+    torch.testing.assert_close(loss(one_map, points, weights, shares), loss(one_map, *merged))
+    # The other image without a byproduct takes away its share of the term.
+    single = torch.tensor([[[1.0], [0.0]]])
+    torch.testing.assert_close(loss(one_map, points, single, shares), 0.7 * alone[0])
+
+
 def uniform_maps(*shape):
     return torch.full(shape, 1 / (shape[-2] * shape[-1]))
 
