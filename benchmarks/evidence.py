@@ -6,8 +6,8 @@
 
 Every run is one process on one core. A finished run is a line of the results file, by all of its settings:
 the same command goes on where it was stopped, and with nothing left to train it only writes the table and the
-figures. Seed s trains in the world of seed s (benchmarks/worlds.py). Models with `-started` go on from the
-checkpoint of the plain natural run. Arms:
+figures (benchmarks/evidence_report.py). Seed s trains in the world of seed s (benchmarks/worlds.py).
+Models with `-started` go on from the checkpoint of the plain natural run. Arms:
 
     plain      cross-entropy alone
     luab       the trainer's defaults
@@ -17,8 +17,6 @@ checkpoint of the plain natural run. Arms:
     cutmix, erasing   plain with an augmentation that needs no byproduct
     attention, mix    one half of luab
     clicks-50, -10, -1, astray-10, -30, centers, anywhere   luab with fewer or other clicks (worlds.py)
-
-`gap closed` is the share of the gap between plain and the oracle, on swapped backgrounds.
 """
 
 import argparse
@@ -27,14 +25,11 @@ import json
 import multiprocessing
 import os
 import shutil
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 WORLDS = ("demo", "real", "natural")
@@ -72,7 +67,10 @@ BY_WORLD: dict[str, dict[str, Any]] = {
 TRAINING: dict[tuple[str, str], dict[str, Any]] = {
     # No gradient is clipped: with the usual norm of 1, LUAB learned less (seed 100).
     ("demo", "vit"): {
-        "num_train_epochs": 16, "learning_rate": 2e-3, "per_device_train_batch_size": 32, "max_grad_norm": 1e3
+        "num_train_epochs": 16,
+        "learning_rate": 2e-3,
+        "per_device_train_batch_size": 32,
+        "max_grad_norm": 1e3,
     },
     ("demo", "convnext"): {"num_train_epochs": 24, "learning_rate": 4e-3, "per_device_train_batch_size": 32},
     ("real", "vit"): {"num_train_epochs": 10, "learning_rate": 1e-3},
@@ -125,6 +123,7 @@ class Run:
 
 def main() -> None:
     import datasets
+    from evidence_report import report
 
     datasets.disable_progress_bars()
     arguments = _parse()
@@ -144,11 +143,7 @@ def main() -> None:
     for each in (starts, [run for run in missing if run not in starts]):
         run_all(sorted(each, key=lambda run: run.seed), arguments)
     done = _read(arguments.results)
-    results = {run: done[run.key] for run in runs}
-    text = table(results)
-    (arguments.output_dir / "table.md").write_text(text + "\n", encoding="utf-8")
-    draw(results, arguments.output_dir)
-    print(text)
+    print(report([done[run.key] for run in runs], arguments.output_dir))
 
 
 def _parse() -> argparse.Namespace:
@@ -313,126 +308,6 @@ def _resized(checkpoint: Path, folder: Path) -> Path:
         file.write_text(json.dumps(values))
         unfinished.rename(folder)
     return folder
-
-
-def table(results: dict[Run, dict[str, Any]]) -> str:
-    """Markdown: a line for each world, model and arm; means over seeds with 95 % intervals.
-
-    `luab - arm` is the mean difference of the same seeds, with its interval and the p of a paired t-test.
-    """
-    head = (
-        "world",
-        "model",
-        "arm",
-        "seeds",
-        "in distribution",
-        "hard",
-        "pointing, hard",
-        "gap closed, %",
-        "luab - arm, hard",
-    )
-    lines = [head, tuple("---" for _ in head)]
-    for (world, model), arms in _by_setting(results).items():
-        hard = "occluded" if world in NO_SHORTCUT else "swapped"
-        for arm, runs in arms.items():
-            figures = [
-                _spread([runs[seed][name] for seed in runs]) for name in ("test", hard, f"pointing_{hard}")
-            ]
-            closed = _spread(gap_closed(arms, arm)) if world not in NO_SHORTCUT else ""
-            difference = "" if arm == "luab" else _difference(arms, arm, hard)
-            lines.append((world, model, arm, str(len(runs)), *figures, closed, difference))
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-Arms = dict[str, dict[int, dict[str, float]]]  # arm -> seed -> scores
-
-
-def _by_setting(results: dict[Run, dict[str, Any]]) -> dict[tuple[str, str], Arms]:
-    settings: dict[tuple[str, str], Arms] = {}
-    for run, line in results.items():
-        arms = settings.setdefault((run.world, run.model), {})
-        arms.setdefault(run.arm, {})[run.seed] = line["scores"]
-    return settings
-
-
-def gap_closed(arms: Arms, arm: str) -> list[float]:
-    """The share of the gap between plain and the oracle that an arm closes, in %, by seed."""
-    plain, oracle = arms.get("plain", {}), arms.get("oracle", {})
-    return [
-        100
-        * (scores["swapped"] - plain[seed]["swapped"])
-        / (oracle[seed]["swapped"] - plain[seed]["swapped"])
-        for seed, scores in arms[arm].items()
-        if seed in plain and seed in oracle
-    ]
-
-
-def _spread(values: list[float]) -> str:
-    """The mean with its 95 % interval."""
-    from luab_eval.statistics.intervals import runs_interval
-
-    if len(values) < 2:
-        return "".join(f"{value:.1f}" for value in values)
-    _, low, high = runs_interval(values)
-    mean = float(np.mean(values))
-    return f"{mean:.1f} ({mean + low:.1f} to {mean + high:.1f})"
-
-
-def _difference(arms: Arms, arm: str, name: str) -> str:
-    from scipy.stats import ttest_1samp
-
-    ours = arms.get("luab", {})
-    differences = [ours[seed][name] - scores[name] for seed, scores in arms[arm].items() if seed in ours]
-    test = f", p = {ttest_1samp(differences, 0).pvalue:.3f}" if len(differences) > 1 else ""
-    return _spread(differences) + test
-
-
-def draw(results: dict[Run, dict[str, Any]], folder: Path) -> None:
-    """`arms.png`: accuracy by arm, a point for each run. `epochs.png`: mean accuracy by epoch."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
-    settings = _by_setting(results)
-    names = list(dict.fromkeys(run.arm for run in results))
-    colors = {name: f"C{number}" for number, name in enumerate(names)}
-
-    def figure(file: str, draw_one: Callable[..., None], label: str) -> None:
-        sheet, axes = plt.subplots(
-            1, len(settings), figsize=(2.6 * len(settings), 3), layout="constrained", squeeze=False
-        )
-        for axis, (world, model) in zip(axes[0], settings, strict=True):
-            axis.set_title(f"{world}: {model}", fontsize=9)
-            draw_one(axis, world, model)
-        axes[0, 0].set_ylabel(label)
-        sheet.savefig(folder / file, dpi=120)
-        plt.close(sheet)
-
-    def arms(axis: Any, world: str, model: str) -> None:
-        hard = "occluded" if world in NO_SHORTCUT else "swapped"
-        for place, (arm, seeds) in enumerate(settings[world, model].items()):
-            values = [scores[hard] for scores in seeds.values()]
-            axis.plot([place] * len(values), values, "o", color=colors[arm], alpha=0.5)
-            axis.plot([place - 0.3, place + 0.3], [np.mean(values)] * 2, color=colors[arm])
-        axis.set_xticks(
-            range(len(settings[world, model])), list(settings[world, model]), rotation=60, fontsize=8
-        )
-
-    def epochs(axis: Any, world: str, model: str) -> None:
-        for arm in settings[world, model]:
-            curves = [
-                line["accuracy_by_epoch"]
-                for run, line in results.items()
-                if (run.world, run.model, run.arm) == (world, model, arm)
-            ]
-            mean = 100 * np.mean(curves, axis=0)
-            axis.plot(range(1, len(mean) + 1), mean, color=colors[arm], label=arm)
-        axis.set_xlabel("epoch", fontsize=8)
-        axis.legend(fontsize=6)
-
-    figure("arms.png", arms, "accuracy, swapped or occluded, %")
-    figure("epochs.png", epochs, "accuracy, swapped or natural, %")
 
 
 if __name__ == "__main__":

@@ -16,8 +16,15 @@ def evidence(monkeypatch):
     import evidence
 
     yield evidence
-    for name in ("evidence", "worlds"):
+    for name in ("evidence", "evidence_report", "worlds"):
         sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def evidence_report(evidence):
+    import evidence_report
+
+    return evidence_report
 
 
 @pytest.fixture
@@ -27,22 +34,19 @@ def worlds(evidence):
     return worlds
 
 
-def line(swapped, test=80.0):
-    scores = {"test": test, "swapped": swapped, "pointing_swapped": 90.0}
-    return {"scores": scores, "accuracy_by_epoch": [0.1, swapped / 100]}
+def line(arm, seed, swapped):
+    scores = {"test": 80.0, "swapped": swapped, "pointing_swapped": 90.0}
+    names = {"world": "real", "model": "vit", "arm": arm, "seed": seed}
+    return {**names, "scores": scores, "accuracy_by_epoch": [0.1, swapped / 100]}
 
 
-def results(evidence):
-    swapped = {"plain": [10, 20], "oracle": [50, 60], "luab": [40, 40], "shuffled": [14, 20]}
-    return {
-        evidence.Run("real", "vit", arm, seed, 250): line(value)
-        for arm, values in swapped.items()
-        for seed, value in enumerate(values)
-    }
+def results(**more):
+    swapped = {"plain": [10, 20], "oracle": [50, 60], "luab": [40, 40], "shuffled": [14, 20], **more}
+    return [line(arm, seed, value) for arm, values in swapped.items() for seed, value in enumerate(values)]
 
 
-def test_the_gap_closed_and_the_paired_differences(evidence):
-    rows = [text.split(" | ") for text in evidence.table(results(evidence)).splitlines()[2:]]
+def test_the_gap_closed_and_the_paired_differences(evidence_report, tmp_path):
+    rows = [text.split(" | ") for text in evidence_report.report(results(), tmp_path).splitlines()[2:]]
     by_arm = {row[2]: row for row in rows}
     assert by_arm["luab"][5].startswith("40.0 (40.0 to 40.0)")
     assert by_arm["luab"][7].startswith("62.5 (")  # 75 and 50 %
@@ -52,23 +56,25 @@ def test_the_gap_closed_and_the_paired_differences(evidence):
     assert "p = 0.083" in by_arm["shuffled"][8]  # t = 23 / 3 with one degree of freedom
 
 
-def test_a_seed_that_is_missing_in_an_arm_is_left_out_of_its_differences(evidence):
-    found = results(evidence)
-    del found[evidence.Run("real", "vit", "plain", 1, 250)]
-    arms = evidence._by_setting(found)["real", "vit"]
-    assert evidence.gap_closed(arms, "luab") == [75]
+def test_a_seed_that_is_missing_in_an_arm_is_left_out_of_its_differences(evidence_report):
+    found = [each for each in results() if (each["arm"], each["seed"]) != ("plain", 1)]
+    arms = evidence_report.by_setting(found)["real", "vit"]
+    assert evidence_report.gap_closed(arms, "luab") == [75]
 
 
-def test_a_world_without_a_shortcut_has_no_gap(evidence):
+def test_a_world_without_a_shortcut_has_no_gap(evidence_report, tmp_path):
     scores = {"test": 40.0, "occluded": 20.0, "pointing_occluded": 50.0}
-    run = evidence.Run("natural", "vit", "plain", 0, 250)
-    text = evidence.table({run: {"scores": scores, "accuracy_by_epoch": [0.4]}})
+    names = {"world": "natural", "model": "vit", "arm": "plain", "seed": 0}
+    text = evidence_report.report([{**names, "scores": scores, "accuracy_by_epoch": [0.4]}], tmp_path)
     assert text.splitlines()[2].startswith("| natural | vit | plain | 1 | 40.0 | 20.0 | 50.0 |  |")
 
 
-def test_figures_are_drawn(evidence, tmp_path):
-    evidence.draw(results(evidence), tmp_path)
-    assert {file.name for file in tmp_path.iterdir()} == {"arms.png", "epochs.png"}
+def test_figures_are_drawn(evidence_report, tmp_path):
+    evidence_report.report(results(), tmp_path)
+    drawn = {"table.md", "arms.png", "epochs.png"}
+    assert {file.name for file in tmp_path.iterdir()} == drawn
+    evidence_report.report(results(**{"clicks-10": [30], "centers": [45]}), tmp_path)
+    assert {file.name for file in tmp_path.iterdir()} == drawn | {"annotation.png"}
 
 
 def test_a_result_is_found_again_only_by_the_same_settings(evidence, monkeypatch):

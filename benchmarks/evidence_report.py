@@ -1,0 +1,178 @@
+"""Table and figures of the runs of benchmarks/evidence.py, from the lines of its results file.
+
+    python benchmarks/evidence_report.py --results benchmarks/evidence.jsonl --output-dir runs/evidence
+
+`hard` is the accuracy on swapped backgrounds, in the natural world that with a gray center. `gap closed` is
+the share of the gap between plain and the oracle, on swapped backgrounds.
+"""
+
+import argparse
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Line = dict[str, Any]  # a line of the results: world, model, arm, seed, scores, accuracy_by_epoch
+Arms = dict[str, dict[int, Line]]  # arm -> seed -> line
+HEAD = (
+    "world", "model", "arm", "seeds", "in distribution", "hard", "pointing, hard", "gap closed, %",
+    "luab - arm, hard",
+)  # fmt: skip
+SWAPPED, OCCLUDED = "swapped", "occluded"
+# Arms with fewer clicks, or with other ones, as `annotation.png` shows them.
+CLICKS = {"plain": "0", "clicks-1": "1", "clicks-10": "10", "clicks-50": "50", "luab": "100"}
+OTHERWISE = ("centers", "anywhere", "astray-10", "astray-30", "astray", "shuffled")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--results", type=Path, required=True, help="JSON lines of benchmarks/evidence.py")
+    parser.add_argument("--output-dir", type=Path, required=True, help="for the table and the figures")
+    arguments = parser.parse_args()
+    arguments.output_dir.mkdir(parents=True, exist_ok=True)
+    lines = [json.loads(text) for text in arguments.results.read_text(encoding="utf-8").splitlines()]
+    print(report(lines, arguments.output_dir))
+
+
+def report(lines: Iterable[Line], folder: Path) -> str:
+    """Writes `table.md` and the figures into the folder, and returns the table."""
+    settings = by_setting(lines)
+    text = table(settings)
+    (folder / "table.md").write_text(text + "\n", encoding="utf-8")
+    draw(settings, folder)
+    return text
+
+
+def by_setting(lines: Iterable[Line]) -> dict[tuple[str, str], Arms]:
+    """The lines by (world, model), arm and seed."""
+    settings: dict[tuple[str, str], Arms] = {}
+    for line in lines:
+        arms = settings.setdefault((line["world"], line["model"]), {})
+        arms.setdefault(line["arm"], {})[line["seed"]] = line
+    return settings
+
+
+def table(settings: dict[tuple[str, str], Arms]) -> str:
+    """Markdown: a line for each world, model and arm; means over seeds with 95 % intervals.
+
+    `luab - arm` is the mean difference of the same seeds, with its interval and the p of a paired t-test.
+    """
+    lines = [HEAD, tuple("---" for _ in HEAD)]
+    for (world, model), arms in settings.items():
+        hard = hard_test(arms)
+        for arm, seeds in arms.items():
+            scores = [line["scores"] for line in seeds.values()]
+            figures = [
+                _spread([each[name] for each in scores]) for name in ("test", hard, f"pointing_{hard}")
+            ]
+            closed = _spread(gap_closed(arms, arm)) if hard == SWAPPED else ""
+            difference = "" if arm == "luab" else _difference(arms, arm, hard)
+            lines.append((world, model, arm, str(len(seeds)), *figures, closed, difference))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def hard_test(arms: Arms) -> str:
+    """The name of the scores on the harder test set."""
+    line = next(iter(next(iter(arms.values())).values()))
+    return OCCLUDED if OCCLUDED in line["scores"] else SWAPPED
+
+
+def gap_closed(arms: Arms, arm: str) -> list[float]:
+    """The share of the gap between plain and the oracle that an arm closes, in %, by seed."""
+    plain, oracle = (_scores(arms, name, SWAPPED) for name in ("plain", "oracle"))
+    return [
+        100 * (score - plain[seed]) / (oracle[seed] - plain[seed])
+        for seed, score in _scores(arms, arm, SWAPPED).items()
+        if seed in plain and seed in oracle
+    ]
+
+
+def _scores(arms: Arms, arm: str, name: str) -> dict[int, float]:
+    return {seed: line["scores"][name] for seed, line in arms.get(arm, {}).items()}
+
+
+def _spread(values: list[float]) -> str:
+    """The mean with its 95 % interval."""
+    from luab_eval.statistics.intervals import runs_interval
+
+    if len(values) < 2:
+        return "".join(f"{value:.1f}" for value in values)
+    _, low, high = runs_interval(values)
+    mean = float(np.mean(values))
+    return f"{mean:.1f} ({mean + low:.1f} to {mean + high:.1f})"
+
+
+def _difference(arms: Arms, arm: str, name: str) -> str:
+    from scipy.stats import ttest_1samp
+
+    ours = _scores(arms, "luab", name)
+    differences = [ours[seed] - score for seed, score in _scores(arms, arm, name).items() if seed in ours]
+    test = f", p = {ttest_1samp(differences, 0).pvalue:.3f}" if len(differences) > 1 else ""
+    return _spread(differences) + test
+
+
+def draw(settings: dict[tuple[str, str], Arms], folder: Path) -> None:
+    """`arms.png`: accuracy by arm, a point for each run. `epochs.png`: mean accuracy by epoch.
+
+    `annotation.png`, where there are such arms: accuracy by the share of images with a click, and with other
+    clicks.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    names = list(dict.fromkeys(arm for arms in settings.values() for arm in arms))
+    colors = {name: f"C{number}" for number, name in enumerate(names)}
+
+    def figure(file: str, draw_one: Callable[[Any, Arms], None], label: str, shown: list[Any]) -> None:
+        sheet, axes = plt.subplots(
+            1, len(shown), figsize=(2.6 * len(shown), 3), layout="constrained", squeeze=False
+        )
+        for axis, (world, model) in zip(axes[0], shown, strict=True):
+            axis.set_title(f"{world}: {model}", fontsize=9)
+            draw_one(axis, settings[world, model])
+        axes[0, 0].set_ylabel(label)
+        sheet.savefig(folder / file, dpi=120)
+        plt.close(sheet)
+
+    def points(axis: Any, place: int, arms: Arms, arm: str, color: str) -> None:
+        values = list(_scores(arms, arm, hard_test(arms)).values())
+        axis.plot([place] * len(values), values, "o", color=color, alpha=0.5)
+        axis.plot([place - 0.3, place + 0.3], [np.mean(values)] * 2, color=color)
+
+    def by_arm(axis: Any, arms: Arms) -> None:
+        for place, arm in enumerate(arms):
+            points(axis, place, arms, arm, colors[arm])
+        axis.set_xticks(range(len(arms)), list(arms), rotation=60, fontsize=8)
+
+    def by_epoch(axis: Any, arms: Arms) -> None:
+        for arm, seeds in arms.items():
+            mean = 100 * np.mean([line["accuracy_by_epoch"] for line in seeds.values()], axis=0)
+            axis.plot(range(1, len(mean) + 1), mean, color=colors[arm], label=arm)
+        axis.set_xlabel("epoch", fontsize=8)
+        axis.legend(fontsize=6)
+
+    def by_annotation(axis: Any, arms: Arms) -> None:
+        shares = [arm for arm in CLICKS if arm in arms]
+        others = [arm for arm in OTHERWISE if arm in arms]
+        for place, arm in enumerate([*shares, *others]):
+            points(axis, place, arms, arm, "C0" if arm in shares else "C1")
+        means = [np.mean(list(_scores(arms, arm, hard_test(arms)).values())) for arm in shares]
+        axis.plot(range(len(shares)), means, color="C0", alpha=0.5)
+        labels = [f"{CLICKS[arm]} % clicked" for arm in shares]
+        axis.set_xticks(range(len(shares) + len(others)), [*labels, *others], rotation=60, fontsize=8)
+
+    figure("arms.png", by_arm, "accuracy, swapped or occluded, %", list(settings))
+    figure("epochs.png", by_epoch, "accuracy, swapped or natural, %", list(settings))
+    annotated = [key for key, arms in settings.items() if "clicks-10" in arms]
+    if annotated:
+        figure("annotation.png", by_annotation, "accuracy, swapped, %", annotated)
+
+
+if __name__ == "__main__":
+    main()
