@@ -35,7 +35,8 @@ class RunArguments:
         "Instead of --model: train this architecture from scratch; a config.json, its folder, or a Hub id.",
     )
     image_size: int | None = _option(
-        None, "Input size in pixels, with --from_config (default: the config's)."
+        None,
+        "Side of the input images in pixels; position encodings are interpolated (default: the model's).",
     )
     dataset: str | None = _option(None, "Dataset with images, labels and byproducts: a folder or a Hub id.")
     dataset_config: str | None = _option(None, "The dataset's configuration, if it has several.")
@@ -261,8 +262,6 @@ def problem_of(run: RunArguments, config: LUABConfig) -> str | None:
         return "--do_train False evaluates a checkpoint: give it as --model instead of --from_config"
     if run.dataset is None:
         return "--dataset is missing: a folder or a Hub id; `--dataset imagenet_ab` is a small sample"
-    if run.image_size is not None and run.from_config is None:
-        return "--image_size goes with --from_config; a checkpoint has its own size"
     if run.eval_boxes is not None and run.eval_dataset is None:
         return "--eval_boxes needs --eval_dataset, the folder <class>/<file> of its images"
     return _problem_of_stream(config) if run.streaming else None

@@ -16,6 +16,7 @@ from luab_data.console.names import few
 from luab_data.errors import SourceError
 from luab_eval.image_sets.class_maps import folder_outputs, imagenet_outputs
 from luab_trainer.model import MULTI_LABEL, input_size
+from luab_trainer.resizing import at_size, set_input_size
 from luab_trainer.said import say
 from luab_vision.processors import PROCESSOR_FILE, load_processor, square_processor
 from luab_vision.weights import (
@@ -64,7 +65,8 @@ def load_start(
         from_config: Instead of a checkpoint, a configuration, for random weights.
         names: Class names, in the order of the class numbers.
         multi_label: Whether an image may have several classes.
-        image_size: Input size in pixels. None: the model's own.
+        image_size: Input size in pixels. None: the model's own. The position encodings of a checkpoint are
+            interpolated.
         trained: Whether the model will be trained. If not, the head may not be new.
 
     Raises:
@@ -76,7 +78,10 @@ def load_start(
     try:
         if model is not None:
             loaded, new_head = _pretrained(model, names, problem, trained)
-            return Start(loaded, load_processor(model), new_head)
+            processor = load_processor(model)
+            if image_size is not None:
+                loaded, processor = at_size(loaded, processor, image_size)
+            return Start(loaded, processor, new_head)
         if from_config is None:
             raise ValueError("give a model or a from_config")
         config = foreign_config(from_config)
@@ -86,7 +91,7 @@ def load_start(
         config.architectures = config.architectures or []  # None fails for a type with several heads
         config.name_or_path = ""
         if image_size is not None:
-            _set_input_size(config, image_size)
+            set_input_size(config, image_size)
         folder = Path(from_config) if Path(from_config).is_dir() else Path(from_config).parent
         if (folder / PROCESSOR_FILE).is_file() and image_size is None:
             processor = load_processor(str(folder))
@@ -255,9 +260,3 @@ def _imagenet_positions(before: list[str], names: list[str]) -> list[int]:
     """The same for ImageNet's classes, by wnid or name. Raises ValueError for other classes."""
     places = dict(zip(imagenet_outputs(names), imagenet_outputs(before), strict=True))
     return [places[at] for at in range(len(names))]
-
-
-def _set_input_size(config: PretrainedConfig, size: int) -> None:
-    """Sets the size in the vision config; a model of images and text has a config for each."""
-    target = config if "image_size" in config.to_dict() else getattr(config, "vision_config", config)
-    target.image_size = size

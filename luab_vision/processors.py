@@ -83,6 +83,34 @@ def square_processor(size: int | tuple[int, int]) -> BaseImageProcessor:
     )
 
 
+def resized_processor(processor: BaseImageProcessor, size: int) -> BaseImageProcessor:
+    """The processor for square images of another size; resizes and margins grow in proportion.
+
+    Args:
+        processor: The one for the present size.
+        size: Side of the new images, in pixels.
+
+    Raises:
+        ValueError: it would not make images of this size.
+    """
+    height, width = pair(image_settings(processor).size)
+    fields = processor.to_dict()
+    for name in ("size", "crop_size"):
+        if fields.get(name):
+            fields[name] = {
+                key: round(value * size / (width if key == "width" else height))
+                for key, value in dict(fields[name]).items()
+                if value is not None
+            }
+    resized: BaseImageProcessor = type(processor).from_dict(fields)
+    if pair(image_settings(resized).size) != (size, size):
+        raise ValueError(
+            f"its image processor makes no squares of {size} pixels: {_named(fields, *CROP)}. Change its "
+            f"{PROCESSOR_FILE}, or leave --image_size out"
+        )
+    return resized
+
+
 def image_settings(processor: BaseImageProcessor) -> ImageSettings:
     """The processor's steps; evaluation then equals transformers' pipeline, pixel by pixel.
 

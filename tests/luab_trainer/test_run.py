@@ -178,7 +178,6 @@ def test_help_shows_ours_first_and_hides_the_hundred_others(capsys):
         ([], "give one of --model"),
         (["--model", "a", "--from_config", "b"], "give one of --model"),
         (["--model", "a"], "--dataset is missing"),
-        (["--model", "a", "--dataset", "b", "--image_size", "9"], "--image_size goes with --from_config"),
         (["--model", "a", "--dataset", "b", "--eval_boxes", "c"], "--eval_boxes needs --eval_dataset"),
         (["--model", "a", "--dataset", "b", "--loss", "clicks"], "invalid choice: 'clicks'"),
         (["missing.yaml"], "there is no file missing.yaml"),
