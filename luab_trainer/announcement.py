@@ -9,6 +9,7 @@ from luab_attention.facts import RowFacts
 from luab_data.console.text import counted, printable
 from luab_trainer.config import LUABConfig
 from luab_trainer.depth import looking_parameters
+from luab_trainer.drop_path import drop_path_of
 from luab_trainer.freezing import frozen_text
 from luab_trainer.layer_decay import scales
 from luab_trainer.model import ATTENTION, LUABModel
@@ -77,11 +78,15 @@ def model_facts(
         facts.append(("cutmix", f"{args.cutmix:.0%} of the crops, alpha {args.cutmix_alpha:g}"))
     if args.mixup and args.do_train:
         facts.append(("mixup", f"{args.mixup:.0%} of the crops, alpha {args.mixup_alpha:g}"))
+    if args.repeated_augmentation > 1 and args.do_train:
+        facts.append(("repeated augmentation", f"{args.repeated_augmentation} crops of an image in a row"))
     if luab.multi_label:
         facts.append(("labels in a crop", args.label_policy))
     if transform is not None:
         facts.append(("image size, augmentation", augmentation_text(transform)))
     if args.do_train:
+        if dropped := drop_path_of(luab.model):
+            facts.append(("drop path", f"0 to {dropped:g} over the blocks"))
         if args.freeze is not None:
             facts.append(("frozen", frozen_text(luab.model, args.freeze)))
         if args.layer_decay is not None:

@@ -3,7 +3,7 @@
 import argparse
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -37,6 +37,9 @@ class RunArguments:
     image_size: int | None = _option(
         None,
         "Side of the input images in pixels; position encodings are interpolated (default: the model's).",
+    )
+    drop_path: float | None = _option(
+        None, "Drop path (stochastic depth) of the last block, such as .1 (default: the config's)."
     )
     dataset: str | None = _option(None, "Dataset with images, labels and byproducts: a folder or a Hub id.")
     dataset_config: str | None = _option(None, "The dataset's configuration, if it has several.")
@@ -90,8 +93,8 @@ class RunArguments:
     min_crop: float = _option(0.08, "Smallest share of the image that a training crop shows (default: 0.08).")
     augment: str = _option(
         "none",
-        "Policy of augmentation: randaugment, autoaugment, 3augment, or a RandAugment in timm's spelling "
-        "(rand-m9-mstd0.5-inc1) (default: none).",
+        "Policy of augmentation: randaugment, autoaugment, 3augment, or as rand-m9-mstd0.5-inc1 (default: "
+        "none).",
     )
     flip: bool = _option(
         True,
@@ -102,12 +105,21 @@ class RunArguments:
     random_erasing: float = _option(0.0, "Probability of blanking out a random rectangle (default: 0).")
 
     def __post_init__(self) -> None:
-        if not 0 < self.min_crop <= 1:
-            raise ValueError(f"--min_crop {self.min_crop}: a share of the image, more than 0 and at most 1")
-        if self.eval_share is not None and not 0 < self.eval_share < 1:
-            raise ValueError(
-                f"--eval_share {self.eval_share}: a share of the training rows, more than 0, less than 1"
-            )
+        checks: tuple[tuple[str, Callable[[float], bool], str], ...] = (
+            ("min_crop", lambda value: 0 < value <= 1, "a share of the image, more than 0 and at most 1"),
+            ("eval_share", lambda value: 0 < value < 1, "a share of the rows, more than 0, less than 1"),
+            ("image_size", lambda value: value >= 1, "pixels, 1 or more"),
+            ("drop_path", lambda value: 0 <= value < 1, "a probability, 0 or more and less than 1"),
+            ("color_jitter", lambda value: 0 <= value < math.inf, "a strength, 0 or more"),
+            ("random_erasing", lambda value: 0 <= value <= 1, "a probability, 0 to 1"),
+        )
+        for name, fits, allowed in checks:
+            if (value := getattr(self, name)) is not None and not fits(value):
+                raise ValueError(f"--{name} {value}: {allowed}")
+        try:
+            named_policy(self.augment)
+        except ValueError as error:
+            raise ValueError(f"--augment {error}") from error
         if self.eval_share is not None and (self.eval_split or self.eval_dataset):
             raise ValueError(
                 "--eval_share holds out training rows; it does not go with --eval_split and --eval_dataset"
@@ -117,16 +129,6 @@ class RunArguments:
         if self.x_column is not None and self.point_column is not None:
             raise ValueError("--point_column does not go with --x_column and --y_column; give it or them")
         self._check_streaming()
-        if self.image_size is not None and self.image_size < 1:
-            raise ValueError(f"--image_size {self.image_size}: pixels, 1 or more")
-        try:
-            named_policy(self.augment)
-        except ValueError as error:
-            raise ValueError(f"--augment {error}") from error
-        if not 0 <= self.color_jitter < math.inf:
-            raise ValueError(f"--color_jitter {self.color_jitter}: a strength, 0 or more")
-        if not 0 <= self.random_erasing <= 1:
-            raise ValueError(f"--random_erasing {self.random_erasing}: a probability, 0 to 1")
 
     @property
     def source(self) -> str:
@@ -260,6 +262,8 @@ def problem_of(run: RunArguments, config: LUABConfig) -> str | None:
         return "give one of --model (a checkpoint) and --from_config (from scratch)"
     if run.model is None and not config.do_train:
         return "--do_train False evaluates a checkpoint: give it as --model instead of --from_config"
+    if run.drop_path is not None and not config.do_train:
+        return "--drop_path is about training, and --do_train False trains nothing; leave it out"
     if run.dataset is None:
         return "--dataset is missing: a folder or a Hub id; `--dataset imagenet_ab` is a small sample"
     if run.eval_boxes is not None and run.eval_dataset is None:
@@ -277,6 +281,8 @@ def _problem_of_stream(config: LUABConfig) -> str | None:
         return "--dataloader_drop_last skips an epoch's last batch, and a stream has no epochs; leave it out"
     if config.train_sampling_strategy == "sequential":
         return "--train_sampling_strategy sequential: with --streaming, give --shuffle_buffer 0"
+    if config.repeated_augmentation > 1:
+        return "--repeated_augmentation needs rows by number, which a stream has not; leave it out"
     for name in ("save_strategy", "eval_strategy", "logging_strategy"):
         if getattr(config, name) == "epoch":
             return f"--{name} epoch: a stream has no epochs; give steps"

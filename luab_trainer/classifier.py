@@ -15,6 +15,7 @@ from transformers import (
 from luab_data.console.names import few
 from luab_data.errors import SourceError
 from luab_eval.image_sets.class_maps import folder_outputs, imagenet_outputs
+from luab_trainer.drop_path import require_drop_path, set_drop_path
 from luab_trainer.model import MULTI_LABEL, input_size
 from luab_trainer.resizing import at_size, set_input_size
 from luab_trainer.said import say
@@ -53,6 +54,7 @@ def load_start(
     multi_label: bool = False,
     image_size: int | None = None,
     trained: bool = True,
+    drop_path: float | None = None,
 ) -> Start:
     """A pretrained or new classifier with a head for these classes, and its image processor.
 
@@ -68,6 +70,7 @@ def load_start(
         image_size: Input size in pixels. None: the model's own. The position encodings of a checkpoint are
             interpolated.
         trained: Whether the model will be trained. If not, the head may not be new.
+        drop_path: Probability of stochastic depth; see `luab_trainer.drop_path`. None: the config's.
 
     Raises:
         SourceError: the checkpoint or configuration cannot be loaded, or the weights are of another model.
@@ -77,7 +80,7 @@ def load_start(
     problem: Problem = MULTI_LABEL if multi_label else "single_label_classification"
     try:
         if model is not None:
-            loaded, new_head = _pretrained(model, names, problem, trained)
+            loaded, new_head = _pretrained(model, names, problem, trained, drop_path)
             processor = load_processor(model)
             if image_size is not None:
                 loaded, processor = at_size(loaded, processor, image_size)
@@ -86,6 +89,7 @@ def load_start(
             raise ValueError("give a model or a from_config")
         config = foreign_config(from_config)
         _set_classes(config, names, problem)
+        set_drop_path(config, drop_path)
         if notes := _settle_dropout(config):
             say(f"--from_config {from_config}: {'; '.join(notes)}.")
         config.architectures = config.architectures or []  # None fails for a type with several heads
@@ -97,7 +101,9 @@ def load_start(
             processor = load_processor(str(folder))
         else:
             processor = square_processor(image_size or input_size(config) or _usual_size(from_config))
-        return Start(AutoModelForImageClassification.from_config(config), processor, False)
+        created = AutoModelForImageClassification.from_config(config)
+        require_drop_path(created, drop_path)
+        return Start(created, processor, False)
     except (ImportError, OSError, ValueError) as error:
         option = f"--model {model}" if model is not None else f"--from_config {from_config}"
         raise SourceError(f"{option}: {error}") from error
@@ -132,14 +138,16 @@ def _settle_dropout(config: PretrainedConfig) -> list[str]:
 
 
 def _pretrained(
-    source: str, names: list[str], problem: Problem, trained: bool
+    source: str, names: list[str], problem: Problem, trained: bool, drop_path: float | None
 ) -> tuple[PreTrainedModel, bool]:
     require_as_written(source)
     config = foreign_config(source)
     before = output_names(config)
     _set_classes(config, names, problem)
+    set_drop_path(config, drop_path)
     dropout = _settle_dropout(config) if trained else []
     loaded = load_weights(source, config)
+    require_drop_path(loaded.model, drop_path)
     new_head, notes = _settle_head(loaded, before, names)
     notes += dropout
     notes += _settle_rest(loaded)

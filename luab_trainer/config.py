@@ -124,6 +124,13 @@ class LUABConfig(TrainingArguments):
             "alpha) (default: .2)."
         },
     )
+    repeated_augmentation: int = field(
+        default=1,
+        metadata={
+            "help": "Show each training image this many times in a row, with another crop each time. An "
+            "epoch then has as many crops as before, of fewer images (default: 1)."
+        },
+    )
     label_policy: LabelPolicy = field(
         default="keep",
         metadata={
@@ -220,6 +227,7 @@ class LUABConfig(TrainingArguments):
             ("layer_decay", lambda value: 0 < value <= 1, "a factor, more than 0 and at most 1"),
             ("mixup", lambda value: 0 <= value <= 1, "a share of the crops, 0 to 1"),
             ("mixup_alpha", lambda value: 0 < value < math.inf, "a number of more than 0"),
+            ("repeated_augmentation", lambda value: value >= 1, "a number of times, 1 or more"),
             ("attention_tolerance", lambda value: 0 <= value < 1, "a share, 0 or more and less than 1"),
         )
         for name, fits, allowed in checks:
@@ -227,6 +235,11 @@ class LUABConfig(TrainingArguments):
             if value is not None and not fits(value):
                 raise ValueError(f"--{name} {value}: give {allowed}.")
         check_fine_tuning(self)
+        if self.repeated_augmentation > 1 and self.train_sampling_strategy == "sequential":
+            raise ValueError(
+                f"--repeated_augmentation {self.repeated_augmentation} shuffles the rows, and "
+                "--train_sampling_strategy sequential does not; leave one of them out."
+            )
         if self.cutmix + self.mixup > 1:
             raise ValueError(
                 f"--cutmix {self.cutmix:g} and --mixup {self.mixup:g}: a crop has one of them, so their "

@@ -120,6 +120,7 @@ def train(
         inputs.multi_label,
         run.image_size,
         trained=args.do_train,
+        drop_path=run.drop_path,
     )
     checkpoint = checkpoint_to_resume(args.resume_from_checkpoint, args.output_dir)
     try:

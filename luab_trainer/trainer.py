@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 from transformers import PreTrainedModel
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import EvalLoopOutput, TrainOutput
@@ -21,7 +21,7 @@ from luab_trainer.batch_norm import WholeCropStatistics
 from luab_trainer.config import LUABConfig
 from luab_trainer.data.collator import collate
 from luab_trainer.data.dataset import ViewDataset, check_mix, check_not_paired
-from luab_trainer.data.epochs import SetEpoch, check_drop_last, every_row
+from luab_trainer.data.epochs import SetEpoch, check_drop_last, check_repeats, every_row, repeated
 from luab_trainer.finite import FiniteSteps, require_finite_metrics, row_names
 from luab_trainer.hub.checkpoint import (
     check_fsdp,
@@ -88,6 +88,7 @@ class LUABTrainer(UploadingTrainer):
         if args is None:
             raise ValueError("LUABTrainer needs args, a LUABConfig.")
         check_drop_last(args, kwargs.get("train_dataset"))
+        check_repeats(args, kwargs.get("train_dataset"))
         check_mix(args, kwargs.get("train_dataset"))
         check_not_paired(kwargs.get("eval_dataset"))
         if model is None and model_init is not None:
@@ -201,6 +202,10 @@ class LUABTrainer(UploadingTrainer):
         """Of a dataset that mixes as the arguments say, also those that a hyperparameter search has set."""
         check_mix(self.args, self.train_dataset)
         return super().get_train_dataloader()
+
+    def train_sampler(self) -> Sampler[Any] | None:
+        """With repeated augmentation its own."""
+        return repeated(self.args, self.train_dataset)
 
     def get_eval_dataloader(self, eval_dataset: str | Dataset[Any] | None = None) -> DataLoader[Any]:
         """Of all rows: `dataloader_drop_last` is about batches of training."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
+from torch.utils.data import Dataset, Sampler
 from transformers import PreTrainedModel, Trainer
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, HubStrategy
 from transformers.utils import PushInProgress
@@ -20,6 +21,7 @@ from luab_trainer.config import LUABConfig
 # Private method -> its parameters, in the transformers versions that setup.cfg allows.
 OVERRIDDEN = {
     "_get_grad_norm": ("model", "grad_norm"),
+    "_get_train_sampler": ("train_dataset",),
     "_run_epoch": (
         "model", "epoch", "train_dataloader", "steps_in_epoch", "num_update_steps_per_epoch", "trial",
         "ignore_keys_for_eval", "start_time", "resume_from_checkpoint", "epochs_trained",
@@ -46,6 +48,10 @@ class OpenTrainer(Trainer):
 
     def gradient_is_known(self, norm: Tensor | float) -> None:
         """Called with the norm of each step's gradients, before they are applied."""
+
+    def train_sampler(self) -> Sampler[Any] | None:
+        """The order of the training rows. None: that of `train_sampling_strategy`."""
+        return None
 
     def write_model(self, folder: Path, state_dict: dict[str, Tensor] | None) -> None:
         """Write the model. Called by all processes.
@@ -91,6 +97,10 @@ class OpenTrainer(Trainer):
         norm: Tensor | float = super()._get_grad_norm(model, grad_norm)  # type: ignore[no-untyped-call]
         self.gradient_is_known(norm)
         return norm
+
+    def _get_train_sampler(self, train_dataset: Dataset[Any] | None = None) -> Sampler[Any] | None:
+        own = self.train_sampler()
+        return super()._get_train_sampler(train_dataset) if own is None else own
 
     def _run_epoch(self, **kwargs: Any) -> None:  # type: ignore[override]  # `Trainer` names them all
         """Resumed at its last step, in the middle of an epoch, a run would take one step more."""

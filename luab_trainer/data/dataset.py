@@ -60,18 +60,31 @@ class ViewDataset(torch.utils.data.Dataset[Sample]):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, index: int) -> Sample:
+    @property
+    def epoch(self) -> int:
+        """The epoch of the views."""
+        return int(self._epoch)
+
+    def __getitem__(self, index: int | tuple[int, int]) -> Sample:
         return self.__getitems__([index])[0]
 
-    def __getitems__(self, indices: list[int]) -> list[Sample]:
-        """The samples of a batch; torch's DataLoader calls this method."""
-        indices = [range(len(self))[index] for index in indices]  # accepts any integer type
+    def __getitems__(self, numbers: Sequence[int | tuple[int, int]]) -> list[Sample]:
+        """The samples of a batch; torch's DataLoader calls this method.
+
+        Args:
+            numbers: Of each row, or of a row and of one of its repetitions in the epoch, 0 by default. Each
+                repetition has another view.
+        """
+        pairs = [number if isinstance(number, tuple) else (number, 0) for number in numbers]
+        indices = [range(len(self))[index] for index, _ in pairs]  # accepts any integer type
         if isinstance(self.rows, datasets.Dataset):
             rows = self.rows.__getitems__(indices)  # all at once takes half as long
         else:
             rows = [self.rows[index] for index in indices]
-        epoch = int(self._epoch)
-        rngs = [np.random.default_rng((self.seed, epoch, index)) for index in indices]
+        keys = [
+            (index, *((again,) if again else ())) for index, (_, again) in zip(indices, pairs, strict=True)
+        ]
+        rngs = [np.random.default_rng((self.seed, self.epoch, *key)) for key in keys]
         return self.to_sample(rows, rngs, indices, self._any_row)
 
     def _any_row(self, rng: np.random.Generator) -> tuple[Row, int]:

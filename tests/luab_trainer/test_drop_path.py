@@ -1,0 +1,94 @@
+"""Drop path: set where a model has it, refused where it would do nothing."""
+
+import pytest
+import torch
+from fixtures.small_runs import options, write_splits
+from fixtures.tiny_models import images, tiny_model
+
+from luab_data.errors import SourceError
+from luab_trainer.arguments import parse
+from luab_trainer.classifier import load_start
+from luab_trainer.drop_path import drop_path_of
+from luab_trainer.run import main, train
+
+NAMES = ["ant", "bee", "cat", "dog", "eel"]
+DEPTHS = {"convnext": {"depths": [2, 2]}, "swin": {"depths": [2, 2]}, "beit": {}, "dinov2": {}}
+
+
+def write(folder, model_type, **config):
+    """A config.json, or with `weights` a checkpoint."""
+    tiny_model(model_type, **config).config.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("model_type", DEPTHS)
+def test_the_last_block_drops_with_the_probability_and_only_in_training(tmp_path, model_type):
+    folder = write(tmp_path, model_type, **DEPTHS[model_type])
+    torch.manual_seed(0)
+    model = load_start(None, str(folder), NAMES, drop_path=0.4).model
+    assert model.config.drop_path_rate == 0.4 and drop_path_of(model) == pytest.approx(0.4)
+    pixels = images(64)
+    with torch.no_grad():
+        assert torch.equal(model.eval()(pixels).logits, model(pixels).logits)
+        first, second = (model.train()(pixels).logits for _ in range(2))
+    assert 0.1 < (first - second).abs().gt(1e-7).any(1).float().mean() < 1
+
+
+def test_a_checkpoint_gets_it_too_and_keeps_its_weights(tmp_path):
+    before = tiny_model("convnext", depths=[2, 2], id2label=dict(enumerate(NAMES)))
+    before.save_pretrained(tmp_path)
+    (tmp_path / "preprocessor_config.json").write_text('{"image_processor_type": "ConvNextImageProcessor"}')
+    after = load_start(str(tmp_path), None, NAMES, drop_path=0.2).model
+    assert drop_path_of(after) == pytest.approx(0.2) and drop_path_of(before) == 0
+    assert all(torch.equal(value, after.state_dict()[name]) for name, value in before.state_dict().items())
+
+
+def test_none_leaves_the_configs_own(tmp_path):
+    folder = write(tmp_path, "swin", depths=[2, 2], drop_path_rate=0.3)
+    assert drop_path_of(load_start(None, str(folder), NAMES).model) == pytest.approx(0.3)
+    assert drop_path_of(load_start(None, str(folder), NAMES, drop_path=0.0).model) == 0
+
+
+@pytest.mark.parametrize(
+    ("model_type", "reason"),
+    [
+        ("vit", "transformers' vit has none, as ViT, DeiT and ResNet; ConvNeXt"),
+        ("resnet", "transformers' resnet has none"),
+        ("mobilevit", "transformers' mobilevit has none"),
+    ],
+)
+def test_a_model_without_it_is_refused(tmp_path, model_type, reason):
+    folder = write(tmp_path, model_type)
+    with pytest.raises(SourceError, match=reason):
+        load_start(None, str(folder), NAMES, drop_path=0.1)
+
+
+def test_a_model_that_never_reads_it_is_refused(tmp_path):
+    folder = write(tmp_path, "convnext", depths=[1], num_stages=1, hidden_sizes=[8])
+    with pytest.raises(SourceError, match="no block of ConvNextForImageClassification drops a path"):
+        load_start(None, str(folder), NAMES, drop_path=0.1)
+
+
+def test_a_run_says_it_and_resumes_only_with_the_same(tmp_path, capsys):
+    folder = write(tmp_path / "config", "convnext", depths=[2, 2])
+    data = write_splits(tmp_path / "data", train=16)
+    given = {"do_eval": False, "save_strategy": "steps", "save_steps": 1, "drop_path": 0.2}
+    trainer = train(*parse(options(folder, data, tmp_path / "out", **given), ""))
+    assert "drop path                 0 to 0.2 over the blocks" in capsys.readouterr().out
+    assert drop_path_of(trainer.luab.model) == pytest.approx(0.2)
+    again = {**given, "max_steps": 2, "resume_from_checkpoint": True}
+    with pytest.raises(SystemExit, match=r"--drop_path is 0\.1, the checkpoint's is 0\.2"):
+        main(options(folder, data, tmp_path / "out", **again | {"drop_path": 0.1}))
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"drop_path": 1.0}, "--drop_path 1.0: a probability, 0 or more and less than 1"),
+        ({"drop_path": 0.1, "do_train": False, "model": "x", "from_config": None}, "is about training, and"),
+    ],
+)
+def test_wrong_options_are_refused_in_one_line(tmp_path, capsys, given, reason):
+    with pytest.raises(SystemExit):
+        parse(options(tmp_path, tmp_path, tmp_path, **given), "")
+    assert reason in capsys.readouterr().err.splitlines()[-1]
