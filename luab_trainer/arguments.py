@@ -286,6 +286,10 @@ def _problem_of_stream(config: LUABConfig) -> str | None:
     for name in ("save_strategy", "eval_strategy", "logging_strategy"):
         if getattr(config, name) == "epoch":
             return f"--{name} epoch: a stream has no epochs; give steps"
+    if config.auto_find_batch_size and config.world_size > 1:
+        return (
+            "--auto_find_batch_size with --streaming is for one process; give --per_device_train_batch_size"
+        )
     if config.ignore_data_skip:
         return "--ignore_data_skip would train on the stream's first rows again; leave it out"
     return None

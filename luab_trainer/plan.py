@@ -67,6 +67,7 @@ def run_plan(
             plan.pop(f"--{name}_alpha", None)
     if options.get("streaming"):  # the order of the rows depends on these
         plan |= {f"--{name}": options[name] for name in ("shuffle_buffer", "dataloader_num_workers")}
+        plan["the processes"] = args.world_size
     plan["the rows of a step"] = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
     plan["the model"] = type(luab.model).__name__
     plan["the model's weights"] = sum(value.numel() for value in luab.model.state_dict().values())

@@ -22,6 +22,7 @@ from luab_trainer.config import LUABConfig
 from luab_trainer.data.collator import collate
 from luab_trainer.data.dataset import ViewDataset, check_mix, check_not_paired
 from luab_trainer.data.epochs import SetEpoch, check_drop_last, check_repeats, every_row, repeated
+from luab_trainer.data.streaming import StreamedSamples, loader_of_process
 from luab_trainer.finite import FiniteSteps, require_finite_metrics, row_names
 from luab_trainer.hub.checkpoint import (
     check_fsdp,
@@ -199,8 +200,13 @@ class LUABTrainer(UploadingTrainer):
         super().log(logs, start_time)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        """Of a dataset that mixes as the arguments say, also those that a hyperparameter search has set."""
+        """Of a dataset that mixes as the arguments say, also those that a hyperparameter search has set.
+
+        Of an endless stream each process reads its own rows.
+        """
         check_mix(self.args, self.train_dataset)
+        if isinstance(self.train_dataset, StreamedSamples) and self.args.world_size > 1:
+            return loader_of_process(self.train_dataset, self.args, self.data_collator, self.args.device)
         return super().get_train_dataloader()
 
     def train_sampler(self) -> Sampler[Any] | None:

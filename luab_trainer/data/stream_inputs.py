@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from luab_attention.facts import describe_rows
 from luab_attention.reading import Reading, ReadRows, label_name, reading_of
 from luab_data import constants
+from luab_data.console.text import counted
 from luab_data.errors import SourceError
 from luab_data.rows.arrow import column_path, has_column, is_list, read_column, require_column
 from luab_data.rows.classes import class_names, classes_of, is_multi_label
@@ -94,6 +95,7 @@ def read_stream_inputs(run: RunArguments, args: LUABConfig) -> Inputs:
             *notes,
             *more,
             *_order_note(run, head, classes.names),
+            *shard_notes(stream.rows.num_shards, args.world_size, args.dataloader_num_workers),
         ],
     )
 
@@ -220,6 +222,30 @@ def _evaluation_splits(run: RunArguments, splits: Splits) -> tuple[Splits | None
     root = root_of(run.source)
     check_image_paths(rows, run.source if root is None else str(root))
     return datasets.DatasetDict({own: rows}), [f"the {len(rows):,} rows of {own} are read into memory"]
+
+
+def shard_notes(shards: int, processes: int, workers: int) -> list[str]:
+    """Warnings if there are fewer shards than readers.
+
+    Args:
+        shards: The stream's files, or the parts of a raw release.
+        processes: Of the run.
+        workers: Loader processes of each; 0: it reads by itself.
+    """
+    notes = []
+    have = f"the stream has {counted(shards, 'shard')} (such as a file)"
+    if shards < processes:
+        notes.append(
+            f"{have}, fewer than the {processes} processes: each reads all rows and keeps one in {processes}"
+        )
+    own = shards if shards < processes else -(-shards // processes)
+    if workers > max(own, 1):
+        notes.append(
+            f"{have}, so that {workers - own} of the {workers} loader processes "
+            f"{'of each process ' if processes > 1 else ''}read nothing: lower --dataloader_num_workers, or "
+            "save the dataset in more files"
+        )
+    return notes
 
 
 def _order_note(run: RunArguments, head: ReadRows, names: Sequence[str]) -> list[str]:

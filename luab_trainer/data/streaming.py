@@ -6,13 +6,19 @@ A batch of a stream goes through the same reader as a whole dataset, `luab_atten
 which need all rows, are found in advance: see `luab_trainer.data.stream_inputs`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
 import datasets
 import numpy as np
+import torch
+from accelerate.data_loader import prepare_data_loader
+from datasets.distributed import split_dataset_by_node
+from torch.utils.data import DataLoader
+from transformers import TrainingArguments
 
 from luab_attention.facts import no_target
 from luab_attention.reading import Reading, ReadRows, read_rows
@@ -111,8 +117,9 @@ def _require_bytes(rows: datasets.Dataset, source: str) -> None:
 class StreamedSamples(ViewIterableDataset):
     """Samples of an endless stream: after the last row it starts over, in another order.
 
-    The order and the views depend on the seed, the pass, and the number of worker processes. So a resumed run
-    gets the same batches, after it has read the earlier ones again.
+    The order depends on the seed, the pass, and the number of processes and of their workers. So a resumed
+    run gets the same batches, after it has read the earlier ones again. The rows of a pass are always all
+    rows, each once: see `of_process`.
 
     Args:
         rows: see `read_stream`.
@@ -130,6 +137,17 @@ class StreamedSamples(ViewIterableDataset):
     ):
         super().__init__(rows, transform, seed, **options)
         self.shuffle_buffer = shuffle_buffer
+        self._process, self._processes = 0, 1
+
+    def of_process(self, process: int, processes: int) -> "StreamedSamples":
+        """The samples of one of several processes.
+
+        If there are enough shards, each process reads its own, others in each pass. Otherwise each reads all
+        rows, and keeps every n-th of them.
+        """
+        own = copy.copy(self)
+        own._process, own._processes = process, processes
+        return own
 
     def set_epoch(self, epoch: int) -> None:
         """Does nothing: the stream counts its passes itself, because the trainer sees one epoch."""
@@ -145,6 +163,7 @@ class StreamedSamples(ViewIterableDataset):
                     self._require_targets(read, with_target)
                 yield sample
             if read == before:  # a worker without a shard of its own
+                self._require_rows()
                 return
             self._require_targets(read, with_target)
 
@@ -153,12 +172,53 @@ class StreamedSamples(ViewIterableDataset):
         if self.shuffle_buffer > 0:
             generator = np.random.default_rng((self.seed, number))
             rows = rows.shuffle(generator=generator, buffer_size=self.shuffle_buffer)
+        if self._processes > 1:
+            split = split_dataset_by_node if rows.num_shards < self._processes else _shards_of_process
+            rows = split(rows, self._process, self._processes)
         yield from self.samples_of(rows, number)
+
+    def _require_rows(self) -> None:
+        """Raises SourceError if this process would wait for rows forever."""
+        worker = torch.utils.data.get_worker_info()
+        alone = worker is None or worker.num_workers == 1 or self.rows.num_shards <= self._processes
+        if alone and (worker is None or worker.id == 0):
+            raise SourceError(
+                f"--streaming: process {self._process + 1} of {self._processes} gets no row: the dataset has "
+                "fewer rows than the run has processes. Take fewer, or leave --streaming out."
+            )
 
     def _require_targets(self, read: int, with_target: int) -> None:
         byproduct = self.to_sample.byproduct
         if byproduct is not None and not with_target:
             raise no_target(f"none of the first {read:,}", self.to_sample.reader.columns, byproduct)
+
+
+def _shards_of_process(
+    rows: datasets.IterableDataset, process: int, processes: int
+) -> datasets.IterableDataset:
+    return rows.shard(processes, process, contiguous=False)
+
+
+def loader_of_process(
+    samples: StreamedSamples, args: TrainingArguments, collate: Callable[[Any], Any], device: torch.device
+) -> DataLoader[Any]:
+    """A loader that reads only the rows of this process, where accelerate's would read all rows in the first.
+
+    The stream is endless, so that no process runs out of rows before the others.
+    """
+    loader = DataLoader(
+        samples.of_process(args.process_index, args.world_size),
+        batch_size=args.train_batch_size,
+        collate_fn=collate,
+        num_workers=args.dataloader_num_workers,
+        pin_memory=args.dataloader_pin_memory,
+        persistent_workers=args.dataloader_persistent_workers,
+        multiprocessing_context=args.dataloader_multiprocessing_context,
+        prefetch_factor=args.dataloader_prefetch_factor,
+        in_order=args.dataloader_in_order,
+    )
+    alone = {"num_processes": 1, "process_index": 0, "dispatch_batches": False}
+    return prepare_data_loader(loader, device, put_on_device=True, **alone)
 
 
 def read_stream(
