@@ -134,7 +134,7 @@ def announcement(facts: Iterable[Fact]) -> str:
 
 def loss_text(luab: LUABModel) -> str:
     """The loss in words: "cross-entropy + 2 x attention"."""
-    entropy = "binary cross-entropy" if luab.multi_label else "cross-entropy"
+    entropy = "binary cross-entropy" if luab.binary else "cross-entropy"
     return " + ".join([entropy, *(f"{weight:g} x {term}" for term, weight in luab.weights.items())])
 
 

@@ -43,6 +43,14 @@ class LUABConfig(TrainingArguments):
             "classifier.",
         },
     )
+    classification_loss: str = field(
+        default="ce",
+        metadata={
+            "choices": ["ce", "bce"],
+            "help": "ce = cross-entropy; bce = binary cross-entropy for one label per image, as in ResNet's "
+            "recipes A1 to A3 (default: ce).",
+        },
+    )
     byproduct: ByproductKind = field(
         default="click",
         metadata={
@@ -235,6 +243,11 @@ class LUABConfig(TrainingArguments):
             if value is not None and not fits(value):
                 raise ValueError(f"--{name} {value}: give {allowed}.")
         check_fine_tuning(self)
+        if self.classification_loss == "bce" and self.label_smoothing_factor:
+            raise ValueError(
+                f"--label_smoothing_factor {self.label_smoothing_factor:g} is of the cross-entropy; with "
+                "--classification_loss bce every class is 0 or 1. Leave it out."
+            )
         if self.repeated_augmentation > 1 and self.train_sampling_strategy == "sequential":
             raise ValueError(
                 f"--repeated_augmentation {self.repeated_augmentation} shuffles the rows, and "

@@ -32,6 +32,8 @@ MULTI_LABEL: Final = "multi_label_classification"  # transformers' `config.probl
 # outweigh the labels. On 100 COCO images a twentieth moved a small ConvNeXt's attention onto the objects more
 # often, not less.
 MULTI_LABEL_SHARE = 0.05
+CLASSIFICATION_LOSSES = ("ce", "bce")
+SEEN = 0.2  # share of a mixed crop from which a class counts in full in the "bce", timm's of ResNet A1 to A3
 
 
 def input_size(config: PretrainedConfig) -> tuple[int, int] | None:
@@ -59,19 +61,23 @@ class LUABModel(nn.Module):
 
     A term is summed over the rows with a byproduct and divided by the batch size, so a row's weight does not
     depend on how many other rows have one. ce is cross-entropy, or with `problem_type =
-    multi_label_classification` binary cross-entropy averaged over the classes. It is computed here because
-    some transformers models divide by the batch and others by the accumulated batch.
+    multi_label_classification` or `classification_loss = "bce"` binary cross-entropy averaged over the
+    classes. It is computed here because some transformers models divide by the batch and others by the
+    accumulated batch.
 
     Args:
         model: any `AutoModelForImageClassification`; stays loadable on its own, and is saved as such.
         loss: "none", "point", "attention" or "both".
         point_weight: weight of the point term; None = the loss's default, times `MULTI_LABEL_SHARE` with
-            several labels per image.
+            binary cross-entropy.
         attention_weight: the same for the attention term.
         attention_form: "hinge" or "kl".
         attention_radius: see `AttentionLoss`; None = the default of the model's family.
         attention_tolerance: the same.
         label_smoothing: label smoothing of the cross-entropy, 0 to 1.
+        classification_loss: "ce", or "bce" for one label per image: binary cross-entropy, in which each class
+            that a mixed crop shows by more than `SEEN` counts in full (Wightman et al., "ResNet strikes
+            back", 2021).
         mean: mean of the three channels, on a scale of 0 to 1, for batches of bytes from
             `luab_trainer.data.collator`. See `luab_vision.processors.image_settings`.
         std: standard deviation, the same way.
@@ -93,6 +99,7 @@ class LUABModel(nn.Module):
         attention_radius: float | None = None,
         attention_tolerance: float | None = None,
         label_smoothing: float = 0.0,
+        classification_loss: str = "ce",
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         bgr: bool = False,
@@ -102,9 +109,10 @@ class LUABModel(nn.Module):
             raise ValueError(f"loss={loss!r} is unknown; take one of {', '.join(LOSSES)}.")
         self.model = model
         self.label_smoothing = label_smoothing
+        self.binary = self._is_bce(classification_loss) or self.multi_label
         self.mean, self.std, self.bgr = mean, std, bgr
         self.weights: dict[str, float] = {}
-        share = MULTI_LABEL_SHARE if self.multi_label else 1.0
+        share = MULTI_LABEL_SHARE if self.binary else 1.0
         if POINT in LOSSES[loss]:
             linear = output_linear(model)
             watch_input(linear)
@@ -220,11 +228,27 @@ class LUABModel(nn.Module):
     def _classification_term(self, logits: Tensor, labels: Tensor) -> Tensor:
         """[B] cross-entropy, or binary cross-entropy averaged over the classes."""
         logits = logits.float()
-        if self.multi_label:
+        if self.binary and not self.multi_label:
+            shares = labels if labels.is_floating_point() else F.one_hot(labels, logits.shape[1])
+            labels = shares.float() > SEEN
+        if self.binary:
             return F.binary_cross_entropy_with_logits(logits, labels.float(), reduction="none").mean(dim=1)
         if labels.is_floating_point():  # shares, which DeepSpeed hands on in half precision
             labels = labels.float()
         return F.cross_entropy(logits, labels, reduction="none", label_smoothing=self.label_smoothing)
+
+    def _is_bce(self, classification_loss: str) -> bool:
+        if classification_loss not in CLASSIFICATION_LOSSES:
+            raise ValueError(
+                f"classification_loss={classification_loss!r} is unknown; take one of "
+                f"{', '.join(CLASSIFICATION_LOSSES)}."
+            )
+        if classification_loss == "bce" and self.multi_label:
+            raise ValueError(
+                "classification_loss='bce' is for one label an image: with several the loss is binary "
+                "cross-entropy without it. Leave it out."
+            )
+        return classification_loss == "bce"
 
     def head_state_dict(self) -> dict[str, Tensor]:
         """The parameters outside the classifier, which a plain checkpoint does not hold."""

@@ -29,7 +29,7 @@ DEPENDS = (
     "color_jitter", "random_erasing", "x_column", "y_column", "point_units", "label_format", "streaming",
     "loss", "byproduct", "background_mix", "background_radius", "cutmix", "cutmix_alpha", "mixup",
     "mixup_alpha", "attention_form", "label_policy", "freeze", "layer_decay", "drop_path",
-    "repeated_augmentation",
+    "repeated_augmentation", "classification_loss",
     "label_smoothing_factor", "seed", "data_seed",
     "learning_rate", "weight_decay", "optim", "optim_args", "adam_beta1", "adam_beta2", "adam_epsilon",
     "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "max_grad_norm", "bf16", "fp16",
@@ -59,6 +59,8 @@ def run_plan(
         plan.pop("--augment")  # as in the plan of a version without it
     if plan.get("--flip") is True:
         del plan["--flip"]  # as in the plan of a version without it
+    if args.classification_loss == "ce":
+        plan.pop("--classification_loss", None)
     if args.repeated_augmentation == 1:
         plan.pop("--repeated_augmentation", None)
     for name in ("cutmix", "mixup"):

@@ -56,6 +56,7 @@ def wrapped(model: PreTrainedModel | LUABModel, args: LUABConfig, **kwargs: Any)
             attention_radius=args.attention_radius,
             attention_tolerance=args.attention_tolerance,
             label_smoothing=args.label_smoothing_factor,
+            classification_loss=args.classification_loss,
         )
     elif args.freeze is not None:
         raise ValueError(
