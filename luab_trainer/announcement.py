@@ -12,7 +12,9 @@ from luab_trainer.depth import looking_parameters
 from luab_trainer.drop_path import drop_path_of
 from luab_trainer.freezing import frozen_text
 from luab_trainer.layer_decay import scales
+from luab_trainer.lora import adapter_text, is_adapted
 from luab_trainer.model import ATTENTION, LUABModel
+from luab_vision.hooks import plain
 from luab_vision.policies import AutoAugment, Policy, RandAugment, ThreeAugment
 from luab_vision.transforms import ColorJitter, EvalTransform, RandomErasing, TrainTransform
 
@@ -66,7 +68,7 @@ def model_facts(
         start: The initial weights: a checkpoint's name, or "random weights".
         transform: Transform of the training images; None without training, or if unknown.
     """
-    facts = [("model", type(luab.model).__name__), ("started from", start), ("loss", loss_text(luab))]
+    facts = [("model", type(plain(luab.model)).__name__), ("started from", start), ("loss", loss_text(luab))]
     if args.used:
         facts.append(("byproduct", args.used))
     if ATTENTION in luab.weights:
@@ -89,6 +91,8 @@ def model_facts(
             facts.append(("drop path", f"0 to {dropped:g} over the blocks"))
         if args.freeze is not None:
             facts.append(("frozen", frozen_text(luab.model, args.freeze)))
+        if is_adapted(luab.model):
+            facts.append(("adapter", adapter_text(luab.model)))
         if args.layer_decay is not None:
             facts.append(("layer decay", decay_text(luab, args)))
         facts.append(("parameters", parameters_text(luab)))

@@ -163,6 +163,28 @@ class LUABConfig(TrainingArguments):
         },
     )
 
+    lora_r: int | None = field(
+        default=None,
+        metadata={
+            "help": "LoRA: rank of the matrices that are trained beside the frozen weights, such as 8; the "
+            "head is trained in full. Needs luab[peft]."
+        },
+    )
+    lora_alpha: int | None = field(
+        default=None,
+        metadata={"help": "With --lora_r: their scale is alpha / r (default: twice --lora_r)."},
+    )
+    lora_dropout: float = field(
+        default=0.0, metadata={"help": "With --lora_r: dropout of their input (default: 0)."}
+    )
+    lora_targets: list[str] | None = field(
+        default=None,
+        metadata={
+            "help": "With --lora_r: names, or ends of names, of the modules to adapt, such as q_proj v_proj "
+            "(default: every Linear of the blocks; if there is none, every convolution)."
+        },
+    )
+
     do_train: bool = field(
         default=True, metadata={"help": "Train (default). False: only evaluate --model, and save nothing."}
     )
@@ -236,6 +258,9 @@ class LUABConfig(TrainingArguments):
             ("mixup", lambda value: 0 <= value <= 1, "a share of the crops, 0 to 1"),
             ("mixup_alpha", lambda value: 0 < value < math.inf, "a number of more than 0"),
             ("repeated_augmentation", lambda value: value >= 1, "a number of times, 1 or more"),
+            ("lora_r", lambda value: value >= 1, "a rank, 1 or more"),
+            ("lora_alpha", lambda value: value >= 1, "a scale, 1 or more"),
+            ("lora_dropout", lambda value: 0 <= value < 1, "a probability, 0 or more and less than 1"),
             ("attention_tolerance", lambda value: 0 <= value < 1, "a share, 0 or more and less than 1"),
         )
         for name, fits, allowed in checks:

@@ -18,6 +18,7 @@ from luab_trainer.model import LUABModel
 
 PLAN_FILE = "run_plan.json"
 ROWS = "the fingerprint of the training rows"
+FROZEN = "the fingerprint of the weights that the adapter is for"
 _NAMES_OF_ROWS = ("--dataset", "--dataset_config", "--train_split")  # may change for the same rows
 SAMPLED_ROWS = 256  # rows whose images are part of a dataset's fingerprint
 
@@ -30,6 +31,7 @@ DEPENDS = (
     "loss", "byproduct", "background_mix", "background_radius", "cutmix", "cutmix_alpha", "mixup",
     "mixup_alpha", "attention_form", "label_policy", "freeze", "layer_decay", "drop_path",
     "repeated_augmentation", "classification_loss",
+    "lora_r", "lora_alpha", "lora_dropout", "lora_targets",
     "label_smoothing_factor", "seed", "data_seed",
     "learning_rate", "weight_decay", "optim", "optim_args", "adam_beta1", "adam_beta2", "adam_epsilon",
     "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "max_grad_norm", "bf16", "fp16",
@@ -70,6 +72,8 @@ def run_plan(
     if options.get("streaming"):  # the order of the rows depends on these
         plan |= {f"--{name}": options[name] for name in ("shuffle_buffer", "dataloader_num_workers")}
         plan["the processes"] = args.world_size
+    if options.get("lora_r") is None:
+        plan.pop("--lora_dropout", None)  # as in the plan of a version without it
     plan["the rows of a step"] = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
     plan["the model"] = type(luab.model).__name__
     plan["the model's weights"] = sum(value.numel() for value in luab.model.state_dict().values())

@@ -32,13 +32,14 @@ from luab_trainer.hub.checkpoint import (
     save_checkpoint,
 )
 from luab_trainer.hub.model_card import card_splits, license_of, model_card
-from luab_trainer.hub.upload import AFTER_TRAINING, is_of_model, public_arguments
+from luab_trainer.hub.upload import AFTER_TRAINING, model_files, public_arguments
 from luab_trainer.hub.uploading_trainer import UploadingTrainer
 from luab_trainer.layer_decay import check_layer_decay, decay_by_depth, scales
+from luab_trainer.lora import frozen_fingerprint, is_adapted
 from luab_trainer.metrics.accuracy import accuracy, predictions
 from luab_trainer.metrics.multi_label import MultiLabelMetrics
 from luab_trainer.model import CLASSIFICATION, LUABModel, LUABOutput
-from luab_trainer.plan import fingerprint, require_same_run, run_plan, write_plan
+from luab_trainer.plan import FROZEN, fingerprint, require_same_run, run_plan, write_plan
 from luab_trainer.said import say
 from luab_trainer.terms import TermMeans, real_rows
 from luab_trainer.wrapping import WrappingInit, wrapped
@@ -120,6 +121,11 @@ class LUABTrainer(UploadingTrainer):
         self._statistics = WholeCropStatistics(self)
         self.add_callback(self._statistics)
         check_layer_decay(self, kwargs)
+        if is_adapted(self.luab.model) and (self.is_fsdp_enabled or self.is_deepspeed_enabled):
+            raise ValueError(
+                "an adapter (LoRA) does not go with FSDP and DeepSpeed: a checkpoint has it merged into "
+                "whole weights. Take configs/accelerate/multi-gpu.yaml."
+            )
 
     def create_optimizer(self, model: nn.Module | None = None) -> Optimizer:
         """As `Trainer`, with learning rates by depth if the arguments ask for them."""
@@ -272,8 +278,7 @@ class LUABTrainer(UploadingTrainer):
         write_json(folder / ARGUMENTS_FILE, public_arguments(self.args, self.run_arguments), indent=2)
         self._write_card(folder)
         if not self._saving_checkpoint:
-            names = (path.name for path in folder.iterdir() if is_of_model(path.name))
-            write_sums(folder, (name for name in names if name not in AFTER_TRAINING))
+            write_sums(folder, (name for name in model_files(folder) if name not in AFTER_TRAINING))
 
     @contextmanager
     def saving_checkpoint(self, folder: Path) -> Iterator[None]:
@@ -300,7 +305,8 @@ class LUABTrainer(UploadingTrainer):
 
     @cached_property
     def _train_fingerprint(self) -> dict[str, Any]:
-        return fingerprint(self.train_dataset)
+        frozen = {FROZEN: frozen_fingerprint(self.luab.model)} if is_adapted(self.luab.model) else {}
+        return fingerprint(self.train_dataset) | frozen
 
     def read_model(self, folder: str) -> None:
         """The classifier and the head."""
@@ -320,7 +326,10 @@ class LUABTrainer(UploadingTrainer):
     def _write_card(self, folder: Path) -> None:
         names = (self.dataset_name, self.eval_dataset_name or self.dataset_name)
         splits = card_splits(self.run_arguments)
-        card = model_card(self.luab, self.args, self.state, *names, self._base_license, splits, self.facts)
+        resized = self.run_arguments.get("image_size") is not None
+        card = model_card(
+            self.luab, self.args, self.state, *names, self._base_license, splits, self.facts, resized
+        )
         (folder / CARD_FILE).write_text(card, encoding="utf-8")
 
     @cached_property

@@ -11,6 +11,7 @@ from luab_trainer.adapters.hf_trainer import has_adapter
 from luab_trainer.classifier import probability_to_drop
 from luab_trainer.config import LUABConfig
 from luab_trainer.freezing import freeze
+from luab_trainer.lora import adapted, check_adapter, is_adapted
 from luab_trainer.model import LUABModel
 from luab_trainer.normalization import settle_normalization
 from luab_trainer.said import say
@@ -46,6 +47,11 @@ def wrapped(model: PreTrainedModel | LUABModel, args: LUABConfig, **kwargs: Any)
             classifier = model.float()
         if args.freeze is not None:
             freeze(classifier, args.freeze)
+        if args.lora_r is not None and args.do_train:
+            set_seed(args.seed)  # the matrices' initial weights
+            classifier = adapted(classifier, args.lora_r, args)
+        if is_adapted(classifier):
+            check_adapter(classifier)
         set_seed(args.seed)  # the head's initial weights
         model = LUABModel(
             classifier,
@@ -58,10 +64,11 @@ def wrapped(model: PreTrainedModel | LUABModel, args: LUABConfig, **kwargs: Any)
             label_smoothing=args.label_smoothing_factor,
             classification_loss=args.classification_loss,
         )
-    elif args.freeze is not None:
+    elif args.freeze is not None or args.lora_r is not None:
+        name = "freeze" if args.freeze is not None else "lora_r"
         raise ValueError(
-            f"freeze={args.freeze!r} is about a classifier, but the model is a LUABModel, which is not "
-            "changed. Pass the classifier, or freeze it yourself with luab_trainer.freezing.freeze."
+            f"{name}={getattr(args, name)!r} is about a classifier, but the model is a LUABModel, which is "
+            "not changed. Pass the classifier itself."
         )
     settle_normalization(model, **kwargs)
     return model

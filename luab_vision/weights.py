@@ -73,7 +73,8 @@ def foreign_config(source: str, **settings: Any) -> PretrainedConfig:
     if (Path(source) / _ADAPTER).is_file():
         raise WrongWeights(
             "this is an adapter (LoRA) and no whole classifier. Merge it into its base model with "
-            "`merge_and_unload()` of peft, save that with save_pretrained, and give its folder"
+            "`merge_and_unload()` of peft, save that with save_pretrained, and give its folder. A checkpoint "
+            "of ours has the merged classifier in the folder above"
         )
     with _explained("its config.json cannot be read"):
         _require_few_classes(_raw_config(source))

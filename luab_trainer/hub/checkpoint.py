@@ -7,20 +7,20 @@ from pathlib import Path
 from accelerate import FullyShardedDataParallelPlugin
 from accelerate.utils.constants import FSDP_MODEL_NAME
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributed.fsdp import StateDictType
-from transformers import PreTrainedModel
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from luab_data.console.names import few
 from luab_data.errors import SourceError
 from luab_data.files.sums import SUMS, damage, listed_files, require_undamaged
+from luab_trainer.hub.model_card import source_name
+from luab_trainer.lora import ADAPTER_FOLDER, is_adapted, load_adapter, merged, save_adapter
 from luab_trainer.model import LUABModel
 from luab_trainer.said import say
+from luab_vision.hooks import plain
 from luab_vision.weights import WrongWeights, load_weights, require_all, require_finite
 
-ADAPTER_FILE = "adapter_model.safetensors"  # PEFT's
 HEAD_FILE = "luab_head.safetensors"  # absent if no loss has parameters
 _CLASSIFIER = "model."  # prefix of the classifier's parameters in LUABModel
 
@@ -28,7 +28,7 @@ _CLASSIFIER = "model."  # prefix of the classifier's parameters in LUABModel
 def save_checkpoint(
     luab: LUABModel, folder: str | Path, state_dict: Mapping[str, Tensor] | None = None
 ) -> None:
-    """Write the classifier (loadable without our code) and the head.
+    """Write the classifier (loadable without our code) and the head; of an adapted one, both its forms.
 
     `state_dict`: of the whole LUABModel, if it was gathered from several processes.
 
@@ -40,9 +40,15 @@ def save_checkpoint(
         require_finite(state_dict)
     except WrongWeights as error:
         raise SourceError(f"no checkpoint is written to {folder}: {error}.") from error
-    classifier = {k.removeprefix(_CLASSIFIER): v for k, v in state_dict.items() if k.startswith(_CLASSIFIER)}
     head = {k: v.contiguous() for k, v in state_dict.items() if not k.startswith(_CLASSIFIER)}
-    luab.model.save_pretrained(folder, state_dict=classifier)
+    if is_adapted(luab.model):
+        merged(luab.model).save_pretrained(folder)
+        save_adapter(luab.model, Path(folder, ADAPTER_FOLDER), source_name(luab.config.name_or_path or None))
+    else:
+        classifier = {
+            k.removeprefix(_CLASSIFIER): v for k, v in state_dict.items() if k.startswith(_CLASSIFIER)
+        }
+        luab.model.save_pretrained(folder, state_dict=classifier)
     if head:
         save_file(head, Path(folder, HEAD_FILE), metadata={"format": "pt"})
     else:
@@ -86,14 +92,14 @@ def load_checkpoint(luab: LUABModel, folder: str | Path) -> None:
         SourceError: the checkpoint is of another model, or was trained with other losses.
     """
     try:
-        if isinstance(luab.model, PreTrainedModel):
+        if is_adapted(luab.model):
+            load_adapter(luab.model, Path(folder))
+        else:
             loaded = load_weights(folder, luab.model.config, type(luab.model))
             require_all(loaded)
             luab.model.load_state_dict(loaded.model.state_dict())
-        else:
-            _load_adapter(luab.model, Path(folder))
     except (OSError, ValueError) as error:
-        kind = type(luab.model).__name__
+        kind = type(plain(luab.model)).__name__
         raise SourceError(f"{folder} is not a checkpoint of this {kind}: {error}") from error
     load_head(luab, folder)
 
@@ -114,18 +120,6 @@ def load_head(luab: LUABModel, folder: str | Path) -> None:
             f"the same one, or start anew from its classifier with --model {folder}."
         )
     luab.load_state_dict(head, strict=False)
-
-
-def _load_adapter(model: nn.Module, folder: Path) -> None:
-    """Loads the adapter (LoRA) of a `PeftModel`. Raises ValueError for another adapter."""
-    from peft import get_peft_model_state_dict, set_peft_model_state_dict  # it made the model: it is there
-
-    weights = load_file(folder / ADAPTER_FILE)
-    expected = get_peft_model_state_dict(model)
-    if {name: value.shape for name, value in weights.items()} != {k: v.shape for k, v in expected.items()}:
-        differing = sorted(weights.keys() ^ expected.keys()) or sorted(expected)
-        raise ValueError(f"its {ADAPTER_FILE} is of another adapter, which differs in {few(differing)}")
-    set_peft_model_state_dict(model, weights)
 
 
 def checkpoint_to_resume(value: str | None, output_dir: str) -> str | None:

@@ -11,8 +11,10 @@ from transformers import SchedulerType, TrainerState
 from luab_data.build.card import PAPER
 from luab_trainer.announcement import model_facts
 from luab_trainer.config import LUABConfig
+from luab_trainer.lora import is_adapted, merged_size
 from luab_trainer.metrics.multi_label import PRIMARY_METRIC as MAP
 from luab_trainer.model import LUABModel
+from luab_vision.hooks import plain
 
 TASK = "image-classification"
 OWN_LICENCE = "apache-2.0"  # license of weights trained from scratch
@@ -32,7 +34,7 @@ from transformers import pipeline
 classifier = pipeline("image-classification", model="{location}")
 print(classifier("image.jpg"))
 ```
-
+{adapter}
 ## Results
 
 {results}{meaning}
@@ -56,6 +58,20 @@ Learning from annotation byproducts (LUAB):
 ```
 """
 
+_ADAPTER = """
+These weights have the LoRA adapter merged in. The adapter alone is in `adapter/`:
+
+```python
+from peft import PeftModel
+from transformers import AutoModelForImageClassification
+
+base = AutoModelForImageClassification.from_pretrained(
+    "{base}", num_labels={classes}, ignore_mismatched_sizes=True
+)
+model = PeftModel.from_pretrained(base, "{location}", subfolder="adapter")
+```
+"""
+
 _MULTI_LABEL_RESULTS = """
 
 mAP: mean over the classes of average precision (not interpolated, as in scikit-learn). F1 at a probability of
@@ -71,11 +87,13 @@ def model_card(
     base_license: str | None = None,
     splits: tuple[str | None, str | None] = (None, None),
     facts: Sequence[tuple[str, str]] = (),
+    resized: bool = False,
 ) -> str:
     """Markdown with a YAML header. Only the last part of local folders is shown.
 
     `base_license`: license of the initial model, if known. `splits`: splits of training and evaluation, if
-    given. `facts`: facts on the rows, the model and the loss, from `luab_trainer.announcement`.
+    given. `facts`: facts on the rows, the model and the loss, from `luab_trainer.announcement`. `resized`:
+    whether the model takes images of another size than the initial one.
     """
     dataset_name, _ = _name_and_id(dataset)
     eval_name, _ = _name_and_id(evaluated_on or dataset)
@@ -88,11 +106,12 @@ def model_card(
     facts = facts or model_facts(luab, args, "random weights" if from_scratch else base_name)
     body = _BODY.format(
         name=_name(args),
-        model_class=type(luab.model).__name__,
-        parameters=luab.model.num_parameters(),
+        model_class=type(plain(luab.model)).__name__,
+        parameters=merged_size(luab.model),
         dataset=f"{dataset_name}{_part(splits[0])}",
         byproducts=f" and its annotation byproducts ({args.byproduct})." if luab.weights else ".",
         location=args.hub_model_id or ".",
+        adapter=_adapter(luab, args, resized) if is_adapted(luab.model) else "",
         results=_table(
             ("metric", f"on {eval_name}{_part(splits[1])}"), [(m, f"{v:.4f}") for m, v in results.items()]
         )
@@ -108,6 +127,14 @@ def model_card(
         citation=PAPER,
     )
     return f"---\n{header.to_yaml()}\n---\n{body}"
+
+
+def _adapter(luab: LUABModel, args: LUABConfig, resized: bool) -> str:
+    """How to load the adapter of a model that is merged with it: into the initial model, if that fits."""
+    if resized or not luab.config.name_or_path:
+        return "\nThese weights have the adapter merged in. It is also in `adapter/`, for further training.\n"
+    base, _ = _name_and_id(luab.config.name_or_path)
+    return _ADAPTER.format(base=base, location=args.hub_model_id or ".", classes=luab.config.num_labels)
 
 
 def _name(args: LUABConfig) -> str:

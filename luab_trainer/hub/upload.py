@@ -17,14 +17,16 @@ from luab_data.errors import SourceError
 from luab_data.files.sums import SUMS, require_undamaged
 from luab_data.hub.retry import patiently, reason
 from luab_trainer.config import LUABConfig
-from luab_trainer.hub.checkpoint import ADAPTER_FILE, HEAD_FILE
+from luab_trainer.hub.checkpoint import HEAD_FILE
+from luab_trainer.lora import ADAPTER_CONFIG, ADAPTER_FILE, ADAPTER_FOLDER
 from luab_trainer.metrics.multi_label import CLASSES_FILE
 
 # The files of a model repository: no pickle (the optimizer's state is one), and no other files of the folder.
 FILES = (
-    "README.md", "config.json", "preprocessor_config.json", "model*.safetensors", "adapter_config.json",
-    ADAPTER_FILE,
-    "model.safetensors.index.json", HEAD_FILE, "training_args.json", "eval_results.json", CLASSES_FILE,
+    "README.md", "config.json", "preprocessor_config.json", "model*.safetensors",
+    "model.safetensors.index.json",
+    f"{ADAPTER_FOLDER}/{ADAPTER_CONFIG}", f"{ADAPTER_FOLDER}/{ADAPTER_FILE}",
+    HEAD_FILE, "training_args.json", "eval_results.json", CLASSES_FILE,
 )  # fmt: skip
 AFTER_TRAINING = ("README.md", "eval_results.json", CLASSES_FILE)  # the FILES that change after training
 STAGED = "_upload"  # folder in the output folder
@@ -81,14 +83,15 @@ class Uploads:
             raise SourceError(
                 f"the model is in {folder}, but its upload to {self.repo_id} failed: {reason(error)} Run the "
                 "same command with --resume_from_checkpoint true, or upload it with "
-                f"`hf upload {self.repo_id} {folder} --exclude '*/*'`."
+                f"`hf upload {self.repo_id} {folder} --exclude 'checkpoint-*/*'`."
             ) from error
 
     def _upload(self, folder: Path, message: str | None, *more: str) -> CommitInfo:
-        names = [*(file.name for file in _files(folder)), *more]
+        names = [*model_files(folder), *more]
         return self._api.upload_folder(
             repo_id=self.repo_id, token=self._token, revision=self._revision,
-            folder_path=folder, allow_patterns=names, ignore_patterns=["*/*"], commit_message=message,
+            folder_path=folder, allow_patterns=names, ignore_patterns=["checkpoint-*/*"],
+            commit_message=message,
         )  # fmt: skip
 
     def _settle(self, done: Future[CommitInfo], staged: Path) -> None:
@@ -130,21 +133,20 @@ def _options(args: LUABConfig) -> dict[str, Any]:
     return options
 
 
-def is_of_model(name: str) -> bool:
-    """Whether a file of a model is published."""
-    return any(fnmatch(name, pattern) for pattern in FILES)
-
-
-def _files(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if is_of_model(path.name)]
+def model_files(folder: Path) -> list[str]:
+    """The files of a model that are published, below its folder."""
+    paths = [*folder.iterdir(), *Path(folder, ADAPTER_FOLDER).glob("*")]
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    return [name for name in names if any(fnmatch(name, pattern) for pattern in FILES)]
 
 
 def _stage(folder: Path, staged: Path) -> None:
     """Links the files to upload, so that the checkpoint may be deleted in the meantime."""
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir(parents=True)
-    for file in _files(folder):
-        _link(file, staged / file.name)
+    for name in model_files(folder):
+        (staged / name).parent.mkdir(exist_ok=True)
+        _link(folder / name, staged / name)
 
 
 def _link(file: Path, target: Path) -> None:

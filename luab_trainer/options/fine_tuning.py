@@ -19,6 +19,7 @@ def check_fine_tuning(args: Any) -> None:
             raise ValueError(
                 f"--freeze {args.freeze}: give backbone, or a number of blocks (0: the stem alone)."
             )
+    _check_lora(args)
     if args.layer_decay is not None:
         name = OptimizerNames(args.optim).value
         if "lomo" in name or name.endswith("layerwise"):
@@ -31,3 +32,14 @@ def check_fine_tuning(args: Any) -> None:
                 f"--layer_decay {args.layer_decay:g} does nothing with --freeze backbone: the head has the "
                 "full rate, and nothing else is trained; leave one of them out."
             )
+
+
+def _check_lora(args: Any) -> None:
+    given = [name for name in ("lora_alpha", "lora_dropout", "lora_targets") if getattr(args, name)]
+    if args.lora_r is None and given:
+        raise ValueError(f"--{given[0]} {getattr(args, given[0])} does nothing without --lora_r.")
+    if args.lora_r is not None and args.freeze is not None:
+        raise ValueError(
+            f"--freeze {args.freeze} does not go with --lora_r: LoRA freezes all weights but the head and "
+            "its own. To adapt some blocks only, name their modules in --lora_targets."
+        )

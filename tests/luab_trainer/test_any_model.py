@@ -9,6 +9,7 @@ from transformers import AutoConfig, AutoModelForImageClassification
 from luab_trainer.classifier import load_start
 from luab_trainer.config import LUABConfig
 from luab_trainer.data.dataset import ViewDataset
+from luab_trainer.lora import check_adapter
 from luab_trainer.model import LUABModel, input_size
 from luab_trainer.trainer import LUABTrainer
 from luab_vision.model_attention import CLS_ATTENTION, FEATURE_MAP
@@ -137,7 +138,8 @@ def test_an_adapter_trains_saves_and_resumes(tmp_path):
     resumed = trainer(tmp_path / "out", adapted(), "both")
     resumed.train(resume_from_checkpoint=str(tmp_path / "out" / "checkpoint-2"))
     assert losses(resumed) == pytest.approx(losses(run), rel=1e-5)
-    loaded = peft.PeftModel.from_pretrained(tiny_model("vit"), str(tmp_path / "out")).eval()
+    AutoModelForImageClassification.from_pretrained(tmp_path / "out")  # merged
+    loaded = peft.PeftModel.from_pretrained(tiny_model("vit"), str(tmp_path / "out" / "adapter")).eval()
     torch.testing.assert_close(loaded(images()).logits, run.luab.model.eval()(images()).logits)
     within = tiny_model("vit")
     within.add_adapter(peft.LoraConfig(r=2, target_modules=["q_proj"]))
@@ -155,11 +157,11 @@ def test_an_adapter_of_every_family_has_the_losses_of_its_model(model_type):
     targets = TARGETS.get(model_type, ["q_proj"])
     if model_type == "mobilenet_v1":
         targets = r".*layer\.(1|3)\.convolution"  # the others are depthwise
-    # TensorFlow's padding asks the convolution for its stride, which PEFT's does not have.
-    more = {"tf_padding": False} if model_type == "mobilenet_v1" else {}
     config = peft.LoraConfig(r=2, target_modules=targets, modules_to_save=["classifier"])
-    adapted = LUABModel(peft.get_peft_model(tiny_model(model_type, **more), config), "both").eval()
-    luab = LUABModel(tiny_model(model_type, **more), "both").eval()
+    wrapper = peft.get_peft_model(tiny_model(model_type), config)
+    check_adapter(wrapper)  # as the trainer does
+    adapted = LUABModel(wrapper, "both").eval()
+    luab = LUABModel(tiny_model(model_type), "both").eval()
     adapted.point.load_state_dict(luab.point.state_dict())
     labels, points = torch.tensor([0, 1, 2, 3]), torch.rand(4, 1, 1, 2)
     batch = {

@@ -1,0 +1,223 @@
+"""LoRA (Hu et al., ICLR 2022): small matrices beside the frozen weights are trained, and the head in full.
+
+PEFT makes, merges and stores them. A checkpoint has both forms: the merged model, which loads plain, and the
+adapter alone in the folder `adapter`, from which a run resumes.
+"""
+
+import copy
+import hashlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import PreTrainedModel
+
+from luab_data.console.missing import require_extra
+from luab_data.console.names import few
+from luab_trainer.config import LUABConfig
+from luab_trainer.depth import depth_of
+from luab_vision.hooks import plain
+
+ADAPTER_FOLDER = "adapter"  # in a checkpoint
+ADAPTER_FILE = "adapter_model.safetensors"  # PEFT's
+ADAPTER_CONFIG = "adapter_config.json"  # PEFT's
+_OF_CONVOLUTIONS = ("stride", "kernel_size", "dilation", "padding")
+_OF_LORA = ".lora_"  # in the names of the matrices
+
+
+def is_adapted(model: nn.Module) -> bool:
+    """Whether a model is a `PeftModel`."""
+    peft = sys.modules.get("peft")  # it made the model: it is there
+    return peft is not None and isinstance(model, peft.PeftModel)
+
+
+def adapted(model: PreTrainedModel, rank: int, args: LUABConfig) -> Any:
+    """A `PeftModel` of the classifier, as `args` say.
+
+    Raises:
+        SourceError: PEFT is not installed.
+        ValueError: there are no such modules, or none of them can be adapted.
+    """
+    require_extra("peft", f"--lora_r {rank}")
+    from peft import LoraConfig, get_peft_model
+
+    head = _head_modules(model)
+    config = LoraConfig(
+        r=rank,
+        lora_alpha=args.lora_alpha or 2 * rank,
+        lora_dropout=args.lora_dropout,
+        target_modules=_targets(model, args.lora_targets),
+        modules_to_save=head,
+    )
+    wrapped = get_peft_model(model, config)
+    inside = plain(wrapped).base_model.named_modules()
+    twice = [name.rpartition(".")[0] for name, _ in inside if name.endswith(".modules_to_save")]
+    if twice:
+        raise ValueError(
+            f"--lora_r {rank}: PEFT takes {few(twice)} for the head of {type(model).__name__} "
+            f"({', '.join(head)}), because their names end alike; leave it out, or take another model."
+        )
+    return wrapped
+
+
+def check_adapter(model: Any) -> None:
+    """Checks that an adapter can be trained with our losses, and merged; completes its convolutions.
+
+    Args:
+        model: A `PeftModel`.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
+
+    if not isinstance(model.base_model, BaseTuner) or len(model.peft_config) != 1:
+        raise ValueError(
+            f"the model is a {type(model).__name__} with {few(list(model.peft_config))}: one adapter that "
+            "merges into the weights is needed, such as LoRA."
+        )
+    linears = [name for name, each in plain(model).named_modules() if isinstance(each, nn.Linear)]
+    if linears and _OF_LORA in linears[-1]:
+        raise ValueError(
+            "the adapter is on the head: a new head is trained in full. Leave it out of target_modules, and "
+            "give modules_to_save=['classifier']."
+        )
+    for layer in model.modules():  # TensorFlow's padding (MobileNet) asks a convolution for its stride
+        if isinstance(layer, BaseTunerLayer) and isinstance(layer.get_base_layer(), nn.Conv2d):
+            for name in _OF_CONVOLUTIONS:
+                setattr(layer, name, getattr(layer.get_base_layer(), name))
+
+
+def merged(model: Any) -> PreTrainedModel:
+    """The classifier with its adapter in its weights: a copy, so that training goes on exactly."""
+    whole: PreTrainedModel = copy.deepcopy(model).merge_and_unload()
+    return whole
+
+
+def save_adapter(model: Any, folder: Path, base: str) -> None:
+    """Writes the adapter and its configuration, as PEFT loads them.
+
+    Args:
+        model: A `PeftModel`.
+        folder: Where to.
+        base: Name of the base model, without this machine's folders.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {name: value.detach().cpu().contiguous() for name, value in _weights(model).items()}
+    save_file(weights, folder / ADAPTER_FILE, metadata={"format": "pt"})
+    config = copy.copy(model.peft_config[model.active_adapter])
+    config.base_model_name_or_path, config.inference_mode = base, True
+    for name in ("target_modules", "modules_to_save"):
+        if isinstance(names := getattr(config, name), set | list):
+            setattr(config, name, sorted(names))
+    config.save_pretrained(str(folder))
+
+
+def load_adapter(model: Any, checkpoint: Path) -> None:
+    """Loads the adapter of a checkpoint, which an earlier version wrote without a folder of its own.
+
+    Raises:
+        OSError: there is none.
+        ValueError: it is another adapter.
+    """
+    from peft import set_peft_model_state_dict
+
+    file = checkpoint / ADAPTER_FOLDER / ADAPTER_FILE
+    weights = load_file(file if file.is_file() else checkpoint / ADAPTER_FILE)
+    expected = _weights(model)
+    if {name: value.shape for name, value in weights.items()} != {k: v.shape for k, v in expected.items()}:
+        differing = sorted(weights.keys() ^ expected.keys()) or sorted(expected)
+        raise ValueError(f"its {ADAPTER_FILE} is of another adapter, which differs in {few(differing)}")
+    set_peft_model_state_dict(model, weights, adapter_name=model.active_adapter)
+
+
+def adapter_text(model: Any) -> str:
+    """The adapter in words: "LoRA, r 8, alpha 16, on 12 modules (fc1, fc2, q_proj)"."""
+    config = model.peft_config[model.active_adapter]
+    matrices = [name for name, _ in model.named_modules() if name.endswith(f"{_OF_LORA}A")]
+    kinds = sorted({name.removesuffix(f"{_OF_LORA}A").rpartition(".")[2] for name in matrices})
+    if not matrices:
+        return str(config.peft_type.value)
+    dropout = f", dropout {config.lora_dropout:g}" if config.lora_dropout else ""
+    whole = f"; {few(sorted(config.modules_to_save))} in full" if config.modules_to_save else ""
+    return (
+        f"LoRA, r {config.r}, alpha {config.lora_alpha:g}{dropout}, on {len(matrices)} modules "
+        f"({few(kinds, 10)}){whole}"
+    )
+
+
+def merged_size(model: nn.Module) -> int:
+    """The number of parameters of a classifier, without those of an adapter."""
+    added = (_OF_LORA, ".original_module.")
+    named = model.named_parameters()
+    return sum(value.numel() for name, value in named if not any(part in name for part in added))
+
+
+def frozen_fingerprint(model: nn.Module) -> str:
+    """A hash of the frozen weights of a `PeftModel`, which no checkpoint of its adapter holds."""
+    digest = hashlib.blake2b(digest_size=8)
+    for name, value in model.named_parameters():
+        if not value.requires_grad and ".original_module." not in name:
+            digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def _weights(model: Any) -> dict[str, torch.Tensor]:
+    from peft import get_peft_model_state_dict
+
+    # Otherwise PEFT asks the Hub whether a text model's vocabulary has grown.
+    weights: dict[str, torch.Tensor] = get_peft_model_state_dict(
+        model, adapter_name=model.active_adapter, save_embedding_layers=False
+    )
+    return weights
+
+
+def _head_modules(model: PreTrainedModel) -> list[str]:
+    """The names of the modules outside the backbone that have parameters."""
+    backbone = model.base_model
+    names = [
+        name
+        for name, child in model.named_children()
+        if child is not backbone and next(child.parameters(), None) is not None
+    ]
+    if backbone is model or not names:
+        raise ValueError(
+            f"LoRA needs a classifier with a head beside its backbone, and {type(model).__name__} has none."
+        )
+    return names
+
+
+def _targets(model: PreTrainedModel, asked: list[str] | None) -> list[str]:
+    """The full names of the modules to adapt: of the blocks every Linear, or if there is none convolution."""
+    known = {name: each for name, each in model.base_model.named_modules() if _adaptable(each)}
+    prefix = f"{model.base_model_prefix}."
+    if asked is None:
+        stack = depth_of(model).name.removeprefix(prefix)
+        inside = {name: each for name, each in known.items() if name.startswith(f"{stack}.")}
+        linear = [name for name, each in inside.items() if isinstance(each, nn.Linear)]
+        # Not those without a name of their own, such as SwinV2's for the bias of positions.
+        linear = [name for name in linear if not name.rpartition(".")[2].isdigit()] or linear
+        if not inside:
+            raise ValueError(f"LoRA finds no Linear and no convolution in {stack} of {type(model).__name__}.")
+        return [f"{prefix}{name}" for name in linear or inside]
+    found: dict[str, None] = {}
+    for target in asked:
+        names = [name for name in known if f".{prefix}{name}".endswith(f".{target}")]
+        if not names:
+            ends = sorted({name.rpartition(".")[2] for name in known})
+            raise ValueError(
+                f"--lora_targets {target}: no Linear or convolution in the backbone has a name that ends so; "
+                f"there are {few(ends, 12)}."
+            )
+        found |= dict.fromkeys(names)
+    return [f"{prefix}{name}" for name in found]
+
+
+def _adaptable(module: nn.Module) -> bool:
+    """Whether PEFT adapts and merges a module: a Linear, or a convolution without groups and dilation."""
+    if isinstance(module, nn.Conv2d):
+        return module.groups == 1 and set(module.dilation) == {1} and module.padding_mode == "zeros"
+    return isinstance(module, nn.Linear)

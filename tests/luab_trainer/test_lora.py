@@ -1,0 +1,281 @@
+"""`--lora_r`: an adapter of every family trains, resumes, and is saved merged and alone."""
+
+import json
+import re
+
+import pytest
+import torch
+from fixtures.clicked import clicked_dataset
+from fixtures.small_runs import options, write_splits
+from fixtures.tiny_models import images, tiny_model
+from safetensors.torch import load_file
+from torch import nn
+from transformers import AutoImageProcessor, AutoModelForImageClassification, pipeline
+
+from luab_data.errors import SourceError
+from luab_trainer.arguments import parse
+from luab_trainer.config import LUABConfig
+from luab_trainer.data.dataset import ViewDataset
+from luab_trainer.lora import adapter_text, frozen_fingerprint, merged, merged_size
+from luab_trainer.model import LUABModel
+from luab_trainer.run import main
+from luab_trainer.trainer import LUABTrainer
+from luab_vision.hooks import output_linear
+from luab_vision.model_attention import CLS_ATTENTION, FEATURE_MAP
+from luab_vision.processors import square_processor
+from luab_vision.transforms import EvalTransform, ImageSettings
+
+peft = pytest.importorskip("peft")
+
+LINEAR = {
+    "convnext": {"pwconv1", "pwconv2"}, "convnextv2": {"pwconv1", "pwconv2"},
+    "resnet": {"convolution"}, "mobilenet_v1": {"convolution"},
+    "swin": {"q_proj", "k_proj", "v_proj", "o_proj", "fc1", "fc2", "reduction"},
+    "swinv2": {"query", "key", "value", "dense", "reduction"},
+}  # fmt: skip
+OF_VIT = {"q_proj", "k_proj", "v_proj", "o_proj", "fc1", "fc2"}
+MODELS = (*CLS_ATTENTION, *FEATURE_MAP)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_splits(tmp_path_factory.mktemp("data"), train=24, validation=8)
+
+
+def settled(model_type):
+    """A tiny model whose batch normalization has statistics, without which deep ones answer 0."""
+    model = tiny_model(model_type)
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = 1.0
+    model.train()(images(16))
+    return model
+
+
+def base(folder, model_type="vit", **config):
+    tiny_model(model_type, **config).save_pretrained(folder)
+    square_processor(32).save_pretrained(folder)
+    return folder
+
+
+def run_options(data, folder, out, **more):
+    more = {"lora_r": 2, "loss": "both", "max_steps": 4, "learning_rate": 1e-2, **more}
+    return options(None, data, out, from_config=None, model=folder, **more)
+
+
+def trainer(folder, model, loss="both", **arguments):
+    args = LUABConfig(
+        str(folder), loss=loss, max_steps=3, per_device_train_batch_size=4, save_strategy="no",
+        logging_steps=1, learning_rate=1e-2, use_cpu=True, disable_tqdm=True, report_to="none", **arguments,
+    )  # fmt: skip
+    rows = ViewDataset(clicked_dataset(8), EvalTransform(ImageSettings(size=32)), byproduct="click")
+    return LUABTrainer(model, args, train_dataset=rows, processing_class=square_processor(32))
+
+
+def history(folder):
+    return json.loads((folder / "trainer_state.json").read_text())["log_history"]
+
+
+@pytest.mark.parametrize("model_type", MODELS)
+def test_every_family_trains_and_its_merged_checkpoint_loads_plain(model_type, tmp_path):
+    start = {name: value.clone() for name, value in settled(model_type).named_parameters()}
+    run = trainer(tmp_path, settled(model_type), lora_r=2, lora_dropout=0.1)
+    text = adapter_text(run.luab.model)
+    assert set(re.search(r"modules \((.*?)\)", text)[1].split(", ")) == LINEAR.get(model_type, OF_VIT), text
+    assert text.startswith("LoRA, r 2, alpha 4, dropout 0.1, on ")
+    assert text.endswith("; classifier in full")
+    run.train()
+    run.save_model()
+    model, info = AutoModelForImageClassification.from_pretrained(tmp_path, output_loading_info=True)
+    assert not any(info.values()), info
+    pixels = images()
+    torch.testing.assert_close(
+        model.eval()(pixels).logits, run.luab.model.eval()(pixels).logits, rtol=1e-4, atol=1e-5
+    )
+    changed = {n for n, value in model.named_parameters() if not torch.allclose(value, start[n], atol=1e-7)}
+    ends = {".".join(name.split(".")[-2:-1]) for name in changed}
+    assert ends - {"classifier", "1"} == LINEAR.get(model_type, OF_VIT) - {"1"}
+    assert merged_size(run.luab.model) == sum(value.numel() for value in start.values())
+
+    alone = peft.PeftModel.from_pretrained(settled(model_type), str(tmp_path), subfolder="adapter").eval()
+    for layer in alone.modules():  # TensorFlow's padding asks for it
+        if isinstance(layer, peft.tuners.lora.LoraLayer) and model_type == "mobilenet_v1":
+            layer.stride, layer.kernel_size = layer.base_layer.stride, layer.base_layer.kernel_size
+            layer.dilation = layer.base_layer.dilation
+    torch.testing.assert_close(
+        alone(pixels).logits, run.luab.model.eval()(pixels).logits, rtol=1e-4, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("model_type", ["vit", "convnext", "resnet"])
+def test_a_run_resumes_with_the_same_losses(data, tmp_path, model_type):
+    folder = base(tmp_path / "base", model_type, num_labels=3)
+    more = {"save_strategy": "steps", "save_steps": 2, "lora_dropout": 0.1}
+    main(run_options(data, folder, tmp_path / "whole", **more))
+    again = tmp_path / "again"
+    again.mkdir()
+    (tmp_path / "whole" / "checkpoint-2").rename(again / "checkpoint-2")
+    main(run_options(data, folder, again, resume_from_checkpoint="true", **more))
+    whole, resumed = (history(each / "checkpoint-4") for each in (tmp_path / "whole", again))
+    assert [entry["loss"] for entry in resumed] == pytest.approx([entry["loss"] for entry in whole], rel=1e-6)
+    assert len({round(entry["loss"], 5) for entry in whole if "loss" in entry}) == 4
+    one, two = (load_file(each / "model.safetensors") for each in (tmp_path / "whole", again))
+    torch.testing.assert_close(one, two)
+
+
+def test_another_base_or_rank_is_another_run(data, tmp_path):
+    folder = base(tmp_path / "base")
+    more = {"save_strategy": "steps", "save_steps": 1, "max_steps": 1}
+    main(run_options(data, folder, tmp_path / "out", **more))
+    more = {"resume_from_checkpoint": tmp_path / "out" / "checkpoint-1", "max_steps": 2}
+    with pytest.raises(SystemExit, match="--lora_r is 3, the checkpoint's is 2"):
+        main(run_options(data, folder, tmp_path / "out", lora_r=3, **more))
+    base(tmp_path / "base", seed=7)
+    with pytest.raises(SystemExit, match="fingerprint of the weights that the adapter is for"):
+        main(run_options(data, folder, tmp_path / "out", **more))
+
+
+def test_the_folder_the_announcement_and_the_card(data, tmp_path, capsys, monkeypatch):
+    folder = base(tmp_path / "base", num_labels=3)
+    out = tmp_path / "out"
+    main(run_options(data, folder, out, lora_targets="q_proj"))
+    shown = capsys.readouterr().out
+    assert "model                     ViTForImageClassification\n" in shown
+    assert (
+        "adapter                   LoRA, r 2, alpha 4, on 2 modules (q_proj); classifier in full\n" in shown
+    )
+    assert sorted(path.name for path in (out / "adapter").iterdir()) == [
+        "adapter_config.json", "adapter_model.safetensors",
+    ]  # fmt: skip
+    config = json.loads((out / "adapter" / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == "base", "without this machine's folders"
+    assert str(tmp_path) not in "".join(path.read_text() for path in out.rglob("*.json"))
+    assert config["target_modules"] == [f"vit.layers.{i}.attention.q_proj" for i in (0, 1)]
+    sums = (out / "SHA256SUMS").read_text()
+    assert "  adapter/adapter_model.safetensors\n" in sums
+
+    snippets = re.findall(r"```python\n(.*?)```", (out / "README.md").read_text(), re.DOTALL)
+    assert len(snippets) == 2
+    monkeypatch.chdir(out)
+    (out / "base").symlink_to(folder)
+    clicked_dataset(1)[0]["image"].save("image.jpg")
+    names: dict = {}
+    for snippet in snippets:
+        exec(snippet, names)
+    found = names["classifier"](str(out / "image.jpg"), top_k=None)
+    processor = AutoImageProcessor.from_pretrained(out, backend="pil")
+    pixels = processor(clicked_dataset(1)[0]["image"], return_tensors="pt").pixel_values
+    logits = AutoModelForImageClassification.from_pretrained(out).eval()(pixels).logits
+    torch.testing.assert_close(names["model"].eval()(pixels).logits, logits, rtol=1e-4, atol=1e-5)
+    assert len(found) == 5
+    assert pipeline("image-classification", str(out)).model.config.num_labels == 5
+
+
+def test_at_another_size_the_card_only_points_to_the_merged_model(data, tmp_path):
+    folder = base(tmp_path / "base")
+    main(run_options(data, folder, tmp_path / "out", image_size=48, max_steps=1))
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert card.count("```python") == 1
+    assert "have the adapter merged in" in card
+
+
+def test_frozen_batch_normalization_keeps_its_statistics(tmp_path):
+    run = trainer(tmp_path, tiny_model("resnet"), lora_r=2)
+    before = {n: value.clone() for n, value in run.luab.named_buffers()}
+    run.train()
+    assert all(torch.equal(value, before[n]) for n, value in run.luab.named_buffers())
+
+
+def test_merging_changes_nothing(tmp_path):
+    run = trainer(tmp_path, tiny_model("vit"), lora_r=2)
+    run.train()
+    before = {name: value.clone() for name, value in run.luab.state_dict().items()}
+    print_ = frozen_fingerprint(run.luab.model)
+    whole = merged(run.luab.model)
+    assert not any("lora_" in name for name in whole.state_dict())
+    assert all(torch.equal(value, before[name]) for name, value in run.luab.state_dict().items())
+    assert frozen_fingerprint(run.luab.model) == print_
+
+
+def test_layer_decay_goes_with_an_adapter(tmp_path):
+    run = trainer(tmp_path, tiny_model("vit"), lora_r=2, layer_decay=0.5)
+    optimizer = run.create_optimizer()
+    rates = {id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]}
+    trained = {n: rates[id(p)] for n, p in run.luab.named_parameters() if p.requires_grad}
+    assert {rate for name, rate in trained.items() if "layers.0" in name} == {0.0025}
+    assert {rate for name, rate in trained.items() if "layers.1" in name} == {0.005}
+    assert {rate for name, rate in trained.items() if "lora_" not in name} == {0.01}
+
+
+@pytest.mark.parametrize(
+    ("model_type", "arguments", "message"),
+    [
+        (
+            "vit",
+            {"lora_targets": ["query"]},
+            "--lora_targets query: no Linear .* are fc1, fc2, k_proj",
+        ),
+        (
+            "vit",
+            {"lora_targets": ["classifier"]},
+            "--lora_targets classifier: no Linear or convolution",
+        ),
+        ("poolformer", {}, "because their names end alike"),
+    ],
+)
+def test_what_cannot_be_adapted_is_refused(tmp_path, model_type, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        trainer(tmp_path, tiny_model(model_type), "none", lora_r=2, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"lora_r": 0}, "--lora_r 0: give a rank"),
+        ({"lora_alpha": 4}, "--lora_alpha 4 does nothing without --lora_r"),
+        ({"lora_targets": ["fc1"]}, "does nothing without --lora_r"),
+        ({"lora_r": 2, "lora_dropout": 1.0}, "--lora_dropout 1.0: give a probability"),
+        ({"lora_r": 2, "freeze": "1"}, "--freeze 1 does not go with --lora_r"),
+    ],
+)
+def test_options_without_effect_are_refused(tmp_path, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        LUABConfig(str(tmp_path), **arguments)
+
+
+def test_several_targets_on_the_command_line(tmp_path):
+    arguments = [
+        "--model",
+        "a",
+        "--dataset",
+        "b",
+        "--output_dir",
+        str(tmp_path),
+        "--lora_r",
+        "4",
+        "--use_cpu",
+    ]
+    _, args = parse([*arguments, "--lora_targets", "q_proj", "v_proj"], "Train.")
+    assert (args.lora_r, args.lora_targets) == (4, ["q_proj", "v_proj"])
+
+
+def test_adapters_from_python_are_checked(tmp_path):
+    def adapter(**settings):
+        return peft.get_peft_model(tiny_model("vit"), peft.LoraConfig(r=2, **settings))
+
+    with pytest.raises(ValueError, match="the adapter is on the head"):
+        trainer(tmp_path, adapter(target_modules=["q_proj", "classifier"]))
+    two = adapter(target_modules=["q_proj"])
+    two.add_adapter("second", peft.LoraConfig(r=2, target_modules=["v_proj"]))
+    with pytest.raises(ValueError, match="with default, second: one adapter"):
+        trainer(tmp_path, two)
+    luab = LUABModel(adapter(target_modules=["q_proj"], modules_to_save=["classifier"]), "both")
+    assert isinstance(output_linear(luab.model), nn.Linear)
+    with pytest.raises(ValueError, match="lora_r=2 is about a classifier"):
+        trainer(tmp_path, luab, lora_r=2)
+
+
+def test_without_peft_one_line_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr("luab_data.console.missing.find_spec", lambda name: None)
+    with pytest.raises(SourceError, match=r"--lora_r 2 needs peft: pip install 'luab\[peft\]'"):
+        trainer(tmp_path, tiny_model("vit"), lora_r=2)
