@@ -6,7 +6,8 @@ The column's type decides the layout, once:
     [{x, y}, ...]             several points; [[x, y], ...] and {x: [...], y: [...]} are the same
     [{label, x, y}, ...]      points of several classes
 
-An optional `weight` next to x and y is the point's weight. Null and an empty list mean "no point".
+An optional `weight` next to x and y is the point's weight. A point whose optional `sign` is -1
+says where the class is not; it is no click. Null and an empty list mean "no point".
 """
 
 from typing import Any, Literal, NamedTuple
@@ -23,7 +24,7 @@ PointUnits = Literal["ratio", "percent", "pixels"]
 MARGIN = 0.1
 # Clicks on a border are slightly outside 0 to 1; beyond this a value cannot be a ratio.
 FAR_OUTSIDE = 2.0
-X, Y, WEIGHT, LABEL = "x", "y", "weight", "label"
+X, Y, WEIGHT, SIGN, LABEL = "x", "y", "weight", "sign", "label"
 
 LAYOUTS = (
     "A point is {x, y} or [x, y]; several are a list of these, each with a weight or a label if it needs one."
@@ -40,6 +41,7 @@ class FlatPoints(NamedTuple):
         label: [P] each point's class as in the column, None: the row's class.
         count: the number of rows.
         several: whether a row may have several points.
+        negative: number of points that say "not here" (`sign` -1). They are left out.
     """
 
     row: np.ndarray
@@ -48,6 +50,7 @@ class FlatPoints(NamedTuple):
     label: pa.Array | None
     count: int  # type: ignore[assignment]  # in place of a method of tuples that nobody calls
     several: bool
+    negative: int = 0
 
     def only(self, kept: np.ndarray) -> "FlatPoints":
         """The points that are `kept`, bool [P]."""
@@ -63,17 +66,22 @@ def flat_points(values: pa.ChunkedArray, column: str) -> FlatPoints:
     """Every point of a column. Rows without a point are skipped.
 
     Raises:
-        SourceError: another layout, x without y, a value that is not finite, a weight below 0.
+        SourceError: another layout, x without y, a value that is not finite, a weight below 0, a sign that is
+            neither 1 nor -1.
     """
     kind = values.type
     several = _check_layout(kind, column)
     parts: dict[str, list[Any]] = {name: [] for name in ("row", X, Y, WEIGHT, LABEL)}
-    start = 0
+    start = negative = 0
     for chunk in values.chunks:
         row, fields = _entries(chunk, start)
         there = valid(fields[X]) | valid(fields[Y])
         row = row[there]
         fields = {name: each.filter(pa.array(there)) for name, each in fields.items()}
+        if SIGN in fields:
+            here = _is_here(fields.pop(SIGN), row, column)
+            negative += int((~here).sum())
+            row, fields = row[here], {name: each.filter(pa.array(here)) for name, each in fields.items()}
         half = ~(valid(fields[X]) & valid(fields[Y]))
         require(
             half, row, f"column {column!r} has points with x or y only", "Give both, or null for no point."
@@ -101,7 +109,7 @@ def flat_points(values: pa.ChunkedArray, column: str) -> FlatPoints:
             odd, row, f"column {column!r} has weights that are not 0 or more", "Give each point one, or none."
         )
     label = pa.chunked_array(parts[LABEL]).combine_chunks() if parts[LABEL] else None
-    return FlatPoints(row, xy, weight, label, start, several)
+    return FlatPoints(row, xy, weight, label, start, several, negative)
 
 
 def to_ratios(
@@ -220,7 +228,7 @@ def _entries(values: pa.Array, start: int) -> tuple[np.ndarray, dict[str, pa.Arr
     if pa.types.is_null(values.type):
         return np.zeros(0, np.int64), {X: pa.array([], pa.float64()), Y: pa.array([], pa.float64())}
     if pa.types.is_struct(values.type):
-        names = [name for name in (X, Y, WEIGHT, LABEL) if values.type.get_field_index(name) >= 0]
+        names = [name for name in (X, Y, WEIGHT, SIGN, LABEL) if values.type.get_field_index(name) >= 0]
         fields = {name: pc.struct_field(values, name) for name in names}
         if not is_list_type(fields[X].type):
             return np.arange(start, start + len(values)), fields
@@ -258,6 +266,18 @@ def _zipped(fields: dict[str, pa.Array], start: int) -> tuple[np.ndarray, dict[s
     )
     row = pc.list_parent_indices(fields[X]).to_numpy() + start
     return row, {name: pc.list_flatten(each) for name, each in fields.items()}
+
+
+def _is_here(signs: pa.Array, row: np.ndarray, column: str) -> np.ndarray:
+    """Which points say where the class is, bool [P]; the others say where it is not."""
+    if not (is_number_type(signs.type) or pa.types.is_null(signs.type)):
+        raise SourceError(f"column {column!r} has signs of the type {signs.type}; they are 1 and -1.")
+    sign = _floats(pc.fill_null(signs.cast(pa.float64()), 1.0))
+    require(
+        ~np.isin(sign, (1, -1)), row, f"column {column!r} has signs that are neither 1 nor -1",
+        "1 says that the class is here, -1 that it is not.",
+    )  # fmt: skip
+    return sign > 0
 
 
 def _floats(values: pa.Array) -> np.ndarray:

@@ -204,9 +204,12 @@ def read_points(
     joined = None
     if reading.points_file is not None:
         joined = join_points(rows, columns.image, reading.points_file, root, required)
-        source, notes = joined.table, [joined.note]
+        source = joined.table
+        notes.append(joined.note)
     values, feature, name = _point_values(source, reading, point)
     points = flat_points(values, name)
+    if points.negative:
+        notes.append(f"{name}: {points.negative:,} points say where a class is not (sign -1): left out")
     sizes = stated_sizes(source, points.row) if reading.point_units == "pixels" else None
     if joined is not None:
         points, order = joined.of_rows(points)
@@ -226,7 +229,7 @@ def read_points(
         class_feature = labels.feature.feature if several else labels.feature
         numbers = number_points(points, feature, class_feature, name)
         points = points._replace(several=True)
-    if joined is None and _is_plain(rows, point, reading, class_feature):
+    if joined is None and not points.negative and _is_plain(rows, point, reading, class_feature):
         return rows, notes
     array = point_column(points, ratios, numbers)
     feature = _point_feature(array, class_feature)

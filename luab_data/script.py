@@ -22,19 +22,23 @@ from luab_data.images.pillow import JPEG_QUALITY
 GO_ON = "Free some and run the same command again: it resumes where it stopped."
 
 
-def build_options(prog: str | None, description: str) -> argparse.ArgumentParser:
-    """A parser with the options of every build; a script adds the options for its raw files."""
+def build_options(prog: str | None, description: str, configurations: bool = True) -> argparse.ArgumentParser:
+    """A parser with the options of every build; a script adds the options for its raw files.
+
+    `configurations`: with `--config`, for datasets that can be built with and without their images.
+    """
     parser = CommandParser(prog, description, allow_abbrev=False)
     parser.add_argument(
         "--output-dir", "--out", type=Path, required=True, metavar="OUT", help="folder to write"
     )
-    parser.add_argument(
-        "--config",
-        type=configuration,
-        choices=list(ROWS_PER_SHARD),
-        default=FULL,
-        help="byproducts: rows without images",
-    )
+    if configurations:
+        parser.add_argument(
+            "--config",
+            type=configuration,
+            choices=list(ROWS_PER_SHARD),
+            default=FULL,
+            help="byproducts: rows without images",
+        )
     parser.add_argument(
         "--max-side",
         type=int,

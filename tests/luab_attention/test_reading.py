@@ -402,3 +402,21 @@ def test_bytes_of_images_are_never_all_in_memory_at_once():
     assert peak < size * number / 4
     other = read_rows(rows.select(range(1, number)), Reading(), None)
     assert read.rows._fingerprint != other.rows._fingerprint
+
+
+def labeled():
+    rows = table()
+    return rows if "label" in rows.column_names else rows.add_column("label", [0, 1] * (len(rows) // 2))
+
+
+def test_points_that_say_where_a_class_is_not_are_left_out_and_counted():
+    rows = labeled()
+    points = [[{"x": 0.1, "y": 0.2, "sign": 1}, {"x": 0.9, "y": 0.9, "sign": -1}]] * (len(rows) - 1)
+    rows = rows.add_column("points", [*points, [{"x": 0.5, "y": 0.5, "sign": None}]])
+    read = read_rows(rows, Reading(point="points"), "click")
+    assert read.rows[0]["points"] == [{"x": 0.1, "y": 0.2}]
+    assert read.rows[len(rows) - 1]["points"] == [{"x": 0.5, "y": 0.5}]
+    assert f"{len(rows) - 1} points say where a class is not (sign -1): left out" in str(read.notes)
+    odd = labeled().add_column("points", [[{"x": 0.1, "y": 0.2, "sign": 2}]] * len(rows))
+    with pytest.raises(SourceError, match="neither 1 nor -1"):
+        read_rows(odd, Reading(point="points"), "click")

@@ -18,6 +18,7 @@ PACKAGES = {path.parent.name for path in ROOT.glob("*/py.typed")}
 # Which extras the code of a package may need; what needs none of them is the core.
 ALLOWED = {
     "luab": {"app"},
+    "luab_attention": {"eval"},
     "luab_eval": {"eval", "timm"},
     "luab_trainer": {"eval", "peft"},
     "luab_data": {"ray"},

@@ -1,0 +1,1 @@
+"""From any source of human attention to a dataset folder: what all readers share."""

@@ -1,0 +1,132 @@
+"""A reader's records, gathered by image on disk: sources name an image again and again, in any order."""
+
+import pickle
+import tempfile
+import zlib
+from array import array
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from luab_attention.columns import HEATMAPS, MASKS, OPTIONAL, SCANPATHS
+from luab_attention.convert.image_keys import image_key
+from luab_attention.convert.records import SourceRecord
+from luab_data.constants import OBJECTS, POINTS
+from luab_data.errors import RejectedRecord
+from luab_data.sources.entries import BYPRODUCTS, Reject
+
+_PARTS = {POINTS: "points", SCANPATHS: "paths", OBJECTS: "boxes", MASKS: "masks", HEATMAPS: "heatmaps"}
+
+
+class Gathered:
+    """All records of a source in a compressed scratch file, by image; what they have, in memory.
+
+    The records are our own objects in a file without a name, deleted with this object. A `Lookup` whose
+    payloads are lists of records.
+
+    Args:
+        records: what the reader gives.
+        place: the source, for messages and the fingerprint of a build.
+        role: what the source is for.
+
+    Attributes:
+        fields: for each column that there is, its optional fields.
+        labels: how many images have each class, in the order of their first record.
+        single: whether each image has exactly one class, its own.
+        sized: whether each image has a size.
+        found: the number of the source's entries.
+    """
+
+    def __init__(self, records: Iterable[SourceRecord | Reject], place: str | Path, role: str = BYPRODUCTS):
+        self.role = role
+        self.place = place
+        self.ignored = 0
+        self.fields: dict[str, set[str]] = {}
+        self.labels: dict[str, int] = {}
+        self.found = 0
+        self.with_images = False
+        self._chunks: dict[str, array[int]] = {}  # id -> begin and end of each of its records
+        self._rejects: array[int] = array("Q")
+        self._file = tempfile.TemporaryFile(prefix="luab-")  # noqa: SIM115 - lives as long as the object
+        self._end = 0
+        self._unsized: set[str] = set()
+        self._sized: set[str] = set()
+        self._own: dict[str, str | None] = {}  # image -> its own class; None: several
+        self._part_labels = False
+        for record in records:
+            if isinstance(record, Reject):
+                self.found += 1
+                self._rejects.extend(self._write(record))
+            else:
+                self.found += record.count
+                self._add(record)
+
+    @property
+    def single(self) -> bool:
+        """Whether each image has exactly one class, and it is the image's own."""
+        return bool(self._own) and None not in self._own.values() and self._own.keys() == self._chunks.keys()
+
+    @property
+    def sized(self) -> bool:
+        """Whether the source states the size of each image."""
+        return self._unsized <= self._sized
+
+    def __len__(self) -> int:
+        return len(self._chunks)
+
+    def __contains__(self, entry_id: str) -> bool:
+        return entry_id in self._chunks
+
+    def get(self, entry_id: str) -> list[SourceRecord]:
+        """The records of an image, in the source's order."""
+        places = self._chunks[entry_id]
+        found = [self._read(*places[at : at + 2]) for at in range(0, len(places), 2)]
+        return [record for record in found if isinstance(record, SourceRecord)]
+
+    def ids(self) -> Iterator[str]:
+        """The images, in the order of their first record."""
+        return iter(self._chunks)
+
+    def rejects(self) -> Iterator[Reject]:
+        """What the reader refused, in the source's order."""
+        for at in range(0, len(self._rejects), 2):
+            reject = self._read(*self._rejects[at : at + 2])
+            if isinstance(reject, Reject):
+                yield reject
+
+    def _add(self, record: SourceRecord) -> None:
+        try:
+            key = image_key(record.image_id)
+        except RejectedRecord as error:
+            for reject in record.rejects(f"its image {record.image_id[:200]!a}: {error.reason}", self.role):
+                self._rejects.extend(self._write(reject))
+            return
+        self._chunks.setdefault(key, array("Q")).extend(self._write(record))
+        (self._sized if record.size is not None else self._unsized).add(key)
+        self.with_images |= record.image is not None
+        self._note_labels(key, record)
+        for column, name in _PARTS.items():
+            for part in getattr(record, name):
+                fields = self.fields.setdefault(column, set())
+                for field in OPTIONAL[column]:
+                    if field not in fields and getattr(part, field) is not None:
+                        fields.add(field)
+
+    def _note_labels(self, key: str, record: SourceRecord) -> None:
+        for label in dict.fromkeys(record.labels()):
+            self.labels[label] = self.labels.get(label, 0) + 1
+        if record.label is not None:
+            self._own[key] = record.label if self._own.get(key, record.label) == record.label else None
+        elif next(record.present(), None) is not None:
+            self._own[key] = None
+
+    def _write(self, item: SourceRecord | Reject) -> tuple[int, int]:
+        packed = zlib.compress(pickle.dumps(item, pickle.HIGHEST_PROTOCOL), 1)
+        begin, self._end = self._end, self._end + len(packed)
+        self._file.seek(begin)
+        self._file.write(packed)
+        return begin, self._end
+
+    def _read(self, begin: int, end: int) -> SourceRecord | Reject:
+        self._file.seek(begin)
+        found: SourceRecord | Reject = pickle.loads(zlib.decompress(self._file.read(end - begin)))
+        return found

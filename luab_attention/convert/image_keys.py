@@ -1,0 +1,58 @@
+"""Which image a name means: sources write paths, URLs, uploads and bare numbers for one and the same file."""
+
+import re
+from collections.abc import Iterator
+from urllib.parse import unquote, urlsplit
+
+from luab_data.errors import RejectedRecord
+from luab_data.images.pillow import SUFFIXES
+from luab_data.sources.entries import same_form
+
+MAX_KEY = 500  # characters
+
+# COCO's images: `COCO_train2014_000000000009`, `000000000009`, 9.
+_COCO = re.compile(r"(?:COCO_[a-z]+\d+_)?(\d{12})", re.ASCII)
+_UNSAFE = re.compile(r"[\x00-\x1f]")
+
+
+def coco_key(image_id: int) -> str:
+    """9 -> `000000000009`."""
+    return f"{image_id:012d}"
+
+
+def image_key(name: str) -> str:
+    """The name without suffix, with `/`, and with COCO's ids as 12 digits. It is never opened as a path.
+
+    Raises:
+        RejectedRecord: it is empty, absurdly long, or climbs with `..`.
+    """
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
+    if not parts or len(name) > MAX_KEY:
+        raise RejectedRecord(f"a name has 1 to {MAX_KEY} characters")
+    if ".." in parts or _UNSAFE.search(name):
+        raise RejectedRecord("a name with '..' or a control character")
+    if parts[-1].lower().endswith(SUFFIXES):
+        parts[-1] = parts[-1].rpartition(".")[0] or parts[-1]
+    coco = _COCO.fullmatch(parts[-1])
+    if coco is not None:
+        return coco.group(1)
+    return same_form("/".join(parts))
+
+
+def ends(key: str) -> Iterator[str]:
+    """A key and its ends, the longest first: `a/b/c`, `b/c`, `c`."""
+    while key:
+        yield key
+        key = key.partition("/")[2]
+
+
+def name_in_url(address: str) -> str:
+    """The file's path in a URL or in a tool's local address; a plain path is returned unchanged.
+
+    Label Studio's `/data/local-files/?d=cats/1.jpg` is `cats/1.jpg`.
+    """
+    parts = urlsplit(address) if "://" in address or address.startswith("/data/") else None
+    if parts is None:
+        return address
+    query = dict(pair.partition("=")[::2] for pair in parts.query.split("&"))
+    return unquote(query["d"]) if "d" in query else unquote(parts.path)

@@ -1,0 +1,215 @@
+"""The parts of an image's records -> the values of a row's columns, in ratios of the image."""
+
+from collections.abc import Sequence
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from luab_attention.boxes.boxes import BBOX, CATEGORY, REASONS, usable
+from luab_attention.columns import (
+    ANNOTATOR,
+    DURATION,
+    HEATMAPS,
+    HERE,
+    MASKS,
+    NOT_HERE,
+    SCANPATHS,
+    SEGMENT,
+    TASK,
+    TIME,
+    ColumnLayout,
+)
+from luab_attention.convert.check import Positions, Truth
+from luab_attention.convert.frames import Region
+from luab_attention.convert.masks import mask_pixels, mask_png
+from luab_attention.convert.records import HeatmapPart, PathPart, SourceRecord
+from luab_attention.points import FAR_OUTSIDE, SIGN, WEIGHT, X, Y
+from luab_data.constants import IMAGE, LABEL, NO_LABEL, OBJECTS, POINTS
+from luab_data.errors import RejectedRecord
+from luab_data.files.regular import read_regular
+from luab_data.images.pillow import checked_image
+from luab_data.sources.entries import MAX_IMAGE_BYTES
+
+FAR_AWAY = 1000.0  # widths of the image: beyond this a sample is no place on any screen
+
+
+class RowParts:
+    """Collects the values of one row, record by record.
+
+    Args:
+        layout: the columns.
+        size: width and height of the row's image in pixels, None if unknown.
+
+    Attributes:
+        labels: numbers of the classes, in order, each once.
+        positions: what the check of a conversion reads.
+        truths: the boxes and masks that it compares them with.
+    """
+
+    def __init__(self, layout: ColumnLayout, size: tuple[float, float] | None):
+        self.size = size
+        self.labels: list[int] = []
+        self.positions: list[Positions] = []
+        self.truths: list[Truth] = []
+        self._layout = layout
+        self._numbers = {name: number for number, name in enumerate(layout.classes)}
+        self._values: dict[str, list[dict[str, Any]]] = {kind: [] for kind in layout.fields}
+        self._degrees: list[float] = []
+        self._keys: dict[str, dict[str, Any]] = {}  # of viewings in pieces
+
+    @property
+    def pixels_per_degree(self) -> float | None:
+        """The median of the records'."""
+        return median(self._degrees) if self._degrees else None
+
+    def add(self, record: SourceRecord) -> None:
+        """Adds a record as a whole, or raises RejectedRecord and adds nothing of it."""
+        size = record.size or self.size
+        region = record.frame.region(size) if record.points or record.paths or record.boxes else None
+        labels = [self._number(label) for label in record.present()]
+        values: list[tuple[str, dict[str, Any]]] = []
+        positions: list[Positions] = []
+        truths: list[Truth] = []
+        if region is not None:
+            for x, y, label, weight, sign in record.points:
+                point = np.array([region.ratios(x, y)])
+                _require_near(point, FAR_OUTSIDE)
+                self._number(label)
+                value = {X: point[0, 0], Y: point[0, 1], LABEL: label, WEIGHT: weight, SIGN: sign}
+                values.append((POINTS, value))
+                if sign != NOT_HERE:
+                    positions.append(Positions(point, label, record.frame, region, size))
+            for path in record.paths:
+                ratios = _path_ratios(path, region)
+                values.append((SCANPATHS, _path_value(path, ratios)))
+                positions.append(Positions(ratios, path.label, record.frame, region, size))
+            for box in record.boxes:
+                place = self._box(box, region)
+                values.append((OBJECTS, {BBOX: place * np.tile(self.size or (1, 1), 2), LABEL: box.label}))
+                truths.append(Truth(place, box.label))
+        for mask in record.masks:
+            pixels = mask_pixels(mask.content, size)
+            if not pixels.any():
+                raise RejectedRecord("its mask is empty")
+            values.append((MASKS, {IMAGE: {"bytes": mask_png(pixels), "path": None}, LABEL: mask.label}))
+            truths.append(Truth(pixels, mask.label))
+        for heatmap in record.heatmaps:
+            values.append((HEATMAPS, _heatmap_value(heatmap)))
+        self._keep(record, values, labels)
+        self.positions += positions
+        self.truths += truths
+
+    def column(self, kind: str) -> Any:
+        """The value of a column."""
+        fields = self._layout.fields[kind]
+        found = self._values[kind]
+        if kind == OBJECTS:
+            objects: dict[str, Any] = {BBOX: [each[BBOX].tolist() for each in found]}
+            if self._layout.classes:
+                objects[CATEGORY] = [self._number(each[LABEL]) for each in found]
+            return objects
+        needed = (IMAGE,) if kind in (MASKS, HEATMAPS) else (X, Y)
+        return [self._filled({name: each.get(name) for name in (*needed, *fields)}) for each in found]
+
+    def _keep(
+        self, record: SourceRecord, values: list[tuple[str, dict[str, Any]]], labels: Sequence[int]
+    ) -> None:
+        for kind, value in values:
+            key = value.pop("key", None)
+            if key is None:
+                self._values[kind].append(value)
+            elif key in self._keys:
+                _extend(self._keys[key], value)
+            else:
+                self._keys[key] = value
+                self._values[kind].append(value)
+        self.labels += [label for label in dict.fromkeys(labels) if label not in self.labels]
+        if record.pixels_per_degree is not None:
+            self._degrees.append(record.pixels_per_degree)
+
+    def _number(self, label: str | None) -> int:
+        if label is None:
+            return NO_LABEL
+        if label not in self._numbers:
+            raise RejectedRecord(f"its class {label[:80]!a} is none of the {len(self._numbers):,} classes")
+        return self._numbers[label]
+
+    def _filled(self, value: dict[str, Any]) -> dict[str, Any]:
+        """A value with numbers for classes, and with the weight and the sign that are not stated."""
+        if LABEL in value:
+            value[LABEL] = self._number(value[LABEL])
+        if WEIGHT in value and value[WEIGHT] is None:
+            value[WEIGHT] = 1.0
+        if SIGN in value and value[SIGN] is None:
+            value[SIGN] = HERE
+        return value
+
+    def _box(self, box: Any, region: Region) -> np.ndarray:
+        """[x, y, w, h] in ratios."""
+        x0, y0 = region.ratios(box.x, box.y)
+        place = np.array([x0, y0, box.width / region.width, box.height / region.height])
+        size = self.size
+        if size is None:
+            raise RejectedRecord("boxes are in pixels, and the size of the image is not known")
+        good, left_out = usable(place[None] * np.tile(size, 2), size)
+        if not good.all():
+            reason = REASONS[next(iter(left_out))][0]
+            raise RejectedRecord(f"{reason}: {box.x:g}, {box.y:g}, {box.width:g}, {box.height:g}")
+        return place
+
+
+def _path_ratios(path: PathPart, region: Region) -> np.ndarray:
+    lengths = {name: len(getattr(path, name)) for name in (X, Y)}
+    lengths |= {
+        name: len(value) for name in (TIME, DURATION, SEGMENT) if (value := getattr(path, name)) is not None
+    }
+    if len(set(lengths.values())) > 1:
+        raise RejectedRecord(f"a path with lists of different lengths: {lengths}")
+    if not path.x:
+        raise RejectedRecord("a path without a sample")
+    if path.time is not None and path.key is None and (np.diff(path.time) < 0).any():
+        raise RejectedRecord("a path whose times go back")
+    if path.duration is not None and min(path.duration) < 0:
+        raise RejectedRecord(f"a path with a duration below 0: {min(path.duration):g} ms")
+    ratios = np.stack(region.ratios(np.array(path.x), np.array(path.y)), axis=1)
+    _require_near(ratios, FAR_AWAY)
+    return ratios
+
+
+def _path_value(path: PathPart, ratios: np.ndarray) -> dict[str, Any]:
+    value: dict[str, Any] = {X: ratios[:, 0].tolist(), Y: ratios[:, 1].tolist(), "key": path.key}
+    for name in (TIME, DURATION, SEGMENT, ANNOTATOR, TASK, LABEL, WEIGHT):
+        value[name] = getattr(path, name)
+    return value
+
+
+def _extend(value: dict[str, Any], more: dict[str, Any]) -> None:
+    """Adds a later piece of a viewing, in the order of time if there are times."""
+    for name in (X, Y, TIME, DURATION, SEGMENT):
+        if (value[name] is None) != (more[name] is None):
+            raise RejectedRecord(f"the pieces of a path do not all have {name}")
+    lists = [name for name in (X, Y, TIME, DURATION, SEGMENT) if value[name] is not None]
+    for name in lists:
+        value[name] = [*value[name], *more[name]]
+    if value[TIME] is not None:
+        order = np.argsort(value[TIME], kind="stable")
+        for name in lists:
+            value[name] = [value[name][at] for at in order]
+
+
+def _heatmap_value(heatmap: HeatmapPart) -> dict[str, Any]:
+    content = heatmap.content
+    data = content if isinstance(content, bytes) else read_regular(content, MAX_IMAGE_BYTES)
+    image = {"bytes": checked_image(data), "path": None}
+    return {IMAGE: image, LABEL: heatmap.label, ANNOTATOR: heatmap.annotator}
+
+
+def _require_near(ratios: np.ndarray, far: float) -> None:
+    away = ~(np.abs(ratios) <= far).all(axis=1)  # also for NaN
+    if away.any():
+        x, y = ratios[np.argmax(away)]
+        raise RejectedRecord(
+            f"({x:g}, {y:g}) in ratios of the image is further away than {far:g} times its size: check the "
+            "unit, the order and the size"
+        )

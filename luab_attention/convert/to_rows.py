@@ -1,0 +1,143 @@
+"""The records of an image, and the image -> one row of the dataset, or rejects with their reasons."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from luab_attention.columns import ATTENTION_SOURCE, KINDS, SCANPATHS, ColumnLayout
+from luab_attention.convert.check import check_row
+from luab_attention.convert.parts import RowParts
+from luab_attention.convert.records import SourceRecord
+from luab_attention.convert.source import AttentionSource
+from luab_data.build.batches import Outcome
+from luab_data.build.join import LoadedPair
+from luab_data.constants import HEIGHT, IMAGE, IMAGE_ID, LABEL, LABELS, OBJECTS, WIDTH
+from luab_data.errors import RejectedRecord
+from luab_data.images.pillow import checked_image, upright_size
+from luab_data.sources.entries import BYPRODUCTS, IMAGES, Reject
+
+Size = tuple[float, float]
+
+# How far an image's shape may be from the one that the source states: pixels, and share of the width.
+SHAPE_PIXELS, SHAPE_RATIO = 2.0, 0.01
+
+
+@dataclass(frozen=True)
+class AttentionToRow:
+    """Makes rows from pairs whose byproducts are lists of records; picklable, so that Ray can run it.
+
+    A record that does not fit is rejected, the others of its image are kept. An image without a usable record
+    gives no row.
+
+    Attributes:
+        layout: the columns.
+        source: of the column `attention_source`.
+        joined: whether the image is another source's, which must have it.
+        max_side: larger images are shrunk to this many pixels.
+        role: of the records.
+    """
+
+    layout: ColumnLayout
+    source: AttentionSource
+    joined: bool = False
+    max_side: int | None = None
+    role: str = BYPRODUCTS
+
+    def __call__(self, pair: LoadedPair, /) -> Outcome:
+        """The outcome of one pair."""
+        records: Sequence[SourceRecord] = pair.byproducts
+        try:
+            encoded = self._image(pair, records)
+        except RejectedRecord as error:
+            rejects = [Reject(IMAGES, pair.id, error.reason)] if pair.image is not None else []
+            why = f"its image {pair.id}: {error.reason}"
+            return Outcome(None, (*rejects, *self._rejects(records, why)))
+        size: Size | None = upright_size(encoded) if encoded is not None else None
+        parts, rejects, used = self._parts(records, size)
+        if not used:
+            if self.joined:
+                rejects.append(Reject(IMAGES, pair.id, "none of its records can be used"))
+            return Outcome(None, tuple(rejects))
+        row = self._row(pair.id, encoded, parts)
+        counts = {self.role: used} | ({IMAGES: 1} if self.joined else {})
+        facts = _facts(row) | check_row(parts.positions, parts.truths)
+        return Outcome(row, tuple(rejects), counts, facts)
+
+    def refused(self, pair: LoadedPair, reason: str, /) -> Outcome:
+        """No row: a reject for each entry of the pair."""
+        image = [Reject(IMAGES, pair.id, reason)] if self.joined and pair.image is not None else []
+        return Outcome(None, (*image, *self._rejects(pair.byproducts, reason)))
+
+    def _rejects(self, records: Sequence[SourceRecord], reason: str) -> list[Reject]:
+        return [reject for record in records for reject in record.rejects(reason, self.role)]
+
+    def _image(self, pair: LoadedPair, records: Sequence[SourceRecord]) -> bytes | None:
+        if not self.layout.images:
+            return None
+        found: Any = pair.image if self.joined else next((r.image for r in records if r.image), None)
+        if isinstance(found, RejectedRecord):
+            raise found
+        if found is None:
+            raise RejectedRecord("there is no image of this name")
+        return checked_image(found, self.max_side)
+
+    def _parts(
+        self, records: Sequence[SourceRecord], size: Size | None
+    ) -> tuple[RowParts, list[Reject], int]:
+        stated = next((record.size for record in records if record.size is not None), None)
+        parts = RowParts(self.layout, size or stated)
+        rejects: list[Reject] = []
+        used = 0
+        for record in records:
+            try:
+                if record.size is not None and stated is not None:
+                    _require_shape(record.size, size or stated, same=size is None)
+                parts.add(record)
+            except RejectedRecord as error:
+                rejects += record.rejects(error.reason, self.role)
+                continue
+            used += record.count
+        return parts, rejects, used
+
+    def _row(self, image_id: str, encoded: bytes | None, parts: RowParts) -> dict[str, Any]:
+        row: dict[str, Any] = {IMAGE_ID: image_id}
+        if encoded is not None:
+            row[IMAGE] = {"bytes": encoded, "path": None}
+        if self.layout.sized:
+            width, height = parts.size or (None, None)
+            row |= {WIDTH: _rounded(width), HEIGHT: _rounded(height)}
+        if self.layout.classes:
+            row |= {LABEL: parts.labels[0]} if self.layout.single else {LABELS: sorted(parts.labels)}
+        row |= {kind: parts.column(kind) for kind in KINDS if kind in self.layout.fields}
+        return row | {ATTENTION_SOURCE: self.source.column(parts.pixels_per_degree)}
+
+
+def _rounded(side: float | None) -> int | None:
+    return None if side is None else round(side)
+
+
+def _require_shape(stated: Size, size: Size, same: bool) -> None:
+    """Raises RejectedRecord if places were measured on an image of another shape. `same`: of another size."""
+    shown = f"measured on {stated[0]:g} x {stated[1]:g} pixels, but its image has {size[0]:g} x {size[1]:g}"
+    if (stated[0] - stated[1]) * (size[0] - size[1]) < 0:
+        raise RejectedRecord(
+            f"{shown}: portrait against landscape. Measure on the upright image, or remove its orientation"
+        )
+    if same and stated != size:
+        raise RejectedRecord(f"{shown} in another record")
+    width = stated[0] / stated[1] * size[1]
+    if abs(width - size[0]) > max(SHAPE_PIXELS, SHAPE_RATIO * size[0]):
+        raise RejectedRecord(f"{shown}, which is another shape: it may be another image")
+
+
+def _facts(row: dict[str, Any]) -> dict[str, int]:
+    facts: dict[str, int] = {}
+    for kind in KINDS:
+        if kind in row:
+            number = len(row[kind]["bbox"]) if kind == OBJECTS else len(row[kind])
+            if number:
+                facts[f"rows with {kind}"] = 1
+                facts[kind] = number
+    if SCANPATHS in row:
+        facts["samples of scanpaths"] = sum(len(path["x"]) for path in row[SCANPATHS])
+    return facts

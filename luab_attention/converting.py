@@ -1,0 +1,106 @@
+"""A source of human attention -> a dataset folder, checked and drawn."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from datasets.utils.logging import get_logger
+
+from luab_attention.convert.card import card_text
+from luab_attention.convert.check import check_report, check_warning
+from luab_attention.convert.conversion import Conversion
+from luab_attention.convert.picture import PICTURE, draw_folder
+from luab_attention.readers import reader_named
+from luab_data.build.dataset_folder import build_folder, require_build_arguments
+from luab_data.build.manifest import Manifest, ShardStore
+from luab_data.build.raw import BYPRODUCTS_ONLY, FULL
+from luab_data.build.workers import LOCAL, open_workers
+from luab_data.errors import SourceError
+from luab_data.files.fingerprint import fingerprint
+
+logger = get_logger(__name__)
+
+
+def convert(
+    out: str | Path,
+    reader: str,
+    path: str | Path,
+    images: str | Path | None = None,
+    boxes: str | Path | None = None,
+    boxes_reader: str | None = None,
+    classes: Sequence[str] | None = None,
+    options: dict[str, Any] | None = None,
+    max_side: int | None = None,
+    rows_per_shard: int | None = None,
+    num_proc: int | None = None,
+    engine: str = LOCAL,
+    ray_address: str | None = None,
+    store: ShardStore | None = None,
+) -> Manifest:
+    """Writes the dataset folder `out`; resumes a killed run with the same arguments.
+
+    Args:
+        out: folder to write.
+        reader: a module of `luab_attention.readers`.
+        path: the source's file or folder.
+        images: folder, zip, tar or Hub id of the images. None: rows without images, or with the source's own.
+        boxes: file or folder with the true boxes or masks of the images. They are in the rows, and the points
+            are compared with them.
+        boxes_reader: its reader. None: `coco` for a file, `imagenet_boxes` for a folder.
+        classes: names of the classes in order. None: those that the source names, sorted.
+        options: further arguments of the reader.
+        max_side: larger images are shrunk to this many pixels.
+        rows_per_shard: rows of a Parquet file.
+        num_proc: see `luab_data.build.workers.open_workers`.
+        engine: see there.
+        ray_address: see there.
+        store: gets the finished shards.
+
+    Raises:
+        SourceError: an unknown reader, an unusable source, or `out` is of another build.
+    """
+    found = reader_named(reader)
+    if store is not None:
+        found.source.require_may_be_passed_on("--push-to-hub")
+    place, own = Path(path), dict(options or {})
+    if not place.exists():
+        raise SourceError(f"{reader}: there is no {str(path)!r}.")
+    truth = None
+    if boxes is not None:
+        if not Path(boxes).exists():
+            raise SourceError(f"boxes={str(boxes)!r}: there is no such file.")
+        boxes_reader = boxes_reader or ("imagenet_boxes" if Path(boxes).is_dir() else "coco")
+        truth = reader_named(boxes_reader).read(Path(boxes))
+    raw = Conversion(found.read(place, **own), found.source, place, images, truth, classes)
+    config = FULL if raw.layout.images else BYPRODUCTS_ONLY
+    require_build_arguments(
+        config, images, max_side=max_side, rows_per_shard=rows_per_shard, num_proc=num_proc
+    )
+    arguments = {
+        "reader": reader,
+        **{name: _stated(value) for name, value in sorted(own.items())},
+        "boxes": None if boxes is None else fingerprint(boxes),
+        "boxes_reader": boxes_reader,
+        "classes": None if classes is None else list(classes),
+        "attention_source": found.source.column(),
+    }
+    with open_workers(engine, num_proc, ray_address) as ordered_map:
+        text = card_text(raw, reader)
+        manifest = build_folder(
+            raw, text, out, config, arguments, max_side, rows_per_shard, ordered_map, store
+        )
+    for line in check_report(manifest.facts):
+        print(line)
+    warning = check_warning(manifest.facts)
+    if warning is not None:
+        logger.warning(warning)
+    if draw_folder(Path(out), manifest):
+        print(f"{Path(out) / PICTURE}: what was read, on twelve images")
+    return manifest
+
+
+def _stated(value: Any) -> Any:
+    """An argument for the manifest: a file with its state, so that a resumed build knows a changed one."""
+    if isinstance(value, Path):
+        return fingerprint(value) if value.exists() else str(value)
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,59 @@
+"""One module for each source of human attention, found by its name.
+
+A module has a docstring, whose first line is its help; `SOURCE`, what is known about the source; `read(path,
+...)`, which yields a `SourceRecord` or a `Reject` for each entry; and `add_options(parser)` if `read` has further
+arguments.
+"""
+
+import ast
+import importlib
+from collections.abc import Callable
+from inspect import Parameter, signature
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from luab_attention.convert.records import Read
+from luab_attention.convert.source import AttentionSource
+from luab_data.console.text import did_you_mean
+from luab_data.errors import SourceError
+
+FOLDER = Path(__file__).parent
+
+
+class Reader(NamedTuple):
+    """A module of this package."""
+
+    name: str
+    source: AttentionSource
+    read: Callable[..., Read]
+    add_options: Callable[[Any], None] | None
+    help: str
+
+    def option_names(self) -> list[str]:
+        """The names of its further arguments."""
+        given = signature(self.read).parameters.values()
+        return [each.name for each in given if each.kind is Parameter.KEYWORD_ONLY]
+
+
+def readers() -> dict[str, str]:
+    """Name -> first docstring line of each reader, read without importing it."""
+    files = sorted(path for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))
+    return {
+        path.stem: (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "")
+        .partition("\n")[0]
+        .rstrip(".")
+        for path in files
+    }
+
+
+def reader_named(name: str) -> Reader:
+    """The reader of this name. Raises SourceError for an unknown one."""
+    known = readers()
+    if name not in known:
+        raise SourceError(
+            f"there is no reader {name!r}{did_you_mean(name, known)}; there are {', '.join(known)}."
+        )
+    module = importlib.import_module(f"{__name__}.{name}")
+    return Reader(
+        name, module.SOURCE, module.read, getattr(module, "add_options", None), module.__doc__ or ""
+    )

@@ -1,0 +1,121 @@
+"""SALICON: mouse-contingent viewing of COCO images (JSON of 2015, or the folder of .mat files).
+
+The JSON has fixations y first, the .mat files x first; both count pixels from 1. Only the .mat files have
+times. Images have 640 x 480 pixels.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from luab_attention.convert import fields
+from luab_attention.convert.frames import ImagePixels
+from luab_attention.convert.image_keys import coco_key
+from luab_attention.convert.mat_files import read_mat
+from luab_attention.convert.records import PathPart, Read, SourceRecord
+from luab_attention.convert.source import AttentionSource
+from luab_data.errors import RejectedRecord, SourceError
+from luab_data.files.json_items import json_items
+from luab_data.sources.entries import BYPRODUCTS, Reject
+
+SIZE = (640.0, 480.0)
+
+SOURCE = AttentionSource(
+    "SALICON",
+    "mouse-contingent viewing",
+    license="CC BY 4.0",
+    sigma=19 / SIZE[0],  # of the authors' tools: 19 pixels of 640
+    homepage="http://salicon.net",
+)
+PIXELS = ImagePixels(base=1)
+
+
+def read(path: Path) -> Read:
+    """A `SourceRecord` for each viewing: of a JSON's annotations, or of a folder's .mat files.
+
+    Raises:
+        SourceError: neither.
+    """
+    if path.is_dir():
+        files = sorted(path.glob("*.mat"))
+        if not files:
+            raise SourceError(f"{BYPRODUCTS}={str(path)!r} holds no .mat file.")
+        for file in files:
+            yield from _of_mat(file)
+    elif path.suffix.lower() == ".mat":
+        yield from _of_mat(path)
+    else:
+        yield from _of_json(path)
+
+
+def _of_json(path: Path) -> Read:
+    names: dict[int, str] = {}
+    for member, item in json_items(path, BYPRODUCTS):
+        if member == "images" and isinstance(item, dict) and isinstance(item.get("id"), int):
+            names[item["id"]] = str(item.get("file_name") or coco_key(item["id"]))
+    number = 0
+    for member, item in json_items(path, BYPRODUCTS):
+        if member not in (None, "annotations"):
+            continue
+        number += 1
+        name = f"{path.name}, annotation {number}"
+        try:
+            yield _record(item, name, names)
+        except RejectedRecord as error:
+            yield Reject(BYPRODUCTS, name, error.reason)
+
+
+def _record(item: Any, name: str, names: dict[int, str]) -> SourceRecord:
+    image_id = fields.whole(fields.member(item, "image_id"), "image_id", 0, 10**12 - 1)
+    fixations = fields.items(fields.member(item, "fixations"), "fixations")
+    if not fixations:
+        raise RejectedRecord("there is no fixation")
+    pairs = [fields.numbers(each, f"fixations[{place}]", 2) for place, each in enumerate(fixations)]
+    path = PathPart(
+        x=[x for _, x in pairs],
+        y=[y for y, _ in pairs],
+        annotator=fields.optional_text(item.get("worker_id"), "worker_id"),
+    )
+    return SourceRecord(names.get(image_id, coco_key(image_id)), name, PIXELS, SIZE, paths=[path])
+
+
+def _of_mat(file: Path) -> Read:
+    try:
+        content = read_mat(file)
+        width, height = SIZE
+        resolution = np.ravel(content.get("resolution", (height, width)))
+        if resolution.tolist() != [height, width]:
+            raise RejectedRecord(f"resolution is {resolution.tolist()}; allowed is 480 x 640")
+        gaze = np.ravel(fields.member(content, "gaze"))
+    except RejectedRecord as error:
+        yield Reject(BYPRODUCTS, file.name, error.reason)
+        return
+    for number, viewing in enumerate(gaze, start=1):
+        name = f"{file.name}, viewing {number}"
+        try:
+            yield SourceRecord(file.stem, name, PIXELS, SIZE, paths=[_path_of_mat(viewing, number)])
+        except RejectedRecord as error:
+            yield Reject(BYPRODUCTS, name, error.reason)
+
+
+def _path_of_mat(viewing: Any, number: int) -> PathPart:
+    """The samples with their times; x comes first here."""
+    names = getattr(viewing.dtype, "names", None) or ()
+    if not {"location", "timestamp"} <= set(names):
+        raise RejectedRecord(f"a viewing has the fields {', '.join(names)}; needed are location, timestamp")
+    places = np.asarray(viewing["location"])
+    times = np.ravel(np.asarray(viewing["timestamp"]))
+    if places.dtype.kind not in "iuf" or times.dtype.kind not in "iuf" or places.ndim != 2:
+        raise RejectedRecord("location or timestamp holds no numbers")
+    if places.shape != (len(times), 2) or not len(times):
+        raise RejectedRecord(f"location has the shape {places.shape}, of {len(times)} times")
+    if not (np.isfinite(places).all() and np.isfinite(times).all()):
+        raise RejectedRecord("location or timestamp has values that are not finite")
+    times = times.astype(np.float64)
+    return PathPart(
+        x=places[:, 0].astype(float).tolist(),
+        y=places[:, 1].astype(float).tolist(),
+        time=(times - times[0]).tolist(),
+        annotator=f"{number}",
+    )

@@ -1,0 +1,291 @@
+"""Your own CSV, TSV or JSON Lines: points, or gaze and mouse samples.
+
+A line is a point, or with `--kind scanpaths` a sample or fixation; lines of one image, annotator, task and
+label are one path. In JSON Lines, x and y may also be lists: then a line is a whole path, or several points.
+"""
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from luab_attention.columns import NOT_HERE
+from luab_attention.convert import fields
+from luab_attention.convert.frames import Fit, Frame, Units, frame_of
+from luab_attention.convert.records import PathPart, PointPart, Read, SourceRecord
+from luab_attention.convert.source import AttentionSource
+from luab_attention.convert.tables import table_rows
+from luab_data.errors import RejectedRecord, SourceError
+from luab_data.files.json_items import json_lines
+from luab_data.sources.entries import BYPRODUCTS, Reject
+
+SOURCE = AttentionSource("Human attention from a table", "unknown")
+
+Kind = Literal["points", "scanpaths"]
+Order = Literal["xy", "yx"]
+SEPARATORS = {".csv": ",", ".tsv": "\t"}
+MAX_PIECE = 4096  # lines of a path that are kept together
+
+# Option -> what the column holds. Their values are columns' names; without one, a column of the same name.
+COLUMNS = {
+    "image_column": "the image's file name",
+    "x_column": "x",
+    "y_column": "y",
+    "label_column": "class",
+    "weight_column": "a point's weight",
+    "sign_column": "1: here, -1: not here",
+    "annotator_column": "who looked",
+    "task_column": "what they were asked",
+    "time_column": "time of a sample",
+    "duration_column": "duration of a fixation",
+    "segment_column": "number of the segment; segments are not connected",
+    "width_column": "width of the image, pixels",
+    "height_column": "height of the image, pixels",
+}
+_DEFAULTS = {"image_column": "file"}
+_NEEDED = ("image_column", "x_column", "y_column")
+_TIMES = {"ms": 1.0, "s": 1000.0, "us": 0.001}
+
+
+def size(text: str) -> tuple[float, float]:
+    """`1920x1080` -> (1920, 1080)."""
+    width, by, height = text.lower().partition("x")
+    if not (by and width.isascii() and width.isdigit() and height.isascii() and height.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; write it like 1920x1080")
+    if not 0 < int(width) <= 10**5 or not 0 < int(height) <= 10**5:
+        raise argparse.ArgumentTypeError(f"{text!r}: a side has 1 to 100,000 pixels")
+    return float(width), float(height)
+
+
+def add_options(add: Any) -> None:
+    """The options of this source."""
+    option = add.add_argument
+    option("--kind", choices=get_args(Kind), default="points", help="default: %(default)s")
+    option("--units", choices=get_args(Units), default="ratio", help="of x and y (default: %(default)s)")
+    option("--order", choices=get_args(Order), default="xy", help="yx: the columns x and y are swapped")
+    option("--base", type=int, choices=(0, 1), default=0, help="1: pixels are counted from 1, as in MATLAB")
+    option("--screen", type=size, metavar="WxH", help="x and y are places on a screen of this size")
+    option(
+        "--fit",
+        choices=get_args(Fit),
+        default="letterbox",
+        help="how the screen showed the image: as large as possible, in its own size in the middle, or "
+        "stretched (default: %(default)s)",
+    )
+    option("--image-size", type=size, metavar="WxH", help="size of all images, if nothing else states it")
+    option("--time-unit", choices=_TIMES, default="ms", help="of time and duration (default: %(default)s)")
+    option("--separator", help="default: a comma, in .tsv a tab")
+    for name, what in COLUMNS.items():
+        default = _default(name)
+        option(f"--{name.replace('_', '-')}", metavar="NAME", help=f"{what} (default: {default})")
+
+
+def read(
+    path: Path,
+    *,
+    kind: Kind = "points",
+    units: Units = "ratio",
+    order: Order = "xy",
+    base: int = 0,
+    screen: tuple[float, float] | None = None,
+    fit: Fit = "letterbox",
+    image_size: tuple[float, float] | None = None,
+    time_unit: str = "ms",
+    separator: str | None = None,
+    image_column: str | None = None,
+    x_column: str | None = None,
+    y_column: str | None = None,
+    label_column: str | None = None,
+    weight_column: str | None = None,
+    sign_column: str | None = None,
+    annotator_column: str | None = None,
+    task_column: str | None = None,
+    time_column: str | None = None,
+    duration_column: str | None = None,
+    segment_column: str | None = None,
+    width_column: str | None = None,
+    height_column: str | None = None,
+) -> Read:
+    """A `SourceRecord` for lines that follow each other and belong together, a `Reject` for a bad line.
+
+    Raises:
+        SourceError: no table, a column that was named and is not there, or options that contradict each
+        other.
+    """
+    if base and units != "pixels":
+        raise SourceError(f"--base {base} goes with --units pixels, not with {units}.")
+    if path.suffix.lower() not in (*SEPARATORS, ".txt", ".jsonl", ".ndjson"):
+        raise SourceError(f"{str(path)!r}: allowed are .csv, .tsv, .txt, .jsonl.")
+    given = {name: value for name, value in locals().items() if name in COLUMNS and value is not None}
+    lines = _TableLines(kind, order, frame_of(units, base, screen, fit), image_size, _TIMES[time_unit], given)
+    for _, group in groupby(_checked(path, lines, separator), attrgetter("key")):
+        batch: list[_Line] = []
+        for line in group:
+            if isinstance(line, _BadLine):
+                yield Reject(BYPRODUCTS, line.name, line.reason)
+                continue
+            batch.append(line)
+            if len(batch) == MAX_PIECE:
+                yield lines.record(batch)
+                batch = []
+        if batch:
+            yield lines.record(batch)
+
+
+@dataclass
+class _Line:
+    """One line: its image, its parts, and what makes a path of it with others."""
+
+    name: str
+    image: str
+    x: list[float]
+    y: list[float]
+    label: str | None
+    weight: float | None = None
+    sign: int | None = None
+    annotator: str | None = None
+    task: str | None = None
+    time: list[float] | None = None
+    duration: list[float] | None = None
+    segment: list[int] | None = None
+    size: tuple[float, float] | None = None
+    whole: bool = False  # a whole path
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Lines with the same key, one after the other, are kept together."""
+        lists = (self.time is None, self.duration is None, self.segment is None)
+        own = self.name if self.whole else None
+        own_class = (self.label, self.weight, self.sign)
+        return self.image, self.annotator, self.task, own_class, self.size, lists, own
+
+
+@dataclass
+class _BadLine:
+    name: str
+    reason: str
+    key: tuple[Any, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class _TableLines:
+    """How lines are read: the columns, by option, and the numbers."""
+
+    kind: Kind
+    order: Order
+    frame: Frame
+    image_size: tuple[float, float] | None
+    ms: float
+    columns: dict[str, str]
+
+    def value(self, row: dict[str, Any], option: str) -> Any:
+        """A field, None if it is missing or empty."""
+        value = row.get(self.columns.get(option, _default(option)))
+        return None if value == "" else value
+
+    def line(self, row: dict[str, Any], name: str) -> _Line:
+        """A checked line. Raises RejectedRecord."""
+        missing = [column for column in self.columns.values() if column not in row]
+        if missing:
+            raise RejectedRecord(f"there is no {', '.join(missing)}; it has {', '.join(row)[:100]}")
+        several = isinstance(self.value(row, "x_column"), list)
+        x, y = (self._list(row, f"{axis}_column", several) for axis in self.order)
+        if x is None or y is None:
+            raise RejectedRecord("there is no position: x or y is empty")
+        path = self.kind == "scanpaths"
+        time, duration, segment = (
+            self._list(row, f"{each}_column", several) if path else None
+            for each in ("time", "duration", "segment")
+        )
+        weight, sign = self.value(row, "weight_column"), self.value(row, "sign_column")
+        return _Line(
+            name=name,
+            image=fields.label(self.value(row, "image_column"), "the image's name"),
+            x=x,
+            y=y,
+            label=fields.optional_text(self.value(row, "label_column"), "the class"),
+            weight=None if weight is None else fields.number(weight, "the weight", 0.0),
+            sign=None if sign is None or path else _sign(sign),
+            annotator=self._text(row, "annotator_column") if path else None,
+            task=self._text(row, "task_column") if path else None,
+            time=None if time is None else [each * self.ms for each in time],
+            duration=None if duration is None else [each * self.ms for each in duration],
+            segment=None if segment is None else [fields.whole(each, "the segment") for each in segment],
+            size=self._size(row),
+            whole=several and path,
+        )
+
+    def record(self, lines: list[_Line]) -> SourceRecord:
+        """The record of lines with one key."""
+        first = lines[0]
+        label = None if first.sign == NOT_HERE else first.label  # of the image, if it has no other
+        record = SourceRecord(first.image, first.name, self.frame, first.size, label, count=len(lines))
+        if self.kind == "points":
+            for line in lines:
+                for x, y in zip(line.x, line.y, strict=True):
+                    record.points.append(PointPart(x, y, line.label, line.weight, line.sign))
+            return record
+        joined = {name: [each for line in lines for each in getattr(line, name)] for name in ("x", "y")}
+        for name in ("time", "duration", "segment"):
+            if getattr(first, name) is not None:
+                joined[name] = [each for line in lines for each in getattr(line, name)]
+        path = PathPart(
+            **joined,
+            annotator=first.annotator,
+            task=first.task,
+            label=first.label,
+            weight=first.weight,
+            key=None if first.whole else repr((first.annotator, first.task, first.label)),
+        )
+        record.paths.append(path)
+        return record
+
+    def _list(self, row: dict[str, Any], option: str, several: bool) -> list[float] | None:
+        value = self.value(row, option)
+        if value is None:
+            return None
+        name = self.columns.get(option, _default(option))
+        return fields.numbers(value, name) if several else [fields.number(value, name)]
+
+    def _text(self, row: dict[str, Any], option: str) -> str | None:
+        return fields.optional_text(self.value(row, option), option.removesuffix("_column"))
+
+    def _size(self, row: dict[str, Any]) -> tuple[float, float] | None:
+        width, height = self.value(row, "width_column"), self.value(row, "height_column")
+        if width is None or height is None:
+            return self.image_size
+        return fields.number(width, "the width", 1, 10**6), fields.number(height, "the height", 1, 10**6)
+
+
+def _checked(path: Path, lines: _TableLines, separator: str | None) -> Iterator[_Line | _BadLine]:
+    rows: Iterator[tuple[int, Any]]
+    if path.suffix.lower() in (".jsonl", ".ndjson"):
+        rows = json_lines(path, BYPRODUCTS)
+    else:
+        needed = [lines.columns.get(name, _default(name)) for name in _NEEDED]
+        needed += [name for name in lines.columns.values() if name not in needed]
+        separator = separator or SEPARATORS.get(path.suffix.lower(), ",")
+        rows = table_rows(path, BYPRODUCTS, needed, separator)
+    for number, row in rows:
+        name = f"{path.name}, line {number}"
+        try:
+            if isinstance(row, RejectedRecord):
+                raise row
+            if not isinstance(row, dict):
+                raise RejectedRecord(f"{str(row)[:40]!a} is no object with fields")
+            yield lines.line(row, name)
+        except RejectedRecord as error:
+            yield _BadLine(name, error.reason)
+
+
+def _sign(value: Any) -> int:
+    if value in (1, -1, "1", "-1", "+1"):
+        return int(value)
+    raise RejectedRecord(f"the sign is {str(value)[:40]!a}; allowed are 1 (here) and -1 (not here)")
+
+
+def _default(option: str) -> str:
+    return _DEFAULTS.get(option, option.removesuffix("_column"))

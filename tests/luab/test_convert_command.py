@@ -1,0 +1,98 @@
+"""`luab convert`: its help, its sources, what it prints, and what it refuses."""
+
+import subprocess
+import sys
+
+import pytest
+
+from luab.cli import main
+from luab_attention.columns import KINDS, ColumnLayout, attention_features
+from luab_attention.convert.source import AttentionSource
+from luab_attention.readers import reader_named, readers
+from luab_data.errors import SourceError
+
+
+def test_help_lists_every_source_with_its_summary(capsys):
+    assert main(["convert", "--help"]) == 0
+    shown = capsys.readouterr().out
+    for name, summary in readers().items():
+        assert summary and f"{name} " in shown and summary in shown
+
+
+@pytest.mark.parametrize("name", readers())
+def test_every_source_explains_its_options(name, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["convert", name, "--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    for option in reader_named(name).option_names():
+        assert f"--{option.replace('_', '-')}" in shown or f"--no-{option.replace('_', '-')}" in shown
+
+
+def test_an_unknown_source_says_which_there_are(capsys):
+    assert main(["convert", "salicom", "x"]) == 2
+    assert "did you mean salicon" in (shown := capsys.readouterr().err).lower() or "salicon" in shown
+    with pytest.raises(SourceError, match="there is no reader 'salicom'"):
+        reader_named("salicom")
+
+
+def test_converting_needs_no_torch():
+    code = (
+        "import sys, luab_attention.converting\n"
+        "from luab_attention.readers import reader_named, readers\n"
+        "for name in readers(): reader_named(name)\n"
+        "sys.exit('torch' in sys.modules or 'scipy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_check_is_printed_and_warns(tmp_path, capsys, caplog):
+    (tmp_path / "c.csv").write_text("file,x,y\n" + "a.jpg,0.2,0.7\n" * 60)
+    (tmp_path / "i.json").write_text(
+        '{"images": [{"id": 1, "file_name": "a.jpg", "width": 100, "height": 100}], "categories": '
+        '[{"id": 1, "name": "cat"}], "annotations": '
+        '[{"image_id": 1, "category_id": 1, "bbox": [60, 10, 20, 20]}]}'
+    )
+    command = ["convert", "table", str(tmp_path / "c.csv"), "--boxes", str(tmp_path / "i.json")]
+    main([*command, "--out", str(tmp_path / "out")])
+    shown = capsys.readouterr()
+    assert "of 60 points: as read 0.0 %, x and y swapped 100.0 %" in shown.out
+    assert "60 found = 60 in rows + 0 rejected" in shown.out
+    assert "100.0 % if x and y swapped, 0.0 % as read. Check the order" in shown.err + caplog.text
+    main([*command, "--order", "yx", "--output-dir", str(tmp_path / "again")])
+    shown = capsys.readouterr()
+    assert "as read 100.0 %" in shown.out and "read otherwise" not in shown.err
+
+
+def test_a_killed_conversion_resumes_and_other_options_are_refused(tmp_path, capsys):
+    (tmp_path / "c.csv").write_text("file,x,y\na.jpg,0.2,0.7\n")
+    command = ["convert", "table", str(tmp_path / "c.csv"), "--output-dir", str(tmp_path / "out")]
+    main(command)
+    shard = tmp_path / "out" / "data" / "train-00000.parquet"
+    whole = shard.read_bytes()
+    shard.write_bytes(whole[:-5])  # a damaged shard is made again
+    main(command)
+    assert shard.read_bytes() == whole
+    capsys.readouterr()
+    assert main([*command, "--order", "yx"]) == 1
+    assert "order: 'xy' then, 'yx' now" in capsys.readouterr().err
+
+
+def test_a_source_that_may_not_be_passed_on_is_not_uploaded():
+    source = AttentionSource("Secret", "eye tracker", refusal="Its license forbids it.")
+    with pytest.raises(SourceError, match=r"--push-to-hub: Secret may not be passed on.*Its license forbids"):
+        source.require_may_be_passed_on("--push-to-hub")
+    assert source.column()["may_be_passed_on"] is False
+    AttentionSource("Open", "mouse").require_may_be_passed_on("--push-to-hub")
+
+
+def test_the_columns_have_the_fields_that_there_are():
+    plain = attention_features(ColumnLayout(dict.fromkeys(KINDS, ()), sized=False))
+    assert list(plain["points"].feature) == ["x", "y"] and list(plain["masks"].feature) == ["image"]
+    assert list(plain["objects"]) == ["bbox"] and "label" not in plain and "width" not in plain
+    whole = attention_features(ColumnLayout({"points": ("label", "weight", "sign")}, ("cat",), single=True))
+    assert list(whole["points"].feature) == ["label", "x", "y", "weight", "sign"]
+    assert whole["label"].names == ["cat"] and whole["points"].feature["label"].names == ["cat"]
+    full = ("annotator", "task", "label", "weight", "time", "duration", "segment")
+    path = attention_features(ColumnLayout({"scanpaths": full}, ("cat",)))["scanpaths"].feature
+    assert list(path) == ["annotator", "task", "label", "x", "y", "weight", "time", "duration", "segment"]

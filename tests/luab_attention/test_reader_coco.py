@@ -1,0 +1,114 @@
+"""COCO's instances: boxes and masks in the three encodings, any categories, and entries that do not fit."""
+
+import json
+
+import numpy as np
+import pytest
+from fixtures.converted import converted, near, write_images
+
+from luab_data.errors import SourceError
+
+IMAGES = [{"id": 9, "file_name": "COCO_train2014_000000000009.jpg", "width": 8, "height": 6}]
+CATEGORIES = [{"id": 7, "name": "zebra"}, {"id": 3, "name": "ant"}]
+BOX = {"image_id": 9, "category_id": 7, "bbox": [2, 1, 4, 3], "iscrowd": 0, "id": 1}
+
+
+def write(path, annotations, images=IMAGES, categories=CATEGORIES, **more):
+    content = {"info": {"year": 2014}, "annotations": annotations, "images": images, "categories": categories}
+    path.write_text(json.dumps(content | more))
+    return path
+
+
+def test_boxes_and_masks_of_any_categories(tmp_path):
+    down = np.zeros((6, 8), int)
+    down[1:4, 2:6] = 1
+    flat = down.T.ravel()
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flat, [flat[-1]]]))).tolist()
+    runs = np.diff([0, *edges, 48]).tolist()
+    annotations = [
+        BOX | {"segmentation": [[2, 1, 6, 1, 6, 4, 2, 4]]},
+        BOX | {"segmentation": {"size": [6, 8], "counts": runs}},
+        BOX | {"category_id": 3, "segmentation": []},
+    ]
+    images = write_images(tmp_path / "val", {"COCO_train2014_000000000009.jpg": (8, 6), "other.jpg": (4, 4)})
+    found = converted(tmp_path / "out", "coco", write(tmp_path / "i.json", annotations), images)
+    row = found.rows["000000000009"]
+    assert found.dataset.features["labels"].feature.names == ["ant", "zebra"]
+    assert row["objects"] == {"bbox": [[2, 1, 4, 3]] * 3, "category": [1, 1, 0]}
+    assert row["labels"] == [0, 1] and (row["width"], row["height"]) == (8, 6)
+    for mask in row["masks"]:
+        assert mask["label"] == 1 and mask["image"].mode == "L"
+        assert (np.asarray(mask["image"]) == 255 * down).all()
+    assert found.manifest.ignored["images"] == 1
+
+
+def test_boxes_are_scaled_to_a_smaller_copy_of_the_image(tmp_path):
+    images = write_images(tmp_path / "val", {"000000000009.jpg": (4, 3)})
+    found = converted(tmp_path / "out", "coco", write(tmp_path / "i.json", [BOX]), images, masks=False)
+    assert found.rows["000000000009"]["objects"]["bbox"] == [near([1, 0.5, 2, 1.5])]
+    assert "masks" not in found.dataset.column_names
+
+
+def test_images_of_another_shape_are_rejected(tmp_path):
+    images = write_images(tmp_path / "val", {"000000000009.jpg": (6, 8), "000000000010.jpg": (8, 6)})
+    both = [*IMAGES, IMAGES[0] | {"id": 10, "file_name": "000000000010.jpg"}]
+    path = write(tmp_path / "i.json", [BOX, BOX | {"image_id": 10}], both)
+    found = converted(tmp_path / "out", "coco", path, images)
+    assert list(found.rows) == ["000000000010"]
+    assert "portrait against landscape" in found.rejects["i.json, object 1"]
+
+
+def test_every_bad_entry_is_rejected_with_its_reason(tmp_path):
+    bad = {
+        "image_id 5": {"image_id": 5},
+        "category_id 4": {"category_id": 4},
+        "bbox has 3 numbers": {"bbox": [1, 2, 3]},
+        "bbox[0] is 'x'": {"bbox": ["x", 1, 1, 1]},
+        "without width or height": {"bbox": [1, 1, 0, 2]},
+        "reaches out of its image": {"bbox": [1, 1, 50, 2]},
+        "3 corners or more": {"segmentation": [[1, 2, 3, 4]]},
+        "its mask is empty": {"segmentation": [[1, 1, 1, 1, 1, 1]]},
+        "a mask of [8.0, 6.0]": {"segmentation": {"size": [8, 6], "counts": [48]}},
+        "not the 48": {"segmentation": {"size": [6, 8], "counts": [4]}},
+        "compressed runs": {"segmentation": {"size": [6, 8], "counts": "\x01"}},
+    }
+    path = write(tmp_path / "i.json", [BOX, *(BOX | wrong for wrong in bad.values()), 7])
+    found = converted(tmp_path / "out", "coco", path)
+    for number, reason in enumerate(bad, start=2):
+        assert reason in found.rejects[f"i.json, object {number}"]
+    assert len(found.rejects) == 12 and found.manifest.used == {"byproducts": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[]", "has no images, annotations, categories"),
+        ('{"images": [1', "is cut off where ',' or ']' is expected"),
+        ('{"images": [tru', "is not JSON"),
+        ('{"images": [{"id": 1}}', "where ',' or ']' is expected"),
+        ('{"images": NaN}', "NaN is no JSON number"),
+        ('{"images": [], "images": []}', "there already"),
+        ('{"a": {"b": 1, "b": 2}}', "occurs twice"),
+        ('{"images": []} x', "goes on behind its end"),
+        ("[" * 100_000, "nested too deep"),
+        ('"text"', "allowed are a JSON array"),
+    ],
+)
+def test_a_file_that_is_not_cocos_is_one_error(tmp_path, text, message):
+    (tmp_path / "i.json").write_text(text)
+    with pytest.raises(SourceError) as error:
+        converted(tmp_path / "out", "coco", tmp_path / "i.json")
+    assert message in str(error.value)
+
+
+def test_points_are_compared_with_cocos_boxes(tmp_path, caplog):
+    """A table whose x and y are swapped: the numbers are plausible, and the boxes tell."""
+    lines = ["file,x,y"] + ["000000000009.jpg,2.5,4.5"] * 60  # (4.5, 2.5) is in the box, (2.5, 4.5) is not
+    (tmp_path / "c.csv").write_text("\n".join(lines))
+    boxes = write(tmp_path / "i.json", [BOX])
+    options = {"units": "pixels", "image_size": (8, 6), "boxes": boxes}
+    found = converted(tmp_path / "out", "table", tmp_path / "c.csv", **options)
+    assert found.manifest.facts["of these inside, as read"] == 0
+    assert found.manifest.facts["inside only if x and y swapped"] == 60
+    assert found.manifest.used == {"byproducts": 60}
+    assert found.rows["000000000009"]["objects"]["bbox"] == [[2, 1, 4, 3]]

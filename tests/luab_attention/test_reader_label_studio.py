@@ -1,0 +1,73 @@
+"""Label Studio's export: percent, uploads, skipped tasks, turned images, brushes."""
+
+import json
+
+import numpy as np
+from fixtures.converted import converted, near
+
+SIZE = {"original_width": 200, "original_height": 100, "image_rotation": 0}
+
+
+def region(kind, value, **more):
+    return {"type": kind, "value": value, **SIZE, **more}
+
+
+def task(image, *results, cancelled=False):
+    annotation = {"id": 1, "completed_by": 2, "was_cancelled": cancelled, "result": list(results)}
+    return {"id": 1, "data": {"image": image}, "annotations": [annotation], "predictions": []}
+
+
+def key(x, y, label="cat", **more):
+    return region("keypointlabels", {"x": x, "y": y, "width": 0.5, "keypointlabels": [label]}, **more)
+
+
+def convert(tmp_path, *tasks, name="out", **options):
+    (tmp_path / "export.json").write_text(json.dumps(tasks))
+    return converted(tmp_path / name, "label_studio", tmp_path / "export.json", **options)
+
+
+def test_all_kinds_of_regions(tmp_path):
+    box = {"x": 10, "y": 20, "width": 30, "height": 40, "rotation": 0, "rectanglelabels": ["dog"]}
+    polygon = {"points": [[0, 0], [50, 0], [50, 50], [0, 50]], "polygonlabels": ["dog"]}
+    found = convert(
+        tmp_path,
+        task("/data/upload/3/1a2b3c4d-my-cat.jpg", key(25, 50), region("rectanglelabels", box)),
+        task("http://host/data/local-files/?d=photos/dog%201.jpg", region("polygonlabels", polygon)),
+    )
+    cat, dog = found.rows["my-cat"], found.rows["photos/dog 1"]
+    assert cat["points"] == [{"label": 0, "x": 0.25, "y": 0.5}]
+    assert cat["objects"] == {"bbox": [near([20, 20, 60, 40])], "category": [1]}
+    assert (cat["width"], cat["height"]) == (200, 100) and cat["labels"] == [0, 1]
+    mask = np.asarray(dog["masks"][0]["image"])
+    assert mask.shape == (100, 200) and mask[:50, :100].all() and mask.sum() == 255 * 50 * 100
+
+
+def test_a_choice_is_the_class_of_the_image(tmp_path):
+    plain = region("keypoint", {"x": 10, "y": 10})
+    choice = {"type": "choices", "value": {"choices": ["bird"]}}
+    found = convert(tmp_path, task("a.png", plain, choice), task("b.png", plain, choice))
+    assert [row["label"] for row in found.rows.values()] == [0, 0]
+    assert found.rows["a"]["points"][0]["x"] == near(0.1)
+
+
+def test_what_cannot_be_used_is_rejected_with_its_reason(tmp_path):
+    turned = {"x": 1, "y": 1, "width": 3, "height": 3, "rotation": 30, "rectanglelabels": ["dog"]}
+    two = region("keypointlabels", {"x": 1, "y": 1, "keypointlabels": ["a", "b"]})
+    ellipse = region("ellipselabels", {"x": 1, "y": 1, "radiusX": 1, "radiusY": 2})
+    brush = region("brushlabels", {"format": "rle", "rle": [0, 1, 2], "brushlabels": ["a"]})
+    wrong = (
+        key(1, 1, image_rotation=90),
+        region("rectanglelabels", turned),
+        two,
+        ellipse,
+        brush,
+        key("x", 1),
+    )
+    found = convert(tmp_path, task("a.png", key(5, 5), *wrong), task("b.png", cancelled=True), {"image": "c"})
+    reasons = list(found.rejects.values())
+    for text in (
+        "image_rotation 90", "a turned box", "2 classes", "'ellipselabels'; allowed", "cut off", "x is 'x'",
+        "skipped it", "not as JSON-MIN",
+    ):  # fmt: skip
+        assert sum(text in reason for reason in reasons) == 1, text
+    assert len(reasons) == 8

@@ -1,0 +1,77 @@
+"""SALICON: y first in the JSON, x first in the .mat files, both counted from 1."""
+
+import json
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from fixtures.converted import converted, near
+
+from luab_attention.convert.mat_files import read_mat
+from luab_data.errors import RejectedRecord
+
+
+def test_json_has_y_first_and_counts_from_1(tmp_path):
+    content = {
+        "images": [{"id": 9, "file_name": "COCO_train2014_000000000009.jpg", "height": 480, "width": 640}],
+        "annotations": [
+            {"image_id": 9, "worker_id": 3, "id": 1, "fixations": [[242, 314], [1, 1], [480, 640]]},
+            {"image_id": 77, "worker_id": 4, "id": 2, "fixations": [[1, 2]]},
+            {"image_id": 9, "worker_id": 5, "id": 3, "fixations": []},
+            {"image_id": 9, "worker_id": 5, "id": 4, "fixations": [[1, 2, 3]]},
+            {"image_id": -1, "worker_id": 5, "id": 5, "fixations": [[1, 2]]},
+        ],
+    }
+    (tmp_path / "fixations_train2014.json").write_text(json.dumps(content))
+    found = converted(tmp_path / "out", "salicon", tmp_path / "fixations_train2014.json")
+    (path,) = found.rows["000000000009"]["scanpaths"]
+    assert (path["x"][0], path["y"][0]) == near((0.48984375, 0.503125))
+    assert (path["x"][1], path["y"][1]) == near((0.5 / 640, 0.5 / 480))
+    assert (path["x"][2], path["y"][2]) == near((639.5 / 640, 479.5 / 480))
+    assert path["annotator"] == "3" and "time" not in path
+    assert (found.rows["000000000077"]["width"], found.rows["000000000077"]["height"]) == (640, 480)
+    assert found.rows["000000000009"]["attention_source"]["sigma"] == near(19 / 640)
+    reasons = [found.rejects[f"fixations_train2014.json, annotation {number}"] for number in (3, 4, 5)]
+    assert ["no fixation" in reasons[0], "has 3 numbers" in reasons[1], "-1" in reasons[2]] == 3 * [True]
+
+
+def viewing(places, times):
+    kind = [("location", object), ("timestamp", object), ("fixations", object)]
+    found = np.zeros((1, 1), kind)
+    found[0, 0] = (np.array(places, float), np.array(times, float)[:, None], np.array(places[:1], float))
+    return found
+
+
+def write_mat(path, *viewings, resolution=(480, 640)):
+    savemat = pytest.importorskip("scipy.io").savemat
+    gaze = np.concatenate(viewings)
+    savemat(path, {"gaze": gaze, "image": path.stem, "resolution": [resolution]}, do_compression=True)
+
+
+def test_mat_files_have_x_first_and_times(tmp_path):
+    folder = tmp_path / "train"
+    folder.mkdir()
+    good = viewing([[314, 242], [700, -5]], [1000, 1016])
+    write_mat(folder / "COCO_train2014_000000000009.mat", good, viewing([[1, 2]], [5, 6]))
+    write_mat(folder / "COCO_train2014_000000000010.mat", good, resolution=(600, 800))
+    (folder / "COCO_train2014_000000000011.mat").write_bytes(b"MATLAB 7.3 MAT-file, ...".ljust(200))
+    (folder / "COCO_train2014_000000000012.mat").write_bytes(b"rubbish")
+    found = converted(tmp_path / "out", "salicon", folder)
+    (path,) = found.rows["000000000009"]["scanpaths"]
+    assert path["x"] == near([0.48984375, 699.5 / 640]) and path["y"] == near([0.503125, -5.5 / 480])
+    assert path["time"] == [0, 16]
+    name = "COCO_train2014_0000000000{}.mat"
+    assert "shape (1, 2), of 2 times" in found.rejects["COCO_train2014_000000000009.mat, viewing 2"]
+    assert "resolution is [600, 800]" in found.rejects[name.format(10)]
+    assert "version 7.3" in found.rejects[name.format(11)]
+    assert "no .mat file" in found.rejects[name.format(12)]
+
+
+def test_a_bomb_is_not_unpacked(tmp_path):
+    pytest.importorskip("scipy.io")
+    packed = zlib.compress(bytes(300 << 20), 9)
+    header = b"MATLAB 5.0 MAT-file".ljust(124) + b"\x00\x01IM"
+    (tmp_path / "bomb.mat").write_bytes(header + struct.pack("<2I", 15, len(packed)) + packed)
+    with pytest.raises(RejectedRecord, match="unpacks to more"):
+        read_mat(tmp_path / "bomb.mat")

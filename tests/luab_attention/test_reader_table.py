@@ -1,0 +1,152 @@
+"""Any CSV and JSON Lines: units, order, base, screen, letterbox, and every kind of bad line."""
+
+import datasets
+import pytest
+from fixtures.converted import converted, near, write_images
+
+from luab_attention.reading import Reading, read_rows
+from luab_data.errors import SourceError
+
+
+def write(path, text):
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_points_in_pixels_of_their_images(tmp_path):
+    images = write_images(tmp_path / "photos", {"cat/1.jpg": (40, 30), "dog/1.jpg": (20, 10)})
+    lines = "file,x,y,label\ncat/1.jpg,10,15,cat\ndog/1.jpg,20,10,dog\ncat/1.jpg,40,0,cat\n"
+    found = converted(tmp_path / "out", "table", write(tmp_path / "a.csv", lines), images, units="pixels")
+    assert [(p["x"], p["y"]) for p in found.rows["cat/1"]["points"]] == [(0.25, 0.5), (1.0, 0.0)]
+    assert found.rows["dog/1"]["points"] == [{"label": 1, "x": 1.0, "y": 1.0}]
+    assert (found.rows["cat/1"]["width"], found.rows["cat/1"]["height"]) == (40, 30)
+    assert found.dataset.features["label"] == datasets.ClassLabel(names=["cat", "dog"])
+    assert found.rows["cat/1"]["image"]["bytes"] == (images / "cat/1.jpg").read_bytes()
+
+
+def test_training_reads_the_points_as_clicks(tmp_path):
+    images = write_images(tmp_path / "photos", {"1.jpg": (40, 30), "2.jpg": (40, 30)})
+    lines = "file,x,y,label\n1.jpg,0.25,0.5,cat\n1.jpg,0.5,0.5,dog\n2.jpg,0.75,0.5,dog\n"
+    found = converted(tmp_path / "out", "table", write(tmp_path / "a.csv", lines), images)
+    read = read_rows(found.dataset, Reading(label="labels", point="points"), "click")
+    assert read.rows[0]["points"] == [{"label": 0, "x": 0.25, "y": 0.5}, {"label": 1, "x": 0.5, "y": 0.5}]
+    assert read.rows[0]["labels"] == [0, 1] and read.rows[1]["labels"] == [1]
+
+
+@pytest.mark.parametrize(
+    ("options", "numbers", "ratios"),
+    [
+        ({"units": "percent"}, "25,50", (0.25, 0.5)),
+        ({"units": "ratio", "order": "yx"}, "0.25,0.5", (0.5, 0.25)),
+        ({"units": "pixels", "base": 1}, "314,242", (0.48984375, 0.503125)),
+        ({"units": "pixels", "base": 1, "order": "yx"}, "242,314", (0.48984375, 0.503125)),
+        # A display of 1680 x 1050 shows 640 x 480 as 1400 x 1050, 140 pixels from the left.
+        ({"units": "pixels", "screen": (1680, 1050)}, "840,525", (0.5, 0.5)),
+        ({"units": "pixels", "screen": (1680, 1050)}, "100,525", (-0.028571, 0.5)),
+        ({"units": "pixels", "screen": (1680, 1050), "fit": "center"}, "520,285", (0.0, 0.0)),
+        ({"units": "ratio", "screen": (1680, 1050), "fit": "stretch"}, "0.1,0.2", (0.1, 0.2)),
+        ({"units": "percent", "screen": (1680, 1050)}, "50,50", (0.5, 0.5)),
+    ],
+)
+def test_units_order_base_and_screen(tmp_path, options, numbers, ratios):
+    table = write(tmp_path / "a.csv", f"file,x,y\na.jpg,{numbers}\n")
+    found = converted(tmp_path / "out", "table", table, image_size=(640, 480), **options)
+    (point,) = found.rows["a"]["points"]
+    assert (point["x"], point["y"]) == near(ratios)
+
+
+def test_samples_become_paths_by_annotator_in_the_order_of_time(tmp_path):
+    lines = (
+        "file,x,y,annotator,t,d\n"
+        "a.jpg,0.1,0.2,ann,0,10\n"
+        "b.jpg,0.5,0.5,ann,0,10\n"
+        "a.jpg,0.3,0.4,ann,0.4,20\n"
+        "a.jpg,0.9,0.9,bob,0,30\n"
+        "a.jpg,-0.2,1.3,ann,0.1,40\n"
+    )
+    found = converted(
+        tmp_path / "out",
+        "table",
+        write(tmp_path / "gaze.csv", lines),
+        kind="scanpaths",
+        time_unit="s",
+        time_column="t",
+        duration_column="d",
+    )
+    ann, bob = found.rows["a"]["scanpaths"]
+    assert (ann["annotator"], bob["annotator"]) == ("ann", "bob")
+    assert ann["x"] == near([0.1, -0.2, 0.3]) and ann["y"] == near([0.2, 1.3, 0.4])
+    assert ann["time"] == [0, 100, 400] and ann["duration"] == [10_000, 40_000, 20_000]
+    assert found.manifest.used["byproducts"] == 5
+    assert "segment" not in ann and "label" not in found.dataset.column_names
+
+
+def test_a_line_of_json_may_hold_a_whole_path_or_several_points(tmp_path):
+    line = '{"file": "a.png", "x": [0.1, 0.2], "y": [0.3, 0.4], "time": [5, 7]}\n'
+    found = converted(tmp_path / "1", "table", write(tmp_path / "a.jsonl", 2 * line), kind="scanpaths")
+    assert [path["time"] for path in found.rows["a"]["scanpaths"]] == [[5, 7], [5, 7]]
+    found = converted(tmp_path / "2", "table", tmp_path / "a.jsonl")
+    assert len(found.rows["a"]["points"]) == 4
+
+
+def test_negative_points_name_no_class_of_the_image(tmp_path):
+    lines = "file,x,y,label,sign\na.jpg,0.1,0.1,cat,1\na.jpg,0.9,0.9,dog,-1\nb.jpg,0.5,0.5,dog,1\n"
+    found = converted(tmp_path / "out", "table", write(tmp_path / "a.csv", lines))
+    assert [(p["label"], p["sign"]) for p in found.rows["a"]["points"]] == [(0, 1), (1, -1)]
+    assert (found.rows["a"]["label"], found.rows["b"]["label"]) == (0, 1)
+
+
+def test_every_bad_line_is_rejected_with_its_reason(tmp_path):
+    lines = [
+        "file,x,y,label,weight,sign",
+        "a.jpg,0.1,0.1,cat,1,1",
+        "a.jpg,nan,0.1,cat,1,1",
+        "a.jpg,1e308,0.1,cat,1,1",
+        "a.jpg,1e12,0.1,cat,1,1",
+        "a.jpg,,0.1,cat,1,1",
+        "a.jpg,0.1,0.1,cat,-1,1",
+        "a.jpg,0.1,0.1,cat,1,0",
+        "../../etc/passwd,0.1,0.1,cat,1,1",
+        ",0.1,0.1,cat,1,1",
+        "a.jpg,0.1,0.1,cat,1",
+        "a.jpg,ten,0.1,cat,1,1",
+    ]
+    found = converted(tmp_path / "out", "table", write(tmp_path / "a.csv", "\n".join(lines) + "\n"))
+    reasons = [found.rejects.get(f"a.csv, line {number}", "") for number in range(3, 13)]
+    expected = [
+        "x is 'nan'", "x is '1e308'", "further away than 2 times", "x or y is empty", "weight is '-1'",
+        "sign is '0'", "'..'", "image's name", "5 fields", "x is 'ten'",
+    ]  # fmt: skip
+    assert [text in reason for text, reason in zip(expected, reasons, strict=True)] == 10 * [True], reasons
+    assert found.manifest.found == {"byproducts": 11} and found.manifest.used == {"byproducts": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("a,b\n1,2\n", {}, "has no column file, x, y"),
+        ("file;x;y\na;1;2\n", {}, "separated by ';'"),
+        ("file,x,y,x\na,1,2,3\n", {}, "the column x twice"),
+        ("file,x,y\na.jpg,1,2\n", {"label_column": "klass"}, "has no column klass"),
+        ("file,x,y\na.jpg,1,2\n", {"base": 1}, "--base 1 goes with --units pixels"),
+        ("file,x,y\na.jpg,,2\n", {}, "holds no usable entry (of 1, the first: a.csv, line 2"),
+    ],
+)
+def test_an_unusable_table_is_one_error(tmp_path, text, options, message):
+    with pytest.raises(SourceError) as error:
+        converted(tmp_path / "out", "table", write(tmp_path / "a.csv", text), **options)
+    assert message in str(error.value)
+
+
+def test_pixels_need_a_size(tmp_path):
+    with pytest.raises(SourceError, match="size of its image is not known"):
+        converted(
+            tmp_path / "out", "table", write(tmp_path / "a.csv", "file,x,y\na.jpg,1,2\n"), units="pixels"
+        )
+
+
+def test_images_that_fit_no_name_are_one_error(tmp_path):
+    images = write_images(tmp_path / "photos", {"other.jpg": (4, 4)})
+    with pytest.raises(SourceError) as error:
+        converted(tmp_path / "out", "table", write(tmp_path / "a.csv", "file,x,y\na.jpg,1,2\n"), images)
+    assert "It holds other.jpg; the images are called a." in str(error.value)
