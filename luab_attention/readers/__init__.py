@@ -1,7 +1,7 @@
 """One module for each source of human attention, found by its name.
 
 A module has a docstring, whose first line is its help; `SOURCE`, what is known about the source; `read(path,
-...)`, which yields a `SourceRecord` or a `Reject` for each entry; and `add_options(parser)` if `read` has further
+...)`, which yields a `SourceRecord` or a `Reject` for each entry; and `add_options` if `read` has further
 arguments.
 """
 
