@@ -8,7 +8,7 @@ from luab_data.build.card import CardText, dataset_card
 from luab_data.build.join import Found
 from luab_data.build.manifest import Manifest, ShardStore
 from luab_data.build.ordered_map import OrderedMap
-from luab_data.build.raw import BYPRODUCTS_ONLY, FULL, ROWS_PER_GROUP, RawDataset, ignored, states
+from luab_data.build.raw import BYPRODUCTS_ONLY, FULL, ROWS_PER_GROUP, BuildableDataset, ignored, states
 from luab_data.errors import SourceError
 from luab_data.images.pillow import JPEG_QUALITY
 
@@ -34,7 +34,7 @@ def require_build_arguments(config: str, images: str | Path | None, **counts: in
 
 
 def build_folder(
-    raw: RawDataset,
+    raw: BuildableDataset,
     text: CardText,
     out: str | Path,
     config: str,

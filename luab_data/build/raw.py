@@ -45,21 +45,12 @@ class Source(Protocol):
         """The number of files of another kind in the last pass."""
 
 
-class RawDataset(Protocol):
+class BuildableDataset(Protocol):
     """All sources, opened. Opening raises `SourceError` if something is missing."""
 
     @property
     def sources(self) -> Sequence[Source]:
         """The sources of the images and the byproducts."""
-
-    @property
-    def most_parts(self) -> int:
-        """Into how many parts the release can be divided."""
-        ...
-
-    def part(self, parts: Iterable[int], of: int) -> "RawDataset":
-        """Some of `of` parts of the release, which together have each entry once."""
-        ...
 
     def features(self) -> Features:
         """The types of the rows' columns."""
@@ -74,13 +65,26 @@ class RawDataset(Protocol):
         ...
 
 
-def states(raw: RawDataset) -> dict[str, str]:
+class RawDataset(BuildableDataset, Protocol):
+    """A release that `load_dataset` also streams, in parts."""
+
+    @property
+    def most_parts(self) -> int:
+        """Into how many parts the release can be divided."""
+        ...
+
+    def part(self, parts: Iterable[int], of: int) -> "RawDataset":
+        """Some of `of` parts of the release, which together have each entry once."""
+        ...
+
+
+def states(raw: BuildableDataset) -> dict[str, str]:
     """By role, a fingerprint of a source and its state, without the path of its folder."""
     places = {source.role: source.place for source in raw.sources}
     return {role: fingerprint(at) if is_local(at) else str(at) for role, at in places.items()}
 
 
-def ignored(raw: RawDataset) -> dict[str, int]:
+def ignored(raw: BuildableDataset) -> dict[str, int]:
     """By role, the number of files of other kinds or classes in the last pass."""
     return {source.role: source.ignored for source in raw.sources}
 
