@@ -1,0 +1,156 @@
+"""The recipes: each starts, its architecture is the published one, and the docs' arithmetic is right."""
+
+import re
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pytest
+import torch
+import yaml
+from fixtures.clicked import clicked_dataset
+from fixtures.small_runs import write_splits
+from fixtures.tiny_models import NUM_LABELS, tiny_model
+from transformers import AutoConfig, AutoModelForImageClassification
+
+from luab_trainer.arguments import parse
+from luab_trainer.drop_path import drop_path_of
+from luab_trainer.run import train
+from luab_vision.processors import image_settings, load_processor, square_processor
+from luab_vision.transforms import IMAGENET_MEAN
+
+ROOT = Path(__file__).resolve().parents[2]
+RECIPES = sorted((ROOT / "configs" / "recipes").glob("*.yaml"))
+MODELS = ROOT / "configs" / "models" / "imagenet"
+TABLE = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
+# The type of a Hub model, and tiny configs with blocks enough to drop one.
+HUB = {
+    "google/vit-base-patch16-224-in21k": "vit",
+    "facebook/convnext-tiny-224": "convnext",
+    "facebook/dinov2-base": "dinov2",
+}
+DEPTHS = {"convnext": {"depths": [2, 2]}, "resnet": {"depths": [2, 2]}}
+
+
+def values(recipe: Path) -> dict:
+    return yaml.safe_load(recipe.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> dict[str, Path]:
+    """one: a label an image; several: a list of labels, with points of classes."""
+    folder = tmp_path_factory.mktemp("data")
+    rows = clicked_dataset(16)
+    points = [
+        [] if click is None else [{"label": label, **click}]
+        for label, click in zip(rows["label"], rows["click"], strict=True)
+    ]
+    table = {"image": rows["image"], "labels": [[label] for label in rows["label"]], "points": points}
+    (folder / "several").mkdir()
+    datasets.Dataset.from_dict(table).to_parquet(folder / "several" / "train.parquet")
+    return {"one": write_splits(folder / "one", train=16, validation=8), "several": folder / "several"}
+
+
+def started_from(recipe: Path, folder: Path) -> list[str]:
+    """The options that put a tiny model of the same type in the place of the recipe's."""
+    said = values(recipe)
+    if "model" in said:
+        model_type = HUB[said["model"]]
+        model = tiny_model(model_type, num_labels=NUM_LABELS, **DEPTHS.get(model_type, {}))
+        model.save_pretrained(folder)
+        square_processor(32).save_pretrained(folder)
+        return ["--model", str(folder)]
+    model_type = AutoConfig.from_pretrained(ROOT / said["from_config"]).model_type
+    tiny_model(model_type, **DEPTHS.get(model_type, {})).config.save_pretrained(folder)
+    return ["--from_config", str(folder)]
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.stem)
+def test_a_recipe_starts(recipe, tmp_path, data, capsys):
+    said = values(recipe)
+    given = {
+        "dataset": data["several" if "coco" in recipe.stem else "one"], "output_dir": tmp_path / "out",
+        "max_steps": 3, "per_device_train_batch_size": 4, "gradient_accumulation_steps": 1,
+        "dataloader_num_workers": 0, "save_strategy": "no", "logging_steps": 1, "disable_tqdm": True,
+        "report_to": "none", "use_cpu": True,
+    }  # fmt: skip
+    if "image_size" in said:
+        given["image_size"] = 64
+    options = [text for name, value in given.items() for text in (f"--{name}", str(value))]
+    run, args = parse([str(recipe), *started_from(recipe, tmp_path / "model"), *options], "")
+    for name, value in said.items():
+        if name not in given and name not in ("model", "from_config", "lr_scheduler_kwargs"):
+            kept = getattr(run, name, getattr(args, name, None))
+            assert getattr(kept, "value", kept) == value or str(kept) == str(value), name
+    trainer = train(run, args)
+    assert trainer.state.global_step == 3
+    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+    assert len(losses) == 3 and np.isfinite(losses).all()
+    announced = capsys.readouterr().out
+    assert f"{said['learning_rate']:g}" in announced
+    assert (drop_path_of(trainer.luab.model) > 0) == ("drop_path" in said)
+    pairer = trainer.train_dataset.to_sample.pairer
+    assert (pairer is not None) == ("mixup" in said)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("resnet-18", 11_689_512),
+        ("resnet-50", 25_557_032),
+        ("resnet-101", 44_549_160),
+        ("resnet-152", 60_192_808),
+        ("vit-ti", 5_717_416),
+        ("vit-s", 22_050_664),
+        ("vit-b", 86_567_656),
+        ("convnext-t", 28_589_128),
+    ],
+)
+def test_an_architecture_has_the_published_number_of_parameters(name, parameters):
+    """Of torchvision's ResNets and timm's DeiT and ConvNeXt, with 1,000 classes."""
+    config = AutoConfig.from_pretrained(MODELS / f"{name}.json", num_labels=1000)
+    with torch.device("meta"):
+        model = AutoModelForImageClassification.from_config(config)
+    assert model.num_parameters() == parameters
+
+
+def test_the_architectures_see_imagenets_evaluation():
+    settings = image_settings(load_processor(str(MODELS)))
+    assert (settings.size, settings.resize, settings.mean) == (224, 256, IMAGENET_MEAN)
+
+
+def test_every_recipe_says_its_source_and_is_in_the_docs():
+    assert len(RECIPES) >= 12
+    for recipe in RECIPES:
+        head = recipe.read_text(encoding="utf-8").partition("\nmodel:")[0].partition("\nfrom_config:")[0]
+        assert re.search(r"\b(19|20)\d\d\b", head) and re.search(r"(?i)recalled", head), recipe.name
+        assert f"`{recipe.name}`" in TABLE
+        said = values(recipe)
+        assert "from_config" not in said or (ROOT / said["from_config"]).is_file()
+
+
+HOURS = re.compile(
+    r"^\| `([\w.-]+\.yaml)` \|[^|]*\| ([\d.]+) \| ([\d.,]+) ([ke]) \| ([\d.]+) \| ([\d,]+) \|$", re.M
+)
+
+
+def test_the_hours_in_the_docs_are_their_arithmetic():
+    """GPU hours = 6 x MACs x images / (operations per second) / 3600; a frozen backbone has 2 for 6."""
+    rows = {match[0]: match[1:] for match in HOURS.findall(TABLE)}
+    assert set(rows) == {recipe.name for recipe in RECIPES}
+    for recipe in RECIPES:
+        said = values(recipe)
+        macs, shown, unit, speed, hours = rows[recipe.name]
+        count = float(shown.replace(",", ""))
+        if unit == "e":
+            assert said["num_train_epochs"] == count
+            images = count * (82_783 if "coco" in recipe.stem else 1_281_167)
+        else:
+            images = count * 1000
+            assert said["max_steps"] * said["per_device_train_batch_size"] * 8 == images
+        factor = 2 if said.get("freeze") == "backbone" else 6
+        expected = factor * float(macs) * 1e9 * images / (float(speed) * 1e12) / 3600
+        assert float(hours.replace(",", "")) == pytest.approx(expected, rel=0.05, abs=0.6), (
+            recipe.name,
+            expected,
+        )
