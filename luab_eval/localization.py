@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
-from transformers import PreTrainedModel
 
 from luab_attention.boxes.boxes import ImageBoxes, inside
 from luab_data.console.bars import progress
@@ -26,13 +25,10 @@ from luab_eval.metrics.energy_pointing_game.energy_pointing_game import energy_i
 from luab_eval.models import Classifier
 from luab_eval.pointing import maxima
 from luab_eval.tasks import UnsuitedModel, best
-from luab_vision.model_attention import (
-    CLS_ATTENTION,
-    FEATURE_MAP,
-    ActivationMap,
-    CLSAttention,
-    spatial_attention,
-)
+from luab_vision.activation_map import ActivationMap
+from luab_vision.cls_attention import CLSAttention
+from luab_vision.model_attention import spatial_attention
+from luab_vision.readout import NoReadout
 
 if TYPE_CHECKING:
     from luab_eval.metrics.max_box_acc.max_box_acc import BoxAccuracy
@@ -59,22 +55,14 @@ class Maps(NamedTuple):
 
 def attention_of(model: torch.nn.Module) -> ActivationMap | CLSAttention:
     """The model's attention. Raises UnsuitedModel for a model without known attention."""
-    return spatial_attention(with_attention(model))
-
-
-def with_attention(model: torch.nn.Module) -> PreTrainedModel:
-    """The model itself. Raises UnsuitedModel for a model without known attention."""
-    if not isinstance(model, PreTrainedModel) or model.config.model_type not in CLS_ATTENTION + FEATURE_MAP:
-        kind = model.config.model_type if isinstance(model, PreTrainedModel) else f"a {type(model).__name__}"
-        raise UnsuitedModel(
-            f"it is not known where {kind} looks, only where these models of transformers do: "
-            f"{', '.join(CLS_ATTENTION + FEATURE_MAP)}"
-        )
-    return model
+    try:
+        return spatial_attention(model)
+    except NoReadout as error:
+        raise UnsuitedModel(f"it is not known where {type(model).__name__} looks: {error.why}") from error
 
 
 def maps_after(
-    model: PreTrainedModel, attention: ActivationMap | CLSAttention, size: tuple[int, int], classes: Tensor
+    model: torch.nn.Module, attention: ActivationMap | CLSAttention, size: tuple[int, int], classes: Tensor
 ) -> Maps:
     """The maps of `classes` [B], after a watched forward pass on images of `size`."""
     classes = classes[:, None]
@@ -110,8 +98,8 @@ class LocalizationTask:
     ):
         if images.boxes is None:
             raise ValueError(f"image set {images.name} has no boxes")
-        self.model, self.boxes = with_attention(classifier.model), images.boxes
-        self.attention = spatial_attention(self.model)
+        self.model, self.boxes = classifier.model, images.boxes
+        self.attention = attention_of(self.model)
         self.classifier, self.outputs, self.images = classifier, list(outputs), images
         self.num_workers, self.progress = num_workers, progress
 

@@ -151,7 +151,7 @@ class PointingGameEvaluator:
                 counts[label] += torch.tensor([*inside(np.stack([point, CENTER]), boxes), 1.0])
 
 
-def attention_maps(model: PreTrainedModel, pixel_values: Tensor, classes: Tensor) -> Tensor:
+def attention_maps(model: torch.nn.Module, pixel_values: Tensor, classes: Tensor) -> Tensor:
     """A classifier's attention maps for `classes` [B, C] -> [B, C, H, W], in the size of `pixel_values`.
 
     This is the mean over layers of `luab_vision.model_attention`, upsampled bilinearly, not normalized. For

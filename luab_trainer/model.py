@@ -16,9 +16,10 @@ from luab_trainer.adapters.hf_trainer import whole_modules
 from luab_trainer.freezing import frozen_parts
 from luab_trainer.losses.attention import AttentionLoss, defaults
 from luab_trainer.losses.point import PointLoss
+from luab_vision.cls_attention import CLSAttention
 from luab_vision.geometry import pair
 from luab_vision.hooks import output_linear, plain, recorded, watch, watch_input
-from luab_vision.model_attention import CLSAttention, spatial_attention
+from luab_vision.model_attention import spatial_attention
 from luab_vision.transforms import normalize
 
 CLASSIFICATION = "ce"  # name of the classification term in logs

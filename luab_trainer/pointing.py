@@ -13,7 +13,7 @@ from luab_data.constants import OBJECTS
 from luab_data.rows.columns import Columns
 from luab_eval.pointing import PointingGameEvaluator
 from luab_trainer.trainer import LUABTrainer
-from luab_vision.model_attention import CLS_ATTENTION, FEATURE_MAP
+from luab_vision.model_attention import has_attention
 from luab_vision.transforms import ImageSettings
 
 logger = get_logger(__name__)
@@ -21,7 +21,7 @@ logger = get_logger(__name__)
 
 def plays_pointing_game(trainer: LUABTrainer, rows: datasets.Dataset) -> bool:
     """Whether the rows have boxes, and the model has known attention."""
-    return OBJECTS in rows.column_names and trainer.luab.config.model_type in CLS_ATTENTION + FEATURE_MAP
+    return OBJECTS in rows.column_names and has_attention(trainer.luab.model)
 
 
 def pointing_game(

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+
+from luab_vision.adapters.timm_models import timm_head, timm_model
 
 RECORD = "luab_record"  # the attribute of a module that holds its record
 HOOKED = "luab_hooks"  # the attribute that names the hooks that it has
@@ -42,13 +43,10 @@ def watch_input(module: nn.Module) -> None:
         module.register_forward_pre_hook(_record_input)
 
 
-def watch_feature_map(base_model: nn.Module) -> None:
-    """Make the transformers base model record its `last_hidden_state`.
-
-    Repeated calls add only one hook.
-    """
-    if _first_time(base_model, _record_feature_map):
-        base_model.register_forward_hook(_record_feature_map)
+def watch_output(module: nn.Module) -> None:
+    """Make the module record its output. Repeated calls add only one hook."""
+    if _first_time(module, _record_output):
+        module.register_forward_hook(_record_output)
 
 
 def _first_time(module: nn.Module, hook: Callable[..., None]) -> bool:
@@ -62,33 +60,47 @@ def _record_input(module: nn.Module, args: tuple[Tensor, ...]) -> None:
     record(module, args[0])
 
 
-def _record_feature_map(module: nn.Module, args: tuple[Tensor, ...], output: Any) -> None:
-    record(module, output.last_hidden_state)
+def _record_output(module: nn.Module, args: tuple[Tensor, ...], output: Any) -> None:
+    record(module, output)
 
 
-def plain(model: nn.Module) -> PreTrainedModel:
-    """The transformers model itself, also of a `PeftModel`, whose own `base_model` is the adapter's."""
-    if isinstance(model, PreTrainedModel):
-        return model
-    wrapper: Any = model  # of PEFT, which is not a dependency
-    inner: PreTrainedModel = wrapper.get_base_model()
-    return inner
+def plain(model: nn.Module) -> Any:
+    """The classifier itself, also of a `PeftModel`, whose own `base_model` is the adapter's."""
+    unwrapped: Any = getattr(model, "get_base_model", None)  # of PEFT, which is not a dependency
+    return model if unwrapped is None else unwrapped()
 
 
-def output_linear(model: PreTrainedModel) -> nn.Linear:
-    """The Linear that computes the logits of a transformers image classifier.
+def outputs_of(model: nn.Module) -> int:
+    """The number of classes that a classifier of transformers or timm has."""
+    config: Any = getattr(model, "config", None)
+    return (getattr(model, "num_classes", 0) if config is None else config.num_labels) or 0
+
+
+def output_linear(model: nn.Module) -> nn.Linear:
+    """The Linear that computes the logits of an image classifier of transformers or timm.
 
     Its input is the pooled features. Every `...ForImageClassification` builds its head after the backbone, so
     it is the last Linear of the model. A `PeftModel` keeps two heads, of which the last is the one in use.
+    timm's models say which it is.
 
     Raises:
         ValueError: the classifier does not end in a Linear with one output per label.
     """
-    linears = [module for module in model.modules() if isinstance(module, nn.Linear)]
-    if not linears or linears[-1].out_features != model.config.num_labels:
-        found = f"its last Linear has {linears[-1].out_features} outputs" if linears else "it has no Linear"
+    own = timm_model(model)
+    if own is not None:
+        last = timm_head(own)
+        found = (
+            f"its head is a {type(last).__name__}" if last is not None else "it has several heads, or none"
+        )
+        linears = [last] if isinstance(last, nn.Linear) else []
+    else:
+        linears = [module for module in model.modules() if isinstance(module, nn.Linear)]
+        found = "it has no Linear"
+    outputs = outputs_of(model)
+    if not linears or linears[-1].out_features != outputs:
+        found = f"its last Linear has {linears[-1].out_features} outputs" if linears else found
         raise ValueError(
-            f"{type(model).__name__} must end in an nn.Linear with one output per label "
-            f"({model.config.num_labels}), but {found}. Use --loss none, or another model."
+            f"{type(model if own is None else own).__name__} must end in an nn.Linear with one output per "
+            f"label ({outputs}), but {found}. Use --loss none, or another model."
         )
     return linears[-1]

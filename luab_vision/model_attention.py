@@ -1,15 +1,14 @@
 """The model's spatial attention: where it looks, as a differentiable distribution over its grid.
 
-`spatial_attention(model)` picks one of two kinds. Both return A of shape [B, C, L, h, w], and each [h, w] map
-sums to 1:
+`spatial_attention(model)` picks one of two kinds, by how the model is built (`luab_vision.readout`), not by
+its name. Both return A of shape [B, C, L, h, w], and each [h, w] map sums to 1:
 
-* `CLSAttention`, for vision transformers with a CLS token: softmax(q_CLS k^T * scaling) of each of the L
-  layers, averaged over heads and renormalized over the patch tokens. C = 1: it is the same for all classes.
-  The model keeps running on SDPA, which returns no weights. Only the CLS row is computed in addition, from
-  the layer's query and key.
-* `ActivationMap`, for models that pool a feature map: softmax over the grid of the exact class-activation
-  map (Zhou et al., CVPR 2016) of each target class. L = 1. Exact: the mean of the map plus a constant is
-  the logit.
+* `CLSAttention`, for vision transformers whose classifier reads a class token, or what a learned query pools:
+  softmax(q_CLS k^T * scaling) of each of the L layers, averaged over heads and renormalized over the patch
+  tokens. C = 1: it is the same for all classes.
+* `ActivationMap`, for models that average a feature map, or patch tokens: softmax over the grid of the exact
+  class-activation map (Zhou et al., CVPR 2016) of each target class. L = 1. Exact: the mean of the map plus a
+  constant is the logit. This is checked once on noise.
 
 Usage, around the model's forward:
 
@@ -21,175 +20,120 @@ Usage, around the model's forward:
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from transformers import AttentionInterface, PreTrainedModel
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from torch import nn
 
-from luab_vision.adapters.hf_models import attend_with, attention_module
-from luab_vision.geometry import pair
-from luab_vision.hooks import output_linear, plain, record, recorded, watch, watch_feature_map
+from luab_data.console.names import few
+from luab_data.console.text import counted
+from luab_vision.activation_map import ActivationMap
+from luab_vision.cls_attention import ALL, CLSAttention
+from luab_vision.readout import NoReadout, Readout, close, find_readout
+from luab_vision.tracing import as_it_was, logits_of, made_up
 
-# `config.model_type` of the supported models.
-CLS_ATTENTION = ("vit", "deit", "dinov2", "dinov2_with_registers", "beit", "vit_msn")
-FEATURE_MAP = ("convnext", "convnextv2", "mobilenet_v1", "resnet", "swin", "swinv2")
-
-# Feature-map models with a LayerNorm between the pooling and the classifier.
-_NORM_AFTER_POOLING = ("convnext", "convnextv2")
-
-_RECORDED_SDPA = "luab_sdpa"
+FOUND = "luab_readout"  # the attribute of a model that keeps what was found
+# BEiT's classifier averages patch tokens, but the loss has always been on its CLS token, which attends too.
+KEEPS_CLS = ("beit",)
 
 
-def spatial_attention(model: PreTrainedModel) -> "CLSAttention | ActivationMap":
-    """The spatial attention of a transformers image classifier.
+def spatial_attention(model: nn.Module, layers: str = ALL, heads: str = ALL) -> CLSAttention | ActivationMap:
+    """The spatial attention of an image classifier of transformers or timm.
+
+    The first call runs the model twice on a few small images. It changes nothing about the model.
+
+    Args:
+        model: The classifier.
+        layers: Which layers of a vision transformer: "all", "lastN" ("last4"), or numbers ("0,5,11").
+        heads: Which of its heads: "all", or numbers.
 
     Raises:
-        ValueError: for a model type that is neither in `CLS_ATTENTION` nor in `FEATURE_MAP`.
+        NoReadout: (a ValueError) the model is built in another way. The message says why.
+        ValueError: layers or heads that the model does not have.
     """
-    if model.config.model_type in CLS_ATTENTION:
-        return CLSAttention(model)
-    if model.config.model_type in FEATURE_MAP:
-        return ActivationMap(model)
-    raise ValueError(
-        f"the attention loss does not support {type(model).__name__} (model_type "
-        f"{model.config.model_type!r}). Supported model types: {', '.join(CLS_ATTENTION + FEATURE_MAP)}. "
-        "The point loss works with every image classifier: use --loss point."
-    )
+    try:
+        readout = readout_of(model)
+        if readout.kind == "mean":
+            if (layers, heads) != (ALL, ALL):
+                raise ValueError(
+                    f"--attention_layers {layers}, --attention_heads {heads}: where {type(model).__name__} "
+                    "looks is its class-activation map, which has no layers and no heads. Leave both at all."
+                )
+            return ActivationMap(model, readout)
+        return CLSAttention(model, readout, layers, heads)
+    except NoReadout as error:
+        raise NoReadout(
+            f"the attention loss does not support {type(model).__name__}: {error}. It needs a class token "
+            "and fused attention, or the mean of a feature map before the last Linear (`luab models` lists "
+            "what is tested). The point loss works with every image classifier: use --loss point.",
+            error.why,
+        ) from error
 
 
-def _recorded_sdpa(
-    module: nn.Module,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    attention_mask: Tensor | None,
-    scaling: float | None = None,
-    **kwargs: Any,
-) -> tuple[Tensor, None]:
-    """Attention by SDPA, as in transformers, which also records the CLS row.
+def has_attention(model: nn.Module) -> bool:
+    """Whether `spatial_attention` knows where the model looks."""
+    try:
+        spatial_attention(model)
+    except NoReadout:
+        return False
+    return True
 
-    query, key, value: [B, heads, N, d].
 
-    The row is computed here, layer by layer, so that its gradients are too. If it were computed after the
-    forward pass, the backward pass would first compute the gradients of all layers' queries and keys, and
-    hold them in memory. The row is computed even if the module is not watched: this code may run in a
-    checkpointed region, whose (unwatched) recomputation must do the same operations.
+def readout_of(model: nn.Module) -> Readout:
+    """What the model's last Linear reads; found once, and kept on the model.
+
+    Raises:
+        NoReadout: in no known way.
     """
-    record(module, _cls_row(query, key, attention_mask, scaling))
-    return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
+    found = model.__dict__.get(FOUND)  # not by getattr: wrappers of PEFT hand on what the model within has
+    if found is None:
+        try:
+            found = find_readout(model)
+            if found.kind == "mean" and _model_type(model) in KEEPS_CLS and found.place.prefix:
+                found = found._replace(kind="tokens", class_tokens=1)
+            elif found.kind == "mean":
+                _require_exact(model, found)
+        except NoReadout as error:
+            found = str(error)
+        setattr(model, FOUND, found)
+    if isinstance(found, str):
+        raise NoReadout(found)
+    return found
 
 
-def _cls_row(query: Tensor, key: Tensor, mask: Tensor | None, scaling: float | None) -> Tensor:
-    """[B, N] float32: the attention of the first token, mean over heads."""
-    scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
-    # matmul would copy the keys, whose heads are interleaved in memory, and keep the copy for its gradient.
-    scores = (query[:, :, :1] * scaling * key).sum(dim=-1, dtype=torch.float32)
-    if mask is not None:
-        scores = scores + mask[:, :, 0]
-    return scores.softmax(dim=-1).mean(dim=1)
+def _model_type(model: nn.Module) -> str | None:
+    config: Any = getattr(model, "config", None)
+    return getattr(config, "model_type", None)
 
 
-AttentionInterface.register(_RECORDED_SDPA, _recorded_sdpa)
-
-
-class CLSAttention:
-    """CLS-to-patch attention of all layers.
-
-    Switches the model permanently to SDPA, which picks flash kernels on a GPU. `output_attentions` then
-    returns nothing, as always with SDPA.
-    """
-
-    kind = "cls"
-
-    def __init__(self, model: PreTrainedModel):
-        module_type = attention_module(model)
-        if module_type is None or not attend_with(model, _RECORDED_SDPA):
-            raise ValueError(
-                f"the attention loss needs a transformers version in which {type(model).__name__} uses the "
-                "attention interface: pip install -U transformers (or use --loss point)."
-            )
-        self.module_type = module_type
-        self.patch_size = pair(model.config.patch_size)
-
-    def watch(self, model: PreTrainedModel) -> None:
-        """Records the attention of the next forward."""
-        for module in self._modules(model):
-            watch(module)
-
-    def maps(self, model: PreTrainedModel, size: tuple[int, int], classes: Tensor | None = None) -> Tensor:
-        """The attention A [B, 1, L, h, w], float32, after a watched forward.
-
-        Args:
-            model: The model that was watched.
-            size: Height and width of its images, in pixels.
-            classes: Unused: the CLS token's attention is the same for all.
-        """
-        h, w = size[0] // self.patch_size[0], size[1] // self.patch_size[1]
-        rows = torch.stack([recorded(module) for module in self._modules(model)], dim=1)  # [B, L, N]
-        patches = rows[..., -h * w :]  # the last tokens
-        # If a CLS token attends only to itself, no mass is on the patches: keep the quotient finite.
-        attention = patches / patches.sum(dim=-1, keepdim=True).clamp(min=1e-8)
-        return attention.unflatten(-1, (h, w)).unsqueeze(1)
-
-    def _modules(self, model: PreTrainedModel) -> list[nn.Module]:
-        # Looked up each time, on the running model: under nn.DataParallel it is a replica.
-        return [module for module in model.modules() if isinstance(module, self.module_type)]
-
-
-class ActivationMap:
-    """Spatial softmax of the exact class-activation map.
-
-    A LayerNorm between pooling and classifier is folded in.
-    """
-
-    kind = "map"
-
-    def __init__(self, model: PreTrainedModel):
-        self.config = model.config
-        self.norm_after_pooling = model.config.model_type in _NORM_AFTER_POOLING
-        output_linear(model)
-        watch_feature_map(plain(model).base_model)
-
-    def watch(self, model: PreTrainedModel) -> None:
-        """Records the feature map of the next forward."""
-        watch(plain(model).base_model)
-
-    def maps(self, model: PreTrainedModel, size: tuple[int, int], classes: Tensor) -> Tensor:
-        """A [B, C, 1, h, w] float32 of `classes` [B, C] (negative: padding, with a meaningless map)."""
-        logits = self.activation_maps(model, size, classes)
-        return (
-            logits.flatten(2).softmax(dim=-1, dtype=torch.float32).unflatten(2, logits.shape[2:]).unsqueeze(2)
+def _require_exact(model: nn.Module, readout: Readout) -> None:
+    """Raises NoReadout unless the mean of the map plus a constant is the logit, for every class."""
+    attention = ActivationMap(model, readout)
+    like = next(p for p in model.parameters() if p.is_floating_point())
+    with as_it_was(model), torch.no_grad():
+        attention.watch(model)
+        logits = logits_of(model, made_up(readout.size, like)[:1])
+        classes = torch.arange(logits.shape[1], device=logits.device)[None]
+        maps = attention.activation_maps(model, readout.size, classes)
+        found = maps.float().mean(dim=(2, 3)) + attention.constant(model)
+    if not close(found.to(logits.dtype), logits):
+        raise NoReadout(
+            f"the mean over its feature map ({readout.place.module}) does not give its logits: they differ "
+            f"by up to {(found - logits).abs().max().item():g}"
         )
 
-    def activation_maps(self, model: PreTrainedModel, size: tuple[int, int], classes: Tensor) -> Tensor:
-        """The class-activation maps [B, C, h, w]: mean over the grid = the class's logit - `constant`."""
-        features = recorded(plain(model).base_model)
-        if features.ndim == 3:  # a sequence [B, N, D] (Swin)
-            features = features.transpose(1, 2).unflatten(2, self._sequence_grid(size))
-        weight = output_linear(model).weight[classes.clamp(min=0)]  # [B, C, D]
-        if self.norm_after_pooling:
-            # logit = w . (g * (m - mean(m)) / std(m) + b) + bias with m = the pooled map, so with v = w *
-            # g: logit = (v - mean(v)) . m / std(m) + constant, which is linear in the map given the image's
-            # std(m).
-            norm: Any = plain(model).base_model.layernorm
-            pooled = features.float().mean(dim=(-2, -1))
-            std = (pooled.var(dim=-1, correction=0) + norm.eps).sqrt()
-            weight = weight * norm.weight
-            weight = (weight - weight.mean(dim=-1, keepdim=True)) / std[:, None, None]
-        return torch.einsum("bcd,bdhw->bchw", weight.to(features.dtype), features)
 
-    def constant(self, model: PreTrainedModel) -> Tensor:
-        """[K]: the logits minus the mean of the map."""
-        linear = output_linear(model)
-        bias = torch.zeros_like(linear.weight[:, 0]) if linear.bias is None else linear.bias
-        norm: Any = plain(model).base_model.layernorm if self.norm_after_pooling else None
-        return bias if norm is None else linear.weight @ norm.bias + bias
+def where_it_looks(model: nn.Module) -> str:
+    """How a model is asked where it looks, in words.
 
-    def _sequence_grid(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Grid of a hierarchical transformer's last stage.
-
-        Patches, padded, then halved (rounding up) at each stage.
-        """
-        grid = [-(-pixels // patch) for pixels, patch in zip(size, pair(self.config.patch_size), strict=True)]
-        for _ in self.config.depths[1:]:
-            grid = [-(-side // 2) for side in grid]
-        return grid[0], grid[1]
+    Raises:
+        NoReadout: it cannot be.
+    """
+    attention, readout = spatial_attention(model), readout_of(model)
+    if isinstance(attention, CLSAttention):
+        layers = counted(len(attention.names), "layer")
+        what = "the pooling's query" if readout.kind == "attention pooling" else "the class token"
+        what = "the class and distillation tokens, mean" if readout.class_tokens > 1 else what
+        return f"attention of {what}, {layers} ({few(attention.names)})"
+    place = readout.place
+    output = place.module if place.key is None else f"{place.module} ({place.key})"
+    before = f" without the first {counted(place.prefix, 'token')}" if place.prefix else ""
+    norm = f"; the norm {readout.norm} is folded in" if readout.norm else ""
+    return f"class-activation map of the output of {output}, {place.layout}{before}{norm}"

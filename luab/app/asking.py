@@ -13,16 +13,18 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from luab_attention.density import density, nearness
 from luab_attention.targets import ROW_LABEL, Byproduct, target_in_view
 from luab_data.images.headers import MAX_BYTES
 from luab_eval.models import Classifier, NotFinite
 from luab_trainer.losses.attention import AttentionLoss, defaults
+from luab_vision.activation_map import ActivationMap
+from luab_vision.cls_attention import CLSAttention
 from luab_vision.geometry import View
 from luab_vision.images import decode
-from luab_vision.model_attention import ActivationMap, CLSAttention, spatial_attention
+from luab_vision.model_attention import spatial_attention
+from luab_vision.readout import NoReadout
 from luab_vision.transforms import EvalTransform, to_image
 
 TOP = 5  # classes that are named
@@ -94,13 +96,12 @@ def ask(classifier: Classifier, pixels: np.ndarray) -> Seen:
     values, view = EvalTransform(classifier.settings)(pixels)
     model = classifier.model
     batch = values[None].to(next(model.parameters()).device)
-    attention: CLSAttention | ActivationMap | None = None
-    if isinstance(model, PreTrainedModel):
-        try:
-            attention = spatial_attention(model)
-            attention.watch(model)
-        except ValueError:  # it is not known where models of this type look
-            attention = None
+    attention: CLSAttention | ActivationMap | None
+    try:
+        attention = spatial_attention(model)
+        attention.watch(model)
+    except NoReadout:
+        attention = None
     try:
         probabilities = classifier.logits(batch)[0].softmax(dim=0).cpu()
     except NotFinite as error:
@@ -111,7 +112,7 @@ def ask(classifier: Classifier, pixels: np.ndarray) -> Seen:
         for probability, index in zip(best.values.tolist(), best.indices.tolist(), strict=True)
     )
     picture = to_image(values, classifier.settings)
-    if attention is None or not isinstance(model, PreTrainedModel):
+    if attention is None:
         return Seen(classifier.name, top, picture, view)
     classes = best.indices[:1, None].to(batch.device)
     height, width = batch.shape[-2:]

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from PIL import Image
-from transformers import PreTrainedModel
 
 from luab.gallery.drawing import has_trace, with_clicks, with_traces
 from luab.models import load_models
@@ -25,6 +24,7 @@ from luab_eval.report.table import percent
 from luab_trainer.losses.attention import defaults
 from luab_vision.images import decode
 from luab_vision.model_attention import spatial_attention
+from luab_vision.readout import NoReadout
 from luab_vision.transforms import EvalTransform, ImageSettings, TrainTransform, to_image
 
 TARGET_GRID = (56, 56)  # cells of the target's picture
@@ -97,10 +97,9 @@ class ModelLook:
     def radius(self) -> float:
         """Radius of the target: the default of the first model's family."""
         kind = "cls"
-        model = self.models[0].model if self.models else None
-        if isinstance(model, PreTrainedModel):
-            with suppress(ValueError):  # a model without known attention
-                kind = spatial_attention(model).kind
+        if self.models:
+            with suppress(NoReadout):  # a model without known attention
+                kind = spatial_attention(self.models[0].model).kind
         return defaults(kind, "hinge").radius
 
     def exhibit(self, row: Mapping[str, Any], number: int = 0) -> ShownRow:
@@ -173,9 +172,8 @@ class ModelLook:
         picture = thumbnail(to_image(values, model.settings))
         classes = torch.tensor([[best]], device=batch.device)
         attention = None
-        if isinstance(model.model, PreTrainedModel):
-            with suppress(ValueError):  # a type of model without known attention
-                attention = attention_maps(model.model, batch, classes)[0, 0].float().cpu().numpy()
+        with suppress(NoReadout):  # a model without known attention
+            attention = attention_maps(model.model, batch, classes)[0, 0].float().cpu().numpy()
         if attention is None:
             return Panel(f"{says} (it is not known where it looks)", picture)
         return Panel(f"{says}, maximum {peak(attention):.1f} times even", overlay(picture, attention))

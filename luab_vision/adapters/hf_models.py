@@ -5,19 +5,22 @@ compute attention, and what a loaded configuration asks for, have no public name
 `tests/luab_vision/test_hf_models.py` says what a new version of transformers changed.
 """
 
+from typing import Any
+
 from torch import nn
-from transformers import PretrainedConfig, PreTrainedModel
+from transformers import PretrainedConfig
 
 
-def attention_module(model: PreTrainedModel) -> type[nn.Module] | None:
+def attention_module(model: nn.Module) -> type[nn.Module] | None:
     """The class of the modules that compute attention weights, which serves `output_attentions`.
 
     None: the model says none.
     """
-    return model._can_record_outputs["attentions"] if model._can_record_outputs else None
+    said = (getattr(model, "_can_record_outputs", None) or {}).get("attentions")
+    return said if isinstance(said, type) else None
 
 
-def attend_with(model: PreTrainedModel, implementation: str) -> bool:
+def attend_with(model: Any, implementation: str) -> bool:
     """Switch a model to a registered attention implementation for good; False: its code cannot be switched.
 
     Only in memory: transformers never writes the attention implementation into a saved config.

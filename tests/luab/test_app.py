@@ -91,7 +91,7 @@ def test_a_click_beside_the_crop_is_no_target():
 
 
 def test_a_model_that_shows_no_attention_is_asked_all_the_same():
-    seen = ask(classifier("mobilevit"), picture())
+    seen = ask(classifier("swiftformer"), picture())
     assert seen.map is None and loss_of(seen, (0.5, 0.5), "hinge") is None and len(seen.top) == 5
     assert "It is not known where models of this type look" in cards([seen], (0.5, 0.5), "kl")
 

@@ -214,8 +214,8 @@ def test_wrong_models_rows_and_images_are_named(tmp_path):
         set_of_rows("toy", rows({**row, "objects": objects}).remove_columns("objects"))
     with pytest.raises(ValueError, match="ClassLabel"):
         set_of_rows("toy", rows({**row, "objects": objects}).cast_column("label", Value("int64")))
-    for model in (nn.Linear(1, 1), tiny_model("mobilevit")):
-        with pytest.raises(UnsuitedModel, match=r"(Linear|mobilevit) looks, only where .*vit, deit"):
+    for model in (nn.Linear(1, 1), tiny_model("levit")):
+        with pytest.raises(UnsuitedModel, match=r"where (Linear|LevitFor\w*) looks: it(s last Linear| says)"):
             attention_of(model)
 
 
@@ -317,16 +317,17 @@ def test_command_says_what_is_wrong(checkpoint, colored, capsys):
 
 
 def test_a_model_that_does_not_show_where_it_looks(colored, capsys):
-    model = tiny_model("mobilevit", num_labels=2)
+    model = tiny_model("swiftformer", num_labels=2)
     model.config.id2label = {0: "red", 1: "green"}
     model.save_pretrained(colored / "mobile")
-    processor = {"image_processor_type": "ViTImageProcessor", "size": {"height": 32, "width": 32}}
+    processor = {"image_processor_type": "ViTImageProcessor", "size": {"height": 64, "width": 64}}
     (colored / "mobile" / "preprocessor_config.json").write_text(json.dumps(processor))
     sources = ["--images", str(colored / "images"), "--boxes", str(colored / "boxes.csv")]
     model = ["--model", str(colored / "mobile"), "--output-dir", str(colored / "out"), *OPTIONS]
     assert main([*model, *sources]) == 1
     message = capsys.readouterr().err
-    assert "pointing_game:images of mobile: it is not known where mobilevit looks" in message
+    named = "pointing_game:images of mobile: it is not known where SwiftFormerForImageClassification looks"
+    assert f"{named}: its logits are the mean of head and dist_head" in message
 
 
 def test_official_layout_as_a_benchmark(tmp_path):
@@ -388,7 +389,7 @@ def test_a_model_that_is_not_suited_is_skipped(tmp_path):
     model = color_classifier([100, 200], labels=["star", "ring"])
     results = suite.run([model], benchmarks, tmp_path, tmp_path / "out", QUIET, None).content
     assert set(results["benchmarks"]) == {"toy"}
-    assert "a ColorClassifier looks" in results["skipped"]["pointing_game:toy of colors"]
+    assert "where ColorClassifier looks: " in results["skipped"]["pointing_game:toy of colors"]
 
 
 @pytest.mark.parametrize("argument", ["toy", "toy=images", "toy=@train", "=a:b", "toy=:boxes.csv"])

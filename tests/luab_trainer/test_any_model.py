@@ -3,7 +3,7 @@
 import pytest
 import torch
 from fixtures.clicked import clicked_dataset
-from fixtures.tiny_models import IMAGE_SIZE, images, tiny_model
+from fixtures.tiny_models import ADAPTED, IMAGE_SIZE, images, tiny_model
 from transformers import AutoConfig, AutoModelForImageClassification
 
 from luab_trainer.classifier import load_start
@@ -12,7 +12,6 @@ from luab_trainer.data.dataset import ViewDataset
 from luab_trainer.lora import check_adapter
 from luab_trainer.model import LUABModel, input_size
 from luab_trainer.trainer import LUABTrainer
-from luab_vision.model_attention import CLS_ATTENTION, FEATURE_MAP
 from luab_vision.processors import square_processor
 from luab_vision.transforms import EvalTransform, ImageSettings
 
@@ -43,7 +42,7 @@ def losses(run):
     return [entry["loss"] for entry in run.state.log_history if "loss" in entry]
 
 
-@pytest.mark.parametrize("loss", ["none", "point"])
+@pytest.mark.parametrize("loss", ["none", "point", "both"])
 def test_a_model_of_images_and_text_trains_and_resumes(tmp_path, loss):
     run = trainer(tmp_path, siglip(), loss)
     run.train()
@@ -54,8 +53,6 @@ def test_a_model_of_images_and_text_trains_and_resumes(tmp_path, loss):
     resumed = trainer(tmp_path, siglip(), loss)
     resumed.train(resume_from_checkpoint=str(tmp_path / "checkpoint-2"))
     assert losses(resumed) == pytest.approx(losses(run), rel=1e-5)
-    with pytest.raises(ValueError, match="does not support SiglipForImageClassification"):
-        trainer(tmp_path, siglip(), "attention")
 
 
 def test_a_model_of_images_and_text_starts_from_its_config(tmp_path):
@@ -150,7 +147,7 @@ def test_an_adapter_trains_saves_and_resumes(tmp_path):
 TARGETS = {"convnext": ["pwconv1"], "convnextv2": ["pwconv1"], "swinv2": ["query"], "resnet": ["convolution"]}
 
 
-@pytest.mark.parametrize("model_type", [*CLS_ATTENTION, *FEATURE_MAP])
+@pytest.mark.parametrize("model_type", ADAPTED)
 def test_an_adapter_of_every_family_has_the_losses_of_its_model(model_type):
     """As PEFT makes it, it changes nothing."""
     peft = pytest.importorskip("peft")

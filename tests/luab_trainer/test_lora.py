@@ -7,7 +7,7 @@ import pytest
 import torch
 from fixtures.clicked import clicked_dataset
 from fixtures.small_runs import options, write_splits
-from fixtures.tiny_models import images, tiny_model
+from fixtures.tiny_models import ADAPTED, images, tiny_model
 from safetensors.torch import load_file
 from torch import nn
 from transformers import AutoImageProcessor, AutoModelForImageClassification, pipeline
@@ -21,7 +21,6 @@ from luab_trainer.model import LUABModel
 from luab_trainer.run import main
 from luab_trainer.trainer import LUABTrainer
 from luab_vision.hooks import output_linear
-from luab_vision.model_attention import CLS_ATTENTION, FEATURE_MAP
 from luab_vision.processors import square_processor
 from luab_vision.transforms import EvalTransform, ImageSettings
 
@@ -34,7 +33,6 @@ LINEAR = {
     "swinv2": {"query", "key", "value", "dense", "reduction"},
 }  # fmt: skip
 OF_VIT = {"q_proj", "k_proj", "v_proj", "o_proj", "fc1", "fc2"}
-MODELS = (*CLS_ATTENTION, *FEATURE_MAP)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +74,7 @@ def history(folder):
     return json.loads((folder / "trainer_state.json").read_text())["log_history"]
 
 
-@pytest.mark.parametrize("model_type", MODELS)
+@pytest.mark.parametrize("model_type", ADAPTED)
 def test_every_family_trains_and_its_merged_checkpoint_loads_plain(model_type, tmp_path):
     start = {name: value.clone() for name, value in settled(model_type).named_parameters()}
     run = trainer(tmp_path, settled(model_type), lora_r=2, lora_dropout=0.1)

@@ -2,10 +2,11 @@
 
 import pytest
 import torch
-from fixtures.tiny_models import NUM_LABELS, images, tiny_model
+from fixtures.tiny_models import NUM_LABELS, images, images_for, tiny_model
 
 from luab_trainer.model import LUABModel
-from luab_vision.model_attention import CLS_ATTENTION, FEATURE_MAP
+from luab_vision.hooks import output_linear
+from luab_vision.tested_models import TRANSFORMERS, names_of
 
 BATCH = 4
 
@@ -47,17 +48,18 @@ def quiet(model):
 
 
 @pytest.mark.parametrize("loss", ["point", "attention", "both"])
-@pytest.mark.parametrize("model_type", CLS_ATTENTION + FEATURE_MAP)
+@pytest.mark.parametrize("model_type", names_of(TRANSFORMERS, "cls") + names_of(TRANSFORMERS, "map"))
 def test_a_step_changes_the_parameters(model_type, loss):
     luab = LUABModel(tiny_model(model_type), loss)
     before = {name: parameter.detach().clone() for name, parameter in luab.named_parameters()}
-    output = luab(**batch())
+    output = luab(**batch() | {"pixel_values": images_for(model_type)})
     output.loss.backward()
     torch.optim.AdamW(luab.parameters(), lr=1e-2).step()
     changed = {
         name for name, parameter in luab.named_parameters() if not torch.equal(parameter, before[name])
     }
-    assert "model.classifier.weight" in changed or "model.classifier.1.weight" in changed
+    last = next(name for name, module in luab.named_modules() if module is output_linear(luab.model))
+    assert f"{last}.weight" in changed
     assert ("point.head.weight" in changed) == (loss in ("point", "both"))
     assert len(changed) > 0.6 * len(before)
 
@@ -74,7 +76,7 @@ def test_the_term_alone_reaches_the_backbone(model_type, loss):
     assert first.grad.abs().sum() > 0
 
 
-@pytest.mark.parametrize("model_type", ["mobilevit", "poolformer", "resnet"])
+@pytest.mark.parametrize("model_type", ["levit", "swiftformer", "mobilevit", "poolformer", "resnet"])
 def test_point_works_with_every_model(model_type):
     luab = LUABModel(tiny_model(model_type), "point").train()
     inputs = batch()
@@ -260,7 +262,7 @@ def test_without_labels_there_are_only_logits():
 
 def test_unsupported_model_points_to_the_point_loss():
     with pytest.raises(ValueError, match="--loss point"):
-        LUABModel(tiny_model("mobilevit"), "attention")
+        LUABModel(tiny_model("levit"), "attention")
 
 
 def test_unknown_loss_is_named():

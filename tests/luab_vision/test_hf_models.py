@@ -6,7 +6,7 @@ from transformers import AttentionInterface, ViTConfig
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from luab_vision.adapters.hf_models import attend_by_default, attend_with, attention_module
-from luab_vision.model_attention import CLS_ATTENTION
+from luab_vision.tested_models import TRANSFORMERS, names_of
 
 CHANGED = (
     "transformers changed {what}: read its new way, change luab_vision/adapters/hf_models.py, and raise the "
@@ -23,7 +23,7 @@ def noted(module, *args, **kwargs):
 AttentionInterface.register("noted", noted)
 
 
-@pytest.mark.parametrize("model_type", CLS_ATTENTION)
+@pytest.mark.parametrize("model_type", names_of(TRANSFORMERS, "cls"))
 def test_the_modules_that_attend_are_those_that_the_model_names(model_type):
     model = tiny_model(model_type)
     named = attention_module(model)

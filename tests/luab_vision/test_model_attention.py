@@ -2,23 +2,25 @@
 feature maps.
 """
 
+import re
+
 import pytest
 import torch
-from fixtures.tiny_models import images, tiny_model
+from fixtures.tiny_models import WITHOUT_ATTENTION, images, images_for, tiny_model
+from transformers import AutoModelForImageClassification
 
+from luab_vision.cls_attention import chosen
 from luab_vision.hooks import RECORD
-from luab_vision.model_attention import CLS_ATTENTION, FEATURE_MAP, spatial_attention
+from luab_vision.model_attention import has_attention, spatial_attention
+from luab_vision.readout import NoReadout
+from luab_vision.tested_models import TRANSFORMERS, names_of
 
 CLASSES = torch.tensor([[0], [1], [2], [4]])
+CLS_ATTENTION, FEATURE_MAP = names_of(TRANSFORMERS, "cls"), names_of(TRANSFORMERS, "map")
 
 
-def images_for(model_type):
-    """Images for which the model's map has several cells: MobileNetV1 has a stride of 32 pixels."""
-    return images(height=64, width=96) if model_type == "mobilenet_v1" else images()
-
-
-def attention_of(model, pixel_values, classes=CLASSES, **kwargs):
-    attention = spatial_attention(model)
+def attention_of(model, pixel_values, classes=CLASSES, which=(), **kwargs):
+    attention = spatial_attention(model, *which)
     attention.watch(model)
     model(pixel_values, **kwargs)
     return attention.maps(model, pixel_values.shape[-2:], classes)
@@ -42,7 +44,8 @@ def test_cls_attention_equals_eager_attention(model_type, sharpness):
     expected = torch.stack(eager(pixel_values, output_attentions=True).attentions, 1)  # [B, L, heads, N, N]
     if sharpness > 1:
         assert expected.max() > 0.5, "the test wants sharp attention"
-    expected = expected[:, :, :, 0, -16:].mean(2)
+    tokens = 2 if model_type == "deit with teacher" else 1
+    expected = expected[:, :, :, :tokens, -16:].mean((2, 3))
     expected = (expected / expected.sum(-1, keepdim=True)).view(4, 2, 4, 4)
 
     found = attention_of(ours, pixel_values)
@@ -81,7 +84,7 @@ def test_attention_is_a_distribution_with_gradients(model_type):
     torch.testing.assert_close(found.sum((-2, -1)), torch.ones(found.shape[:3]))
     found[..., 0, 0].sum().backward()
     touched = [name for name, p in model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0]
-    wanted = ("q_proj", "k_proj", "query", "key") if model_type in CLS_ATTENTION else ("classifier",)
+    wanted = ("q_proj", "k_proj", "query", "key") if model_type in CLS_ATTENTION else ("classifier", "fc")
     assert any(part in name for name in touched for part in wanted), touched
 
 
@@ -191,7 +194,108 @@ def test_two_models_in_one_process_do_not_mix():
     assert torch.equal(attention.maps(two, (32, 32)), expected[1])
 
 
-@pytest.mark.parametrize("model_type", ["mobilevit", "poolformer"])
-def test_unsupported_model_names_the_supported_ones_and_the_point_loss(model_type):
-    with pytest.raises(ValueError, match=r"Supported model types: vit, .*convnext.*--loss point"):
-        spatial_attention(tiny_model(model_type))
+REASONS = {
+    "levit": r"neither the mean of a feature map nor a CLS token: before it come .*batch_norm",
+    "pvt": "reads a class token, but no module asks all tokens by plain fused attention",
+    "swiftformer": "its logits are the mean of head and dist_head",
+    "siglip2": r"takes no images \[B, 3, height, width\] of 64 x 96 or 32 x 32 or 224 x 224",
+}
+
+
+@pytest.mark.parametrize("model_type", WITHOUT_ATTENTION)
+def test_a_model_that_does_not_fit_says_why_and_what_works(model_type):
+    model = tiny_model(model_type)
+    for _ in range(2):  # found, and kept
+        with pytest.raises(NoReadout, match=rf"does not support .*{REASONS[model_type]}.*--loss point"):
+            spatial_attention(model)
+    assert not has_attention(model)
+
+
+@pytest.mark.parametrize("model_type", CLS_ATTENTION + FEATURE_MAP)
+def test_looking_for_it_leaves_the_model_as_it_was(model_type):
+    model, untouched = tiny_model(model_type).train(), tiny_model(model_type).train()
+    list(model.modules())[3].eval()
+    modes = [module.training for module in model.modules()]
+    state = torch.get_rng_state()
+    spatial_attention(model)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert [module.training for module in model.modules()] == modes
+    for (name, value), (_, other) in zip(
+        model.state_dict().items(), untouched.state_dict().items(), strict=True
+    ):
+        assert torch.equal(value, other), name
+    if model_type == "swin":  # whose layers keep the window of the smallest images that they have seen
+        windows = [m.window_size for m in model.modules() if type(m).__name__ == "SwinLayer"]
+        assert windows == [4, 4]
+    kept = [name for name, module in model.named_modules() if getattr(module, RECORD, None)]
+    assert not kept
+
+
+@pytest.mark.parametrize("model_type", CLS_ATTENTION + FEATURE_MAP)
+def test_the_checkpoint_loads_plain(model_type, tmp_path):
+    model = tiny_model(model_type).eval()
+    attention_of(model, images_for(model_type))
+    model.save_pretrained(tmp_path)
+    loaded, info = AutoModelForImageClassification.from_pretrained(tmp_path, output_loading_info=True)
+    assert not (info["missing_keys"] or info["unexpected_keys"] or info["mismatched_keys"])
+    assert "luab" not in (tmp_path / "config.json").read_text()
+    pixel_values = images_for(model_type)
+    torch.testing.assert_close(loaded.eval()(pixel_values).logits, model(pixel_values).logits)
+
+
+def test_layers_and_heads_can_be_chosen():
+    pixel_values = images()
+    model = sharpen(tiny_model("vit"), 30).eval()
+    eager = sharpen(tiny_model("vit", attn_implementation="eager"), 30).eval()
+    every = torch.stack(eager(pixel_values, output_attentions=True).attentions, 1)[..., 0, 1:]  # [B, L, H, N]
+    for layers, heads, expected in (
+        ("last1", "all", every[:, 1:].mean(2)),
+        ("0", "1,3", every[:, :1, [1, 3]].mean(2)),
+        ("0,1", "2", every[:, :, 2]),
+    ):
+        found = attention_of(model, pixel_values, which=(layers, heads))
+        expected = (expected / expected.sum(-1, keepdim=True)).unflatten(-1, (4, 4))
+        torch.testing.assert_close(found[:, 0], expected, atol=1e-5, rtol=1e-4)
+    assert attention_of(model, pixel_values).shape[2] == 2, "a later call asks all layers"
+
+
+def test_a_relative_position_bias_goes_with_its_heads():
+    pixel_values = images()
+    eager = sharpen(tiny_model("beit", attn_implementation="eager"), 30).eval()
+    model = sharpen(tiny_model("beit"), 30).eval()
+    for one in (eager, model):
+        torch.manual_seed(5)
+        for name, parameter in one.named_parameters():
+            if "relative_position_bias" in name:
+                torch.nn.init.normal_(parameter)
+    expected = torch.stack(eager(pixel_values, output_attentions=True).attentions, 1)[:, :, 1, 0, 1:]
+    expected = (expected / expected.sum(-1, keepdim=True)).unflatten(-1, (4, 4))
+    found = attention_of(model, pixel_values, which=("all", "1"))
+    torch.testing.assert_close(found[:, 0], expected, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("layers", "heads", "message"),
+    [
+        ("last3", "all", "--attention_layers last3: the model has 2, 0 to 1"),
+        ("2", "all", "--attention_layers 2: the model has 2"),
+        ("0,0", "all", "give each once"),
+        ("first", "all", "--attention_layers first: give all, lastN"),
+        ("all", "4", "--attention_heads 4: the model has 4, 0 to 3"),
+        ("all", "last1", "--attention_heads last1: give all or numbers"),
+    ],
+)
+def test_layers_and_heads_that_there_are_not(layers, heads, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        spatial_attention(tiny_model("vit"), layers, heads)
+
+
+def test_a_map_has_neither_layers_nor_heads():
+    with pytest.raises(ValueError, match=r"--attention_layers last1.*no layers and no heads"):
+        spatial_attention(tiny_model("convnext"), "last1")
+
+
+def test_layers_by_name():
+    assert chosen("all", 3, "layers") == (0, 1, 2)
+    assert chosen("last2", 12, "layers") == (10, 11)
+    assert chosen("5,0", 12, "layers") == (0, 5)
