@@ -95,6 +95,9 @@ def model_facts(
             facts.append(("adapter", adapter_text(luab.model)))
         if args.layer_decay is not None:
             facts.append(("layer decay", decay_text(luab, args)))
+        if args.ema_decay is not None:
+            average = f"exponential, decay {args.ema_decay:g} a step; it is evaluated and saved"
+            facts.append(("average of the weights", average))
         facts.append(("parameters", parameters_text(luab)))
     return [*facts, ("precision", precision(args))]
 

@@ -184,6 +184,13 @@ class LUABConfig(TrainingArguments):
             "(default: every Linear of the blocks; if there is none, every convolution)."
         },
     )
+    ema_decay: float | None = field(
+        default=None,
+        metadata={
+            "help": "Evaluate and save an exponential moving average of the weights, which keeps this share "
+            "of itself in each step, such as .999 (default: the weights themselves)."
+        },
+    )
 
     do_train: bool = field(
         default=True, metadata={"help": "Train (default). False: only evaluate --model, and save nothing."}
@@ -258,6 +265,7 @@ class LUABConfig(TrainingArguments):
             ("mixup", lambda value: 0 <= value <= 1, "a share of the crops, 0 to 1"),
             ("mixup_alpha", lambda value: 0 < value < math.inf, "a number of more than 0"),
             ("repeated_augmentation", lambda value: value >= 1, "a number of times, 1 or more"),
+            ("ema_decay", lambda value: 0 < value < 1, "a share, more than 0 and less than 1"),
             ("lora_r", lambda value: value >= 1, "a rank, 1 or more"),
             ("lora_alpha", lambda value: value >= 1, "a scale, 1 or more"),
             ("lora_dropout", lambda value: 0 <= value < 1, "a probability, 0 or more and less than 1"),

@@ -67,8 +67,3 @@ def check_layer_decay(trainer: Any, given: Mapping[str, Any]) -> None:
     own = [name for name in ("optimizers", "optimizer_cls_and_kwargs") if given.get(name)]
     if own and given[own[0]] != (None, None):
         raise ValueError(f"layer_decay={args.layer_decay:g} does not go with {own[0]}: set the rates there.")
-    if trainer.is_deepspeed_enabled:
-        raise ValueError(
-            f"--layer_decay {args.layer_decay:g} does not go with DeepSpeed, whose optimizer has its own "
-            "groups; leave it out, or take configs/accelerate/fsdp.yaml."
-        )

@@ -31,7 +31,7 @@ DEPENDS = (
     "loss", "byproduct", "background_mix", "background_radius", "cutmix", "cutmix_alpha", "mixup",
     "mixup_alpha", "attention_form", "label_policy", "freeze", "layer_decay", "drop_path",
     "repeated_augmentation", "classification_loss",
-    "lora_r", "lora_alpha", "lora_dropout", "lora_targets",
+    "lora_r", "lora_alpha", "lora_dropout", "lora_targets", "ema_decay",
     "label_smoothing_factor", "seed", "data_seed",
     "learning_rate", "weight_decay", "optim", "optim_args", "adam_beta1", "adam_beta2", "adam_epsilon",
     "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "max_grad_norm", "bf16", "fp16",

@@ -17,6 +17,7 @@ from transformers.trainer_utils import EvalLoopOutput, TrainOutput
 from luab_data.files.sums import SUMS, require_undamaged, write_sums
 from luab_data.files.whole import write_json
 from luab_trainer.announcement import powerless
+from luab_trainer.averaging import WeightAverage
 from luab_trainer.batch_norm import WholeCropStatistics
 from luab_trainer.config import LUABConfig
 from luab_trainer.data.collator import collate
@@ -28,7 +29,6 @@ from luab_trainer.hub.checkpoint import (
     check_fsdp,
     checkpoint_to_resume,
     load_checkpoint,
-    require_whole_checkpoints,
     save_checkpoint,
 )
 from luab_trainer.hub.model_card import card_splits, license_of, model_card
@@ -41,6 +41,7 @@ from luab_trainer.metrics.multi_label import MultiLabelMetrics
 from luab_trainer.model import CLASSIFICATION, LUABModel, LUABOutput
 from luab_trainer.plan import FROZEN, fingerprint, require_same_run, run_plan, write_plan
 from luab_trainer.said import say
+from luab_trainer.sharding import check_sharding
 from luab_trainer.terms import TermMeans, real_rows
 from luab_trainer.wrapping import WrappingInit, wrapped
 
@@ -114,18 +115,14 @@ class LUABTrainer(UploadingTrainer):
         self._train_terms, self._eval_terms = TermMeans(), TermMeans()
         self._without_targets: set[str] = set()  # "training", "evaluation"
         super().__init__(model=model, args=args, **{**defaults, **kwargs})
-        if self.is_fsdp_enabled:
-            require_whole_checkpoints(self.accelerator.state.fsdp_plugin)
+        check_sharding(self)
         self.label_smoother = None  # LUABModel smooths: the trainer's own would replace the whole loss
         self.add_callback(SetEpoch(self))
         self._statistics = WholeCropStatistics(self)
         self.add_callback(self._statistics)
+        self._average = WeightAverage(self)
+        self.add_callback(self._average)
         check_layer_decay(self, kwargs)
-        if is_adapted(self.luab.model) and (self.is_fsdp_enabled or self.is_deepspeed_enabled):
-            raise ValueError(
-                "an adapter (LoRA) does not go with FSDP and DeepSpeed: a checkpoint has it merged into "
-                "whole weights. Take configs/accelerate/multi-gpu.yaml."
-            )
 
     def create_optimizer(self, model: nn.Module | None = None) -> Optimizer:
         """As `Trainer`, with learning rates by depth if the arguments ask for them."""
@@ -147,6 +144,7 @@ class LUABTrainer(UploadingTrainer):
         if (warning := powerless(self.luab)) is not None:
             say(f"{warning}.")
         self._finite = FiniteSteps(row_names(self.train_dataset))
+        self._average.drop()  # of a training that failed
         with self.args.only_run():
             value = None if resume_from_checkpoint is None else str(resume_from_checkpoint)
             checkpoint = checkpoint_to_resume(value, self.args.output_dir)
@@ -155,6 +153,7 @@ class LUABTrainer(UploadingTrainer):
                 check_fsdp(checkpoint, self.is_fsdp_enabled)
             output = super().train(resume_from_checkpoint=checkpoint, **kwargs)
         self._finite.check()
+        self._average.settle()
         self._statistics.settle()
         return output
 
@@ -240,11 +239,12 @@ class LUABTrainer(UploadingTrainer):
         metric_key_prefix: str = "eval",
     ) -> EvalLoopOutput:
         """Evaluates as `Trainer` does, and adds the mean of each term of the loss."""
-        self._statistics.settle()
         self._eval_terms.clear()
-        output = super().evaluation_loop(
-            dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix
-        )
+        with self._average.in_use():
+            self._statistics.settle()
+            output = super().evaluation_loop(
+                dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix
+            )
         means = self._eval_terms.take(self.accelerator)
         if means and output.metrics is not None:
             weights = {CLASSIFICATION: 1.0, **self.luab.weights}
@@ -262,9 +262,12 @@ class LUABTrainer(UploadingTrainer):
         return self.accelerator.unwrap_model(self.model, keep_torch_compile=False)
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """As `Trainer.save_model`, with the running statistics of whole crops."""
-        self._statistics.settle()
-        super().save_model(output_dir, _internal_call)
+        """As `Trainer.save_model`, of the average if there is one, with the statistics of whole crops."""
+        with self._average.in_use():
+            self._statistics.settle()
+            super().save_model(output_dir, _internal_call)
+        if self._saving_checkpoint and self.args.should_save and not self.args.save_only_model:
+            self._average.write(Path(output_dir or self.args.output_dir))
 
     def write_model(self, folder: Path, state_dict: dict[str, Tensor] | None) -> None:
         """A plain transformers checkpoint, the head, the image processor, the arguments as JSON, the card."""
@@ -309,13 +312,15 @@ class LUABTrainer(UploadingTrainer):
         return fingerprint(self.train_dataset) | frozen
 
     def read_model(self, folder: str) -> None:
-        """The classifier and the head."""
+        """The classifier and the head; with an average also the weights that it is of."""
         load_checkpoint(self.luab, folder)
+        self._average.read(Path(folder))
 
     def read_best_model(self, folder: Path) -> None:
         """The same of the best checkpoint, which must be as it was written."""
         require_undamaged(folder, f"the best model, {folder}", "Take another checkpoint of this run.")
         load_checkpoint(self.luab, folder)
+        self._average.drop()
         self._statistics.stale = False
 
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:

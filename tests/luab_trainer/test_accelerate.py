@@ -5,6 +5,7 @@ import re
 import shutil
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import datasets
 import pytest
@@ -23,6 +24,7 @@ from transformers import AutoModelForImageClassification
 from luab_data.errors import SourceError
 from luab_trainer.hub.checkpoint import check_fsdp, require_whole_checkpoints
 from luab_trainer.run import main
+from luab_trainer.sharding import check_sharding
 
 CONFIGS = ROOT / "configs" / "accelerate"
 KINDS = {
@@ -86,6 +88,30 @@ def test_several_processes_train_like_one(folder, processes, clients):
     require_same_run(folder / "one", folder / f"ddp-{processes}")
     states = list((folder / f"ddp-{processes}" / "checkpoint-4").glob("rng_state_*.pth"))
     assert len(states) == processes, "as many processes as asked for"
+
+
+def test_fine_tuning_in_two_processes_is_that_of_one(folder, clients):
+    """The average of the weights, learning rates by depth and frozen blocks."""
+    more = {"ema_decay": 0.8, "layer_decay": 0.7, "freeze": 1}
+    main(options(folder, "fine-1", 1, **more))
+    launch_forks(clients, "multi-gpu", 2, options(folder, "fine-2", 2, **more))
+    require_same_run(folder / "fine-1", folder / "fine-2")
+    one, two = (load_file(folder / name / "model.safetensors") for name in ("fine-1", "fine-2"))
+    torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-5)
+
+
+def test_what_does_not_go_with_weights_in_parts_is_refused():
+    plain, args = SimpleNamespace(model=None), SimpleNamespace(ema_decay=None, layer_decay=0.5)
+    parts = {"luab": plain, "is_fsdp_enabled": False, "is_deepspeed_enabled": True, "args": args}
+    with pytest.raises(ValueError, match=r"--layer_decay 0.5 does not go with DeepSpeed"):
+        check_sharding(SimpleNamespace(**parts))
+    args = SimpleNamespace(ema_decay=0.9, layer_decay=None)
+    with pytest.raises(ValueError, match=r"--ema_decay 0.9 does not go with FSDP and DeepSpeed"):
+        check_sharding(SimpleNamespace(**{**parts, "args": args}))
+    peft = pytest.importorskip("peft")
+    model = peft.get_peft_model(tiny_model("vit"), peft.LoraConfig(r=1, target_modules=["q_proj"]))
+    with pytest.raises(ValueError, match="does not go with FSDP and DeepSpeed: a checkpoint has it merged"):
+        check_sharding(SimpleNamespace(**{**parts, "luab": SimpleNamespace(model=model)}))
 
 
 def test_each_process_gets_the_images_of_its_labels_from_a_stream(clients):
