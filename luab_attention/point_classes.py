@@ -35,6 +35,8 @@ def number_points(points: FlatPoints, feature: Any, classes: Any, column: str) -
     labels = class_numbers(values, points.row, feature, column)
     numbers = labels.values.to_numpy()
     if isinstance(labels.feature, datasets.ClassLabel) and labels.feature != classes:
+        if not isinstance(classes, datasets.ClassLabel) and all(map(str.isdecimal, labels.feature.names)):
+            return np.array([int(name) for name in labels.feature.names])[numbers]
         if not isinstance(classes, datasets.ClassLabel):
             raise SourceError(f"column {column!r} names classes, but the labels are numbers without names.")
         own, used = labels.feature.names, np.unique(numbers)

@@ -4,7 +4,7 @@ Columns in other layouts are converted here, by Arrow for all rows at once. So e
 training, and the loader reads only one layout.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,7 +33,8 @@ from luab_data.rows.arrow import (
 from luab_data.rows.columns import ByproductKind, Columns
 from luab_data.rows.image_columns import folder_labels, readable_images, require_class_folders
 from luab_data.rows.image_paths import check_image_paths
-from luab_data.rows.labels import LabelFormat, Labels, read_labels
+from luab_data.rows.label_values import given_names
+from luab_data.rows.labels import LabelFormat, Labels, read_labels, with_names
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,9 @@ class Reading:
         point_units: unit of x and y.
         label_format: how to read lists of 0 and 1.
         points_file: a separate table of the images' points.
-        classes: names of all classes, if the rows are a part of a stream and may lack some.
+        classes: names of all classes, if the rows are a part of a stream and may lack some, or if the user
+            gives them.
+        named: whether the user gives them: they name class numbers, too.
         whole: whether there are enough rows to conclude what no row has.
     """
 
@@ -60,6 +63,7 @@ class Reading:
     label_format: LabelFormat = "auto"
     points_file: str | None = None
     classes: tuple[str, ...] | None = None
+    named: bool = False
     whole: bool = True
 
 
@@ -84,7 +88,9 @@ def reading_of(options: object) -> Reading:
         options: Has the options of `run.py` as attributes, or some of them.
     """
     given = vars(options)
-    return Reading(**{name: given[option] for name, option in _OPTIONS.items() if option in given})
+    reading = Reading(**{name: given[option] for name, option in _OPTIONS.items() if option in given})
+    names = given.get("class_names")
+    return reading if names is None else replace(reading, classes=given_names(names), named=True)
 
 
 class ReadRows(NamedTuple):
@@ -184,6 +190,8 @@ def _labels(rows: datasets.Dataset, image: str, reading: Reading) -> tuple[datas
     feature = require_column(rows.features, column, "label_column")
     values = read_column(rows, column)
     labels = read_labels(values, feature, column, reading.label_format, reading.classes)
+    if reading.named and reading.classes is not None:
+        labels = with_names(labels, reading.classes, column)
     if column not in rows.column_names or feature != labels.feature:
         rows = replace_column(rows, column, labels.values, labels.feature)
     return rows, column, labels

@@ -61,6 +61,11 @@ class RunArguments:
     label_column: str | None = _option(
         None, "Column of the class, or list of classes (default: label or labels)."
     )
+    class_names: str | None = _option(
+        None,
+        "Class names in the order of their numbers, if the column has none: cat,dog or a text file of one "
+        "name a line (default: from the rows).",
+    )
     label_format: LabelFormat = _option(  # noqa: RUF009 (a field)
         "auto",
         "How to read lists of 0 and 1: multi_hot (a value for each class) or indices (class numbers).",

@@ -27,7 +27,8 @@ SAMPLED_ROWS = 256  # rows whose images are part of a dataset's fingerprint
 DEPENDS = (
     "model", "from_config", "image_size", "dataset", "dataset_config", "train_split", "image_column",
     "label_column", "point_column", "annotations_column", "min_crop", "flip", "augment",
-    "color_jitter", "random_erasing", "x_column", "y_column", "point_units", "label_format", "streaming",
+    "color_jitter", "random_erasing", "x_column", "y_column", "point_units", "label_format", "class_names",
+    "streaming",
     "loss", "byproduct", "background_mix", "background_radius", "cutmix", "cutmix_alpha", "mixup",
     "mixup_alpha", "attention_form", "label_policy", "freeze", "layer_decay", "drop_path",
     "repeated_augmentation", "classification_loss",

@@ -151,7 +151,7 @@ def folder_labels(rows: datasets.Dataset, column: str, known: Sequence[str] | No
     return Labels(
         pa.chunked_array([pa.array([numbers[folder] for folder in folders], pa.int64())]),
         datasets.ClassLabel(names=names),
-        notes=("classes are the folders of the images, for there is no column of labels",),
+        notes=("labels: the classes are the folders of the images, for there is no column of labels",),
     )
 
 

@@ -4,17 +4,22 @@ One label per image is a class number, a `ClassLabel`, or a name. Several labels
 multi-hot list with a 0 or 1 for each class.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from datasets.utils.logging import get_logger
 
 from luab_data.console.names import few
+from luab_data.console.text import printable
 from luab_data.errors import SourceError
 from luab_data.rows.arrow import is_list, is_text_type, offsets_of, plain_list, require, valid
+from luab_data.rows.label_values import text_labels, whole_numbers
+
+logger = get_logger(__name__)
 
 LabelFormat = Literal["auto", "indices", "multi_hot"]
 MOST_CLASSES = 1_000_000  # a larger "class number" is some id
@@ -87,6 +92,27 @@ def read_labels(
     return labels._replace(values=pa.chunked_array([lists]), feature=datasets.List(labels.feature))
 
 
+def with_names(labels: Labels, names: tuple[str, ...], column: str) -> Labels:
+    """Labels with the names that the user gives. Raises SourceError if the column has other names."""
+    several = is_list(labels.feature)
+    feature = labels.feature.feature if several else labels.feature
+    own = feature.names if isinstance(feature, datasets.ClassLabel) else None
+    if own is not None and own != list(names) and labels.multi_hot is None:
+        raise SourceError(
+            f"--class_names: column {column!r} has names of its own: {few(own)}. Leave the option out."
+        )
+    feature = datasets.ClassLabel(names=list(names))
+    note = f"labels: the {len(names):,} classes of column {column!r} are named by --class_names"
+    notes = labels.notes if own is not None and labels.multi_hot is None else (*labels.notes, note)
+    return labels._replace(feature=datasets.List(feature) if several else feature, notes=notes)
+
+
+def say_notes(notes: Iterable[str]) -> None:
+    """Says how ambiguous columns were read, for tools that have no place of their own for it."""
+    for note in notes:
+        logger.warning(f"{printable(note)}.")
+
+
 def class_numbers(
     values: pa.ChunkedArray, row: np.ndarray, feature: Any, column: str, known: Sequence[str] | None = None
 ) -> Labels:
@@ -96,22 +122,19 @@ def class_numbers(
     if not len(values) and known is None and not isinstance(feature, datasets.ClassLabel):
         raise SourceError(f"column {column!r} holds no label at all.")
     if is_text_type(values.type):
-        names = sorted(pc.unique(values).to_pylist()) if known is None else list(known)
-        numbers = pc.index_in(values, pa.array(names, values.type)).cast(pa.int64())
-        require(
-            ~valid(numbers), row, f"column {column!r} has a label that is none of the {len(names):,} classes",
-            f"These are {few(names)}.", lambda first: repr(values[first].as_py()),
-        )  # fmt: skip
-        note = f"the classes are the {len(names)} names in column {column!r}, sorted: {few(names)}"
-        return Labels(numbers, datasets.ClassLabel(names=names), notes=(note,))
+        text = text_labels(values, row, column, known)
+        return Labels(text.numbers, datasets.ClassLabel(names=text.names), notes=(text.note,))
     if pa.types.is_boolean(values.type):
-        note = f"the classes are false and true of column {column!r}"
+        note = f"labels: the classes are false and true of column {column!r}"
         return Labels(values.cast(pa.int64()), datasets.ClassLabel(names=["false", "true"]), notes=(note,))
+    notes: tuple[str, ...] = ()
+    if pa.types.is_floating(values.type) and isinstance(feature, datasets.Value):
+        values = whole_numbers(values, row, column)
+        notes = (f"labels: column {column!r} has whole numbers as {feature.dtype}, read as class numbers",)
     if not pa.types.is_integer(values.type):
         raise SourceError(
             f"column {column!r} holds {_kind(feature)}, but class numbers or names are needed: cast it "
-            f"with dataset.cast_column({column!r}, Value('int64')). Integers with gaps come as floats: "
-            "filter these rows out first."
+            f"with dataset.cast_column({column!r}, Value('int64'))."
         )
     declared = isinstance(feature, datasets.ClassLabel)
     count = len(feature.names) if declared else MOST_CLASSES if known is None else len(known)
@@ -121,7 +144,7 @@ def class_numbers(
         f"column {column!r} has a label that is none of 0 to {count - 1}",
         _without_class(found, column, count), lambda first: str(found[first]),
     )  # fmt: skip
-    notes = () if declared or known is not None else _gaps(found, column)
+    notes += () if declared or known is not None else _gaps(found, column)
     return Labels(values.cast(pa.int64()), feature if declared else datasets.Value("int64"), notes=notes)
 
 
@@ -140,8 +163,9 @@ def _gaps(found: np.ndarray, column: str) -> tuple[str, ...]:
     if not len(absent):
         return ()
     return (
-        f"class numbers in column {column!r} go up to {found.max()}, but no row has "
-        f"{few(absent.tolist())}: such classes are counted all the same",
+        f"labels: class numbers in column {column!r} go up to {found.max()}, but no row has "
+        f"{few(absent.tolist())}: such classes are counted all the same. Numbers stored as text are names, "
+        "and only those that occur are classes",
     )
 
 
@@ -155,6 +179,8 @@ def _multi_hot_note(
     if label_format == "indices" or not len(counts):
         return None
     floats, bools = pa.types.is_floating(flat.type), pa.types.is_boolean(flat.type)
+    if floats and label_format == "auto" and _whole_above_one(flat):
+        return None
     certain = label_format == "multi_hot" or floats or bools
     size = int(counts[0])
     even = bool((counts == size).all())
@@ -175,7 +201,7 @@ def _multi_hot_note(
                 if label_format == "auto"
                 else f"--label_format multi_hot: column {column!r} has {odd}."
             )
-        return f"column {column!r} is read as multi-hot, a 0 or 1 for each of {size} classes"
+        return f"labels: column {column!r} is read as multi-hot, a 0 or 1 for each of {size} classes"
     declared = isinstance(feature, datasets.ClassLabel)
     if not binary or size < 2 or (declared and len(feature.names) > 2):
         return None
@@ -186,9 +212,15 @@ def _multi_hot_note(
             f"two classes, or a 0 or 1 for each of {size} classes. {WHICH}"
         )
     return (
-        f"column {column!r} is read as multi-hot, a 0 or 1 for each of {size} classes (--label_format "
-        "indices reads lists of class numbers)"
+        f"labels: column {column!r} is read as multi-hot, a 0 or 1 for each of {size} classes "
+        "(--label_format indices reads lists of class numbers)"
     )
+
+
+def _whole_above_one(flat: pa.ChunkedArray) -> bool:
+    """Whether floats are class numbers: all are whole, and some are no 0 or 1."""
+    found = flat.to_numpy()
+    return bool(np.isfinite(found).all() and (found == np.round(found)).all() and (found > 1).any())
 
 
 def _from_multi_hot(values: pa.ChunkedArray, size: int, note: str) -> Labels:

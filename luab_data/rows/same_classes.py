@@ -12,7 +12,7 @@ from datasets.utils.logging import get_logger
 from luab_data.console.names import few
 from luab_data.constants import CLASS_NAME, NO_LABEL
 from luab_data.errors import SourceError
-from luab_data.rows.arrow import is_list
+from luab_data.rows.arrow import is_list, replace_column
 from luab_data.rows.class_names import Names, match
 
 logger = get_logger(__name__)
@@ -49,6 +49,16 @@ def with_classes_of(train: datasets.Dataset, other: datasets.Dataset, label: str
     one, two = class_feature(one), class_feature(two)
     if _is_number(one) and _is_number(two):
         return other
+    if _is_number(two) and _names_numbers(one):
+        # Numbers stored as text there, as numbers here.
+        own = datasets.ClassLabel(names=[str(k) for k in range(1 + max(_numbers(other, label), default=0))])
+        other = _with_feature(other, label, _replaced(other.features[label], two, own))
+        two = own
+    elif _is_number(one) and _names_numbers(two):
+        most = max(_numbers(train, label), default=0)
+        numbered = datasets.ClassLabel(num_classes=1 + most)
+        named = _with_feature(train, label, _replaced(train.features[label], one, numbered))
+        return _with_feature(with_classes_of(named, other, label), label, train.features[label])
     if not (isinstance(one, datasets.ClassLabel) and isinstance(two, datasets.ClassLabel)):
         raise SourceError(
             f"column {label!r} holds {_kind(one)} in the training set and {_kind(two)} in the evaluation "
@@ -58,6 +68,12 @@ def with_classes_of(train: datasets.Dataset, other: datasets.Dataset, label: str
     known, wanted = class_names_of(train, label), class_names_of(other, label)
     found = match(wanted, known, "class of the evaluation set", "the training set's")
     return _renumbered(other, label, one, two, found)
+
+
+def _with_feature(rows: datasets.Dataset, column: str, feature: Any) -> datasets.Dataset:
+    """The rows with this feature for a column of numbers, which stay."""
+    values = rows.select_columns(column).with_format("arrow")[:][column]
+    return replace_column(rows, column, values, feature)
 
 
 def class_feature(feature: Any) -> Any:
@@ -123,13 +139,18 @@ def _numbers(rows: datasets.Dataset, label: str) -> list[int]:
     return sorted(number for number in values.unique().to_pylist() if number is not None and number >= 0)
 
 
+def _names_numbers(feature: Any) -> bool:
+    """Whether the names of the classes are numbers."""
+    return isinstance(feature, datasets.ClassLabel) and all(map(str.isdecimal, feature.names))
+
+
 def _holds(feature: Any, own: datasets.ClassLabel) -> bool:
     if isinstance(feature, dict):
         return any(_holds(part, own) for part in feature.values())
     return _holds(feature.feature, own) if is_list(feature) else feature == own
 
 
-def _replaced(feature: Any, own: datasets.ClassLabel, known: datasets.ClassLabel) -> Any:
+def _replaced(feature: Any, own: Any, known: datasets.ClassLabel) -> Any:
     if isinstance(feature, dict):
         return {name: _replaced(part, own, known) for name, part in feature.items()}
     if is_list(feature):

@@ -40,7 +40,7 @@ from luab_data.console.names import few
 from luab_data.errors import SourceError
 from luab_data.rows.arrow import has_column, is_list, read_column, replace_column, require_column
 from luab_data.rows.columns import Columns
-from luab_data.rows.labels import Labels, read_labels
+from luab_data.rows.labels import Labels, read_labels, say_notes
 from luab_data.rows.same_classes import class_feature
 from luab_eval.byproducts.tables import ALL_CLASSES, Quality, QualityTable
 from luab_eval.metrics.energy_pointing_game.energy_pointing_game import energy_inside
@@ -132,6 +132,7 @@ def read_byproducts(
             if is_list(labels.feature) or not pa.types.is_integer(values.type):
                 labels = read_labels(values, labels.feature, label, reading.label_format)
                 values = labels.values
+                say_notes(labels.notes)
             rows = replace_column(rows, label, values, labels.feature)
     point = point_name(rows, reading, labels)
     if reading.x is not None or has_column(rows.features, point):

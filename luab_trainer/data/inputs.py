@@ -187,7 +187,8 @@ def read_evaluation(
     if whole is not None:
         several = is_multi_label(whole.rows, whole.columns)
         lists: LabelFormat = "indices" if whole.multi_hot is None else "multi_hot"
-        reading = replace(reading, label=whole.columns.label, label_format=lists if several else "auto")
+        layout: LabelFormat = lists if several else "auto"
+        reading = replace(reading, label=whole.columns.label, label_format=layout, classes=None, named=False)
         if reading.x is None and reading.points_file is None:
             reading = replace(reading, point=whole.columns.point)
     rows = part_of(splits[own.split], own)

@@ -28,6 +28,9 @@ from luab_trainer.data.inputs import (
     require_known_classes,
 )
 from luab_trainer.data.streaming import AT_ONCE, FIRST_ROWS, StreamReader, read_stream
+from luab_vision.weights import foreign_config, output_names
+
+SAID = "labels: "  # begins the note on how labels were read
 
 
 class Opened(NamedTuple):
@@ -68,7 +71,7 @@ def read_stream_inputs(run: RunArguments, args: LUABConfig) -> Inputs:
     if classes is None:
         if loaded is not None:
             _, evaluated, _ = read_evaluation(run, loaded, None, None, None, reading, byproduct)
-        classes = _classes_of(evaluated, stream, reading)
+        classes = _classes_of(evaluated, stream, reading) or _classes_of_model(run, stream, reading)
     reader = StreamReader(stream.first.features, classes.reading, byproduct, run.source)
     head = replace(reader, reading=replace(classes.reading, whole=True)).read(stream.first)
     columns = head.columns
@@ -91,7 +94,8 @@ def read_stream_inputs(run: RunArguments, args: LUABConfig) -> Inputs:
         facts,
         usable,
         [
-            *dict.fromkeys([*classes.notes, *head.notes]),
+            *classes.notes,
+            *(note for note in head.notes if not (classes.notes and note.startswith(SAID))),
             *notes,
             *more,
             *_order_note(run, head, classes.names),
@@ -126,6 +130,13 @@ def known_classes(stream: Opened, reading: Reading, source: str) -> Classes | No
     """
     first, local = stream.first, root_of(source) is not None
     column = label_name(first, reading)
+    if reading.classes is not None:  # the user gives them
+        feature = require_column(first.features, column, "label_column")
+        layout = reading.label_format
+        if is_list(feature) and layout == "auto":
+            hot = getattr(feature.feature, "dtype", "") in ("float32", "float64", "bool")
+            layout = "multi_hot" if hot else "indices"
+        return _with(reading.classes, replace(reading, label_format=layout), ())
     if column == constants.LABEL and not has_column(first.features, column):
         images = first.features.get(reading.image)
         if local and isinstance(images, datasets.Image) and None not in image_paths(first, reading.image):
@@ -166,20 +177,45 @@ def _with(names: Sequence[str], reading: Reading, notes: Sequence[str]) -> Class
     return Classes(list(names), replace(reading, classes=tuple(names), whole=False), list(notes))
 
 
-def _classes_of(evaluated: ReadRows | None, stream: Opened, reading: Reading) -> Classes:
-    """The classes of the evaluation set, for a stream that does not tell its own."""
+def _classes_of(evaluated: ReadRows | None, stream: Opened, reading: Reading) -> Classes | None:
+    """The classes of the evaluation set, for a stream that does not tell its own; None: there is none."""
     if evaluated is None:
-        raise SourceError(
-            f"--streaming: the classes of column {label_name(stream.first, reading)!r} would be known only "
-            "after its last row. Give a dataset whose column is a ClassLabel, a local dataset (its "
-            "labels are then read first), or an evaluation set that has all classes (--eval_split, "
-            "--eval_dataset)."
-        )
+        return None
     if is_multi_label(evaluated.rows, evaluated.columns):
         layout: LabelFormat = "indices" if evaluated.multi_hot is None else "multi_hot"
         reading = replace(reading, label_format=layout)
-    note = "the classes are those of the evaluation set: a training row of another one ends the run"
+    note = "labels: the classes are those of the evaluation set: a training row of another one ends the run"
     return _with(class_names(evaluated.rows, evaluated.columns), reading, [note])
+
+
+def _classes_of_model(run: RunArguments, stream: Opened, reading: Reading) -> Classes:
+    """The classes of the model's head, if the first rows have the names of some of them.
+
+    Raises:
+        SourceError: they do not, so that nothing tells the classes.
+    """
+    column = label_name(stream.first, reading)
+    feature = require_column(stream.first.features, column, "label_column")
+    text = getattr(feature.feature if is_list(feature) else feature, "dtype", "") in (
+        "string",
+        "large_string",
+    )
+    names = output_names(foreign_config(run.model)) if run.model is not None and text else []
+    try:
+        read_labels(read_column(stream.first, column), feature, column, reading.label_format, names)
+    except SourceError as error:
+        raise SourceError(
+            f"--streaming: the classes of column {column!r} would be known only after its last row. Name "
+            "them with --class_names, or give a dataset whose column is a ClassLabel, a local dataset (its "
+            "labels are then read first), an evaluation set that has all classes (--eval_split, "
+            "--eval_dataset), or a --model whose head has these classes."
+        ) from error
+    layout: LabelFormat = "indices" if is_list(feature) else reading.label_format
+    note = (
+        f"labels: the classes are the {len(names):,} of the model's head: a training row of another one ends "
+        "the run"
+    )
+    return _with(names, replace(reading, label_format=layout), [note])
 
 
 def _column(stream: Opened, column: str) -> datasets.Dataset:

@@ -98,7 +98,7 @@ def test_lists_that_are_no_labels_are_refused(kind, values, message):
 @pytest.mark.parametrize(
     ("kind", "values", "message"),
     [
-        (Value("float64"), [1.0, float("nan")] * 4, "holds float64, but class numbers or names are needed"),
+        (Value("float64"), [1.0, float("nan")] * 4, r"has no label \(in 4 rows, the first is row 1\)"),
         (Value("int64"), [1] * 7 + [None], r"has no label \(in row 7\)"),
         (Value("int64"), [7, -1] * 4, r"\(in 4 rows, the first is row 1: -1\)"),
         (Value("int64"), [10**12] * 8, "10{12}"),
@@ -188,7 +188,7 @@ def test_names_become_classes_in_their_order():
     read = labels_read(table(label=["dog", "cat"] * 4))
     assert read.rows.features["label"] == ClassLabel(names=["cat", "dog"])
     assert read.rows["label"][:2] == [1, 0]
-    assert read.notes == ["the classes are the 2 names in column 'label', sorted: cat, dog"]
+    assert read.notes == ["labels: column 'label' has 2 names as text, sorted: cat, dog"]
     several = labels_read(table(labels=[["dog", "cat"], []] * 4))
     assert several.rows["labels"][:2] == [[1, 0], []]
 

@@ -6,6 +6,7 @@ import datasets
 import numpy as np
 import pytest
 import torch
+from fixtures.tiny_models import tiny_model
 from fixtures.ways_in import CLICKS, FILES, labels, table, write_images, write_lines
 from test_ways_in import WAYS, config, csv_beside_class_folders  # noqa: F401
 
@@ -191,3 +192,53 @@ def test_classes_that_only_the_last_row_tells(tmp_path, monkeypatch):
     table(label=["cat"] * 8, click=DICTS).to_parquet(folder / "validation.parquet")
     with pytest.raises(SourceError, match=r"has a label that is none of the 1 classes .* row 1: 'dog'"):
         inputs(tmp_path, dataset=folder)
+
+
+def test_classes_of_a_stream_by_option_or_from_the_models_head(tmp_path, monkeypatch):
+    folder = parquet(tmp_path / "data", label=labels(), click=DICTS)
+    monkeypatch.setattr("luab_trainer.data.stream_inputs.root_of", lambda source: None)  # as one of the Hub
+    found = inputs(tmp_path, dataset=folder, class_names="dog,emu,cat")
+    assert found.names == ["dog", "emu", "cat"]
+    assert [row["label"] for row in found.train] == [2, 0] * 4
+    assert (
+        "labels: column 'label' has 3 names as text, of classes that are known: dog, emu, cat" in found.notes
+    )
+    model = tiny_model("vit", num_hidden_layers=1)
+    model.config.id2label = {0: "dog", 1: "cat"}
+    model.save_pretrained(tmp_path / "model")
+    given = [*arguments(tmp_path, dataset=folder)[2:], "--model", str(tmp_path / "model")]
+    found = read_stream_inputs(*parse(given, ""))
+    assert (found.names, [row["label"] for row in found.train]) == (["dog", "cat"], [1, 0] * 4)
+    with pytest.raises(SourceError, match=r"known only after its last row\. Name them with --class_names"):
+        inputs(tmp_path, dataset=folder)
+
+
+def test_names_of_class_numbers(tmp_path):
+    folder = parquet(tmp_path / "data", label=[0, 1] * 4, click=DICTS)
+    for streaming in (False, True):
+        found = inputs(tmp_path, streaming=streaming, dataset=folder, class_names="cat, dog,emu")
+        assert found.names == ["cat", "dog", "emu"]
+        assert "labels: the 3 classes of column 'label' are named by --class_names" in found.notes
+        assert [row["label"] for row in found.train] == [0, 1] * 4
+    table(label=["dog", "cat"] * 4, click=DICTS).to_parquet(folder / "validation.parquet")
+    (folder / "train.parquet").rename(tmp_path / "train.parquet")
+    table(label=[0, 1] * 4, click=DICTS).cast_column("label", CLASS).to_parquet(folder / "train.parquet")
+    with pytest.raises(SourceError, match=r"column 'label' has names of its own: cat, dog\. Leave"):
+        inputs(tmp_path, streaming=False, dataset=folder, class_names="dog,cat", do_eval=False)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_labels_of_other_kinds(streaming, tmp_path):
+    for name, values, numbers, classes in (
+        ("floats", [0.0, 1.0] * 4, [0, 1] * 4, ["0", "1"]),
+        ("texts", ["10", "9.0"] * 4, [1, 0] * 4, ["9", "10"]),
+        ("spaces", [" dog", "cat"] * 4, [1, 0] * 4, ["cat", "dog"]),
+        ("bools", [True, False] * 4, [1, 0] * 4, ["false", "true"]),
+        ("lists", [["dog", "cat"], []] * 4, [[1, 0], []] * 4, ["cat", "dog"]),
+        ("hot", [[0.0, 1.0, 1.0], [1.0, 0.0, 0.0]] * 4, [[1, 2], [0]] * 4, ["0", "1", "2"]),
+    ):
+        folder = parquet(tmp_path / name, label=values)
+        found = inputs(tmp_path, streaming=streaming, dataset=folder, loss="none")
+        assert found.names == classes, name
+        assert [row["label"] for row in found.train] == numbers, name
+        assert sum(note.startswith("labels: ") for note in found.notes) == 1, found.notes
