@@ -72,7 +72,8 @@ def model_facts(
     if args.used:
         facts.append(("byproduct", args.used))
     if ATTENTION in luab.weights:
-        facts.append(("attention loss", luab.attention.extra_repr()))
+        asked = [f"{what} {', '.join(map(str, numbers))}" for what, numbers in luab.spatial.chosen.items()]
+        facts.append(("attention loss", "; ".join([luab.attention.extra_repr(), *asked])))
     if args.background_mix and args.do_train:
         share, radius = args.background_mix, args.background_radius
         facts.append(("background mix", f"{share:.0%} of the crops with a byproduct, radius {radius:g}"))

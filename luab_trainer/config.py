@@ -15,6 +15,7 @@ from luab_data.rows.columns import ByproductKind
 from luab_trainer.options.contradictions import check_combinations, check_device
 from luab_trainer.options.fine_tuning import check_fine_tuning
 from luab_trainer.options.inherited import check_values, settle
+from luab_vision.cls_attention import ALL, check_choice
 
 BACKGROUND_SHARE, BACKGROUND_RADIUS = 0.9, 0.75  # of `luab_trainer.data.background`, by default
 
@@ -83,6 +84,20 @@ class LUABConfig(TrainingArguments):
     attention_tolerance: float | None = field(
         default=None,
         metadata={"help": "Share of the attention that may be far (default: .5 for CLS attention, else .2)."},
+    )
+    attention_layers: str = field(
+        default=ALL,
+        metadata={
+            "help": "Layers of a vision transformer whose attention the loss is on: all, lastN (last4), or "
+            "numbers from 0 (0,5,11) (default: all)."
+        },
+    )
+    attention_heads: str = field(
+        default=ALL,
+        metadata={
+            "help": "Heads of these layers, whose mean the loss is on: all, or numbers from 0 (0,3) "
+            "(default: all)."
+        },
     )
     point_weight: float | None = field(
         default=None,
@@ -275,6 +290,14 @@ class LUABConfig(TrainingArguments):
             value = getattr(self, name)
             if value is not None and not fits(value):
                 raise ValueError(f"--{name} {value}: give {allowed}.")
+        for what in ("layers", "heads"):
+            text = getattr(self, f"attention_{what}")
+            check_choice(text, what)
+            if text != ALL and self.loss not in ("attention", "both"):
+                raise ValueError(
+                    f"--attention_{what} {text} does nothing with --loss {self.loss}; leave it out, or take "
+                    "--loss attention."
+                )
         check_fine_tuning(self)
         if self.classification_loss == "bce" and self.label_smoothing_factor:
             raise ValueError(

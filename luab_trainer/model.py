@@ -16,7 +16,7 @@ from luab_trainer.adapters.hf_trainer import whole_modules
 from luab_trainer.freezing import frozen_parts
 from luab_trainer.losses.attention import AttentionLoss, defaults
 from luab_trainer.losses.point import PointLoss
-from luab_vision.cls_attention import CLSAttention
+from luab_vision.cls_attention import ALL, CLSAttention
 from luab_vision.geometry import pair
 from luab_vision.hooks import output_linear, plain, recorded, watch, watch_input
 from luab_vision.model_attention import spatial_attention
@@ -75,6 +75,9 @@ class LUABModel(nn.Module):
         attention_form: "hinge" or "kl".
         attention_radius: see `AttentionLoss`; None = the default of the model's family.
         attention_tolerance: the same.
+        attention_layers: layers of a vision transformer that the attention loss is on; see
+            `spatial_attention`.
+        attention_heads: heads of these layers, the same way.
         label_smoothing: label smoothing of the cross-entropy, 0 to 1.
         classification_loss: "ce", or "bce" for one label per image: binary cross-entropy, in which each class
             that a mixed crop shows by more than `SEEN` counts in full (Wightman et al., "ResNet strikes
@@ -99,6 +102,8 @@ class LUABModel(nn.Module):
         attention_form: str = "hinge",
         attention_radius: float | None = None,
         attention_tolerance: float | None = None,
+        attention_layers: str = ALL,
+        attention_heads: str = ALL,
         label_smoothing: float = 0.0,
         classification_loss: str = "ce",
         mean: Sequence[float] | None = None,
@@ -120,7 +125,7 @@ class LUABModel(nn.Module):
             self.point = PointLoss(linear.in_features, self.config.num_labels if self.multi_label else 1)
             self.weights[POINT] = share * PointLoss.default_weight if point_weight is None else point_weight
         if ATTENTION in LOSSES[loss]:
-            self.spatial = spatial_attention(model)
+            self.spatial = spatial_attention(model, attention_layers, attention_heads)
             default = defaults(self.spatial.kind, attention_form)
             self.attention = AttentionLoss(
                 attention_form,

@@ -56,6 +56,7 @@ def run_plan(
     if "attention" in luab.weights:
         plan["--attention_radius"] = luab.attention.radius
         plan["--attention_tolerance"] = luab.attention.tolerance
+        plan |= {f"--attention_{what}": list(asked) for what, asked in luab.spatial.chosen.items()}
     if not args.background_mix:
         plan.pop("--background_radius", None)  # it changes nothing
     if plan.get("--augment") == "none":

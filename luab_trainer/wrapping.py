@@ -61,6 +61,8 @@ def wrapped(model: PreTrainedModel | LUABModel, args: LUABConfig, **kwargs: Any)
             attention_form=args.attention_form,
             attention_radius=args.attention_radius,
             attention_tolerance=args.attention_tolerance,
+            attention_layers=args.attention_layers,
+            attention_heads=args.attention_heads,
             label_smoothing=args.label_smoothing_factor,
             classification_loss=args.classification_loss,
         )

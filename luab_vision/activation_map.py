@@ -1,6 +1,6 @@
 """Where a model that pools a feature map looks: the exact class-activation map, as a distribution."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ class ActivationMap:
     """
 
     kind = "map"
+    chosen: ClassVar[dict[str, tuple[int, ...]]] = {}  # layers and heads: it has none
 
     def __init__(self, model: nn.Module, readout: Readout):
         self.readout = readout

@@ -23,8 +23,6 @@ from luab_vision.hooks import record, recorded, watch
 from luab_vision.readout import NoReadout, Readout
 
 ALL = "all"
-LAYERS = r"all|last[1-9]\d*|\d+(,\d+)*"  # what `--attention_layers` may say
-HEADS = r"all|\d+(,\d+)*"  # what `--attention_heads` may say
 ASKED = "luab_asked"  # the attribute of a module that says which part of its attention is recorded
 
 _RECORDED_SDPA = "luab_sdpa"
@@ -48,8 +46,7 @@ def chosen(text: str, count: int, what: str) -> tuple[int, ...]:
     Raises:
         ValueError: another text, or one that names some that the model does not have.
     """
-    if not re.fullmatch(LAYERS if what == "layers" else HEADS, text):
-        raise ValueError(f"--attention_{what} {text}: give {allowed(what)}.")
+    check_choice(text, what)
     if text == ALL:
         return tuple(range(count))
     last = text.startswith("last")
@@ -61,9 +58,14 @@ def chosen(text: str, count: int, what: str) -> tuple[int, ...]:
     return tuple(found)
 
 
-def allowed(what: str) -> str:
-    """What `--attention_layers` or `--attention_heads` may be, in words."""
-    return "all, lastN (last4) or numbers (0,5,11)" if what == "layers" else "all or numbers (0,5,11)"
+def check_choice(text: str, what: str) -> None:
+    """Raises ValueError for a text that no model's "layers" or "heads" can be chosen by."""
+    pattern, allowed = {
+        "layers": (r"all|last[1-9]\d*|\d+(,\d+)*", "all, lastN (last4) or numbers from 0 (0,5,11)"),
+        "heads": (r"all|\d+(,\d+)*", "all or numbers from 0 (0,5,11)"),
+    }[what]
+    if not re.fullmatch(pattern, text, re.ASCII):
+        raise ValueError(f"--attention_{what} {text}: give {allowed}.")
 
 
 def _recorded_sdpa(
@@ -164,6 +166,9 @@ class CLSAttention:
         layers: Which layers: "all", "lastN", or numbers.
         heads: Which heads, whose mean is taken: "all", or numbers.
 
+    Attributes:
+        chosen: The numbers of its "layers" and "heads", if not all of them.
+
     Raises:
         NoReadout: its attention cannot be recorded.
         ValueError: layers or heads that it does not have.
@@ -174,11 +179,19 @@ class CLSAttention:
     def __init__(self, model: nn.Module, readout: Readout, layers: str = ALL, heads: str = ALL):
         self.place = readout.place
         every = _interface(model) or _calling(model, readout)
-        self.names = [every[at] for at in chosen(layers, len(every), "layers")]
+        at = chosen(layers, len(every), "layers")
+        self.names = [every[each] for each in at]
         self._unasked = [name for name in every if name not in self.names]
-        count = readout.calls[0].heads if readout.calls else 0
-        count = count or getattr(getattr(model, "config", None), "num_attention_heads", 0)
-        self.asked = Asked(None if heads == ALL else chosen(heads, count, "heads"), readout.class_tokens)
+        self.chosen = {"layers": at} if self._unasked else {}
+        asked = None
+        if heads != ALL:
+            count = readout.calls[0].heads if readout.calls else 0
+            count = count or getattr(getattr(model, "config", None), "num_attention_heads", 0)
+            numbers = chosen(heads, count, "heads")
+            asked = numbers if len(numbers) < count else None
+        if asked is not None:
+            self.chosen["heads"] = asked
+        self.asked = Asked(asked, readout.class_tokens)
 
     def watch(self, model: nn.Module) -> None:
         """Records the attention of the next forward."""
