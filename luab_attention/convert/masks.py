@@ -171,11 +171,13 @@ def class_map(data: bytes) -> np.ndarray:
     Raises:
         RejectedRecord: it is no image, or in a format that loses values.
     """
-    image = open_file(data)
-    if image.format == "JPEG":
-        raise RejectedRecord("a mask in a JPEG has lost its values: save it as PNG")
     try:
+        image = open_file(data)
+        if image.format == "JPEG":
+            raise RejectedRecord("a mask in a JPEG has lost its values: save it as PNG")
         image.load()
+    except RejectedRecord:
+        raise
     except Exception as error:  # Pillow's decoders raise many types on broken files
         raise RejectedRecord(f"the image cannot be decoded: {error}") from error
     pixels = np.asarray(image).astype(np.int64)

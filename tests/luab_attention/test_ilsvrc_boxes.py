@@ -5,8 +5,9 @@ from datasets import Dataset
 from fixtures.boxed import box_xml, picture
 from fixtures.factories import image_bytes, noise_image
 
+from luab_attention.boxes.box_xml import BoxFile, parse_box_file
 from luab_attention.boxes.boxes import ImageBoxes
-from luab_attention.boxes.ilsvrc import BoxFile, IlsvrcBoxes, load_ilsvrc_boxes, parse_box_file
+from luab_attention.boxes.ilsvrc import IlsvrcBoxes, load_ilsvrc_boxes
 from luab_data.errors import RejectedRecord, SourceError
 
 

@@ -1,0 +1,33 @@
+"""The files of an untrusted folder, in a fixed order; links that lead out of it are refused."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from luab_data.errors import RejectedRecord
+from luab_data.files.regular import require_file_inside
+from luab_data.sources.entries import BYPRODUCTS, Reject, printable
+
+
+def files_below(folder: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[str, Path] | Reject]:
+    """The path in the folder and the place of each file with one of the suffixes, at any depth, sorted.
+
+    Hidden files and folders are skipped. Links to folders are not followed.
+    """
+    root = folder.resolve()
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if name.startswith(".") or not name.lower().endswith(suffixes):
+                continue
+            path = Path(place, name)
+            inside = path.relative_to(folder).as_posix()
+            try:
+                if path.is_symlink():
+                    require_file_inside(path, root)
+                if not path.is_file():
+                    raise RejectedRecord("not a regular file")
+            except RejectedRecord as error:
+                yield Reject(BYPRODUCTS, printable(inside), error.reason)
+                continue
+            yield inside, path

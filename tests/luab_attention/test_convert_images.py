@@ -1,0 +1,110 @@
+"""The images of a conversion: folder, zip, tar, Parquet; names that fit by their end, twice, or not."""
+
+import zipfile
+
+import datasets
+import pytest
+from fixtures.converted import converted, write_images
+from fixtures.factories import image_bytes, noise_image, write_tar
+
+from luab_attention.convert.image_keys import ends, image_key, name_in_url
+from luab_data.errors import RejectedRecord, SourceError
+
+FILES = {"cat/1.jpg": (8, 6), "dog/1.jpg": (8, 6), "cat/2.jpg": (8, 6)}
+
+
+def table(path, *names):
+    path.write_text("file,x,y\n" + "".join(f"{name},0.5,0.5\n" for name in names))
+    return path
+
+
+def packed(tmp_path, kind):
+    folder = write_images(tmp_path / "photos", FILES)
+    members = [(f"photos/{name}", (folder / name).read_bytes()) for name in FILES]
+    if kind == "folder":
+        return folder
+    if kind == "tar":
+        return write_tar(tmp_path / "photos.tar", members)
+    if kind == "zip":
+        with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+            for name, content in members:
+                archive.writestr(name, content)
+        return tmp_path / "photos.zip"
+    rows = {"image": [{"path": name, "bytes": content} for name, content in members]}
+    (tmp_path / "parquet").mkdir()
+    features = datasets.Features({"image": datasets.Image()})
+    datasets.Dataset.from_dict(rows, features).to_parquet(tmp_path / "parquet" / "train-0.parquet")
+    return tmp_path / "parquet"
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "tar", "parquet"])
+def test_images_are_found_wherever_they_are(tmp_path, kind):
+    images = packed(tmp_path, kind)
+    found = converted(
+        tmp_path / "out", "table", table(tmp_path / "a.csv", "dog/1.jpg", "2", "cat/9.jpg"), images
+    )
+    assert sorted(found.rows) == ["2", "dog/1"]
+    for key, name in (("dog/1", "dog/1.jpg"), ("2", "cat/2.jpg")):
+        assert found.rows[key]["image"]["bytes"] == (tmp_path / "photos" / name).read_bytes()
+    assert found.rejects == {"a.csv, line 4": "its image cat/9: there is no image of this name"}
+    assert found.manifest.found["images"] == 2 and found.manifest.ignored["images"] == 1
+
+
+def test_a_name_that_fits_two_files_is_rejected(tmp_path):
+    images = packed(tmp_path, "folder")
+    found = converted(tmp_path / "out", "table", table(tmp_path / "a.csv", "1.jpg", "2.jpg"), images)
+    assert list(found.rows) == ["2"]
+    assert "fits cat/1.jpg and dog/1.jpg" in found.rejects["a.csv, line 2"]
+    assert found.manifest.rejected == {"byproducts": 1, "images": 1}
+
+
+def test_a_source_may_know_more_folders_than_there_are(tmp_path):
+    images = packed(tmp_path, "folder") / "dog"
+    path = table(tmp_path / "a.csv", "C:\\all\\dog\\1.jpg")
+    found = converted(tmp_path / "out", "table", path, images)
+    assert list(found.rows) == ["C:/all/dog/1"]
+
+
+def test_a_damaged_image_costs_its_records_alone(tmp_path):
+    images = packed(tmp_path, "folder")
+    (images / "cat/2.jpg").write_bytes(image_bytes(noise_image(300, 300), "PNG")[:400])
+    found = converted(tmp_path / "out", "table", table(tmp_path / "a.csv", "dog/1.jpg", "2", "2"), images)
+    assert list(found.rows) == ["dog/1"]
+    assert sorted(found.rejects) == ["2", "a.csv, line 3, 1 of 2", "a.csv, line 3, 2 of 2"]
+
+
+def test_a_place_without_images_is_an_error(tmp_path):
+    path = table(tmp_path / "a.csv", "1.jpg")
+    (tmp_path / "a.tar.gz").write_bytes(b"\x1f\x8b" + bytes(600))
+    for images, message in ((tmp_path / "a.tar.gz", "compressed tar"), ("no/such/place", "neither a folder")):
+        with pytest.raises(SourceError, match=message):
+            converted(tmp_path / "out", "table", path, images)
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("a/b.JPG", "a/b"),
+        ("./a//b.tar.png", "a/b.tar"),
+        ("COCO_val2014_000000000009.jpg", "000000000009"),
+        ("val2017/000000000009.jpg", "000000000009"),
+        ("n01440764_1.JPEG", "n01440764_1"),
+        ("e\u0301.png", "\u00e9"),
+        ("no suffix", "no suffix"),
+    ],
+)
+def test_keys_of_images(name, key):
+    assert image_key(name) == key
+
+
+@pytest.mark.parametrize("name", ["", "a/../b", "a\x00b", "x" * 501, "/"])
+def test_names_that_are_no_keys(name):
+    with pytest.raises(RejectedRecord):
+        image_key(name)
+
+
+def test_ends_and_addresses():
+    assert list(ends("a/b/c")) == ["a/b/c", "b/c", "c"]
+    assert name_in_url("https://host/x%20y/1.jpg?token=1") == "/x y/1.jpg"
+    assert name_in_url("/data/local-files/?d=cats%2F1.jpg") == "cats/1.jpg"
+    assert name_in_url("what?.jpg") == "what?.jpg"

@@ -1,0 +1,105 @@
+"""EGD-CXR and REFLACX: pads, cut ids, zoom, discarded readings; nothing of them is passed on."""
+
+import pytest
+from fixtures.converted import converted, near, write_images
+
+from luab.cli import main
+from luab_data.errors import SourceError
+
+DICOM = "1a2b3c4d-00000000-11111111-22222222-33333333"
+OTHER = "9f8e7d6c-00000000-11111111-22222222-33333333"
+FIXATIONS = "DICOM_ID,SESSION_ID,Time (in secs),FPOGX,FPOGY,FPOGS,FPOGD,FPOGID,FPOGV,X_ORIGINAL,Y_ORIGINAL\n"
+
+
+def fixation(dicom=DICOM, session="s1", x="0.5", y="0.5", begin="1.5", duration="0.25", valid="1"):
+    return f"{dicom},{session},0.1,{x},{y},{begin},{duration},1,{valid},0,0\n"
+
+
+def egd(tmp_path, *lines):
+    folder = tmp_path / "egd"
+    folder.mkdir()
+    (folder / "master_sheet.csv").write_text(
+        "dicom_id,path,Normal,CHF,pneumonia,image_top_pad,image_bottom_pad,image_left_pad,image_right_pad\n"
+        f"{DICOM},p,0,1,0,0,0,510,510\n{OTHER},p,1,0,0,0,0,0,0\n{OTHER},p,1,0,0,0,0,0,0\n"
+        "bad,p,1,0,0,0,0,1000,1000\n"
+    )
+    (folder / "fixations.csv").write_text(FIXATIONS + "".join(lines))
+    return folder
+
+
+def test_pads_are_taken_off_and_cut_ids_completed(tmp_path):
+    lines = [fixation(), fixation(x="0.2", begin="2"), fixation(dicom=DICOM[:20], begin="3"), fixation(OTHER)]
+    found = converted(tmp_path / "out", "egd_cxr", egd(tmp_path, *lines))
+    (path,) = found.rows[DICOM]["scanpaths"]
+    # 2500 x 3000 pixels, shown 900 wide: (960 - 510) / 900; (384 - 510) / 900
+    assert path["x"] == near([0.5, -0.14, 0.5]) and path["y"] == near([0.5, 0.5, 0.5])
+    assert path["time"] == [1500, 2000, 3000] and path["duration"] == [250, 250, 250]
+    assert path["annotator"] == "s1"
+    assert found.dataset.features["label"].names == ["CHF", "Normal"]
+    assert found.rows[DICOM]["attention_source"]["may_be_passed_on"] is False
+    assert "second line of the image" in found.rejects["master_sheet.csv, line 4"]
+    assert "pads leave -80" in found.rejects["master_sheet.csv, line 5"]
+
+
+def test_every_bad_fixation_is_rejected(tmp_path):
+    lines = [fixation(), fixation(valid="0"), fixation(dicom="1a2b"), fixation(x=""), fixation(duration="-1")]
+    found = converted(tmp_path / "out", "egd_cxr", egd(tmp_path, *lines, fixation(dicom="ffffffffff")))
+    reasons = [found.rejects[f"fixations.csv, line {number}"] for number in (3, 4, 5, 7)]
+    texts = ["FPOGV 0", "0 images", "FPOGX is ''", "0 images"]
+    assert [text in reason for text, reason in zip(texts, reasons, strict=True)] == 4 * [True], reasons
+    assert "duration below 0" in found.rejects["fixations.csv, line 6"]
+
+
+def test_a_push_is_refused_with_the_reason_before_anything_is_read(tmp_path, capsys):
+    assert (
+        main(["convert", "egd_cxr", str(tmp_path), "--out", str(tmp_path / "o"), "--push-to-hub", "a/b"]) == 1
+    )
+    shown = capsys.readouterr().err
+    assert "EGD-CXR may not be passed on" in shown and "PhysioNet" in shown
+    assert not (tmp_path / "o").exists()
+
+
+def reflacx(tmp_path, readings, fixations):
+    folder = tmp_path / "reflacx"
+    (folder / "main_data").mkdir(parents=True)
+    head = "id,split,eye_tracking_data_discarded,image,dicom_id,subject_id,image_size_x,image_size_y\n"
+    (folder / "metadata_phase_1.csv").write_text(head + "".join(readings))
+    columns = (
+        "timestamp_start_fixation,timestamp_end_fixation,x_position,y_position,pupil_area_normalized,"
+        "window_level,window_width,angular_resolution_x_pixels_per_degree,"
+        "angular_resolution_y_pixels_per_degree,xmin_shown_from_image,ymin_shown_from_image,"
+        "xmax_shown_from_image,ymax_shown_from_image\n"
+    )
+    for name, lines in fixations.items():
+        (folder / "main_data" / name).mkdir()
+        (folder / "main_data" / name / "fixations.csv").write_text(columns + "".join(lines))
+    return folder
+
+
+def test_only_what_was_shown_counts(tmp_path):
+    readings = [
+        f"P1,train,False,i,{DICOM},1,2000,1000\n", f"P2,train,True,i,{DICOM},1,2000,1000\n",
+        f"P3,train,False,i,{DICOM},1,2000,1000\n", f"../x,train,False,i,{DICOM},1,2000,1000\n",
+    ]  # fmt: skip
+    lines = [
+        "0.5,0.75,500,250,1,0.5,1,60,61,0,0,2000,1000\n",
+        "1.0,1.1,1500,900,1,0.5,1,20,21,1000,500,2000,1000\n",
+        "1.2,1.3,10,10,1,0.5,1,20,21,1000,500,2000,1000\n",
+        "2.0,1.0,1500,900,1,0.5,1,20,21,1000,500,2000,1000\n",
+    ]
+    images = write_images(tmp_path / "jpg", {f"{DICOM}.jpg": (200, 100)})
+    found = converted(tmp_path / "out", "reflacx", reflacx(tmp_path, readings, {"P1": lines}), images)
+    (path,) = found.rows[DICOM]["scanpaths"]
+    assert path["x"] == near([0.25, 0.75]) and path["y"] == near([0.25, 0.9])
+    assert path["time"] == [500, 1000] and path["duration"] == near([250, 100])
+    assert found.rows[DICOM]["attention_source"]["pixels_per_degree"] == 40
+    assert "outside the part" in found.rejects["main_data/P1/fixations.csv, line 4"]
+    assert "before it begins" in found.rejects["main_data/P1/fixations.csv, line 5"]
+    reasons = [found.rejects[f"metadata_phase_1.csv, line {number}"] for number in (3, 4, 5)]
+    assert ["discarded" in reasons[0], "leads nowhere" in reasons[1], "'../x'" in reasons[2]] == 3 * [True]
+
+
+def test_other_folders_are_an_error(tmp_path):
+    for name in ("egd_cxr", "reflacx"):
+        with pytest.raises(SourceError, match="pass the folder"):
+            converted(tmp_path / "out", name, tmp_path)
