@@ -41,7 +41,7 @@ def stream_elements(path: Path, role: str, tag: str, root: str) -> Iterator[XmlE
         SourceError: another root, XML that is not well-formed, a DOCTYPE, or a limit that is exceeded.
     """
     where = f"{role}={str(path)!r}"
-    handlers = _Handlers(where, tag, root)
+    handlers = _StreamHandlers(where, tag, root)
     parser = expat.ParserCreate("utf-8")
     parser.buffer_text = True
     parser.StartElementHandler = handlers.start
@@ -62,7 +62,7 @@ def stream_elements(path: Path, role: str, tag: str, root: str) -> Iterator[XmlE
                 return
 
 
-class _Handlers:
+class _StreamHandlers:
     def __init__(self, where: str, tag: str, root: str):
         self.finished: deque[XmlElement] = deque()
         self._where, self._tag, self._root = where, tag, root
