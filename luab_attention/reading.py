@@ -16,6 +16,7 @@ from datasets.fingerprint import Hasher
 from luab_attention.facts import has_image
 from luab_attention.point_classes import number_points
 from luab_attention.point_sizes import sized_points, stated_sizes
+from luab_attention.point_text import parsed_points
 from luab_attention.points import PointUnits, X, Y, flat_points, point_column, to_ratios
 from luab_attention.points_file import join_points
 from luab_data import constants
@@ -25,6 +26,7 @@ from luab_data.rows.arrow import (
     has_column,
     is_list,
     is_number_type,
+    is_text_type,
     read_column,
     replace_column,
     require,
@@ -93,6 +95,9 @@ def reading_of(options: object) -> Reading:
     return reading if names is None else replace(reading, classes=given_names(names), named=True)
 
 
+OTHER_POINTS = ("point", "clicks", "keypoint", "keypoints")  # columns, after `click` and `points`
+
+
 class ReadRows(NamedTuple):
     """Rows as training reads them.
 
@@ -128,9 +133,10 @@ def read_rows(
     Raises:
         SourceError: a missing column, or one with unreadable values; names the column and a row.
     """
+    reading, said = with_usual_points(rows, reading) if byproduct is not None else (reading, [])
     rows, image = _images(rows, reading.image, root)
     rows, label, labels = _labels(rows, image, reading)
-    notes = list(labels.notes)
+    notes = [*labels.notes, *said]
     columns = Columns(image, label, point_name(rows, reading, labels), reading.annotations)
     needed = columns.of_byproduct(byproduct)
     made = reading.x is not None or reading.points_file is not None  # the point column is made here
@@ -153,6 +159,27 @@ def label_name(rows: datasets.Dataset, reading: Reading) -> str:
     """The name of the label column, which may not exist."""
     usual = (constants.LABEL, constants.LABELS)
     return reading.label or next((name for name in usual if name in rows.column_names), constants.LABEL)
+
+
+def with_usual_points(rows: datasets.Dataset, reading: Reading) -> tuple[Reading, list[str]]:
+    """Points in columns with other usual names, if the reading names none; and a note on these."""
+    given = (reading.point, reading.x, reading.y, reading.points_file)
+    usual = (constants.CLICK, constants.POINTS)
+    if any(each is not None for each in given) or any(has_column(rows.features, name) for name in usual):
+        return reading, []
+    for name in OTHER_POINTS:
+        if has_column(rows.features, name):
+            return replace(reading, point=name), [f"points: they are read from column {name!r}"]
+    if {X, Y} <= set(rows.column_names):
+        return replace(reading, x=X, y=Y), [f"points: they are read from the columns {X!r} and {Y!r}"]
+    return reading, []
+
+
+def points_as_in(training: Columns, rows: datasets.Dataset, reading: Reading) -> Reading:
+    """How evaluation rows' points are read: from the training rows' column, or from x and y."""
+    usual, _ = with_usual_points(rows, reading)
+    made = training.point is None or not has_column(rows.features, training.point)
+    return usual if made and usual.x is not None else replace(reading, point=training.point)
 
 
 def point_name(rows: datasets.Dataset, reading: Reading, labels: Labels) -> str:
@@ -253,10 +280,14 @@ def _point_values(source: datasets.Dataset, reading: Reading, point: str) -> tup
         raise SourceError("--x_column and --y_column go together; give both.")
     if x is None or y is None:
         feature = require_column(source.features, point, "point_column")
+        values = read_column(source, point)
+        if is_text_type(values.type):
+            values, feature = parsed_points(values, point)
+            return values, feature.get(constants.LABEL), point
         while is_list(feature):
             feature = feature.feature
         label = feature.get(constants.LABEL) if isinstance(feature, dict) else None
-        return read_column(source, point), label, point
+        return values, label, point
     fields: dict[str, tuple[str, str]] = {X: (x, "x_column"), Y: (y, "y_column")}
     features = {name: require_column(source.features, *each) for name, each in fields.items()}
     if reading.points_file is not None:

@@ -32,7 +32,7 @@ from luab_attention.boxes.boxes import inside
 from luab_attention.boxes.formats import box_reader
 from luab_attention.boxes.reader import BoxReader
 from luab_attention.boxes.rows import row_size
-from luab_attention.reading import Reading, label_name, point_name, read_points
+from luab_attention.reading import Reading, label_name, point_name, read_points, with_usual_points
 from luab_attention.targets import ROW_LABEL, byproducts_of
 from luab_attention.traces import trace
 from luab_data import constants
@@ -134,6 +134,8 @@ def read_byproducts(
                 values = labels.values
                 say_notes(labels.notes)
             rows = replace_column(rows, label, values, labels.feature)
+    reading, said = with_usual_points(rows, reading)
+    say_notes(said)
     point = point_name(rows, reading, labels)
     if reading.x is not None or has_column(rows.features, point):
         columns = Columns(reading.image, label, point, None)

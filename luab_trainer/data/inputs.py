@@ -7,7 +7,7 @@ import datasets
 
 from luab_attention.boxes.formats import BoxFormat, box_format, load_boxes
 from luab_attention.facts import RowFacts, describe_rows, no_target
-from luab_attention.reading import Reading, ReadRows, label_name, read_rows, reading_of
+from luab_attention.reading import Reading, ReadRows, label_name, points_as_in, read_rows, reading_of
 from luab_attention.targets import LabelPolicy
 from luab_data.console.names import few
 from luab_data.constants import IMAGE, LABEL, LABELS, OBJECTS
@@ -190,7 +190,7 @@ def read_evaluation(
         layout: LabelFormat = lists if several else "auto"
         reading = replace(reading, label=whole.columns.label, label_format=layout, classes=None, named=False)
         if reading.x is None and reading.points_file is None:
-            reading = replace(reading, point=whole.columns.point)
+            reading = points_as_in(whole.columns, splits[own.split], reading)
     rows = part_of(splits[own.split], own)
     read = read_rows(rows, reading, byproduct, root_of(source), required=False)
     if whole is not None:

@@ -249,7 +249,7 @@ def test_several_points(kind, value):
         ({"cx": 0.5, "cy": 0.5}, "--x_column click.cx --y_column click.cy"),
         ({"at": {"x": 0.5, "y": 0.5}}, "--x_column click.at.x --y_column click.at.y"),
         ({"row": 0.5, "column": 0.5}, "its fields are row, column"),
-        ("0.5,0.5", "holds string, which is no point"),
+        ("left", "holds text that is no point"),
         ([0.1, 0.2, 0.3, 0.4], "lists of other than two numbers"),
         ({"x": 0.5, "y": None}, "points with x or y only"),
         ({"x": float("inf"), "y": 0.5}, "not finite"),

@@ -242,3 +242,16 @@ def test_labels_of_other_kinds(streaming, tmp_path):
         assert found.names == classes, name
         assert [row["label"] for row in found.train] == numbers, name
         assert sum(note.startswith("labels: ") for note in found.notes) == 1, found.notes
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_points_in_x_and_y_of_both_sets(streaming, tmp_path):
+    x, y = [x for x, _ in CLICKS], [y for _, y in CLICKS]
+    folder = parquet(tmp_path / "data", label=labels(), x=x, y=y)
+    table(label=labels(), x=x, y=[*y[:7], None]).filter(lambda row: row["y"] is not None).to_parquet(
+        folder / "validation.parquet"
+    )
+    found = inputs(tmp_path, streaming=streaming, dataset=folder)
+    assert [row["click"] for row in found.train] == DICTS
+    assert (found.eval_facts.with_target, found.eval_byproduct) == (7, "click")
+    assert "points: they are read from the columns 'x' and 'y'" in found.notes

@@ -81,6 +81,27 @@ def webdataset(folder):
     return {"dataset": file, "image_column": "png", "label_column": "cls", "point_column": "json.click"}, 8
 
 
+def webdataset_of_text(folder):
+    file = write_webdataset(folder / "shard-000.tar", as_text=True)
+    return {"dataset": file, "image_column": "png", "label_column": "cls", "point_column": "txt"}, 8
+
+
+def metadata_of_x_and_y(folder):
+    write_images(folder)
+    rows = [{"file_name": file, "x": x, "y": y} for file, (x, y) in zip(FILES, CLICKS, strict=True)]
+    write_lines(folder / "metadata.csv", rows)
+    return {"dataset": folder}, 8
+
+
+def csv_of_json(folder):
+    write_images(folder)
+    rows = [
+        {"image": file, "label": file[:3], "keypoint": json.dumps([{**click, "keypointlabels": ["nose"]}])}
+        for file, click in zip(FILES, DICTS, strict=True)
+    ]
+    return {"dataset": write_lines(folder / "rows.csv", rows)}, 8
+
+
 def save_to_disk(folder):
     rows = table(breed=labels(), where=DICTS).rename_column("image", "photo")
     datasets.DatasetDict(fit=rows, dev=rows).save_to_disk(folder / "mine")
@@ -108,6 +129,9 @@ WAYS = (
     parquet_of_bytes,
     parquet_of_paths,
     webdataset,
+    webdataset_of_text,
+    metadata_of_x_and_y,
+    csv_of_json,
     save_to_disk,
     several_labels,
     several_points,
@@ -130,7 +154,9 @@ def test_trains_by_options_alone(way, config, tmp_path, monkeypatch):
     main([text for name, value in options.items() for text in (f"--{name}", str(value))])
     config_of = json.loads((tmp_path / "out" / "config.json").read_text())
     names = [config_of["id2label"][str(number)] for number in range(2)]
-    assert names == (["0", "1"] if way in (webdataset, parquet_of_paths) else list(CLASSES))
+    assert names == (
+        ["0", "1"] if way in (webdataset, webdataset_of_text, parquet_of_paths) else list(CLASSES)
+    )
     dataset = seen["train"]
     targets = [dataset[i]["target_points"] for i in range(8)]
     firsts = [each[0][0] for each in targets if each]  # of the whole image, which may be flipped
