@@ -5,14 +5,16 @@
 They are found in the module structure, not by model names. The stack is the outermost list of modules in the
 backbone with the most parameters: the layers of a ViT, or the stages of a ConvNeXt, ResNet or Swin. What is
 registered before it is the stem, what comes after it is the rest. A stage may hold a list of blocks itself.
-A ViT's layer holds none: there a stage is a block.
+A ViT's layer holds none: there a stage is a block. timm's models say themselves what belongs together.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
+from luab_vision.adapters.timm_models import timm_model
 from luab_vision.hooks import output_linear, plain
 
 # Share of the stack's parameters that other lists may hold; with more, the stack is not one list.
@@ -43,6 +45,8 @@ def depth_of(model: nn.Module) -> Depth:
         ValueError: the layers of the backbone are not in one list.
     """
     classifier = plain(model)
+    if (own := timm_model(classifier)) is not None:
+        return _of_timm(own)
     backbone = classifier.base_model
     candidates = list(_outermost_lists(backbone))
     size = {name: _count(found) for name, found in candidates}
@@ -79,6 +83,24 @@ def depth_of(model: nn.Module) -> Depth:
     )
 
 
+def _of_timm(own: Any) -> Depth:
+    """The same of timm's own model. What it adds to the last block, such as the last norm, stays there."""
+    from timm.models import group_parameters  # it made the model: it is there
+
+    parameters = dict(own.named_parameters())
+
+    def parts_of(coarse: bool) -> list[list[nn.Parameter]]:
+        numbers = group_parameters(own, own.group_matcher(coarse=coarse), reverse=True)
+        parts: list[list[nn.Parameter]] = [[] for _ in range(max(numbers.values()) + 1)]
+        for name, parameter in parameters.items():
+            parts[numbers[name]].append(parameter)
+        return parts
+
+    stages, blocks = parts_of(coarse=True), parts_of(coarse=False)
+    unit = "stages" if len(stages) < len(blocks) else "blocks"
+    return Depth(f"timm's {type(own).__name__}", stages, blocks, unit)
+
+
 def head_parameters(model: nn.Module) -> list[nn.Parameter]:
     """The parameters of a classifier that are not of its backbone; with a `PeftModel`, of both heads.
 
@@ -86,6 +108,8 @@ def head_parameters(model: nn.Module) -> list[nn.Parameter]:
         ValueError: the classifier has no backbone of its own, and does not end in a Linear.
     """
     classifier = plain(model)
+    if timm_model(classifier) is not None:
+        return list(output_linear(model).parameters())
     backbone = {id(parameter) for parameter in classifier.base_model.parameters()}
     head = [parameter for parameter in classifier.parameters() if id(parameter) not in backbone]
     return head or list(output_linear(classifier).parameters())

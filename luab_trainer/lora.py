@@ -19,6 +19,7 @@ from luab_data.console.missing import require_extra
 from luab_data.console.names import few
 from luab_trainer.config import LUABConfig
 from luab_trainer.depth import depth_of
+from luab_vision.adapters.timm_models import timm_head, timm_model
 from luab_vision.hooks import plain
 
 ADAPTER_FOLDER = "adapter"  # in a checkpoint
@@ -53,8 +54,8 @@ def adapted(model: PreTrainedModel, rank: int, args: LUABConfig) -> Any:
         modules_to_save=head,
     )
     wrapped = get_peft_model(model, config)
-    inside = plain(wrapped).base_model.named_modules()
-    twice = [name.rpartition(".")[0] for name, _ in inside if name.endswith(".modules_to_save")]
+    inside = (name for name, _ in plain(wrapped).named_modules() if name.endswith(".modules_to_save"))
+    twice = [name for each in inside if (name := each.rpartition(".")[0]) not in head]
     if twice:
         raise ValueError(
             f"--lora_r {rank}: PEFT takes {few(twice)} for the head of {type(model).__name__} "
@@ -177,6 +178,9 @@ def _weights(model: Any) -> dict[str, torch.Tensor]:
 
 def _head_modules(model: PreTrainedModel) -> list[str]:
     """The names of the modules outside the backbone that have parameters."""
+    own = timm_model(model)
+    if own is not None and (head := timm_head(own)) is not None:
+        return [name for name, each in model.named_modules() if each is head]
     backbone = model.base_model
     names = [
         name
@@ -195,13 +199,15 @@ def _targets(model: PreTrainedModel, asked: list[str] | None) -> list[str]:
     known = {name: each for name, each in model.base_model.named_modules() if _adaptable(each)}
     prefix = f"{model.base_model_prefix}."
     if asked is None:
-        stack = depth_of(model).name.removeprefix(prefix)
-        inside = {name: each for name, each in known.items() if name.startswith(f"{stack}.")}
+        blocks = {id(parameter) for part in depth_of(model).blocks[1:-1] for parameter in part}
+        inside = {name: each for name, each in known.items() if id(each.weight) in blocks}
         linear = [name for name, each in inside.items() if isinstance(each, nn.Linear)]
         # Not those without a name of their own, such as SwinV2's for the bias of positions.
         linear = [name for name in linear if not name.rpartition(".")[2].isdigit()] or linear
         if not inside:
-            raise ValueError(f"LoRA finds no Linear and no convolution in {stack} of {type(model).__name__}.")
+            raise ValueError(
+                f"LoRA finds no Linear and no convolution in the blocks of {type(model).__name__}."
+            )
         return [f"{prefix}{name}" for name in linear or inside]
     found: dict[str, None] = {}
     for target in asked:

@@ -92,7 +92,9 @@ def output_linear(model: nn.Module) -> nn.Linear:
         found = (
             f"its head is a {type(last).__name__}" if last is not None else "it has several heads, or none"
         )
+        kept = getattr(last, "modules_to_save", None)  # PEFT's, of a head that is trained in full
         linears = [last] if isinstance(last, nn.Linear) else []
+        linears += [] if kept is None else [each for each in kept.modules() if isinstance(each, nn.Linear)]
     else:
         linears = [module for module in model.modules() if isinstance(module, nn.Linear)]
         found = "it has no Linear"

@@ -15,7 +15,9 @@ WRAPPER = "timm_wrapper"  # `config.model_type` of timm's models in transformers
 
 
 def timm_model(model: nn.Module) -> Any:
-    """Timm's own model, plain or wrapped by transformers; None for any other."""
+    """Timm's own model, plain or wrapped by transformers and by PEFT; None for any other."""
+    unwrapped: Any = getattr(model, "get_base_model", None)  # of PEFT, which is not a dependency
+    model = model if unwrapped is None else unwrapped()
     if isinstance(model, PreTrainedModel) and model.config.model_type == WRAPPER:
         return model.timm_model
     return model if type(model).__module__.startswith("timm.") else None

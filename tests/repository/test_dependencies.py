@@ -20,7 +20,7 @@ ALLOWED = {
     "luab": {"app"},
     "luab_attention": {"eval"},
     "luab_eval": {"eval", "timm"},
-    "luab_trainer": {"eval", "peft"},
+    "luab_trainer": {"eval", "peft", "timm"},
     "luab_data": {"ray"},
 }
 # Run without the extras: what they bring is hidden before anything is imported.
