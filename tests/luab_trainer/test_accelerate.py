@@ -114,6 +114,17 @@ def test_what_does_not_go_with_weights_in_parts_is_refused():
         check_sharding(SimpleNamespace(**{**parts, "luab": SimpleNamespace(model=model)}))
 
 
+def test_two_processes_draw_the_same_augmentation_as_one(folder, clients):
+    """Also the repetitions of an image, which are in two processes here."""
+    more = {
+        "train_sampling_strategy": "random", "repeated_augmentation": 2, "mixup": 0.5, "cutmix": 0.3,
+        "augment": "randaugment",
+    }  # fmt: skip
+    main(options(folder, "augmented-one", 1, **more))
+    launch_forks(clients, "multi-gpu", 2, options(folder, "augmented-two", 2, **more))
+    require_same_run(folder / "augmented-one", folder / "augmented-two")
+
+
 def test_each_process_gets_the_images_of_its_labels_from_a_stream(clients):
     launch_forks(clients, "multi-gpu", 2, [], "tests/fixtures/stream_in_processes.py")
 
