@@ -20,7 +20,7 @@ A column that a source does not have is not there. Arrow stores each field apart
 costs nothing.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from datasets import ClassLabel, Features, Image, List, Value
@@ -138,10 +138,3 @@ def described(layout: ColumnLayout) -> dict[str, str]:
         ATTENTION_SOURCE: "how attention was measured, and whether the data may be passed on",
     }
     return {name: lines[name] for name in attention_features(layout)}
-
-
-def class_columns(classes: Sequence[str], single: bool) -> str | None:
-    """The column of the image's classes, or None without classes."""
-    if not classes:
-        return None
-    return LABEL if single else LABELS

@@ -7,7 +7,7 @@ from pathlib import Path
 from datasets import Features
 from datasets.utils.logging import get_logger
 
-from luab_attention.columns import ColumnLayout, attention_features
+from luab_attention.columns import MASKS, ColumnLayout, attention_features
 from luab_attention.convert.gather import Gathered
 from luab_attention.convert.images import NOT_NAMED, open_images
 from luab_attention.convert.records import Read, SourceRecord
@@ -16,7 +16,7 @@ from luab_attention.convert.to_rows import AttentionToRow
 from luab_data.build.batches import RowByRow
 from luab_data.build.join import Found, Pair
 from luab_data.build.raw import Source
-from luab_data.constants import LABEL, LABELS, OBJECTS
+from luab_data.constants import LABEL, OBJECTS
 from luab_data.errors import SourceError
 from luab_data.hub.source import HubImages
 from luab_data.sources.entries import IMAGES, Reject
@@ -54,7 +54,7 @@ class Conversion:
             raise SourceError(f"{str(place)!r} holds no usable entry{_first(self.gathered)}.")
         if images is not None and self.gathered.with_images:
             raise SourceError(f"{IMAGES}={str(images)!r}: {source.title} brings its images. Leave it out.")
-        self._truth = {} if truth is None else _of_same_images(truth, self.gathered)
+        self._records = _WithTruth(self.gathered, None if truth is None else Gathered(truth, "boxes"))
         self.images = None if images is None else open_images(images, self.gathered)
         self.layout = self._layout(classes)
 
@@ -73,7 +73,7 @@ class Conversion:
         found[self.gathered.role] = self.gathered.found
         found.first[self.gathered.role] = [key for key, _ in zip(self.gathered.ids(), range(3), strict=False)]
         yield from self.gathered.rejects()
-        lookup = _WithTruth(self.gathered, self._truth)
+        lookup = self._records
         if isinstance(self.images, HubImages):
             yield from self._streamed(self.images, lookup, found)
             return
@@ -109,12 +109,8 @@ class Conversion:
 
     def _layout(self, classes: Sequence[str] | None) -> ColumnLayout:
         gathered = self.gathered
-        fields = {kind: set(names) for kind, names in gathered.fields.items()}
-        named = dict.fromkeys(gathered.labels)
-        if self._truth:
-            fields.setdefault(OBJECTS, set())
-            named |= dict.fromkeys(label for record in self._truth.values() for label in record.labels())
-        names = tuple(sorted(named) if classes is None else classes)
+        fields = self._records.fields
+        names = tuple(sorted(self._records.labels) if classes is None else classes)
         if len(set(names)) < len(names):
             raise SourceError(f"classes: a name is there twice among {', '.join(names[:20])}.")
         if not names:
@@ -127,52 +123,50 @@ class Conversion:
             images=self.images is not None or gathered.with_images,
         )
 
-    def column_of_classes(self) -> str | None:
-        """The column of the images' classes."""
-        if not self.layout.classes:
-            return None
-        return LABEL if self.layout.single else LABELS
-
 
 class _WithTruth:
-    """The records of an image, and those of its true boxes, which no count of the source counts."""
+    """The records of an image, and those of its true boxes and masks, which no count of the source counts.
 
-    def __init__(self, gathered: Gathered, truth: dict[str, SourceRecord]):
+    Raises:
+        SourceError: the truth is of none of the images.
+    """
+
+    def __init__(self, gathered: Gathered, truth: Gathered | None):
         self.role = gathered.role
         self.ignored = 0
+        self.fields = {kind: set(names) for kind, names in gathered.fields.items()}
+        self.labels = dict.fromkeys(gathered.labels)
         self._gathered = gathered
         self._truth = truth
+        if truth is not None:
+            self._note(truth)
 
     def __contains__(self, entry_id: str) -> bool:
         return entry_id in self._gathered
 
     def get(self, entry_id: str) -> list[SourceRecord]:
-        """The records of an image."""
+        """The records of an image; those of the truth come last, without a count."""
         found = self._gathered.get(entry_id)
-        return found if entry_id not in self._truth else [*found, self._truth[entry_id]]
+        if self._truth is None or entry_id not in self._truth:
+            return found
+        truth = self._truth.get(entry_id)
+        return [*found, *(replace(each, points=[], paths=[], label=None, count=0) for each in truth)]
 
     def ids(self) -> Iterator[str | Reject]:
         """The images."""
         return self._gathered.ids()
 
-
-def _of_same_images(truth: Read, gathered: Gathered) -> dict[str, SourceRecord]:
-    """The boxes and masks of the gathered images, each image's in one record without a count."""
-    known = Gathered(truth, "boxes")
-    found = [key for key in known.ids() if key in gathered]
-    if not found:
-        raise SourceError(
-            "the file of true boxes has none of the images: it names "
-            f"{', '.join(key for key, _ in zip(known.ids(), range(3), strict=False)) or 'none'}."
-        )
-    logger.warning(f"true boxes: of {len(found):,} of {len(gathered):,} images")
-    whole: dict[str, SourceRecord] = {}
-    for key in found:
-        records = known.get(key)
-        boxes = [box for record in records for box in record.boxes]
-        masks = [mask for record in records for mask in record.masks]
-        whole[key] = replace(records[0], boxes=boxes, masks=masks, label=None, count=0)
-    return whole
+    def _note(self, truth: Gathered) -> None:
+        common = [key for key in truth.ids() if key in self._gathered]
+        if not common:
+            names = ", ".join(key for key, _ in zip(truth.ids(), range(3), strict=False)) or "none"
+            raise SourceError(f"the true boxes are of none of the images: they are of {names}.")
+        for kind in (OBJECTS, MASKS):
+            if kind in truth.fields:
+                self.fields.setdefault(kind, set()).update(truth.fields[kind])
+        for key in common:
+            self.labels |= dict.fromkeys(label for record in truth.get(key) for label in record.labels())
+        logger.warning(f"true boxes: of {len(common):,} of {len(self._gathered):,} images")
 
 
 def _first(gathered: Gathered) -> str:

@@ -143,7 +143,7 @@ def polygon_mask(outlines: Sequence[Sequence[float]], width: int, height: int) -
     inside = np.zeros((height, width), bool)
     for outline in outlines:
         corners = np.asarray(outline, np.float64).reshape(-1, 2)
-        flips = np.zeros((height, width + 1), np.int32)
+        flips = np.zeros((height, width + 1), np.uint8)  # of which only the parity counts
         for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
             low, high = sorted((y0, y1))
             rows = np.arange(
@@ -155,7 +155,7 @@ def polygon_mask(outlines: Sequence[Sequence[float]], width: int, height: int) -
                 crossing = x0 + (rows + 0.5 - y0) * (x1 - x0) / (y1 - y0)
                 columns = np.clip(np.ceil(crossing - 0.5), 0, width).astype(np.int64)
                 np.add.at(flips, (rows, columns), 1)
-        inside |= np.cumsum(flips[:, :width], axis=1) % 2 == 1
+        inside |= np.cumsum(flips[:, :width], axis=1, dtype=np.uint8) % 2 == 1
     return inside
 
 

@@ -18,6 +18,8 @@ from luab_data.sources.entries import BYPRODUCTS, IMAGES, Reject
 
 Size = tuple[float, float]
 
+UNFIT = "rows with true boxes that do not fit their image, left out"
+
 # How far an image's shape may be from the one that the source states: pixels, and share of the width.
 SHAPE_PIXELS, SHAPE_RATIO = 2.0, 0.01
 
@@ -53,7 +55,7 @@ class AttentionToRow:
             why = f"its image {pair.id}: {error.reason}"
             return Outcome(None, (*rejects, *self._rejects(records, why)))
         size: Size | None = upright_size(encoded) if encoded is not None else None
-        parts, rejects, used = self._parts(records, size)
+        parts, rejects, used, unfit = self._parts(records, size)
         if not used:
             if self.joined:
                 rejects.append(Reject(IMAGES, pair.id, "none of its records can be used"))
@@ -61,6 +63,8 @@ class AttentionToRow:
         row = self._row(pair.id, encoded, parts)
         counts = {self.role: used} | ({IMAGES: 1} if self.joined else {})
         facts = _facts(row) | check_row(parts.positions, parts.truths)
+        if unfit:
+            facts[UNFIT] = 1
         return Outcome(row, tuple(rejects), counts, facts)
 
     def refused(self, pair: LoadedPair, reason: str, /) -> Outcome:
@@ -83,11 +87,11 @@ class AttentionToRow:
 
     def _parts(
         self, records: Sequence[SourceRecord], size: Size | None
-    ) -> tuple[RowParts, list[Reject], int]:
+    ) -> tuple[RowParts, list[Reject], int, bool]:
         stated = next((record.size for record in records if record.size is not None), None)
         parts = RowParts(self.layout, size or stated)
         rejects: list[Reject] = []
-        used = 0
+        used, unfit = 0, False
         for record in records:
             try:
                 if record.size is not None and stated is not None:
@@ -95,9 +99,10 @@ class AttentionToRow:
                 parts.add(record)
             except RejectedRecord as error:
                 rejects += record.rejects(error.reason, self.role)
+                unfit |= not record.count
                 continue
             used += record.count
-        return parts, rejects, used
+        return parts, rejects, used, unfit
 
     def _row(self, image_id: str, encoded: bytes | None, parts: RowParts) -> dict[str, Any]:
         row: dict[str, Any] = {IMAGE_ID: image_id}

@@ -112,3 +112,21 @@ def test_points_are_compared_with_cocos_boxes(tmp_path, caplog):
     assert found.manifest.facts["inside only if x and y swapped"] == 60
     assert found.manifest.used == {"byproducts": 60}
     assert found.rows["000000000009"]["objects"]["bbox"] == [[2, 1, 4, 3]]
+
+
+def test_true_masks_are_compared_too_and_those_of_another_image_left_out(tmp_path):
+    (tmp_path / "c.csv").write_text("file,x,y\n000000000009.jpg,2.5,1.5\n000000000010.jpg,1,1\n")
+    both = [*IMAGES, {"id": 10, "file_name": "000000000010.jpg", "width": 80, "height": 20}]
+    mask = {"segmentation": [[2, 1, 6, 1, 6, 4, 2, 4]]}
+    boxes = write(
+        tmp_path / "i.json", [BOX | mask, BOX | {"image_id": 10}, BOX | {"image_id": 10} | mask], both
+    )
+    options = {"units": "pixels", "image_size": (8, 6), "boxes": boxes}
+    found = converted(tmp_path / "out", "table", tmp_path / "c.csv", **options)
+    assert len(found.rows["000000000009"]["masks"]) == 1 and found.rows["000000000010"]["masks"] == []
+    facts = found.manifest.facts
+    assert facts["points compared with true boxes or masks"] == facts["of these inside, as read"] == 1
+    assert facts["rows with true boxes that do not fit their image, left out"] == 1
+    with pytest.raises(SourceError, match="of none of the images: they are of 000000000009"):
+        (tmp_path / "d.csv").write_text("file,x,y\na.jpg,2.5,1.5\n")
+        converted(tmp_path / "2", "table", tmp_path / "d.csv", **options)
