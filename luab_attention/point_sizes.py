@@ -30,7 +30,7 @@ def stated_sizes(source: datasets.Dataset, row: np.ndarray) -> np.ndarray | None
 
 def sized_points(
     points: FlatPoints, sizes: np.ndarray | None, rows: datasets.Dataset, image: str, whole: bool
-) -> tuple[FlatPoints, np.ndarray, list[str]]:
+) -> tuple[FlatPoints, np.ndarray, list[str], int]:
     """Leaves out the points that were measured on an image of another orientation than the upright one.
 
     Args:
@@ -41,17 +41,18 @@ def sized_points(
         whole: Whether these are all points, or enough of them to conclude that none can be used.
 
     Returns:
-        The points that stay, their sizes, and a note on the others if there are any.
+        The points that stay, their sizes, a note on the others if there are any, and the number of images
+        whose points are left out.
 
     Raises:
         SourceError: an unreadable image, or no point stays.
     """
     upright = _image_sizes(rows, image, points.row)
     if sizes is None:
-        return points, upright, []
+        return points, upright, [], 0
     turned = other_orientation(sizes, upright)
     if not turned.any():
-        return points, sizes, []
+        return points, sizes, [], 0
     images = np.unique(points.row[turned])
     first = int(images[0])
     path = image_paths(rows.select([first]), image)[0]
@@ -62,7 +63,7 @@ def sized_points(
     )
     if whole and turned.all():
         raise SourceError(f"{note}.")
-    return points.only(~turned), sizes[~turned], [note]
+    return points.only(~turned), sizes[~turned], [note], len(images)
 
 
 def _numbers(rows: datasets.Dataset, column: str) -> np.ndarray:

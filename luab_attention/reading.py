@@ -106,12 +106,14 @@ class ReadRows(NamedTuple):
         columns: names of its columns.
         multi_hot: number of classes of multi-hot lists, or None.
         notes: messages on how ambiguous columns were read, one line each.
+        left_out: number of images whose points are left out, as a note says.
     """
 
     rows: datasets.Dataset
     columns: Columns
     multi_hot: int | None
     notes: list[str]
+    left_out: int = 0
 
 
 def read_rows(
@@ -138,7 +140,7 @@ def read_rows(
     rows, label, labels = _labels(rows, image, reading)
     notes = [*labels.notes, *said]
     columns = Columns(image, label, point_name(rows, reading, labels), reading.annotations)
-    needed = columns.of_byproduct(byproduct)
+    needed, left_out = columns.of_byproduct(byproduct), 0
     made = reading.x is not None or reading.points_file is not None  # the point column is made here
     if required and not (is_list(labels.feature) and byproduct != "click"):  # which check_task refuses
         options = {columns.point: "point_column", columns.annotations: "annotations_column"}
@@ -146,13 +148,13 @@ def read_rows(
             if name != columns.point or not made:
                 require_column(rows.features, name, options[name])
     if columns.point in needed and (made or has_column(rows.features, columns.point)):
-        rows, more = read_points(rows, columns, labels, reading, root, required)
+        rows, more, left_out = read_points(rows, columns, labels, reading, root, required)
         notes += more
     traces = columns.annotations
     if traces in needed and traces not in rows.column_names and has_column(rows.features, traces):  # nested
         feature = require_column(rows.features, traces, "annotations_column")
         rows = replace_column(rows, traces, read_column(rows, traces), feature)
-    return ReadRows(rows, columns, labels.multi_hot, notes)
+    return ReadRows(rows, columns, labels.multi_hot, notes, left_out)
 
 
 def label_name(rows: datasets.Dataset, reading: Reading) -> str:
@@ -231,10 +233,11 @@ def read_points(
     reading: Reading,
     root: Path | None,
     required: bool,
-) -> tuple[datasets.Dataset, list[str]]:
-    """Rows with points in ratios, in the column `columns.point`, and notes. See `read_rows`."""
+) -> tuple[datasets.Dataset, list[str], int]:
+    """Rows with points in ratios, in the column `columns.point`, notes, and `left_out`. See `ReadRows`."""
     (point,) = columns.of_byproduct("click")
     notes: list[str] = []
+    left_out = 0
     source = rows
     joined = None
     if reading.points_file is not None:
@@ -250,7 +253,7 @@ def read_points(
         points, order = joined.of_rows(points)
         sizes = None if sizes is None else sizes[order]
     if reading.point_units == "pixels" and (sizes is None or columns.image in rows.column_names):
-        points, sizes, more = sized_points(points, sizes, rows, columns.image, reading.whole)
+        points, sizes, more, left_out = sized_points(points, sizes, rows, columns.image, reading.whole)
         notes += more
     ratios = to_ratios(points, reading.point_units, name, sizes, reading.whole)
     several = is_list(labels.feature)
@@ -265,10 +268,10 @@ def read_points(
         numbers = number_points(points, feature, class_feature, name)
         points = points._replace(several=True)
     if joined is None and not points.negative and _is_plain(rows, point, reading, class_feature):
-        return rows, notes
+        return rows, notes, left_out
     array = point_column(points, ratios, numbers)
     feature = _point_feature(array, class_feature)
-    return replace_column(rows, point, pa.chunked_array([array]), feature), notes
+    return replace_column(rows, point, pa.chunked_array([array]), feature), notes, left_out
 
 
 def _point_values(source: datasets.Dataset, reading: Reading, point: str) -> tuple[pa.ChunkedArray, Any, str]:

@@ -139,7 +139,8 @@ def read_byproducts(
     point = point_name(rows, reading, labels)
     if reading.x is not None or has_column(rows.features, point):
         columns = Columns(reading.image, label, point, None)
-        rows, _ = read_points(rows, columns, labels, reading, root, required=False)
+        rows, more, _ = read_points(rows, columns, labels, reading, root, required=False)
+        say_notes(more)
     annotations = reading.annotations
     if annotations is not None and annotations not in rows.column_names:
         feature = require_column(rows.features, annotations, "annotations-column")

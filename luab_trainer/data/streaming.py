@@ -7,8 +7,9 @@ which need all rows, are found in advance: see `luab_trainer.data.stream_inputs`
 """
 
 import copy
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 import torch
 from accelerate.data_loader import prepare_data_loader
 from datasets.distributed import split_dataset_by_node
+from datasets.utils.logging import get_logger
 from torch.utils.data import DataLoader
 from transformers import TrainingArguments
 
@@ -32,8 +34,11 @@ from luab_trainer.data.dataset import ViewIterableDataset
 from luab_trainer.data.samples import Sample
 from luab_vision.transforms import EvalTransform
 
+logger = get_logger(__name__)
+
 AT_ONCE = 64  # rows per batch of the reader
 FIRST_ROWS = 1000  # one of them must have a usable byproduct, in each process that reads
+READ, LEFT_OUT = "rows", "rows whose points are left out"
 KEY = "__key__"  # a row's name in a WebDataset
 
 
@@ -52,6 +57,7 @@ class StreamReader:
     reading: Reading
     byproduct: ByproductKind | None
     source: str
+    counts: Counter[str] = field(default_factory=Counter, compare=False)  # of this process
 
     def read(self, batch: Mapping[str, Sequence[Any]] | datasets.Dataset) -> ReadRows:
         """A batch of columns.
@@ -74,10 +80,25 @@ class StreamReader:
             read = self.read(batch)
         except (SourceError, TypeError, ValueError) as error:  # the last two come from Arrow and `datasets`
             raise self._named(error, batch, numbers) from error
+        self._count(len(read.rows), read.left_out)
         columns = [read.columns.image, read.columns.label, *read.columns.of_byproduct(self.byproduct)]
         columns += [IMAGE_ID] if IMAGE_ID in read.rows.column_names else []
         rows = read.rows.select_columns(columns)
         return rows.cast_column(read.columns.image, datasets.Image(decode=False))[:]
+
+    def _count(self, rows: int, left_out: int) -> None:
+        """Counts the rows whose points are left out; says it for the first, and when they have doubled."""
+        before = self.counts[LEFT_OUT]
+        self.counts[READ] += rows
+        self.counts[LEFT_OUT] += left_out
+        if self.counts[LEFT_OUT].bit_length() > before.bit_length():
+            worker = torch.utils.data.get_worker_info()
+            where = "" if worker is None else f"loader process {worker.id}: "
+            logger.warning(
+                f"{where}the points of {self.counts[LEFT_OUT]:,} of the {self.counts[READ]:,} rows that were "
+                "read so far are left out: columns width and height are of another orientation than the "
+                "image. They are trained on without a byproduct."
+            )
 
     def _named(
         self, error: Exception, batch: Mapping[str, Sequence[Any]], numbers: Sequence[int]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from fixtures.tiny_models import tiny_model
-from fixtures.ways_in import CLICKS, FILES, labels, table, write_images, write_lines
+from fixtures.ways_in import CLICKS, FILES, HEIGHT, WIDTH, labels, table, write_images, write_lines
 from test_ways_in import WAYS, config, csv_beside_class_folders  # noqa: F401
 
 from luab_data.errors import SourceError
@@ -255,3 +255,14 @@ def test_points_in_x_and_y_of_both_sets(streaming, tmp_path):
     assert [row["click"] for row in found.train] == DICTS
     assert (found.eval_facts.with_target, found.eval_byproduct) == (7, "click")
     assert "points: they are read from the columns 'x' and 'y'" in found.notes
+
+
+def test_points_that_are_left_out_are_counted_while_they_are_read(tmp_path, caplog):
+    x = [x * WIDTH for x, _ in CLICKS]
+    sizes = {"width": [WIDTH, HEIGHT] * 4, "height": [HEIGHT, WIDTH] * 4}  # every second one is turned
+    folder = parquet(tmp_path / "data", label=labels(), x=x, y=[HEIGHT / 2] * 8, **sizes)
+    found = inputs(tmp_path, dataset=folder, point_units="pixels")
+    assert any("the points of 4 of 8 images are left out" in note for note in found.notes)
+    for count in (4, 8):
+        assert sum(row["click"] is not None for row in found.train) == 4
+        assert f"the points of {count} of the {2 * count} rows that were read so far are left" in caplog.text

@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 from datasets.utils.json import ujson_loads
 
@@ -24,6 +23,9 @@ DEEP = f"JSON is nested more than {DEPTH} deep. Write flat rows."
 _decoder = json.JSONDecoder()
 _TEXT = re.compile(r"\S")
 _PLAIN = re.compile(r"[A-Za-z0-9_]+")
+_SPACED = re.compile(rb'"[ \t\r\n]+:')  # a key and its colon
+_NO_OPENING = bytes(set(range(256)) - set(b"\n{["))
+SAMPLE = 1 << 16  # bytes of the rows whose keys are those of all rows, in most files
 
 
 def require_few_values(content: bytes, name: str) -> None:
@@ -87,10 +89,11 @@ def _values(batch: bytes) -> Iterator[Any]:
 
 
 def _alike(batch: bytes) -> bool:
-    """Whether all rows surely have the first's keys and are flat; most are, and parsing takes longer."""
-    shape = _Shape()
+    """Whether all rows surely have the keys of the first ones and are flat; parsing takes longer."""
+    shape, sample = _Shape(), batch[: batch.find(b"\n", SAMPLE) if len(batch) > SAMPLE else None]
     try:
-        shape.add(ujson_loads(batch.partition(b"\n")[0]))
+        for line in sample.splitlines():
+            shape.add(ujson_loads(line))
     except ValueError:
         return False
     if len(shape.keys) > 32 or not all(map(_PLAIN.fullmatch, shape.keys)) or b"\\" in batch:
@@ -100,15 +103,13 @@ def _alike(batch: bytes) -> bool:
         return False
     if batch.count(b"}\n") + batch.endswith(b"}") != ends:
         return False
-    text = np.frombuffer(batch, np.uint8)
-    lines = np.searchsorted(
-        np.flatnonzero(text == ord("\n")), np.flatnonzero(text | 32 == ord("{"))
-    )  # also [
-    if (lines[DEPTH:] == lines[:-DEPTH]).any():
+    opened = batch.translate(None, _NO_OPENING)
+    if max(map(len, opened.split(b"\n"))) > DEPTH or opened.count(b"{") * len(shape.keys) > CELLS:
         return False
+    # Without a backslash, each quote ends or begins a text. So each key is before one of these colons, and if
+    # all of them are after known keys, there are no others. A text that begins with a colon is one more.
     places = sum(batch.count(b'"%s":' % key.encode()) for key in shape.keys)
-    # Without a backslash, each quote ends or begins a text: so many colons stand behind these keys.
-    return places == batch.count(b":") and batch.count(b"{") * len(shape.keys) <= CELLS
+    return places == batch.count(b'":') and _SPACED.search(batch) is None
 
 
 class _Shape:
