@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from huggingface_hub import hf_hub_download
-from PIL import Image
 from torch import Tensor, nn
 
 from luab_data.console.missing import require_extra
@@ -22,16 +21,11 @@ from luab_data.console.names import few
 from luab_data.hub.retry import reason
 from luab_eval.image_sets.class_maps import folder_outputs, imagenet_outputs
 from luab_vision.processors import check_fits, image_settings, load_processor
+from luab_vision.timm_checkpoints import settings_of
 from luab_vision.transforms import ImageSettings
 
 TIMM = "timm:"
 TIMM_WEIGHTS = "model.safetensors"
-TIMM_RESAMPLE = {
-    "nearest": Image.Resampling.NEAREST,
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-}
 
 
 class NotFinite(ValueError):
@@ -162,15 +156,10 @@ def _from_timm(name: str) -> Classifier:
             f"pickle): {reason(error)}"
         ) from error
     config = timm.data.resolve_model_data_config(model)
-    height, width = config["input_size"][-2:]
-    ratio = 1.0 if config["crop_mode"] == "squash" else config["crop_pct"]
-    settings = ImageSettings(
-        size=(height, width),
-        mean=tuple(config["mean"]),
-        std=tuple(config["std"]),
-        resize=(height, width) if config["crop_mode"] == "squash" else int(min(height, width) / ratio),
-        resample=TIMM_RESAMPLE[config["interpolation"]],
-    )
+    try:
+        settings = settings_of(config)
+    except ValueError as error:
+        raise ValueError(f"--model {name}: {error}") from error
     labels = model.pretrained_cfg.get("label_names") or [f"LABEL_{at}" for at in range(model.num_classes)]
     return Classifier(name, model, labels, settings)
 

@@ -16,10 +16,12 @@ from luab_data.console.names import few
 from luab_data.errors import SourceError
 from luab_eval.image_sets.class_maps import folder_outputs, imagenet_outputs
 from luab_trainer.drop_path import require_drop_path, set_drop_path
-from luab_trainer.model import MULTI_LABEL, input_size
+from luab_trainer.model import MULTI_LABEL
 from luab_trainer.resizing import at_size, set_input_size
 from luab_trainer.said import say
 from luab_vision.processors import PROCESSOR_FILE, load_processor, square_processor
+from luab_vision.timm_checkpoints import reads_images, set_label_names
+from luab_vision.tracing import own_size
 from luab_vision.weights import (
     Loaded,
     foreign_config,
@@ -96,13 +98,13 @@ def load_start(
         config.name_or_path = ""
         if image_size is not None:
             set_input_size(config, image_size)
-        folder = Path(from_config) if Path(from_config).is_dir() else Path(from_config).parent
-        if (folder / PROCESSOR_FILE).is_file() and image_size is None:
-            processor = load_processor(str(folder))
-        else:
-            processor = square_processor(image_size or input_size(config) or _usual_size(from_config))
         created = AutoModelForImageClassification.from_config(config)
         require_drop_path(created, drop_path)
+        folder = Path(from_config) if Path(from_config).is_dir() else Path(from_config).parent
+        if ((folder / PROCESSOR_FILE).is_file() or reads_images(config)) and image_size is None:
+            processor = load_processor(str(folder))
+        else:
+            processor = square_processor(image_size or own_size(created) or _usual_size(from_config))
         return Start(created, processor, False)
     except (ImportError, OSError, ValueError) as error:
         option = f"--model {model}" if model is not None else f"--from_config {from_config}"
@@ -162,6 +164,7 @@ def _set_classes(config: PretrainedConfig, names: list[str], problem: Problem) -
     config.num_labels = len(names)  # before the names: it makes some of its own
     config.id2label = dict(enumerate(names))
     config.label2id = {name: i for i, name in enumerate(names)}
+    set_label_names(config, names)
     config.problem_type = problem
 
 

@@ -13,6 +13,7 @@ from transformers import BaseImageProcessor
 from luab_trainer.data.dataset import ViewDataset, ViewIterableDataset
 from luab_trainer.model import LUABModel
 from luab_vision.processors import image_settings
+from luab_vision.timm_checkpoints import declared_normalization
 from luab_vision.transforms import Normalization, three
 
 
@@ -35,6 +36,8 @@ def settle_normalization(
         said["the LUABModel"] = Normalization(three(model.mean), three(model.std), model.bgr)
     if processing_class is not None:
         said["the processing_class"] = image_settings(processing_class).normalization
+    if (declared := declared_normalization(model.config)) is not None:
+        said["the classifier's config"] = declared
     for name, dataset in (("train_dataset", train_dataset), ("eval_dataset", eval_dataset)):
         if isinstance(dataset, ViewDataset | ViewIterableDataset):
             said[f"the {name}'s transform"] = dataset.to_sample.transform.settings.normalization

@@ -15,6 +15,7 @@ from luab_trainer.model import input_size
 from luab_trainer.said import say
 from luab_vision.geometry import pair
 from luab_vision.processors import check_fits, image_settings, resized_processor
+from luab_vision.timm_checkpoints import is_timm, set_image_size
 
 
 def at_size(
@@ -32,6 +33,11 @@ def at_size(
     """
     if image_settings(processor).size in (size, (size, size)):
         return model, processor
+    if is_timm(model.config):
+        raise ValueError(
+            f"--image_size {size}: a checkpoint of timm is trained on images of the size that "
+            "pretrained_cfg in its config.json says. Leave it out"
+        )
     processor = resized_processor(processor, size)
     model = _interpolated(model, size)
     try:
@@ -43,6 +49,9 @@ def at_size(
 
 def set_input_size(config: PretrainedConfig, size: int) -> None:
     """Sets the size in the vision config; a model of images and text has a config for each."""
+    if is_timm(config):
+        set_image_size(config, size)
+        return
     target = config if "image_size" in config.to_dict() else getattr(config, "vision_config", config)
     target.image_size = size
 

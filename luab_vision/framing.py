@@ -74,6 +74,7 @@ def framing(
     resize: int | tuple[int, int],
     crop: int | tuple[int, int],
     cut: tuple[float, float] | None = None,
+    nearest: bool = False,
 ) -> Framing:
     """The framing of an image of `width` x `height` pixels: resize, then crop the center.
 
@@ -83,6 +84,7 @@ def framing(
         resize: Pixels of the resized image's shorter side, or its `(height, width)` whatever the aspect.
         crop: Pixels of the model's input: a square's side or `(height, width)`.
         cut: Height and width of a first central crop, as ratios of the image's shorter side.
+        nearest: Whether half of an odd margin is rounded to an even number, as by torchvision, not down.
     """
     shorter = min(width, height)
     source = (0, 0, width, height)
@@ -95,10 +97,12 @@ def framing(
     else:
         resized = (resize[1], resize[0])
     crop_height, crop_width = pair(crop)
-    return Framing((width, height), source, resized, _center(*resized, crop_width, crop_height))
+    return Framing((width, height), source, resized, _center(*resized, crop_width, crop_height, nearest))
 
 
-def _center(width: int, height: int, inner_width: int, inner_height: int) -> Box:
-    """The central box in `width` x `height` pixels, rounded down, also below 0."""
+def _center(width: int, height: int, inner_width: int, inner_height: int, nearest: bool = False) -> Box:
+    """The central box in `width` x `height` pixels, rounded down, also below 0, or as `framing` says."""
     left, top = (width - inner_width) // 2, (height - inner_height) // 2
+    if nearest:
+        left, top = round((width - inner_width) / 2), round((height - inner_height) / 2)
     return left, top, left + inner_width, top + inner_height

@@ -24,6 +24,7 @@ from transformers import AutoImageProcessor, BaseImageProcessor, PreTrainedModel
 from transformers.image_processing_backends import PilBackend
 
 from luab_vision.geometry import pair
+from luab_vision.timm_checkpoints import DATA_CONFIG, of_timm, settings_of
 from luab_vision.transforms import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -118,11 +119,13 @@ def image_settings(processor: BaseImageProcessor) -> ImageSettings:
         ValueError: it does more than resize, crop the center, and scale each channel. The message names the
             fields.
     """
-    if not isinstance(processor, PilBackend):  # take its class's version that computes with Pillow, if any
+    timm_config = getattr(processor, "data_config", None)  # of a checkpoint of timm
+    if timm_config is None and not isinstance(processor, PilBackend):
+        # Take its class's version that computes with Pillow, if any.
         with TemporaryDirectory() as folder:
             processor.save_pretrained(folder)
             processor = load_processor(folder)
-    fields = processor.to_dict()
+    fields = processor.to_dict() if timm_config is None else of_timm(timm_config)
     try:
         with np.errstate(all="ignore"):
             return _tried(processor, fields)
@@ -168,7 +171,7 @@ def _tried(processor: BaseImageProcessor, fields: Mapping[str, Any]) -> ImageSet
             f"it makes inputs of different sizes, which cannot be one batch: {_named(fields, *CROP)}. "
             "Give it do_resize, and do_center_crop with a crop_size"
         )
-    tolerance = EXACT if isinstance(processor, PilBackend) else SIMILAR
+    tolerance = EXACT if isinstance(processor, PilBackend) or DATA_CONFIG in fields else SIMILAR
     height, width = shapes.pop()
     for settings in _candidates(fields, normalization, (height, width)):
         if _equal(settings, expected, tolerance):
@@ -239,6 +242,9 @@ def _candidates(
     fields: Mapping[str, Any], normalization: Normalization, shape: tuple[int, int]
 ) -> Iterator[ImageSettings]:
     """The ways in which transformers' image processors reach `shape` from the sizes in the fields."""
+    if DATA_CONFIG in fields:
+        yield settings_of(fields[DATA_CONFIG])
+        return
     size, crop_size, share = (fields.get(name) or {} for name in ("size", "crop_size", "crop_pct"))
     resample = Resampling(fields["resample"]) if fields.get("resample") is not None else Resampling.BILINEAR
     whole: tuple[Any, Any] = (size.get("height"), size.get("width"))

@@ -53,6 +53,7 @@ class ImageSettings:
         resample: Pillow's filter.
         bgr: Whether the model reads blue, green, red.
         cut: Central crop of the evaluation before the resize; see `luab_vision.framing`.
+        nearest: How the central crop halves an odd margin; see there. True for models of timm.
     """
 
     size: int | tuple[int, int] = 224
@@ -62,6 +63,7 @@ class ImageSettings:
     resample: Image.Resampling = Image.Resampling.BICUBIC
     bgr: bool = False
     cut: tuple[float, float] | None = None
+    nearest: bool = False
 
     @property
     def normalization(self) -> Normalization:
@@ -162,7 +164,7 @@ class EvalTransform:
         resize = self.settings.resize
         if resize is None:
             resize = round(max(self.size) / 0.875)
-        return framing(width, height, resize, self.size, self.settings.cut)
+        return framing(width, height, resize, self.size, self.settings.cut, self.settings.nearest)
 
 
 def to_tensor(crop: Image.Image) -> Tensor:

@@ -22,6 +22,7 @@ from luab_data.console.names import few
 from luab_data.console.text import counted, text_of
 from luab_data.files.sums import SUMS, damage
 from luab_vision.adapters.hf_models import attend_by_default
+from luab_vision.timm_checkpoints import MODEL_ARGS, complete, require_plain
 
 LONGEST_REASON = 300  # characters of a message of transformers, which may list all known models
 MOST_NUMBERS = 30_000_000_000  # weights; the largest known classifiers have some 20 billion
@@ -77,8 +78,11 @@ def foreign_config(source: str, **settings: Any) -> PretrainedConfig:
             "of ours has the merged classifier in the folder above"
         )
     with _explained("its config.json cannot be read"):
-        _require_few_classes(_raw_config(source))
+        raw = _raw_config(source)
+        _require_few_classes(raw)
+        settings = require_plain(raw) | settings
         config = AutoConfig.from_pretrained(source, trust_remote_code=False, **settings)
+        complete(config)
     attend_by_default(config)
     for part in (config, *(getattr(config, name) for name in config.sub_configs)):
         if isinstance(part, PretrainedConfig):
@@ -254,16 +258,18 @@ def _require_few_classes(config: dict[str, Any]) -> None:
     for part in (config, *config.values()):
         if not isinstance(part, dict):
             continue
-        given = part.get("num_labels")
-        names = part.get("id2label")
-        count = max(given if isinstance(given, int) else 0, len(names) if isinstance(names, dict) else 0)
+        given = [part.get("num_labels"), part.get("num_classes")]  # the latter is timm's
+        names = [part.get("id2label"), part.get("label_names")]
+        counts = [number for number in given if isinstance(number, int)]
+        count = max([*counts, *(len(each) for each in names if isinstance(each, dict | list))], default=0)
         if count > MOST_CLASSES:
             raise WrongWeights(f"its config.json has {count:,} classes; allowed are {MOST_CLASSES:,}")
 
 
 def _require_buildable(config: PretrainedConfig) -> None:
     """Limits the layers: a million would take minutes and gigabytes before any weight is read."""
-    for name, value in config.to_dict().items():
+    fields = config.to_dict()
+    for name, value in [*fields.items(), *(fields.get(MODEL_ARGS) or {}).items()]:
         if not _LAYERS.fullmatch(name):
             continue
         values = value if isinstance(value, list | tuple) else [value]

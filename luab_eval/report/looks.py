@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from luab_eval.benchmark import Benchmark, ImageSet, Predictions, Verdicts
 from luab_eval.image_sets.class_maps import first_name
@@ -30,6 +29,7 @@ from luab_eval.report.galleries import (
 )
 from luab_eval.report.table import full_title
 from luab_eval.tasks import UnsuitedModel
+from luab_vision.readout import NoReadout
 from luab_vision.transforms import to_image
 
 
@@ -138,12 +138,10 @@ def _looks(images: ImageSet, asked: _Asked, chosen: np.ndarray, device: str | to
 
 @torch.no_grad()
 def _attention(classifier: Classifier, pixel_values: Tensor, classes: Tensor) -> np.ndarray | None:
-    """`[B, H, W]`; None for a model without known attention (of timm, or of another type)."""
-    if not isinstance(classifier.model, PreTrainedModel):
-        return None
+    """`[B, H, W]`; None for a model without known attention, whose predictions are shown alone."""
     try:
         return attention_maps(classifier.model, pixel_values, classes)[:, 0].float().cpu().numpy()
-    except ValueError:  # unsupported model type: its predictions are shown without attention
+    except NoReadout:
         return None
 
 

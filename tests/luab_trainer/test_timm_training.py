@@ -1,0 +1,225 @@
+"""Models of timm train from their folders and from a configuration, in a process with timm."""
+
+import json
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+import torch
+from fixtures.clicked import clicked_dataset
+from fixtures.small_runs import options, write_splits
+from fixtures.tiny_timm import MODEL_ARGS, process_with_timm, wrapped
+from fixtures.with_timm import needs_timm
+
+
+@pytest.fixture(scope="module")
+def timm():
+    with process_with_timm() as process:
+        yield lambda function, *arguments: process.submit(function, *arguments).result()
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return write_splits(tmp_path_factory.mktemp("data"), train=16, validation=8)
+
+
+def write(folder, **config):
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def architecture(name):
+    return {"model_type": "timm_wrapper", "architecture": name, "model_args": MODEL_ARGS.get(name, {})}
+
+
+def check_answers(folder):
+    """The folder answers in transformers' pipeline and in timm as it does here."""
+    import transformers
+
+    from luab_eval.models import load_classifier
+    from luab_vision.processors import load_processor
+    from luab_vision.transforms import EvalTransform
+
+    image = clicked_dataset(10)[3]["image"]
+    classifier = load_classifier(str(folder))
+    values, _ = EvalTransform(classifier.settings)(np.array(image))
+    answers = classifier.logits(values[None]).softmax(-1)[0].tolist()
+    processor = load_processor(str(folder))  # not torchvision's, which rounds in another way
+    pipeline = transformers.pipeline(
+        "image-classification", str(folder), image_processor=processor, top_k=None
+    )
+    scores = pipeline(image)
+    assert {each["label"]: each["score"] for each in scores} == pytest.approx(
+        dict(zip(classifier.labels, answers, strict=True)), abs=1e-5
+    )
+    return list(classifier.labels)
+
+
+def check_from_config(data, folder, name):
+    from luab_trainer.run import main
+
+    config = write(folder / "config", **architecture(name))
+    saved = {"loss": "both", "save_strategy": "steps", "save_steps": 1}
+    main(options(config, data, folder / "out", **saved))
+    assert check_answers(folder / "out")[3] == "class_3"
+    metrics = json.loads((folder / "out" / "eval_results.json").read_text())
+    assert {"eval_attention", "eval_point", "eval_pointing_game"} <= metrics.keys()
+    card = (folder / "out" / "README.md").read_text()
+    assert "attention loss" in card
+    main(options(config, data, folder / "out", **saved | {"max_steps": 2}, resume_from_checkpoint=True))
+    again = {"from_config": None, "model": folder / "out", "loss": "attention"}
+    main(options(None, data, folder / "again", **again))
+    check_answers(folder / "again")
+
+
+@needs_timm
+@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "convnext_atto"])
+def test_a_new_model_trains_resumes_and_goes_on(timm, data, tmp_path, name):
+    timm(check_from_config, data, tmp_path, name)
+
+
+def check_other_classes(data, folder, layout):
+    import timm
+    from transformers import AutoModelForImageClassification, TimmWrapperConfig
+
+    from luab_trainer.run import main
+    from luab_vision.processors import image_settings, load_processor
+
+    source = folder / "source"
+    described = {
+        "input_size": [3, 64, 64],
+        "mean": [0.5, 0.4, 0.3],
+        "crop_pct": 0.9,
+        "label_names": list("abc"),
+    }
+    if layout == "timm":
+        model = timm.create_model("test_resnet", num_classes=3, pretrained_cfg_overlay=described)
+        timm.models.save_for_hf(model, source, safe_serialization=True)
+    else:
+        config = TimmWrapperConfig.from_dict(
+            {"architecture": "test_resnet", "num_classes": 3, "label_names": list("abc"),
+             "pretrained_cfg": {**described, "interpolation": "bilinear"}}
+        )  # fmt: skip
+        model = AutoModelForImageClassification.from_config(config)
+        model.save_pretrained(source)
+        model = model.timm_model
+    settings = image_settings(load_processor(str(source)))
+    assert (settings.size, settings.resize, settings.mean) == ((64, 64), 71, (0.5, 0.4, 0.3))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    run = {"from_config": None, "model": source, "loss": "attention", "learning_rate": 1e-9}
+    main(options(None, data, folder / "out", **run))
+    names = check_answers(folder / "out")
+    assert names[:2] == ["class_0", "class_1"]
+    assert json.loads((folder / "out" / "config.json").read_text())["label_names"] == names
+    trained = AutoModelForImageClassification.from_pretrained(folder / "out").timm_model.state_dict()
+    assert trained["fc.weight"].shape[0] == len(names)
+    torch.testing.assert_close(
+        trained["layer4.0.conv1.weight"], before["layer4.0.conv1.weight"], atol=1e-6, rtol=0
+    )
+    assert image_settings(load_processor(str(folder / "out"))) == settings
+
+
+@needs_timm
+@pytest.mark.parametrize("layout", ["timm", "transformers"])
+def test_a_checkpoint_gets_a_head_for_other_classes_and_keeps_its_images(timm, data, tmp_path, layout):
+    timm(check_other_classes, data, tmp_path, layout)
+
+
+def check_evaluation(data, folder):
+    from luab.commands.models import main as models
+    from luab_eval.localization import attention_of, maps_after
+    from luab_vision.processors import square_processor
+
+    model = wrapped("vit_base_patch16_gap_224").eval()
+    model.save_pretrained(folder / "gap")
+    square_processor(64).save_pretrained(folder / "gap")
+    assert models(["--model", str(folder / "gap")]) == 0
+    images, classes = torch.randn(2, 3, 64, 64), torch.tensor([1, 2])
+    found = []
+    for each in (model, model.timm_model):
+        attention = attention_of(each)
+        attention.watch(each)
+        each(images)
+        found.append(maps_after(each, attention, (64, 64), classes))
+    assert found[0].scores.shape == (2, 4, 4)
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@needs_timm
+def test_evaluations_ask_wrapped_and_plain_models_alike(timm, data, tmp_path):
+    timm(check_evaluation, data, tmp_path)
+
+
+def check_own_size(data, folder):
+    import timm
+
+    from luab_data.errors import SourceError
+    from luab_trainer.classifier import load_start
+    from luab_trainer.config import LUABConfig
+    from luab_trainer.trainer import LUABTrainer
+    from luab_vision.processors import square_processor
+
+    described = {"mean": [0.5, 0.4, 0.3]}
+    model = timm.create_model("test_resnet", num_classes=2, pretrained_cfg_overlay=described)
+    timm.models.save_for_hf(model, folder / "source", safe_serialization=True)
+    start = load_start(str(folder / "source"), None, ["a", "b"])
+    with pytest.raises(
+        SourceError, match="--image_size 96: a checkpoint of timm is trained on images of the"
+    ):
+        load_start(str(folder / "source"), None, ["a", "b"], image_size=96)
+    args = LUABConfig(str(folder / "out"), use_cpu=True, report_to="none")
+    with pytest.raises(
+        ValueError, match=r"normalized in two ways: the processing_class .* the classifier's config"
+    ):
+        LUABTrainer(start.model, args, processing_class=square_processor(160))
+
+
+@needs_timm
+def test_a_checkpoint_keeps_the_images_of_its_config(timm, data, tmp_path):
+    timm(check_own_size, data, tmp_path)
+
+
+def refusal(folder, config, image_size=None):
+    from luab_data.errors import SourceError
+    from luab_trainer.classifier import load_start
+    from luab_vision.processors import check_fits, image_settings
+
+    try:
+        start = load_start(None, str(write(folder, **config)), ["a", "b"], image_size=image_size)
+        check_fits(start.model, image_settings(start.processor))
+    except (SourceError, ValueError) as error:
+        return str(error)
+    return "none"
+
+
+@needs_timm
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"model_args": {"checkpoint_path": "weights.pth"}}, "model_args may not have checkpoint_path"),
+        ({"architecture": "hf-hub:someone/model"}, "is no name of timm's"),
+        ({"architecture": "no_such_model"}, "no_such_model"),
+        ({"model_args": {"depth": 1_000_000}}, "asks for 1,000,000 layers (depth)"),
+        ({"num_classes": 200_000}, "200,000 classes; allowed are 100,000"),
+        ({"model_args": [1]}, "model_args is list; needed is an object"),
+    ],
+)
+def test_a_configuration_that_is_refused(timm, tmp_path, config, message):
+    assert message in timm(refusal, tmp_path / "config", {**architecture("vit_tiny_patch16_224"), **config})
+
+
+@needs_timm
+def test_a_new_model_has_the_size_that_is_asked_for(timm, tmp_path):
+    of_64 = architecture("vit_tiny_patch16_224")
+    assert timm(refusal, tmp_path / "own", of_64) == "none"
+    assert timm(refusal, tmp_path / "larger", of_64, 96) == "none"
+    fixed = {**of_64, "model_args": {"embed_dim": 32, "depth": 2, "num_heads": 4}}
+    assert "the model does not take the images" in timm(refusal, tmp_path / "fixed", fixed, 96)
+
+
+@pytest.mark.skipif(find_spec("timm") is not None, reason="timm is installed")
+def test_a_model_of_timm_names_the_extra(tmp_path):
+    found = refusal(tmp_path / "config", architecture("resnet18"))
+    assert "a model of timm (resnet18) needs timm: pip install 'luab[timm]'" in found
