@@ -18,9 +18,9 @@ from transformers import PreTrainedModel
 from luab_data.console.missing import require_extra
 from luab_data.console.names import few
 from luab_trainer.config import LUABConfig
-from luab_trainer.depth import depth_of
+from luab_trainer.depth import depth_of, head_parameters
 from luab_vision.adapters.timm_models import timm_head, timm_model
-from luab_vision.hooks import plain
+from luab_vision.hooks import output_linear, plain
 
 ADAPTER_FOLDER = "adapter"  # in a checkpoint
 ADAPTER_FILE = "adapter_model.safetensors"  # PEFT's
@@ -177,27 +177,38 @@ def _weights(model: Any) -> dict[str, torch.Tensor]:
 
 
 def _head_modules(model: PreTrainedModel) -> list[str]:
-    """The names of the modules outside the backbone that have parameters."""
+    """The names of the modules outside the backbone that have parameters.
+
+    Raises:
+        ValueError: the classifier has no backbone of its own, and does not end in a Linear.
+    """
     own = timm_model(model)
     if own is not None and (head := timm_head(own)) is not None:
         return [name for name, each in model.named_modules() if each is head]
     backbone = model.base_model
+    if backbone is model:  # such as CLIP and HGNetV2
+        last = output_linear(model)
+        return [name for name, each in model.named_modules() if each is last]
+    ends = {name.rpartition(".")[2] for name, _ in backbone.named_modules()}
+    # PEFT compares the ends of names: a norm before the head stays as it is if blocks have one of that name.
     names = [
         name
         for name, child in model.named_children()
         if child is not backbone and next(child.parameters(), None) is not None
     ]
-    if backbone is model or not names:
-        raise ValueError(
-            f"LoRA needs a classifier with a head beside its backbone, and {type(model).__name__} has none."
-        )
-    return names
+    return [name for name in names if not any(end.endswith(name) for end in ends)]
 
 
 def _targets(model: PreTrainedModel, asked: list[str] | None) -> list[str]:
     """The full names of the modules to adapt: of the blocks every Linear, or if there is none convolution."""
-    known = {name: each for name, each in model.base_model.named_modules() if _adaptable(each)}
-    prefix = f"{model.base_model_prefix}."
+    backbone = model.base_model
+    prefix = "" if backbone is model else f"{model.base_model_prefix}."
+    head = {id(parameter) for parameter in head_parameters(model)}
+    known = {
+        name: each
+        for name, each in backbone.named_modules()
+        if _adaptable(each) and id(each.weight) not in head
+    }
     if asked is None:
         blocks = {id(parameter) for part in depth_of(model).blocks[1:-1] for parameter in part}
         inside = {name: each for name, each in known.items() if id(each.weight) in blocks}

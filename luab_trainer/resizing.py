@@ -53,7 +53,8 @@ def set_input_size(config: PretrainedConfig, size: int) -> None:
         set_image_size(config, size)
         return
     target = config if "image_size" in config.to_dict() else getattr(config, "vision_config", config)
-    target.image_size = size
+    several = isinstance(getattr(target, "image_size", None), list | tuple)
+    target.image_size = [size, size] if several else size
 
 
 def _interpolated(model: PreTrainedModel, size: int) -> PreTrainedModel:
@@ -103,8 +104,11 @@ def _at_size(model: PreTrainedModel, name: str, shape: torch.Size, size: int, pa
         module: Any = model.get_submodule(".".join(path[:length]))
         if callable(getattr(module, "interpolate_pos_encoding", None)):
             tokens = torch.zeros(1, shape.numel() // shape[-1], shape[-1])
-            encoding: Tensor = module.interpolate_pos_encoding(tokens, size, size)
-            return encoding.reshape(shape)
+            try:
+                encoding: Tensor = module.interpolate_pos_encoding(tokens, size, size)
+                return encoding.reshape(shape)
+            except (RuntimeError, TypeError):  # PVT and Hiera want other arguments
+                break
         if callable(getattr(module, "generate_relative_position_index", None)):  # BEiT
             return _relative_table(module, shape, (size // patch, size // patch))
     raise ValueError(
@@ -134,7 +138,10 @@ def _has_positions(model: PreTrainedModel, before: tuple[int, int], patch: int) 
 
 
 def _patch_size(config: PretrainedConfig) -> int:
+    """The pixels from one patch to the next; 1 without patches."""
     for part in (config, getattr(config, "vision_config", None)):
-        if (patch := getattr(part, "patch_size", None)) is not None:
-            return pair(patch)[0]
+        for name in ("patch_stride", "patch_size"):  # Hiera's patches overlap
+            patch = getattr(part, name, None)
+            if isinstance(patch, int) or (isinstance(patch, list | tuple) and len(patch) == 2):
+                return pair(patch)[0]
     return 1

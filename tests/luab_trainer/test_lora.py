@@ -105,6 +105,26 @@ def test_every_family_trains_and_its_merged_checkpoint_loads_plain(model_type, t
     )
 
 
+@pytest.mark.parametrize(
+    ("model_type", "head"),
+    [("clip", "classifier"), ("siglip", "classifier"), ("hgnet_v2", "fc"), ("poolformer", "classifier")],
+)
+def test_heads_of_other_kinds_are_trained_in_full(model_type, head, tmp_path):
+    """Without a backbone of their own, or with a norm before the head of the name of those in the blocks."""
+    run = trainer(tmp_path, tiny_model(model_type), "none", lora_r=2)
+    assert adapter_text(run.luab.model).endswith(f"; {head} in full")
+    trained = {name for name, value in run.luab.named_parameters() if value.requires_grad}
+    rest = {name for name in trained if ".lora_" not in name}
+    kept = f"model.base_model.model.{head}.modules_to_save.default"
+    assert rest == {f"{kept}.weight", f"{kept}.bias"}
+    assert not any(f".{head}." in name for name in trained - rest)
+    run.train()
+    run.save_model()
+    whole = AutoModelForImageClassification.from_pretrained(tmp_path).eval()
+    found = run.luab.eval()(images()).logits
+    torch.testing.assert_close(whole(images()).logits, found, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("model_type", ["vit", "convnext", "resnet"])
 def test_a_run_resumes_with_the_same_losses(data, tmp_path, model_type):
     folder = base(tmp_path / "base", model_type, num_labels=3)
@@ -218,7 +238,6 @@ def test_layer_decay_goes_with_an_adapter(tmp_path):
             {"lora_targets": ["classifier"]},
             "--lora_targets classifier: no Linear or convolution",
         ),
-        ("poolformer", {}, "because their names end alike"),
     ],
 )
 def test_what_cannot_be_adapted_is_refused(tmp_path, model_type, arguments, message):

@@ -35,7 +35,22 @@ def base(folder, model_type, processor=None, **config):
     return model
 
 
-@pytest.mark.parametrize("model_type", CONFIGS)
+# Their own code cannot interpolate, or takes images in patches.
+REFUSED = {
+    "hiera": "depends on the image size",
+    "levit": "depends on the image size",
+    "pvt": "depends on the image size",
+    "siglip2": "does not take",
+}
+
+
+@pytest.mark.parametrize("model_type", REFUSED)
+def test_a_model_that_cannot_be_interpolated_says_so(model_type):
+    with pytest.raises(ValueError, match=f"--image_size 48: .*{REFUSED[model_type]}"):
+        at_size(tiny_model(model_type), square_processor(32), 48)
+
+
+@pytest.mark.parametrize("model_type", [each for each in CONFIGS if each not in REFUSED])
 def test_it_answers_as_with_encodings_interpolated_in_each_forward(model_type, tmp_path):
     more = {"use_absolute_position_embeddings": True} if model_type == "beit" else {}
     model = tiny_model(model_type, **more).eval()
@@ -47,7 +62,8 @@ def test_it_answers_as_with_encodings_interpolated_in_each_forward(model_type, t
     resized, processor = at_size(model, square_processor(32), 48)
     assert image_settings(processor).size == (48, 48)
     forward = inspect.signature(model.forward).parameters
-    flag = {"interpolate_pos_encoding": True} if "interpolate_pos_encoding" in forward else {}
+    takes = "interpolate_pos_encoding" in forward or model_type == "clip"  # by its keyword arguments
+    flag = {"interpolate_pos_encoding": True} if takes else {}
     pixels = images(height=48, width=48)
     expected = model(pixels, **flag).logits
     torch.testing.assert_close(resized(pixels).logits, expected)
