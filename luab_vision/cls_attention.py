@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-from luab_vision.adapters.hf_models import attend_with, attention_module
+from luab_vision.adapters.hf_models import attend_with, attention_module, can_attend
 from luab_vision.adapters.timm_models import timm_model
 from luab_vision.grids import Size
 from luab_vision.hooks import record, recorded, watch
@@ -219,6 +219,12 @@ class CLSAttention:
     def _modules(self, model: nn.Module, names: Sequence[str]) -> list[nn.Module]:
         # Looked up each time, on the running model: under nn.DataParallel it is a replica.
         return [model.get_submodule(name) for name in names]
+
+
+def can_record(model: nn.Module, readout: Readout) -> bool:
+    """Whether `CLSAttention` can record the model's attention; changes nothing about the model."""
+    by_interface = timm_model(model) is None and attention_module(model) is not None and can_attend(model)
+    return by_interface or bool(readout.calls)
 
 
 def _interface(model: nn.Module) -> list[str]:

@@ -25,7 +25,7 @@ from torch import nn
 from luab_data.console.names import few
 from luab_data.console.text import counted
 from luab_vision.activation_map import ActivationMap
-from luab_vision.cls_attention import ALL, CLSAttention
+from luab_vision.cls_attention import ALL, CLSAttention, can_record
 from luab_vision.readout import NoReadout, Readout, close, find_readout
 from luab_vision.tracing import as_it_was, logits_of, made_up
 
@@ -68,12 +68,15 @@ def spatial_attention(model: nn.Module, layers: str = ALL, heads: str = ALL) -> 
 
 
 def has_attention(model: nn.Module) -> bool:
-    """Whether `spatial_attention` knows where the model looks."""
+    """Whether `spatial_attention` knows where the model looks.
+
+    Other than that, it does not make the model record anything, which would cost time in each step.
+    """
     try:
-        spatial_attention(model)
+        readout = readout_of(model)
     except NoReadout:
         return False
-    return True
+    return readout.kind == "mean" or can_record(model, readout)
 
 
 def readout_of(model: nn.Module) -> Readout:

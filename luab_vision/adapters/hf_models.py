@@ -20,12 +20,17 @@ def attention_module(model: nn.Module) -> type[nn.Module] | None:
     return said if isinstance(said, type) else None
 
 
+def can_attend(model: Any) -> bool:
+    """Whether `attend_with` can switch a model."""
+    return bool(model._can_set_attn_implementation())
+
+
 def attend_with(model: Any, implementation: str) -> bool:
     """Switch a model to a registered attention implementation for good; False: its code cannot be switched.
 
     Only in memory: transformers never writes the attention implementation into a saved config.
     """
-    if not model._can_set_attn_implementation():  # else `set_attn_implementation` only warns
+    if not can_attend(model):  # else `set_attn_implementation` only warns
         return False
     model.set_attn_implementation(implementation)
     return True

@@ -217,6 +217,8 @@ def test_looking_for_it_leaves_the_model_as_it_was(model_type):
     list(model.modules())[3].eval()
     modes = [module.training for module in model.modules()]
     state = torch.get_rng_state()
+    assert has_attention(model)
+    assert model.config._attn_implementation == untouched.config._attn_implementation
     spatial_attention(model)
     assert torch.equal(torch.get_rng_state(), state)
     assert [module.training for module in model.modules()] == modes

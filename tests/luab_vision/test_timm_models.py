@@ -58,9 +58,12 @@ class Softmaxes(TorchFunctionMode):
 def check_cls(name):
     from timm.layers import set_fused_attn
 
-    from luab_vision.model_attention import readout_of
+    from luab_vision.model_attention import has_attention, readout_of
 
     model = wrapped(name).eval()
+    kinds = [type(module) for module in model.modules()]
+    assert has_attention(model)
+    assert [type(module) for module in model.modules()] == kinds, "nothing is recorded yet"
     pixel_values = noise(model)
     plain = model(pixel_values).logits
     found, logits = look(model, pixel_values)
