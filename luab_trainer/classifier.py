@@ -15,7 +15,7 @@ from transformers import (
 from luab_data.console.names import few
 from luab_data.errors import SourceError
 from luab_eval.image_sets.class_maps import folder_outputs, imagenet_outputs
-from luab_trainer.drop_path import require_drop_path, set_drop_path
+from luab_trainer.drop_path import made_with, require_drop_path, set_drop_path
 from luab_trainer.model import MULTI_LABEL
 from luab_trainer.resizing import at_size, set_input_size
 from luab_trainer.said import say
@@ -98,7 +98,8 @@ def load_start(
         config.name_or_path = ""
         if image_size is not None:
             set_input_size(config, image_size)
-        created = AutoModelForImageClassification.from_config(config)
+        with made_with(drop_path):
+            created = AutoModelForImageClassification.from_config(config)
         require_drop_path(created, drop_path)
         folder = Path(from_config) if Path(from_config).is_dir() else Path(from_config).parent
         if ((folder / PROCESSOR_FILE).is_file() or reads_images(config)) and image_size is None:

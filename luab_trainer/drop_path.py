@@ -1,11 +1,16 @@
 """Drop path, or stochastic depth (Huang et al., ECCV 2016): a sample skips a block with some probability.
 
-The families that have it read the probability from their config. It grows linearly over the blocks, from 0 to
-`drop_path_rate` in the last one.
+The families that have it read the probability from their config, and timm's models are made with it. It
+grows linearly over the blocks, from 0 to `drop_path_rate` in the last one.
 """
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from torch import nn
 from transformers import PretrainedConfig
+
+from luab_vision.adapters.timm_models import WRAPPER
 
 FIELD = "drop_path_rate"
 
@@ -18,11 +23,14 @@ def set_drop_path(config: PretrainedConfig, rate: float | None) -> None:
     """
     if rate is None:
         return
+    if config.model_type == WRAPPER:
+        config.model_args = {**(config.model_args or {}), FIELD: rate}
+        return
     own = getattr(config, FIELD, None)
     if own is None:
         raise ValueError(
             f"--drop_path {rate:g}: transformers' {config.model_type} has none, as ViT, DeiT and ResNet; "
-            "ConvNeXt, Swin, BEiT and DINOv2 have it. Leave it out."
+            "ConvNeXt, Swin, BEiT and DINOv2 have it, and timm's models. Leave it out."
         )
     if not isinstance(own, int | float):
         raise ValueError(
@@ -30,6 +38,23 @@ def set_drop_path(config: PretrainedConfig, rate: float | None) -> None:
             "config.json, and leave --drop_path out."
         )
     setattr(config, FIELD, rate)
+
+
+@contextmanager
+def made_with(rate: float | None) -> Iterator[None]:
+    """Around the making of a model: one of timm's without drop path does not know the argument.
+
+    Raises:
+        ValueError: names it, and the option.
+    """
+    try:
+        yield
+    except TypeError as error:
+        if rate is None or FIELD not in str(error):
+            raise
+        raise ValueError(
+            f"--drop_path {rate:g}: this model of timm has none ({error}). Leave it out."
+        ) from error
 
 
 def drop_path_of(model: nn.Module) -> float:

@@ -4,6 +4,8 @@ import pytest
 import torch
 from fixtures.small_runs import options, write_splits
 from fixtures.tiny_models import images, tiny_model
+from fixtures.tiny_timm import process_with_timm
+from fixtures.with_timm import needs_timm
 
 from luab_data.errors import SourceError
 from luab_trainer.arguments import parse
@@ -92,3 +94,28 @@ def test_wrong_options_are_refused_in_one_line(tmp_path, capsys, given, reason):
     with pytest.raises(SystemExit):
         parse(options(tmp_path, tmp_path, tmp_path, **given), "")
     assert reason in capsys.readouterr().err.splitlines()[-1]
+
+
+def check_timms_models(folder):
+    import json
+    from pathlib import Path
+
+    from luab_trainer.classifier import load_start
+
+    models = Path(__file__).parents[2] / "configs" / "models" / "timm"
+    for name in ("resnet-50", "deit-s"):
+        start = load_start(None, str(models / f"{name}.json"), NAMES, drop_path=0.05)
+        assert drop_path_of(start.model) == pytest.approx(0.05)
+        assert start.model.config.num_labels == len(NAMES)
+        assert start.model.eval()(images(1, 224, 224)).logits.shape == (1, len(NAMES))
+        assert drop_path_of(load_start(None, str(models / f"{name}.json"), NAMES).model) == 0
+    plain = Path(folder, "config.json")
+    plain.write_text(json.dumps({"model_type": "timm_wrapper", "architecture": "vgg11", "num_classes": 5}))
+    with pytest.raises(SourceError, match=r"--drop_path 0\.1: this model of timm has none"):
+        load_start(None, str(plain), NAMES, drop_path=0.1)
+
+
+@needs_timm
+def test_timms_models_have_it_or_are_refused(tmp_path):
+    with process_with_timm() as process:
+        process.submit(check_timms_models, tmp_path).result()
