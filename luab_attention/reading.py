@@ -17,7 +17,7 @@ from luab_attention.facts import has_image
 from luab_attention.point_classes import number_points
 from luab_attention.point_sizes import sized_points, stated_sizes
 from luab_attention.point_text import parsed_points
-from luab_attention.points import PointUnits, X, Y, flat_points, point_column, to_ratios
+from luab_attention.points import SIGN, PointUnits, X, Y, flat_points, point_column, to_ratios
 from luab_attention.points_file import join_points
 from luab_data import constants
 from luab_data.adapters.hf_datasets import fingerprint_of
@@ -267,7 +267,7 @@ def read_points(
         class_feature = labels.feature.feature if several else labels.feature
         numbers = number_points(points, feature, class_feature, name)
         points = points._replace(several=True)
-    if joined is None and not points.negative and _is_plain(rows, point, reading, class_feature):
+    if joined is None and _is_plain(rows, point, reading, class_feature):
         return rows, notes, left_out
     array = point_column(points, ratios, numbers)
     feature = _point_feature(array, class_feature)
@@ -324,6 +324,8 @@ def _is_plain(rows: datasets.Dataset, column: str, reading: Reading, class_featu
         ):
             return False
     elif class_feature is not None:
+        return False
+    if isinstance(feature, dict) and SIGN in feature:  # rows of a stream lose it all alike
         return False
     return isinstance(feature, dict) and all(
         isinstance(feature.get(name), datasets.Value) and "float" in feature[name].dtype for name in (X, Y)
