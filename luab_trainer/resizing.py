@@ -13,7 +13,6 @@ from transformers import BaseImageProcessor, PretrainedConfig, PreTrainedModel
 
 from luab_trainer.model import input_size
 from luab_trainer.said import say
-from luab_vision.geometry import pair
 from luab_vision.processors import check_fits, image_settings, resized_processor
 from luab_vision.timm_checkpoints import is_timm, set_image_size
 
@@ -143,5 +142,5 @@ def _patch_size(config: PretrainedConfig) -> int:
         for name in ("patch_stride", "patch_size"):  # Hiera's patches overlap
             patch = getattr(part, name, None)
             if isinstance(patch, int) or (isinstance(patch, list | tuple) and len(patch) == 2):
-                return pair(patch)[0]
+                return patch if isinstance(patch, int) else patch[0]
     return 1
