@@ -100,6 +100,8 @@ class LocalizationTask:
             raise ValueError(f"image set {images.name} has no boxes")
         self.model, self.boxes = classifier.model, images.boxes
         self.attention = attention_of(self.model)
+        if classifier.compiled is not None:
+            torch.compiler.reset()  # what was compiled before the attention's hooks were there has none
         self.classifier, self.outputs, self.images = classifier, list(outputs), images
         self.num_workers, self.progress = num_workers, progress
 

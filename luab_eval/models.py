@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ from luab_vision.transforms import ImageSettings
 
 TIMM = "timm:"
 TIMM_WEIGHTS = "model.safetensors"
+FLOAT32, BFLOAT16 = "float32", "bfloat16"
+BF16 = "-bf16"  # end of the fingerprint of a model that computes in it
 
 
 class NotFinite(ValueError):
@@ -47,7 +50,10 @@ class Classifier:
         settings: The model's image settings.
         revision: Commit on the Hub; "" for a folder.
         seed: Seed of its training, if the checkpoint has it.
-        fingerprint: Hash of the weights. Computed from the model unless given.
+        fingerprint: Hash of the weights, and the precision if it is not float32. Computed unless given.
+        source: What `load_classifier` loaded it from; "" if it did not.
+        bf16: Whether the model computes in bfloat16, mixed (autocast); else in float32.
+        compiled: The model by torch.compile, which shares its weights; None: it runs as it is.
     """
 
     name: str
@@ -57,10 +63,22 @@ class Classifier:
     revision: str = ""
     seed: int | None = None
     fingerprint: str = ""
+    source: str = ""
+    bf16: bool = False
+    compiled: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not self.fingerprint:
-            object.__setattr__(self, "fingerprint", fingerprint(self.model))
+            object.__setattr__(self, "fingerprint", fingerprint(self.model) + BF16 * self.bf16)
+
+    @property
+    def precision(self) -> str:
+        """The precision of its computations, in a word."""
+        return BFLOAT16 if self.bf16 else FLOAT32
+
+    def computing(self, device: torch.device) -> AbstractContextManager[Any]:
+        """Around every call of the model with images on `device`: its precision."""
+        return torch.autocast(device.type, torch.bfloat16) if self.bf16 else nullcontext()
 
     def outputs(self, classes: Sequence[str] | None) -> list[int]:
         """The outputs for `ImageSet.classes`, in their order (see `class_maps`)."""
@@ -72,7 +90,8 @@ class Classifier:
         Raises:
             NotFinite: NaN or infinity.
         """
-        output = self.model(pixel_values)
+        with self.computing(pixel_values.device):
+            output = (self.model if self.compiled is None else self.compiled)(pixel_values)
         logits = (output if isinstance(output, Tensor) else output.logits).float()
         finite = torch.isfinite(logits).all(dim=1)
         if not finite.all():
@@ -80,15 +99,29 @@ class Classifier:
         return logits
 
 
-def load_classifier(name: str, device: str | torch.device = "cpu") -> Classifier:
+def load_classifier(
+    name: str, device: str | torch.device = "cpu", bf16: bool = False, compiled: bool = False
+) -> Classifier:
     """A checkpoint's folder, a model's id on the Hub, or `timm:NAME`, in evaluation mode on `device`.
+
+    Args:
+        name: The model.
+        device: Where it runs.
+        bf16: Whether it computes in bfloat16, mixed.
+        compiled: Whether torch.compile compiles it.
 
     Raises:
         ValueError: no such model, not an image classifier, or no safetensors.
     """
     loaded = _from_timm(name) if name.startswith(TIMM) else _from_transformers(name)
     loaded.model.eval().requires_grad_(False).to(device)
-    return loaded
+    return replace(
+        loaded,
+        source=name,
+        bf16=bf16,
+        fingerprint=loaded.fingerprint + BF16 * bf16,
+        compiled=torch.compile(loaded.model) if compiled else None,
+    )
 
 
 def fingerprint(model: nn.Module) -> str:

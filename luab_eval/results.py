@@ -2,7 +2,7 @@
 
 `results.json`:
 
-    {"models": [{"name", "revision", "fingerprint", "seed"}],
+    {"models": [{"name", "revision", "fingerprint", "seed", "precision"}],
      "benchmarks": {KEY: {"benchmark", "title", "label", "summary", "paper", "download", "primary",
                           "higher_is_better", "published_images", "left_out": in words,
                           "models": {MODEL: {"metrics": {NAME: value}, "per_class": {CLASS: value},
@@ -29,7 +29,7 @@ from luab_data.console.names import file_name
 from luab_data.files.whole import write_json
 from luab_eval.arrays import write_arrays
 from luab_eval.benchmark import Benchmark, Scores
-from luab_eval.models import Classifier
+from luab_eval.models import BFLOAT16, FLOAT32, Classifier
 
 FILE = "results.json"
 PER_IMAGE = "per_image"
@@ -82,8 +82,8 @@ class Results:
         ]
         if others and not replace:
             raise ValueError(
-                f"{folder / FILE} has results of {', '.join(others)} with other weights. Give another "
-                "--output-dir, or --replace to drop these results"
+                f"{folder / FILE} has results of {', '.join(others)} with other weights, or computed in "
+                "another precision (--bf16). Give another --output-dir, or --replace to drop these results"
             )
         for name in others:
             self._drop(name)
@@ -107,6 +107,7 @@ class Results:
             "revision": model.revision,
             "fingerprint": model.fingerprint,
             "seed": model.seed,
+            "precision": model.precision,
         }
         self._asked[model.name] = None
         known = [one["name"] for one in self.content["models"]]
@@ -224,11 +225,12 @@ def _check(content: dict[str, Any]) -> None:
         raise ValueError("two models have one name")
     wrong = [name for name in names if not isinstance(name, str)]
     wrong += [
-        (model.get("fingerprint"), model.get("revision"), model.get("seed"))
+        (model.get("fingerprint"), model.get("revision"), model.get("seed"), model.get("precision"))
         for model in content["models"]
         if not isinstance(model.get("fingerprint"), str | None)
         or not isinstance(model.get("revision"), str | None)
         or not isinstance(model.get("seed"), int | None)
+        or model.get("precision", FLOAT32) not in (FLOAT32, BFLOAT16)
     ]
     wrong += [why for why in content["skipped"].values() if not isinstance(why, str)]
     for entry in content["benchmarks"].values():

@@ -10,7 +10,8 @@ import numpy as np
 
 from luab_eval.benchmark import Benchmark, Predictions
 from luab_eval.models import Classifier
-from luab_eval.predict import PassSettings, predict
+from luab_eval.passes import PassSettings
+from luab_eval.predict import predict
 from luab_eval.results import Results
 from luab_eval.tasks import UnsuitedModel
 

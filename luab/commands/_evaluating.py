@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from luab.commands._models import add_model_option, required_models
+from luab_eval.team import Team, follows, joined
+
+AUTO = "auto"
 
 
 def add_evaluation_options(options: argparse.ArgumentParser, output_dir: str) -> None:
@@ -26,8 +30,15 @@ def add_evaluation_options(options: argparse.ArgumentParser, output_dir: str) ->
         help="delete results in --output-dir of a model with the same name and other weights",
     )
     add("--device", help="cpu, cuda, cuda:1, mps (default: cuda if available, else cpu)")
-    add("--batch-size", type=int, default=64, help="images per batch (default: %(default)s)")
+    add(
+        "--batch-size",
+        default="64",
+        metavar="N",
+        help="images per batch; auto: the largest that fits into the GPU's memory (default: %(default)s)",
+    )
     add("--num-workers", type=int, help="processes that decode images (default: all cores)")
+    add("--bf16", action="store_true", help="compute in bfloat16, mixed: faster, other numbers")
+    add("--compile", action="store_true", help="compile the models: minutes first, then faster")
 
 
 def evaluation_options(options: argparse.Namespace) -> dict[str, Any]:
@@ -37,16 +48,40 @@ def evaluation_options(options: argparse.Namespace) -> dict[str, Any]:
         ValueError: no model, or an invalid number.
     """
     models = required_models(options)
-    if options.batch_size < 1:
-        raise ValueError(f"--batch-size {options.batch_size}: it must be 1 or more")
     if options.num_workers is not None and options.num_workers < 0:
         raise ValueError(f"--num-workers {options.num_workers}: it must be 0 (no other processes) or more")
     return {
         "models": models,
         "output_dir": options.output_dir,
         "device": options.device,
-        "batch_size": options.batch_size,
+        "batch_size": _batch_size(options.batch_size),
         "num_workers": options.num_workers,
         "command": options.command,
         "replace_results": options.replace,
+        "bf16": options.bf16,
+        "compiled": options.compile,
     }
+
+
+def _batch_size(text: str) -> int | None:
+    """The option as a number; None for auto."""
+    if text == AUTO:
+        return None
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise ValueError(f"--batch-size {text}: give {AUTO}, or a number of 1 or more")
+    return number
+
+
+def in_team(lead: Callable[[Team], int]) -> int:
+    """Calls `lead` in the first of the processes that a launcher started; the others do what it orders."""
+    with joined() as team:
+        if not follows():
+            return lead(team)
+        from luab_eval.passes import follow
+
+        follow(team)
+        return 0

@@ -17,11 +17,12 @@ import argparse
 import shlex
 from pathlib import Path
 
-from luab.commands._evaluating import add_evaluation_options, evaluation_options
+from luab.commands._evaluating import add_evaluation_options, evaluation_options, in_team
 from luab_data.console.boundary import guarded
 from luab_data.console.missing import require_extra
 from luab_data.console.options import CommandParser
 from luab_data.console.text import printable_lines
+from luab_eval.team import Team
 
 DEFAULT_SUITE = "robustness"
 
@@ -53,14 +54,18 @@ def parser() -> argparse.ArgumentParser:
 @guarded("luab evaluate")
 def main(argv: list[str]) -> int:
     """Run the command and return the exit status: 0, or 1 with the reason on stderr."""
+    return in_team(lambda team: _main(argv, team))
+
+
+def _main(argv: list[str], team: Team) -> int:
     options = parser().parse_args(argv)
     require_extra("eval")
     options.command = shlex.join(["luab", "evaluate", *argv])
-    return run(options)
+    return run(options, team)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Run what the options ask for.
+def run(options: argparse.Namespace, team: Team) -> int:
+    """Run what the options ask for. `team`: the processes that share the work.
 
     Raises:
         ValueError: no such benchmark or model, or invalid files.
@@ -90,7 +95,7 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError(
             f"none of the benchmarks is in {root}:\n\n{overview(root, options.val, options.partial, named)}"
         )
-    _, table = evaluate(benchmarks=present, root=root, skipped=absent, **evaluation)
+    _, table = evaluate(benchmarks=present, root=root, skipped=absent, **evaluation, team=team)
     print(terminal(table))
     print(f"More in {options.output_dir / PAGE} and {options.output_dir / FILE}")
     return 0

@@ -16,11 +16,12 @@ import os
 import shlex
 from pathlib import Path
 
-from luab.commands._evaluating import add_evaluation_options, evaluation_options
+from luab.commands._evaluating import add_evaluation_options, evaluation_options, in_team
 from luab_data.console.boundary import guarded
 from luab_data.console.missing import require_extra
 from luab_data.console.options import CommandParser
 from luab_data.console.text import printable
+from luab_eval.team import Team
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,14 +40,18 @@ def parser() -> argparse.ArgumentParser:
 @guarded("luab localize")
 def main(argv: list[str]) -> int:
     """Run the command and return the exit status: 0, or 1 with the reason on stderr."""
+    return in_team(lambda team: _main(argv, team))
+
+
+def _main(argv: list[str], team: Team) -> int:
     options = parser().parse_args(argv)
     require_extra("eval")
     options.command = shlex.join(["luab", "localize", *argv])
-    return run(options)
+    return run(options, team)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Run what the options ask for.
+def run(options: argparse.Namespace, team: Team) -> int:
+    """Run what the options ask for. `team`: the processes that share the work.
 
     Raises:
         ValueError: rows, boxes or a model that cannot be used.
@@ -61,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     from luab_eval.suite import usable
 
     present, _ = usable(find_benchmarks(f"where:{source}"), Path(), skip_absent=False)
-    results, _ = evaluate(benchmarks=present, root=Path(), **evaluation)
+    results, _ = evaluate(benchmarks=present, root=Path(), **evaluation, team=team)
     shown = results.shown()
     evaluated = [results.content["benchmarks"][key]["models"] for key in shown.benchmarks]
     models = [name for name in shown.models if name in evaluated[0]]

@@ -14,8 +14,17 @@ import numpy as np
 from luab_data.console.names import few
 from luab_eval.benchmark import Benchmark
 from luab_eval.benchmarks import benchmark_class
+from luab_eval.models import FLOAT32
 from luab_eval.report.certainty import assess
-from luab_eval.report.runs import EvaluatedRun, RunScores, by_model, only, read_runs, read_scores
+from luab_eval.report.runs import (
+    EvaluatedRun,
+    RunScores,
+    by_model,
+    only,
+    precision_of,
+    read_runs,
+    read_scores,
+)
 from luab_eval.report.table import Model, Row, Table, full_title
 from luab_eval.results import FILE, Shown
 from luab_eval.statistics.bootstrap import holm
@@ -43,6 +52,7 @@ def figures(
     """
     everything = read_runs(paths)
     runs = everything if shown is None else only(everything, shown)
+    precision = precision_of(runs)
     models = by_model(runs)
     keys = list(dict.fromkeys(key for run in runs for key in run.benchmarks))
     rows = [_row(key, models, resamples, seed) for key in keys]
@@ -54,7 +64,22 @@ def figures(
             )
     skipped = {key: why for run in runs for key, why in run.skipped.items() if key not in keys}
     columns = tuple(_column(name, group) for name, group in models.items())
-    return Table(columns, tuple(rows), LEVEL, resamples, skipped, _unshown(everything, runs), min_difference)
+    return Table(
+        columns,
+        tuple(rows),
+        LEVEL,
+        resamples,
+        skipped,
+        (*_computed(precision), *_unshown(everything, runs)),
+        min_difference,
+    )
+
+
+def _computed(precision: str) -> tuple[str, ...]:
+    """A remark on the precision, if it is not the usual one."""
+    if precision == FLOAT32:
+        return ()
+    return (f"Computed in {precision}, mixed precision (--bf16): figures in {FLOAT32} differ a little.",)
 
 
 def _unshown(everything: Sequence[EvaluatedRun], runs: Sequence[EvaluatedRun]) -> tuple[str, ...]:

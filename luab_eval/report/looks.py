@@ -12,8 +12,10 @@ from torch import Tensor
 from luab_eval.benchmark import Benchmark, ImageSet, Predictions, Verdicts
 from luab_eval.image_sets.class_maps import first_name
 from luab_eval.models import Classifier
+from luab_eval.passes import PassSettings
+from luab_eval.pixels import PixelValues
 from luab_eval.pointing import attention_maps
-from luab_eval.predict import PassSettings, PixelValues, predict
+from luab_eval.predict import predict
 from luab_eval.report.galleries import (
     MAX_BYTES,
     Exhibit,
@@ -140,7 +142,9 @@ def _looks(images: ImageSet, asked: _Asked, chosen: np.ndarray, device: str | to
 def _attention(classifier: Classifier, pixel_values: Tensor, classes: Tensor) -> np.ndarray | None:
     """`[B, H, W]`; None for a model without known attention, whose predictions are shown alone."""
     try:
-        return attention_maps(classifier.model, pixel_values, classes)[:, 0].float().cpu().numpy()
+        with classifier.computing(pixel_values.device):
+            maps = attention_maps(classifier.model, pixel_values, classes)
+        return maps[:, 0].float().cpu().numpy()
     except NoReadout:
         return None
 

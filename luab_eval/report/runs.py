@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from luab_eval.arrays import read_arrays
+from luab_eval.models import FLOAT32
 from luab_eval.results import FILE, Shown, read
 
 # What makes the names of a model's training runs differ: "runs/plain-seed0", "plain/seed-1", "plain_seed=2".
@@ -27,6 +28,7 @@ class EvaluatedRun:
 
     Attributes:
         folder: Of the results, where its `per_image` paths begin.
+        precision: In which the model was computed: "float32" or "bfloat16".
         listed_as: The name in its results.json; `name` may have been made unique.
         benchmarks: Key -> the benchmark's entry in results.json; this run's part is `result(key)`.
         skipped: Key -> why it was not run.
@@ -36,6 +38,7 @@ class EvaluatedRun:
     revision: str
     fingerprint: str
     seed: int | None
+    precision: str
     folder: Path
     listed_as: str
     benchmarks: dict[str, dict[str, Any]]
@@ -83,6 +86,22 @@ def only(runs: Sequence[EvaluatedRun], shown: Shown) -> list[EvaluatedRun]:
         skipped = "".join(f"\n  {key}: {why}" for key, why in shown.skipped.items())
         raise ValueError(f"no model was evaluated on a benchmark. Not run:{skipped}")
     return found
+
+
+def precision_of(runs: Sequence[EvaluatedRun]) -> str:
+    """The precision in which all of the runs were computed.
+
+    Raises:
+        ValueError: they differ in it.
+    """
+    kinds = {run.precision: run.name for run in runs}
+    if len(kinds) > 1:
+        found = ", ".join(f"{name} in {kind}" for kind, name in kinds.items())
+        raise ValueError(
+            f"models that were evaluated in different precisions are not compared: {found}. Evaluate all "
+            "with --bf16, or all without"
+        )
+    return next(iter(kinds))
 
 
 def by_model(runs: Sequence[EvaluatedRun]) -> dict[str, list[EvaluatedRun]]:
@@ -142,6 +161,7 @@ def _read(path: Path) -> list[EvaluatedRun]:
             revision=model.get("revision") or "",
             fingerprint=model.get("fingerprint") or "",
             seed=model.get("seed"),
+            precision=model.get("precision", FLOAT32),  # older results do not say it
             folder=file.parent,
             listed_as=model["name"],
             benchmarks={

@@ -11,7 +11,7 @@ from yaml import YAMLError
 from luab_data.console.names import file_name
 from luab_eval.benchmark import Benchmark
 from luab_eval.models import Classifier
-from luab_eval.predict import PassSettings
+from luab_eval.passes import PassSettings
 from luab_eval.report.figures import figures
 from luab_eval.report.galleries import MAX_BYTES, Gallery
 from luab_eval.report.looks import galleries

@@ -34,8 +34,8 @@ from luab_data.console.bars import progress
 from luab_data.console.text import counted
 from luab_data.constants import CLICK, IMAGE, TRAIN
 from luab_data.rows.columns import Columns
+from luab_eval.passes import all_cores
 from luab_eval.pointing import PointingGameEvaluator
-from luab_eval.predict import all_cores
 from luab_trainer.arguments import RunArguments
 from luab_trainer.config import LUABConfig
 from luab_trainer.data.dataset import ViewDataset

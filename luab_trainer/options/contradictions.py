@@ -1,8 +1,6 @@
 """Rejects training arguments that contradict each other, have no effect, or do not work on this machine."""
 
 import multiprocessing
-import os
-import shutil
 from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
@@ -13,6 +11,8 @@ from transformers.integrations import get_available_reporting_integrations
 from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
 from transformers.trainer_utils import SchedulerType
 from transformers.utils import is_torch_bf16_gpu_available, is_torch_xla_available
+
+from luab_vision.compiling import require_compiler
 
 _NO_WARMUP = ("constant", "reduce_lr_on_plateau", "greedy")  # schedules
 _NO_KWARGS = ("constant", "constant_with_warmup")
@@ -162,12 +162,8 @@ def _check_compilation(args: TrainingArguments, on_cpu: bool) -> None:
         raise ValueError(f"--torch_compile_backend {backend}: take one of {usual}.")
     if mode not in (None, *_COMPILE_MODES):
         raise ValueError(f"--torch_compile_mode {mode}: take one of {', '.join(_COMPILE_MODES)}.")
-    compilers = (os.environ.get("CXX", "g++"), "g++", "clang++")
-    if on_cpu and backend == "inductor" and not any(map(shutil.which, compilers)):
-        raise ValueError(
-            "--torch_compile needs a C++ compiler, and neither g++ nor clang++ is there: install one "
-            "(apt install g++), or leave it out."
-        )
+    if backend == "inductor":
+        require_compiler("--torch_compile", on_cpu)
 
 
 def _check_schedule(args: TrainingArguments) -> None:

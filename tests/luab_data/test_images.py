@@ -30,7 +30,7 @@ from luab_data.images.pillow import (
 )
 from luab_data.rows.splits import load_splits
 from luab_eval.benchmark import Item
-from luab_eval.predict import read_image
+from luab_eval.pixels import read_image
 from luab_vision.images import decode, open_image
 
 

@@ -13,7 +13,8 @@ from luab_eval.benchmarks.backgrounds import VARIANTS
 from luab_eval.benchmarks.corruptions import CORRUPTIONS, KINDS
 from luab_eval.benchmarks.val import hub_items
 from luab_eval.image_sets.class_maps import find_by_name, objectnet_folders, real_labels, subset, wnids
-from luab_eval.predict import predict, read_image
+from luab_eval.pixels import read_image
+from luab_eval.predict import predict
 
 
 def number_of(name: str) -> int:

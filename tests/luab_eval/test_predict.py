@@ -11,7 +11,9 @@ from PIL import Image
 from luab_eval import predict as module
 from luab_eval.benchmark import ImageSet, Item
 from luab_eval.models import Classifier, fingerprint
-from luab_eval.predict import PassSettings, PixelValues, occlude, predict
+from luab_eval.passes import PassSettings
+from luab_eval.pixels import PixelValues, occlude
+from luab_eval.predict import predict
 from luab_vision.transforms import ImageSettings
 
 COUNT = 10
