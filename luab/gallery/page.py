@@ -49,7 +49,9 @@ def write_page(options: argparse.Namespace, reading: Reading) -> tuple[int, int]
         exhibits.append(exhibit)
     title = f"{options.dataset}, {options.split}"
     notes = [f"{len(exhibits):,} of {len(some):,} rows, drawn at random (seed {options.seed})", *read.notes]
-    html = template("show.html").render(title=title, exhibits=exhibits, notes=notes)
+    html = template("show.html").render(
+        title=title, exhibits=exhibits, notes=notes, made_by="luab show", wide=False
+    )
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(html, encoding="utf-8")
     return len(exhibits), len(some)

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = {path.parent.name for path in ROOT.glob("*/py.typed")}
 # Which extras the code of a package may need; what needs none of them is the core.
 ALLOWED = {
-    "luab": {"app"},
+    "luab": {"app", "eval"},
     "luab_attention": {"eval"},
     "luab_eval": {"eval", "timm"},
     "luab_trainer": {"eval", "peft", "timm"},

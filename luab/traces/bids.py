@@ -1,0 +1,100 @@
+"""A dataset's traces as a BIDS dataset: one recording a trace, with its image in the events."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from luab.traces.rows import SIZES, TraceRows, size_of
+from luab_attention.traces.export import BIDS_VERSION, bids_label, bids_recording, physio_type
+from luab_attention.traces.kinematics import duration
+from luab_attention.traces.resampling import Method
+from luab_data.console.text import printable
+from luab_data.errors import SourceError
+from luab_data.files.whole import to_json
+
+UNKNOWN = "unknown"  # subject of a trace without an annotator
+
+
+def write_bids(
+    traced: TraceRows,
+    out: Path,
+    rate: float,
+    method: Method = "hold",
+    eye: str | None = None,
+    task: str = "viewing",
+) -> tuple[int, int]:
+    """Writes `sub-<annotator>/beh/..._run-<n>_physio.tsv.gz`, its JSON and its events.
+
+    Args:
+        traced: rows with samples and times.
+        out: a new folder.
+        rate: samples per second; BIDS recordings have a fixed rate.
+        method: how traces are resampled.
+        eye: the recorded eye of an eye tracker; None: another device, such as a mouse.
+        task: the task's label.
+
+    Returns:
+        The number of recordings, and of entries without a sample.
+
+    Raises:
+        SourceError: the folder is not new, or traces without times.
+    """
+    traced.require_samples("BIDS")
+    device = physio_type(eye)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise SourceError(f"--output {out}: there is something already. Give a new folder.")
+    out.mkdir(parents=True, exist_ok=True)
+    task = bids_label(task, "viewing")
+    subjects: dict[str, str] = {}  # annotator -> label
+    runs: Counter[str] = Counter()
+    empty = 0
+    for number, image_id, row, paths in traced.read(*SIZES):
+        for at, path in enumerate(paths):
+            if not len(path):
+                empty += 1
+                continue
+            subject = _subject(subjects, path.annotator)
+            runs[subject] += 1
+            folder = out / f"sub-{subject}" / "beh"
+            folder.mkdir(parents=True, exist_ok=True)
+            stem = f"sub-{subject}_task-{task}_run-{runs[subject]}"
+            try:
+                table, sidecar = bids_recording(path, size_of(row), rate, method)
+            except ValueError as error:
+                raise SourceError(f"row {number:,}, trace {at}: {error}") from error
+            sidecar |= device | {"TaskName": task}
+            (folder / f"{stem}_physio.tsv.gz").write_bytes(table)
+            _json(folder / f"{stem}_physio.json", sidecar)
+            lasted = (duration(path) or 0.0) / 1000
+            events = f"onset\tduration\tstim_id\n0\t{lasted:.6f}\t{printable(image_id)}\n"
+            (folder / f"{stem}_events.tsv").write_text(events, encoding="utf-8")
+    lines = ["participant_id", *sorted(f"sub-{label}" for label in subjects.values())]
+    (out / "participants.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    _json(
+        out / "dataset_description.json",
+        {"Name": "Traces", "BIDSVersion": BIDS_VERSION, "DatasetType": "raw",
+         "GeneratedBy": [{"Name": "luab traces export"}]},
+    )  # fmt: skip
+    (out / "README").write_text(
+        "Traces of people who looked at images, resampled to a fixed rate. Coordinates are pixels of the "
+        "image; the column stim_id of the events names it.\n",
+        encoding="utf-8",
+    )
+    return sum(runs.values()), empty
+
+
+def _subject(subjects: dict[str, str], annotator: str | None) -> str:
+    """The label of an annotator: his name's letters and digits, with a number if another one has them."""
+    name = UNKNOWN if annotator is None else annotator
+    if name not in subjects:
+        label, taken, number = bids_label(name, "x"), set(subjects.values()), 1
+        found = label
+        while found in taken:
+            number += 1
+            found = f"{label}x{number}"
+        subjects[name] = found
+    return subjects[name]
+
+
+def _json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(to_json(content) + "\n", encoding="utf-8")

@@ -1,0 +1,165 @@
+"""A dataset's rows with their scanpaths, one after the other."""
+
+import argparse
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import datasets
+import numpy as np
+
+from luab_attention.boxes.formats import box_reader
+from luab_attention.boxes.reader import BoxReader
+from luab_attention.boxes.rows import row_size
+from luab_attention.columns import ATTENTION_SOURCE
+from luab_attention.traces.rows import TraceColumn, scanpaths_of, trace_column
+from luab_attention.traces.scanpath import Scanpath
+from luab_data.constants import HEIGHT, IMAGE, LABEL, NO_LABEL, OBJECTS, WIDTH
+from luab_data.errors import SourceError
+from luab_data.rows.arrow import is_list
+from luab_data.rows.splits import Part, find_part, load_splits, part_of
+
+Row = Mapping[str, Any]
+Boxes = Callable[[Row], np.ndarray | None]
+
+
+class TracedRow(NamedTuple):
+    """A row and its traces.
+
+    Attributes:
+        number: of the row in its split.
+        image_id: its id, or its number as text.
+        row: its other columns; the image is not decoded.
+        paths: all entries in order, empty ones too.
+    """
+
+    number: int
+    image_id: str
+    row: Row
+    paths: list[Scanpath]
+
+
+@dataclass(frozen=True)
+class TraceRows:
+    """The rows of a split, or of a part of one.
+
+    Attributes:
+        rows: with all columns.
+        part: which rows of the split they are.
+        column: the column with the traces.
+        id_column: the column with the image's id, which may not exist.
+    """
+
+    rows: datasets.Dataset
+    part: Part
+    column: TraceColumn
+    id_column: str
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def read(self, *columns: str, bar: bool = True) -> Iterator[TracedRow]:
+        """All rows in order, with these of the columns besides the traces, if there are such.
+
+        One row is in memory at a time. `bar`: whether a terminal shows the progress.
+
+        Raises:
+            SourceError: a trace that cannot be read; names the row.
+        """
+        wanted = dict.fromkeys((self.column.name, self.id_column, *columns))
+        rows = self.rows.select_columns([name for name in wanted if name in self.rows.column_names])
+        if isinstance(rows.features.get(IMAGE), datasets.Image):
+            rows = rows.cast_column(IMAGE, datasets.Image(decode=False))
+        for offset, row in enumerate(datasets.utils.tqdm(rows, desc="rows", disable=None if bar else True)):
+            yield self.traced(offset, row)
+
+    def traced(self, offset: int, row: Row) -> TracedRow:
+        """The row at this position among `rows`, with its traces."""
+        number = self.part.start + offset
+        try:
+            paths = scanpaths_of(row, self.column)
+        except SourceError as error:
+            raise SourceError(f"row {number:,}, column {self.column.name!r}: {error}") from error
+        return TracedRow(number, str(row.get(self.id_column, number)), row, paths)
+
+    def require_samples(self, what: str) -> None:
+        """Raises SourceError unless the traces are samples with times, which `what` needs."""
+        if not self.column.timed:
+            raise SourceError(f"{what} needs times, and column {self.column.name!r} has none.")
+        if self.column.fixations:
+            raise SourceError(
+                f"{what} needs samples, and column {self.column.name!r} has fixations (durations)."
+            )
+
+
+def open_rows(options: argparse.Namespace) -> TraceRows:
+    """The rows that the options name: `dataset`, `config`, `split`, `column`, `id_column`.
+
+    Raises:
+        SourceError: no such dataset, split or column.
+    """
+    splits = load_splits(options.dataset, options.config)
+    part = find_part(splits, options.split, options.dataset, "split")
+    rows = part_of(splits[part.split], part)
+    return TraceRows(rows, part, trace_column(rows.features, options.column), options.id_column)
+
+
+# The columns that `size_of` reads.
+SIZES = (WIDTH, HEIGHT, IMAGE)
+
+
+def size_of(row: Row) -> tuple[float, float]:
+    """Width and height of a row's image in pixels: the columns', or those of the image itself.
+
+    Raises:
+        SourceError: neither is there.
+    """
+    width, height = row.get(WIDTH), row.get(HEIGHT)
+    return (width, height) if width and height else row_size(row)
+
+
+def scale_of(row: Row, units: str) -> tuple[float, float]:
+    """Width and height of a row's image in `units`: ratio, pixels, degrees.
+
+    Raises:
+        SourceError: the size or the pixels per degree are not known.
+    """
+    if units == "ratio":
+        return 1.0, 1.0
+    width, height = size_of(row)
+    if units == "pixels":
+        return width, height
+    per_degree = (row.get(ATTENTION_SOURCE) or {}).get("pixels_per_degree")
+    if not per_degree:
+        raise SourceError(
+            f"--units degrees: the row has no pixels_per_degree in {ATTENTION_SOURCE}. Take --units pixels."
+        )
+    return width / per_degree, height / per_degree
+
+
+def boxes_of(traced: TraceRows, boxes: Path | None) -> Boxes | None:
+    """What gives the boxes [n, 4] of a row's class in ratios, or None for a row without; None without boxes.
+
+    Args:
+        traced: the rows.
+        boxes: a CSV or a folder of XML files; None: the column `objects`, if there is one.
+
+    Raises:
+        SourceError: unreadable boxes.
+    """
+    rows = traced.rows
+    if boxes is None and OBJECTS not in rows.column_names:
+        return None
+    single = LABEL in rows.column_names and not is_list(rows.features[LABEL])
+    reader = box_reader(LABEL if single else None, rows, boxes, traced.id_column)
+    return partial(_boxes, reader, single)
+
+
+def _boxes(reader: BoxReader, single: bool, row: Row) -> np.ndarray | None:
+    found, categories = reader.read(row, partial(size_of, row))
+    boxes = found.ratios()
+    if single and categories is not None:
+        boxes = boxes[(categories == row[LABEL]) & (row[LABEL] != NO_LABEL)]
+    return boxes if len(boxes) else None

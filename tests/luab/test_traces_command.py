@@ -1,0 +1,325 @@
+"""`luab traces`: each tool on a small dataset of gaze, and on the samples of ImageNet-AB and COCO-AB."""
+
+import csv
+import gzip
+import json
+import re
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from fixtures.factories import image_bytes, noise_image
+
+from luab.commands.traces import TOOLS, main
+from luab.traces.density import density_map
+from luab_attention.columns import column_feature
+from luab_attention.traces.features import FEATURES
+from luab_attention.traces.scanpath import Scanpath
+
+WIDTH, HEIGHT = 600, 400
+MOVE = {"x": [0.0, 0.5], "y": [0.0, 1.0], "time": [0.0, 500.0], "segment": [0, 0]}  # 500 px in 500 ms
+LINE = {
+    "x": np.linspace(0.1, 0.9, 20),
+    "y": np.full(20, 0.5),
+    "time": np.arange(20) * 16.0,
+    "segment": [0] * 20,
+}
+BROKEN = {"x": [0.1, 0.2, 0.8, 0.9], "y": [0.5] * 4, "time": [0.0, 100, 1000, 1100], "segment": [0, 0, 1, 1]}
+EMPTY = {"x": [], "y": [], "time": [], "segment": []}
+HOSTILE = '<script>alert(1)</script> $\\frac{1}{0$ "'
+
+
+def entry(path, annotator):
+    return {"annotator": annotator} | {name: list(values) for name, values in path.items()}
+
+
+def write_gaze(folder, more=()):
+    """Three rows: two annotators; a program's line and nothing; a trace in two segments."""
+    label = datasets.ClassLabel(names=["cat", "dog"])
+    paths = [
+        [entry(MOVE, "a"), entry(BROKEN, "b")],
+        [entry(LINE, "bot"), entry(EMPTY, "a")],
+        [entry(BROKEN, "=1+1")],
+    ]
+    encoded = [image_bytes(noise_image(60, 40, seed)) for seed in range(3)]
+    rows = datasets.Dataset.from_dict(
+        {
+            "image": [{"bytes": each, "path": None} for each in encoded],
+            "image_id": ["one", HOSTILE, "three"],
+            "width": [WIDTH] * 3,
+            "height": [HEIGHT] * 3,
+            "label": [0, 1, 0],
+            "objects": [{"bbox": [[0.0, 0.0, 300.0, 400.0]], "category": [0]}] * 3,
+            "scanpaths": [*paths[:2], [*paths[2], *more]],
+        },
+        features=datasets.Features(
+            {
+                "image": datasets.Image(),
+                "image_id": datasets.Value("string"),
+                "width": datasets.Value("int32"),
+                "height": datasets.Value("int32"),
+                "label": label,
+                "objects": {
+                    "bbox": datasets.List(datasets.List(datasets.Value("float32"))),
+                    "category": datasets.List(label),
+                },
+                "scanpaths": column_feature("scanpaths", ("annotator", "time", "segment"), None),
+            }
+        ),
+    )
+    folder.mkdir()
+    rows.to_parquet(str(folder / "train.parquet"))
+    return rows
+
+
+@pytest.fixture
+def gaze(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    write_gaze(tmp_path / "gaze")
+    return tmp_path / "gaze"
+
+
+def load(folder, split="train"):
+    return datasets.load_dataset(str(folder), split=split, cache_dir=str(folder.parent / "cache2"))
+
+
+def failing(capsys, *arguments) -> str:
+    assert main([str(each) for each in arguments]) == 1
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_every_tool_explains_its_options(tool, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([tool, "--help"])
+    assert ended.value.code == 0
+    assert f"luab traces {tool}" in (shown := capsys.readouterr().out) and "--split" in shown
+
+
+def test_an_unknown_tool_says_which_there_are(capsys):
+    assert main(["fliter"]) == 2
+    assert "did you mean filter" in (shown := capsys.readouterr().err)
+    assert all(f"  {name} " in shown for name in TOOLS)
+
+
+def test_report_counts_every_trace(gaze, tmp_path, capsys):
+    assert main(["report", str(gaze), "--output", str(tmp_path / "r.json")]) == 0
+    shown = capsys.readouterr().out
+    assert "4 traces of 3 of 3 rows, 30 samples, 4 annotators; 1 entries without a sample" in shown
+    assert "annotator bot: 1 of 1 traces are straight lines" in shown
+    found = json.loads((tmp_path / "r.json").read_text())
+    assert found["checks"]["straight_line"] == 1 and found["checks"]["jumps"] == 0
+    assert found["spreads"]["samples"] == np.percentile([2, 4, 20, 4], (5, 50, 95)).tolist()
+    # MOVE is held at (0, 0), BROKEN's time is half on the left, half on the right.
+    assert found["agreement"] == 0.0 and found["images_with_agreement"] == 1
+    assert np.sum(found["dwell_thirds"]) == pytest.approx(1)
+
+
+def test_features_in_pixels(gaze, tmp_path, capsys):
+    out = tmp_path / "f.csv"
+    options = ["--units", "pixels", "--dispersion", "20", "--speed", "500", "--output", str(out)]
+    assert main(["features", str(gaze), *options]) == 0
+    assert "4 traces in" in (shown := capsys.readouterr().out) and "1 entries without a sample" in shown
+    with out.open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert list(lines[0])[6:] == list(FEATURES)
+    assert [(line["row"], line["trace"], line["annotator"]) for line in lines] == [
+        ("0", "0", "a"), ("0", "1", "b"), ("1", "0", "bot"), ("2", "0", "'=1+1"),
+    ]  # fmt: skip
+    assert float(lines[0]["path_length"]) == pytest.approx(500)
+    assert float(lines[0]["speed_mean"]) == pytest.approx(1000)
+    assert float(lines[1]["path_length"]) == pytest.approx(120, abs=1e-3)
+    assert lines[1]["segments"] == "2" and lines[2]["straight_line"] == "True"
+    assert lines[0]["acceleration_max"] == "" and lines[0]["click_ms"] == ""
+
+
+def test_features_as_parquet_have_types_and_nulls(gaze, tmp_path):
+    out = tmp_path / "f.parquet"
+    assert main(["features", str(gaze), "--output", str(out)]) == 0
+    table = pq.read_table(out)
+    assert table["samples"].to_pylist() == [2, 4, 20, 4] and table["click_ms"].null_count == 4
+    assert table["straight_line"].to_pylist() == [False, False, True, False]
+
+
+def test_time_on_the_object_of_coco_abs_sample(tmp_path):
+    out = tmp_path / "f.parquet"
+    assert main(["features", "coco_ab", "--output", str(out)]) == 0
+    shares = [share for share in pq.read_table(out)["on_object"].to_pylist() if share is not None]
+    assert len(shares) > 10 and all(0 <= share <= 1 for share in shares) and np.mean(shares) > 0.2
+
+
+def test_pixel_features_need_thresholds_in_pixels(gaze, tmp_path, capsys):
+    shown = failing(capsys, "features", gaze, "--units", "pixels", "--output", tmp_path / "f.csv")
+    assert "--units pixels: give --dispersion and --speed" in shown
+    options = ["--units", "degrees", "--dispersion", "1", "--speed", "30"]
+    shown = failing(capsys, "features", gaze, *options, "--output", tmp_path / "f.csv")
+    assert "no pixels_per_degree" in shown and not (tmp_path / "f.csv").exists()
+    assert ".csv, .tsv, .parquet" in failing(capsys, "features", gaze, "--output", tmp_path / "f.xls")
+
+
+def test_filter_writes_what_is_kept_and_why_not(gaze, tmp_path, capsys):
+    out = tmp_path / "clean"
+    options = ["--min-samples", "3", "--no-straight-lines", "--output-dir", str(out)]
+    assert main(["filter", str(gaze), *options]) == 0
+    assert (
+        "4 traces = 2 kept + 2 rejected (1 by min_samples, 1 by no_straight_lines)" in capsys.readouterr().out
+    )
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["found"] == summary["kept"] + summary["rejected"] == 4
+    assert sum(summary["rejected_by_criterion"].values()) == summary["rejected"]
+    rejects = [json.loads(line) for line in (out / "rejects.jsonl").read_text().splitlines()]
+    assert [(each["row"], each["trace"], each["criterion"]) for each in rejects] == [
+        (0, 0, "min_samples"), (1, 0, "no_straight_lines"),
+    ]  # fmt: skip
+    assert rejects[0]["reason"] == "2 samples; at least 3 is allowed" and rejects[1]["image_id"] == HOSTILE
+    before, after = load(gaze), load(out)
+    assert after.features == before.features and len(after) == 3
+    assert [[path["annotator"] for path in row["scanpaths"]] for row in after] == [["b"], ["a"], ["=1+1"]]
+    assert after[0]["scanpaths"][0] == before[0]["scanpaths"][1]
+    plain = datasets.Image(decode=False)
+    images = [rows.cast_column("image", plain)["image"] for rows in (before, after)]
+    assert [each["bytes"] for each in images[0]] == [each["bytes"] for each in images[1]]
+
+
+def test_filter_of_annotations_leaves_the_clicks(tmp_path, capsys):
+    out = tmp_path / "clean"
+    assert main(["filter", "imagenet_ab", "--min-samples", "20", "--output-dir", str(out)]) == 0
+    summary = json.loads((out / "summary.json").read_text())
+    assert 0 < summary["rejected"] < summary["found"] == summary["kept"] + summary["rejected"]
+    before, after = datasets.load_dataset("imagenet_ab", split="train"), load(out)
+    columns = ["click", "annotations"]
+    found = 0
+    for old, new in zip(before.select_columns(columns), after.select_columns(columns), strict=True):
+        assert new["click"] == old["click"] and len(new["annotations"]) == len(old["annotations"])
+        for was, now in zip(old["annotations"], new["annotations"], strict=True):
+            keeps = not 0 < len(was["mouse_tracking"]) < 20
+            assert now == (was if keeps else {**was, "mouse_tracking": []})
+            found += not keeps
+    assert found == summary["rejected"]
+
+
+def test_filter_refuses_what_it_cannot_do(gaze, tmp_path, capsys):
+    assert "needs a criterion: --min-samples" in failing(
+        capsys, "filter", gaze, "--output-dir", tmp_path / "x"
+    )
+    options = ("--min-samples", 1, "--output-dir", gaze)
+    assert "there is something already" in failing(capsys, "filter", gaze, *options)
+    assert not list(tmp_path.glob(".*.partial"))
+
+
+def test_resample_keeps_segments_apart(gaze, tmp_path):
+    out = tmp_path / "even"
+    assert main(["resample", str(gaze), "--rate", "100", "--method", "linear", "--output-dir", str(out)]) == 0
+    rows = load(out)
+    move, broken = rows[0]["scanpaths"]
+    assert move["time"] == [10.0 * k for k in range(51)] and move["annotator"] == "a"
+    assert move["x"][25] == pytest.approx(0.25) and move["y"][25] == pytest.approx(0.5)
+    assert not [x for x in broken["x"] if 0.2 + 1e-6 < x < 0.8 - 1e-6]
+    assert broken["segment"] == [0] * 11 + [1] * 11
+    assert rows[1]["scanpaths"][1]["x"] == []
+
+
+def test_resample_adds_a_column_to_annotations(tmp_path):
+    out = tmp_path / "even"
+    assert main(["resample", "imagenet_ab", "--split", "train[:5]", "--output-dir", str(out)]) == 0
+    rows = load(out)
+    assert len(rows) == 5 and "annotations" in rows.column_names
+    times = np.array(rows[0]["scanpaths"][0]["time"])
+    assert np.allclose(np.diff(times), 1000 / 60) and times[0] == 0
+    assert "samples" in json.dumps(json.loads((out / "summary.json").read_text()))
+
+
+def test_fixations_and_traces_without_times_are_not_resampled(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    for name, fields in (("fixations", ("time", "duration")), ("places", ())):
+        value = {"x": [0.1], "y": [0.1]} | {field: [1.0] for field in fields}
+        features = datasets.Features({"scanpaths": column_feature("scanpaths", fields, None)})
+        (tmp_path / name).mkdir()
+        rows = datasets.Dataset.from_dict({"scanpaths": [[value]]}, features=features)
+        rows.to_parquet(str(tmp_path / name / "train.parquet"))
+    shown = failing(capsys, "resample", tmp_path / "fixations", "--output-dir", tmp_path / "x")
+    assert "resampling needs samples, and column 'scanpaths' has fixations" in shown
+    shown = failing(capsys, "resample", tmp_path / "places", "--output-dir", tmp_path / "x")
+    assert "resampling needs times" in shown and not (tmp_path / "x").exists()
+    assert main(["report", str(tmp_path / "places")]) == main(["report", str(tmp_path / "fixations")]) == 0
+
+
+def test_density_counts_annotators_the_same(gaze, tmp_path):
+    one = Scanpath(np.array([[0.25, 0.5]]), None, np.zeros(1, int))
+    many = Scanpath(np.full((99, 2), (0.75, 0.5)), np.arange(99.0), np.zeros(99, int))
+    found = density_map([one, many], (1, 2), 0.05)
+    assert found[0].tolist() == pytest.approx([0.5, 0.5], abs=1e-6)
+    assert density_map([Scanpath(np.array([[2.0, 2.0]]), None, np.zeros(1, int))], (2, 2), 0.1) is None
+    out = tmp_path / "d.parquet"
+    assert main(["density", str(gaze), "--grid", "4", "6", "--output", str(out)]) == 0
+    table = pq.read_table(out).to_pylist()
+    assert [(row["row"], row["traces"], row["height"], row["width"]) for row in table] == [
+        (0, 2, 4, 6), (1, 1, 4, 6), (2, 1, 4, 6),
+    ]  # fmt: skip
+    assert all(sum(row["density"]) == pytest.approx(1, abs=1e-5) for row in table)
+
+
+@pytest.mark.parametrize("kind, magic", [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")])
+def test_plot_writes_figures_and_a_page_without_markup_from_data(gaze, tmp_path, kind, magic):
+    outs = [tmp_path / "plots", tmp_path / "again"]
+    for out in outs:
+        assert main(["plot", str(gaze), "--format", kind, "--rows", "5", "--output-dir", str(out)]) == 0
+    files = sorted(outs[0].glob(f"row-*.{kind}"))
+    assert len(files) == 3 and all(file.read_bytes().startswith(magic) for file in files)
+    if kind != "svg":  # whose ids are random
+        assert all(file.read_bytes() == (outs[1] / file.name).read_bytes() for file in files)
+    page = (outs[0] / "index.html").read_text()
+    assert page.count("data:image/webp") == 3 and "luab traces plot" in page
+    assert "alert(1)" in page and not re.search(r"<script", page)
+
+
+def test_pymovements_columns_in_pixels(gaze, tmp_path):
+    out = tmp_path / "g.csv"
+    assert main(["export", str(gaze), "--to", "pymovements", "--output", str(out)]) == 0
+    with out.open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) == 30
+    names = ("image_id", "trace", "segment", "time", "x_pix", "y_pix")
+    assert [lines[1][name] for name in names] == ["one", "0", "0", "500.0", "300.0", "400.0"]
+    pymovements = pytest.importorskip("pymovements", reason="pip install pymovements")
+    read = pymovements.gaze.from_csv(
+        str(out), time_column="time", pixel_columns=["x_pix", "y_pix"],
+        trial_columns=["image_id", "trace", "segment"],
+    )  # fmt: skip
+    assert read.samples["pixel"].to_list()[1] == [300.0, 400.0]
+
+
+def test_bids_recordings_have_a_rate_and_gaps(gaze, tmp_path, capsys):
+    out = tmp_path / "bids"
+    options = ["--to", "bids", "--rate", "10", "--recorded-eye", "cyclopean", "--output", str(out)]
+    assert main(["export", str(gaze), *options]) == 0
+    stem = out / "sub-b" / "beh" / "sub-b_task-viewing_run-1"
+    table = gzip.decompress(stem.with_name(f"{stem.name}_physio.tsv.gz").read_bytes()).decode().splitlines()
+    assert (
+        len(table) == 12
+        and table[0] == "0.000\t60.000\t200.000"
+        and table[11] == "1100.000\t540.000\t200.000"
+    )
+    assert [line.split("\t")[1] for line in table[2:10]] == ["n/a"] * 8
+    sidecar = json.loads(stem.with_name(f"{stem.name}_physio.json").read_text())
+    assert sidecar["SamplingFrequency"] == 10 and sidecar["PhysioType"] == "eyetrack"
+    assert sidecar["Columns"] == ["timestamp", "x_coordinate", "y_coordinate"]
+    assert stem.with_name(f"{stem.name}_events.tsv").read_text().endswith("0\t0.200000\tone\n")
+    people = (out / "participants.tsv").read_text().splitlines()
+    assert people == ["participant_id", "sub-11", "sub-a", "sub-b", "sub-bot"]
+    assert "there is something already" in failing(capsys, "export", gaze, *options)
+
+
+def test_a_bad_trace_names_its_row(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    write_gaze(tmp_path / "gaze", more=[entry({**MOVE, "y": [0.0]}, "c")])
+    shown = failing(capsys, "report", tmp_path / "gaze")
+    assert "row 2, column 'scanpaths': a scanpath whose lists have different lengths" in shown
+
+
+def test_the_page_lists_every_feature():
+    page = (Path(__file__).parents[2] / "docs" / "traces.md").read_text(encoding="utf-8")
+    for name, (unit, words) in FEATURES.items():
+        assert f"| `{name}` | {unit} | {words} |" in page
