@@ -16,6 +16,7 @@ Models with `-started` go on from the checkpoint of the plain natural run. Arms:
     oracle     plain, on the same objects where backgrounds say nothing: the most that can be reached
     cutmix, erasing   plain with an augmentation that needs no byproduct
     attention, mix    one half of luab
+    point      the paper's loss: the click regressed from the features
     clicks-50, -10, -1, astray-10, -30, centers, anywhere   luab with fewer or other clicks (worlds.py)
 """
 
@@ -45,6 +46,7 @@ ARMS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "cutmix": ("train", NOTHING | {"cutmix": 0.5}, {}),
     "erasing": ("train", NOTHING, {"random_erasing": 0.5}),
     "attention": ("train", {"background_mix": 0.0}, {}),
+    "point": ("train", {"loss": "point", "background_mix": 0.0}, {}),
     "mix": ("train", {"loss": "none", "background_mix": 0.9}, {}),
     **{
         name: (name, {}, {})
