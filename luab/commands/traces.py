@@ -123,12 +123,17 @@ def _features_options(add: Callable[..., object]) -> None:
 def _density_options(add: Callable[..., object]) -> None:
     add("--output", type=Path, required=True, metavar="FILE", help=".parquet")
     add("--grid", type=int, nargs=2, default=(16, 16), metavar=("H", "W"), help="cells (default: 16 16)")
-    _sigma_option(add)
+    _sigma_option(add, "; 0: the shares of time in the cells")
     add("--until-click", action="store_true", help="only what is before the first click")
 
 
-def _sigma_option(add: Callable[..., object]) -> None:
-    add("--sigma", type=float, default=SIGMA, help="of the Gaussian, a ratio of the image (default: 0.05)")
+def _sigma_option(add: Callable[..., object], zero: str = "") -> None:
+    add(
+        "--sigma",
+        type=float,
+        default=SIGMA,
+        help=f"of the Gaussian, ratio of the image{zero} (default: 0.05)",
+    )
 
 
 def _plot_options(add: Callable[..., object]) -> None:
@@ -214,11 +219,12 @@ def _run_features(options: argparse.Namespace) -> None:
     traced = open_rows(options)
     boxes = boxes_of(traced, options.boxes)
     written, empty = write_features(traced, options.output, boxes, options.units, thresholds)
-    print(f"{counted(written, 'trace')} in {options.output}; {empty:,} entries without a sample left out")
+    print(f"{counted(written, 'trace')} in {options.output}; {_left_out(empty)}")
 
 
 def _run_density(options: argparse.Namespace) -> None:
-    _require_positive("--sigma", options.sigma)
+    if not options.sigma >= 0:
+        raise SourceError(f"--sigma {options.sigma:g}: it must be 0 or more.")
     for side in options.grid:
         _require_positive("--grid", side)
     from luab.traces.density import write_densities
@@ -269,7 +275,11 @@ def _run_export(options: argparse.Namespace) -> None:
             open_rows(options), options.output, options.rate, options.method, options.recorded_eye,
             options.task_label,
         )  # fmt: skip
-    print(f"{counted(written, 'trace')} in {options.output}; {empty:,} entries without a sample left out")
+    print(f"{counted(written, 'trace')} in {options.output}; {_left_out(empty)}")
+
+
+def _left_out(empty: int) -> str:
+    return f"{counted(empty, 'entry', 'entries')} without a sample left out"
 
 
 def _require_positive(option: str, value: float) -> None:

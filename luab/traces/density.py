@@ -9,7 +9,7 @@ import torch
 from luab.traces.rows import TraceRows
 from luab.traces.tables import table
 from luab_attention.density import density
-from luab_attention.traces.dwell import mixture
+from luab_attention.traces.dwell import mixture, share_grid
 from luab_attention.traces.scanpath import Scanpath
 
 SCHEMA = pa.schema(
@@ -30,11 +30,14 @@ def density_map(
     """The density of an image's traces on a grid [h, w], sum 1; None without a sample in the image.
 
     Samples count by the time until the next, fixations by their duration, and all annotators the same (see
-    `mixture`). Each spreads as a Gaussian of `sigma`, a ratio of the image.
+    `mixture`). Each spreads as a Gaussian of `sigma`, a ratio of the image. With 0 it
+    counts in its cell.
     """
     points, weights = mixture(paths, until_click)
     if not len(points):
         return None
+    if sigma == 0:
+        return share_grid(points, weights, grid)
     return density(torch.from_numpy(points), torch.from_numpy(weights), grid, sigma).numpy()
 
 

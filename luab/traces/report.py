@@ -12,7 +12,7 @@ from luab_attention.traces.dwell import dwell_grid
 from luab_attention.traces.kinematics import duration
 from luab_attention.traces.quality import AGREEMENT_GRID, agreement, quality, share_map, similarity
 from luab_attention.traces.scanpath import Scanpath
-from luab_data.console.text import printable
+from luab_data.console.text import counted, printable
 
 # Measure -> how it is printed. One number a trace is in memory.
 SPREADS = {
@@ -78,8 +78,8 @@ class TraceReport:
         values = {
             "samples": own.samples,
             "duration_ms": duration(path),
-            "rate_hz": None if path.duration is not None else own.rate,
-            "longest_gap_ms": None if path.duration is not None else own.longest_gap,
+            "rate_hz": own.rate,
+            "longest_gap_ms": own.longest_gap,
             "repeated_times": own.repeated,
             "outside": own.outside,
         }
@@ -87,7 +87,7 @@ class TraceReport:
             if value is not None:
                 self.spreads[name].append(value)
         flags = {
-            "gaps": path.duration is None and own.gaps,
+            "gaps": own.gaps,
             "jumps": own.jumps,
             "mostly_outside": own.outside > OUTSIDE,
             "repeated": own.repeated,
@@ -141,7 +141,7 @@ def report_lines(summary: dict[str, Any], most: int = 5) -> list[str]:
     lines = [
         f"{summary['traces']:,} traces of {summary['rows_with_traces']:,} of {summary['rows']:,} rows, "
         f"{summary['samples']:,} samples, {summary['annotators']:,} annotators; "
-        f"{summary['entries_without_samples']:,} entries without a sample",
+        f"{counted(summary['entries_without_samples'], 'entry', 'entries')} without a sample",
         "",
         f"{'':<26}{'5 %':>12}{'median':>12}{'95 %':>12}",
     ]
@@ -161,7 +161,7 @@ def report_lines(summary: dict[str, Any], most: int = 5) -> list[str]:
         lines += [
             "",
             f"annotators of an image agree by {summary['agreement']:.3f} "
-            f"({summary['images_with_agreement']:,} images); traces of two images by "
+            f"({counted(summary['images_with_agreement'], 'image')}); traces of two images by "
             f"{'-' if other is None else f'{other:.3f}'} (1: the same shares of time on a grid of 8 x 8)",
         ]
     for each in summary["annotators_with_straight_lines"][:most]:

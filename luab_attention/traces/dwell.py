@@ -69,12 +69,17 @@ def dwell_grid(path: Scanpath, grid: tuple[int, int], end: float | None = None) 
     The path is in ratios of the image. A sample on the border between cells counts in the right or lower one,
     on the image's right or lower edge in the last. Samples outside count nowhere: 1 minus the sum is outside.
     """
+    return share_grid(path.xy, weights(path, end), grid)
+
+
+def share_grid(points: np.ndarray, shares: np.ndarray, grid: tuple[int, int]) -> np.ndarray:
+    """The sum of the shares [P] of points [P, 2], ratios, in each cell, [h, w]. See `dwell_grid`."""
     h, w = grid
-    here = in_image(path.xy)
-    column = np.minimum((path.xy[here, 0] * w).astype(np.int64), w - 1)
-    row = np.minimum((path.xy[here, 1] * h).astype(np.int64), h - 1)
+    here = in_image(points)
+    column = np.minimum((points[here, 0] * w).astype(np.int64), w - 1)
+    row = np.minimum((points[here, 1] * h).astype(np.int64), h - 1)
     share = np.zeros((h, w))
-    np.add.at(share, (row, column), weights(path, end)[here])
+    np.add.at(share, (row, column), shares[here])
     return share
 
 

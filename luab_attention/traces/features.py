@@ -4,8 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from luab_attention.boxes.boxes import inside
 from luab_attention.traces.deviation import deviation_area, max_deviation, straightness
-from luab_attention.traces.dwell import on_object
+from luab_attention.traces.dwell import on_object, weights
 from luab_attention.traces.fixations import (
     DISPERSION,
     MIN_DURATION,
@@ -58,6 +59,7 @@ FEATURES: dict[str, tuple[str, str]] = {
     "fixation_ms_idt": ("ms", "their mean duration"),
     "fixations_ivt": ("count", "by speed; see --speed"),
     "fixation_ms_ivt": ("ms", "their mean duration"),
+    "in_boxes": ("share", "of the time in the image's boxes"),
     "click_ms": ("ms", "from the first sample to the first click"),
     "on_object_ms": ("ms", "held in the image's boxes before the first click"),
     "on_object": ("share", "of the time before the first click"),
@@ -100,9 +102,9 @@ def features(
         "missing": own.missing,
         "disordered": own.disordered,
         "duration_ms": duration(path),
-        "rate_hz": own.rate if samples else None,
-        "longest_gap_ms": own.longest_gap if samples else None,
-        "gaps": own.gaps if samples else None,
+        "rate_hz": own.rate,
+        "longest_gap_ms": own.longest_gap,
+        "gaps": own.gaps,
         "repeated_times": own.repeated,
         "outside": own.outside,
         "jumps": own.jumps,
@@ -120,6 +122,9 @@ def features(
         "first_move_ms": time_to_first_move(path) if samples else None,
     }
     line |= _fixations(scaled, thresholds or Thresholds())
+    line["in_boxes"] = None
+    if boxes is not None and len(boxes):
+        line["in_boxes"] = float(weights(path)[inside(path.xy, boxes)].sum())
     return line | _click(path, boxes)
 
 

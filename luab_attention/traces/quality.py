@@ -33,9 +33,11 @@ class TraceQuality:
         segments: number of segments.
         missing: number of samples without a position.
         disordered: number of samples whose time went back.
-        rate: samples per second: 1000 over the median interval between moments. None without two moments.
-        longest_gap: ms, the longest interval between moments of a segment. None without times.
-        gaps: number of these longer than `GAP_MS`. None without times.
+        rate: samples per second: 1000 over the median interval between moments. None without two moments,
+            and for fixations.
+        longest_gap: ms, the longest interval between moments of a segment. None without times, and for
+            fixations.
+        gaps: number of these longer than `GAP_MS`; None like `longest_gap`.
         repeated: share of the samples that repeat the time of the one before. None without times.
         outside: share of the samples outside the image; 0 without samples.
         jumps: steps longer than `JUMP` within `JUMP_MS`; without times, any longer step. None for fixations.
@@ -59,14 +61,15 @@ def quality(path: Scanpath) -> TraceQuality:
     """The quality of a trace in ratios of the image."""
     between = intervals(path)
     timed = path.time is not None
+    sampled = timed and path.duration is None
     return TraceQuality(
         samples=len(path),
         segments=int(path.segment[-1] - path.segment[0] + 1) if len(path) else 0,
         missing=path.missing,
         disordered=path.disordered,
-        rate=1000 / float(np.median(between)) if len(between) else None,
-        longest_gap=float(between.max(initial=0.0)) if timed else None,
-        gaps=int((between > GAP_MS).sum()) if timed else None,
+        rate=1000 / float(np.median(between)) if sampled and len(between) else None,
+        longest_gap=float(between.max(initial=0.0)) if sampled else None,
+        gaps=int((between > GAP_MS).sum()) if sampled else None,
         repeated=(len(path) - len(path.moments())) / len(path) if timed and len(path) else None,
         outside=float((~in_image(path.xy)).mean()) if len(path) else 0.0,
         jumps=_jumps(path),
@@ -95,18 +98,20 @@ def is_straight_line(path: Scanpath) -> bool:
 
 
 def agreement(paths: Sequence[Scanpath], grid: tuple[int, int] = AGREEMENT_GRID) -> float | None:
-    """How much the annotators of one image agree: the mean similarity over all pairs of traces.
+    """How much the annotators of one image agree: the mean similarity of traces of two annotators.
 
         SIM(p, q) = sum of min(p, q) over the grid's cells    (Judd et al., 2012)
 
     p and q are the shares of time in the cells, normalized to the image. 1: the same shares, 0: no common
-    cell. None without two traces with samples in the image. Compare it with traces of other images: two
-    people who look at the center of everything agree as well.
+    cell. Traces without an annotator count as one annotator each. None without two annotators with samples
+    in the image. Compare it with traces of other images: two people who look at the center of everything
+    agree as well.
     """
-    maps = [each for path in paths if (each := share_map(path, grid)) is not None]
-    if len(maps) < 2:
-        return None
-    return float(np.mean([similarity(p, q) for p, q in combinations(maps, 2)]))
+    maps = [(path.annotator, each) for path in paths if (each := share_map(path, grid)) is not None]
+    found = [
+        similarity(p, q) for (one, p), (other, q) in combinations(maps, 2) if one is None or one != other
+    ]
+    return float(np.mean(found)) if found else None
 
 
 def share_map(path: Scanpath, grid: tuple[int, int] = AGREEMENT_GRID) -> np.ndarray | None:

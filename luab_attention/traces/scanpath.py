@@ -68,6 +68,9 @@ class Scanpath:
     def segments(self) -> Iterator["Scanpath"]:
         """Each segment as a scanpath of its own, in order."""
         borders = np.flatnonzero(np.diff(self.segment)) + 1
+        if len(self) and not len(borders):
+            yield self
+            return
         for part in np.split(np.arange(len(self)), borders):
             if len(part):
                 yield self.only(part)
@@ -87,7 +90,7 @@ class Scanpath:
         if self.time is None or len(self) < 2:
             return self
         replaced = (np.diff(self.time) == 0) & (np.diff(self.segment) == 0)
-        return self.only(np.append(~replaced, True))
+        return self.only(np.append(~replaced, True)) if replaced.any() else self
 
     def scaled(self, width: float, height: float) -> "Scanpath":
         """In another unit: x times `width`, y times `height`, clicks too."""

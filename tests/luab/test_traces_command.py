@@ -107,7 +107,7 @@ def test_an_unknown_tool_says_which_there_are(capsys):
 def test_report_counts_every_trace(gaze, tmp_path, capsys):
     assert main(["report", str(gaze), "--output", str(tmp_path / "r.json")]) == 0
     shown = capsys.readouterr().out
-    assert "4 traces of 3 of 3 rows, 30 samples, 4 annotators; 1 entries without a sample" in shown
+    assert "4 traces of 3 of 3 rows, 30 samples, 4 annotators; 1 entry without a sample" in shown
     assert "annotator bot: 1 of 1 traces are straight lines" in shown
     found = json.loads((tmp_path / "r.json").read_text())
     assert found["checks"]["straight_line"] == 1 and found["checks"]["jumps"] == 0
@@ -121,7 +121,7 @@ def test_features_in_pixels(gaze, tmp_path, capsys):
     out = tmp_path / "f.csv"
     options = ["--units", "pixels", "--dispersion", "20", "--speed", "500", "--output", str(out)]
     assert main(["features", str(gaze), *options]) == 0
-    assert "4 traces in" in (shown := capsys.readouterr().out) and "1 entries without a sample" in shown
+    assert "4 traces in" in (shown := capsys.readouterr().out) and "1 entry without a sample" in shown
     with out.open(newline="") as file:
         lines = list(csv.DictReader(file))
     assert list(lines[0])[6:] == list(FEATURES)
@@ -132,6 +132,8 @@ def test_features_in_pixels(gaze, tmp_path, capsys):
     assert float(lines[0]["speed_mean"]) == pytest.approx(1000)
     assert float(lines[1]["path_length"]) == pytest.approx(120, abs=1e-3)
     assert lines[1]["segments"] == "2" and lines[2]["straight_line"] == "True"
+    # Its class has a box on the left half, the other row's class has none.
+    assert [line["in_boxes"] for line in lines] == ["1.0", "0.5", "", "0.5"]
     assert lines[0]["acceleration_max"] == "" and lines[0]["click_ms"] == ""
 
 
@@ -251,6 +253,7 @@ def test_density_counts_annotators_the_same(gaze, tmp_path):
     many = Scanpath(np.full((99, 2), (0.75, 0.5)), np.arange(99.0), np.zeros(99, int))
     found = density_map([one, many], (1, 2), 0.05)
     assert found[0].tolist() == pytest.approx([0.5, 0.5], abs=1e-6)
+    assert density_map([one, many], (1, 4), 0)[0].tolist() == pytest.approx([0, 0.5, 0, 0.5])
     assert density_map([Scanpath(np.array([[2.0, 2.0]]), None, np.zeros(1, int))], (2, 2), 0.1) is None
     out = tmp_path / "d.parquet"
     assert main(["density", str(gaze), "--grid", "4", "6", "--output", str(out)]) == 0
@@ -268,8 +271,7 @@ def test_plot_writes_figures_and_a_page_without_markup_from_data(gaze, tmp_path,
         assert main(["plot", str(gaze), "--format", kind, "--rows", "5", "--output-dir", str(out)]) == 0
     files = sorted(outs[0].glob(f"row-*.{kind}"))
     assert len(files) == 3 and all(file.read_bytes().startswith(magic) for file in files)
-    if kind != "svg":  # whose ids are random
-        assert all(file.read_bytes() == (outs[1] / file.name).read_bytes() for file in files)
+    assert all(file.read_bytes() == (outs[1] / file.name).read_bytes() for file in files)
     page = (outs[0] / "index.html").read_text()
     assert page.count("data:image/webp") == 3 and "luab traces plot" in page
     assert "alert(1)" in page and not re.search(r"<script", page)

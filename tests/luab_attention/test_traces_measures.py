@@ -5,7 +5,7 @@ import pytest
 
 from luab_attention.traces.deviation import deviation_area, max_deviation, straightness
 from luab_attention.traces.dwell import dwell_grid, dwell_in_boxes, held, mixture, on_object, weights
-from luab_attention.traces.features import FEATURES, features
+from luab_attention.traces.features import FEATURES, Thresholds, features
 from luab_attention.traces.kinematics import (
     accelerations,
     direction_changes,
@@ -163,3 +163,26 @@ def test_features_of_a_click_and_in_pixels():
     assert line["acceleration_max"] == pytest.approx(1000 / 3 / 0.2)
     assert line["click_ms"] == 500 and line["on_object_ms"] == 100 and line["on_object"] == 0.2
     assert line["last_stay_ms"] == 100
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_segments_and_units_by_property(seed):
+    """A trace is the sum of its segments; lengths grow with the unit, shares and times do not."""
+    rng = np.random.default_rng(seed)
+    number = int(rng.integers(2, 40))
+    whole = path(
+        rng.random((number, 2)) * 1.4 - 0.2,
+        np.sort(rng.integers(0, 400, number)),
+        np.sort(rng.integers(0, 4, number)),
+    )
+    parts = list(whole.segments())
+    for measure in (path_length, deviation_area, duration, idle_time):
+        assert measure(whole) == pytest.approx(sum(measure(part) for part in parts))
+    assert speeds(whole).tolist() == [speed for part in parts for speed in speeds(part)]
+    assert np.concatenate([held(part) for part in parts]).tolist() == held(whole).tolist()
+    assert weights(whole).sum() == pytest.approx(1) and dwell_grid(whole, (3, 5)).sum() <= 1 + 1e-9
+    one, twice = features(whole), features(whole, scale=(2.0, 2.0), thresholds=Thresholds(0.1, 1.0))
+    for name, (unit, _) in FEATURES.items():
+        factor = 4 if unit == "unit2" else 2 if unit.startswith("unit") else 1
+        expected = one[name] * factor if isinstance(one[name], float) else one[name]
+        assert twice[name] == (pytest.approx(expected) if isinstance(expected, float) else expected), name

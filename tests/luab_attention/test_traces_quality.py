@@ -34,7 +34,8 @@ def test_jumps_are_far_and_fast_and_within_a_segment():
     assert quality(path(there_and_back, [0, 16, 532])).jumps == 1
     assert quality(path(there_and_back, [0, 16, 32], [0, 1, 2])).jumps == 0
     assert quality(path(there_and_back)).jumps == 2
-    assert quality(path(there_and_back, [0, 16, 32], duration=np.ones(3))).jumps is None
+    fixations = quality(path(there_and_back, [0, 16, 32], duration=np.ones(3)))
+    assert fixations.jumps is fixations.rate is fixations.longest_gap is fixations.gaps is None
 
 
 def test_a_program_draws_straight_at_a_steady_speed():
@@ -62,6 +63,8 @@ def test_agreement_is_the_mean_similarity_of_pairs():
     a, b = path([(0.1, 0.1)]), path([(0.9, 0.9)])
     both = path([(0.1, 0.1), (0.9, 0.9)])
     assert agreement([a, a]) == 1 and agreement([a, b]) == 0
+    same = [path([(0.1, 0.1)], annotator="a"), path([(0.9, 0.9)], annotator="a")]
+    assert agreement(same) is None and agreement([*same, path([(0.1, 0.1)], annotator="b")]) == 0.5
     assert agreement([a, b, both]) == pytest.approx((0 + 0.5 + 0.5) / 3)
     assert agreement([a]) is None and agreement([a, path([(2.0, 2.0)])]) is None
     p = np.array([0.1, 0.2, 0.3, 0.4])
