@@ -22,6 +22,7 @@ from luab_data.adapters.hf_datasets import fingerprint_of
 
 if TYPE_CHECKING:
     from luab_attention.boxes.boxes import ImageBoxes
+    from luab_eval.alignment.people import People
 
 
 class Item(NamedTuple):
@@ -72,6 +73,9 @@ class ImageSet:
         upright: Apply the EXIF orientation. False: read files as stored, as the benchmarks' authors do.
         boxes: For each item, the boxes of its class. With boxes, the pass also computes where the model looks
             (`looks`), and the whole image is resized to the input.
+        maps: The pass keeps the model's map of each item's class (`looks`), or of the class that it predicts
+            for a target of -1. The whole image is resized to the input.
+        people: For each item, where people looked; for the galleries.
     """
 
     name: str
@@ -83,6 +87,13 @@ class ImageSet:
     keep_logits: bool = True
     upright: bool = False
     boxes: Sequence[ImageBoxes] | None = None
+    maps: bool = False
+    people: Sequence[People] | None = field(default=None, repr=False)
+
+    @property
+    def stretched(self) -> bool:
+        """Whether the whole image is resized to the input, so that a map covers the whole image."""
+        return self.boxes is not None or self.maps
 
 
 @dataclass(frozen=True)
@@ -96,8 +107,8 @@ class Predictions:
         top: `[N, min(5, K)]` int64, the best classes, best first.
         logits: `[N, K]` float32, or None (`ImageSet.keep_logits`).
         classes: Names of the classes that `targets` numbers: class folders, or ImageNet's wnids.
-        looks: For a set with boxes, the input of `localization.LocalizationScores`, `[N, ...]` each; else
-            None.
+        looks: For a set with boxes, the input of `localization.LocalizationScores`, `[N, ...]` each; for one
+            with `maps`, what `localization.MapTask` keeps; else None.
         pixels: `[N]` int64, a hash of each decoded image.
     """
 
@@ -224,6 +235,7 @@ class Benchmark(ABC):
     primary: ClassVar[str] = "accuracy"
     higher_is_better: ClassVar[bool] = True
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)  # of the primary metric
+    in_percent: ClassVar[bool] = True  # how its metrics are shown
     sum_of: ClassVar[SumOf] = SumOf.IMAGES  # what `statistic` is
     shows_verdicts: ClassVar[bool] = False  # `verdicts` says of its images which are right
     images: int | None = None  # as published, where known

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 UNIFORM = np.ones((1, 1))  # the uniform map, a baseline
 HITS = "hits"  # what `BoxAccuracy.hits_of` gives
+MAP = "map"  # what `MapTask` keeps
 VALUES = ("pointing_game", "pointing_game_center", "energy_pointing_game", "energy_pointing_game_uniform")
 MAPS_AT_ONCE = 16  # maps
 
@@ -132,6 +133,42 @@ class LocalizationTask:
                 for name, values in batch.items():
                     columns[name].append(values.numpy())
         return {"top": top} | {name: np.concatenate(parts) for name, parts in columns.items()}
+
+
+class MapTask:
+    """A `PredictionTask`: the model's map of each image's own class, or of the class that it predicts.
+
+    Keeps `top` (see `ClassificationTask`) and `MAP`: `[n, h, w]` distributions on the model's grid.
+
+    Args:
+        outputs: The model's output for each class of the set; items with the target -1 have none.
+    """
+
+    kept: ClassVar[tuple[str, ...]] = (MAP,)
+
+    def __init__(self, classifier: Classifier, outputs: Sequence[int], images: ImageSet):
+        self.attention = attention_of(classifier.model)
+        if classifier.compiled is not None:
+            torch.compiler.reset()  # what was compiled before the attention's hooks were there has none
+        self.classifier, self.outputs, self.images = classifier, list(outputs), images
+
+    def ask(self, pixel_values: Tensor, positions: Sequence[int]) -> tuple[Tensor, ...]:
+        """The best classes, then the maps, of images [B, 3, H, W] at these positions."""
+        self.attention.watch(self.classifier.model)
+        logits = self.classifier.logits(pixel_values)[:, self.outputs]
+        classes = logits.argmax(dim=1)
+        for row, position in enumerate(positions):
+            if (target := self.images.items[position].target) >= 0:
+                classes[row] = target
+        outputs = torch.tensor(self.outputs, device=pixel_values.device)[classes]
+        height, width = pixel_values.shape[-2:]
+        maps = maps_after(self.classifier.model, self.attention, (height, width), outputs)
+        return best(logits), maps.attention.float()
+
+    def keep(self, positions: Sequence[int], answers: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+        """Keeps both."""
+        top, maps = answers
+        return {"top": top, MAP: maps}
 
 
 class _ScoredMaps(Dataset[dict[str, Any]]):

@@ -28,7 +28,7 @@ from transformers.utils.logging import disable_progress_bar
 from luab_data.console.bars import progress
 from luab_data.console.names import few
 from luab_eval.benchmark import ImageSet
-from luab_eval.localization import LocalizationTask
+from luab_eval.localization import LocalizationTask, MapTask
 from luab_eval.models import Classifier, NotFinite, load_classifier
 from luab_eval.pixels import HashedPixelValues
 from luab_eval.tasks import ClassificationTask, PredictionTask
@@ -163,6 +163,8 @@ def _own(kind: str, team: Team) -> str:
 
 def _question(classifier: Classifier, images: ImageSet, settings: PassSettings) -> PredictionTask:
     outputs = classifier.outputs(images.classes)
+    if images.maps:
+        return MapTask(classifier, outputs, images)
     if images.boxes is None:
         return ClassificationTask(classifier, outputs, images.keep_logits)
     return LocalizationTask(classifier, outputs, images, settings.num_workers, settings.progress)

@@ -49,7 +49,7 @@ class PixelValues(Dataset[Tensor]):
     def __init__(self, images: ImageSet, settings: ImageSettings):
         if images.whole:
             settings = replace(settings, resize=settings.size, cut=None)
-        if images.boxes is not None:  # resized whole, so that a map covers the whole image
+        if images.stretched:
             settings = replace(settings, resize=pair(settings.size), cut=None)
         self.images = images
         self.transform = EvalTransform(settings)

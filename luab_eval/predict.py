@@ -23,7 +23,7 @@ from luab_data.console.text import printable
 from luab_eval.arrays import read_arrays, write_arrays
 from luab_eval.benchmark import ImageSet, Predictions
 from luab_eval.image_sets.class_maps import wnids
-from luab_eval.localization import LocalizationTask
+from luab_eval.localization import LocalizationTask, MapTask
 from luab_eval.models import Classifier
 from luab_eval.passes import PIXELS, PassSettings, lead
 from luab_eval.tasks import UnsuitedModel
@@ -38,10 +38,11 @@ def predict(classifier: Classifier, images: ImageSet, cache: Path, settings: Pas
 
     Raises:
         ValueError: the set is empty, the model lacks its classes, or an image is unreadable.
-        UnsuitedModel: the set has boxes, and the model has no known attention.
+        UnsuitedModel: the set has boxes or asks for maps, and the model has no known attention.
     """
     if not images.items:
         raise ValueError(f"image set {images.name} has no images")
+    looks = MapTask.kept if images.maps else () if images.boxes is None else LocalizationTask.kept
     outputs = classifier.outputs(images.classes)
     items = images.items
     key = fingerprint(images, classifier.settings, outputs)
@@ -52,7 +53,10 @@ def predict(classifier: Classifier, images: ImageSet, cache: Path, settings: Pas
     todo = [number for number, part in enumerate(parts) if part is None]
     try:
         if todo:
-            _run(classifier, images, {number: files[number] for number in todo}, settings)
+            # Other processes need not get the people.
+            _run(
+                classifier, replace(images, people=None), {number: files[number] for number in todo}, settings
+            )
     except UnsuitedModel:
         raise
     except ValueError as error:  # from another process its message begins with a traceback
@@ -68,9 +72,7 @@ def predict(classifier: Classifier, images: ImageSet, cache: Path, settings: Pas
         top=_joined(complete, "top"),
         logits=_joined(complete, "logits") if images.keep_logits else None,
         classes=wnids() if images.classes is None else images.classes,
-        looks=None
-        if images.boxes is None
-        else {name: _joined(complete, name) for name in LocalizationTask.kept},
+        looks={name: _joined(complete, name) for name in looks} or None,
         pixels=_joined(complete, PIXELS),
     )
 

@@ -11,7 +11,7 @@ from PIL import Image
 from luab.app.asking import ClickLoss, Seen, loss_of
 from luab_data.console.text import printable
 from luab_eval.report.galleries import FULL_LIGHT, data_uri, overlay, peak, with_cross
-from luab_eval.report.table import percent
+from luab_eval.report.table import shown
 
 SIDE = 320  # pixels of a picture's longer side
 TARGET_COLOR = (255, 176, 0)
@@ -76,7 +76,7 @@ def _card(seen: Seen, click: tuple[float, float] | None, form: str) -> str:
 
 def _classes(seen: Seen) -> str:
     return "".join(
-        f"<li><span>{_text(label)}</span><span>{percent(probability, 1)}&nbsp;%</span>"
+        f"<li><span>{_text(label)}</span><span>{shown(probability, 1)}&nbsp;%</span>"
         f'<i style="width:{100 * probability:.1f}%"></i></li>'
         for label, probability in seen.top
     )
@@ -107,8 +107,8 @@ def _asked(seen: Seen, click: tuple[float, float], form: str) -> str:
 def _hinge(loss: ClickLoss) -> str:
     rows, columns = loss.target.shape
     return (
-        f"<b>Attention loss {loss.value:.3f}.</b> {percent(loss.far, 0)}&nbsp;% of the attention is farther "
-        f"than {loss.radius:g} of the crop from the click; {percent(loss.tolerance, 0)}&nbsp;% may be. "
+        f"<b>Attention loss {loss.value:.3f}.</b> {shown(loss.far, 0)}&nbsp;% of the attention is farther "
+        f"than {loss.radius:g} of the crop from the click; {shown(loss.tolerance, 0)}&nbsp;% may be. "
         f"Grid: {columns}&nbsp;x&nbsp;{rows}."
     )
 
@@ -118,7 +118,7 @@ def _kl(loss: ClickLoss) -> str:
     return (
         f"<b>Attention loss {loss.value:.3f}.</b> KL divergence of the attention from this density: a "
         f"Gaussian, sigma {loss.radius:g} of the crop. Its highest cell, in full color, has "
-        f"{percent(float(loss.target.max()), 1)}&nbsp;% of the mass. Grid: {columns}&nbsp;x&nbsp;{rows}."
+        f"{shown(float(loss.target.max()), 1)}&nbsp;% of the mass. Grid: {columns}&nbsp;x&nbsp;{rows}."
     )
 
 

@@ -135,15 +135,15 @@ def as_text(table: Table) -> str:
 
 
 def _cells(table: Table, row: Row, model: str) -> list[str]:
-    from luab_eval.report.table import interval, p_texts, percent, signed
+    from luab_eval.report.table import interval, p_texts, shown, signed
 
-    difference, digits = row.differences[model], row.digits
+    difference, digits, scale = row.differences[model], row.digits, row.scale
     return [
         printable(row.title),
         f"{printable(row.metric_name)} {row.arrow}",
-        percent(row.estimates[table.baseline].value, digits),
-        percent(row.estimates[model].value, digits),
-        f"{signed(difference, digits)} {interval(difference.estimate, digits)}",
+        shown(row.estimates[table.baseline].value, digits, scale),
+        shown(row.estimates[model].value, digits, scale),
+        f"{signed(difference, digits, scale)} {interval(difference.estimate, digits, scale)}",
         *p_texts(difference),
         _verdict(row, model, "no"),
     ]

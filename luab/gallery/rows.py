@@ -20,7 +20,7 @@ from luab_data.rows.columns import ByproductKind, Columns
 from luab_eval.models import Classifier
 from luab_eval.pointing import attention_maps
 from luab_eval.report.galleries import data_uri, lit_by, overlay, peak, thumbnail
-from luab_eval.report.table import percent
+from luab_eval.report.table import shown
 from luab_trainer.losses.attention import defaults
 from luab_vision.images import decode
 from luab_vision.model_attention import spatial_attention
@@ -168,7 +168,7 @@ class ModelLook:
         batch = values[None].to(next(model.model.parameters()).device)
         probabilities = model.logits(batch).softmax(dim=1)[0]
         best = int(probabilities.argmax())
-        says = f"{model.name}: {model.labels[best]}, {percent(float(probabilities[best]), 0)} %"
+        says = f"{model.name}: {model.labels[best]}, {shown(float(probabilities[best]), 0)} %"
         picture = thumbnail(to_image(values, model.settings))
         classes = torch.tensor([[best]], device=batch.device)
         attention = None

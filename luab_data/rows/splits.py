@@ -127,6 +127,14 @@ def part_of(rows: datasets.Dataset, part: Part) -> datasets.Dataset:
     return rows if (part.start, part.stop) == (0, len(rows)) else rows.select(range(part.start, part.stop))
 
 
+def rows_at(rows: datasets.Dataset, numbers: np.ndarray) -> datasets.Dataset:
+    """The rows with these numbers, which increase. Others are not even stored, and nothing is copied."""
+    if not len(numbers):
+        return rows.select(range(0))
+    runs = np.split(numbers, np.flatnonzero(np.diff(numbers) > 1) + 1)
+    return datasets.concatenate_datasets([rows.select(range(run[0], run[-1] + 1)) for run in runs])
+
+
 def find_eval_split(splits: Splits, train: str) -> tuple[str | None, str | None]:
     """The default evaluation split, and a note if there is doubt about it."""
     found = next((name for name in EVAL_SPLITS if name in splits and name != train), None)

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from luab_data.console.text import did_you_mean
 from luab_eval.benchmark import Benchmark
+from luab_eval.benchmarks.alignment import (
+    AlignmentBenchmark,
+    CorrelationAlignment,
+    DivergenceAlignment,
+    InformationGainAlignment,
+    JuddAlignment,
+    ScanpathSaliencyAlignment,
+    ShuffledAlignment,
+    SimilarityAlignment,
+    SpearmanAlignment,
+)
 from luab_eval.benchmarks.backgrounds import Backgrounds
 from luab_eval.benchmarks.corruptions import ImageNetC
 from luab_eval.benchmarks.imagenet import (
@@ -23,6 +34,16 @@ from luab_eval.image_sets.folders import Folder
 from luab_eval.image_sets.own_datasets import DatasetAccuracy
 
 WHERE = (Localization, PointingGameBenchmark, EnergyPointingGameBenchmark)  # the model looks
+ALIGN: tuple[type[AlignmentBenchmark], ...] = (
+    SpearmanAlignment,
+    CorrelationAlignment,
+    SimilarityAlignment,
+    DivergenceAlignment,
+    ScanpathSaliencyAlignment,
+    JuddAlignment,
+    ShuffledAlignment,
+    InformationGainAlignment,
+)
 ROBUSTNESS = (
     ImageNet,
     ReaL,
@@ -45,9 +66,11 @@ ROBUSTNESS = (
 SUITES = {
     "robustness": [benchmark.name for benchmark in ROBUSTNESS],
     "where": [benchmark.name for benchmark in WHERE],
+    "align": [benchmark.name for benchmark in ALIGN],
 }
 OWN = (Folder, DatasetAccuracy)  # images of the user's
-BENCHMARKS: dict[str, type[Benchmark]] = {benchmark.name: benchmark for benchmark in (*ROBUSTNESS, *OWN)}
+EVERY: tuple[type[Benchmark], ...] = (*ROBUSTNESS, *OWN, *ALIGN)
+BENCHMARKS = {benchmark.name: benchmark for benchmark in EVERY}
 
 
 def benchmark_class(text: str) -> type[Benchmark]:

@@ -17,7 +17,7 @@ from luab_data.errors import SourceError
 from luab_data.rows.classes import class_names, is_multi_label
 from luab_data.rows.columns import Columns
 from luab_data.rows.labels import LabelFormat, say_notes
-from luab_data.rows.splits import find_part, load_splits, part_of, root_of
+from luab_data.rows.splits import find_part, load_splits, part_of, root_of, rows_at
 from luab_eval.benchmark import Benchmark, ImageSet, Item, RowImage
 from luab_eval.image_sets.class_maps import wnids
 from luab_eval.image_sets.folders import Top1, existing, own_name
@@ -107,7 +107,7 @@ class OwnDataset:
         without = int((~kept).sum())
         left_out = f"{without:,} row{'s' * (without > 1)} without a class" if without else ""
         numbers = np.flatnonzero(kept)
-        read = read_rows(rows.select(numbers) if without else rows, self.reading, None, root_of(source))
+        read = read_rows(rows_at(rows, numbers) if without else rows, self.reading, None, root_of(source))
         say_notes(read.notes)
         rows = read.rows.cast_column(read.columns.image, datasets.Image(decode=False))
         return OwnRows(rows, read.columns, numbers.tolist(), left_out)

@@ -25,7 +25,7 @@ from luab_eval.report.runs import (
     read_runs,
     read_scores,
 )
-from luab_eval.report.table import Model, Row, Table, full_title
+from luab_eval.report.table import PERCENT, Model, Row, Table, full_title
 from luab_eval.results import FILE, Shown
 from luab_eval.statistics.bootstrap import holm
 from luab_eval.statistics.defaults import LEVEL, RESAMPLES
@@ -126,6 +126,7 @@ def _row(key: str, models: dict[str, list[EvaluatedRun]], resamples: int, seed: 
         differences=differences,
         further=_further(benchmark.primary, runs_of, key),
         remark=remark or _unchecked(scores, runs),
+        scale=PERCENT if benchmark.in_percent else 1.0,
     )
 
 

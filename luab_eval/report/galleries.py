@@ -43,18 +43,22 @@ class Look:
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One image: its file and true class, the picture (a data URI, `size` is width and height), the looks."""
+    """One image: its file and true class, the picture (a data URI, `size` is width and height), the looks.
+
+    `people`: the picture with people's attention, or "".
+    """
 
     file: str
     true: str
     image: str
     size: tuple[int, int]
     looks: tuple[Look, ...]
+    people: str = ""
 
     @property
     def bytes(self) -> int:
         """The size of its pictures, in bytes."""
-        return len(self.image) + sum(len(look.image) for look in self.looks)
+        return len(self.image) + len(self.people) + sum(len(look.image) for look in self.looks)
 
 
 @dataclass(frozen=True)

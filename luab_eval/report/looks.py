@@ -97,6 +97,9 @@ def _exhibits(
         picture = thumbnail(to_image(plain[index], classifiers[0].settings))
         if images.boxes is not None:
             picture = with_boxes(picture, *images.boxes[index])
+        people = ""
+        if images.people is not None:
+            people = data_uri(overlay(picture, images.people[index].map))
         exhibits.append(
             Exhibit(
                 file=answers[0].ids[index].decode(),
@@ -104,6 +107,7 @@ def _exhibits(
                 image=data_uri(picture),
                 size=picture.size,
                 looks=tuple(own[position] for own in looks),
+                people=people,
             )
         )
     return exhibits

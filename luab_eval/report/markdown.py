@@ -11,7 +11,7 @@ from typing import cast
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
 from luab_data.console.text import printable
-from luab_eval.report.table import Row, Table, interval, percent
+from luab_eval.report.table import Row, Table, interval, shown
 
 TASK = "image-classification"
 _BEGIN, _END = "<!-- luab evaluation: begin -->", "<!-- luab evaluation: end -->"
@@ -94,4 +94,5 @@ def _cell(row: Row, model: str) -> str:
     if estimate is None:
         return "-"
     star = r"\*" if row.verdict(model) else ""
-    return f"{percent(estimate.value, row.digits)}{star} {interval(estimate, row.digits)}"
+    ends = interval(estimate, row.digits, row.scale)
+    return f"{shown(estimate.value, row.digits, row.scale)}{star} {ends}"

@@ -14,13 +14,14 @@ from jinja2 import Template
 
 from luab_eval.report.galleries import Gallery
 from luab_eval.report.table import (
+    PERCENT,
     Row,
     Table,
     interval,
     metric_name,
     metric_value,
     p_texts,
-    percent,
+    shown,
     signed,
 )
 from luab_eval.report.templates import template
@@ -30,6 +31,7 @@ COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 
 # Of the axis, as rates: four of them reach the longest bar, more where a figure exceeds 100% (mCE).
 STEPS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.25)
+LARGE_STEPS = (0.5, 1, 2, 5, 10)  # of figures that are no rates
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ def chart(row: Row) -> dict[str, Any]:
     """
     values = [estimate.value for estimate in row.estimates.values()]
     ends = [end for estimate in row.estimates.values() for end in (estimate.low, estimate.high)]
-    step = next((size for size in STEPS if 4 * size >= max(map(abs, ends))), STEPS[-1])
+    steps = STEPS if row.scale == PERCENT else (*STEPS, *LARGE_STEPS)
+    step = next((size for size in steps if 4 * size >= max(map(abs, ends))), steps[-1])
     first = math.floor(min(ends) / step) if min(values) < 0 else 0
     last = max(math.ceil(max(ends) / step), first + 1, 0)
 
@@ -81,13 +84,13 @@ def chart(row: Row) -> dict[str, Any]:
         }
         for model, estimate in row.estimates.items()
     }
-    ticks = [(place(step * tick), f"{100 * step * tick:.3g}") for tick in range(first, last + 1)]
+    ticks = [(place(step * tick), f"{row.scale * step * tick:.3g}") for tick in range(first, last + 1)]
     return {"bars": bars, "ticks": ticks}
 
 
 @cache
 def _template() -> Template:
     made = template("page.html")
-    made.environment.filters.update(percent=percent, interval=interval, signed=signed)
+    made.environment.filters.update(shown=shown, interval=interval, signed=signed)
     made.globals.update(COLORS=COLORS, p_texts=p_texts, metric_name=metric_name, metric_value=metric_value)
     return made

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, field
 
+from luab_data.console.names import few
 from luab_eval.statistics.bootstrap import Difference, Estimate
 
 FEWEST_DIFFERING = 6  # images: with fewer, no test at 5% can tell which of two models is better
@@ -26,9 +27,35 @@ _METRIC_NAMES = {
     "pointing_game_center": "of always pointing at the center",
     "pointing_game_class_mean": "mean of the classes",
     "energy_pointing_game_uniform": "of attention that is everywhere",
+    "spearman_of_ceiling": "Spearman, as a ratio of half of the people against the others",
+}
+# Metrics of alignment, and what is reported beside each (`luab_eval.alignment.scores`).
+_ALIGNMENT = {
+    "spearman": "Spearman",
+    "cc": "CC",
+    "sim": "SIM",
+    "kl": "KL",
+    "nss": "NSS",
+    "auc_judd": "AUC-Judd",
+    "auc_judd_unfixated": "AUC-Judd against unfixated cells",
+    "shuffled_auc": "sAUC",
+    "information_gain": "information gain",
+}
+_BESIDE = {
+    "uniform": "a uniform map",
+    "center": "the center bias of the other images",
+    "other_image": "the map of another image",
+    "one_human": "one human against the others",
+    "split_halves": "half of the people against the others",
+}
+_METRIC_NAMES |= _ALIGNMENT | {
+    f"{metric}_{who}": f"{name}, {beside}"
+    for metric, name in _ALIGNMENT.items()
+    for who, beside in _BESIDE.items()
 }
 # Metrics that are no rates in %.
 _RATIOS = ("max_box_acc_threshold",)
+PERCENT = 100.0  # `Row.scale` of rates
 
 
 @dataclass(frozen=True)
@@ -56,6 +83,7 @@ class Row:
         further: Other metric -> model name -> its value, mean over the training runs.
         left_out: Message on skipped files.
         remark: Remark on its figures, or "".
+        scale: Factor by which figures are shown: `PERCENT` for rates, 1 for others.
     """
 
     benchmark: str
@@ -70,18 +98,20 @@ class Row:
     further: dict[str, dict[str, float]] = field(default_factory=dict)
     left_out: str = ""
     remark: str = ""
+    scale: float = PERCENT
 
     @property
     def digits(self) -> int:
-        """Decimals, in %, that show each difference between models: 57.312 and 57.316, not 57.3 twice."""
+        """Decimals that show each difference between models: 57.312 and 57.316, not 57.3 twice."""
         found = [
             (self.estimates[name].value, difference.estimate.value)
             for name, difference in self.differences.items()
             if difference.estimate.value
         ]
-        for digits in range(1, MOST_DIGITS):
+        for digits in range(1 if self.scale == PERCENT else 3, MOST_DIGITS):
             if all(
-                float(percent(by, digits)) and percent(value, digits) != percent(value - by, digits)
+                float(shown(by, digits, self.scale))
+                and shown(value, digits, self.scale) != shown(value - by, digits, self.scale)
                 for value, by in found
             ):
                 return digits
@@ -140,8 +170,12 @@ class Table:
 
     def notes(self, starred: bool = True) -> list[str]:
         """How to read the figures: a few sentences. `starred`: a * marks the differences."""
+        scales = {row.scale for row in self.rows}
+        plain = [row.title for row in self.rows if row.scale != PERCENT]
+        but = f" (not those of {few(plain)})" if len(scales) > 1 else ""
+        units = "Figures have" if scales == {1.0} else f"Figures are in %{but}, with"
         notes = [
-            f"Figures are in %, with {percent(self.level, 0)}% intervals for other images of the same kind. "
+            f"{units} {shown(self.level, 0)}% intervals for other images of the same kind. "
             f"{BETTER_HIGHER} higher is better, {BETTER_LOWER} lower is better."
         ]
         several = [f"{model.name}: {len(model.runs)}" for model in self.models if len(model.runs) > 1]
@@ -208,24 +242,24 @@ def metric_name(metric: str) -> str:
     return _METRIC_NAMES.get(metric, metric.replace("_", " "))
 
 
-def metric_value(metric: str, value: float) -> str:
-    """For people: a rate in percent, "76.1"."""
-    return f"{value:.3f}" if metric in _RATIOS else percent(value)
+def metric_value(metric: str, value: float, scale: float = PERCENT) -> str:
+    """For people: a rate in percent, "76.1"; others as they are."""
+    return f"{value:.3f}" if metric in _RATIOS or scale != PERCENT else shown(value)
 
 
-def percent(rate: float, digits: int = 1) -> str:
-    """0.7613 -> "76.1"."""
-    return f"{round(100 * rate, digits) + 0.0:.{digits}f}"  # + 0.0: no "-0.0"
+def shown(value: float, digits: int = 1, scale: float = PERCENT) -> str:
+    """A rate in percent, 0.7613 -> "76.1"; with another `scale` in its own unit."""
+    return f"{round(scale * value, digits) + 0.0:.{digits}f}"  # + 0.0: no "-0.0"
 
 
-def interval(estimate: Estimate, digits: int = 1) -> str:
-    """The interval in percent, "[75.7, 76.5]"."""
-    return f"[{percent(estimate.low, digits)}, {percent(estimate.high, digits)}]"
+def interval(estimate: Estimate, digits: int = 1, scale: float = PERCENT) -> str:
+    """The interval, "[75.7, 76.5]"; see `shown`."""
+    return f"[{shown(estimate.low, digits, scale)}, {shown(estimate.high, digits, scale)}]"
 
 
-def signed(difference: Difference, digits: int = 1) -> str:
-    """A difference in percentage points with its sign, "+0.4"."""
-    points = 100 * difference.estimate.value
+def signed(difference: Difference, digits: int = 1, scale: float = PERCENT) -> str:
+    """A difference with its sign, "+0.4" percentage points; see `shown`."""
+    points = scale * difference.estimate.value
     text = f"{points:+.{digits}f}"
     return f"{points:+.0e}" if points and not float(text) else text
 

@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Sequence
 
 from luab_data.console.text import printable
-from luab_eval.report.table import Row, Table, interval, percent
+from luab_eval.report.table import Row, Table, interval, shown
 
 
 def terminal(table: Table, width: int = 100) -> str:
@@ -51,8 +51,9 @@ def _cell(table: Table, row: Row, model: str) -> str:
     # Blanks where no star is and after short intervals, so that the numbers stay under one another.
     star = "*" if row.verdict(model) else " "
     width = max(
-        len(interval(other.estimates[model], other.digits))
+        len(interval(other.estimates[model], other.digits, other.scale))
         for other in table.rows
         if model in other.estimates
     )
-    return f"{percent(estimate.value, row.digits)}{star} {interval(estimate, row.digits):<{width}}"
+    ends = interval(estimate, row.digits, row.scale)
+    return f"{shown(estimate.value, row.digits, row.scale)}{star} {ends:<{width}}"

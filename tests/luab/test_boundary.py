@@ -48,10 +48,14 @@ ERRORS = [
 ]
 # What each command calls first after its options are read, to be replaced by what raises.
 CALLS = {
+    "align": (
+        "luab_eval.suite", "usable", ["--model", "x", "--dataset", "x", "--against", "click"]
+    ),
     "app": ("luab.commands.app", "require_extra", ["--model", "x"]),
     "build": (imagenet_ab.script, "build_imagenet_ab", ["imagenet_ab", "--output-dir", "OUT"]),
     "byproducts": ("luab_data.rows.splits", "load_splits", ["x"]),
     "compare": ("luab_eval.report.figures", "figures", ["x"]),
+    "convert": ("luab_attention.converting", "convert", ["table", "FILLED", "--output-dir", "OUT"]),
     "demo": ("luab_trainer.demo.experiment", "prepare", ["--output-dir", "OUT"]),
     "evaluate": (
         "luab_eval.evaluate", "evaluate", ["--model", "x", "--benchmarks", "folder:f=FILLED"]
@@ -59,7 +63,9 @@ CALLS = {
     "localize": (
         "luab_eval.benchmarks", "find_benchmarks", ["--model", "x", "--dataset", "x"]
     ),
+    "models": ("luab_eval.models", "load_classifier", ["--model", "x"]),
     "show": ("luab.gallery.page", "write_page", ["x"]),
+    "traces": ("luab.traces.rows", "open_rows", ["report", "x"]),
     "train": ("luab_trainer.run", "parse", []),
     "verify": ("luab.commands.verify", "verify", ["FILLED"]),
 }  # fmt: skip
@@ -97,7 +103,7 @@ def test_any_exception_at_any_command_is_one_line(name, error, command, capsys):
     assert shown.err.count("\n") == 1
     assert "Traceback" not in shown.err + shown.out
     assert "\x1b" not in shown.err
-    assert shown.err.startswith("error: " if name == "build" else f"luab {name}: ")
+    assert shown.err.startswith("error: " if name in ("build", "convert") else f"luab {name}: ")
     assert len(shown.err) > len(f"luab {name}: \n")
 
 

@@ -29,6 +29,7 @@ def test_all_that_is_missing_is_named_with_the_command(monkeypatch):
     [
         ["evaluate", "--model", "m"],
         ["localize", "--model", "m", "--images", "i", "--boxes", "b"],
+        ["align", "--model", "m", "--dataset", "d", "--against", "click"],
         ["compare", "results"],
         ["byproducts", "data"],
         ["show", "data"],

@@ -1,0 +1,155 @@
+"""Where people looked at one image: fixations and densities on a grid of the whole image.
+
+    fixations of an annotator --(Gaussians, exact area averages)--> density of sum 1 --(mean)--> people's map
+
+Places are ratios of the image, x first. All maps are `[GRID, GRID]` over the whole image, so that models of
+every input size are compared on the same cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import ndtr
+
+from luab_eval.metrics.fixation_prediction.fixation_prediction import cells_of
+
+GRID = 56  # cells a side: the grids of 7 and 14 of common models divide it
+# Deviation of the Gaussian around a fixation, ratio of the image's width, where the data says nothing: 19
+# pixels of 640, as SALICON's authors blur.
+SIGMA = 0.03
+
+
+class Viewing(NamedTuple):
+    """What one entry of the data says about one image.
+
+    Attributes:
+        annotator: Whose it is; None: unknown.
+        xy: `[P, 2]` fixations or samples inside the image; empty for a map.
+        shares: `[P]` how much each weighs in the density; some are above 0.
+        area: `[GRID, GRID]` a map with some mass; None: it is made from the fixations.
+        weight: Among the entries of its annotator, above 0.
+    """
+
+    annotator: str | None
+    xy: np.ndarray
+    shares: np.ndarray
+    area: np.ndarray | None = None
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class People:
+    """All annotators of one image.
+
+    Attributes:
+        fixations: `[P, 2]` of all annotators; each counts once.
+        owner: `[P]` the number of each fixation's annotator.
+        maps: `[A, GRID, GRID]` the density of each annotator, of sum 1.
+        told_apart: Whether these are known to be different people.
+    """
+
+    fixations: np.ndarray
+    owner: np.ndarray
+    maps: np.ndarray
+    told_apart: bool
+
+    @property
+    def count(self) -> int:
+        """Annotators that are known to be different people."""
+        return len(self.maps) if self.told_apart else 1
+
+    @cached_property
+    def map(self) -> np.ndarray:
+        """`[GRID, GRID]` the mean density of all annotators, each counting the same."""
+        return self.maps.mean(axis=0)
+
+    def cells(self, annotators: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray] | None:
+        """Rows and columns of the fixated cells of some annotators (None: all); None without fixations."""
+        xy = self.fixations if annotators is None else self.fixations[np.isin(self.owner, annotators)]
+        return cells_of(xy[:, 0], xy[:, 1], (GRID, GRID)) if len(xy) else None
+
+
+def people_of(viewings: Sequence[Viewing], sigma: tuple[float, float]) -> People:
+    """The annotators of an image.
+
+    All annotators count the same, however much each left; the viewings of one share that by their weight. A
+    viewing without an annotator counts as one annotator, but two of these may be of the same person.
+
+    Args:
+        viewings: At least one, each with fixations or with a map.
+        sigma: Deviation of the Gaussians in x and y, ratios of the image.
+    """
+    groups: dict[object, list[Viewing]] = {}
+    for number, viewing in enumerate(viewings):
+        groups.setdefault(number if viewing.annotator is None else viewing.annotator, []).append(viewing)
+    maps = []
+    for own in groups.values():
+        densities = [
+            gaussians(each.xy, each.shares, sigma) if each.area is None else each.area / each.area.sum()
+            for each in own
+        ]
+        maps.append(np.average(densities, axis=0, weights=[each.weight for each in own]))
+    sizes = [sum(len(each.xy) for each in own) for own in groups.values()]
+    return People(
+        fixations=np.concatenate([each.xy for own in groups.values() for each in own]),
+        owner=np.repeat(np.arange(len(sizes)), sizes),
+        maps=np.stack(maps),
+        told_apart=all(viewing.annotator is not None for viewing in viewings),
+    )
+
+
+def gaussians(xy: np.ndarray, shares: np.ndarray, sigma: tuple[float, float]) -> np.ndarray:
+    """Gaussians around fixations, averaged over the area of each cell -> `[GRID, GRID]` of sum 1.
+
+    Args:
+        xy: `[P, 2]` inside the image.
+        shares: `[P]` how much each weighs, some above 0.
+        sigma: Deviations in x and y, above 0, ratios of the image. The mass outside the image is cut off.
+    """
+    edges = np.linspace(0, 1, GRID + 1)
+    across, down = (
+        np.diff(ndtr((edges - xy[:, axis, None]) / sigma[axis]), axis=1) for axis in (0, 1)
+    )  # [P, GRID]
+    mixed = (down * shares[:, None]).T @ across
+    return mixed / mixed.sum()
+
+
+def area_average(
+    values: np.ndarray, rows: np.ndarray | None = None, columns: np.ndarray | None = None
+) -> np.ndarray:
+    """A map `[h, w]` -> `[GRID, GRID]`, the mean over the area of each cell; exact.
+
+    Args:
+        values: A map that is constant on each of its cells.
+        rows: `[h + 1]` the edges of its rows, 0 to 1; default: equal rows.
+        columns: `[w + 1]` the edges of its columns.
+    """
+    height, width = values.shape
+    rows = np.linspace(0, 1, height + 1) if rows is None else rows
+    columns = np.linspace(0, 1, width + 1) if columns is None else columns
+    return _overlap(rows) @ values @ _overlap(columns).T
+
+
+def box_area(boxes: np.ndarray) -> np.ndarray:
+    """The union of boxes `[n, 4]` (x, y, w, h; ratios) -> the share of each cell that they cover."""
+    low, high = boxes[:, :2].clip(0, 1), (boxes[:, :2] + boxes[:, 2:]).clip(0, 1)
+    columns, rows = (np.unique([0.0, 1.0, *low[:, axis], *high[:, axis]]) for axis in (0, 1))
+    inside_x, inside_y = (
+        (middle >= low[:, axis, None]) & (middle <= high[:, axis, None])
+        for axis, middle in ((0, (columns[1:] + columns[:-1]) / 2), (1, (rows[1:] + rows[:-1]) / 2))
+    )  # [n, pieces]
+    covered = (inside_y[:, :, None] & inside_x[:, None, :]).any(axis=0)
+    return area_average(covered.astype(np.float64), rows, columns)
+
+
+def _overlap(edges: np.ndarray) -> np.ndarray:
+    """`[GRID, n]` which share of each cell each of n pieces between `edges` [n + 1] covers."""
+    cells = np.linspace(0, 1, GRID + 1)
+    low = np.maximum(cells[:-1, None], edges[None, :-1])
+    high = np.minimum(cells[1:, None], edges[None, 1:])
+    return (high - low).clip(0) * GRID

@@ -1,0 +1,249 @@
+"""A model's maps against people's attention on the same images, with the baselines beside each figure.
+
+    maps [N, h, w], People of each image --(Alignment)--> metric -> [N], of the model and of each baseline
+
+Baselines, computed on the same images with the same code:
+
+    uniform       the same everywhere
+    center        the mean density of all other images, the "center bias" (leave one image out)
+    other_image   the model's map of another image
+    one_human     one annotator's density against all the others', mean over annotators
+    split_halves  half of the annotators against the other half, in both directions: the human ceiling
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from luab_eval.alignment.people import GRID, People
+from luab_eval.metrics.fixation_prediction.fixation_prediction import (
+    area_under_curve,
+    auc_judd,
+    auc_judd_unfixated,
+    information_gain,
+    nss,
+)
+from luab_eval.metrics.map_similarity.map_similarity import cc, kl, sim, spearman
+
+OF_MAPS: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
+    "spearman": spearman,
+    "cc": cc,
+    "sim": sim,
+    "kl": kl,
+}
+OF_FIXATIONS = ("nss", "auc_judd", "auc_judd_unfixated", "shuffled_auc", "information_gain")
+UNIFORM, CENTER, OTHER_IMAGE = "uniform", "center", "other_image"
+ONE_HUMAN, SPLIT_HALVES = "one_human", "split_halves"
+SEED = 0
+MOST_HUMANS = 8  # annotators of an image that are compared with the others
+SPLITS = 4  # random splits of the annotators of an image
+# The center bias of few images is blurred more (Scott's rule, for attention that deviates by 0.2 of the image
+# from its center), and a little of it is uniform, so that no place is impossible.
+CENTER_SPREAD, CENTER_UNIFORM = 0.2, 0.01
+MODELS_KEPT = 8  # whose figures are kept for the benchmarks of other metrics
+
+Figures = dict[str, float]
+
+
+class Reference(NamedTuple):
+    """What a map is compared with.
+
+    Attributes:
+        map: `[GRID, GRID]` people's density.
+        cells: Rows and columns of the cells of their fixations; None: there are none.
+        negatives: `[GRID, GRID]` how many fixations of other images fall into each cell.
+        center: `[GRID, GRID]` the center bias.
+    """
+
+    map: np.ndarray
+    cells: tuple[np.ndarray, np.ndarray] | None
+    negatives: np.ndarray
+    center: np.ndarray
+
+
+def figures_of(prediction: np.ndarray, reference: Reference) -> Figures:
+    """All metrics of a density `[GRID, GRID]`; those of fixations only where there are some."""
+    found = {name: of(prediction, reference.map) for name, of in OF_MAPS.items()}
+    if reference.cells is None:
+        return found
+    values = (
+        nss(prediction, *reference.cells),
+        auc_judd(prediction, *reference.cells),
+        auc_judd_unfixated(prediction, *reference.cells),
+        area_under_curve(prediction[reference.cells], prediction, reference.negatives),
+        information_gain(prediction, reference.center, *reference.cells),
+    )
+    return found | dict(zip(OF_FIXATIONS, values, strict=True))
+
+
+class Alignment:
+    """The people of N images, and how well maps agree with them.
+
+    Args:
+        people: Those of each image; read when needed, so that it may be lazy.
+        pictures: `[N]` the number of each image's picture. Images with one number show the same picture,
+            asked for different classes: they are no "other images" for each other.
+
+    Raises:
+        ValueError: fewer than two pictures.
+    """
+
+    def __init__(self, people: Sequence[People], pictures: Sequence[int]):
+        self.people = people
+        self.pictures = np.unique(np.asarray(pictures), return_inverse=True)[1]
+        count = int(self.pictures.max(initial=-1)) + 1
+        if count < 2:
+            raise ValueError(
+                f"alignment needs at least two images, and got {count}: the center bias, the shuffled AUC "
+                "and the map of another image come from the other images"
+            )
+        self._sums: tuple[np.ndarray, np.ndarray] | None = None
+        self._baselines: dict[str, dict[str, np.ndarray]] | None = None
+        self._of_models: dict[bytes, dict[str, dict[str, np.ndarray]]] = {}
+
+    def of_model(self, maps: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
+        """Metric -> who -> `[N]` for the model ("model") and all baselines; NaN where one has no figure.
+
+        Args:
+            maps: `[N, h, w]` the model's maps on its own grid, not negative.
+        """
+        key = hashlib.blake2b(maps.tobytes(), digest_size=16).digest()
+        if key not in self._of_models:
+            grid = on_grid(maps)
+            others = self._others()
+            of_images = [
+                {
+                    "model": figures_of(grid[at], reference),
+                    OTHER_IMAGE: figures_of(grid[others[at]], reference),
+                }
+                for at, (reference, _) in enumerate(self._references())
+            ]
+            while len(self._of_models) >= MODELS_KEPT:
+                self._of_models.pop(next(iter(self._of_models)))
+            self._of_models[key] = _columns(of_images)
+        found = {metric: dict(of) for metric, of in self._of_models[key].items()}
+        for metric, of in self.baselines().items():
+            found[metric] |= of
+        return found
+
+    def baselines(self) -> dict[str, dict[str, np.ndarray]]:
+        """Metric -> baseline -> `[N]`, of the baselines that need no model."""
+        if self._baselines is None:
+            flat = np.full((GRID, GRID), 1 / GRID**2)
+            of_images = []
+            for at, (reference, people) in enumerate(self._references()):
+                found = {
+                    UNIFORM: figures_of(flat, reference),
+                    CENTER: figures_of(reference.center, reference),
+                }
+                of_images.append(found | _of_humans(people, reference, np.random.default_rng([SEED, at])))
+            self._baselines = _columns(of_images)
+        return self._baselines
+
+    def reference(self, at: int, people: People) -> Reference:
+        """What maps of image `at` are compared with."""
+        sums, counts = self._totals()
+        own = np.flatnonzero(self.pictures == self.pictures[at])
+        same = [people if other == at else self.people[other] for other in own.tolist()]
+        blur = _blur(CENTER_SPREAD * len(self.pictures) ** (-1 / 6))
+        rest = (blur @ (sums - np.sum([each.map for each in same], axis=0)) @ blur.T).clip(0)
+        center = (1 - CENTER_UNIFORM) * rest / rest.sum() + CENTER_UNIFORM / rest.size
+        negatives = counts - np.sum([_counts(each) for each in same], axis=0)
+        return Reference(people.map, people.cells(), negatives, center)
+
+    def _references(self) -> Iterator[tuple[Reference, People]]:
+        for at in range(len(self.people)):
+            people = self.people[at]
+            yield self.reference(at, people), people
+
+    def _totals(self) -> tuple[np.ndarray, np.ndarray]:
+        """The sum of all densities, and how many fixations fall into each cell."""
+        if self._sums is None:
+            sums, counts = np.zeros((2, GRID, GRID))
+            for at in range(len(self.people)):
+                people = self.people[at]
+                sums += people.map
+                counts += _counts(people)
+            self._sums = sums, counts
+        return self._sums
+
+    def _others(self) -> np.ndarray:
+        """`[N]` for each image one of another picture: the next in a random order of the pictures."""
+        count = int(self.pictures.max()) + 1
+        order = np.random.default_rng(SEED).permutation(count)
+        following = np.empty(count, np.int64)
+        following[order] = np.roll(order, -1)
+        first = np.unique(self.pictures, return_index=True)[1]
+        return first[following[self.pictures]]
+
+
+def on_grid(maps: np.ndarray) -> np.ndarray:
+    """A model's maps `[N, h, w]` -> densities `[N, GRID, GRID]`, bilinear as in the pointing game."""
+    resized = F.interpolate(
+        torch.from_numpy(np.ascontiguousarray(maps, np.float64))[:, None],
+        size=(GRID, GRID),
+        mode="bilinear",
+        align_corners=False,
+        antialias=True,  # for a model's grid finer than ours
+    )[:, 0].numpy()
+    resized = resized.clip(0)
+    total = resized.sum(axis=(1, 2), keepdims=True)
+    return np.where(total > 0, resized / np.where(total > 0, total, 1), 1 / GRID**2)
+
+
+def _of_humans(people: People, reference: Reference, rng: np.random.Generator) -> dict[str, Figures]:
+    """The figures of people as predictions of other people; empty if they are not told apart."""
+    if people.count < 2:
+        return {}
+    everyone = np.arange(people.count)
+
+    def against(one: np.ndarray, rest: np.ndarray) -> Figures:
+        rest_map = people.maps[rest].mean(axis=0)
+        return figures_of(
+            people.maps[one].mean(axis=0), reference._replace(map=rest_map, cells=people.cells(rest))
+        )
+
+    asked = rng.permutation(everyone)[:MOST_HUMANS]
+    singles = [against(np.array([one]), everyone[everyone != one]) for one in asked.tolist()]
+    halves = []
+    for _ in range(SPLITS):
+        shuffled = rng.permutation(everyone)
+        one, other = shuffled[: len(shuffled) // 2], shuffled[len(shuffled) // 2 :]
+        halves += [against(one, other), against(other, one)]
+    return {ONE_HUMAN: _mean(singles), SPLIT_HALVES: _mean(halves)}
+
+
+def _mean(figures: Sequence[Figures]) -> Figures:
+    return {name: float(np.mean([each[name] for each in figures])) for name in figures[0]}
+
+
+def _columns(of_images: Sequence[Mapping[str, Figures]]) -> dict[str, dict[str, np.ndarray]]:
+    """Who -> metric of each image -> metric -> who -> `[N]`, NaN where an image has none."""
+    whose = dict.fromkeys(who for found in of_images for who in found)
+    metrics = dict.fromkeys(name for found in of_images for of in found.values() for name in of)
+    return {
+        metric: {
+            who: np.array([found.get(who, {}).get(metric, np.nan) for found in of_images]) for who in whose
+        }
+        for metric in metrics
+    }
+
+
+def _counts(people: People) -> np.ndarray:
+    counts = np.zeros((GRID, GRID))
+    if (cells := people.cells()) is not None:
+        np.add.at(counts, cells, 1)
+    return counts
+
+
+def _blur(sigma: float) -> np.ndarray:
+    """`[GRID, GRID]` a Gaussian blur along one axis; no mass leaves the image."""
+    centers = (np.arange(GRID) + 0.5) / GRID
+    weights = np.exp(-((centers[:, None] - centers) ** 2) / (2 * sigma**2))
+    return weights / weights.sum(axis=0)

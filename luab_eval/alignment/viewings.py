@@ -1,0 +1,245 @@
+"""A column of human attention -> what the entries of each row say: fixations, or a map.
+
+--against    column                      gives
+click        click                       a fixation
+points       points                      fixations; points of sign -1 are left out
+scanpaths    scanpaths, or annotations   fixations, or samples up to the click; by time in the density
+heatmaps     heatmaps                    a map of each annotator
+masks        masks                       the union of each class's masks
+boxes        objects                     the union of each class's boxes
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Literal, NamedTuple, get_args
+
+import datasets
+import numpy as np
+import pyarrow as pa
+from PIL import Image
+
+from luab_attention.boxes.rows import RowBoxes, row_size
+from luab_attention.columns import ANNOTATOR, HEATMAPS, MASKS, SCANPATHS
+from luab_attention.points import flat_points
+from luab_attention.traces.dwell import in_image, weights
+from luab_attention.traces.rows import scanpaths_of, trace_column
+from luab_data.console.names import few
+from luab_data.constants import CLICK, HEIGHT, IMAGE, LABEL, NO_LABEL, OBJECTS, POINTS, WIDTH
+from luab_data.errors import SourceError
+from luab_data.rows.arrow import in_order, read_column
+from luab_data.rows.columns import Columns
+from luab_data.rows.same_classes import class_feature
+from luab_eval.alignment.people import Viewing, area_average, box_area
+from luab_vision.images import decode
+
+Against = Literal["click", "points", "scanpaths", "heatmaps", "masks", "boxes"]
+AGAINST: tuple[Against, ...] = get_args(Against)
+COLUMN: Mapping[Against, str] = {
+    "click": CLICK,
+    "points": POINTS,
+    "scanpaths": SCANPATHS,
+    "heatmaps": HEATMAPS,
+    "masks": MASKS,
+    "boxes": OBJECTS,
+}
+WITH_FIXATIONS: tuple[Against, ...] = ("click", "points", "scanpaths")
+ROWS_AT_ONCE = 16
+OTHER_CLASS = -2  # an entry's class that no row has
+
+# Of one row: class number (None: no class) -> its viewings.
+ByClass = dict[int | None, list[Viewing]]
+
+
+class ReadViewings(NamedTuple):
+    """The viewings of each row, how many values were left out, by reason, and a note on others."""
+
+    rows: list[ByClass]
+    left_out: Counter[str]
+    note: str = ""
+
+
+def read_viewings(rows: datasets.Dataset, columns: Columns, against: Against) -> ReadViewings:
+    """The viewings of all rows.
+
+    Args:
+        rows: The dataset; images are not decoded.
+        columns: Its columns. Rows without the label column have no classes.
+        against: What to read.
+
+    Raises:
+        SourceError: no such column, or values that cannot be read.
+    """
+    name = COLUMN[against]
+    if name not in rows.column_names and against != "scanpaths":
+        there = [kind for kind, column in COLUMN.items() if column in rows.column_names]
+        advice = (
+            f"it has {', '.join(there)}: take one of these" if there else f"it has {few(rows.column_names)}"
+        )
+        raise SourceError(f"--against {against}: the dataset has no column {name!r}; {advice}.")
+    left_out: Counter[str] = Counter()
+    if against in ("click", "points"):
+        return ReadViewings(_points(rows, columns, name, left_out), left_out)
+    if against == "boxes":
+        found, note = _boxes(rows, columns)
+        return ReadViewings(found, left_out, note)
+    if against == "scanpaths":
+        return ReadViewings(_scanpaths(rows, columns, left_out), left_out)
+    return ReadViewings(_pictures(rows, columns, name, left_out), left_out)
+
+
+def raw_rows(rows: datasets.Dataset, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The rows' values as they are stored; no image is decoded."""
+    for batch in rows.select_columns(list(names)).with_format("arrow").iter(ROWS_AT_ONCE):
+        yield from batch.to_pylist()
+
+
+def _points(rows: datasets.Dataset, columns: Columns, name: str, left_out: Counter[str]) -> list[ByClass]:
+    """All points of one class of a row are one viewing."""
+    points = flat_points(read_column(rows, name), name)
+    feature = class_feature(rows.features[name])
+    number = _numbering(feature.get(LABEL) if isinstance(feature, dict) else None, rows, columns)
+    left_out["points that say where a class is not (sign -1)"] += points.negative
+    shares = np.ones(len(points.row)) if points.weight is None else points.weight
+    labels = [None] * len(points.row) if points.label is None else pa.array(points.label).to_pylist()
+    here = in_image(points.xy)
+    left_out["points outside the image"] += int((~here).sum())
+    left_out["points of weight 0"] += int((here & (shares <= 0)).sum())
+    kept: list[dict[int | None, list[int]]] = [defaultdict(list) for _ in range(points.count)]
+    for at in np.flatnonzero(here & (shares > 0)).tolist():
+        kept[points.row[at]][number(labels[at])].append(at)
+    stored = np.empty(len(kept), object)
+    stored[:] = kept
+    return [
+        {label: [Viewing(None, points.xy[at], shares[at])] for label, at in row.items()}
+        for row in in_order(rows, stored)
+    ]
+
+
+def _scanpaths(rows: datasets.Dataset, columns: Columns, left_out: Counter[str]) -> list[ByClass]:
+    column = trace_column(rows.features)
+    entry = class_feature(rows.features[column.name])
+    number = _numbering(None if column.annotations else entry.get(LABEL), rows, columns)
+    found: list[ByClass] = []
+    for at, row in enumerate(raw_rows(rows, [column.name])):
+        of_class: ByClass = defaultdict(list)
+        for path in _of_row(partial(scanpaths_of, row, column), column.name, at):
+            if path.end is not None:
+                path = path.before(path.end)
+            here = in_image(path.xy)
+            left_out["samples outside the image"] += int((~here).sum())
+            left_out["samples without a place or a time"] += path.missing
+            if not here.any() or path.weight <= 0:
+                left_out["scanpaths without a sample in the image, or of weight 0"] += 1
+                continue
+            shares = weights(path)[here]
+            shares = shares if shares.sum() > 0 else np.ones(len(shares))
+            viewing = Viewing(path.annotator, path.xy[here], shares, weight=path.weight)
+            of_class[number(path.label)].append(viewing)
+        found.append(of_class)
+    return found
+
+
+def _pictures(rows: datasets.Dataset, columns: Columns, name: str, left_out: Counter[str]) -> list[ByClass]:
+    """Heat maps, one viewing each; masks, one viewing for all of a class."""
+    entry = class_feature(rows.features[name])
+    if not isinstance(entry, dict) or IMAGE not in entry:
+        raise SourceError(
+            f"column {name!r} holds {str(entry)[:60]}, and not a list of {{label, {IMAGE}}} as "
+            "`luab convert` writes it (docs/attention.md)."
+        )
+    number = _numbering(entry.get(LABEL), rows, columns)
+    found: list[ByClass] = []
+    for at, row in enumerate(raw_rows(rows, [name])):
+        pixels: dict[int | None, list[tuple[str | None, np.ndarray]]] = defaultdict(list)
+        for value in row[name] or ():
+            gray = _of_row(partial(_gray, value[IMAGE]), name, at)
+            if not gray.any():
+                left_out[f"empty {name}"] += 1
+                continue
+            pixels[number(value.get(LABEL))].append((value.get(ANNOTATOR), gray))
+        of_class: ByClass = {}
+        for label, several in pixels.items():
+            if name == MASKS:
+                of_class[label] = [_of_area(None, _union([mask > 0 for _, mask in several]))]
+            else:
+                of_class[label] = [_of_area(who, area_average(gray)) for who, gray in several]
+        found.append(of_class)
+    return found
+
+
+def _boxes(rows: datasets.Dataset, columns: Columns) -> tuple[list[ByClass], str]:
+    label = columns.label if columns.label in rows.column_names else None
+    reader = RowBoxes(label, rows)
+    named = (OBJECTS, WIDTH, HEIGHT, columns.label)
+    names = [name for name in named if name in rows.column_names]
+    if not {WIDTH, HEIGHT} <= set(names):
+        names.append(columns.image)
+    found: list[ByClass] = []
+    for at, row in enumerate(raw_rows(rows, names)):
+        size = partial(row_size, row, columns.image)
+        boxes: dict[int | None, Any]
+        if label is None:
+            boxes = {None: _of_row(partial(reader.read, row, size), OBJECTS, at)[0]}
+        else:
+            boxes = dict(_of_row(partial(reader.by_label, row, size), OBJECTS, at))
+        found.append(
+            {own: [_of_area(None, box_area(each.ratios()))] for own, each in boxes.items() if each.bbox}
+        )
+    return found, reader.box_note()
+
+
+def _numbering(feature: Any, rows: datasets.Dataset, columns: Columns) -> Callable[[Any], int | None]:
+    """From an entry's label to the number of the rows' class: None without a class.
+
+    Labels of both are matched by name, or by number where they have no names.
+    """
+    if feature is None or columns.label not in rows.column_names:
+        return lambda label: None
+    own = class_feature(rows.features[columns.label])
+    classes = own.names if isinstance(own, datasets.ClassLabel) else None
+    names = feature.names if isinstance(feature, datasets.ClassLabel) else None
+
+    def number(label: Any) -> int | None:
+        if label is None or label == NO_LABEL:
+            return None
+        name = names[label] if names is not None else label
+        if classes is None or (isinstance(name, int) and names is None):
+            return int(label) if isinstance(label, int) else OTHER_CLASS
+        return position.get(name, OTHER_CLASS)
+
+    position = {} if classes is None else {name: at for at, name in enumerate(classes)}
+    return number
+
+
+def _of_row(read: Callable[[], Any], name: str, at: int) -> Any:
+    try:
+        return read()
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise SourceError(f"column {name!r}, row {at}: {error}") from error
+
+
+def _gray(value: Any) -> np.ndarray:
+    """The values of a gray picture `[H, W]`.
+
+    Raises:
+        ValueError: no picture, or one in color, whose colors say no order.
+    """
+    pixels = decode(value)
+    if (pixels != pixels[..., :1]).any():
+        raise ValueError("the picture has colors; a map or mask is gray, brighter for more")
+    return pixels[..., 0].astype(np.float64)
+
+
+def _union(masks: Sequence[np.ndarray]) -> np.ndarray:
+    """Masks `[H, W]` -> the share of each cell that any covers; of masks of several sizes, the largest."""
+    by_size: dict[tuple[int, ...], np.ndarray] = {}
+    for mask in masks:
+        by_size[mask.shape] = mask | by_size.get(mask.shape, False)
+    return np.max([area_average(mask.astype(np.float64)) for mask in by_size.values()], axis=0)
+
+
+def _of_area(annotator: str | None, area: np.ndarray) -> Viewing:
+    return Viewing(annotator, np.zeros((0, 2)), np.zeros(0), area.astype(np.float32))

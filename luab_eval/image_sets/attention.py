@@ -1,0 +1,246 @@
+"""A dataset's human attention -> an image set, and the people of each of its images.
+
+The columns are those of `luab_attention.columns`, or `click` and `annotations`. An image with several classes
+is asked once for each class that attention names. Attention without a class is compared with the map of the
+image's only class, or else of the class that the model predicts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlencode
+
+import datasets
+import numpy as np
+
+from luab_attention.boxes.rows import row_size
+from luab_attention.columns import ATTENTION_SOURCE
+from luab_attention.reading import label_name
+from luab_data.constants import HEIGHT, IMAGE_ID, NO_LABEL, WIDTH
+from luab_data.errors import SourceError
+from luab_data.rows.columns import Columns
+from luab_data.rows.same_classes import class_feature
+from luab_data.rows.splits import find_part, part_of
+from luab_eval.alignment.people import SIGMA, People, Viewing, people_of
+from luab_eval.alignment.scores import Alignment
+from luab_eval.alignment.viewings import (
+    AGAINST,
+    COLUMN,
+    WITH_FIXATIONS,
+    Against,
+    ByClass,
+    raw_rows,
+    read_viewings,
+)
+from luab_eval.benchmark import ImageSet, Item
+from luab_eval.image_sets.class_maps import wnids
+from luab_eval.image_sets.own_datasets import OwnDataset, OwnRows, row_images
+
+EXPECTED = "NAME=DATASET@SPLIT?against=COLUMN"
+ANY_CLASS = -1  # an item's target: the class that the model predicts
+Sigma = tuple[float, float]
+
+
+class LazyPeople(Sequence[People]):
+    """The people of each item; densities are made when they are read, and not kept."""
+
+    def __init__(self, viewings: Sequence[Sequence[Viewing]], sigmas: Sequence[Sigma]):
+        self.viewings, self.sigmas = viewings, sigmas
+
+    def __len__(self) -> int:
+        return len(self.viewings)
+
+    def __getitem__(self, at: Any) -> Any:
+        return people_of(self.viewings[at], self.sigmas[at])
+
+
+class Judged(NamedTuple):
+    """The image set, and what its maps are compared with."""
+
+    images: ImageSet
+    alignment: Alignment
+    left_out: str
+
+
+class AttentionDataset(OwnDataset):
+    """A dataset with human attention: `DATASET@SPLIT?against=COLUMN`.
+
+    `sigma=0.05` sets the deviation of the Gaussian around a fixation, a ratio of the image's width. Further
+    options are those of `OwnDataset`.
+
+    Raises:
+        ValueError: another form, or a value that is not allowed.
+    """
+
+    def __init__(self, own_name: str, text: str):
+        place, _, options = text.partition("?")
+        given = dict(parse_qsl(options, keep_blank_values=True))
+        against, sigma = given.pop("against", None), given.pop("sigma", None)
+        if against not in AGAINST:
+            raise ValueError(
+                f"against={against}: what people's attention is read from is one of {', '.join(AGAINST)}; "
+                f"write {EXPECTED}"
+            )
+        super().__init__(own_name, f"{place}?{urlencode(given)}" if given else place)
+        self.against: Against = against
+        self.sigma = _sigma(sigma)
+        self._judged: dict[Path, Judged] = {}
+
+    @property
+    def has_fixations(self) -> bool:
+        """Whether the column says where people looked, and not only in which area."""
+        return self.against in WITH_FIXATIONS
+
+    def _rows(self, splits: datasets.DatasetDict, source: str) -> OwnRows:
+        part = find_part(splits, self.split, self.dataset, "split")
+        rows = splits[part.split]
+        label, image = label_name(rows, self.reading), self.reading.image
+        if label in rows.column_names or not isinstance(rows.features.get(image), datasets.Image):
+            return super()._rows(splits, source)  # also classes by folder, and images in other forms
+        rows = part_of(rows, part).cast_column(image, datasets.Image(decode=False))
+        return OwnRows(rows, Columns(image, label), list(range(len(rows))), "")
+
+    def image_set(self, root: Path) -> ImageSet:
+        """The images that people looked at."""
+        return self.judged(root).images
+
+    def judged(self, root: Path) -> Judged:
+        """The images and the people, read once for all models and metrics.
+
+        Raises:
+            ValueError: no such column, values that cannot be read, or fewer than two images.
+        """
+        if root not in self._judged:
+            self._judged[root] = self._judge(root)
+        self.left_out = self._judged[root].left_out
+        return self._judged[root]
+
+    def _judge(self, root: Path) -> Judged:
+        rows, columns, numbers, without = self.read(root)
+        viewings, left_out, note = read_viewings(rows, columns, self.against)
+        feature = class_feature(rows.features[columns.label]) if columns.label in rows.column_names else None
+        if feature is not None and not isinstance(feature, datasets.ClassLabel):
+            raise SourceError(
+                f"{self.own_name}: labels are {feature}; class numbers with names (ClassLabel) are needed. "
+                f"Encode them with dataset.class_encode_column({columns.label!r})."
+            )
+        names: list[str] = [] if feature is None else feature.names
+        items: list[Item] = []
+        pictures: list[int] = []
+        found: list[list[Viewing]] = []
+        ids = _ids(rows, numbers)
+        images = row_images(rows.select_columns(columns.image), columns.image)
+        labels = rows[columns.label][:] if feature is not None else [None] * len(rows)
+        for at, (of_class, image, label) in enumerate(zip(viewings, images, labels, strict=True)):
+            asked = list(_asked(of_class, label, left_out))
+            for target, own in asked:
+                suffix = f"/{names[target]}" if isinstance(label, list) and target != ANY_CLASS else ""
+                items.append(Item(f"{ids[at]}{suffix}", image, target))
+                pictures.append(at)
+                found.append(own)
+        if not items:
+            raise SourceError(
+                f"{self.own_name}: no row has anything usable in column {COLUMN[self.against]!r}"
+            )
+        people = LazyPeople(found, self._sigmas(rows, columns, pictures))
+        notes = [f"{reason}: {count:,}" for reason, count in left_out.items() if count]
+        images_of = ImageSet(
+            f"attention-{self.own_name}",
+            items,
+            None if tuple(names) == wnids() else tuple(names),
+            keep_logits=False,
+            upright=True,
+            maps=True,
+            people=people,
+        )
+        return Judged(
+            images_of, Alignment(people, pictures), ", ".join(filter(None, (*notes, note, without)))
+        )
+
+    def _sigmas(self, rows: datasets.Dataset, columns: Columns, pictures: Sequence[int]) -> list[Sigma]:
+        """The Gaussian's deviation in x and y of each item."""
+        if not self.has_fixations:
+            return [(SIGMA, SIGMA)] * len(pictures)
+        names = [name for name in (WIDTH, HEIGHT, ATTENTION_SOURCE) if name in rows.column_names]
+        if not {WIDTH, HEIGHT} <= set(names):
+            names.append(columns.image)
+        of_rows = [
+            sigma_of(row.get(ATTENTION_SOURCE), *_size(row, columns.image), self.sigma)
+            for row in raw_rows(rows, names)
+        ]
+        return [of_rows[at] for at in pictures]
+
+
+def sigma_of(source: Any, width: float, height: float, given: float | None = None) -> Sigma:
+    """The deviation of the Gaussian around a fixation in x and y, ratios of the image.
+
+    It is the same in pixels for x and y. In this order: as given, as the source's authors blur, one degree of
+    visual angle, `SIGMA`.
+
+    Args:
+        source: The row's `attention_source`, or None.
+        width: Of the image, pixels.
+        height: Of the image, pixels.
+        given: A ratio of the width.
+    """
+    known = source or {}
+    if given is None and known.get("sigma"):
+        given = known["sigma"]
+    if given is None and known.get("pixels_per_degree"):
+        given = known["pixels_per_degree"] / width
+    across = SIGMA if given is None else given
+    return across, across * width / height
+
+
+@lru_cache(8)
+def attention_dataset(own_name: str, text: str) -> AttentionDataset:
+    """`AttentionDataset`, the same one for all metrics of one argument, so that it is read once."""
+    return AttentionDataset(own_name, text)
+
+
+def _asked(of_class: ByClass, label: Any, left_out: Counter[str]) -> Iterator[tuple[int, list[Viewing]]]:
+    """The classes to ask the model for, with the viewings of each."""
+    several = isinstance(label, list)
+    classes = [one for one in dict.fromkeys(label if several else [label]) if one not in (None, NO_LABEL)]
+    of_classes = [(one, of_class[one]) for one in classes if of_class.get(one)]
+    if of_classes:
+        yield from of_classes
+    elif of_class.get(None):
+        yield (classes[0] if len(classes) == 1 else ANY_CLASS), of_class[None]
+    elif any(of_class.values()):
+        left_out["images whose attention is of other classes"] += 1
+    else:
+        left_out["images without attention"] += 1
+
+
+def _ids(rows: datasets.Dataset, numbers: Sequence[int]) -> list[str]:
+    """A name for each row: its id, with its number in front where ids repeat."""
+    if IMAGE_ID not in rows.column_names:
+        return [str(number) for number in numbers]
+    ids = [str(one) for one in rows[IMAGE_ID][:]]
+    if len(set(ids)) == len(ids):
+        return ids
+    return [f"{number} {one}" for number, one in zip(numbers, ids, strict=True)]
+
+
+def _size(row: Any, image: str) -> tuple[float, float]:
+    width, height = row.get(WIDTH), row.get(HEIGHT)
+    return (width, height) if width and height else row_size(row, image)
+
+
+def _sigma(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        sigma = float(text)
+    except ValueError:
+        sigma = np.nan
+    if not 0 < sigma <= 1:
+        raise ValueError(
+            f"sigma={text}: it is a ratio of the image's width, above 0 and at most 1, such as 0.03"
+        )
+    return sigma

@@ -1,0 +1,403 @@
+"""Alignment from datasets of every kind to the command's numbers, with a model whose maps are known."""
+
+import io
+import json
+from pathlib import Path
+
+import datasets
+import numpy as np
+import pytest
+import torch
+from datasets import ClassLabel, Dataset, Features, List, Value
+from fixtures.boxed import picture
+from fixtures.miniatures import QUIET, pass_colors_on
+from fixtures.tiny_models import tiny_model
+from PIL import Image
+
+from luab.commands.align import KINDS, main
+from luab.commands.compare import main as compare
+from luab_attention.columns import SOURCE_FEATURE
+from luab_eval.alignment.viewings import AGAINST
+from luab_eval.benchmarks import ALIGN, BENCHMARKS, find_benchmarks
+from luab_eval.image_sets.attention import AttentionDataset
+from luab_eval.localization import MAP
+from luab_eval.models import Classifier
+from luab_eval.predict import predict
+from luab_vision.transforms import ImageSettings
+
+SETTINGS = ImageSettings(size=32, mean=(0, 0, 0), std=(1, 1, 1), resize=48)
+LABEL = ClassLabel(names=["red", "green"])
+PATH = {
+    "annotator": Value("string"),
+    "label": LABEL,
+    "x": List(Value("float32")),
+    "y": List(Value("float32")),
+    "time": List(Value("float64")),
+}
+OPTIONS = ["--device", "cpu", "--num-workers", "0"]
+# A red square top left and a green one bottom right; and the reverse. Squares are a quarter of a side.
+TWO = [picture(64, 64, (0, 0, 16, 16, "red"), (48, 48, 64, 64, "lime")),
+       picture(64, 64, (48, 48, 64, 64, "red"), (0, 0, 16, 16, "lime"))]  # fmt: skip
+CORNERS = [(0.125, 0.125), (0.875, 0.875)]
+
+
+def color_model():
+    """A ResNet whose map of class 0 is how red, of class 1 how green each 4x4 patch is."""
+    model = tiny_model("resnet", embedding_size=3, hidden_sizes=[3], depths=[1], num_labels=2).eval()
+    pass_colors_on(model)
+    model.classifier[-1].weight.data = torch.tensor([[20.0, 0, 0], [0, 20.0, 0]])
+    return model
+
+
+def path(x, y, annotator=None, label=0, time=None):
+    x, y = np.atleast_1d(x).tolist(), np.atleast_1d(y).tolist()
+    time = list(range(len(x))) if time is None else time
+    return {"annotator": annotator, "label": label, "x": x, "y": y, "time": time}
+
+
+def stored(folder: Path, rows: list[dict], **features) -> str:
+    """A dataset on disk with the split validation; the argument of a benchmark."""
+    kinds = {"image": datasets.Image(), "label": LABEL, "labels": List(LABEL), "scanpaths": List(PATH)}
+    kinds |= {"attention_source": SOURCE_FEATURE, "image_id": Value("string"), **features}
+    columns = {name: kinds[name] for name in rows[0]}
+    datasets.DatasetDict(validation=Dataset.from_list(rows, features=Features(columns))).save_to_disk(
+        folder / "people"
+    )
+    return f"toy={folder / 'people'}@validation"
+
+
+def judged(argument: str, model=None, labels=("red", "green"), cache=None):
+    """Metric -> the scores of all benchmarks that can be computed."""
+    found = {}
+    for benchmark in find_benchmarks(f"align:{argument}"):
+        if benchmark.missing(Path()) is None:
+            (images,) = benchmark.image_sets(Path())
+            classifier = Classifier("model", model or color_model(), labels, SETTINGS)
+            found[benchmark.primary] = benchmark.score([predict(classifier, images, cache, QUIET)])
+    return found
+
+
+def gray(array) -> dict:
+    file = io.BytesIO()
+    Image.fromarray(np.asarray(array, np.uint8)).save(file, "PNG")
+    return {"bytes": file.getvalue(), "path": None}
+
+
+def squares(*corners):
+    """255 in quarter squares at these corners of 32 x 32 pixels."""
+    mask = np.zeros((32, 32), np.uint8)
+    for at in corners:
+        mask[at : at + 8, at : at + 8] = 255
+    return mask
+
+
+def test_a_model_that_looks_where_people_look(tmp_path):
+    rows = [
+        {
+            "image": image,
+            "label": 0,
+            "scanpaths": [path(*at, "a"), path(*at, "b"), path(*CORNERS[1 - k], "a", 1)],
+        }
+        for k, (image, at) in enumerate(zip(TWO, CORNERS, strict=True))
+    ]
+    found = judged(f"{stored(tmp_path, rows)}?against=scanpaths", cache=tmp_path)
+    assert set(found) == {benchmark.primary for benchmark in ALIGN}
+    for metric, scores in found.items():
+        numbers = scores.metrics
+        assert len(scores.per_image) == 2
+        better = (lambda one, two: one < two) if metric == "kl" else (lambda one, two: one > two)
+        for baseline in ("uniform", "center", "other_image"):
+            assert better(numbers[metric], numbers[f"{metric}_{baseline}"]), (metric, baseline)
+        assert better(numbers[f"{metric}_split_halves"], numbers[f"{metric}_center"])
+        assert numbers[f"{metric}_one_human"] == pytest.approx(numbers[f"{metric}_split_halves"])
+    assert found["nss"].metrics["nss_uniform"] == 0
+    assert found["auc_judd"].metrics["auc_judd"] > 0.9
+    assert found["auc_judd"].metrics["auc_judd_unfixated"] >= found["auc_judd"].metrics["auc_judd"]
+    assert found["spearman"].metrics["spearman_of_ceiling"] == pytest.approx(
+        found["spearman"].metrics["spearman"] / found["spearman"].metrics["spearman_split_halves"]
+    )
+
+
+def test_the_map_of_the_row_s_class_counts(tmp_path):
+    # People looked at the red squares; rows of class green are compared with the map of green.
+    for name, label, good in (("red", 0, True), ("green", 1, False)):
+        rows = [
+            {"image": image, "label": label, "scanpaths": [path(*at, "a", label)]}
+            for image, at in zip(TWO, CORNERS, strict=True)
+        ]
+        scores = judged(f"{stored(tmp_path / name, rows)}?against=scanpaths", cache=tmp_path)["nss"]
+        assert (scores.metrics["nss"] > 1) is good
+        assert scores.targets.tolist() == [label] * 2
+        assert scores.per_class() == {name: pytest.approx(scores.metrics["nss"])}
+        assert "nss_one_human" not in scores.metrics
+
+
+def test_attention_without_a_class_asks_for_the_predicted_one(tmp_path):
+    # More red than green: the model says red.
+    images = [picture(64, 64, (0, 0, 16, 16, "red")), picture(64, 64, (48, 48, 64, 64, "red"))]
+    plain = {name: kind for name, kind in PATH.items() if name != "label"}
+    rows = [
+        {"image": image, "scanpaths": [{name: path(*at)[name] for name in plain}]}
+        for image, at in zip(images, CORNERS, strict=True)
+    ]
+    argument = stored(tmp_path, rows, scanpaths=List(plain))
+    scores = judged(f"{argument}?against=scanpaths", cache=tmp_path)["nss"]
+    assert scores.metrics["nss"] > 1
+    assert scores.targets.tolist() == [-1, -1]
+    assert scores.per_class() == {}
+    # Any number of outputs fits, for no class is asked for.
+    assert (
+        judged(f"{argument}?against=scanpaths", labels=("cat", "dog"), cache=tmp_path)["nss"].metrics["nss"]
+        > 1
+    )
+
+
+def test_several_classes_of_an_image_have_their_own_attention(tmp_path):
+    rows = [
+        {
+            "image": image,
+            "labels": [1, 0],
+            "scanpaths": [path(*at, "a", 0), path(*other, "a", 1)],
+            "image_id": name,
+        }
+        for name, image, at, other in zip("ab", TWO, CORNERS, CORNERS[::-1], strict=True)
+    ]
+    options = "?against=scanpaths&label_format=indices"
+    source = AttentionDataset("toy", f"{stored(tmp_path, rows).partition('=')[2]}{options}")
+    images, alignment, left_out = source.judged(Path())
+    assert [(item.id, item.target) for item in images.items] == [
+        ("a/green", 1),
+        ("a/red", 0),
+        ("b/green", 1),
+        ("b/red", 0),
+    ]
+    assert alignment.pictures.tolist() == [0, 0, 1, 1]
+    assert left_out == ""
+    scores = judged(f"{stored(tmp_path / 'again', rows)}{options}", cache=tmp_path)["nss"]
+    assert (scores.per_image > 1).all()
+
+
+def test_what_is_left_out_is_counted(tmp_path):
+    rows = [
+        {"image": TWO[0], "label": 0, "scanpaths": [path([0.1, 1.2, 0.1], [0.1, 0.5, -0.1])]},
+        {"image": TWO[1], "label": 0, "scanpaths": [path([0.9], [0.9], label=-1)]},
+        {"image": TWO[1], "label": 0, "scanpaths": [path([0.9], [0.9], label=1)]},
+        {"image": TWO[1], "label": 0, "scanpaths": []},
+        {"image": TWO[1], "label": -1, "scanpaths": [path([0.9], [0.9])]},
+        {"image": TWO[1], "label": 0, "scanpaths": [path([1.9], [0.9])]},
+    ]
+    argument = stored(tmp_path, rows)
+    source = AttentionDataset("toy", f"{argument.partition('=')[2]}?against=scanpaths")
+    images, alignment, left_out = source.judged(Path())
+    assert [item.id for item in images.items] == ["0", "1"]
+    assert left_out == (
+        "samples outside the image: 3, scanpaths without a sample in the image, or of weight 0: 1, images "
+        "whose attention is of other classes: 1, images without attention: 2, 1 row without a class"
+    )
+    assert alignment.people[0].fixations == pytest.approx(np.array([[0.1, 0.1]]))
+
+
+def test_samples_are_held_until_the_next_in_the_density(tmp_path):
+    rows = [
+        {"image": image, "label": 0, "scanpaths": [path([0.1, 0.1, 0.9], [0.5] * 3, time=[0, 100, 400])]}
+        for image in TWO
+    ]
+    source = AttentionDataset(
+        "toy", f"{stored(tmp_path, rows).partition('=')[2]}?against=scanpaths&sigma=0.01"
+    )
+    people = source.judged(Path()).alignment.people[0]
+    assert len(people.fixations) == 3  # the last sample's time is not known: it weighs nothing in the density
+    assert people.map[:, :28].sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("against", ["click", "points", "heatmaps", "masks", "boxes"])
+def test_every_column(tmp_path, against):
+    image = {"label": LABEL, "image": datasets.Image()}
+    point = {"x": Value("float32"), "y": Value("float32")}
+    kinds = {
+        "click": point,
+        "points": List({"label": LABEL, **point, "weight": Value("float32"), "sign": Value("int8")}),
+        "heatmaps": List({**image, "annotator": Value("string")}),
+        "masks": List(image),
+        "objects": {"bbox": List(List(Value("float32"), length=4)), "category": List(LABEL)},
+    }
+    values = {
+        "click": lambda x, at: {"x": x, "y": x},
+        "points": lambda x, at: [
+            {"label": 0, "x": x, "y": x, "weight": 2, "sign": 1},
+            {"label": 0, "x": 1 - x, "y": x, "weight": 1, "sign": -1},
+            {"label": 1, "x": 0.5, "y": 0.5, "weight": 1, "sign": 1},
+        ],
+        "heatmaps": lambda x, at: [
+            {"label": 0, "image": gray(squares(at)), "annotator": name} for name in ("a", "b")
+        ],
+        "masks": lambda x, at: [
+            {"label": 0, "image": gray(squares(at) > 0)},
+            {"label": 1, "image": gray(squares(12))},
+        ],
+        "objects": lambda x, at: {"bbox": [[2.0 * at, 2.0 * at, 16, 16], [24, 24, 8, 8]], "category": [0, 1]},
+    }
+    column = "objects" if against == "boxes" else against
+    rows = [
+        {"image": picture, "label": 0, column: values[column](x, at)}
+        for picture, x, at in zip(TWO, (0.125, 0.875), (0, 24), strict=True)
+    ]
+    argument = f"{stored(tmp_path, rows, **kinds)}?against={against}"
+    source = AttentionDataset("toy", argument.partition("=")[2])
+    people, _, left_out = source.judged(Path()).alignment.people, None, source.judged(Path()).left_out
+    assert people[0].map[:14, :14].sum() == pytest.approx(1, abs=0.05)
+    assert people[1].map[42:, 42:].sum() == pytest.approx(1, abs=0.05)
+    assert left_out == ("points that say where a class is not (sign -1): 2" if against == "points" else "")
+    found = judged(argument, cache=tmp_path)
+    fixations = against in ("click", "points")
+    assert ("nss" in found) is ("auc_judd" in found) is ("information_gain" in found) is fixations
+    for metric in ("spearman", "cc", "sim"):
+        assert found[metric].metrics[metric] > found[metric].metrics[f"{metric}_center"]
+    assert ("cc_one_human" in found["cc"].metrics) is (against == "heatmaps")
+
+
+def test_the_mask_of_a_class_is_the_union(tmp_path):
+    kinds = {"masks": List({"label": LABEL, "image": datasets.Image()})}
+    masks = [{"label": 0, "image": gray(squares(0))}, {"label": 0, "image": gray(squares(4))}]
+    rows = [{"image": image, "label": 0, "masks": masks} for image in TWO]
+    source = AttentionDataset("toy", f"{stored(tmp_path, rows, **kinds).partition('=')[2]}?against=masks")
+    area = source.judged(Path()).alignment.people[0].map
+    assert area.max() == pytest.approx(1 / ((64 + 64 - 16) / 1024 * 56**2), rel=1e-5)
+
+
+def test_annotations_are_scanpaths_up_to_the_click(tmp_path):
+    sample = {"time": Value("int64"), "x": Value("float32"), "y": Value("float32")}
+    kinds = {
+        "annotations": List(
+            {"worker_id": Value("string"), "mouse_tracking": List(sample), "selected_record": List(sample)}
+        )
+    }
+    track = [
+        {"time": 1000, "x": 0.1, "y": 0.1},
+        {"time": 1100, "x": 0.2, "y": 0.1},
+        {"time": 1900, "x": 0.9, "y": 0.9},
+    ]
+    annotation = {
+        "worker_id": "w",
+        "mouse_tracking": track,
+        "selected_record": [{"time": 1200, "x": 0.2, "y": 0.1}],
+    }
+    rows = [{"image": image, "label": 0, "annotations": [annotation]} for image in TWO]
+    source = AttentionDataset("toy", f"{stored(tmp_path, rows, **kinds).partition('=')[2]}?against=scanpaths")
+    people = source.judged(Path()).alignment.people[0]
+    assert people.fixations == pytest.approx(np.array([[0.1, 0.1], [0.2, 0.1]]))
+    assert people.told_apart
+
+
+def test_one_pass_serves_every_metric_and_kind(tmp_path):
+    rows = [
+        {"image": image, "label": 0, "scanpaths": [path(*at, "a")]}
+        for image, at in zip(TWO, CORNERS, strict=True)
+    ]
+    argument = f"{stored(tmp_path, rows)}?against=scanpaths"
+    calls = []
+    model = color_model()
+    model.register_forward_pre_hook(lambda *_: calls.append(1))
+    judged(argument, model, cache=tmp_path)
+    once = len(calls)
+    judged(argument.replace("scanpaths", "scanpaths&sigma=0.1"), model, cache=tmp_path)
+    assert once == len(calls) > 0
+    (file,) = tmp_path.glob("*/attention-toy-*/part-00000.npz")
+    with np.load(file, allow_pickle=False) as kept:
+        assert kept[MAP].shape == (2, 8, 8)
+
+
+def test_wrong_arguments_and_rows_are_named(tmp_path):
+    rows = [{"image": TWO[0], "label": 0, "scanpaths": [path(0.1, 0.1)]}] * 2
+    argument = stored(tmp_path, rows)
+    with pytest.raises(ValueError, match=r"against=gaze: .* is one of click, points, scanpaths, heatmaps"):
+        find_benchmarks(f"align:{argument}?against=gaze")
+    with pytest.raises(ValueError, match=r"sigma=2.*above 0 and at most 1"):
+        find_benchmarks(f"align:{argument}?against=scanpaths&sigma=2")
+    (nss,) = find_benchmarks(f"align_nss:{argument}?against=masks")
+    assert "masks say in which area people looked" in nss.missing(Path())
+    (cc,) = find_benchmarks(f"align_cc:{argument}?against=masks")
+    with pytest.raises(ValueError, match="no column 'masks'; it has scanpaths: take one of these"):
+        list(cc.image_sets(Path()))
+    one = stored(tmp_path / "one", rows[:1])
+    with pytest.raises(ValueError, match="at least two images, and got 1"):
+        list(find_benchmarks(f"align_cc:{one}?against=scanpaths")[0].image_sets(Path()))
+    kinds = {"heatmaps": List({"image": datasets.Image()})}
+    colored = [{"image": TWO[0], "label": 0, "heatmaps": [{"image": TWO[0]}]}] * 2
+    (cc,) = find_benchmarks(f"align_cc:{stored(tmp_path / 'colored', colored, **kinds)}?against=heatmaps")
+    with pytest.raises(ValueError, match="column 'heatmaps', row 0: the picture has colors"):
+        list(cc.image_sets(Path()))
+
+
+@pytest.fixture
+def checkpoints(tmp_path):
+    """Models that look at their class, and at the other."""
+    for name, labels in (("sees", {0: "red", 1: "green"}), ("swapped", {0: "green", 1: "red"})):
+        model = color_model()
+        model.config.id2label = labels
+        model.save_pretrained(tmp_path / name)
+        kind = {"image_processor_type": "ViTImageProcessor", "size": {"height": 32, "width": 32}}
+        processor = {**kind, "image_mean": [0, 0, 0], "image_std": [1, 1, 1]}
+        (tmp_path / name / "preprocessor_config.json").write_text(json.dumps(processor))
+    return [str(tmp_path / "sees"), str(tmp_path / "swapped")]
+
+
+def test_command(tmp_path, checkpoints, capsys):
+    rows = [
+        {
+            "image": TWO[k % 2],
+            "label": 0,
+            "scanpaths": [path(*CORNERS[k % 2], "a"), path(*CORNERS[k % 2], "b")],
+        }
+        for k in range(8)
+    ]
+    stored(tmp_path, rows)
+    source = [
+        "--dataset",
+        str(tmp_path / "people"),
+        "--against",
+        "scanpaths",
+        "--output-dir",
+        str(tmp_path / "out"),
+    ]
+    assert main(["--model", *checkpoints, *source, *OPTIONS]) == 0
+    printed = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert printed[0] == ["metric", "sees", "swapped"]
+    figures = {line[0]: line for line in printed if line}
+    assert float(figures["NSS"][2]) > 1
+    assert {"NSS", "Spearman", "AUC-Judd", "sAUC"} <= set(figures)
+    found = json.loads((tmp_path / "out" / "results.json").read_text())["benchmarks"]
+    assert len(found) == len(ALIGN)
+    entry = found["align_nss:people, scanpaths"]["models"]["sees"]
+    assert entry["metrics"]["nss"] > entry["metrics"]["nss_center"]
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert page.count("<figcaption>people</figcaption>") == 4
+    assert "Only sees is closer to people than the center" in page
+    assert "NSS, half of the people against the others" in page
+    assert f"<b>{entry['metrics']['nss']:.3f}</b>" in page
+    assert compare([str(tmp_path / "out")]) == 0
+    text = capsys.readouterr().out
+    assert "Alignment: Spearman (people, scanpaths)" in text
+    assert "worse" in text
+
+
+def test_command_on_areas_says_what_is_not_computed(tmp_path, checkpoints, capsys):
+    kinds = {"masks": List({"label": LABEL, "image": datasets.Image()})}
+    rows = [
+        {"image": image, "label": 0, "masks": [{"label": 0, "image": gray(squares(at))}]}
+        for image, at in zip(TWO, (0, 24), strict=True)
+    ]
+    stored(tmp_path, rows, **kinds)
+    source = ["--dataset", str(tmp_path / "people"), "--output-dir", str(tmp_path / "out"), *OPTIONS]
+    assert main(["--model", checkpoints[0], *source, "--against", "masks"]) == 0
+    printed = capsys.readouterr().out
+    assert "align_nss:people, masks: masks say in which area people looked" in printed
+    assert "no image has several annotators who are told apart" in " ".join(printed.split())
+    assert main(["--model", checkpoints[0], *source, "--against", "heatmaps"]) == 1
+    assert "no column 'heatmaps'; it has masks" in capsys.readouterr().err
+
+
+def test_every_metric_is_a_benchmark():
+    assert {benchmark.name for benchmark in ALIGN} <= set(BENCHMARKS)
+    assert all(not benchmark.in_percent for benchmark in ALIGN)
+    assert KINDS == AGAINST

@@ -1,0 +1,196 @@
+"""Densities of people's attention, and what maps are compared with: values worked out by hand."""
+
+import numpy as np
+import pytest
+
+from luab_eval.alignment.people import GRID, Viewing, area_average, box_area, gaussians, people_of
+from luab_eval.alignment.scores import Alignment, on_grid
+from luab_eval.image_sets.attention import sigma_of
+
+FINE = (1e-4, 1e-4)
+NOWHERE = np.zeros((0, 2))
+
+
+def viewing(*xy, annotator=None, shares=None, weight=1.0):
+    places = np.array(xy, np.float64)
+    return Viewing(annotator, places, np.ones(len(xy)) if shares is None else np.array(shares), weight=weight)
+
+
+def looked_at(*annotators):
+    """An image of which annotator n looked at `annotators[n]`."""
+    viewings = [viewing(*xy, annotator=str(number)) for number, xy in enumerate(annotators)]
+    return people_of(viewings, (0.05, 0.05))
+
+
+def mass(density, x0, y0, x1, y1):
+    """Of a part of the image, whose borders are borders of cells."""
+    x0, y0, x1, y1 = (round(edge * GRID) for edge in (x0, y0, x1, y1))
+    return density[y0:y1, x0:x1].sum()
+
+
+def test_each_annotator_counts_the_same():
+    here, there = (0.2, 0.2), (0.8, 0.8)
+    people = people_of([viewing(here, annotator="a"), viewing(*[there] * 99, annotator="b")], FINE)
+    assert mass(people.map, 0, 0, 0.5, 0.5) == pytest.approx(0.5)
+    assert mass(people.map, 0.5, 0.5, 1, 1) == pytest.approx(0.5)
+    assert people.count == 2
+    assert len(people.fixations) == 100
+    # Two viewings of one annotator share his half by their weight.
+    mine = [viewing(here, annotator="a"), viewing(there, annotator="a", weight=3.0)]
+    people = people_of([*mine, viewing(there, annotator="b")], FINE)
+    assert mass(people.map, 0, 0, 0.5, 0.5) == pytest.approx(0.125)
+    assert people.count == 2
+
+
+def test_viewings_without_an_annotator_are_not_told_apart():
+    people = people_of([viewing((0.2, 0.2)), viewing((0.8, 0.8), (0.8, 0.8))], FINE)
+    assert people.count == 1
+    assert mass(people.map, 0, 0, 0.5, 0.5) == pytest.approx(0.5)
+
+
+def test_samples_weigh_by_their_share():
+    density = gaussians(np.array([[0.2, 0.2], [0.8, 0.2]]), np.array([0.8, 0.2]), FINE)
+    assert mass(density, 0, 0, 0.5, 1) == pytest.approx(0.8)
+
+
+def test_gaussians_are_averaged_over_cells():
+    # 0.6827 of a Gaussian is within a deviation: 7 cells of 56 on each side are 0.125.
+    across = gaussians(np.array([[0.5, 0.5]]), np.ones(1), (0.125, 0.01))
+    assert mass(across, 0.375, 0, 0.625, 1) == pytest.approx(0.682689 / 0.999937, abs=1e-5)
+    assert mass(across, 0, 0.375, 1, 0.625) == pytest.approx(1)
+    # Finer than a cell, everything is in the cell of the fixation, wherever in it.
+    for place in (0.501, 0.509, 0.517):
+        fine = gaussians(np.array([[place, place]]), np.ones(1), FINE)
+        assert fine[28, 28] == pytest.approx(1)
+    # The mass outside the image is cut off, and the rest sums to 1.
+    assert gaussians(np.array([[0.0, 1.0]]), np.ones(1), (0.2, 0.2)).sum() == pytest.approx(1)
+
+
+def test_boxes_cover_shares_of_cells():
+    # A box from 0.25 to 0.625: of four columns the shares are 0, 2/3, 1/3, 0.
+    covered = box_area(np.array([[0.25, 0.0, 0.375, 1.0]]))
+    columns = covered.sum(axis=0).reshape(4, GRID // 4).sum(axis=1) / covered.sum()
+    assert columns == pytest.approx([0, 2 / 3, 1 / 3, 0])
+    # Overlapping boxes are a union, and parts outside the image do not count.
+    two = box_area(np.array([[0.1, 0.1, 0.2, 0.2], [0.2, 0.2, 0.3, 0.1], [-1, 0.9, 1.1, 0.5]]))
+    assert two.mean() == pytest.approx(0.04 + 0.03 - 0.01 + 0.01)
+
+
+def test_pictures_are_averaged_over_cells():
+    rng = np.random.default_rng(0)
+    picture = rng.random((3 * GRID, 2 * GRID))
+    mean = picture.reshape(GRID, 3, GRID, 2).mean(axis=(1, 3))
+    np.testing.assert_allclose(area_average(picture), mean)
+    odd = area_average(rng.random((37, 101)))  # of any size, the mean stays
+    assert odd.shape == (GRID, GRID)
+    assert area_average(np.full((37, 101), 0.3)) == pytest.approx(0.3)
+
+
+def test_sigma_is_isotropic_in_pixels():
+    assert sigma_of(None, 640, 480) == pytest.approx((0.03, 0.04))
+    assert sigma_of({"sigma": 0.1, "pixels_per_degree": 32.0}, 640, 480) == pytest.approx((0.1, 0.1 * 4 / 3))
+    assert sigma_of({"sigma": None, "pixels_per_degree": 32.0}, 640, 480) == pytest.approx((0.05, 32 / 480))
+    assert sigma_of({"sigma": 0.1}, 640, 480, given=0.2) == pytest.approx((0.2, 0.2 * 4 / 3))
+
+
+def test_a_models_map_becomes_a_density_on_the_grid():
+    flat = on_grid(np.full((1, 7, 7), 1 / 49))
+    assert flat == pytest.approx(1 / GRID**2)
+    one = np.zeros((1, 14, 14))
+    one[0, 3, 10] = 1
+    (found,) = on_grid(one)
+    assert found.sum() == pytest.approx(1)
+    row, column = np.unravel_index(found.argmax(), found.shape)
+    assert (row // 4, column // 4) == (3, 10)
+    assert on_grid(np.zeros((1, 7, 7))) == pytest.approx(1 / GRID**2)
+    fine = np.random.default_rng(0).random((1, 2 * GRID, 2 * GRID))  # nothing of a finer grid is lost
+    assert on_grid(fine)[0].reshape(4, -1).sum(axis=1) == pytest.approx(
+        fine[0].reshape(4, -1).sum(axis=1) / fine.sum(), abs=5e-3
+    )
+
+
+def map_at(x, y):
+    """A map [14, 14] of somebody who looks at x, y."""
+    column, row = np.meshgrid((np.arange(14) + 0.5) / 14, (np.arange(14) + 0.5) / 14)
+    spread = np.exp(-((column - x) ** 2 + (row - y) ** 2) / (2 * 0.1**2))
+    return spread / spread.sum()
+
+
+PLACES = [(0.2, 0.2), (0.8, 0.3), (0.3, 0.8), (0.7, 0.7)]
+
+
+def test_a_model_that_looks_where_people_look():
+    people = [looked_at([at], [at], [at]) for at in PLACES]
+    alignment = Alignment(people, range(4))
+    found = alignment.of_model(np.stack([map_at(*at) for at in PLACES]))
+    for metric in ("spearman", "cc", "sim", "nss", "auc_judd", "shuffled_auc", "information_gain"):
+        of = {who: values.mean() for who, values in found[metric].items()}
+        assert of["model"] > of["center"]
+        assert of["model"] > of["uniform"]
+        assert of["model"] > of["other_image"]
+        assert of["split_halves"] >= of["model"] or metric in ("auc_judd", "shuffled_auc")
+    assert found["kl"]["model"].mean() < found["kl"]["center"].mean() < found["kl"]["other_image"].mean()
+    assert found["nss"]["uniform"].tolist() == [0] * 4
+    assert found["auc_judd"]["uniform"].tolist() == found["shuffled_auc"]["uniform"].tolist() == [0.5] * 4
+    assert found["spearman"]["uniform"].tolist() == found["cc"]["uniform"].tolist() == [0] * 4
+    assert found["information_gain"]["center"] == pytest.approx(np.zeros(4))
+    assert found["cc"]["one_human"] == pytest.approx(np.ones(4))  # all look at the same place
+    assert found["kl"]["split_halves"] == pytest.approx(np.zeros(4), abs=1e-9)
+
+
+def test_the_center_bias_leaves_the_image_out():
+    # Three images are looked at on the left, one on the right: its own center bias has nothing on the right.
+    people = [
+        looked_at([(0.1, 0.5)]),
+        looked_at([(0.1, 0.5)]),
+        looked_at([(0.1, 0.5)]),
+        looked_at([(0.9, 0.5)]),
+    ]
+    alignment = Alignment(people, range(4))
+    assert mass(alignment.reference(3, people[3]).center, 0.5, 0, 1, 1) < 0.02
+    assert mass(alignment.reference(0, people[0]).center, 0.5, 0, 1, 1) == pytest.approx(1 / 3, abs=0.01)
+    assert alignment.reference(0, people[0]).center.sum() == pytest.approx(1)
+    # The shuffled AUC's negatives are the fixations of the other images.
+    negatives = alignment.reference(3, people[3]).negatives
+    assert negatives.sum() == 3
+    assert negatives[28, round(0.1 * GRID - 0.5)] == 3
+    right = np.zeros((4, 14, 14))
+    right[:, :, 7:] = 1
+    assert alignment.of_model(right)["shuffled_auc"]["model"] == pytest.approx([1 / 3, 1 / 3, 1 / 3, 1])
+
+
+def test_one_picture_asked_for_two_classes_is_no_other_image():
+    people = [looked_at([(0.1, 0.5)]), looked_at([(0.9, 0.5)]), looked_at([(0.5, 0.1)])]
+    alignment = Alignment(people, [7, 7, 9])
+    assert alignment.reference(0, people[0]).negatives.sum() == 1
+    assert mass(alignment.reference(0, people[0]).center, 0, 0, 1, 0.5) > 0.9
+    assert alignment.reference(2, people[2]).negatives.sum() == 2
+    with pytest.raises(ValueError, match="at least two images, and got 1"):
+        Alignment(people, [7, 7, 7])
+
+
+def test_people_are_compared_only_where_they_are_told_apart():
+    several = looked_at([(0.2, 0.2)], [(0.8, 0.8)])
+    alignment = Alignment([several, people_of([viewing((0.5, 0.5))], FINE)], range(2))
+    found = alignment.baselines()["nss"]
+    assert np.isfinite(found["one_human"]).tolist() == [True, False]
+    assert found["one_human"][0] < 0  # they look at different places
+    assert found["split_halves"][0] == pytest.approx(found["one_human"][0])
+    alone = Alignment([people_of([viewing((0.5, 0.5))], FINE)] * 2, range(2))
+    assert set(alone.baselines()["nss"]) == {"uniform", "center"}
+
+
+def test_maps_without_fixations_have_no_metrics_of_fixations():
+    area = np.zeros((GRID, GRID))
+    area[:7] = 1
+    people = [people_of([Viewing("a", NOWHERE, np.zeros(0), area)], FINE)] * 2
+    assert set(Alignment(people, range(2)).baselines()) == {"spearman", "cc", "sim", "kl"}
+
+
+def test_the_same_maps_give_the_same_figures():
+    people = [looked_at(*[[tuple(at)] for at in np.random.default_rng(k).random((5, 2))]) for k in range(3)]
+    maps = np.stack([map_at(*at) for at in PLACES[:3]])
+    one, two = Alignment(people, range(3)).of_model(maps), Alignment(people, range(3)).of_model(maps)
+    for metric, of in one.items():
+        for who, values in of.items():
+            assert values.tolist() == two[metric][who].tolist()
