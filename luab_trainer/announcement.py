@@ -128,9 +128,19 @@ def run_facts(
         ),
         ("steps", f"{steps}; learning rate {args.learning_rate:g}, seed {args.seed}"),
         ("checkpoints", saving_text(args)),
+        *stopping_facts(args),
         ("saved in", str(args.output_dir)),
         ("resumes from", "no checkpoint" if checkpoint is None else checkpoint),
     ]
+
+
+def stopping_facts(args: LUABConfig) -> list[Fact]:
+    """When a run ends early, if it may."""
+    if args.early_stopping_patience is None:
+        return []
+    metric = args.metric_for_best_model
+    evaluations = counted(args.early_stopping_patience, "evaluation")
+    return [("early stopping", f"after {evaluations} in a row without a better {metric}")]
 
 
 def announcement(facts: Iterable[Fact]) -> str:

@@ -207,6 +207,14 @@ class LUABConfig(TrainingArguments):
         },
     )
 
+    early_stopping_patience: int | None = field(
+        default=None,
+        metadata={
+            "help": "Stop after this many evaluations in a row without a better --metric_for_best_model "
+            "(default: never). Needs --load_best_model_at_end True."
+        },
+    )
+
     do_train: bool = field(
         default=True, metadata={"help": "Train (default). False: only evaluate --model, and save nothing."}
     )
@@ -224,7 +232,7 @@ class LUABConfig(TrainingArguments):
         output_dir: str = ""  # `TrainingArguments` puts its default in the place of None
 
     def __post_init__(self) -> None:
-        self._check_own()
+        self.check_own()
         settle(self)
         check_values(self)
         check_combinations(self)
@@ -266,7 +274,7 @@ class LUABConfig(TrainingArguments):
         """The byproduct that the rows must have, to be used or for the labels; None without one."""
         return self.used or ("click" if self.label_policy == "authors" else None)
 
-    def _check_own(self) -> None:
+    def check_own(self) -> None:
         """Raises ValueError for a number that no loss can use, NaN included."""
         checks: tuple[tuple[str, Callable[[float], bool], str], ...] = (
             ("point_weight", lambda value: 0 <= value < math.inf, "a number of 0 or more"),
@@ -281,6 +289,7 @@ class LUABConfig(TrainingArguments):
             ("mixup_alpha", lambda value: 0 < value < math.inf, "a number of more than 0"),
             ("repeated_augmentation", lambda value: value >= 1, "a number of times, 1 or more"),
             ("ema_decay", lambda value: 0 < value < 1, "a share, more than 0 and less than 1"),
+            ("early_stopping_patience", lambda value: value >= 1, "a number of evaluations, 1 or more"),
             ("lora_r", lambda value: value >= 1, "a rank, 1 or more"),
             ("lora_alpha", lambda value: value >= 1, "a scale, 1 or more"),
             ("lora_dropout", lambda value: 0 <= value < 1, "a probability, 0 or more and less than 1"),
@@ -299,6 +308,12 @@ class LUABConfig(TrainingArguments):
                     "--loss attention."
                 )
         check_fine_tuning(self)
+        if self.early_stopping_patience is not None and not self.load_best_model_at_end:
+            raise ValueError(
+                f"--early_stopping_patience {self.early_stopping_patience} needs the best model, not the "
+                "last: add --load_best_model_at_end True, --eval_strategy epoch and --save_strategy epoch "
+                "(or steps), and --metric_for_best_model, such as accuracy."
+            )
         if self.classification_loss == "bce" and self.label_smoothing_factor:
             raise ValueError(
                 f"--label_smoothing_factor {self.label_smoothing_factor:g} is of the cross-entropy; with "

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader, Dataset, Sampler
 from transformers import PreTrainedModel
 from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_utils import EvalLoopOutput, TrainOutput
+from transformers.trainer_utils import BestRun, EvalLoopOutput, TrainOutput
 
 from luab_data.files.sums import SUMS, require_undamaged, write_sums
 from luab_data.files.whole import write_json
@@ -39,9 +39,12 @@ from luab_trainer.lora import frozen_fingerprint, is_adapted
 from luab_trainer.metrics.accuracy import accuracy, predictions
 from luab_trainer.metrics.multi_label import MultiLabelMetrics
 from luab_trainer.model import CLASSIFICATION, LUABModel, LUABOutput
+from luab_trainer.pictures import AttentionPictures
 from luab_trainer.plan import FROZEN, fingerprint, require_same_run, run_plan, write_plan
 from luab_trainer.said import say
+from luab_trainer.search import Objective, Space, checked_space, require_objective
 from luab_trainer.sharding import check_sharding
+from luab_trainer.stopping import EarlyStopping
 from luab_trainer.terms import TermMeans, real_rows
 from luab_trainer.wrapping import WrappingInit, wrapped
 
@@ -122,6 +125,9 @@ class LUABTrainer(UploadingTrainer):
         self.add_callback(self._statistics)
         self._average = WeightAverage(self)
         self.add_callback(self._average)
+        self.add_callback(AttentionPictures(self, self._average))
+        if args.early_stopping_patience is not None:
+            self.add_callback(EarlyStopping(args.early_stopping_patience))
         check_layer_decay(self, kwargs)
 
     def create_optimizer(self, model: nn.Module | None = None) -> Optimizer:
@@ -141,8 +147,10 @@ class LUABTrainer(UploadingTrainer):
             SourceError: another run has the lock; the checkpoint is damaged, or of a run with other options;
                 a loss or gradient is not finite.
         """
-        if (warning := powerless(self.luab)) is not None:
+        # A search drops the model after each trial; the next one is made in `Trainer.train`.
+        if self.model is not None and (warning := powerless(self.luab)) is not None:
             say(f"{warning}.")
+        self._train_terms.clear()  # of an earlier trial, since its last log
         self._finite = FiniteSteps(row_names(self.train_dataset))
         self._average.drop()  # of a training that failed
         with self.args.only_run():
@@ -156,6 +164,19 @@ class LUABTrainer(UploadingTrainer):
         self._average.settle()
         self._statistics.settle()
         return output
+
+    def hyperparameter_search(  # type: ignore[override]  # as above
+        self, hp_space: Space | None = None, compute_objective: Objective | None = None, **kwargs: Any
+    ) -> BestRun | list[BestRun]:
+        """As `Trainer.hyperparameter_search`; `hp_space` may also set the options of `LUABConfig`.
+
+        Raises:
+            ValueError: there is no `compute_objective`; or the space sets an option that there is not, that
+                belongs to the datasets, or to a value that is not allowed.
+        """
+        objective = require_objective(compute_objective)
+        space = None if hp_space is None else checked_space(hp_space, self.args)
+        return super().hyperparameter_search(space, objective, **kwargs)
 
     # ---- Loss and logs
 

@@ -13,7 +13,6 @@ from PIL import Image
 
 from luab.gallery.drawing import has_trace, with_clicks, with_traces
 from luab.models import load_models
-from luab_attention.density import nearness
 from luab_attention.targets import ROW_LABEL, Byproduct, byproducts_of, target_in_view
 from luab_data import constants
 from luab_data.rows.columns import ByproductKind, Columns
@@ -22,12 +21,10 @@ from luab_eval.pointing import attention_maps
 from luab_eval.report.galleries import data_uri, lit_by, overlay, peak, thumbnail
 from luab_eval.report.table import shown
 from luab_trainer.losses.attention import defaults
+from luab_trainer.pictures import target_light, usual_radius
 from luab_vision.images import decode
-from luab_vision.model_attention import spatial_attention
 from luab_vision.readout import NoReadout
 from luab_vision.transforms import EvalTransform, ImageSettings, TrainTransform, to_image
-
-TARGET_GRID = (56, 56)  # cells of the target's picture
 
 
 class Panel(NamedTuple):
@@ -96,11 +93,7 @@ class ModelLook:
     @cached_property
     def radius(self) -> float:
         """Radius of the target: the default of the first model's family."""
-        kind = "cls"
-        if self.models:
-            with suppress(NoReadout):  # a model without known attention
-                kind = spatial_attention(self.models[0].model).kind
-        return defaults(kind, "hinge").radius
+        return usual_radius(self.models[0].model) if self.models else defaults("cls", "hinge").radius
 
     def exhibit(self, row: Mapping[str, Any], number: int = 0) -> ShownRow:
         """A row's pictures; `number` makes the crops of several rows differ.
@@ -150,12 +143,10 @@ class ModelLook:
         height, width = pixels.shape[:2]
         view = self.crop.view(width, height, rng)
         crop = Image.fromarray(self.crop.crop(pixels, view).numpy())
-        light = np.zeros(TARGET_GRID)
-        for byproduct in byproducts:
-            points, weights = (torch.from_numpy(array) for array in target_in_view(byproduct, view))
-            if weights.any():
-                light = np.maximum(light, nearness(points, weights, TARGET_GRID, self.radius).numpy())
-        if not light.any():
+        targets = [target_in_view(byproduct, view) for byproduct in byproducts]
+        tensors = [(torch.from_numpy(points), torch.from_numpy(weights)) for points, weights in targets]
+        light = target_light(tensors, self.radius)
+        if light is None:
             caption = "training crop, no target" if not byproducts else "training crop, its target is outside"
             return Panel(caption, thumbnail(crop))
         caption = f"training crop, target within {self.radius:g} of the {self.byproduct}"

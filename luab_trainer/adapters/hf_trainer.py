@@ -34,7 +34,7 @@ OVERRIDDEN = {
     "_load_best_model": (),
     "_push_from_checkpoint": ("checkpoint_folder",),
 }  # fmt: skip
-CALLED = {"_finish_current_push": ()}
+CALLED = {"_finish_current_push": (), "_get_output_dir": ("trial",), "_hp_search_setup": ("trial",)}
 
 
 class OpenTrainer(Trainer):
@@ -91,6 +91,12 @@ class OpenTrainer(Trainer):
         """Wait for uploads of checkpoints that are still on their way."""
         self._finish_current_push()
 
+    def call_model_init(self, trial: Any = None) -> nn.Module:
+        """Makes a trial's model with the trial's values, which `Trainer` would set only afterwards."""
+        if trial is not None:
+            self._hp_search_setup(trial)
+        return super().call_model_init(trial)
+
     # ---- Trainer's own
 
     def _get_grad_norm(self, model: nn.Module, grad_norm: Tensor | None = None) -> Tensor | float:
@@ -112,10 +118,10 @@ class OpenTrainer(Trainer):
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         self.write_model(Path(output_dir or self.args.output_dir), state_dict)
 
-    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
-        folder = Path(self.args.output_dir, f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}")
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        folder = Path(self._get_output_dir(trial), f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}")
         with self.saving_checkpoint(folder), _after(self.state, lambda: self.checkpoint_is_written(folder)):
-            super()._save_checkpoint(*args, **kwargs)
+            super()._save_checkpoint(model, trial)
 
     def _save_rng_state(self, output_dir: str) -> None:
         """Each process writes its own: here all wait, so that the first one then finds all files."""
