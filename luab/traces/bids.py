@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from luab.traces.folders import finished_folder
 from luab.traces.rows import SIZES, TraceRows, size_of
 from luab_attention.traces.export import BIDS_VERSION, bids_label, bids_recording, physio_type
 from luab_attention.traces.kinematics import duration
@@ -41,10 +42,13 @@ def write_bids(
     """
     traced.require_samples("BIDS")
     device = physio_type(eye)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise SourceError(f"--output {out}: there is something already. Give a new folder.")
-    out.mkdir(parents=True, exist_ok=True)
-    task = bids_label(task, "viewing")
+    with finished_folder(out, "--output") as folder:
+        return _write(traced, folder, rate, method, device, bids_label(task, "viewing"))
+
+
+def _write(
+    traced: TraceRows, out: Path, rate: float, method: Method, device: dict[str, str], task: str
+) -> tuple[int, int]:
     subjects: dict[str, str] = {}  # annotator -> label
     runs: Counter[str] = Counter()
     empty = 0

@@ -117,7 +117,14 @@ def size_of(row: Row) -> tuple[float, float]:
         SourceError: neither is there.
     """
     width, height = row.get(WIDTH), row.get(HEIGHT)
-    return (width, height) if width and height else row_size(row)
+    if width and height:
+        return width, height
+    if row.get(IMAGE) is None:
+        raise SourceError(
+            f"the size of an image is not known: its row has neither {WIDTH} and {HEIGHT} nor {IMAGE}. "
+            "Convert the data with the images, or take lengths in ratios (--units ratio)."
+        )
+    return row_size(row)
 
 
 def scale_of(row: Row, units: str) -> tuple[float, float]:

@@ -1,10 +1,8 @@
 """A dataset with some of its traces left out, or with resampled ones: a folder that opens anywhere."""
 
 import json
-import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ import pyarrow as pa
 from datasets import Features, List, Value
 from datasets.table import embed_table_storage
 
+from luab.traces.folders import finished_folder
 from luab.traces.rows import TracedRow, TraceRows
 from luab_attention.columns import SCANPATHS, SEGMENT, TIME, column_feature
 from luab_attention.traces.filters import Criteria, reason
@@ -41,7 +40,10 @@ def write_filtered(traced: TraceRows, out: Path, criteria: Criteria, source: str
     add up to rejected.
     """
     counts: Counter[str] = Counter()
-    with _finished(out) as folder, (folder / REJECTS).open("w", encoding="utf-8") as rejects:
+    with (
+        finished_folder(out, "--output-dir") as folder,
+        (folder / REJECTS).open("w", encoding="utf-8") as rejects,
+    ):
 
         def rewrite(row: TracedRow, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
             kept = []
@@ -107,7 +109,7 @@ def write_resampled(traced: TraceRows, out: Path, rate: float, method: Method, s
             made.append({**known, **_lists(even)})
         return made
 
-    with _finished(out) as folder:
+    with finished_folder(out, "--output-dir") as folder:
         _write(traced, folder, features, name, rewrite)
         summary = {"dataset": source, "split": traced.part.split, "rows": len(traced), "rate": rate}
         summary |= {
@@ -161,28 +163,6 @@ def _rewritten(
     else:
         batch = batch.append_column(schema.field(name), column)
     return embed_table_storage(batch.select(schema.names).cast(schema))
-
-
-@contextmanager
-def _finished(out: Path) -> Iterator[Path]:
-    """A folder that gets its name when it is complete.
-
-    Raises:
-        SourceError: there is something of this name already.
-    """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise SourceError(f"--output-dir {out}: there is something already. Give a new folder.")
-    folder = out.with_name(f".{out.name}.partial")
-    if folder.exists():  # of an interrupted run
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-        if out.exists():
-            out.rmdir()
-        folder.replace(out)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _describe(folder: Path, traced: TraceRows, summary: dict[str, Any], what: str) -> None:

@@ -243,6 +243,8 @@ def test_fixations_and_traces_without_times_are_not_resampled(tmp_path, monkeypa
         rows.to_parquet(str(tmp_path / name / "train.parquet"))
     shown = failing(capsys, "resample", tmp_path / "fixations", "--output-dir", tmp_path / "x")
     assert "resampling needs samples, and column 'scanpaths' has fixations" in shown
+    options = ("--to", "bids", "--output", tmp_path / "bids")
+    assert "BIDS needs samples" in failing(capsys, "export", tmp_path / "fixations", *options)
     shown = failing(capsys, "resample", tmp_path / "places", "--output-dir", tmp_path / "x")
     assert "resampling needs times" in shown and not (tmp_path / "x").exists()
     assert main(["report", str(tmp_path / "places")]) == main(["report", str(tmp_path / "fixations")]) == 0
@@ -312,6 +314,18 @@ def test_bids_recordings_have_a_rate_and_gaps(gaze, tmp_path, capsys):
     people = (out / "participants.tsv").read_text().splitlines()
     assert people == ["participant_id", "sub-11", "sub-a", "sub-b", "sub-bot"]
     assert "there is something already" in failing(capsys, "export", gaze, *options)
+
+
+def test_a_row_without_a_size_has_no_pixels(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    (tmp_path / "gaze.jsonl").write_text(
+        json.dumps({"scanpaths": [{name: MOVE[name] for name in ("x", "y", "time")}]})
+    )
+    out = tmp_path / "bids"
+    shown = failing(capsys, "export", tmp_path / "gaze.jsonl", "--to", "bids", "--output", out)
+    assert "row 0, trace 0: the size of an image is not known" in shown
+    assert not out.exists() and not list(tmp_path.glob(".*.partial"))
+    assert main(["features", str(tmp_path / "gaze.jsonl"), "--output", str(tmp_path / "f.csv")]) == 0
 
 
 def test_a_bad_trace_names_its_row(tmp_path, monkeypatch, capsys):
