@@ -26,6 +26,7 @@ from luab_data.console.boundary import guarded
 from luab_data.console.missing import require_extra
 from luab_data.console.options import CommandParser
 from luab_data.console.text import printable
+from luab_data.errors import SourceError
 from luab_eval.team import Team
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     add = options.add_argument
     add("--dataset", metavar="DIR_OR_ID", required=True, help="rows with images and human attention")
     add("--config", help="the dataset's configuration")
-    add("--split", default="validation", help="the dataset's split, or a part of it (default: %(default)s)")
+    add("--split", help="the dataset's split, or a part of it (default: validation, or the only one)")
     add("--against", choices=KINDS, required=True, help="what people's attention is read from")
     add(
         "--sigma",
@@ -87,7 +88,12 @@ def run(options: argparse.Namespace, team: Team) -> int:
     from luab_eval.report.write import PAGE
     from luab_eval.suite import usable
 
+    options.split = split_of(options)
     every = [benchmark(argument(options)) for benchmark in ALIGN]
+    try:
+        every[0].own.judged(Path())  # once for all metrics; what is wrong with it is said once too
+    except SourceError as error:
+        raise SourceError(_in_options(str(error))) from error
     asked = [one for one in every if one.own.has_fixations or not one.needs_fixations]
     skipped = {one.key: f"{options.against} {NO_FIXATIONS}" for one in every if one not in asked}
     present, _ = usable(asked, Path(), skip_absent=False)
@@ -99,6 +105,24 @@ def run(options: argparse.Namespace, team: Team) -> int:
     print("\n".join(["", *wrapped(table.notes()), *map(printable, table.not_run())]))
     print(f"More in {options.output_dir / PAGE}")
     return 0
+
+
+def split_of(options: argparse.Namespace) -> str:
+    """The split to read.
+
+    Raises:
+        SourceError: no such split, or none is given and there are several.
+    """
+    from luab_data.rows.splits import EVAL_SPLITS, find_part, load_splits
+
+    splits = load_splits(options.dataset, options.config)
+    if options.split is None:
+        usual = [name for name in EVAL_SPLITS if name in splits] or list(splits)
+        if len(usual) > 1 and usual[0] not in EVAL_SPLITS:
+            raise SourceError(f"{options.dataset} has the splits {', '.join(splits)}. Set --split.")
+        return usual[0]
+    find_part(splits, options.split, options.dataset, "split")
+    return str(options.split)
 
 
 def argument(options: argparse.Namespace) -> str:
@@ -119,6 +143,17 @@ def argument(options: argparse.Namespace) -> str:
     return f"{Path(options.dataset).name or 'dataset'}={options.dataset}@{split}?{query}"
 
 
+def _in_options(message: str) -> str:
+    """A message on a benchmark's argument, with this command's options."""
+    for there, option in (
+        ("Name it behind the split: ?image=COLUMN", "Set --image-column"),
+        ("Name it behind the split: ?label=COLUMN", "Set --label-column"),
+        ("?label_format=", "--label-format "),
+    ):
+        message = message.replace(there, option)
+    return message
+
+
 def _lines(table: Table, row: Row) -> list[list[str]]:
     """A metric of all models with its interval, then what is beside it."""
     from luab_eval.report.table import interval, metric_name, metric_value, shown
@@ -133,7 +168,7 @@ def _lines(table: Table, row: Row) -> list[list[str]]:
         )
     further = [
         [
-            f"  {metric_name(metric)}",
+            f"  {metric_name(metric).removeprefix(f'{row.metric_name}, ')}",
             *(
                 metric_value(metric, values[model.name], row.scale) if model.name in values else "-"
                 for model in table.models

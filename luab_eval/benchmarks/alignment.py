@@ -74,11 +74,11 @@ class AlignmentBenchmark(Benchmark):
         (answers,) = predictions
         found = self._found(answers)
         metrics = {self.primary: self.statistic(found[self.primary][MODEL], answers.groups)}
-        for metric in (self.primary, *self.also()):
-            for who, values in found[metric].items():
-                name = metric if who == MODEL else f"{metric}_{who}"
-                if name not in metrics and not np.isnan(values).all():
-                    metrics[name] = float(np.nanmean(values))
+        for who, values in found[self.primary].items():
+            if who != MODEL and not np.isnan(values).all():
+                metrics[f"{self.primary}_{who}"] = float(np.nanmean(values))
+        for metric in self.also():
+            metrics[metric] = float(found[metric][MODEL].mean())
         names = answers.classes if (answers.targets >= 0).all() else None
         per_image = found[self.primary][MODEL]
         return Scores(

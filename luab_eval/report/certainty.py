@@ -1,7 +1,8 @@
 """Confidence intervals of a benchmark's figures, and of their differences from the first model.
 
-A sum of means over images has the closed forms of `intervals`. Any other figure, such as an area under a
-curve, is recomputed for resampled images (`bootstrap`). Several training runs of a model add their spread.
+A sum of means over images has the closed forms of `intervals`; a mean of scores without bounds has Student's
+t over the images, and the same test. Any other figure, such as an area under a curve, is recomputed for
+resampled images (`bootstrap`). Several training runs of a model add their spread.
 """
 
 from __future__ import annotations
@@ -66,6 +67,8 @@ def assess(
         for name, own in rows.items()
         if name != baseline and baseline in rows
     }
+    if benchmark.sum_of is SumOf.IMAGES and not np.isfinite(benchmark.bounds).all():
+        parts = [FigurePart(of.scores, *benchmark.bounds)]
     if parts is None:
         return _resampled(benchmark, of, values, rows, baseline, differing, resamples, seed)
     low, high = benchmark.bounds
@@ -94,9 +97,19 @@ def _ends(
     """The interval of a model's figure, from the scores `[n]` of each part and their bounds."""
     of_images: list[tuple[Figure, Figure, Figure]] = []
     for scores, low, high in parts:
+        if not np.isfinite(high - low):
+            of_images.append(_by_t(scores, level))
+            continue
         lower, upper = mean_interval(scores.clip(low, high), low, high, level)
         of_images.append((scores.mean(), lower, upper))
     return together(float(runs.mean()), [*of_images, runs_interval(runs, level)])
+
+
+def _by_t(scores: np.ndarray, level: float) -> tuple[Figure, Figure, Figure]:
+    """The mean of scores without bounds, and Student's t interval over the images."""
+    mean = scores.mean()
+    _, below, above = runs_interval(scores, level)
+    return mean, mean + below, mean + above
 
 
 def _estimate(value: float, ends: tuple[float, float], low: float, high: float, own: slice) -> Estimate:
@@ -125,7 +138,8 @@ def _difference(
 
     def ends(level: float) -> tuple[float, float]:
         of_images: list[tuple[Figure, Figure, Figure]] = [
-            (of[0], *moments_interval(*of, level)) for of in moments
+            (of[0], *moments_interval(*of, level)) if np.isfinite(of[-1]) else _by_t(pair, level)
+            for of, pair in zip(moments, pairs, strict=True)
         ]
         runs = [runs_interval(values[rows], level) for rows in (own, base)]
         return together(value, [*of_images, *runs])

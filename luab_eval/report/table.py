@@ -204,8 +204,9 @@ class Table:
         ]
         if partial:
             notes.append(f"Not as many images as are published: {'; '.join(partial)}.")
-        notes += [f"Left out of {row.title}: {row.left_out}." for row in self.rows if row.left_out]
-        notes += [f"{row.title}: {row.remark}." for row in self.rows if row.remark]
+        for left_out, titles in self._titles_by("left_out").items():
+            notes.append(f"Left out of {titles}: {left_out}.")
+        notes += [f"{titles}: {remark}." for remark, titles in self._titles_by("remark").items()]
         return [*notes, *self.remarks]
 
     def not_run(self) -> list[str]:
@@ -213,6 +214,14 @@ class Table:
         if not self.skipped:
             return []
         return ["Not run:", *(f"  {benchmark}: {why}" for benchmark, why in self.skipped.items())]
+
+    def _titles_by(self, attribute: str) -> dict[str, str]:
+        """What rows say of themselves -> the titles of all that say it."""
+        titles: dict[str, list[str]] = {}
+        for row in self.rows:
+            if said := getattr(row, attribute):
+                titles.setdefault(said, []).append(row.title)
+        return {said: ", ".join(of) for said, of in titles.items()}
 
     def _correction(self) -> str:
         return f" after Holm's correction for {self.comparisons} comparisons" if self.comparisons > 1 else ""

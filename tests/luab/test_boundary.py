@@ -49,7 +49,7 @@ ERRORS = [
 # What each command calls first after its options are read, to be replaced by what raises.
 CALLS = {
     "align": (
-        "luab_eval.suite", "usable", ["--model", "x", "--dataset", "x", "--against", "click"]
+        "luab_data.rows.splits", "load_splits", ["--model", "x", "--dataset", "x", "--against", "click"]
     ),
     "app": ("luab.commands.app", "require_extra", ["--model", "x"]),
     "build": (imagenet_ab.script, "build_imagenet_ab", ["imagenet_ab", "--output-dir", "OUT"]),

@@ -17,12 +17,16 @@ from PIL import Image
 from luab.commands.align import KINDS, main
 from luab.commands.compare import main as compare
 from luab_attention.columns import SOURCE_FEATURE
+from luab_attention.converting import convert
 from luab_eval.alignment.viewings import AGAINST
+from luab_eval.benchmark import Scores
 from luab_eval.benchmarks import ALIGN, BENCHMARKS, find_benchmarks
 from luab_eval.image_sets.attention import AttentionDataset
 from luab_eval.localization import MAP
 from luab_eval.models import Classifier
 from luab_eval.predict import predict
+from luab_eval.report.figures import figures
+from luab_eval.results import Results
 from luab_vision.transforms import ImageSettings
 
 SETTINGS = ImageSettings(size=32, mean=(0, 0, 0), std=(1, 1, 1), resize=48)
@@ -379,6 +383,103 @@ def test_command(tmp_path, checkpoints, capsys):
     text = capsys.readouterr().out
     assert "Alignment: Spearman (people, scanpaths)" in text
     assert "worse" in text
+
+
+def test_a_converted_source_and_its_only_split(tmp_path, checkpoints, capsys):
+    """Gaze in a table to figures: what docs/alignment.md promises."""
+    rng = np.random.default_rng(0)
+    lines = ["file,annotator,time,x,y"]
+    for k in range(12):
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        TWO[k % 2].save(tmp_path / "photos" / f"{k}.png")
+        for name in "abc":
+            for time in range(5):
+                x, y = 64 * np.array(CORNERS[k % 2]) + rng.normal(0, 1.5, 2)
+                lines.append(f"{k}.png,{name},{100 * time},{x},{y}")
+    (tmp_path / "gaze.csv").write_text("\n".join(lines))
+    how = {"kind": "scanpaths", "units": "pixels"}
+    convert(tmp_path / "data", "table", tmp_path / "gaze.csv", tmp_path / "photos", options=how)
+    source = [
+        "--dataset",
+        str(tmp_path / "data"),
+        "--against",
+        "scanpaths",
+        "--output-dir",
+        str(tmp_path / "out"),
+    ]
+    assert main(["--model", *checkpoints, *source, *OPTIONS]) == 0
+    printed = capsys.readouterr().out
+    lines = [line.split("  ") for line in printed.splitlines()]
+    found = {line[0]: [cell.strip() for cell in line[1:] if cell.strip()] for line in lines if line[0]}
+    assert "half of the people against the others" in printed
+    # No class: both models are asked for the class that they predict, and differ in names only.
+    assert found["NSS ↑"][0] == found["NSS ↑"][1]
+    assert "no verdict" not in printed
+    results = json.loads((tmp_path / "out" / "results.json").read_text())["benchmarks"]
+    assert results["align_nss:data, scanpaths"]["models"]["sees"]["n"] == 12
+    assert main(["--model", *checkpoints, *source, *OPTIONS, "--split", "nowhere"]) == 1
+    assert "no split 'nowhere'; it has train. Set --split." in capsys.readouterr().err
+    assert main(["--model", *checkpoints, *source, *OPTIONS, "--image-column", "photo"]) == 1
+    assert "Set --image-column" in capsys.readouterr().err
+
+
+def test_unbounded_figures_have_intervals_and_tests(tmp_path):
+    """NSS of two models on 20 images, one better by 1 on each."""
+    rng = np.random.default_rng(0)
+    scores = rng.normal(1, 0.5, 20)
+    names = {"worse": scores, "better": scores + 1 + rng.normal(0, 0.1, 20)}
+    results = Results(tmp_path)
+    argument = f"toy={tmp_path}@test?against=scanpaths"
+    (benchmark,) = find_benchmarks(f"align_nss:{argument}")
+    ids = np.array([f"{k}".encode() for k in range(20)])
+    for name, per_image in names.items():
+        classifier = Classifier(name, None, [], SETTINGS, fingerprint=name)
+        results.add_model(classifier)
+        nothing = np.full(20, "")
+        metrics = {"nss": benchmark.statistic(per_image, nothing)}
+        results.add(benchmark, classifier, Scores(metrics, ids, nothing, np.zeros(20, int), per_image))
+    (row,) = figures([tmp_path]).rows
+    estimate = row.estimates["worse"]
+    half = 2.093 * scores.std(ddof=1) / np.sqrt(20)  # Student's t with 19 degrees of freedom
+    assert (estimate.low, estimate.high) == pytest.approx(
+        (scores.mean() - half, scores.mean() + half), rel=1e-3
+    )
+    difference = row.differences["better"]
+    assert difference.p < 0.01
+    assert 0.9 < difference.estimate.low < difference.estimate.value < difference.estimate.high < 1.1
+    assert row.verdict("better") == "better"
+    assert row.scale == 1
+
+
+def test_a_vision_transformer_and_an_unsuited_model(tmp_path, capsys):
+    rows = [
+        {"image": image, "label": 0, "scanpaths": [path(*at, "a")]}
+        for image, at in zip(TWO, CORNERS, strict=True)
+    ]
+    found = judged(
+        f"{stored(tmp_path, rows)}?against=scanpaths", tiny_model("vit", num_labels=2), cache=tmp_path
+    )
+    assert len(found) == len(ALIGN)
+    for name in ("vit", "swiftformer"):
+        model = tiny_model(name, num_labels=2)
+        model.config.id2label = {0: "red", 1: "green"}
+        model.save_pretrained(tmp_path / name)
+        side = model.config.image_size
+        processor = {"image_processor_type": "ViTImageProcessor", "size": {"height": side, "width": side}}
+        (tmp_path / name / "preprocessor_config.json").write_text(json.dumps(processor))
+    source = [
+        "--dataset",
+        str(tmp_path / "people"),
+        "--against",
+        "scanpaths",
+        "--output-dir",
+        str(tmp_path / "out"),
+    ]
+    assert main(["--model", str(tmp_path / "vit"), str(tmp_path / "swiftformer"), *source, *OPTIONS]) == 0
+    assert "of swiftformer: it is not known where SwiftFormer" in capsys.readouterr().out
+    alone = [*source[:-1], str(tmp_path / "alone")]
+    assert main(["--model", str(tmp_path / "swiftformer"), *alone, *OPTIONS]) == 1
+    assert "it is not known where SwiftFormer" in capsys.readouterr().err
 
 
 def test_command_on_areas_says_what_is_not_computed(tmp_path, checkpoints, capsys):
