@@ -61,7 +61,7 @@ def config_of(name: str):
     )
 
 
-def batch_of(rows: int, ours: bool, byproduct: bool) -> dict:
+def batch_of(rows: int, ours: bool, byproduct: bool, size: int = SIZE) -> dict:
     """Ours in bytes, as our loader gives it; the same normalized, as others do."""
     import torch
 
@@ -69,7 +69,7 @@ def batch_of(rows: int, ours: bool, byproduct: bool) -> dict:
 
     generator = torch.Generator().manual_seed(0)
     labels = torch.randint(CLASSES, (rows,), generator=generator)
-    pixels = torch.randint(256, (rows, SIZE, SIZE, 3), generator=generator).byte()
+    pixels = torch.randint(256, (rows, size, size, 3), generator=generator).byte()
     if not ours:
         pixels = normalize(pixels, IMAGENET_MEAN, IMAGENET_STD).contiguous()
     batch = {"pixel_values": pixels, "labels": labels}
