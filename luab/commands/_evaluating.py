@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from luab.commands._models import add_model_option, required_models
-from luab_eval.team import Team, follows, joined
+from luab_eval.team import Team, joined
 
 AUTO = "auto"
 
@@ -79,7 +79,7 @@ def _batch_size(text: str) -> int | None:
 def in_team(lead: Callable[[Team], int]) -> int:
     """Calls `lead` in the first of the processes that a launcher started; the others do what it orders."""
     with joined() as team:
-        if not follows():
+        if team.leads:
             return lead(team)
         from luab_eval.passes import follow
 
