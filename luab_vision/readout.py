@@ -6,7 +6,7 @@ tokens themselves. A norm between the pooling and the Linear is looked through. 
 works if it is built this way; if not, `NoReadout` says what was found instead.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
 
 import torch
@@ -15,13 +15,13 @@ from torch import Tensor, nn
 from luab_data.console.names import few
 from luab_vision.grids import Grid, Size, grid_of
 from luab_vision.hooks import outputs_of
-from luab_vision.tracing import CHANGED, Call, Trace, Wanted, traced
+from luab_vision.token_order import changes, in_order
+from luab_vision.tracing import Call, Trace, Wanted, traced
 
 Layout = Literal["channels first", "channels last", "tokens"]
 MOST_PREFIX = 16  # tokens before those of the image: CLS, distillation, registers
 NORMS = (nn.LayerNorm, nn.RMSNorm, nn.BatchNorm1d, nn.BatchNorm2d)
 SILENT = (nn.Identity, nn.Flatten, nn.Dropout)
-CONTRAST = 1.5  # how much more the tokens of a changed region must change than the others
 
 
 class NoReadout(ValueError):
@@ -96,6 +96,11 @@ def close(one: Tensor, other: Tensor) -> bool:
     return bool((one - other).abs().max() <= tolerance * other.abs().max() + 1e-6)
 
 
+def _equal(one: Tensor, other: Tensor) -> bool:
+    """Whether one tensor holds what the other does, to the bit."""
+    return one.shape == other.shape and bool((one == other).all())
+
+
 def _heads(trace: Trace, linears: list[str]) -> list[str]:
     """The Linears that the logits come from: one, or two whose mean they are."""
     given = {name: value for name, key, value in trace.tensors if name in linears and key is None}
@@ -120,7 +125,6 @@ class _Search:
         self.batch = trace.logits.shape[0]
         inputs = dict(trace.inputs)
         self.read = [inputs[name].flatten(1) for name in heads]
-        self.norm, self.pooled = self._before_the_norm()
 
     def readout(self) -> Readout:
         """The first that fits, of the modules that ended last.
@@ -129,44 +133,65 @@ class _Search:
             NoReadout: none fits.
         """
         linear, count = self.heads[-1], len(self.heads)
-        if count == 1 and (place := next(self._means(), None)) is not None:
-            return Readout("mean", place, linear, self.norm)
-        if (found := next(self._class_tokens(), None)) is not None:
-            place, tokens = found
-            return Readout("tokens", place, linear, self.norm, count, self._calls(tokens))
-        if count == 1 and (pooling := self._attention_pooling()) is not None:
-            return pooling
+        for norm, pooled in self._before_the_norm():
+            for same in (_equal, close):  # tokens of a poor model may be close to their mean
+                if (found := next(self._class_tokens(pooled, same), None)) is not None:
+                    place, tokens = found
+                    return Readout("tokens", place, linear, norm, count, self._calls(tokens))
+                if count == 1 and (averaged := next(self._means(pooled), None)) is not None:
+                    return Readout("mean", averaged, linear, norm)
+            if count == 1 and (pooling := self._attention_pooling(norm, pooled)) is not None:
+                return pooling
         raise NoReadout(self._reason())
 
-    def _before_the_norm(self) -> tuple[str | None, Tensor]:
-        """The norm whose output the Linear reads, and the norm's input; else what the Linear reads."""
+    def _before_the_norm(self) -> Iterator[tuple[str | None, Tensor]]:
+        """The norm whose output the Linear reads, and the norm's input; then what the Linear reads.
+
+        A norm within the last block can have given the same, if the block is still an identity.
+        """
         read = self.read[0]
         given = {name: value for name, key, value in self.trace.tensors if key is None}
         for name, before in reversed(self.trace.inputs):
             if isinstance(self.modules[name], NORMS) and before.shape[0] == len(read) and name in given:
                 after = given[name]
-                if before.numel() == after.numel() == read.numel() and close(after.flatten(1), read):
-                    return name, before.flatten(1)
-        return None, read
+                if before.numel() == after.numel() == read.numel() and _equal(after.flatten(1), read):
+                    yield name, before.flatten(1)
+        yield None, read
 
-    def _means(self) -> Iterator[Place]:
+    def _means(self, pooled: Tensor) -> Iterator[Place]:
         """Feature maps whose mean is read."""
-        width = self.pooled.shape[1]
+        width = pooled.shape[1]
         for module, key, value in reversed(self.trace.tensors):
             if len(value) != self.batch:
                 continue
             if value.ndim == 4 and value[0].numel() > width:
-                if value.shape[1] == width and close(value.mean(dim=(2, 3)), self.pooled):
+                if value.shape[1] == width and close(value.mean(dim=(2, 3)), pooled):
                     yield Place(module, key, "channels first")
-                elif value.shape[3] == width and close(value.mean(dim=(1, 2)), self.pooled):
+                elif value.shape[3] == width and close(value.mean(dim=(1, 2)), pooled):
                     yield Place(module, key, "channels last")
-            elif value.ndim == 3 and value.shape[2] == width:
-                for prefix in range(min(MOST_PREFIX, value.shape[1] - 1)):
-                    if close(value[:, prefix:].mean(dim=1), self.pooled):
-                        yield self._in_order(module, key, value, prefix)
-                        break
+            elif (
+                value.ndim == 3
+                and value.shape[2] == width
+                and (prefix := self._left_out(value, pooled)) is not None
+            ):
+                yield self._in_order(Place(module, key, "tokens", prefix), value.shape[1], changes(value))
 
-    def _class_tokens(self) -> Iterator[tuple[Place, int]]:
+    def _left_out(self, value: Tensor, pooled: Tensor) -> int | None:
+        """How many first tokens are not in the mean that is read; None if no such mean is.
+
+        In half precision one token of many makes no difference. So those that leave a grid come first.
+        """
+        found = []
+        for prefix in range(min(MOST_PREFIX, value.shape[1] - 1)):
+            mean = value[:, prefix:].mean(dim=1)
+            if close(mean, pooled):
+                grid = grid_of(self.trace.size, value.shape[1] - prefix, self.trace.convolved)
+                found.append((grid is None, float((mean - pooled).abs().max()), prefix))
+        return min(found)[2] if found else None
+
+    def _class_tokens(
+        self, pooled: Tensor, same: Callable[[Tensor, Tensor], bool]
+    ) -> Iterator[tuple[Place, int]]:
         """Sequences whose first tokens are read, each by its Linear, and how many tokens they have."""
         for module, key, value in reversed(self.trace.tensors):
             if value.ndim != 3 or len(value) != self.batch:
@@ -176,56 +201,67 @@ class _Search:
                 (grid for grid in reversed(self.trace.convolved) if 0 < count - _cells(grid) <= MOST_PREFIX),
                 None,
             )
-            read = [self.pooled, *self.read[1:]]
+            read = [pooled, *self.read[1:]]
             if grid is None or count - _cells(grid) < len(read):
                 continue
             prefix = count - _cells(grid)
-            pairs = [(one[:, :width], value[:, at]) for at, one in enumerate(read)]
-            if read[0].shape[1] == 2 * width:  # DINOv2
-                pairs.append((read[0][:, width:], value[:, prefix:].mean(dim=1)))
-            elif read[0].shape[1] != width:
+            if read[0].shape[1] not in (width, 2 * width):
                 continue
-            if all(close(one, other) for one, other in pairs):
-                yield self._in_order(module, key, value, prefix), count
+            mean = read[0][:, width:]  # of the other tokens, which DINOv2's Linear reads too
+            if mean.shape[1] and not close(mean, value[:, prefix:].mean(dim=1)):
+                continue
+            if all(same(one[:, :width], value[:, at]) for at, one in enumerate(read)):
+                place = Place(module, key, "tokens", prefix)
+                yield self._in_order(place, count, changes(value)), count
 
-    def _in_order(self, module: str, key: str | int | None, value: Tensor, prefix: int) -> Place:
-        """The place of tokens, of which a change of a region of the image changes most those of its cells."""
-        tokens = value[:, prefix:].float()
-        grid = grid_of(self.trace.size, tokens.shape[1], self.trace.convolved)
+    def _in_order(self, place: Place, count: int, *own: Tensor) -> Place:
+        """A place with its grid, if its tokens are in the order of the image's rows.
+
+        Args:
+            place: Where the tokens are.
+            count: How many they are, with the first ones.
+            own: Their `changes`. Without it, those of earlier layers tell.
+        """
+        tokens, module = count - place.prefix, place.module
+        grid = grid_of(self.trace.size, tokens, self.trace.convolved)
         if grid is None:
-            raise NoReadout(f"its {tokens.shape[1]} tokens ({module}) are of no known grid")
-        shape = grid.shape(self.trace.size, tokens.shape[1])
-        changes = (tokens[1:] - tokens[0]).norm(dim=-1).unflatten(1, shape)
-        for change, (row, column) in zip(changes.cpu(), CHANGED, strict=True):
-            inside = _within(shape[0], row)[:, None] & _within(shape[1], column)
-            if change[inside].mean() < CONTRAST * change[~inside].mean():
-                raise NoReadout(
-                    f"its tokens ({module}) are not in the order of the image's rows: a change at the "
-                    f"{'top right' if row == 0 else 'lower left'} does not show in the tokens there"
-                )
-        return Place(module, key, "tokens", prefix, grid)
+            raise NoReadout(f"its {tokens} tokens ({module}) are of no known grid")
+        earlier = (each for each in reversed(self.trace.changed) if each.shape[1] in (count, tokens))
+        found = in_order(
+            (each[:, -tokens:] for each in (*own, *earlier)), grid.shape(self.trace.size, tokens)
+        )
+        if found is None:
+            raise NoReadout(
+                f"it cannot be told where in the image its tokens ({module}) are: a change of a region shows "
+                "in all of them alike"
+            )
+        if not found:
+            raise NoReadout(
+                f"its tokens ({module}) are not in the order of the image's rows: a change of a region shows "
+                "in tokens of others"
+            )
+        return place._replace(grid=grid)
 
     def _calls(self, tokens: int) -> tuple[Call, ...]:
         """The calls of fused attention in which the class tokens ask all tokens."""
         calls = tuple(call for call in self.trace.calls if call.keys == tokens)
         return calls if all(calls.count(call) == 1 and call.plain for call in calls) else ()
 
-    def _attention_pooling(self) -> Readout | None:
+    def _attention_pooling(self, norm: str | None, pooled: Tensor) -> Readout | None:
         """Attention of a learned query over the tokens, whose result is read."""
-        given = [name for name, _, value in self.trace.tensors if value.shape == self.pooled.shape]
+        given = [name for name, _, value in self.trace.tensors if value.shape == pooled.shape]
         for call in reversed(self.trace.calls):
             if call.queries != 1 or not call.plain:
                 continue
             parents = [name for name in given if name and call.module.startswith(name)]
             values = {name: value for name, _, value in self.trace.tensors if name in parents}
-            if not any(close(value, self.pooled) for value in values.values()):
+            if not any(close(value, pooled) for value in values.values()):
                 continue
             for grid in reversed(self.trace.convolved):
                 prefix = call.keys - _cells(grid)
-                found = grid_of(self.trace.size, _cells(grid), [grid])
-                if 0 <= prefix <= MOST_PREFIX and found is not None:
-                    place = Place(call.module, None, "tokens", prefix, found)
-                    return Readout("attention pooling", place, self.heads[0], self.norm, 1, (call,))
+                if 0 <= prefix <= MOST_PREFIX:
+                    place = self._in_order(Place(call.module, None, "tokens", prefix), call.keys)
+                    return Readout("attention pooling", place, self.heads[0], norm, 1, (call,))
         return None
 
     def _reason(self) -> str:
@@ -246,9 +282,3 @@ class _Search:
 
 def _cells(grid: Size) -> int:
     return grid[0] * grid[1]
-
-
-def _within(side: int, quarter: int) -> Tensor:
-    """[side] bool: which of the cells have their center in that quarter of the side; at least the nearest."""
-    distance = ((torch.arange(side) + 0.5) * 4 / side - quarter - 0.5).abs()
-    return distance <= max(0.5, distance.min().item())

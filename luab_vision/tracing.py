@@ -20,12 +20,11 @@ from luab_vision.adapters.timm_models import takes_one_size, timm_model, timm_si
 from luab_vision.geometry import pair
 from luab_vision.grids import Size
 from luab_vision.hooks import plain
+from luab_vision.token_order import CHANGED, changes
 
 SMALL: Size = (64, 96)  # pixels: a few cells of the coarsest models, and not square
 USUAL: Size = (224, 224)
 KEPT = 64  # tensors: the feature map is among the last, and all of a large model's would fill memory
-# Regions of a quarter of the sides, as (row, column) of 4 x 4, that are changed in one image each.
-CHANGED = ((0, 3), (2, 0))
 
 
 class Call(NamedTuple):
@@ -47,6 +46,7 @@ class Trace:
         logits: [B, K].
         tensors: (module, key of its output, tensor) of the last tensors that modules gave.
         inputs: module -> its first input, of modules without parts.
+        changed: `luab_vision.token_order.changes` of each sequence of tokens.
         convolved: Height and width of each convolution's output.
         calls: The calls of fused attention.
         last: (module, whether its output has more than one cell or token) of modules without parts.
@@ -56,6 +56,7 @@ class Trace:
     logits: Tensor = field(default_factory=lambda: torch.empty(0))
     tensors: deque[tuple[str, str | int | None, Tensor]] = field(default_factory=lambda: deque(maxlen=KEPT))
     inputs: deque[tuple[str, Tensor]] = field(default_factory=lambda: deque(maxlen=KEPT))
+    changed: list[Tensor] = field(default_factory=list)
     convolved: list[Size] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     last: list[tuple[str, bool]] = field(default_factory=list)
@@ -176,6 +177,8 @@ def _traced(model: nn.Module, size: Size, wanted: Wanted) -> Trace:
         for key, value in tensors_of(output):
             if wanted.keeps(value):
                 trace.tensors.append((name, key, value))
+                if value.ndim == 3 and len(value) == 1 + len(CHANGED):
+                    trace.changed.append(changes(value))
         if isinstance(output, Tensor) and not list(module.children()):
             trace.last.append((name, output.ndim > 2 and output.shape[1:].numel() > max(output.shape[1:])))
             if isinstance(module, nn.Conv2d) and output.ndim == 4:

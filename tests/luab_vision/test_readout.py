@@ -123,12 +123,50 @@ def test_batch_norm_of_a_training_batch_is_folded_in():
         ((maximum,), "its last Linear reads neither the mean of a feature map nor a CLS token"),
         ((channels_first, None, nn.GELU()), r"nor a CLS token: before it come between \(GELU\)"),
         ((channels_first, nn.LayerNorm(16), nn.Linear(16, 16)), r"norm \(LayerNorm\), between \(Linear\)"),
-        ((columns_first,), "are not in the order of the image's rows: a change at the top right"),
+        (
+            (columns_first,),
+            "are not in the order of the image's rows: a change of a region shows in tokens of others",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_with_the_reason(arguments, message):
     with pytest.raises(NoReadout, match=message):
         spatial_attention(Unknown(*arguments))
+
+
+def test_a_last_block_that_does_nothing_yet_is_not_taken_for_the_norm():
+    """CaiT's blocks on the class token start as identities, so their norms give what the last one does."""
+
+    class Cait(Unknown):
+        def __init__(self):
+            super().__init__(None)
+            self.token = nn.Parameter(torch.randn(1, 1, 16))
+            self.within, self.scale, self.norm = nn.LayerNorm(16), 0.0, nn.LayerNorm(16)
+
+        def forward(self, pixel_values):
+            sequence = self.embed(pixel_values).flatten(2).transpose(1, 2)
+            token = self.token + sequence.mean(1, keepdim=True)
+            token = token + self.scale * self.within(token)
+            return self.fc(self.norm(torch.cat([token, sequence], 1))[:, 0])
+
+    readout = readout_of(Cait().eval())
+    assert (readout.kind, readout.place.module, readout.place.prefix, readout.norm) == (
+        "tokens",
+        "norm",
+        1,
+        None,
+    )
+
+
+def test_a_register_of_many_tokens_is_left_out_in_half_precision_too():
+    """One of 97 tokens changes the mean by less than what half precision may be off."""
+
+    def after_one(last, features):
+        sequence = features.flatten(2).transpose(1, 2)
+        return last(torch.cat([sequence[:, :1], sequence], 1))[:, 1:].mean(1)
+
+    place = readout_of(Unknown(after_one).eval().to(torch.bfloat16)).place
+    assert (place.prefix, place.grid) == (1, Grid((8, 8)))
 
 
 def test_a_head_that_changes_the_logits_is_refused():
