@@ -17,6 +17,7 @@ from luab_data.console.names import few
 from luab_data.constants import HEIGHT, NO_LABEL, OBJECTS, WIDTH
 from luab_data.errors import SourceError
 from luab_data.images.pillow import open_file
+from luab_data.rows.arrow import is_list
 from luab_data.rows.class_names import match
 from luab_data.rows.same_classes import class_feature, class_names_of
 from luab_vision.images import open_image, read_file
@@ -46,7 +47,7 @@ class RowBoxes(BoxReader):
                 f"{few(rows.column_names)}."
             )
         feature = _part(rows.features[OBJECTS], CATEGORY_NAMES)
-        several = label is not None and class_feature(rows.features[label]) is not rows.features[label]
+        several = label is not None and is_list(rows.features[label])
         if feature is None and several:
             raise SourceError(
                 f"column {label!r} has several classes, so that column {OBJECTS!r} must say which box is of "

@@ -79,14 +79,24 @@ def given_names(text: str) -> tuple[str, ...]:
     """The class names of `--class_names`: `cat,dog`, or a text file with one name a line.
 
     Raises:
-        SourceError: fewer than two names, or two that differ only in case, spaces or underscores.
+        SourceError: fewer than two names, an empty one, or two that differ only in case, spaces or
+            underscores.
     """
     path = Path(text)
-    content = utf8(path.read_bytes(), text).splitlines() if path.is_file() else text.split(",")
-    names = [name.strip() for name in content if name.strip()]
-    if len(names) < 2 or len(set(map(plain, names))) < len(names):
+    names = [name.strip() for name in text.split(",")]
+    if path.is_file():  # blank lines are left out
+        names = [line.strip() for line in utf8(path.read_bytes(), text).splitlines() if line.strip()]
+    problem = None
+    if len(names) < 2:
+        problem = "that is one name" if any(names) else "there is no name"
+    elif "" in names:
+        problem = f"name {names.index('') + 1} of {len(names)} is empty"
+    elif len(forms := set(map(plain, names))) < len(names):
+        first = next(name for at, name in enumerate(names) if plain(name) in map(plain, names[:at]))
+        problem = f"{first} is there twice, as only {len(forms)} of {len(names)} names differ"
+    if problem is not None:
         raise SourceError(
-            f"--class_names {text}: {few(names) or 'no name'}. Give two or more different names, "
+            f"--class_names {text}: {problem}. Give two or more different names, "
             "as cat,dog, or a text file of one name a line."
         )
     return tuple(names)

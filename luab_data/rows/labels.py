@@ -23,6 +23,7 @@ logger = get_logger(__name__)
 
 LabelFormat = Literal["auto", "indices", "multi_hot"]
 MOST_CLASSES = 1_000_000  # a larger "class number" is some id
+GAPS = "labels: class numbers in column"  # begins the note on numbers that do not occur
 WHICH = "Say which: --label_format indices, or --label_format multi_hot."
 
 
@@ -142,7 +143,8 @@ def class_numbers(
     require(
         (found < 0) | (found >= count), row,
         f"column {column!r} has a label that is none of 0 to {count - 1}",
-        _without_class(found, column, count), lambda first: str(found[first]),
+        _without_class(found, column, count) if known is None else f"The {count:,} classes are {few(known)}.",
+        lambda first: str(found[first]),
     )  # fmt: skip
     notes += () if declared or known is not None else _gaps(found, column)
     return Labels(values.cast(pa.int64()), feature if declared else datasets.Value("int64"), notes=notes)
@@ -163,7 +165,7 @@ def _gaps(found: np.ndarray, column: str) -> tuple[str, ...]:
     if not len(absent):
         return ()
     return (
-        f"labels: class numbers in column {column!r} go up to {found.max()}, but no row has "
+        f"{GAPS} {column!r} go up to {found.max()}, but no row has "
         f"{few(absent.tolist())}: such classes are counted all the same. Numbers stored as text are names, "
         "and only those that occur are classes",
     )

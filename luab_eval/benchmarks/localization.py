@@ -13,7 +13,7 @@ from luab_attention.boxes.ilsvrc import find_xml, read_box_file, xml_files
 from luab_data.console.names import few
 from luab_eval.benchmark import ImageSet, Predictions, Scores, Verdicts
 from luab_eval.benchmarks.val import NUMBER, ValBenchmark, ValOrOwn
-from luab_eval.image_sets.boxes import BoxDataset, BoxFolder
+from luab_eval.image_sets.boxes import BoxDataset, BoxFolder, box_dataset
 from luab_eval.image_sets.class_maps import wnids
 from luab_eval.image_sets.folders import own_name
 from luab_eval.image_sets.own_datasets import EXPECTED
@@ -182,7 +182,7 @@ def own_boxes(benchmark: str, argument: str) -> BoxFolder | BoxDataset:
     name, rest = own_name(benchmark, argument, BoxBenchmark.argument_help)
     if "@" in rest:
         with suppress(ValueError):
-            return BoxDataset(name, rest)
+            return box_dataset(name, rest)
     images, separator, boxes = rest.partition(os.pathsep)
     if "@" in rest or not (images and separator and boxes):
         raise ValueError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import datasets
@@ -15,11 +15,10 @@ from luab_attention.reading import Reading, label_name
 from luab_data.constants import IMAGE, IMAGE_ID
 from luab_data.rows.classes import is_multi_label
 from luab_data.rows.columns import Columns
-from luab_data.rows.same_classes import class_feature
 from luab_eval.benchmark import ImageSet, Item
 from luab_eval.image_sets.class_maps import wnids
 from luab_eval.image_sets.folders import existing
-from luab_eval.image_sets.own_datasets import OwnDataset, row_images
+from luab_eval.image_sets.own_datasets import OwnDataset, label_names, row_images
 from luab_vision.geometry import MEASURE_STORED
 
 
@@ -71,6 +70,12 @@ class BoxDataset(OwnDataset):
         return found
 
 
+@lru_cache(maxsize=1)
+def box_dataset(own_name: str, text: str) -> BoxDataset:
+    """`BoxDataset`, the same one for all metrics of one argument: it is read, and its notes said, once."""
+    return BoxDataset(own_name, text)
+
+
 def set_of_rows(
     name: str, rows: datasets.Dataset, columns: Columns | None = None, upright: bool = True
 ) -> tuple[ImageSet, str]:
@@ -89,13 +94,11 @@ def set_of_rows(
         The image set, and a message on what was skipped.
 
     Raises:
-        ValueError: missing columns, labels without class names, an image with unreadable size, or no boxes.
+        ValueError: missing columns, an image with unreadable size, or no boxes.
     """
     columns = columns or Columns(IMAGE, label_name(rows, Reading()))
     several = is_multi_label(rows, columns)
-    feature = class_feature(rows.features[columns.label])
-    if not isinstance(feature, datasets.ClassLabel):
-        raise ValueError(f"{name}: labels are {feature}; class numbers with names (ClassLabel) are needed")
+    names = label_names(rows, columns)
     boxes_of = RowBoxes(columns.label, rows)
     if not upright:
         boxes_of.fix = MEASURE_STORED
@@ -109,11 +112,11 @@ def set_of_rows(
         except ValueError as error:
             raise ValueError(f"{name}, row {number} ({image_id}): {error}") from error
         for label, of_label in found.items():
-            own_id = f"{image_id}/{feature.names[label]}" if several else image_id
+            own_id = f"{image_id}/{names[label]}" if several else image_id
             items.append(Item(own_id, image, label))
             boxes.append(of_label)
     if not items:
         raise ValueError(f"{name}: none of the {len(rows):,} rows has a box of its class; {boxes_of.note()}")
-    classes = None if tuple(feature.names) == wnids() else tuple(feature.names)
+    classes = None if names == wnids() else names
     images = ImageSet(f"boxes-{name}", items, classes, keep_logits=False, upright=upright, boxes=boxes)
     return images, boxes_of.note()

@@ -17,6 +17,7 @@ from luab_data.errors import SourceError
 from luab_data.rows.classes import class_names, is_multi_label
 from luab_data.rows.columns import Columns
 from luab_data.rows.labels import LabelFormat, say_notes
+from luab_data.rows.same_classes import class_feature
 from luab_data.rows.splits import find_part, load_splits, part_of, root_of, rows_at
 from luab_eval.benchmark import Benchmark, ImageSet, Item, RowImage
 from luab_eval.image_sets.class_maps import wnids
@@ -120,9 +121,7 @@ class OwnDataset:
                 f"column {columns.label!r} of {self.dataset} has several classes an image, and top-1 "
                 "accuracy needs one. run.py evaluates such sets (mAP)."
             )
-        feature = rows.features[columns.label]
-        named = isinstance(feature, datasets.ClassLabel)
-        names = tuple(feature.names if named else class_names(rows, columns))
+        names = label_names(rows, columns)
         labels = rows[columns.label][:]
         ids = rows[IMAGE_ID][:] if IMAGE_ID in rows.column_names else None
         images = row_images(rows.select_columns(columns.image), columns.image)
@@ -133,6 +132,12 @@ class OwnDataset:
         ]
         classes = None if names == wnids() else names
         return ImageSet(f"dataset-{self.own_name}", items, classes, upright=True)
+
+
+def label_names(rows: datasets.Dataset, columns: Columns) -> tuple[str, ...]:
+    """The names of the classes by number: the ClassLabel's, or the numbers themselves."""
+    feature = class_feature(rows.features[columns.label])
+    return tuple(feature.names if isinstance(feature, datasets.ClassLabel) else class_names(rows, columns))
 
 
 def _in_an_argument(message: str) -> str:

@@ -12,12 +12,12 @@ from luab_attention.targets import LabelPolicy
 from luab_data.console.names import few
 from luab_data.constants import IMAGE, LABEL, LABELS, OBJECTS
 from luab_data.errors import SourceError
-from luab_data.rows.arrow import read_column
+from luab_data.rows.arrow import has_column, read_column, require_column
 from luab_data.rows.classes import class_names, classes_of, is_multi_label
 from luab_data.rows.columns import ByproductKind, Columns
 from luab_data.rows.image_columns import unlisted_images
-from luab_data.rows.labels import LabelFormat
-from luab_data.rows.same_classes import with_classes_of
+from luab_data.rows.labels import GAPS, LabelFormat
+from luab_data.rows.same_classes import class_feature, with_classes_of
 from luab_data.rows.splits import (
     Part,
     Splits,
@@ -188,7 +188,8 @@ def read_evaluation(
         several = is_multi_label(whole.rows, whole.columns)
         lists: LabelFormat = "indices" if whole.multi_hot is None else "multi_hot"
         layout: LabelFormat = lists if several else "auto"
-        reading = replace(reading, label=whole.columns.label, label_format=layout, classes=None, named=False)
+        reading = replace(reading, label=whole.columns.label, label_format=layout)
+        reading = _naming(reading, splits[own.split])
         if reading.x is None and reading.points_file is None:
             reading = points_as_in(whole.columns, splits[own.split], reading)
     rows = part_of(splits[own.split], own)
@@ -200,7 +201,24 @@ def read_evaluation(
                 f"set and of {read.multi_hot} in the evaluation set; both must be the same."
             )
         read = read._replace(rows=with_classes_of(whole.rows, read.rows, whole.columns.label))
-    return train, read, notes
+    return train, read, notes + _said_of(read.notes, whole)
+
+
+def _naming(reading: Reading, rows: datasets.Dataset) -> Reading:
+    """How evaluation rows are read: `--class_names` names their numbers, and names are matched later."""
+    if reading.named and reading.label is not None and has_column(rows.features, reading.label):
+        kind = class_feature(require_column(rows.features, reading.label, "label_column"))
+        if isinstance(kind, datasets.Value) and kind.dtype not in ("string", "large_string"):
+            return reading
+    return replace(reading, classes=None, named=False)
+
+
+def _said_of(notes: list[str], whole: ReadRows | None) -> list[str]:
+    """The notes on the evaluation rows, without what the training rows' say of the same columns."""
+    if whole is None:
+        return notes
+    same = {note for note in whole.notes if note.startswith(("labels: ", "points: "))}
+    return [f"evaluation rows: {note}" for note in notes if note not in same and not note.startswith(GAPS)]
 
 
 def read_evaluation_boxes(run: RunArguments, boxes: str, whole: ReadRows | None) -> ReadRows:

@@ -45,6 +45,12 @@ def test_layouts(objects):
     assert reader.by_label(row, lambda: (32, 32)) == {0: ImageBoxes([SQUARE], 64, 16)}
 
 
+def test_boxes_without_categories_are_of_the_rows_class():
+    rows = boxed_row({"bbox": [], "category": []}).remove_columns("objects")
+    rows = rows.add_column("objects", [{"bbox": [SQUARE]}])
+    assert RowBoxes("label", rows).by_label(rows[0], lambda: (32, 32)) == {0: ImageBoxes([SQUARE], 32, 32)}
+
+
 @pytest.mark.parametrize(
     ("objects", "label", "message"),
     [

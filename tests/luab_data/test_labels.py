@@ -82,8 +82,13 @@ def test_a_name_that_is_not_known_is_refused_with_the_nearest():
 def test_names_that_the_user_gives(tmp_path):
     (tmp_path / "names.txt").write_text("ant\n\nbee \n")
     assert given_names(str(tmp_path / "names.txt")) == given_names("ant, bee") == ("ant", "bee")
-    for wrong in ("ant", "ant,Ant", ","):
-        with pytest.raises(SourceError, match="Give two or more different names"):
+    for wrong, why in (
+        ("ant", "that is one name"),
+        ("ant,bee,Ant", "Ant is there twice, as only 2 of 3 names differ"),
+        ("", "there is no name"),
+        ("ant,,bee", "name 2 of 3 is empty"),
+    ):
+        with pytest.raises(SourceError, match=rf"{why}\. Give two or more different names"):
             given_names(wrong)
 
 

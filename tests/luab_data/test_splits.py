@@ -11,7 +11,7 @@ from fixtures.tiny_models import tiny_model
 from fixtures.ways_in import CLASSES, FILES, write_images, write_lines
 
 from luab_data.errors import SourceError
-from luab_data.rows.splits import EVAL_SPLITS, find_eval_split, hold_out
+from luab_data.rows.splits import EVAL_SPLITS, find_eval_split, hold_out, load_splits
 from luab_trainer.arguments import parse
 from luab_trainer.data.inputs import read_inputs
 from luab_trainer.run import main
@@ -204,3 +204,21 @@ def test_a_held_out_share_is_evaluated_by_a_run(data, tmp_path, capsys):
     assert "5 of 25 rows are held out" in capsys.readouterr().err
     assert "eval_accuracy" in json.loads((tmp_path / "out" / "eval_results.json").read_text())
     assert "20% held out" in (tmp_path / "out" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("split", ["validation", "train-00001"])
+def test_files_that_number_classes_differently_are_refused(tmp_path, split, streaming):
+    """`datasets` would give the second file's numbers the first file's names."""
+    rows = clicked_dataset(4)
+    names = rows.features["label"].names
+    rows.to_parquet(tmp_path / "train-00000.parquet")
+    rows.cast_column("label", ClassLabel(names=names[::-1])).to_parquet(tmp_path / f"{split}.parquet")
+    with pytest.raises(
+        SourceError, match=rf"{split}\.parquet: the classes of column 'label' are {names[-1]}, "
+    ):
+        for found in load_splits(str(tmp_path), streaming=streaming).values():
+            list(found)
+    upper = ClassLabel(names=[name.upper() for name in names])  # the same classes
+    rows.cast_column("label", upper).to_parquet(tmp_path / f"{split}.parquet")
+    assert sum(len(list(found)) for found in load_splits(str(tmp_path), streaming=streaming).values()) == 8

@@ -212,8 +212,9 @@ def test_wrong_models_rows_and_images_are_named(tmp_path):
         set_of_rows("toy", rows({**row, "objects": {"bbox": [], "category": []}}))
     with pytest.raises(ValueError, match=r"no column 'objects'.*image, label"):
         set_of_rows("toy", rows({**row, "objects": objects}).remove_columns("objects"))
-    with pytest.raises(ValueError, match="ClassLabel"):
-        set_of_rows("toy", rows({**row, "objects": objects}).cast_column("label", Value("int64")))
+    numbers = rows({**row, "objects": objects}).cast_column("label", Value("int64"))
+    numbers = numbers.add_column("width", [1]).add_column("height", [1])
+    assert set_of_rows("toy", numbers)[0].classes == ("0",), "class numbers are their own names"
     for model in (nn.Linear(1, 1), tiny_model("levit")):
         with pytest.raises(UnsuitedModel, match=r"where (Linear|LevitFor\w*) looks: it(s last Linear| says)"):
             attention_of(model)
@@ -283,6 +284,21 @@ def test_command_reads_a_dataset(checkpoint, colored, capsys):
     printed = capsys.readouterr().out
     assert ["pointing_game", "100.0"] in [line.split() for line in printed.splitlines()]
     assert ["images", "1"] in [line.split() for line in printed.splitlines()]
+
+
+def test_command_reads_labels_as_training_does_and_says_how_once(checkpoint, colored, caplog):
+    image = Image.open(colored / "images" / "red" / "a.png")
+    objects = {"bbox": [[0.0, 0.0, 64.0, 64.0]]}
+    named = [{"image": image, "label": name, "objects": objects} for name in (" red", "green")]
+    datasets.DatasetDict(validation=datasets.Dataset.from_list(named)).save_to_disk(colored / "named")
+    with caplog.at_level("WARNING", logger="datasets"):
+        arguments = ["--model", str(checkpoint), "--dataset", str(colored / "named"), *OPTIONS]
+        assert main([*arguments, "--output-dir", str(colored / "out")]) == 0
+    said = [message for message in caplog.messages if message.startswith("labels: ")]
+    read = "labels: column 'label' has 2 names as text, sorted, without the spaces around them: green, red."
+    assert said == [read]
+    found = json.loads((colored / "out" / "results.json").read_text())["benchmarks"]
+    assert found["pointing_game:named"]["models"]["model"]["per_class"].keys() == {"green", "red"}
 
 
 def test_command_leaves_out_boxes_of_the_stored_pixels_and_says_so(checkpoint, colored, capsys):

@@ -220,11 +220,27 @@ def test_names_of_class_numbers(tmp_path):
         assert found.names == ["cat", "dog", "emu"]
         assert "labels: the 3 classes of column 'label' are named by --class_names" in found.notes
         assert [row["label"] for row in found.train] == [0, 1] * 4
+    table(label=[1, 0, 2, 1] * 2, click=DICTS).to_parquet(folder / "validation.parquet")
+    for streaming in (False, True):
+        found = inputs(tmp_path, streaming=streaming, dataset=folder, class_names="cat, dog,emu")
+        assert found.evaluated.features["label"].names == ["cat", "dog", "emu"], "the option names these too"
+        assert found.evaluated["label"][:] == [1, 0, 2, 1] * 2
     table(label=["dog", "cat"] * 4, click=DICTS).to_parquet(folder / "validation.parquet")
     (folder / "train.parquet").rename(tmp_path / "train.parquet")
     table(label=[0, 1] * 4, click=DICTS).cast_column("label", CLASS).to_parquet(folder / "train.parquet")
     with pytest.raises(SourceError, match=r"column 'label' has names of its own: cat, dog\. Leave"):
         inputs(tmp_path, streaming=False, dataset=folder, class_names="dog,cat", do_eval=False)
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_how_evaluation_labels_are_read_is_said_too(streaming, tmp_path):
+    folder = parquet(tmp_path / "data", label=[0, 1] * 4, click=DICTS)
+    floats = parquet(tmp_path / "floats", label=[0.0, 1.0] * 4, click=DICTS)
+    found = inputs(tmp_path, streaming=streaming, dataset=folder, eval_dataset=floats)
+    read = "labels: column 'label' has whole numbers as float64, read as class numbers"
+    assert [note for note in found.notes if "labels: " in note] == [f"evaluation rows: {read}"]
+    found = inputs(tmp_path, streaming=streaming, dataset=floats, eval_dataset=floats)
+    assert [note for note in found.notes if "labels: " in note] == [read], "once for the same column"
 
 
 @pytest.mark.parametrize("streaming", [False, True])

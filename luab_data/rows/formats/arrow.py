@@ -12,6 +12,7 @@ from datasets.packaged_modules.arrow import arrow
 
 from luab_data.adapters.hf_datasets import cast_table
 from luab_data.errors import SourceError
+from luab_data.rows.formats.class_orders import require_same_classes
 
 MAGIC = b"ARROW1\0\0"  # of a file; what follows is as in a stream
 FIX = "Write it again with Dataset.save_to_disk, or as Parquet (Dataset.to_parquet)."
@@ -33,6 +34,8 @@ class Arrow(arrow.Arrow):
         for number, path in enumerate(files):
             with open(path, "rb") as file:  # noqa: PTH123
                 for at, batch in enumerate(plain_batches(file, path)):
+                    if at == 0:
+                        require_same_classes(batch.schema, self.info.features, path)
                     batch.validate(full=True)
                     yield Key(number, at), cast_table(self, pa.Table.from_batches([batch]))
 

@@ -7,6 +7,7 @@ from datasets.builder import Key
 from datasets.packaged_modules.parquet import parquet
 
 from luab_data.adapters.hf_datasets import cast_table
+from luab_data.rows.formats.class_orders import require_same_classes
 from luab_data.rows.parquet_sizes import ParquetRows
 
 
@@ -21,4 +22,6 @@ class Parquet(parquet.Parquet):
             with open(path, "rb") as file:  # noqa: PTH123
                 batches = ParquetRows(file, path).batches(row_groups, self.config.columns)
                 for at, batch in enumerate(batches):
+                    if at == 0:
+                        require_same_classes(batch.schema, self.info.features, path)
                     yield Key(number, at), cast_table(self, pa.Table.from_batches([batch]))
