@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from luab_data.console.bars import progress
 from luab_eval.alignment.people import GRID, People
 from luab_eval.metrics.fixation_prediction.fixation_prediction import (
     area_under_curve,
@@ -158,9 +159,11 @@ class Alignment:
         return Reference(people.map, people.cells(), negatives, center)
 
     def _references(self) -> Iterator[tuple[Reference, People]]:
-        for at in range(len(self.people)):
-            people = self.people[at]
-            yield self.reference(at, people), people
+        with progress(len(self.people), "alignment", "img", leave=False) as bar:
+            for at in range(len(self.people)):
+                people = self.people[at]
+                yield self.reference(at, people), people
+                bar.update()
 
     def _totals(self) -> tuple[np.ndarray, np.ndarray]:
         """The sum of all densities, and how many fixations fall into each cell."""

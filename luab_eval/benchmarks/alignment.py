@@ -64,9 +64,6 @@ class AlignmentBenchmark(Benchmark):
         self._root = root
         images = self.own.image_set(root)
         self.left_out = self.own.left_out
-        if not self._has_people():
-            without = "no image has several annotators who are told apart: no one_human and split_halves"
-            self.left_out = ", ".join(filter(None, (self.left_out, without)))
         yield images
 
     def score(self, predictions: Sequence[Predictions]) -> Scores:
@@ -99,10 +96,6 @@ class AlignmentBenchmark(Benchmark):
                 "these predictions do not say where the model looks: their image set has no maps"
             )
         return self.own.judged(self._root).alignment.of_model(answers.looks[MAP])
-
-    def _has_people(self) -> bool:
-        people = self.own.judged(self._root).alignment.people
-        return any(people[at].count > 1 for at in range(len(people)))
 
 
 NO_FIXATIONS = "say in which area people looked and not at which places, so that there are no fixations"

@@ -41,6 +41,7 @@ from luab_eval.image_sets.class_maps import wnids
 from luab_eval.image_sets.own_datasets import OwnDataset, OwnRows, row_images
 
 EXPECTED = "NAME=DATASET@SPLIT?against=COLUMN"
+NO_HUMANS = "figures of humans, for no image has several annotators who are told apart"
 ANY_CLASS = -1  # an item's target: the class that the model predicts
 Sigma = tuple[float, float]
 
@@ -53,6 +54,12 @@ class LazyPeople(Sequence[People]):
 
     def __len__(self) -> int:
         return len(self.viewings)
+
+    @property
+    def several(self) -> bool:
+        """Whether an image has several annotators who are told apart."""
+        whose = ({viewing.annotator for viewing in own} for own in self.viewings)
+        return any(None not in names and len(names) > 1 for names in whose)
 
     def __getitem__(self, at: Any) -> Any:
         return people_of(self.viewings[at], self.sigmas[at])
@@ -148,6 +155,8 @@ class AttentionDataset(OwnDataset):
             )
         people = LazyPeople(found, self._sigmas(rows, columns, pictures))
         notes = [f"{reason}: {count:,}" for reason, count in left_out.items() if count]
+        if not people.several:
+            notes.append(NO_HUMANS)
         images_of = ImageSet(
             f"attention-{self.own_name}",
             items,

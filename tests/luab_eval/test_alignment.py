@@ -21,7 +21,7 @@ from luab_attention.converting import convert
 from luab_eval.alignment.viewings import AGAINST
 from luab_eval.benchmark import Scores
 from luab_eval.benchmarks import ALIGN, BENCHMARKS, find_benchmarks
-from luab_eval.image_sets.attention import AttentionDataset
+from luab_eval.image_sets.attention import NO_HUMANS, AttentionDataset
 from luab_eval.localization import MAP
 from luab_eval.models import Classifier
 from luab_eval.predict import predict
@@ -176,7 +176,7 @@ def test_several_classes_of_an_image_have_their_own_attention(tmp_path):
         ("b/red", 0),
     ]
     assert alignment.pictures.tolist() == [0, 0, 1, 1]
-    assert left_out == ""
+    assert left_out == NO_HUMANS
     scores = judged(f"{stored(tmp_path / 'again', rows)}{options}", cache=tmp_path)["nss"]
     assert (scores.per_image > 1).all()
 
@@ -196,7 +196,8 @@ def test_what_is_left_out_is_counted(tmp_path):
     assert [item.id for item in images.items] == ["0", "1"]
     assert left_out == (
         "samples outside the image: 3, scanpaths without a sample in the image, or of weight 0: 1, images "
-        "whose attention is of other classes: 1, images without attention: 2, 1 row without a class"
+        f"whose attention is of other classes: 1, images without attention: 2, {NO_HUMANS}, "
+        "1 row without a class"
     )
     assert alignment.people[0].fixations == pytest.approx(np.array([[0.1, 0.1]]))
 
@@ -248,10 +249,13 @@ def test_every_column(tmp_path, against):
     ]
     argument = f"{stored(tmp_path, rows, **kinds)}?against={against}"
     source = AttentionDataset("toy", argument.partition("=")[2])
-    people, _, left_out = source.judged(Path()).alignment.people, None, source.judged(Path()).left_out
+    _, alignment, left_out = source.judged(Path())
+    people = alignment.people
     assert people[0].map[:14, :14].sum() == pytest.approx(1, abs=0.05)
     assert people[1].map[42:, 42:].sum() == pytest.approx(1, abs=0.05)
-    assert left_out == ("points that say where a class is not (sign -1): 2" if against == "points" else "")
+    negative = ["points that say where a class is not (sign -1): 2"] * (against == "points")
+    alone = [NO_HUMANS] * (against != "heatmaps")
+    assert left_out == ", ".join([*negative, *alone])
     found = judged(argument, cache=tmp_path)
     fixations = against in ("click", "points")
     assert ("nss" in found) is ("auc_judd" in found) is ("information_gain" in found) is fixations
@@ -493,7 +497,7 @@ def test_command_on_areas_says_what_is_not_computed(tmp_path, checkpoints, capsy
     assert main(["--model", checkpoints[0], *source, "--against", "masks"]) == 0
     printed = capsys.readouterr().out
     assert "align_nss:people, masks: masks say in which area people looked" in printed
-    assert "no image has several annotators who are told apart" in " ".join(printed.split())
+    assert "for no image has several annotators who are told apart" in " ".join(printed.split())
     assert main(["--model", checkpoints[0], *source, "--against", "heatmaps"]) == 1
     assert "no column 'heatmaps'; it has masks" in capsys.readouterr().err
 
