@@ -37,7 +37,8 @@ from imagenet_ab.byproducts import ARCHIVE
 from imagenet_ab.simulate.images import CLASSES
 from imagenet_ab.simulate.release import write_release
 from luab_attention.boxes.formats import load_boxes
-from luab_trainer.demo.experiment import shuffle_clicks
+from luab_attention.shuffling import shuffle_byproducts
+from luab_data.rows.columns import Columns
 
 SHARE = 0.95  # of the training images whose background goes with the class
 SIZE = 64  # pixels
@@ -61,7 +62,7 @@ def make_world(name: str, folder: Path, data: Path, seed: int, images_per_class:
             splits = _demo(unfinished, seed, images_per_class)
         else:
             splits = (_real if name == "real" else _natural)(data, seed)
-        splits[SHUFFLED] = shuffle_clicks(splits[TRAIN], seed)
+        splits[SHUFFLED] = shuffle_byproducts(splits[TRAIN], "click", Columns(), seed)
         if name != "natural":
             splits |= _annotated_otherwise(splits[TRAIN], seed)
         for split, rows in splits.items():

@@ -27,11 +27,13 @@ from datasets import ClassLabel, Features, Image, List, Value
 
 from luab_attention.boxes.boxes import BBOX, objects_feature
 from luab_attention.points import SIGN, WEIGHT, X, Y
+from luab_data import constants
 from luab_data.constants import HEIGHT, IMAGE, IMAGE_ID, LABEL, LABELS, OBJECTS, POINTS, WIDTH
 
-SCANPATHS = "scanpaths"
-MASKS = "masks"
-HEATMAPS = "heatmaps"
+SCANPATHS = constants.SCANPATHS
+MASKS = constants.MASKS
+HEATMAPS = constants.HEATMAPS
+
 ATTENTION_SOURCE = "attention_source"
 
 KINDS = (POINTS, SCANPATHS, OBJECTS, MASKS, HEATMAPS)

@@ -1,8 +1,10 @@
-"""Weighted points -> maps on the model's grid, for the attention losses and their pictures.
+"""Weighted points, or maps of areas -> maps on the model's grid, for the attention losses and pictures.
 
 Shapes: points `[..., P, 2]` crop ratios, x first; weights `[..., P]`, 0 for a point that does not count
 (padding, or outside the crop); grid `(h, w)`; maps `[..., h, w]`. The center of the grid's cell in row i and
 column j is x = (j + 0.5) / w, y = (i + 0.5) / h.
+
+Maps of areas (`luab_attention.area_maps`) have a grid of their own, `[..., H, W]`, and are averaged.
 """
 
 import torch
@@ -50,6 +52,45 @@ def nearness(
     heaviest = weights.amax(-1, keepdim=True)
     share = weights / torch.where(heaviest > 0, heaviest, 1)
     return (disc * share[..., None, None]).amax(-3)
+
+
+def on_grid(maps: Tensor, grid: tuple[int, int]) -> Tensor:
+    """The mean of maps `[..., H, W]` over each cell of a grid -> `[..., h, w]`. Exact."""
+    height, width = maps.shape[-2:]
+    h, w = grid
+    if height % h == width % w == 0:
+        return maps.unflatten(-2, (h, height // h)).unflatten(-1, (w, width // w)).mean(dim=(-3, -1))
+    return _cell_shares(height, h, maps) @ maps @ _cell_shares(width, w, maps).mT
+
+
+def map_nearness(maps: Tensor, grid: tuple[int, int]) -> Tensor:
+    """`nearness` to areas -> `[..., h, w]`: N(c) = M(c) / max M of the averaged map M; 0 for a map of 0."""
+    maps = on_grid(maps, grid)
+    peak = maps.amax(dim=(-2, -1), keepdim=True)
+    return maps / torch.where(peak > 0, peak, 1)
+
+
+def map_density(maps: Tensor, grid: tuple[int, int]) -> Tensor:
+    """`density` of areas -> `[..., h, w]`: D(c) = M(c) / sum M of the averaged map M; 0 for a map of 0."""
+    maps = on_grid(maps, grid)
+    total = maps.sum(dim=(-2, -1), keepdim=True)
+    return maps / torch.where(total > 0, total, 1)
+
+
+def map_centers(maps: Tensor) -> tuple[Tensor, Tensor]:
+    """The centers of mass of maps -> one point `[..., 1, 2]` and its weight `[..., 1]`, 0 for a map of 0."""
+    shares = map_density(maps, (maps.shape[-2], maps.shape[-1]))
+    x, y = _distances(shares.new_zeros(1, 2), (maps.shape[-2], maps.shape[-1]))
+    centers = torch.stack([(shares * -x).sum(dim=(-2, -1)), (shares * -y.mT).sum(dim=(-2, -1))], dim=-1)
+    return centers.unsqueeze(-2), shares.sum(dim=(-2, -1)).unsqueeze(-1)
+
+
+def _cell_shares(cells: int, others: int, like: Tensor) -> Tensor:
+    """How much of each of `others` cells along an axis is in each of `cells`, `[others, cells]`, sum 1."""
+    own, borders = (torch.arange(n + 1, device=like.device, dtype=like.dtype) / n for n in (cells, others))
+    low = torch.maximum(borders[:-1, None], own[None, :-1])
+    high = torch.minimum(borders[1:, None], own[None, 1:])
+    return (high - low).clamp(min=0) * others
 
 
 def _distances(points: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:

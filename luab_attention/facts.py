@@ -7,12 +7,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from luab_attention.area_columns import has_area
 from luab_attention.points import MARGIN, flat_points
 from luab_data.constants import NO_LABEL
 from luab_data.errors import SourceError
 from luab_data.rows.arrow import has_column, in_order, is_list, plain_list, read_column, valid
 from luab_data.rows.classes import classes_of
-from luab_data.rows.columns import ByproductKind, Columns
+from luab_data.rows.columns import AREA_KINDS, ByproductKind, Columns
 
 TRACE_FIELDS = ("selected", "selected_record", "mouse_tracking")
 
@@ -48,6 +49,8 @@ def describe_rows(rows: datasets.Dataset, columns: Columns, byproduct: Byproduct
     usable = None
     if byproduct is not None and set(columns.of_byproduct(byproduct)) <= set(rows.column_names):
         usable = np.zeros(len(rows.data), bool)
+        if byproduct in AREA_KINDS:
+            usable |= has_area(rows, byproduct, columns)
         if "click" in byproduct:
             usable |= has_point(rows, columns)
         if "trace" in byproduct:
@@ -66,7 +69,7 @@ def no_target(which: str, columns: Columns, byproduct: ByproductKind) -> SourceE
     return SourceError(
         f"--byproduct {byproduct}: {which} training rows has a usable one in column "
         f"{', '.join(columns.of_byproduct(byproduct))}, so that nothing can be learned from it. Set "
-        "--point_column or --byproduct, or take --loss none."
+        f"{'' if byproduct in AREA_KINDS else '--point_column or '}--byproduct, or take --loss none."
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from datasets.fingerprint import Hasher
 
+from luab_attention.area_columns import check_areas
 from luab_attention.facts import has_image
 from luab_attention.point_classes import number_points
 from luab_attention.point_sizes import sized_points, stated_sizes
@@ -32,7 +33,7 @@ from luab_data.rows.arrow import (
     require,
     require_column,
 )
-from luab_data.rows.columns import ByproductKind, Columns
+from luab_data.rows.columns import AREA_KINDS, ByproductKind, Columns
 from luab_data.rows.image_columns import folder_labels, readable_images, require_class_folders
 from luab_data.rows.image_paths import check_image_paths
 from luab_data.rows.label_values import given_names
@@ -135,11 +136,16 @@ def read_rows(
     Raises:
         SourceError: a missing column, or one with unreadable values; names the column and a row.
     """
-    reading, said = with_usual_points(rows, reading) if byproduct is not None else (reading, [])
+    of_points = byproduct is not None and byproduct not in AREA_KINDS
+    reading, said = with_usual_points(rows, reading) if of_points else (reading, [])
     rows, image = _images(rows, reading.image, root)
     rows, label, labels = _labels(rows, image, reading)
     notes = [*labels.notes, *said]
     columns = Columns(image, label, point_name(rows, reading, labels), reading.annotations)
+    if byproduct in AREA_KINDS:
+        if required or set(columns.of_byproduct(byproduct)) <= set(rows.column_names):
+            check_areas(rows, byproduct, columns)
+        return ReadRows(rows, columns, labels.multi_hot, notes)
     needed, left_out = columns.of_byproduct(byproduct), 0
     made = reading.x is not None or reading.points_file is not None  # the point column is made here
     if required and not (is_list(labels.feature) and byproduct != "click"):  # which check_task refuses

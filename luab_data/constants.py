@@ -15,6 +15,11 @@ LABELS = "labels"
 POINTS = "points"
 OBJECTS = "objects"
 
+# Further columns of human attention; `luab_attention.columns` has their layout.
+SCANPATHS = "scanpaths"
+MASKS = "masks"
+HEATMAPS = "heatmaps"
+
 # ClassLabel's own value for "no label": an image whose class is not among the dataset's classes.
 NO_LABEL = -1
 

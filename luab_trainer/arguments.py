@@ -88,6 +88,11 @@ class RunArguments:
         None, "CSV, JSONL or Parquet with points of the images: file, x, y, one line per point."
     )
     annotations_column: str = _option("annotations", "Column of the annotations that hold the traces.")
+    shuffle_byproducts: int | None = _option(
+        None,
+        "The control of a run: train with this seed's permutation of the byproducts between the rows "
+        "(default: each row has its own).",
+    )
     streaming: bool = _option(
         False,
         "Read the training rows during training; needs --max_steps. Nothing is downloaded in advance.",
@@ -112,6 +117,7 @@ class RunArguments:
     def __post_init__(self) -> None:
         checks: tuple[tuple[str, Callable[[float], bool], str], ...] = (
             ("min_crop", lambda value: 0 < value <= 1, "a share of the image, more than 0 and at most 1"),
+            ("shuffle_byproducts", lambda value: value >= 0, "a seed, 0 or more"),
             ("eval_share", lambda value: 0 < value < 1, "a share of the rows, more than 0, less than 1"),
             ("image_size", lambda value: value >= 1, "pixels, 1 or more"),
             ("drop_path", lambda value: 0 <= value < 1, "a probability, 0 or more and less than 1"),
@@ -152,7 +158,7 @@ class RunArguments:
                 f"--train_split {self.train_split} does not go with --streaming: the length of a stream is "
                 "unknown. Give a whole split"
             )
-        for option in ("eval_share", "points_file"):
+        for option in ("eval_share", "points_file", "shuffle_byproducts"):
             if (value := getattr(self, option)) is not None:
                 raise ValueError(
                     f"--{option} {value} needs all rows before training starts; leave it or --streaming out"
@@ -269,6 +275,11 @@ def problem_of(run: RunArguments, config: LUABConfig) -> str | None:
         return "--do_train False evaluates a checkpoint: give it as --model instead of --from_config"
     if run.drop_path is not None and not config.do_train:
         return "--drop_path is about training, and --do_train False trains nothing; leave it out"
+    if run.shuffle_byproducts is not None and not (config.do_train and config.shuffles):
+        return (
+            f"--shuffle_byproducts {run.shuffle_byproducts} does nothing: nothing is trained with "
+            "byproducts; leave it out, or take a --loss"
+        )
     if run.dataset is None:
         return "--dataset is missing: a folder or a Hub id; `--dataset imagenet_ab` is a small sample"
     if run.eval_boxes is not None and run.eval_dataset is None:

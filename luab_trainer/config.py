@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from transformers import TrainingArguments
 from transformers.trainer_utils import HubStrategy
 
+from luab_attention.areas import SIGMA
 from luab_attention.targets import LabelPolicy
 from luab_data.files.whole import sole_writer
-from luab_data.rows.columns import ByproductKind
+from luab_data.rows.columns import AREA_KINDS, ByproductKind
+from luab_trainer.options.byproducts import check_byproduct
 from luab_trainer.options.contradictions import check_combinations, check_device
 from luab_trainer.options.fine_tuning import check_fine_tuning
 from luab_trainer.options.inherited import check_values, settle
@@ -55,8 +57,9 @@ class LUABConfig(TrainingArguments):
     byproduct: ByproductKind = field(
         default="click",
         metadata={
-            "choices": ["click", "trace", "click+trace"],
-            "help": "What to learn from: the click, the cursor's trace to it, or both.",
+            "choices": ["click", "trace", "click+trace", *AREA_KINDS],
+            "help": "What to learn from: the click, the cursor's trace to it, or both; or the columns of "
+            "gaze and mouse paths (scanpath), boxes, masks, or heat maps (default: click).",
         },
     )
     attention_weight: float | None = field(
@@ -69,9 +72,9 @@ class LUABConfig(TrainingArguments):
     attention_form: str = field(
         default="hinge",
         metadata={
-            "choices": ["hinge", "kl"],
-            "help": "hinge = penalize attention far from the byproduct beyond a tolerance; kl = match a "
-            "Gaussian.",
+            "choices": ["hinge", "energy", "kl"],
+            "help": "hinge = penalize attention far from the byproduct beyond a tolerance; energy = all of "
+            "it; kl = match a Gaussian, or the density of the gaze, box, mask or map.",
         },
     )
     attention_radius: float | None = field(
@@ -79,6 +82,13 @@ class LUABConfig(TrainingArguments):
         metadata={
             "help": "Radius within which attention is near, as a ratio of the crop; kl: the Gaussian's sigma "
             "(default: hinge .25 for CLS attention, .35 for feature maps; kl .15)."
+        },
+    )
+    attention_sigma: float = field(
+        default=SIGMA,
+        metadata={
+            "help": "With --byproduct scanpath: sigma of the Gaussian around a fixation, as a ratio of the "
+            "image's width (default: .1)."
         },
     )
     attention_tolerance: float | None = field(
@@ -257,6 +267,7 @@ class LUABConfig(TrainingArguments):
         """
         if self.background_mix is None:
             mixes = self.do_train and self.loss in ("attention", "both") and not multi_label
+            mixes = mixes and self.byproduct not in AREA_KINDS
             self.background_mix = BACKGROUND_SHARE if mixes else 0.0
 
     @property
@@ -274,12 +285,18 @@ class LUABConfig(TrainingArguments):
         """The byproduct that the rows must have, to be used or for the labels; None without one."""
         return self.used or ("click" if self.label_policy == "authors" else None)
 
+    @property
+    def shuffles(self) -> bool:
+        """Whether a byproduct changes the training, so that a control may shuffle it."""
+        return self.loss != "none" or bool(self.background_mix) or self.label_policy == "authors"
+
     def check_own(self) -> None:
         """Raises ValueError for a number that no loss can use, NaN included."""
         checks: tuple[tuple[str, Callable[[float], bool], str], ...] = (
             ("point_weight", lambda value: 0 <= value < math.inf, "a number of 0 or more"),
             ("attention_weight", lambda value: 0 <= value < math.inf, "a number of 0 or more"),
             ("attention_radius", lambda value: 0 < value < math.inf, "a ratio of the crop, more than 0"),
+            ("attention_sigma", lambda value: 0 < value < math.inf, "a ratio of the image, more than 0"),
             ("background_mix", lambda value: 0 <= value <= 1, "a share of the crops, 0 to 1"),
             ("background_radius", lambda value: 0 < value < math.inf, "a ratio of the image, more than 0"),
             ("cutmix", lambda value: 0 <= value <= 1, "a share of the crops, 0 to 1"),
@@ -307,6 +324,7 @@ class LUABConfig(TrainingArguments):
                     f"--attention_{what} {text} does nothing with --loss {self.loss}; leave it out, or take "
                     "--loss attention."
                 )
+        check_byproduct(self)
         check_fine_tuning(self)
         if self.early_stopping_patience is not None and not self.load_best_model_at_end:
             raise ValueError(

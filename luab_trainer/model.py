@@ -12,6 +12,8 @@ from torch.nn import functional as F
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.utils import ModelOutput
 
+from luab_attention.density import map_centers
+from luab_data.rows.columns import ByproductKind
 from luab_trainer.adapters.hf_trainer import whole_modules
 from luab_trainer.freezing import frozen_parts
 from luab_trainer.losses.attention import AttentionLoss, defaults
@@ -72,12 +74,13 @@ class LUABModel(nn.Module):
         point_weight: weight of the point term; None = the loss's default, times `MULTI_LABEL_SHARE` with
             binary cross-entropy.
         attention_weight: the same for the attention term.
-        attention_form: "hinge" or "kl".
-        attention_radius: see `AttentionLoss`; None = the default of the model's family.
+        attention_form: "hinge", "energy" or "kl".
+        attention_radius: see `AttentionLoss`; None = the default of the model's family and the `byproduct`.
         attention_tolerance: the same.
         attention_layers: layers of a vision transformer that the attention loss is on; see
             `spatial_attention`.
         attention_heads: heads of these layers, the same way.
+        byproduct: what the targets are made from.
         label_smoothing: label smoothing of the cross-entropy, 0 to 1.
         classification_loss: "ce", or "bce" for one label per image: binary cross-entropy, in which each class
             that a mixed crop shows by more than `SEEN` counts in full (Wightman et al., "ResNet strikes
@@ -104,6 +107,7 @@ class LUABModel(nn.Module):
         attention_tolerance: float | None = None,
         attention_layers: str = ALL,
         attention_heads: str = ALL,
+        byproduct: ByproductKind = "click",
         label_smoothing: float = 0.0,
         classification_loss: str = "ce",
         mean: Sequence[float] | None = None,
@@ -126,10 +130,10 @@ class LUABModel(nn.Module):
             self.weights[POINT] = share * PointLoss.default_weight if point_weight is None else point_weight
         if ATTENTION in LOSSES[loss]:
             self.spatial = spatial_attention(model, attention_layers, attention_heads)
-            default = defaults(self.spatial.kind, attention_form)
+            default = defaults(self.spatial.kind, attention_form, byproduct)
             self.attention = AttentionLoss(
                 attention_form,
-                default.radius if attention_radius is None else attention_radius,
+                (default.radius or None) if attention_radius is None else attention_radius,
                 default.tolerance if attention_tolerance is None else attention_tolerance,
             )
             self.weights[ATTENTION] = share * default.weight if attention_weight is None else attention_weight
@@ -167,6 +171,7 @@ class LUABModel(nn.Module):
         target_weights: Tensor | None = None,
         target_labels: Tensor | None = None,
         target_shares: Tensor | None = None,
+        target_maps: Tensor | None = None,
         rows: Tensor | None = None,
     ) -> LUABOutput:
         """The loss and the logits of a batch from `luab_trainer.data.collator.collate`.
@@ -180,10 +185,12 @@ class LUABModel(nn.Module):
             target_weights: [B, C, P], sum 1 over P for a usable target, else 0.
             target_labels: [B, C] int64, -1 for padding.
             target_shares: [B, C], how much each target counts in its row's terms (MixUp). None: all the same.
+            target_maps: [B, C, H, W], instead of `target_points` and `target_weights`; all 0 for a target
+                that is not usable. The point term regresses their centers of mass.
             rows: [B] int64, the row numbers; they change nothing.
         """
         pixel_values = self._normalized(pixel_values)
-        with_terms = labels is not None and target_points is not None
+        with_terms = labels is not None and (target_points is not None or target_maps is not None)
         linear = output_linear(self.model) if with_terms and POINT in self.weights else None
         if linear is not None:
             watch(linear)
@@ -196,10 +203,13 @@ class LUABModel(nn.Module):
         terms = {CLASSIFICATION: self._classification_term(logits, labels)}
         if linear is not None:
             features = recorded(linear)
-            terms[POINT] = self.point(features, target_points, target_weights, target_labels, target_shares)
+            points = (target_points, target_weights) if target_maps is None else map_centers(target_maps)
+            terms[POINT] = self.point(features, *points, target_labels, target_shares)
         if with_terms and ATTENTION in self.weights:
             attention = self._attention((pixel_values.shape[-2], pixel_values.shape[-1]), target_labels)
-            terms[ATTENTION] = self.attention(attention, target_points, target_weights, target_shares)
+            terms[ATTENTION] = self.attention(
+                attention, target_points, target_weights, target_shares, target_maps
+            )
         total = terms[CLASSIFICATION] + sum(
             self.weights[name] * terms[name] for name in terms if name in self.weights
         )

@@ -30,7 +30,8 @@ DEPENDS = (
     "color_jitter", "random_erasing", "x_column", "y_column", "point_units", "label_format", "class_names",
     "streaming",
     "loss", "byproduct", "background_mix", "background_radius", "cutmix", "cutmix_alpha", "mixup",
-    "mixup_alpha", "attention_form", "label_policy", "freeze", "layer_decay", "drop_path",
+    "mixup_alpha", "shuffle_byproducts", "attention_form", "label_policy", "freeze", "layer_decay",
+    "drop_path",
     "repeated_augmentation", "classification_loss",
     "lora_r", "lora_alpha", "lora_dropout", "lora_targets", "ema_decay",
     "label_smoothing_factor", "seed", "data_seed",
@@ -54,7 +55,10 @@ def run_plan(
     plan: dict[str, Any] = {f"--{name}": _name(options[name]) for name in DEPENDS if name in options}
     plan |= {f"--{name}_weight": weight for name, weight in luab.weights.items()}
     if "attention" in luab.weights:
-        plan["--attention_radius"] = luab.attention.radius
+        if luab.attention.radius is not None:
+            plan["--attention_radius"] = luab.attention.radius
+        if args.byproduct == "scanpath":
+            plan["--attention_sigma"] = args.attention_sigma
         plan["--attention_tolerance"] = luab.attention.tolerance
         plan |= {f"--attention_{what}": list(asked) for what, asked in luab.spatial.chosen.items()}
     if not args.background_mix:
@@ -71,6 +75,8 @@ def run_plan(
         if not getattr(args, name):  # as in the plan of a version without it
             plan.pop(f"--{name}", None)
             plan.pop(f"--{name}_alpha", None)
+    if plan.get("--shuffle_byproducts") is None:
+        plan.pop("--shuffle_byproducts", None)
     if options.get("streaming"):  # the order of the rows depends on these
         plan |= {f"--{name}": options[name] for name in ("shuffle_buffer", "dataloader_num_workers")}
         plan["the processes"] = args.world_size

@@ -23,12 +23,13 @@ if __name__ == "__main__":
 import datasets
 from transformers import TrainerCallback, set_seed
 
+from luab_attention.area_maps import GRID, map_grid
 from luab_attention.boxes.rows import RowBoxes, require_upright
 from luab_data.console.boundary import boundary
 from luab_data.console.disk import full_disk_explained
 from luab_data.console.text import printable
 from luab_data.errors import SourceError
-from luab_data.rows.columns import ByproductKind, Columns
+from luab_data.rows.columns import AREA_KINDS, ByproductKind, Columns
 from luab_trainer.announcement import announcement, data_facts, model_facts, run_facts
 from luab_trainer.arguments import RunArguments, parse, problem_of
 from luab_trainer.classifier import load_start
@@ -46,6 +47,8 @@ from luab_trainer.metrics.multi_label import CLASSES_FILE, MultiLabelMetrics, wr
 from luab_trainer.pointing import plays_pointing_game, pointing_game
 from luab_trainer.preflight import check_output_folder, check_ready, check_rows
 from luab_trainer.trainer import LUABTrainer
+from luab_vision.geometry import pair
+from luab_vision.model_attention import attention_grid
 from luab_vision.operations import MOVING_FILTERS, Canvas
 from luab_vision.policies import named_policy
 from luab_vision.processors import check_fits, image_settings
@@ -127,6 +130,9 @@ def train(
         settings = image_settings(processor)
         check_fits(model, settings)
         augmented = augmented_view(run, settings)
+        grid = GRID
+        if args.byproduct in AREA_KINDS and args.loss in ("attention", "both"):
+            grid = map_grid(attention_grid(model, pair(settings.size)))
         trainer = LUABTrainer(
             model,
             args,
@@ -138,9 +144,16 @@ def train(
                 len(names),
                 args.used,
                 run.shuffle_buffer,
+                grid,
             ),
             eval_dataset=samples(
-                eval_rows, EvalTransform(settings), args, columns, len(names), inputs.eval_byproduct
+                eval_rows,
+                EvalTransform(settings),
+                args,
+                columns,
+                len(names),
+                inputs.eval_byproduct,
+                grid=grid,
             ),
             processing_class=processor,
             dataset_name=run.dataset,
@@ -199,8 +212,10 @@ def announce(
     transform = (
         dataset.to_sample.transform if isinstance(dataset, ViewDataset | ViewIterableDataset) else None
     )
+    control = f"byproducts shuffled between the training rows, seed {run.shuffle_byproducts}"
     trainer.facts = [
         *data_facts(inputs.train_facts, inputs.eval_facts, args, names),
+        *([] if run.shuffle_byproducts is None else [("control", control)]),
         *model_facts(luab, args, start, transform),
     ]
     own = run_facts(
@@ -234,8 +249,20 @@ def samples(
     num_labels: int,
     byproduct: ByproductKind | None,
     shuffle_buffer: int = 0,
+    grid: tuple[int, int] = GRID,
 ) -> ViewDataset | StreamedSamples | None:
-    """Samples of the rows, with targets of the byproduct. `shuffle_buffer`: for a stream."""
+    """Samples of the rows, with targets of the byproduct.
+
+    Args:
+        rows: The rows. None: there are none.
+        transform: Of the images.
+        args: The run's settings.
+        columns: The rows' columns.
+        num_labels: Number of classes.
+        byproduct: What the targets are made from. None: there are no targets.
+        shuffle_buffer: Rows, for a stream.
+        grid: Of the targets of gaze, boxes, masks and heat maps.
+    """
     if rows is None:
         return None
     training = isinstance(transform, TrainTransform)
@@ -256,6 +283,8 @@ def samples(
         cutmix=CutMix(args.cutmix, args.cutmix_alpha) if training and args.cutmix else None,
         mixup=MixUp(args.mixup, args.mixup_alpha) if training and args.mixup else None,
         rows_name="training" if training else "evaluation",
+        grid=grid,
+        sigma=args.attention_sigma,
     )
 
 

@@ -208,8 +208,8 @@ class LUABTrainer(UploadingTrainer):
         self._without_targets.add(rows)
         if missing := self.luab.weights:
             say(
-                f"the {rows} batches have no target_points: their loss is without {' and '.join(missing)}. "
-                "A ViewDataset makes them if it is given a byproduct."
+                f"the {rows} batches have no target_points and no target_maps: their loss is without "
+                f"{' and '.join(missing)}. A ViewDataset makes them if it is given a byproduct."
             )
 
     def gradient_is_known(self, norm: Tensor | float) -> None:

@@ -63,6 +63,7 @@ def wrapped(model: PreTrainedModel | LUABModel, args: LUABConfig, **kwargs: Any)
             attention_tolerance=args.attention_tolerance,
             attention_layers=args.attention_layers,
             attention_heads=args.attention_heads,
+            byproduct=args.byproduct,
             label_smoothing=args.label_smoothing_factor,
             classification_loss=args.classification_loss,
         )

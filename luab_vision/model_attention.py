@@ -67,6 +67,25 @@ def spatial_attention(model: nn.Module, layers: str = ALL, heads: str = ALL) -> 
         ) from error
 
 
+def attention_grid(model: nn.Module, size: tuple[int, int]) -> tuple[int, int]:
+    """Height and width, in cells, of the maps of images of `size` pixels. Runs the model once.
+
+    Args:
+        model: The classifier.
+        size: Height and width of its images.
+
+    Raises:
+        NoReadout: see `spatial_attention`.
+    """
+    attention = spatial_attention(model)
+    like = next(p for p in model.parameters() if p.is_floating_point())
+    with as_it_was(model), torch.no_grad():
+        attention.watch(model)
+        logits_of(model, made_up(size, like)[:1])
+        maps = attention.maps(model, size, torch.zeros(1, 1, dtype=torch.int64, device=like.device))
+    return maps.shape[-2], maps.shape[-1]
+
+
 def has_attention(model: nn.Module) -> bool:
     """Whether `spatial_attention` knows where the model looks.
 

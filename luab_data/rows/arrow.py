@@ -1,6 +1,7 @@
 """Columns of a dataset as Arrow: by name, or by a path into a nested one (`json.click`)."""
 
 from collections.abc import Callable
+from typing import Any
 
 import datasets
 import numpy as np
@@ -188,6 +189,16 @@ def replace_column(
         rows = rows.remove_columns(name)
     feature_type = datasets.Features({name: feature}).arrow_schema.field(name).type
     return rows.add_column(name, values.cast(feature_type), feature=feature, new_fingerprint=fingerprint)
+
+
+def with_feature(rows: datasets.Dataset, name: str, feature: Any) -> datasets.Dataset:
+    """The rows with another feature of the same stored type for a column, such as images that stay files."""
+    features = rows.features.copy()
+    features[name] = feature
+    table = rows.data.cast(features.arrow_schema)
+    found = datasets.Dataset(table, info=datasets.DatasetInfo(features=features))
+    order = stored_order(rows)
+    return found if order is None else found.select(order)
 
 
 def require(

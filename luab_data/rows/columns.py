@@ -1,11 +1,27 @@
 """The names of a row's columns, for the trainer, the evaluation and the tools."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 from luab_data import constants
 
-ByproductKind = Literal["click", "trace", "click+trace"]
+PointKind = Literal["click", "trace", "click+trace"]
+AreaKind = Literal["scanpath", "boxes", "masks", "heatmap"]
+ByproductKind = Literal["click", "trace", "click+trace", "scanpath", "boxes", "masks", "heatmap"]
+AREA_KINDS: tuple[AreaKind, ...] = get_args(AreaKind)
+
+# Byproduct -> the fields of `Columns` that it is read from.
+_READ_FROM: dict[ByproductKind | None, tuple[str, ...]] = {
+    "click": ("point",),
+    "trace": ("annotations",),
+    "click+trace": ("point", "annotations"),
+    "scanpath": ("scanpaths",),
+    "boxes": ("objects",),
+    "masks": ("masks",),
+    "heatmap": ("heatmaps",),
+    None: (),
+}
 
 
 @dataclass(frozen=True)
@@ -18,12 +34,17 @@ class Columns:
         point: One point `{x, y}` or `[x, y]` or null; or a list of these, which may have a `weight`, and with
             several labels per image must have a `label`.
         annotations: ImageNet-AB's annotations, with `selected`, `mouse_tracking` and `selected_record`.
+        scanpaths, objects, masks, heatmaps: See `luab_attention.columns`.
     """
 
     image: str = constants.IMAGE
     label: str = constants.LABEL
     point: str | None = constants.CLICK
     annotations: str | None = constants.ANNOTATIONS
+    scanpaths: str = constants.SCANPATHS
+    objects: str = constants.OBJECTS
+    masks: str = constants.MASKS
+    heatmaps: str = constants.HEATMAPS
 
     def of_byproduct(self, kind: ByproductKind | None) -> list[str]:
         """The columns that byproducts of this kind need."""
@@ -31,15 +52,14 @@ class Columns:
             raise ValueError(
                 f"byproduct={kind!r} is unknown; take one of {', '.join(get_args(ByproductKind))}."
             )
-        needed = {
-            "click": ("point",),
-            "trace": ("annotations",),
-            "click+trace": ("point", "annotations"),
-            None: (),
-        }
-        for field in needed[kind]:
+        for field in _READ_FROM[kind]:
             if getattr(self, field) is None:
                 raise ValueError(
                     f"byproduct={kind!r} is read from the {field} column; say which one that is."
                 )
-        return [getattr(self, field) for field in needed[kind]]
+        return [getattr(self, field) for field in _READ_FROM[kind]]
+
+    def with_byproduct(self, kind: ByproductKind | None, names: Sequence[str]) -> list[str]:
+        """`of_byproduct`, and what says of it how to read it, of the columns `names` that a dataset has."""
+        sizes = [name for name in (constants.WIDTH, constants.HEIGHT) if name in names]
+        return [*self.of_byproduct(kind), *(sizes if kind == "boxes" else [])]

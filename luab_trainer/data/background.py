@@ -11,13 +11,14 @@ CutMix (Yun et al., ICCV 2019) pastes rectangles at random places and mixes the 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from luab_attention.area_maps import Area
 from luab_attention.targets import Byproduct
 from luab_trainer.config import BACKGROUND_RADIUS, BACKGROUND_SHARE
 from luab_trainer.data.reader import Row, RowReader
@@ -125,7 +126,7 @@ class Mixer:
         view: View,
         position: int,
         labels: int | Tensor,
-        byproducts: list[Byproduct],
+        byproducts: Sequence[Byproduct | Area],
         donors: Donors,
         rng: np.random.Generator,
     ) -> Tensor:
@@ -169,7 +170,9 @@ class Mixer:
         return None
 
 
-def objects_in_view(labels: int | Tensor, byproducts: list[Byproduct], view: View) -> np.ndarray | None:
+def objects_in_view(
+    labels: int | Tensor, byproducts: Sequence[Byproduct | Area], view: View
+) -> np.ndarray | None:
     """The points at the objects, `[P, 2]` crop ratios, x first. None: a label has none in the view.
 
     Only heavy points count: the start of a trace is on the way to the object. None also without a label.
@@ -177,6 +180,8 @@ def objects_in_view(labels: int | Tensor, byproducts: list[Byproduct], view: Vie
     missing = set(labels.nonzero().flatten().tolist()) if isinstance(labels, Tensor) else {labels}
     found = []
     for byproduct in byproducts:
+        if isinstance(byproduct, Area):
+            raise TypeError("areas have no points")
         points = to_view(byproduct.points[byproduct.weights >= HEAVY * byproduct.weights.max()], view)
         points = points[inside(points)]
         if len(points):

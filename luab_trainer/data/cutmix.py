@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from luab_attention.targets import NO_POINT
+from luab_trainer.data.mixed_maps import covered, pasted_maps
 from luab_vision.geometry import inside
 
 
@@ -32,6 +33,12 @@ class Rectangle(NamedTuple):
     def area(self) -> int:
         """The number of pixels."""
         return (self.right - self.left) * (self.bottom - self.top)
+
+    def shares(self, height: int, width: int, grid: tuple[int, int]) -> np.ndarray:
+        """How much of each cell of a grid over the crop is covered, `[h, w]`."""
+        h, w = grid
+        across = covered(self.left / width, self.right / width, w)
+        return covered(self.top / height, self.bottom / height, h)[:, None] * across
 
     def covers(self, points: np.ndarray, height: int, width: int) -> np.ndarray:
         """Which points are on a pixel of the rectangle -> bool `[P]`.
@@ -98,7 +105,15 @@ def pasted(sample: dict[str, Any], other: dict[str, Any], rectangle: Rectangle) 
     pixels[top:bottom, left:right] = other["pixel_values"][top:bottom, left:right]
     labels = torch.lerp(sample["labels"], other["labels"], rectangle.area / (height * width))
     mixed = {**sample, "pixel_values": pixels, "labels": labels}
+    if "target_maps" in sample:
+        shown = [rectangle.shares(height, width, each.shape) for each in _some_map(sample, other)]
+        return mixed | (pasted_maps(sample, other, shown[0]) if shown else {})
     return mixed | _targets(sample, other, rectangle) if "target_labels" in sample else mixed
+
+
+def _some_map(sample: dict[str, Any], other: dict[str, Any]) -> list[np.ndarray]:
+    """One of the maps of two samples, which all have one grid; none if there is none."""
+    return [*sample["target_maps"], *other["target_maps"]][:1]
 
 
 def _targets(sample: dict[str, Any], other: dict[str, Any], rectangle: Rectangle) -> dict[str, Any]:

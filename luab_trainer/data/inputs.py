@@ -8,6 +8,7 @@ import datasets
 from luab_attention.boxes.formats import BoxFormat, box_format, load_boxes
 from luab_attention.facts import RowFacts, describe_rows, no_target
 from luab_attention.reading import Reading, ReadRows, label_name, points_as_in, read_rows, reading_of
+from luab_attention.shuffling import shuffle_byproducts
 from luab_attention.targets import LabelPolicy
 from luab_data.console.names import few
 from luab_data.constants import IMAGE, LABEL, LABELS, OBJECTS
@@ -92,6 +93,8 @@ def read_inputs(run: RunArguments, args: LUABConfig) -> Inputs:
     multi_label = is_multi_label(known.rows, columns)
     check_task(columns, multi_label, args.used, args.label_policy)
     eval_rows = None if evaluated is None else evaluated.rows
+    if train is not None and byproduct is not None and run.shuffle_byproducts is not None:
+        train = shuffle_byproducts(train, byproduct, columns, run.shuffle_byproducts)
     train_facts = None if train is None else describe_rows(train, columns, byproduct)
     eval_facts = None if eval_rows is None else describe_rows(eval_rows, columns, learned)
     if args.do_train and byproduct is not None and train_facts is not None:
@@ -288,7 +291,7 @@ def check_task(
     columns: Columns, multi_label: bool, byproduct: ByproductKind | None, label_policy: LabelPolicy
 ) -> None:
     """Raises SourceError for options that do not fit the number of labels per image."""
-    if multi_label and byproduct not in (None, "click"):
+    if multi_label and byproduct in ("trace", "click+trace"):
         raise SourceError(
             f"--byproduct {byproduct}: a trace does not say which of an image's labels (column "
             f"{columns.label!r}) it belongs to; take --byproduct click."

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from luab_trainer.data.cutmix import of_sum_1
+from luab_trainer.data.mixed_maps import blended_maps
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def equal_shares(weights: list[np.ndarray]) -> list[float]:
     """How much each target counts in its row's terms: all usable ones the same, of sum 1.
 
     Args:
-        weights: `[P]` of each target; all 0 for one that is not usable.
+        weights: `[P]`, or the map, of each target; all 0 for one that is not usable.
     """
     usable = [bool(each.any()) for each in weights]
     return [float(each) / max(1, sum(usable)) for each in usable]
@@ -66,6 +67,10 @@ def blended(sample: dict[str, Any], other: dict[str, Any], share: float) -> dict
         "pixel_values": torch.lerp(theirs, own, share).round().to(torch.uint8),
         "labels": torch.lerp(other["labels"], sample["labels"], share),
     }
+    if "target_maps" in sample:
+        own = [share * each for each in equal_shares(sample["target_maps"])]
+        theirs = [(1 - share) * each for each in equal_shares(other["target_maps"])]
+        return mixed | blended_maps(sample, other, own, theirs)
     return mixed | _targets(sample, other, share) if "target_labels" in sample else mixed
 
 

@@ -63,7 +63,8 @@ class Pairer:
         mixed = self._mixed({**sample, "labels": self._shares(sample["labels"])}, donors, rng)
         if self.mixup is None or "target_labels" not in mixed:
             return mixed
-        return {"target_shares": equal_shares(mixed["target_weights"]), **mixed}
+        counted = mixed["target_maps" if "target_maps" in mixed else "target_weights"]
+        return {"target_shares": equal_shares(counted), **mixed}
 
     def _mixed(
         self, sample: dict[str, Any], donors: Donors | None, rng: np.random.Generator

@@ -10,9 +10,14 @@ import numpy as np
 import torch
 from PIL import Image
 
+from luab_attention.area_maps import Area
+from luab_attention.areas import SIGMA, areas_of
+from luab_attention.boxes.rows import RowBoxes
 from luab_attention.targets import ROW_LABEL, Byproduct, byproducts_of
 from luab_data.constants import IMAGE_ID
-from luab_data.rows.columns import ByproductKind, Columns
+from luab_data.errors import SourceError
+from luab_data.rows.arrow import is_list, with_feature
+from luab_data.rows.columns import AREA_KINDS, ByproductKind, Columns
 from luab_vision.images import OpenedImage, open_image
 
 Row = Mapping[str, Any]
@@ -25,12 +30,13 @@ class OpenedRow(NamedTuple):
     Attributes:
         image: The image, whose size is known.
         labels: int, or with several labels per image [K] float32 of 0 and 1.
-        byproducts: In image ratios, each with its class; only classes that the row has.
+        byproducts: In image ratios, each with its class; only classes that the row has. Of gaze, boxes, masks
+            and heat maps they are areas.
     """
 
     image: OpenedImage
     labels: int | torch.Tensor
-    byproducts: list[Byproduct]
+    byproducts: Sequence[Byproduct | Area]
 
 
 class RowReader:
@@ -42,6 +48,7 @@ class RowReader:
         num_labels: K. Required with several labels per image, otherwise only checked.
         several_labels: Whether each image must have a list of labels.
         rows_name: What to call the rows in errors, such as "evaluation".
+        sigma: Of the Gaussian around a fixation, in ratios of the image's width.
     """
 
     def __init__(
@@ -51,13 +58,16 @@ class RowReader:
         num_labels: int | None = None,
         several_labels: bool = False,
         rows_name: str = "",
+        sigma: float = SIGMA,
     ):
         self.byproduct = byproduct
         self.columns = columns
         self.num_labels = num_labels
         self.several_labels = several_labels
         self.rows_name = rows_name
-        self.needed = (columns.image, columns.label, *columns.of_byproduct(byproduct))
+        self.sigma = sigma
+        self.boxes = RowBoxes(columns.label)
+        self.needed = [columns.image, columns.label, *columns.of_byproduct(byproduct)]
 
     def open(self, row: Row) -> OpenedRow:
         """Reads the labels, the byproducts and the image's header.
@@ -67,6 +77,8 @@ class RowReader:
         """
         image = self._read(open_image, row[self.columns.image])
         labels = self._labels(row[self.columns.label])
+        if self.byproduct in AREA_KINDS:
+            return OpenedRow(image, labels, self._areas(row, labels, (image.width, image.height)))
         return OpenedRow(image, labels, self._byproducts(row, labels))
 
     def pixels(self, image: OpenedImage) -> np.ndarray:
@@ -88,8 +100,19 @@ class RowReader:
         """Only the needed columns, with images as bytes: unused columns cost nothing."""
         if rows.column_names is not None:
             self.check_columns(rows.column_names)
+            with_sizes = self.columns.with_byproduct(self.byproduct, rows.column_names)
+            self.needed = list(dict.fromkeys([*self.needed, *with_sizes]))
             names = [*self.needed, *([IMAGE_ID] if IMAGE_ID in rows.column_names else [])]
             rows = rows.select_columns(list(dict.fromkeys(names)))
+        if self.byproduct == "boxes" and rows.features is not None:
+            self.boxes = boxes_of(rows, self.columns)
+        elif rows.features is not None and self.byproduct in ("masks", "heatmap"):
+            for column in self.columns.of_byproduct(self.byproduct):
+                feature = _not_decoded(rows.features[column])
+                if isinstance(rows, datasets.Dataset):
+                    rows = with_feature(rows, column, feature)
+                else:
+                    rows = rows.cast_column(column, feature)
         if rows.features is not None and isinstance(rows.features[self.columns.image], datasets.Image):
             rows = rows.cast_column(self.columns.image, datasets.Image(decode=False))
         return rows.with_format(None)
@@ -163,6 +186,13 @@ class RowReader:
             )
         return [byproduct for byproduct in byproducts if labels[self._checked(byproduct.label)]]
 
+    def _areas(self, row: Row, labels: int | torch.Tensor, size: tuple[int, int]) -> list[Area]:
+        """The row's areas with their classes, in image ratios; only classes that the row has."""
+        assert self.byproduct in AREA_KINDS
+        classes = [labels] if isinstance(labels, int) else labels.nonzero().flatten().tolist()
+        areas = areas_of(row, self.byproduct, self.columns, classes, size, self.boxes, self.sigma)
+        return [area._replace(label=classes[0]) if area.label == ROW_LABEL else area for area in areas]
+
     def _checked(self, label: Any) -> int:
         if not isinstance(label, Integral) or isinstance(label, bool):
             raise ValueError(
@@ -174,3 +204,28 @@ class RowReader:
             allowed = "0 or more" if self.num_labels is None else f"0 to {self.num_labels - 1}"
             raise ValueError(f"a label is {label}, allowed is {allowed}")
         return number
+
+
+def boxes_of(rows: datasets.Dataset | datasets.IterableDataset, columns: Columns) -> RowBoxes:
+    """Reads the boxes of a dataset's rows.
+
+    Raises:
+        SourceError: the column holds no boxes, or a stream's boxes are of classes by name.
+    """
+    try:
+        known: Any = rows
+        return RowBoxes(columns.label, known)
+    except TypeError as error:  # a stream has no rows by number, to read all names from
+        raise SourceError(
+            f"column {columns.objects!r} names the classes of its boxes, which needs all rows: leave "
+            "--streaming out, or give them as a ClassLabel."
+        ) from error
+
+
+def _not_decoded(feature: Any) -> Any:
+    """The feature of a column of images with other fields, which then stay files."""
+    if isinstance(feature, dict):
+        return {name: _not_decoded(part) for name, part in feature.items()}
+    if is_list(feature):
+        return type(feature)(_not_decoded(feature.feature))
+    return datasets.Image(decode=False) if isinstance(feature, datasets.Image) else feature

@@ -8,6 +8,8 @@ A sample is a dict. `luab_trainer.data.collator.collate` makes a batch of them:
                     [K] float32 of shares in every row
     target_points   list of [P, 2] float32 crop ratios, x first, one entry for each target
     target_weights  list of [P] float32, sum 1, or all 0 when the target cannot be used
+    target_maps     instead of points and weights, for gaze, boxes, masks and heat maps: list of [h, w]
+                    float32 over the crop, peak 1, or all 0
     target_labels   list of int, the class of each target
     target_shares   with MixUp: list of float, how much each target counts in the row's terms
 
@@ -22,8 +24,10 @@ from typing import Any, get_args
 import numpy as np
 from torch import Tensor
 
+from luab_attention.area_maps import GRID, Area, area_in_view
+from luab_attention.areas import SIGMA
 from luab_attention.targets import Byproduct, LabelPolicy, Outside, target_in_view
-from luab_data.rows.columns import ByproductKind, Columns
+from luab_data.rows.columns import AREA_KINDS, ByproductKind, Columns
 from luab_trainer.data.background import BackgroundMix, Donors, Mixer
 from luab_trainer.data.cutmix import CutMix
 from luab_trainer.data.mixup import MixUp
@@ -58,6 +62,9 @@ class RowToSample:
             either. The `label_policy` is about each of the two crops alone. None: they are not.
         mixup: How other rows' crops are blended in, in crops without a rectangle. None: they are not.
         rows_name: What to call the rows in errors, such as "evaluation".
+        grid: Cells of the maps of gaze, boxes, masks and heat maps, (h, w). The loss averages them on the
+            model's grid: exactly if whole cells fit in; see `luab_attention.area_maps.map_grid`.
+        sigma: Of the Gaussian around a fixation, in ratios of the image's width.
     """
 
     def __init__(
@@ -72,6 +79,8 @@ class RowToSample:
         cutmix: CutMix | None = None,
         mixup: MixUp | None = None,
         rows_name: str = "",
+        grid: tuple[int, int] = GRID,
+        sigma: float = SIGMA,
     ):
         if label_policy not in get_args(LabelPolicy):
             raise ValueError(
@@ -81,6 +90,12 @@ class RowToSample:
         self.byproduct = byproduct
         self.outside = outside
         self.label_policy = label_policy
+        self.grid = grid
+        if mix is not None and byproduct in AREA_KINDS:
+            raise ValueError(
+                f"byproduct={byproduct!r}: the background mix keeps what is near points, and these are "
+                "areas; leave mix out."
+            )
         by_point = label_policy == "authors" or mix is not None
         self.reader = RowReader(
             byproduct or ("click" if by_point else None),
@@ -88,6 +103,7 @@ class RowToSample:
             num_labels,
             several_labels=label_policy == "authors",
             rows_name=rows_name,
+            sigma=sigma,
         )
         self.mixer = None if mix is None else Mixer(mix, self.reader, transform)
         self.pairer: Pairer | None = None
@@ -167,18 +183,29 @@ class RowToSample:
         return {**sample, "pixel_values": self.transform.augment(sample["pixel_values"], rng)}
 
     def _labels_and_targets(
-        self, labels: int | Tensor, byproducts: list[Byproduct], view: View, moves: Sequence[np.ndarray]
+        self,
+        labels: int | Tensor,
+        byproducts: Sequence[Byproduct | Area],
+        view: View,
+        moves: Sequence[np.ndarray],
     ) -> Sample:
         if self.label_policy == "authors" and isinstance(labels, Tensor):
-            lost = [b.label for b in byproducts if not target_in_view(b, view, moves=moves)[1].any()]
-            labels[lost] = 0
+            labels[[b.label for b in byproducts if not self._is_in_view(b, view, moves)]] = 0
             byproducts = [byproduct for byproduct in byproducts if labels[byproduct.label]]
         if self.byproduct is None:
             return {"labels": labels}
-        targets = [target_in_view(byproduct, view, self.outside, moves) for byproduct in byproducts]
-        return {
-            "labels": labels,
+        sample = {"labels": labels, "target_labels": [byproduct.label for byproduct in byproducts]}
+        if self.byproduct in AREA_KINDS:
+            areas = [each for each in byproducts if isinstance(each, Area)]
+            return sample | {"target_maps": [area_in_view(area, view, self.grid, moves) for area in areas]}
+        clicked = [each for each in byproducts if isinstance(each, Byproduct)]
+        targets = [target_in_view(each, view, self.outside, moves) for each in clicked]
+        return sample | {
             "target_points": [points for points, _ in targets],
             "target_weights": [weights for _, weights in targets],
-            "target_labels": [byproduct.label for byproduct in byproducts],
         }
+
+    def _is_in_view(self, byproduct: Byproduct | Area, view: View, moves: Sequence[np.ndarray]) -> bool:
+        if isinstance(byproduct, Area):
+            return bool(area_in_view(byproduct, view, self.grid, moves).any())
+        return bool(target_in_view(byproduct, view, moves=moves)[1].any())

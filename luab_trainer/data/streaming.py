@@ -81,7 +81,8 @@ class StreamReader:
         except (SourceError, TypeError, ValueError) as error:  # the last two come from Arrow and `datasets`
             raise self._named(error, batch, numbers) from error
         self._count(len(read.rows), read.left_out)
-        columns = [read.columns.image, read.columns.label, *read.columns.of_byproduct(self.byproduct)]
+        byproduct = read.columns.with_byproduct(self.byproduct, read.rows.column_names)
+        columns = [read.columns.image, read.columns.label, *byproduct]
         columns += [IMAGE_ID] if IMAGE_ID in read.rows.column_names else []
         rows = read.rows.select_columns(columns)
         return rows.cast_column(read.columns.image, datasets.Image(decode=False))[:]

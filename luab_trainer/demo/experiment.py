@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import datasets
-import numpy as np
 import torch
 import transformers
 
@@ -30,9 +29,10 @@ from imagenet_ab.byproducts import ARCHIVE
 from imagenet_ab.simulate.images import CLASSES
 from imagenet_ab.simulate.release import write_release
 from luab_attention.boxes.formats import load_boxes
+from luab_attention.shuffling import shuffle_byproducts
 from luab_data.console.bars import progress
 from luab_data.console.text import counted
-from luab_data.constants import CLICK, IMAGE, TRAIN
+from luab_data.constants import IMAGE, TRAIN
 from luab_data.rows.columns import Columns
 from luab_eval.passes import all_cores
 from luab_eval.pointing import PointingGameEvaluator
@@ -108,7 +108,7 @@ def prepare(root: Path, images_per_class: int, test_images_per_class: int, contr
     if control:
         rows = datasets.load_dataset(str(world.dataset(LUAB)), split=TRAIN)
         world.dataset(SHUFFLED).mkdir()
-        shuffle_clicks(rows).to_parquet(world.dataset(SHUFFLED) / f"{TRAIN}.parquet")
+        shuffle_byproducts(rows, "click", Columns()).to_parquet(world.dataset(SHUFFLED) / f"{TRAIN}.parquet")
         raw = root / "raw_oracle"
         write_release(
             raw,
@@ -125,15 +125,6 @@ def _build(raw: Path, folder: Path) -> None:
     byproducts = (raw / ARCHIVE).rename(raw / "simulated_ab.tar.gz")
     summary = build_imagenet_ab(folder, images=raw / "images" / TRAIN, byproducts=byproducts)
     print(summary.report())
-
-
-def shuffle_clicks(rows: datasets.Dataset, seed: int = 0) -> datasets.Dataset:
-    """The rows with the click column permuted, missing clicks included."""
-    order = np.random.default_rng(seed).permutation(len(rows))
-    clicks = rows.data.column(CLICK).combine_chunks().take(order)
-    place = rows.column_names.index(CLICK)
-    table = rows.data.table.set_column(place, rows.data.schema.field(CLICK), clicks)
-    return datasets.Dataset(table, info=rows.info)
 
 
 def run_all(world: World, runs: list[DemoRun], epochs: int) -> list[DemoScores]:

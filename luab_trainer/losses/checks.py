@@ -37,6 +37,20 @@ def check_targets(points: Tensor, weights: Tensor, batch: int, shares: Tensor | 
         raise ValueError(f"there are points for {len(points)} images, but the batch has {batch}.")
 
 
+def check_maps(maps: Tensor, batch: int, shares: Tensor | None = None) -> None:
+    """Raises ValueError for other shapes than maps [B, C, H, W], shares [B, C]."""
+    if maps.ndim != 4 or len(maps) != batch:
+        raise ValueError(f"maps of targets are {list(maps.shape)}; needed is [B, C, H, W] with B = {batch}.")
+    if shares is not None and shares.shape != maps.shape[:2]:
+        raise ValueError(f"shares are {list(shares.shape)}; needed is {list(maps.shape[:2])}, [B, C].")
+
+
+def check_map_values(maps: Tensor) -> None:
+    """Raises ValueError for values of maps that are below 0 or not finite."""
+    if not (maps.isfinite().all() and maps.ge(0).all()):
+        raise ValueError("maps of targets must be finite and 0 or more.")
+
+
 def check_weights(weights: Tensor) -> None:
     """Raises ValueError for weights [B, C, P] that do not sum to 1 or 0 over P, or are below 0."""
     total = weights.sum(dim=-1)

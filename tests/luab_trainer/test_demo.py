@@ -9,7 +9,9 @@ from PIL import Image
 
 from luab.commands.demo import main
 from luab.commands.evaluate import main as evaluate
-from luab_trainer.demo.experiment import DemoRun, DemoScores, shuffle_clicks
+from luab_attention.shuffling import shuffle_byproducts
+from luab_data.rows.columns import Columns
+from luab_trainer.demo.experiment import DemoRun, DemoScores
 from luab_trainer.demo.report import table
 
 
@@ -65,7 +67,7 @@ def rows():
 
 
 def test_shuffled_clicks_are_the_same_clicks_on_other_images(rows):
-    shuffled = shuffle_clicks(rows)
+    shuffled = shuffle_byproducts(rows, "click", Columns())
     assert shuffled.features == rows.features
     assert shuffled["image_id"][:] == rows["image_id"][:]
     before, after = rows["click"][:], shuffled["click"][:]

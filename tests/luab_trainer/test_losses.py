@@ -122,7 +122,7 @@ def test_wrong_settings_are_named(arguments, message):
 
 
 def test_unknown_form_is_named():
-    with pytest.raises(ValueError, match="'huber' is unknown; take one of hinge, kl"):
+    with pytest.raises(ValueError, match="'huber' is unknown; take one of hinge, energy, kl"):
         defaults("cls", "huber")
 
 
@@ -235,7 +235,7 @@ POINTS, WEIGHTS = torch.full((2, 1, 3, 2), 0.5), torch.full((2, 1, 3), 1 / 3)
     ("attention", "points", "weights", "message"),
     [
         (uniform_maps(2, 1, 4, 4), POINTS, WEIGHTS, r"\[2, 1, 4, 4\]; needed is \[B, C, L, h, w\]"),
-        (uniform_maps(2, 2, 1, 4, 4), POINTS, WEIGHTS, "maps of 2 classes, but the points are of 1"),
+        (uniform_maps(2, 2, 1, 4, 4), POINTS, WEIGHTS, "maps of 2 classes, but the targets are of 1"),
         (uniform_maps(4, 1, 1, 4, 4), POINTS, WEIGHTS, "points for 2 images, but the batch has 4"),
         (uniform_maps(2, 1, 1, 4, 4), POINTS[..., 0], WEIGHTS, r"needed are \[B, C, P, 2\]"),
         (uniform_maps(2, 1, 1, 4, 4) * 3, POINTS, WEIGHTS, "the sums go from 3 to 3. Take a softmax"),

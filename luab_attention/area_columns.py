@@ -1,0 +1,175 @@
+"""The columns of gaze, boxes, masks and heat maps: checked before training, and counted, for all rows."""
+
+from typing import Any
+
+import datasets
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from luab_attention.boxes.rows import RowBoxes
+from luab_attention.columns import DURATION, SEGMENT, TIME
+from luab_attention.points import FAR_OUTSIDE, MARGIN, X, Y
+from luab_data.constants import IMAGE, LABEL, NO_LABEL
+from luab_data.errors import SourceError
+from luab_data.rows.arrow import fields_of, is_list, plain_list, read_column, require, valid
+from luab_data.rows.columns import AreaKind, Columns
+from luab_data.rows.same_classes import class_feature
+
+LAYOUT = {
+    "scanpath": "a list of {x: [], y: []}, and optionally annotator, label, weight, time, duration, segment",
+    "masks": "a list of {image}, and optionally label",
+    "heatmap": "a list of {image}, and optionally annotator and label",
+}
+FIX = "`luab convert` makes such columns from the usual formats (docs/attention.md)."
+
+
+def check_areas(rows: datasets.Dataset, kind: AreaKind, columns: Columns) -> None:
+    """Checks the column of a byproduct.
+
+    Raises:
+        SourceError: it is missing, has another layout or other classes than the labels, or unreadable values.
+    """
+    (column,) = columns.of_byproduct(kind)
+    if column not in rows.column_names:
+        raise SourceError(
+            f"--byproduct {kind}: the dataset has no column {column!r}; it has "
+            f"{', '.join(rows.column_names)}. {FIX}"
+        )
+    if kind == "boxes":
+        RowBoxes(columns.label, rows)
+        return
+    feature = rows.features[column]
+    entry = feature.feature if is_list(feature) else None
+    needed = (X, Y) if kind == "scanpath" else (IMAGE,)
+    if not isinstance(entry, dict) or not set(needed) <= entry.keys():
+        raise SourceError(
+            f"--byproduct {kind}: column {column!r} has {fields_of(feature)}, but needed is {LAYOUT[kind]}. "
+            f"{FIX}"
+        )
+    if kind == "scanpath":
+        _check_paths(rows, column, entry)
+    elif not isinstance(entry[IMAGE], datasets.Image):
+        raise SourceError(
+            f"column {column!r} has images of the type {entry[IMAGE]}; needed is datasets.Image."
+        )
+    _check_classes(rows, column, entry, columns.label)
+
+
+def has_area(rows: datasets.Dataset, kind: AreaKind, columns: Columns) -> np.ndarray:
+    """Which stored rows have an area of one of their classes, bool [N]. Opens no image.
+
+    Boxes are counted as they are stated: a box may still be empty. A mask may have no pixel.
+    """
+    (column,) = columns.of_byproduct(kind)
+    values = read_column(rows, column)
+    if kind == "boxes":
+        return _has_boxes(values)
+    entries, owner = _entries(values)
+    counts = np.ones(len(owner), bool)
+    if kind == "scanpath":
+        x, y, of = _positions(entries)
+        seen = np.all([(each >= -MARGIN) & (each <= 1 + MARGIN) for each in (x, y)], axis=0)
+        counts = np.bincount(of[seen], minlength=len(owner)).astype(bool)
+    else:
+        image = pc.struct_field(entries, IMAGE)
+        parts = [name for name in ("bytes", "path") if image.type.get_field_index(name) >= 0]
+        counts = np.any([valid(pc.struct_field(image, name)) for name in parts], axis=0)
+    if entries.type.get_field_index(LABEL) >= 0:
+        counts &= _of_own_class(rows, pc.struct_field(entries, LABEL), owner, columns.label)
+    found = np.zeros(len(values), bool)
+    found[owner[counts]] = True
+    return found
+
+
+def _check_paths(rows: datasets.Dataset, column: str, entry: dict[str, Any]) -> None:
+    entries, owner = _entries(read_column(rows, column))
+    lengths = {
+        name: pc.fill_null(pc.list_value_length(pc.struct_field(entries, name)), 0).to_numpy(
+            zero_copy_only=False
+        )
+        for name in (X, Y, TIME, DURATION, SEGMENT)
+        if name in entry
+    }
+    for name, own in lengths.items():
+        absent = ~valid(pc.struct_field(entries, name)) & (name not in (X, Y))
+        require(
+            (own != lengths[X]) & ~absent,
+            owner,
+            f"column {column!r} has paths whose lists {X} and {name} have different lengths",
+            "Each sample needs one value in each list.",
+        )
+    x, y, of = _positions(entries)
+    far = (np.abs(x) > FAR_OUTSIDE) | (np.abs(y) > FAR_OUTSIDE)
+    require(
+        far,
+        owner[of],
+        f"column {column!r} holds positions that are not ratios of the image, 0 to 1, x first",
+        "Divide x by the image's width and y by its height, or convert the source with `luab convert`.",
+        lambda first: f"{x[first]:g}, {y[first]:g}",
+    )
+
+
+def _check_classes(rows: datasets.Dataset, column: str, entry: dict[str, Any], label: str) -> None:
+    """Raises SourceError for entries of other classes than the labels', or of none if images have several."""
+    feature = rows.features[label]
+    own, classes = entry.get(LABEL), class_feature(feature)
+    if own is None:
+        if is_list(feature):
+            raise SourceError(
+                f"column {column!r} does not say which class its entries are of, but an image has several "
+                f"(column {label!r}): each entry needs a label."
+            )
+        return
+    integers = isinstance(own, datasets.Value) and "int" in own.dtype
+    if not integers and own != classes:
+        raise SourceError(
+            f"the labels in column {column!r} are {own}, but those of column {label!r} are {classes}: number "
+            "the classes of both the same way."
+        )
+
+
+def _entries(values: pa.ChunkedArray) -> tuple[pa.StructArray, np.ndarray]:
+    """The entries of a column of lists, and the stored row of each."""
+    chunks = [plain_list(chunk) for chunk in values.chunks]
+    starts = np.cumsum([0, *(len(chunk) for chunk in chunks)])
+    owner = [start + pc.list_parent_indices(c).to_numpy() for start, c in zip(starts, chunks, strict=False)]
+    flat = [pc.list_flatten(chunk) for chunk in chunks]
+    entries = pa.chunked_array(flat, values.type.value_type).combine_chunks()
+    return entries, np.concatenate([np.zeros(0, np.int64), *owner])
+
+
+def _positions(entries: pa.StructArray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """X and y of all samples, NaN for missing ones, and the entry of each."""
+    lists = [plain_list(pc.struct_field(entries, name)) for name in (X, Y)]
+    x, y = (
+        pc.cast(pc.list_flatten(each), pa.float64()).to_numpy(zero_copy_only=False).astype(np.float64)
+        for each in lists
+    )
+    return x, y, pc.list_parent_indices(lists[0]).to_numpy()
+
+
+def _of_own_class(rows: datasets.Dataset, labels: pa.Array, owner: np.ndarray, label: str) -> np.ndarray:
+    """Which entries are of a class of their row; in rows of one class also those of no class."""
+    own = pc.fill_null(labels, NO_LABEL).to_numpy(zero_copy_only=False).astype(np.int64)
+    values = read_column(rows, label)
+    if not is_list(rows.features[label]):
+        single = pc.fill_null(values, NO_LABEL).to_numpy().astype(np.int64)
+        return (own == NO_LABEL) | (own == single[owner])
+    lists = pa.chunked_array([plain_list(chunk) for chunk in values.chunks], pa.list_(values.type.value_type))
+    lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
+    flat = pc.list_flatten(lists).to_numpy().astype(np.int64)
+    size = 1 + max(flat.max(initial=0), own.max(initial=0))
+    known = np.repeat(np.arange(len(lists)), lengths) * size + flat
+    return (own >= 0) & np.isin(owner * size + own, known)
+
+
+def _has_boxes(values: pa.ChunkedArray) -> np.ndarray:
+    """Which stored rows have a box, in both layouts of the column."""
+    found = []
+    for chunk in values.chunks:
+        if pa.types.is_struct(chunk.type):  # {bbox: [...], category: [...]}
+            lists = [name for name in (f.name for f in chunk.type) if name in ("bbox", "bboxes", "boxes")]
+            chunk = pc.struct_field(chunk, lists[0])
+        found.append(pc.fill_null(pc.list_value_length(chunk), 0).to_numpy(zero_copy_only=False) > 0)
+    return np.concatenate([np.zeros(0, bool), *found])

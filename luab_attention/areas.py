@@ -1,0 +1,183 @@
+"""Dataset row -> areas: gaze, boxes, masks and heat maps. Clicks stay points: `luab_attention.targets`.
+
+    scanpaths -> Gaze: a Gaussian around each fixation
+    boxes     -> Picture: 1 inside the boxes; its cells end at their edges
+    masks     -> Picture: 1 inside
+    heat maps -> Picture, one for each annotator
+
+`luab_attention.area_maps` takes them into the crop.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from luab_attention.area_maps import Area, Gaze, Picture
+from luab_attention.boxes.rows import RowBoxes
+from luab_attention.points import FAR_OUTSIDE
+from luab_attention.targets import ROW_LABEL
+from luab_attention.traces.dwell import mixture
+from luab_attention.traces.rows import TraceColumn, scanpaths_of
+from luab_data.constants import IMAGE, LABEL, NO_LABEL
+from luab_data.images.pillow import open_file
+from luab_data.rows.columns import AreaKind, Columns
+from luab_vision.geometry import MEASURE_UPRIGHT, other_orientation
+from luab_vision.images import read_file
+
+# Of the Gaussian around a fixation, in ratios of the image's width: the two degrees that the fovea sees, if
+# the image fills 20 degrees.
+SIGMA = 0.1
+
+Entry = Mapping[str, Any]
+
+
+def areas_of(
+    row: Mapping[str, Any],
+    kind: AreaKind,
+    columns: Columns,
+    classes: Collection[int],
+    size: tuple[int, int],
+    boxes: RowBoxes | None = None,
+    sigma: float = SIGMA,
+) -> list[Area]:
+    """The areas of a row: one for each of its classes that has one.
+
+    What is of another class than the row's gives nothing. In a row of one class, what is of no class is of
+    that one, unless something says that it is.
+
+    Args:
+        row: The row.
+        kind: "scanpath", "boxes", "masks" or "heatmap".
+        columns: Names of the row's columns.
+        classes: The row's classes.
+        size: Width and height of the upright image, pixels.
+        boxes: Reads the boxes of the rows' dataset; by default class numbers.
+        sigma: Of the Gaussian around a fixation, in ratios of the image's width.
+
+    Raises:
+        ValueError: unreadable values; names the column.
+    """
+    (column,) = columns.of_byproduct(kind)
+    if kind == "boxes":
+        return _boxes(row, classes, size, RowBoxes(columns.label) if boxes is None else boxes)
+    entries = [entry for entry in row[column] or [] if entry is not None]
+    areas = []
+    for label, own in _by_class(entries, classes, column).items():
+        if kind == "scanpath":
+            parts = _gaze(own, column, sigma, size)
+        else:
+            read = [(entry.get("annotator"), _picture(entry[IMAGE], column, size)) for entry in own]
+            parts = [_united([picture for _, picture in read], column)] if kind == "masks" else _each(read)
+        parts = [part for part in parts if part.mass > 0]
+        if parts:
+            areas.append(Area(label, tuple(parts)))
+    return areas
+
+
+def _by_class(entries: Sequence[Entry], classes: Collection[int], column: str) -> dict[int, list[Entry]]:
+    """The entries of each of the row's classes."""
+    found: dict[int, list[Entry]] = {}
+    for entry in entries:
+        label = entry.get(LABEL)
+        label = NO_LABEL if label is None else label
+        if label != NO_LABEL and label in classes:
+            found.setdefault(int(label), []).append(entry)
+    if found or len(classes) != 1:
+        if entries and len(classes) > 1 and LABEL not in entries[0]:
+            raise ValueError(
+                f"column {column!r} does not say which class its entries are of, but the image has several; "
+                "each entry needs a label"
+            )
+        return found
+    unnamed = [entry for entry in entries if entry.get(LABEL) in (None, NO_LABEL)]
+    return {ROW_LABEL: unnamed} if unnamed else {}
+
+
+def _gaze(entries: Sequence[Entry], column: str, sigma: float, size: tuple[int, int]) -> list[Picture | Gaze]:
+    paths = scanpaths_of({column: entries}, TraceColumn(column, False, False, False))
+    for path in paths:
+        if not (np.abs(path.xy) <= FAR_OUTSIDE).all():
+            raise ValueError(
+                f"column {column!r} holds positions that are not ratios of the image, 0 to 1, x first."
+            )
+    points, weights = mixture(paths)
+    counts = weights > 0
+    if not counts.any():
+        return []
+    return [Gaze(points[counts], weights[counts], (sigma, sigma * size[0] / size[1]))]
+
+
+def _boxes(
+    row: Mapping[str, Any], classes: Collection[int], size: tuple[int, int], reader: RowBoxes
+) -> list[Area]:
+    found, categories = reader.read(row, lambda: size)
+    if found.bbox and categories is None and len(classes) > 1:
+        raise ValueError("column 'objects' does not say which class its boxes are of: give categories")
+    edges = found.ratios()
+    if categories is None:
+        return [Area(ROW_LABEL, (_rectangles(edges),))] if len(edges) else []
+    return [
+        Area(label, (_rectangles(edges[categories == label]),)) for label in classes if label in categories
+    ]
+
+
+def _rectangles(boxes: np.ndarray) -> Picture:
+    """The union of boxes [n, 4] x, y, width, height: its cells end at their edges."""
+    low, high = boxes[:, :2].clip(0, 1), (boxes[:, :2] + boxes[:, 2:]).clip(0, 1)
+    x, y = (np.unique(np.concatenate([[0, 1], low[:, axis], high[:, axis]])) for axis in (0, 1))
+    middle_x, middle_y = (x[:-1] + x[1:]) / 2, (y[:-1] + y[1:]) / 2
+    across = (low[:, :1] < middle_x) & (middle_x < high[:, :1])  # [n, columns]
+    down = (low[:, 1:] < middle_y) & (middle_y < high[:, 1:])
+    return Picture((down[:, :, None] & across[:, None]).any(axis=0), x, y)
+
+
+def _picture(value: Any, column: str, size: tuple[int, int]) -> Picture:
+    """A mask or a map, 0 to 255, that covers the whole image."""
+    if isinstance(value, Image.Image):
+        image = value
+    elif isinstance(value, Mapping) and (value.get("bytes") or value.get("path")):
+        try:
+            image = open_file(value.get("bytes") or read_file(value["path"]))
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise ValueError(f"cannot read an image in column {column!r}: {error}") from error
+    else:
+        raise ValueError(f"column {column!r} has an entry without an image; leave the entry out")
+    if image.mode not in ("1", "L"):
+        raise ValueError(
+            f"column {column!r} has an image of the mode {image.mode}; needed is a gray one of 8 bits (L)"
+        )
+    if other_orientation(image.size, size):
+        raise ValueError(
+            f"column {column!r} has an image of {image.width} x {image.height} pixels for one of {size[0]} x "
+            f"{size[1]}: {MEASURE_UPRIGHT}"
+        )
+    try:
+        values = np.asarray(image.convert("L"))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ValueError(f"cannot read an image in column {column!r}: {error}") from error
+    height, width = values.shape
+    return Picture(values, np.arange(width + 1) / width, np.arange(height + 1) / height)
+
+
+def _united(pictures: Sequence[Picture], column: str) -> Picture:
+    """The union of the masks of one class."""
+    shapes = {picture.values.shape for picture in pictures}
+    if len(shapes) > 1:
+        raise ValueError(
+            f"column {column!r} has masks of {' and '.join(f'{w} x {h}' for h, w in sorted(shapes))} pixels "
+            "for one image; all must have one size"
+        )
+    return pictures[0]._replace(values=np.max([picture.values for picture in pictures], axis=0))
+
+
+def _each(read: Sequence[tuple[Any, Picture]]) -> list[Picture | Gaze]:
+    """The heat maps, each annotator counted once: of one with several, their mean is one part."""
+    pictures = [(annotator, picture) for annotator, picture in read if picture.mass > 0]
+    names = [annotator for annotator, _ in pictures if annotator is not None]
+    if len(names) == len(set(names)):
+        return [picture for _, picture in pictures]
+    raise ValueError(
+        "an annotator has several heat maps of one image and class; merge them, or leave `annotator` out"
+    )

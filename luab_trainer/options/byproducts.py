@@ -1,0 +1,33 @@
+"""Which of our own options go with which byproduct."""
+
+from typing import Any
+
+from luab_attention.areas import SIGMA
+from luab_data.rows.columns import AREA_KINDS
+
+
+def check_byproduct(args: Any) -> None:
+    """Raises ValueError for options of a `LUABConfig` that its byproduct or form of loss does not have."""
+    if args.attention_form == "energy" and args.attention_tolerance:
+        raise ValueError(
+            f"--attention_tolerance {args.attention_tolerance:g}: --attention_form energy has no tolerance; "
+            "leave it out, or take --attention_form hinge."
+        )
+    name = args.byproduct
+    if args.attention_sigma != SIGMA and name != "scanpath":
+        raise ValueError(
+            f"--attention_sigma {args.attention_sigma:g} is for --byproduct scanpath; with {name} leave "
+            "it out."
+        )
+    if name not in AREA_KINDS:
+        return
+    if args.attention_radius is not None:
+        raise ValueError(
+            f"--attention_radius {args.attention_radius:g} is the distance from a point; with "
+            f"--byproduct {name} leave it out."
+        )
+    if args.background_mix:
+        raise ValueError(
+            f"--background_mix {args.background_mix:g} keeps what is near points; with --byproduct "
+            f"{name} leave it out."
+        )

@@ -1,0 +1,324 @@
+"""Training on gaze, boxes, masks and heat maps: from the rows to the loss, and through run.py."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from fixtures.looked import CLASSES, looked_dataset
+from fixtures.small_runs import options, write_config
+from fixtures.tiny_models import IMAGE_SIZE, tiny_model
+
+from luab import CutMix, LUABConfig, LUABModel, LUABTrainer, MixUp, ViewDataset
+from luab_data.rows.columns import AREA_KINDS, Columns
+from luab_trainer.announcement import model_facts
+from luab_trainer.arguments import parse
+from luab_trainer.data.collator import collate
+from luab_trainer.losses.attention import AttentionLoss
+from luab_trainer.run import main, train
+from luab_vision.model_attention import attention_grid
+from luab_vision.processors import square_processor
+from luab_vision.transforms import EvalTransform, ImageSettings, TrainTransform
+
+SETTINGS = ImageSettings(size=IMAGE_SIZE, resize=IMAGE_SIZE)
+SEVERAL = Columns(label="labels")
+
+
+def samples(kind, count=8, several=False, transform=None, **more):
+    rows = looked_dataset(count, several=several)
+    if several:
+        more = {"columns": SEVERAL, "num_labels": CLASSES, **more}
+    return ViewDataset(rows, transform or TrainTransform(SETTINGS), byproduct=kind, **more)
+
+
+def test_box_becomes_the_attention_term():
+    """A box from 0.25 to 0.625 of the width, on a grid of 4: N = 0, 1, 1/2, 0; D = 0, 2/3, 1/3, 0."""
+    maps = torch.zeros(1, 1, 1, 8)
+    maps[..., 2:5] = 1
+    attention = torch.tensor([0.1, 0.2, 0.3, 0.4]).view(1, 1, 1, 1, 4)
+    assert AttentionLoss("energy", None, 0.0)(attention, maps=maps).tolist() == pytest.approx([0.65])
+    assert AttentionLoss("hinge", None, 0.5)(attention, maps=maps).tolist() == pytest.approx([0.15])
+    assert AttentionLoss("hinge", None, 0.7)(attention, maps=maps).tolist() == pytest.approx([0.0])
+    expected = 2 / 3 * np.log(2 / 3 / 0.2) + 1 / 3 * np.log(1 / 3 / 0.3)
+    assert AttentionLoss("kl", None, 0.0)(attention, maps=maps).tolist() == pytest.approx([expected])
+
+
+def test_targets_of_one_map_are_merged_by_their_shares():
+    maps = torch.zeros(1, 3, 1, 4)
+    maps[0, 0, 0, 0] = maps[0, 1, 0, 1] = 1  # the third target is not usable
+    attention = torch.tensor([0.1, 0.2, 0.3, 0.4]).view(1, 1, 1, 1, 4)
+    energy, kl = AttentionLoss("energy", None, 0.0), AttentionLoss("kl", None, 0.0)
+    assert energy(attention, maps=maps).tolist() == pytest.approx([0.7])
+    assert kl(attention, maps=maps).tolist() == pytest.approx([0.5 * np.log(5) + 0.5 * np.log(2.5)])
+    shares = torch.tensor([[0.6, 0.2, 0.2]])
+    # N = 1 and 1/3; the row counts with 0.8, the shares of its usable targets.
+    found = energy(attention, maps=maps, shares=shares).tolist()
+    assert found == pytest.approx([0.8 * (1 - 0.1 - 0.2 / 3)])
+    found = kl(attention, maps=maps, shares=shares).tolist()
+    assert found == pytest.approx([0.8 * (0.75 * np.log(7.5) + 0.25 * np.log(1.25))])
+    assert AttentionLoss("kl", None, 0.0)(attention, maps=torch.zeros(1, 2, 1, 4)).tolist() == [0.0]
+
+
+@pytest.mark.parametrize("kind", AREA_KINDS)
+def test_maps_are_where_the_pixels_are(kind):
+    """Each image is black but for its region: where the crop is bright, the map is."""
+    rows = looked_dataset(8)
+    bright = [{**row, "image": row["masks"][0]["image"]} for row in rows if row["masks"]]
+    transform = TrainTransform(SETTINGS, scale=(0.3, 1.0))
+    checked = 0
+    for seed in range(10):
+        dataset = ViewDataset(bright, transform, seed, byproduct=kind, grid=(IMAGE_SIZE, IMAGE_SIZE))
+        for sample in dataset:
+            values, pixels = sample["target_maps"][0], sample["pixel_values"][..., 0].numpy() / 255
+            if kind == "scanpath":  # the region's center is where people looked
+                if values.any() and pixels.max() > 0.9:
+                    weighted = (values * pixels).sum() / values.sum()
+                    checked += weighted > 0.5
+            elif values.any():
+                assert np.abs(values - pixels).mean() < 0.03
+                checked += 1
+    assert checked > 40
+
+
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("kind", AREA_KINDS)
+def test_a_batch_has_a_map_for_each_target(kind, several):
+    batch = collate(list(samples(kind, several=several, transform=EvalTransform(SETTINGS))))
+    targets = 2 if several else 1
+    assert batch["target_maps"].shape == (8, targets, 56, 56) and "target_points" not in batch
+    assert batch["target_maps"].amax(dim=(2, 3)).tolist() == [[float(b != 4)] * targets for b in range(8)]
+    assert batch["target_labels"][4].tolist() == [-1] * targets
+    expected = [[b % 5, (b + 1) % 5][:targets] for b in range(8) if b != 4]
+    assert [sorted(row) for row in batch["target_labels"][[0, 1, 2, 3, 5, 6, 7]].tolist()] == list(
+        map(sorted, expected)
+    )
+
+
+def test_the_models_grid_is_found():
+    assert attention_grid(tiny_model("vit"), (IMAGE_SIZE, IMAGE_SIZE)) == (4, 4)
+    model = tiny_model("convnext")
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    assert attention_grid(model, (IMAGE_SIZE, IMAGE_SIZE))[0] >= 1
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+def gradients(model, batch):
+    model.zero_grad()
+    model(**batch).loss.backward()
+    return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
+
+
+@pytest.mark.parametrize(
+    ("kind", "several", "model_type"),
+    [
+        ("scanpath", False, "vit"),
+        ("boxes", True, "vit"),
+        ("masks", True, "convnext"),
+        ("heatmap", False, "convnext"),
+    ],
+)
+def test_batch_of_8_is_accumulation_of_8(kind, several, model_type):
+    torch.manual_seed(0)
+    problem = {"problem_type": "multi_label_classification"} if several else {}
+    model = tiny_model(model_type, num_labels=CLASSES, **problem)
+    luab = LUABModel(model, "both", byproduct=kind, mean=(0.5,) * 3, std=(0.5,) * 3).eval()
+    rows = list(samples(kind, several=several))
+    whole = gradients(luab, collate(rows))
+    one_by_one = torch.stack([gradients(luab, collate([row])) for row in rows]).mean(dim=0)
+    torch.testing.assert_close(one_by_one, whole, rtol=1e-3, atol=1e-6)
+    terms = luab(**collate(rows)).terms
+    assert terms["attention"].sum() > 0 and terms["attention"][4] == terms["point"][4] == 0
+
+
+def test_the_point_term_regresses_the_center_of_mass():
+    batch = collate(list(samples("boxes", transform=EvalTransform(SETTINGS))))
+    luab = LUABModel(tiny_model("vit", num_labels=CLASSES), "point", mean=(0.5,) * 3, std=(0.5,) * 3)
+    row = looked_dataset(8)[0]
+    left, top, width, height = row["objects"]["bbox"][0]
+    center = np.array([left + width / 2, top + height / 2]) / 40
+    expected = (0.5 * (0.5 - center) ** 2).mean()  # the head starts at the center of the crop
+    assert luab(**batch).terms["point"][0].item() == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("kind", AREA_KINDS)
+def test_cutmix_cuts_the_maps_as_the_pixels(kind):
+    rows = [{**row, "image": row["masks"][0]["image"]} for row in looked_dataset(8) if row["masks"]]
+    seen = 0
+    for seed in range(15):
+        dataset = ViewDataset(
+            rows, EvalTransform(SETTINGS), seed, byproduct=kind, cutmix=CutMix(), num_labels=CLASSES,
+            grid=(IMAGE_SIZE, IMAGE_SIZE), sigma=0.1,
+        )  # fmt: skip
+        for sample in dataset:
+            pixels = sample["pixel_values"][..., 0].numpy() / 255
+            for values, label in zip(sample["target_maps"], sample["target_labels"], strict=True):
+                assert 0 <= label < CLASSES
+                if kind != "scanpath" and values.any():
+                    assert ((values > 0.9) & (pixels < 0.1)).mean() < 0.02  # what is covered is gone
+                seen += bool(values.any())
+    assert seen > 100
+
+
+def test_mixup_counts_the_maps_by_their_shares():
+    dataset = samples("boxes", mixup=MixUp(alpha=1.0), num_labels=CLASSES)
+    batch = collate(list(dataset))
+    usable = (batch["target_maps"].amax(dim=(2, 3)) > 0).float()
+    shares = batch["target_shares"]
+    assert torch.all(shares * (1 - usable) == 0) and torch.all(shares.sum(1) <= 1 + 1e-6)
+    assert (usable.sum(1) > 1).any()
+    luab = LUABModel(tiny_model("vit", num_labels=CLASSES), "attention", byproduct="boxes",
+                     mean=(0.5,) * 3, std=(0.5,) * 3)  # fmt: skip
+    assert luab(**batch).loss.isfinite()
+
+
+def write(folder, **splits):
+    folder.mkdir(parents=True, exist_ok=True)
+    for split, rows in splits.items():
+        rows.to_parquet(folder / f"{split}.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("looked")
+    return write(folder, train=looked_dataset(16), test=looked_dataset(8, seed=1))
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    return write_config(tmp_path_factory.mktemp("config"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "form"), [("scanpath", "kl"), ("boxes", "hinge"), ("masks", "energy"), ("heatmap", "hinge")]
+)
+def test_run_trains_and_evaluates_on_each(data, config, tmp_path, capsys, kind, form):
+    main(options(config, data, tmp_path, byproduct=kind, attention_form=form, max_steps=2))
+    said = capsys.readouterr().out
+    assert f"byproduct                 {kind}" in said and "background mix" not in said
+    assert "13 of them (81.2%) with a usable" in said
+    results = json.loads((tmp_path / "eval_results.json").read_text())
+    assert results["eval_attention"] > 0
+    assert "warning" not in said
+
+
+@pytest.mark.parametrize("kind", ["boxes", "masks"])
+def test_a_stream_trains_on_each(data, config, tmp_path, kind):
+    more = {"byproduct": kind, "streaming": True, "eval_split": None, "do_eval": False}
+    main(options(config, data, tmp_path, max_steps=2, **more))
+
+
+@pytest.mark.parametrize("kind", ["scanpath", "boxes"])
+def test_several_labels_train_on_each(config, tmp_path, kind):
+    data = write(tmp_path / "data", train=looked_dataset(8, several=True))
+    main(options(config, data, tmp_path / "out", byproduct=kind, max_steps=1))
+
+
+@pytest.mark.parametrize("kind", ["click", "boxes", "masks"])
+def test_the_control_shuffles_and_says_so(tmp_path, config, capsys, kind):
+    data = write(tmp_path / "data", train=looked_dataset(16))
+    arguments = options(
+        config, data, tmp_path / "out", byproduct=kind, shuffle_byproducts=3, background_mix=0
+    )
+    trainer = train(*parse(arguments, "", "run.py"))
+    assert "  byproducts shuffled between the training rows, seed 3" in capsys.readouterr().out
+    assert "byproducts shuffled" in (tmp_path / "out" / "README.md").read_text()
+    name = "target_points" if kind == "click" else "target_maps"
+    plain = ViewDataset(looked_dataset(16), EvalTransform(SETTINGS), byproduct=kind)
+    shuffled = ViewDataset(trainer.train_dataset.rows, EvalTransform(SETTINGS), byproduct=kind)
+    one, two = ([str(np.round(each[name], 3).tolist()) for each in rows] for rows in (plain, shuffled))
+    assert sorted(one) == sorted(two) and sum(a != b for a, b in zip(one, two, strict=True)) > 8
+    assert [each["target_labels"] for each in shuffled if each["target_labels"]] == [
+        [each["labels"]] for each in shuffled if each["target_labels"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("model_type", "kind", "warned"),
+    [("convnext", "heatmap", True), ("convnext", "boxes", False), ("vit", "scanpath", False)],
+)
+def test_a_convnet_on_gaze_is_warned_about(tmp_path, model_type, kind, warned):
+    args = LUABConfig(output_dir=str(tmp_path), byproduct=kind, report_to="none", use_cpu=True)
+    luab = LUABModel(tiny_model(model_type), "attention", byproduct=kind)
+    facts = dict(model_facts(luab, args, "random weights"))
+    assert ("arXiv 2604.20027" in facts.get("warning", "")) == warned
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"byproduct": "boxes", "background_mix": 0.5}, "background_mix 0.5 keeps what is near points"),
+        (
+            {"byproduct": "boxes", "attention_radius": 0.2},
+            "attention_radius 0.2 is the distance",
+        ),
+        ({"byproduct": "masks", "attention_sigma": 0.2}, "is for --byproduct scanpath"),
+        ({"byproduct": "boxes", "attention_form": "energy", "attention_tolerance": 0.2}, "has no tolerance"),
+        ({"loss": "none", "shuffle_byproducts": 1}, "does nothing"),
+        ({"shuffle_byproducts": -1}, "a seed, 0 or more"),
+        ({"shuffle_byproducts": 1, "streaming": True}, "needs all rows before training"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(data, config, tmp_path, capsys, more, message):
+    with pytest.raises(SystemExit):
+        main(options(config, data, tmp_path, **more))
+    assert message in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "message"),
+    [
+        (lambda rows: rows.remove_columns("masks"), "masks", "no column 'masks'"),
+        (lambda rows: rows.remove_columns("masks").add_column("masks", [1] * 8), "masks", "needed is a list"),
+        (
+            lambda rows: rows.remove_columns("scanpaths").add_column(
+                "scanpaths", [[{"x": [0.1, 0.2], "y": [0.3]}]] * 8
+            ),
+            "scanpath",
+            "lists x and y have different lengths",
+        ),
+        (
+            lambda rows: rows.remove_columns("scanpaths").add_column(
+                "scanpaths", [[{"x": [310.0], "y": [20.0]}]] * 8
+            ),
+            "scanpath",
+            "not ratios",
+        ),
+        (
+            lambda rows: rows.remove_columns("scanpaths").add_column(
+                "scanpaths", [[{"label": "a", "x": [0.5], "y": [0.5]}]] * 8
+            ),
+            "scanpath",
+            "number the classes of both the same way",
+        ),
+        (
+            lambda rows: rows.map(lambda row: {"scanpaths": []}),
+            "scanpath",
+            "none of the 8 training rows has a usable one",
+        ),
+    ],
+)
+def test_columns_that_are_not_understood_are_refused_before_training(config, tmp_path, change, kind, message):
+    data = write(tmp_path / "data", train=change(looked_dataset(8)))
+    with pytest.raises(SystemExit, match=message):
+        main(options(config, data, tmp_path / "out", byproduct=kind))
+
+
+def test_resuming_with_another_shuffle_is_refused(data, config, tmp_path):
+    more = {"byproduct": "boxes", "save_strategy": "steps", "save_steps": 1, "do_eval": False}
+    main(options(config, data, tmp_path, shuffle_byproducts=1, **more))
+    with pytest.raises(SystemExit, match="--shuffle_byproducts is not set, the checkpoint's is 1"):
+        main(options(config, data, tmp_path, max_steps=2, resume_from_checkpoint=True, **more))
+
+
+def test_python_trains_on_masks(tmp_path):
+    config = LUABConfig(
+        output_dir=str(tmp_path), byproduct="masks", max_steps=1, logging_steps=1, report_to="none",
+        use_cpu=True, disable_tqdm=True,
+    )  # fmt: skip
+    trainer = LUABTrainer(
+        tiny_model("vit", num_labels=CLASSES), config, train_dataset=samples("masks"),
+        processing_class=square_processor(IMAGE_SIZE),
+    )  # fmt: skip
+    trainer.train()
+    assert [log["attention"] for log in trainer.state.log_history if "attention" in log]
