@@ -15,7 +15,7 @@ from torch import Tensor
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.integrations import TensorBoardCallback, TrackioCallback, WandbCallback
 
-from luab_attention.density import nearness
+from luab_attention.density import map_nearness, nearness
 from luab_attention.targets import NO_TARGET
 from luab_eval.pointing import attention_maps
 from luab_eval.report.galleries import lit_by, overlay, thumbnail
@@ -101,11 +101,11 @@ def attention_picture(luab: LUABModel, samples: Sequence[dict[str, Any]]) -> Ima
     luab.eval()
     maps = attention_maps(luab.model, values, shown_classes(batch).to(device)[:, None])[:, 0]
     luab.train(training)
-    radius = luab.attention.radius if ATTENTION in luab.weights else usual_radius(luab.model)
+    radius = (luab.attention.radius if ATTENTION in luab.weights else None) or usual_radius(luab.model)
     rows = []
     for number, attention in enumerate(maps.float().cpu().numpy()):
         crop = thumbnail(Image.fromarray(crops[number].numpy()))
-        light = target_light(_targets(batch, number), radius)
+        light = _light(batch, number, radius)
         left = crop if light is None else lit_by(crop, light)
         rows.append(np.concatenate([np.asarray(left), np.asarray(overlay(crop, attention))], axis=1))
     return Image.fromarray(np.concatenate(rows))
@@ -151,7 +151,12 @@ def log_picture(tracker: TrainerCallback, picture: Image.Image, step: int) -> No
     package.log({NAME: package.Image(np.asarray(picture)), "train/global_step": step})
 
 
-def _targets(batch: dict[str, Tensor], number: int) -> list[tuple[Tensor, Tensor]]:
+def _light(batch: dict[str, Tensor], number: int, radius: float) -> np.ndarray | None:
+    """`target_light` of an image of the batch."""
+    if "target_maps" in batch:
+        light: np.ndarray = map_nearness(batch["target_maps"][number], TARGET_GRID).amax(dim=0).numpy()
+        return light if light.any() else None
     if "target_points" not in batch:
-        return []
-    return list(zip(batch["target_points"][number], batch["target_weights"][number], strict=True))
+        return None
+    targets = zip(batch["target_points"][number], batch["target_weights"][number], strict=True)
+    return target_light(list(targets), radius)

@@ -15,6 +15,7 @@ from luab_trainer.announcement import model_facts
 from luab_trainer.arguments import parse
 from luab_trainer.data.collator import collate
 from luab_trainer.losses.attention import AttentionLoss
+from luab_trainer.pictures import attention_picture
 from luab_trainer.run import main, train
 from luab_vision.model_attention import attention_grid
 from luab_vision.processors import square_processor
@@ -322,3 +323,13 @@ def test_python_trains_on_masks(tmp_path):
     )  # fmt: skip
     trainer.train()
     assert [log["attention"] for log in trainer.state.log_history if "attention" in log]
+
+
+def test_pictures_for_trackers_light_the_map():
+    dataset = samples("boxes", transform=EvalTransform(SETTINGS))
+    luab = LUABModel(tiny_model("vit", num_labels=CLASSES), "attention", byproduct="boxes",
+                     mean=(0.5,) * 3, std=(0.5,) * 3)  # fmt: skip
+    one, two = (np.asarray(attention_picture(luab, [dataset[number]])) for number in (0, 4))
+    assert one.shape == two.shape
+    half = one.shape[1] // 2
+    assert one[:, :half].mean() < two[:, :half].mean() - 10  # dark outside the box; row 4 has none
