@@ -182,6 +182,7 @@ def named_policy(text: str, canvas: Canvas = PLAIN) -> Policy | None:
             f"{text!r} is unknown; take one of {', '.join(POLICIES)}, or such as rand-m9-mstd0.5-inc1"
         )
     values: dict[str, Any] = {"spread": 0.0}
+    given: set[str] = set()
     for section in sections:
         match = re.fullmatch(r"([a-z]+)(\d+(?:\.\d+)?)", section)
         key = match[1] if match else section
@@ -190,8 +191,14 @@ def named_policy(text: str, canvas: Canvas = PLAIN) -> Policy | None:
                 f"{text!r}: the section {section!r} is unknown; RandAugment here has m (magnitude), n "
                 "(operations), p (probability), mstd (standard deviation of the magnitude) and inc1"
             )
+        if key in given:
+            raise ValueError(f"{text!r}: {key} is given twice; give it once")
+        given.add(key)
         if key in _SECTIONS:
             values[_SECTIONS[key]] = int(match[2]) if key == "n" and match[2].isdigit() else float(match[2])
     if "magnitude" not in values or isinstance(values.get("layers"), float):
         raise ValueError(f"{text!r}: give the magnitude, m0 to m10, and n as a whole number")
-    return RandAugment(**values, canvas=canvas)
+    try:
+        return RandAugment(**values, canvas=canvas)
+    except ValueError as error:
+        raise ValueError(f"{text!r}: {error}") from error
