@@ -89,9 +89,9 @@ def find_readout(model: nn.Module) -> Readout:
     return _Search(model, trace, names).readout()._replace(size=trace.size)
 
 
-def close(one: Tensor, other: Tensor) -> bool:
-    """Whether two tensors of one shape are equal but for rounding."""
-    tolerance = 1e-4 if one.dtype in (torch.float32, torch.float64) else 2e-2
+def close(one: Tensor, other: Tensor, least: float = 0.0) -> bool:
+    """Whether two tensors of one shape are equal but for rounding: by at least `least` of the largest."""
+    tolerance = max(least, 1e-4 if one.dtype in (torch.float32, torch.float64) else 2e-2)
     one, other = one.float(), other.float()
     return bool((one - other).abs().max() <= tolerance * other.abs().max() + 1e-6)
 

@@ -6,7 +6,7 @@ from fixtures.tiny_models import images
 from torch import nn
 
 from luab_vision.grids import Grid, grid_of
-from luab_vision.model_attention import readout_of, spatial_attention
+from luab_vision.model_attention import has_attention, readout_of, spatial_attention
 from luab_vision.readout import NoReadout
 
 CLASSES = 5
@@ -167,6 +167,13 @@ def test_a_register_of_many_tokens_is_left_out_in_half_precision_too():
 
     place = readout_of(Unknown(after_one).eval().to(torch.bfloat16)).place
     assert (place.prefix, place.grid) == (1, Grid((8, 8)))
+
+
+@pytest.mark.parametrize(("error", "known"), [(1e-3, True), (0.05, False)])
+def test_a_linear_that_a_gpu_computes_in_tf32_is_known(error, known):
+    model = Unknown(channels_first).eval()
+    model.fc.register_forward_hook(lambda module, args, output: output * (1 + error))
+    assert has_attention(model) is known
 
 
 def test_a_head_that_changes_the_logits_is_refused():
