@@ -103,13 +103,13 @@ class Run:
     def key(self) -> str:
         """Name of the run in the results; other defaults of the trainer are another run."""
         from luab_trainer.data.background import BackgroundMix
-        from luab_trainer.losses.attention import DEFAULTS
+        from luab_trainer.losses.attention import defaults as loss_defaults
 
         training = [
             TRAINING[self.world, self.model],
             self.start and TRAINING[self.start.world, self.start.model],
         ]
-        defaults = [asdict(BackgroundMix()), list(DEFAULTS.values())]
+        defaults = [asdict(BackgroundMix()), [loss_defaults(kind, "hinge") for kind in ("cls", "map")]]
         own = [] if self.arm in WITHOUT_CLICKS else [BY_WORLD[self.world], *defaults]
         text = json.dumps([asdict(self), ARMS[self.arm], training, *own], sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
