@@ -1,7 +1,5 @@
 """Our training arguments, on top of transformers' `TrainingArguments`."""
 
-import math
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -17,6 +15,7 @@ from luab_trainer.options.byproducts import check_byproduct
 from luab_trainer.options.contradictions import check_combinations, check_device
 from luab_trainer.options.fine_tuning import check_fine_tuning
 from luab_trainer.options.inherited import check_values, settle
+from luab_trainer.options.numbers import check_numbers
 from luab_vision.cls_attention import ALL, check_choice
 
 BACKGROUND_SHARE, BACKGROUND_RADIUS = 0.9, 0.75  # of `luab_trainer.data.background`, by default
@@ -292,30 +291,7 @@ class LUABConfig(TrainingArguments):
 
     def check_own(self) -> None:
         """Raises ValueError for a number that no loss can use, NaN included."""
-        checks: tuple[tuple[str, Callable[[float], bool], str], ...] = (
-            ("point_weight", lambda value: 0 <= value < math.inf, "a number of 0 or more"),
-            ("attention_weight", lambda value: 0 <= value < math.inf, "a number of 0 or more"),
-            ("attention_radius", lambda value: 0 < value < math.inf, "a ratio of the crop, more than 0"),
-            ("attention_sigma", lambda value: 0 < value < math.inf, "a ratio of the image, more than 0"),
-            ("background_mix", lambda value: 0 <= value <= 1, "a share of the crops, 0 to 1"),
-            ("background_radius", lambda value: 0 < value < math.inf, "a ratio of the image, more than 0"),
-            ("cutmix", lambda value: 0 <= value <= 1, "a share of the crops, 0 to 1"),
-            ("cutmix_alpha", lambda value: 0 < value < math.inf, "a number of more than 0"),
-            ("layer_decay", lambda value: 0 < value <= 1, "a factor, more than 0 and at most 1"),
-            ("mixup", lambda value: 0 <= value <= 1, "a share of the crops, 0 to 1"),
-            ("mixup_alpha", lambda value: 0 < value < math.inf, "a number of more than 0"),
-            ("repeated_augmentation", lambda value: value >= 1, "a number of times, 1 or more"),
-            ("ema_decay", lambda value: 0 < value < 1, "a share, more than 0 and less than 1"),
-            ("early_stopping_patience", lambda value: value >= 1, "a number of evaluations, 1 or more"),
-            ("lora_r", lambda value: value >= 1, "a rank, 1 or more"),
-            ("lora_alpha", lambda value: value >= 1, "a scale, 1 or more"),
-            ("lora_dropout", lambda value: 0 <= value < 1, "a probability, 0 or more and less than 1"),
-            ("attention_tolerance", lambda value: 0 <= value < 1, "a share, 0 or more and less than 1"),
-        )
-        for name, fits, allowed in checks:
-            value = getattr(self, name)
-            if value is not None and not fits(value):
-                raise ValueError(f"--{name} {value}: give {allowed}.")
+        check_numbers(self)
         for what in ("layers", "heads"):
             text = getattr(self, f"attention_{what}")
             check_choice(text, what)

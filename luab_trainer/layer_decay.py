@@ -58,12 +58,18 @@ def check_layer_decay(trainer: Any, given: Mapping[str, Any]) -> None:
         given: The arguments of `Trainer` that the user gave.
 
     Raises:
-        ValueError: they will not.
+        ValueError: they will not, or all that is trained has one rate.
     """
     args: Any = trainer.args
     if args.layer_decay is None:
         return
-    scales(trainer.luab.model, args.layer_decay)  # raises where the blocks are not in one list
+    share = scales(trainer.luab.model, args.layer_decay)  # raises where the blocks are not in one list
+    trained = {share[id(each)] for each in trainer.luab.model.parameters() if each.requires_grad}
+    if args.layer_decay < 1 and trained == {1.0}:
+        raise ValueError(
+            f"layer_decay={args.layer_decay:g} does nothing: only what follows the last block is trained, at "
+            "the full rate. Leave it out, or freeze fewer blocks."
+        )
     own = [name for name in ("optimizers", "optimizer_cls_and_kwargs") if given.get(name)]
     if own and given[own[0]] != (None, None):
         raise ValueError(f"layer_decay={args.layer_decay:g} does not go with {own[0]}: set the rates there.")

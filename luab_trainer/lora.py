@@ -40,17 +40,23 @@ def adapted(model: PreTrainedModel, rank: int, args: LUABConfig) -> Any:
 
     Raises:
         SourceError: PEFT is not installed.
-        ValueError: there are no such modules, or none of them can be adapted.
+        ValueError: there are no such modules, none of them can be adapted, or the rank is above all theirs.
     """
     require_extra("peft", f"--lora_r {rank}")
     from peft import LoraConfig, get_peft_model
 
-    head = _head_modules(model)
+    head, targets = _head_modules(model), _targets(model, args.lora_targets)
+    most = max(min(weight.shape[0], weight[0].numel()) for weight in _weights_of(model, targets))
+    if rank > most:
+        raise ValueError(
+            f"--lora_r {rank}: no weight to adapt has a rank above {most}; more only adds parameters. "
+            f"Give {most} or less, such as {min(8, most)}."
+        )
     config = LoraConfig(
         r=rank,
         lora_alpha=args.lora_alpha or 2 * rank,
         lora_dropout=args.lora_dropout,
-        target_modules=_targets(model, args.lora_targets),
+        target_modules=targets,
         modules_to_save=head,
     )
     wrapped = get_peft_model(model, config)
@@ -231,6 +237,10 @@ def _targets(model: PreTrainedModel, asked: list[str] | None) -> list[str]:
             )
         found |= dict.fromkeys(names)
     return [f"{prefix}{name}" for name in found]
+
+
+def _weights_of(model: PreTrainedModel, names: list[str]) -> list[torch.Tensor]:
+    return [model.get_parameter(f"{name}.weight") for name in names]
 
 
 def _adaptable(module: nn.Module) -> bool:

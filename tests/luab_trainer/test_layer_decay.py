@@ -136,6 +136,13 @@ def test_what_it_does_not_go_with_is_refused(tmp_path, arguments, message):
         LUABConfig(str(tmp_path), **arguments)
 
 
+def test_it_is_refused_where_all_that_is_trained_has_one_rate(tmp_path):
+    blocks = tiny_model("vit").config.num_hidden_layers
+    with pytest.raises(ValueError, match=r"layer_decay=0\.5 does nothing: only what follows the last block"):
+        trainer(tmp_path, tiny_model("vit"), freeze=str(blocks))
+    trainer(tmp_path, tiny_model("vit"), freeze=str(blocks - 1))
+
+
 def test_an_optimizer_of_the_users_own_is_refused(tmp_path):
     model = tiny_model("vit")
     own = torch.optim.SGD(model.parameters(), lr=1.0)

@@ -245,6 +245,14 @@ def test_what_cannot_be_adapted_is_refused(tmp_path, model_type, arguments, mess
         trainer(tmp_path, tiny_model(model_type), "none", lora_r=2, **arguments)
 
 
+def test_a_rank_above_that_of_every_weight_is_refused(tmp_path):
+    model = tiny_model("vit")
+    most = model.config.hidden_size  # the smaller side of the largest Linear, as of all others
+    trainer(tmp_path, model, "none", lora_r=most)
+    with pytest.raises(ValueError, match=f"--lora_r {most + 1}: no weight to adapt has a rank above {most};"):
+        trainer(tmp_path, tiny_model("vit"), "none", lora_r=most + 1)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
