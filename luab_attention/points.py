@@ -41,7 +41,9 @@ class FlatPoints(NamedTuple):
         label: [P] each point's class as in the column, None: the row's class.
         count: the number of rows.
         several: whether a row may have several points.
-        negative: number of points that say "not here" (`sign` -1). They are left out.
+        negative: number of points that say "not here" (`sign` -1). They are left out, unless they are asked
+            for.
+        here: [P] bool, whether a point says "here"; None: all do.
     """
 
     row: np.ndarray
@@ -51,6 +53,7 @@ class FlatPoints(NamedTuple):
     count: int  # type: ignore[assignment]  # in place of a method of tuples that nobody calls
     several: bool
     negative: int = 0
+    here: np.ndarray | None = None
 
     def only(self, kept: np.ndarray) -> "FlatPoints":
         """The points that are `kept`, bool [P]."""
@@ -59,11 +62,17 @@ class FlatPoints(NamedTuple):
             xy=self.xy[kept],
             weight=None if self.weight is None else self.weight[kept],
             label=None if self.label is None else self.label.filter(pa.array(kept)),
+            here=None if self.here is None else self.here[kept],
         )
 
 
-def flat_points(values: pa.ChunkedArray, column: str) -> FlatPoints:
+def flat_points(values: pa.ChunkedArray, column: str, with_negative: bool = False) -> FlatPoints:
     """Every point of a column. Rows without a point are skipped.
+
+    Args:
+        values: The column.
+        column: Its name, for errors.
+        with_negative: Whether to keep points that say "not here".
 
     Raises:
         SourceError: another layout, x without y, a value that is not finite, a weight below 0, a sign that is
@@ -71,7 +80,7 @@ def flat_points(values: pa.ChunkedArray, column: str) -> FlatPoints:
     """
     kind = values.type
     several = _check_layout(kind, column)
-    parts: dict[str, list[Any]] = {name: [] for name in ("row", X, Y, WEIGHT, LABEL)}
+    parts: dict[str, list[Any]] = {name: [] for name in ("row", X, Y, WEIGHT, LABEL, SIGN)}
     start = negative = 0
     for chunk in values.chunks:
         row, fields = _entries(chunk, start)
@@ -81,7 +90,9 @@ def flat_points(values: pa.ChunkedArray, column: str) -> FlatPoints:
         if SIGN in fields:
             here = _is_here(fields.pop(SIGN), row, column)
             negative += int((~here).sum())
-            row, fields = row[here], {name: each.filter(pa.array(here)) for name, each in fields.items()}
+            kept = here | with_negative
+            row, fields = row[kept], {name: each.filter(pa.array(kept)) for name, each in fields.items()}
+            parts[SIGN].append(here[kept])
         half = ~(valid(fields[X]) & valid(fields[Y]))
         require(
             half, row, f"column {column!r} has points with x or y only", "Give both, or null for no point."
@@ -109,7 +120,8 @@ def flat_points(values: pa.ChunkedArray, column: str) -> FlatPoints:
             odd, row, f"column {column!r} has weights that are not 0 or more", "Give each point one, or none."
         )
     label = pa.chunked_array(parts[LABEL]).combine_chunks() if parts[LABEL] else None
-    return FlatPoints(row, xy, weight, label, start, several, negative)
+    signs = np.concatenate(parts[SIGN]) if with_negative and negative else None
+    return FlatPoints(row, xy, weight, label, start, several, negative, signs)
 
 
 def to_ratios(
@@ -158,7 +170,7 @@ def to_ratios(
 def point_column(points: FlatPoints, ratios: np.ndarray, labels: np.ndarray | None) -> pa.Array:
     """The column that training reads: `{x, y}` or null, or a list of them.
 
-    With `label` and `weight` if there are any.
+    With `label`, `weight` and `sign` if there are any.
 
     Args:
         points: P points, by row.
@@ -175,6 +187,8 @@ def point_column(points: FlatPoints, ratios: np.ndarray, labels: np.ndarray | No
         fields = {LABEL: pa.array(labels, pa.int64()), **fields}
     if points.weight is not None:
         fields[WEIGHT] = pa.array(points.weight)
+    if points.here is not None:
+        fields[SIGN] = pa.array(np.where(points.here, 1, -1), pa.int8())
     counts = np.bincount(points.row, minlength=points.count)
     return pa.ListArray.from_arrays(
         offsets_of(counts), pa.StructArray.from_arrays(list(fields.values()), list(fields))

@@ -46,6 +46,8 @@ class Join(NamedTuple):
             label=None if points.label is None else points.label.take(order),
             count=self.count,
             several=several,
+            negative=points.negative,
+            here=None if points.here is None else points.here[order],
         ), order
 
 

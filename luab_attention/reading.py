@@ -251,9 +251,9 @@ def read_points(
         source = joined.table
         notes.append(joined.note)
     values, feature, name = _point_values(source, reading, point)
-    points = flat_points(values, name)
+    points = flat_points(values, name, with_negative=True)
     if points.negative:
-        notes.append(f"{name}: {points.negative:,} points say where a class is not (sign -1): left out")
+        notes.append(f"{name}: {points.negative:,} points say where a class is not (sign -1)")
     sizes = stated_sizes(source, points.row) if reading.point_units == "pixels" else None
     if joined is not None:
         points, order = joined.of_rows(points)

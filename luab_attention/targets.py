@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from luab_attention.columns import NOT_HERE
 from luab_attention.points import FAR_OUTSIDE
 from luab_attention.traces import trace
 from luab_data.rows.columns import ByproductKind, Columns
@@ -22,6 +23,7 @@ ROW_LABEL = -1  # a byproduct's label: "the class of the row"
 # Coordinates of a point that is padding or outside the crop, as in the authors' loader; its weight is 0.
 NO_POINT = -1.0
 NO_TARGET = -1  # in a batch's `target_labels`: padding, no target here
+NOWHERE = np.zeros((0, 2))
 
 
 class Byproduct(NamedTuple):
@@ -30,6 +32,7 @@ class Byproduct(NamedTuple):
     label: int
     points: np.ndarray  # [P, 2] image ratios
     weights: np.ndarray  # [P], sum 1
+    away: np.ndarray = NOWHERE  # [Q, 2] where the class is not
 
 
 def byproducts_of(row: Mapping[str, Any], kind: ByproductKind, columns: Columns) -> list[Byproduct]:
@@ -60,24 +63,26 @@ def byproducts_of(row: Mapping[str, Any], kind: ByproductKind, columns: Columns)
         )
     points = np.concatenate([clicks[0].points, track[0]])
     weights = np.concatenate([clicks[0].weights, track[1]]) / 2
-    return [Byproduct(ROW_LABEL, points, weights)]
+    return [Byproduct(ROW_LABEL, points, weights, clicks[0].away)]
 
 
 def clicks_of(value: Any, column: str) -> list[Byproduct]:
     """The point column's value -> one byproduct for each class, with all points of that class.
 
     `{x, y}` or `[x, y]` is one point of the row's class. A list of these is several points, of the row's
-    class or of the class in `label`. `weight` is a point's weight; by default all weights are equal. Null,
-    and null for both coordinates, mean no point. A missing field is an error.
+    class or of the class in `label`. `weight` is a point's weight; by default all weights are equal. A `sign`
+    of -1 says that the class is not there; a class that only has such points has no byproduct, as they do not
+    say where to look. Null, and null for both coordinates, mean no point. A missing field is an error.
     """
     if value is None or len(value) == 0:
         return []
-    if isinstance(value, Mapping) and ("label" in value or "weight" in value):
+    if isinstance(value, Mapping) and not value.keys().isdisjoint(("label", "weight", "sign")):
         value = [value]
     if isinstance(value, Mapping) or not isinstance(value[0], Mapping | Sequence | np.ndarray):
         point = _point(value, column)
         return [] if point is None else [Byproduct(ROW_LABEL, point[None], np.ones(1))]
     by_label: dict[int, list[tuple[np.ndarray, float]]] = {}
+    away: dict[int, list[np.ndarray]] = {}
     for entry in value:
         point = _point(entry, column)
         if point is None:
@@ -90,12 +95,16 @@ def clicks_of(value: Any, column: str) -> list[Byproduct]:
                 f"Column {column!r} holds {entry!r}; a point's label is a class number and its weight 0 or "
                 "more: give each one, or leave the field out."
             )
-        if weight > 0:
+        if isinstance(entry, Mapping) and entry.get("sign") == NOT_HERE:
+            away.setdefault(int(label), []).append(point)
+        elif weight > 0:
             by_label.setdefault(int(label), []).append((point, weight))
     byproducts = []
     for label, points in by_label.items():
         weights = np.array([weight for _, weight in points], np.float64)
-        byproducts.append(Byproduct(label, np.stack([point for point, _ in points]), weights / weights.sum()))
+        places = np.stack([point for point, _ in points])
+        not_here = np.stack(away[label]) if label in away else NOWHERE
+        byproducts.append(Byproduct(label, places, weights / weights.sum(), not_here))
     return byproducts
 
 
@@ -128,6 +137,20 @@ def target_in_view(
         raise ValueError(f"outside={outside!r} is unknown; take 'drop' or 'keep'.")
     total = weights.sum()
     return points.astype(np.float32), (weights / total if total > 0 else weights).astype(np.float32)
+
+
+def away_in_view(byproduct: Byproduct, view: View, moves: Sequence[np.ndarray] = ()) -> np.ndarray:
+    """Where the class is not, in the crop -> `[Q, 2]` float32 crop ratios; only points in the crop.
+
+    Arguments as for `target_in_view`.
+    """
+    points = to_view(byproduct.away, view)
+    seen = inside(points)
+    for move in moves:
+        points = moved(points, move)
+        seen &= inside(points)
+    kept: np.ndarray = points[seen].astype(np.float32)
+    return kept
 
 
 def _point(value: Any, column: str) -> np.ndarray | None:

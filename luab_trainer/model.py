@@ -172,6 +172,7 @@ class LUABModel(nn.Module):
         target_labels: Tensor | None = None,
         target_shares: Tensor | None = None,
         target_maps: Tensor | None = None,
+        target_away: Tensor | None = None,
         rows: Tensor | None = None,
     ) -> LUABOutput:
         """The loss and the logits of a batch from `luab_trainer.data.collator.collate`.
@@ -187,6 +188,8 @@ class LUABModel(nn.Module):
             target_shares: [B, C], how much each target counts in its row's terms (MixUp). None: all the same.
             target_maps: [B, C, H, W], instead of `target_points` and `target_weights`; all 0 for a target
                 that is not usable. The point term regresses their centers of mass.
+            target_away: [B, C, Q, 2] crop ratios where each target's class is not, infinity for padding. The
+                point term does not use them.
             rows: [B] int64, the row numbers; they change nothing.
         """
         pixel_values = self._normalized(pixel_values)
@@ -208,7 +211,7 @@ class LUABModel(nn.Module):
         if with_terms and ATTENTION in self.weights:
             attention = self._attention((pixel_values.shape[-2], pixel_values.shape[-1]), target_labels)
             terms[ATTENTION] = self.attention(
-                attention, target_points, target_weights, target_shares, target_maps
+                attention, target_points, target_weights, target_shares, target_maps, target_away
             )
         total = terms[CLASSIFICATION] + sum(
             self.weights[name] * terms[name] for name in terms if name in self.weights

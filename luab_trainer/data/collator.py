@@ -23,6 +23,8 @@ def collate(samples: Sequence[Mapping[str, Any]]) -> dict[str, Tensor]:
         target_points: `[B, C, P, 2]` float32, crop ratios, x first; (-1, -1) for padding.
         target_weights: `[B, C, P]` float32; over P they sum to 1 for a usable target, else they are all 0.
         target_labels: `[B, C]` int64, the class of each target, -1 for padding.
+        target_away: `[B, C, Q, 2]` float32, crop ratios where a target's class is not, infinity for padding;
+            if a sample has them.
         target_maps: `[B, C, h, w]` float32, peak 1, or all 0 for padding and for a target that cannot be
             used; instead of `target_points` and `target_weights`, for gaze, boxes, masks and heat maps.
         target_shares: `[B, C]` float32, how much each target counts in its row's terms, 0 for padding; if the
@@ -84,4 +86,16 @@ def _points(samples: Sequence[Mapping[str, Any]], targets_max: int) -> dict[str,
             count = len(sample["target_weights"][c])
             points[b, c, :count] = sample["target_points"][c]
             weights[b, c, :count] = sample["target_weights"][c]
-    return {"target_points": torch.from_numpy(points), "target_weights": torch.from_numpy(weights)}
+    batch = {"target_points": torch.from_numpy(points), "target_weights": torch.from_numpy(weights)}
+    return batch | _away(samples, targets_max)
+
+
+def _away(samples: Sequence[Mapping[str, Any]], targets_max: int) -> dict[str, Tensor]:
+    away_max = max((len(each) for sample in samples for each in sample.get("target_away", ())), default=0)
+    if away_max == 0:
+        return {}
+    away = np.full((len(samples), targets_max, 1 << (away_max - 1).bit_length(), 2), np.inf, np.float32)
+    for b, sample in enumerate(samples):
+        for c, own in enumerate(sample.get("target_away", ())):
+            away[b, c, : len(own)] = own
+    return {"target_away": torch.from_numpy(away)}

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from luab_attention.targets import NO_POINT
-from luab_trainer.data.mixed_maps import covered, pasted_maps
+from luab_trainer.data.mixed_maps import away_of_both, covered, pasted_maps
 from luab_vision.geometry import inside
 
 
@@ -140,7 +140,12 @@ def _targets(sample: dict[str, Any], other: dict[str, Any], rectangle: Rectangle
             points.append(shown)
             weights.append(shares)
             classes.append(label)
-    return dict(zip(names, (points, weights, classes), strict=True))
+    mixed = dict(zip(names, (points, weights, classes), strict=True))
+    own_away, their_away = (
+        [each[rectangle.covers(each, *size) == seen] for each in each_sample.get("target_away", ())]
+        for each_sample, seen in ((sample, False), (other, True))
+    )
+    return mixed | away_of_both(sample, own_away, other, their_away, classes)
 
 
 def _only(points: np.ndarray, weights: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

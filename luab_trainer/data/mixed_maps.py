@@ -67,6 +67,32 @@ def blended_maps(
     return {"target_maps": maps, "target_labels": classes, "target_shares": counts}
 
 
+def away_of_both(
+    sample: dict[str, Any],
+    own: Sequence[np.ndarray],
+    other: dict[str, Any],
+    theirs: Sequence[np.ndarray],
+    classes: Sequence[int],
+) -> dict[str, Any]:
+    """Where the classes of two samples are not: `target_away` for the targets of `classes`, if there are any.
+
+    Args:
+        sample: See `luab_trainer.data.samples`.
+        own: Its points, of each of its targets; () without any.
+        other: The same of the other row.
+        theirs: The same of `other`.
+        classes: Of the mixed targets.
+    """
+    found: dict[int, list[np.ndarray]] = {label: [] for label in classes}
+    for each, places in ((sample, own), (other, theirs)):
+        if places:
+            for label, points in zip(each["target_labels"], places, strict=True):
+                found.get(label, []).append(points)
+    empty = np.zeros((0, 2), np.float32)
+    away = [np.concatenate([empty, *found[label]]) for label in classes]
+    return {"target_away": away} if any(map(len, away)) else {}
+
+
 def _left(values: np.ndarray, shares: np.ndarray) -> np.ndarray:
     """What is left of a map where each cell keeps its share, peak 1 or all 0."""
     kept = values * shares

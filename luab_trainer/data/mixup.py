@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from luab_trainer.data.cutmix import of_sum_1
-from luab_trainer.data.mixed_maps import blended_maps
+from luab_trainer.data.mixed_maps import away_of_both, blended_maps
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,11 @@ def _targets(sample: dict[str, Any], other: dict[str, Any], share: float) -> dic
         both = np.concatenate([counts[at] * weights[at], count * heights])
         points[at], weights[at] = np.concatenate([points[at], theirs]), of_sum_1(both)
         counts[at] += count
+    own, not_there = (each.get("target_away", ()) for each in (sample, other))
     return {
         "target_points": points,
         "target_weights": weights,
         "target_labels": classes,
         "target_shares": counts,
+        **away_of_both(sample, own, other, not_there, classes),
     }

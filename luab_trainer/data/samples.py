@@ -8,6 +8,7 @@ A sample is a dict. `luab_trainer.data.collator.collate` makes a batch of them:
                     [K] float32 of shares in every row
     target_points   list of [P, 2] float32 crop ratios, x first, one entry for each target
     target_weights  list of [P] float32, sum 1, or all 0 when the target cannot be used
+    target_away     if a class has such points: list of [Q, 2] float32 crop ratios, where each class is not
     target_maps     instead of points and weights, for gaze, boxes, masks and heat maps: list of [h, w]
                     float32 over the crop, peak 1, or all 0
     target_labels   list of int, the class of each target
@@ -26,7 +27,7 @@ from torch import Tensor
 
 from luab_attention.area_maps import GRID, Area, area_in_view
 from luab_attention.areas import SIGMA
-from luab_attention.targets import Byproduct, LabelPolicy, Outside, target_in_view
+from luab_attention.targets import Byproduct, LabelPolicy, Outside, away_in_view, target_in_view
 from luab_data.rows.columns import AREA_KINDS, ByproductKind, Columns
 from luab_trainer.data.background import BackgroundMix, Donors, Mixer
 from luab_trainer.data.cutmix import CutMix
@@ -200,9 +201,11 @@ class RowToSample:
             return sample | {"target_maps": [area_in_view(area, view, self.grid, moves) for area in areas]}
         clicked = [each for each in byproducts if isinstance(each, Byproduct)]
         targets = [target_in_view(each, view, self.outside, moves) for each in clicked]
+        away = [away_in_view(each, view, moves) for each in clicked]
         return sample | {
             "target_points": [points for points, _ in targets],
             "target_weights": [weights for _, weights in targets],
+            **({"target_away": away} if any(map(len, away)) else {}),
         }
 
     def _is_in_view(self, byproduct: Byproduct | Area, view: View, moves: Sequence[np.ndarray]) -> bool:

@@ -84,8 +84,11 @@ class AttentionLoss(CheckedLoss):
     kl:     KL(D || A) = sum_ij D_ij * log(D_ij / A_ij)
             D = density. The map must match the exact shape of D.
 
-    Of points, N is 1 within radius r, 0 farther, with a soft edge, and D are Gaussians of sigma r. Of maps M
-    (gaze, boxes, masks, heat maps), N = M / max M and D = M / sum M.
+    Of points, N is 1 within radius r, 0 farther, with a soft edge, and D are Gaussians of sigma r. Points
+    that say "not here", with the nearness F, take their discs out: N becomes N (1 - F), and D becomes
+    D (1 - F) of sum 1. Where several targets are merged they do nothing, as another class may be there.
+
+    Of maps M (gaze, boxes, masks, heat maps), N = M / max M and D = M / sum M.
 
     Averaged over the layers of A and over a row's targets. This loss is ours. A related one is "Right for the
     Right Reasons" (Ross et al., IJCAI 2017), which penalizes gradients outside an annotated mask.
@@ -117,6 +120,7 @@ class AttentionLoss(CheckedLoss):
         weights: Tensor | None = None,
         shares: Tensor | None = None,
         maps: Tensor | None = None,
+        away: Tensor | None = None,
     ) -> Tensor:
         """The term of each row [B], 0 where no byproduct is usable.
 
@@ -127,6 +131,7 @@ class AttentionLoss(CheckedLoss):
             weights: [B, C, P], sum 1 over P for a usable target, else 0.
             shares: [B, C], how much each target counts in its row, sum 1 at most. None: all the same. Merged
                 targets are mixed by their shares, and count with the sum of these.
+            away: [B, C, Q, 2] crop ratios where each target's class is not; infinity for padding.
             maps: [B, C, H, W] instead of points and weights; all 0 for a target that is not usable.
 
         Raises:
@@ -160,6 +165,9 @@ class AttentionLoss(CheckedLoss):
             wanted, usable, shares = self._of_maps(maps.float(), shares, grid, merge)
         elif points is not None and weights is not None:
             wanted, usable, shares = self._of_points(points, weights, shares, grid, merge)
+            if away is not None and self.radius is not None:
+                away = of_single_targets(away, weights) if merge else away
+                wanted = self._without(wanted, away, grid, self.radius)
         attention, wanted = attention.float(), wanted.unsqueeze(2)
         if self.form == "kl":
             # Where D is 0 the summand is 0; the floor keeps both logarithms finite.
@@ -186,6 +194,15 @@ class AttentionLoss(CheckedLoss):
         made = density if self.form == "kl" else nearness
         return made(points, weights, grid, self.radius), weights.sum(dim=-1) > 0, shares
 
+    def _without(self, wanted: Tensor, away: Tensor, grid: tuple[int, int], radius: float) -> Tensor:
+        """N or D [B, C, h, w] without the discs around points `away` [B, C, Q, 2]."""
+        left = wanted * (1 - nearness(away, torch.ones_like(away[..., 0]), grid, radius))
+        if self.form != "kl":
+            return left
+        total = left.sum(dim=(-2, -1), keepdim=True)
+        # Where the discs take all of it, they contradict the points: these alone count.
+        return torch.where(total > 1e-6, left / total.clamp(min=1e-6), wanted)
+
     def _of_maps(
         self, maps: Tensor, shares: Tensor | None, grid: tuple[int, int], merge: bool
     ) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -205,3 +222,15 @@ class AttentionLoss(CheckedLoss):
         """The settings, as `print(module)` shows them."""
         radius = "" if self.radius is None else f", radius={self.radius}"
         return f"form={self.form}{radius}, tolerance={self.tolerance}"
+
+
+def of_single_targets(away: Tensor, weights: Tensor) -> Tensor:
+    """The points of rows with one usable target: [B, C, Q, 2] -> [B, 1, C * Q, 2], infinity for all others.
+
+    Args:
+        away: Points that say "not here".
+        weights: [B, C, P] of the targets.
+    """
+    usable = weights.sum(dim=-1) > 0
+    alone = usable & (usable.sum(dim=1, keepdim=True) == 1)
+    return away.masked_fill(~alone[..., None, None], torch.inf).flatten(1, 2).unsqueeze(1)

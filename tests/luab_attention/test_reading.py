@@ -11,6 +11,7 @@ from fixtures.ways_in import FILES, picture, table, write_images, write_lines
 
 from luab_attention.facts import describe_rows
 from luab_attention.reading import Reading, read_rows
+from luab_attention.targets import clicks_of
 from luab_data.errors import SourceError
 from luab_data.rows.classes import class_names
 from luab_data.rows.image_columns import unlisted_images
@@ -409,14 +410,18 @@ def labeled():
     return rows if "label" in rows.column_names else rows.add_column("label", [0, 1] * (len(rows) // 2))
 
 
-def test_points_that_say_where_a_class_is_not_are_left_out_and_counted():
+def test_points_that_say_where_a_class_is_not_are_kept_and_counted():
     rows = labeled()
     points = [[{"x": 0.1, "y": 0.2, "sign": 1}, {"x": 0.9, "y": 0.9, "sign": -1}]] * (len(rows) - 1)
     rows = rows.add_column("points", [*points, [{"x": 0.5, "y": 0.5, "sign": None}]])
     read = read_rows(rows, Reading(point="points"), "click")
-    assert read.rows[0]["points"] == [{"x": 0.1, "y": 0.2}]
-    assert read.rows[len(rows) - 1]["points"] == [{"x": 0.5, "y": 0.5}]
-    assert f"{len(rows) - 1} points say where a class is not (sign -1): left out" in str(read.notes)
+    here, not_here = {"x": 0.1, "y": 0.2, "sign": 1}, {"x": 0.9, "y": 0.9, "sign": -1}
+    assert read.rows[0]["points"] == [here, not_here]
+    assert read.rows[len(rows) - 1]["points"] == [{"x": 0.5, "y": 0.5, "sign": 1}]
+    assert f"{len(rows) - 1} points say where a class is not (sign -1)" in str(read.notes)
+    (byproduct,) = clicks_of(read.rows[0]["points"], "points")
+    assert byproduct.points.tolist() == [[0.1, 0.2]] and byproduct.away.tolist() == [[0.9, 0.9]]
+    assert clicks_of([not_here], "points") == []  # "not here" alone does not say where to look
     odd = labeled().add_column("points", [[{"x": 0.1, "y": 0.2, "sign": 2}]] * len(rows))
     with pytest.raises(SourceError, match="neither 1 nor -1"):
         read_rows(odd, Reading(point="points"), "click")
