@@ -149,6 +149,7 @@ def draw(settings: dict[tuple[str, str], Arms], folder: Path) -> None:
         for place, arm in enumerate(arms):
             points(axis, place, arms, arm, colors[arm])
         axis.set_xticks(range(len(arms)), list(arms), rotation=60, fontsize=8)
+        axis.set_ylim(bottom=0)
 
     def by_epoch(axis: Any, arms: Arms) -> None:
         for arm, seeds in arms.items():
