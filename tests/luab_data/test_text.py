@@ -115,8 +115,9 @@ def test_values_and_abbreviations_are_no_unknown_options():
 
 @pytest.mark.parametrize("name", [*cli.commands(), "evalaute"])
 def test_commands_and_their_options(name, capsys):
+    subject = {"build": ["imagenet_ab"], "convert": ["table"], "traces": ["report"]}.get(name, [])
     try:
-        status = cli.main([name, *(["imagenet_ab"] if name == "build" else []), "--debgu"])
+        status = cli.main([name, *subject, "--debgu"])
     except SystemExit as ended:
         status = ended.code
     assert status == 2

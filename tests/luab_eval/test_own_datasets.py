@@ -129,7 +129,10 @@ def test_the_command_judges_a_dataset_and_lists_it(own, tmp_path, capsys):
     assert evaluate([*options, "--num-workers", "0", "--device", "cpu"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "Dataset (mine) accuracy ↑ 66.7" in shown
-    assert "Left out of Dataset (mine): 1 row without a class." in shown
+    said = (
+        "Left out of Dataset (mine), Localization (mine), Pointing game (mine), Energy pointing game (mine): "
+    )
+    assert f"{said}1 row without a class." in shown
     assert "Pointing game (mine)" in shown
 
 

@@ -167,8 +167,8 @@ def test_trains_by_options_alone(way, config, tmp_path, monkeypatch):
 
 
 def watching(seen, samples):
-    def watched(rows, *arguments):
-        found = samples(rows, *arguments)
+    def watched(rows, *arguments, **named):
+        found = samples(rows, *arguments, **named)
         seen.setdefault("train", found)
         return found
 
