@@ -1,4 +1,4 @@
-"""Label Studio's brush: runs of RGBA bytes, packed bit by bit (thi.ng's rle-pack).
+"""Label Studio's brush: runs of RGBA bytes, packed bit by bit (the library rle-pack).
 
     32 bits: number of bytes; 5: bits of a value - 1; 4 times 4: bits of a length - 1, by the length's kind
     then for each run: 1 bit, repeated or not; 2: the length's kind; the length - 1; the value, or all values

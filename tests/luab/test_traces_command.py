@@ -99,7 +99,7 @@ def test_every_tool_explains_its_options(tool, capsys):
 
 
 def test_an_unknown_tool_says_which_there_are(capsys):
-    assert main(["fliter"]) == 2
+    assert main(["filtering"]) == 2
     assert "did you mean filter" in (shown := capsys.readouterr().err)
     assert all(f"  {name} " in shown for name in TOOLS)
 

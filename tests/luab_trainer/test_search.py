@@ -118,7 +118,7 @@ def test_a_trial_logs_what_the_same_run_alone_logs(tmp_path, optuna):
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"atention_weight": 1.0}, "'atention_weight', which is no option of LUABConfig"),
+        ({"weight_of_attention": 1.0}, "'weight_of_attention', which is no option of LUABConfig"),
         ({"attention_weight": -1.0}, "--attention_weight -1.0: give a number of 0 or more"),
         ({"byproduct": "trace"}, "'byproduct', which the datasets have been made with"),
         ({"cutmix": 0.5}, "cutmix"),  # of the dataset: said when the trial reads it
