@@ -53,7 +53,8 @@ def chosen(text: str, count: int, what: str) -> tuple[int, ...]:
     found = list(range(count - int(text[4:]), count)) if last else sorted(map(int, text.split(",")))
     if found[0] < 0 or found[-1] >= count or len(set(found)) < len(found):
         raise ValueError(
-            f"--attention_{what} {text}: the model has {count}, 0 to {count - 1}; give each once."
+            f"--attention_{what} {text}: the model has {count} {what}, numbered 0 to {count - 1}; name each "
+            "once."
         )
     return tuple(found)
 

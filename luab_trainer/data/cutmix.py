@@ -55,6 +55,14 @@ class Rectangle(NamedTuple):
         return within.all(axis=-1) & inside(points)
 
 
+def check_drawn(share: float, alpha: float) -> None:
+    """Raises ValueError unless it is a share of the crops, and a parameter of Beta(alpha, alpha)."""
+    if not 0 <= share <= 1:
+        raise ValueError(f"share={share}: a share of the crops, 0 to 1.")
+    if not 0 < alpha < math.inf:
+        raise ValueError(f"alpha={alpha}: a parameter of the Beta distribution, more than 0.")
+
+
 @dataclass(frozen=True)
 class CutMix:
     """How to cut and paste.
@@ -69,10 +77,7 @@ class CutMix:
     alpha: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.share <= 1:
-            raise ValueError(f"share={self.share}: a share of the crops, 0 to 1.")
-        if not 0 < self.alpha < math.inf:
-            raise ValueError(f"alpha={self.alpha}: a parameter of the Beta distribution, more than 0.")
+        check_drawn(self.share, self.alpha)
 
     def rectangle(self, height: int, width: int, rng: np.random.Generator) -> Rectangle:
         """A random rectangle of 1 - lambda of the crop's area, with its aspect ratio, around any point of it.

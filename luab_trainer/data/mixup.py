@@ -12,14 +12,13 @@ nothing to a term, here as in a crop of its own, so MixUp does not change how mu
 This differs from CutMix, where each pixel is of one image: what is seen of an object is seen whole.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from luab_trainer.data.cutmix import of_sum_1
+from luab_trainer.data.cutmix import check_drawn, of_sum_1
 from luab_trainer.data.mixed_maps import away_of_both, blended_maps
 
 
@@ -37,10 +36,7 @@ class MixUp:
     alpha: float = 0.2
 
     def __post_init__(self) -> None:
-        if not 0 <= self.share <= 1:
-            raise ValueError(f"share={self.share}: a share of the crops, 0 to 1.")
-        if not 0 < self.alpha < math.inf:
-            raise ValueError(f"alpha={self.alpha}: a parameter of the Beta distribution, more than 0.")
+        check_drawn(self.share, self.alpha)
 
 
 def equal_shares(weights: list[np.ndarray]) -> list[float]:

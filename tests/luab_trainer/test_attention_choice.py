@@ -77,7 +77,7 @@ def test_a_run_says_which_and_resumes_only_with_the_same(tmp_path, capsys):
 
 def test_layers_that_the_model_does_not_have_end_the_run_before_it_starts(tmp_path):
     data, config = write_splits(tmp_path / "data", train=8), write_config(tmp_path / "config")
-    with pytest.raises(SystemExit, match="--attention_layers last4: the model has 2, 0 to 1"):
+    with pytest.raises(SystemExit, match="--attention_layers last4: the model has 2 layers, numbered 0 to 1"):
         main(options(config, data, tmp_path / "out", attention_layers="last4"))
     config = write_config(tmp_path / "map", "convnext")
     with pytest.raises(SystemExit, match=r"--attention_heads 0: where ConvNextFor.* has no layers and no"):

@@ -279,11 +279,11 @@ def test_a_relative_position_bias_goes_with_its_heads():
 @pytest.mark.parametrize(
     ("layers", "heads", "message"),
     [
-        ("last3", "all", "--attention_layers last3: the model has 2, 0 to 1"),
-        ("2", "all", "--attention_layers 2: the model has 2"),
-        ("0,0", "all", "give each once"),
+        ("last3", "all", "--attention_layers last3: the model has 2 layers, numbered 0 to 1"),
+        ("2", "all", "--attention_layers 2: the model has 2 layers"),
+        ("0,0", "all", "name each once"),
         ("first", "all", "--attention_layers first: give all, lastN"),
-        ("all", "4", "--attention_heads 4: the model has 4, 0 to 3"),
+        ("all", "4", "--attention_heads 4: the model has 4 heads, numbered 0 to 3"),
         ("all", "last1", "--attention_heads last1: give all or numbers"),
     ],
 )
