@@ -89,6 +89,11 @@ class World:
         """The built dataset that an arm trains on."""
         return self.root / (f"dataset_{arm}" if arm in (SHUFFLED, ORACLE) else "dataset")
 
+    @property
+    def configs(self) -> Path:
+        """The folder of the architectures' configs."""
+        return self.root / "configs"
+
     def checkpoint(self, run: DemoRun) -> Path:
         """The folder that a run saves its model in."""
         return self.root / "checkpoints" / run.name
@@ -129,6 +134,8 @@ def _build(raw: Path, folder: Path) -> None:
 
 def run_all(world: World, runs: list[DemoRun], epochs: int) -> list[DemoScores]:
     """Train and evaluate all runs, one per core: for tiny models this is faster than several threads."""
+    for architecture in {run.architecture for run in runs}:
+        save_config(architecture, world.configs)  # once, before several processes read it
     context = multiprocessing.get_context("spawn")
     steps = context.Value("L", 0)
     total = len(runs) * _steps(world, epochs)
@@ -160,7 +167,7 @@ def run_one(world: World, run: DemoRun, epochs: int) -> DemoScores:
     """Train one run and evaluate it on both test sets."""
     trainer = train(
         RunArguments(
-            from_config=str(save_config(run.architecture, world.root / "configs")),
+            from_config=str(world.configs / run.architecture),
             image_size=INPUT_SIZE,
             dataset=str(world.dataset(run.arm)),
             min_crop=0.5,

@@ -28,7 +28,6 @@ ARCHITECTURES: dict[str, PreTrainedConfig] = {
 LEARNING_RATE = {"vit": 2e-3, "convnext": 4e-3}
 
 
-def save_config(architecture: str, folder: Path) -> Path:
-    """Write the architecture's config.json, as `run.py --from_config` reads it, and return its folder."""
+def save_config(architecture: str, folder: Path) -> None:
+    """Write the architecture's config.json, as `run.py --from_config` reads it, into `folder/architecture`."""
     ARCHITECTURES[architecture].save_pretrained(folder / architecture)
-    return folder / architecture
