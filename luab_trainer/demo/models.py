@@ -29,5 +29,5 @@ LEARNING_RATE = {"vit": 2e-3, "convnext": 4e-3}
 
 
 def save_config(architecture: str, folder: Path) -> None:
-    """Write the architecture's config.json, as `run.py --from_config` reads it, into `folder/architecture`."""
+    """Write `folder/architecture/config.json`, as `run.py --from_config` reads it."""
     ARCHITECTURES[architecture].save_pretrained(folder / architecture)
