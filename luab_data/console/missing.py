@@ -7,6 +7,17 @@ from luab_data.errors import SourceError
 # Extra of setup.cfg -> the modules that its packages bring. Training and loading need none of them.
 EXTRAS = {
     "app": ("gradio",),
+    "collect": (
+        "alembic",
+        "fastapi",
+        "jinja2",
+        "jwt",
+        "krippendorff",
+        "markdown_it",
+        "psycopg",
+        "sqlalchemy",
+        "uvicorn",
+    ),
     "eval": ("evaluate", "jinja2", "matplotlib", "numba", "scipy", "sklearn"),
     "peft": ("peft",),
     "ray": ("ray",),

@@ -17,8 +17,9 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = {path.parent.name for path in ROOT.glob("*/py.typed")}
 # Which extras the code of a package may need; what needs none of them is the core.
 ALLOWED = {
-    "luab": {"app", "eval"},
+    "luab": {"app", "collect", "eval"},
     "luab_attention": {"eval"},
+    "luab_collect": {"collect"},
     "luab_eval": {"eval", "timm"},
     "luab_trainer": {"eval", "peft", "timm"},
     "luab_data": {"ray"},
