@@ -1,0 +1,154 @@
+"""The figures of an annotator, of a page of work and of a project."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from luab_collect.quality.agreement import (
+    Alpha,
+    answers_of,
+    consensus_distances,
+    krippendorff_alpha,
+    with_majority,
+)
+from luab_collect.quality.facts import Gold, PageFacts
+from luab_collect.quality.shares import Share
+
+NOTHING = Share()
+CENTER_RADIUS = 0.05  # ratios of the image: a click this close to its center is one on the center
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Of one page of work, of one annotator, or of the project.
+
+    Attributes:
+        pages: Number of pages of work.
+        recall: Of what gold images show, what was found.
+        precision: Of what was said of gold images, what is so.
+        in_box: Of the points on gold images with known boxes, those inside one.
+        center: Of all points, those on the image's center.
+        majority: Answers that are those of most other annotators.
+        distance: Median distance of the points to the others', in ratios of the image.
+        visible: Median ms that a page was visible.
+        unmoved: Of the selections with a mouse, those that no movement came before.
+        replayed: Traces that are also another image's or another person's, position by position.
+        untrusted: Events that no person made.
+    """
+
+    pages: int
+    recall: Share = NOTHING
+    precision: Share = NOTHING
+    in_box: Share = NOTHING
+    center: Share = NOTHING
+    majority: Share = NOTHING
+    distance: float | None = None
+    distances: int = 0
+    visible: float | None = None
+    unmoved: Share = NOTHING
+    replayed: int = 0
+    untrusted: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """For reports."""
+        return {
+            name: value.to_json() if isinstance(value, Share) else value for name, value in vars(self).items()
+        }
+
+
+@dataclass(frozen=True)
+class Quality:
+    """All figures; `pages` by the id of the page of work, `annotators` by pseudonym."""
+
+    whole: Figures
+    agreement: Alpha
+    annotators: Mapping[str, Figures]
+    pages: Mapping[str, Figures]
+    annotator_of: Mapping[str, str]  # page of work -> annotator
+
+
+def quality(facts: Sequence[PageFacts], gold: Mapping[str, Gold], classes: int) -> Quality:
+    """The figures of all finished pages.
+
+    Args:
+        facts: Of the pages.
+        gold: item -> what it shows, of the images of which this is known.
+        classes: How many classes a `place` page offers.
+    """
+    answers = answers_of(facts)
+    majority, distance = with_majority(answers), consensus_distances(facts)
+    seen = Counter(each for page in facts for each in page.fingerprints.values())
+    groups: dict[str, list[PageFacts]] = defaultdict(list)
+    for page in facts:
+        groups[page.annotator].append(page)
+    return Quality(
+        _figures(
+            facts,
+            gold,
+            seen,
+            sum(majority.values(), NOTHING),
+            [d for each in distance.values() for d in each],
+        ),
+        krippendorff_alpha(answers, classes),
+        {
+            name: _figures(own, gold, seen, majority.get(name, NOTHING), distance.get(name, []))
+            for name, own in sorted(groups.items())
+        },
+        {page.work: _figures([page], gold, seen) for page in facts},
+        {page.work: page.annotator for page in facts},
+    )
+
+
+def _figures(
+    facts: Sequence[PageFacts],
+    gold: Mapping[str, Gold],
+    seen: Mapping[str, int],
+    majority: Share = NOTHING,
+    distances: Sequence[float] = (),
+) -> Figures:
+    points = [point for page in facts for point in page.points.values()]
+    clicks, unmoved = (sum(page.clicks[at] for page in facts) for at in (0, 1))
+    recall, precision = _gold_shares(facts, gold)
+    return Figures(
+        pages=len(facts),
+        recall=recall,
+        precision=precision,
+        in_box=Share.of(
+            _inside(point, boxes)
+            for page in facts
+            for (item, name), point in page.points.items()
+            if (boxes := gold.get(item, {}).get(name))
+        ),
+        center=Share.of(math.dist(point, (0.5, 0.5)) <= CENTER_RADIUS for point in points),
+        majority=majority,
+        distance=median(distances) if distances else None,
+        distances=len(distances),
+        visible=median(page.visible for page in facts) if facts else None,
+        unmoved=Share(unmoved, clicks),
+        replayed=sum(seen[each] > 1 for page in facts for each in page.fingerprints.values()),
+        untrusted=sum(page.untrusted for page in facts),
+    )
+
+
+def _gold_shares(facts: Sequence[PageFacts], gold: Mapping[str, Gold]) -> tuple[Share, Share]:
+    found = missed = wrong = 0
+    for page in facts:
+        for item, said in page.answers.items():
+            known = gold.get(item)
+            if known is not None and (page.asked is None or page.asked in known):
+                shown = {name for name, boxes in known.items() if boxes is not None}
+                if page.asked is not None:
+                    shown &= {page.asked}
+                found += len(said & shown)
+                missed += len(shown - said)
+                wrong += len(said - shown)
+    return Share(found, found + missed), Share(found, found + wrong)
+
+
+def _inside(point: tuple[float, float], boxes: Sequence[Sequence[float]]) -> bool:
+    """The border belongs to the box."""
+    x, y = point
+    return any(x0 <= x <= x1 and y0 <= y <= y1 for x0, y0, x1, y1 in boxes)

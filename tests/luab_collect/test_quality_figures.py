@@ -1,0 +1,168 @@
+"""Figures of quality, worked out by hand."""
+
+import math
+
+import pytest
+from fixtures.page_results import page, place_item, select_item, track
+from scipy.stats import binomtest
+
+from luab_collect.quality.agreement import answers_of, consensus_distances, krippendorff_alpha, with_majority
+from luab_collect.quality.facts import fingerprint, page_facts
+from luab_collect.quality.figures import quality
+from luab_collect.quality.shares import Share
+
+CIRCLE = tuple((0.5 + 0.3 * math.cos(at / 3), 0.5 + 0.3 * math.sin(at / 3)) for at in range(15))
+
+
+def facts(*pages):
+    return [page_facts(each) for each in pages]
+
+
+@pytest.mark.parametrize(("count", "total"), [(0, 5), (8, 10), (5, 5), (190, 200)])
+def test_a_share_has_wilsons_interval(count, total):
+    share = Share(count, total)
+    expected = binomtest(count, total).proportion_ci(0.95, "wilson")
+    assert (share.low, share.high) == pytest.approx(expected, abs=1e-12)
+
+
+def test_of_nothing_nothing_is_known():
+    assert (Share().value, Share().low, Share().high, str(Share())) == (None, 0.0, 1.0, "-")
+    assert Share(1, 2) + Share(2, 2) == Share(3, 4)
+    assert str(Share(8, 10)) == "80% (49% to 94%; 8 of 10)"
+
+
+def test_alpha_is_krippendorffs():
+    """His own example of two observers and ten units (2011, section A): 0.095."""
+    pages = []
+    for who, said in (("a", "0100000010"), ("b", "1110010000")):
+        items = [select_item(str(at), (0.5, 0.5) if yes == "1" else None) for at, yes in enumerate(said)]
+        pages.append(page(who, *items, asked="cat"))
+    found = krippendorff_alpha(answers_of(facts(*pages)), classes=1)
+    assert found.value == pytest.approx(0.095, abs=5e-4)
+    assert found.units == 10
+    assert -1 < found.low < 0.095 < found.high < 1
+
+
+def test_alpha_counts_what_nobody_placed():
+    """Ten classes: both place the cat, one a dog too; eight classes that nobody placed agree on no.
+
+    Of 20 values 3 are yes. Disagreement: observed 2 / 20, expected 2 * 3 * 17 / (20 * 19).
+    """
+    pages = (
+        page("a", place_item("i", [("cat", (0.5, 0.5)), ("dog", (0.1, 0.1))])),
+        page("b", place_item("i", [("cat", (0.4, 0.5)), ("cow", None)])),
+    )
+    found = krippendorff_alpha(answers_of(facts(*pages)), classes=10)
+    assert found.value == pytest.approx(1 - (2 / 20) / (2 * 3 * 17 / (20 * 19)))
+
+
+def test_alpha_needs_two_answers_and_both_values():
+    alone = page("a", select_item("i", (0.5, 0.5)), asked="cat")
+    assert krippendorff_alpha(answers_of(facts(alone)), 1).value is None
+    alike = page("b", select_item("i", (0.5, 0.5)), asked="cat")
+    both = krippendorff_alpha(answers_of(facts(alone, alike)), 1)
+    assert (both.value, both.units, str(both)) == (None, 1, "- (1 units)")
+
+
+def test_majority_is_that_of_the_others():
+    def said(who, yes):
+        return page(who, select_item("i", (0.5, 0.5) if yes else None), asked="cat")
+
+    found = with_majority(answers_of(facts(said("a", True), said("b", True), said("c", False))))
+    # For a and b the others are divided; c is against both.
+    assert found == {"c": Share(0, 1)}
+
+
+def test_distance_is_to_the_median_of_two_others():
+    pages = [
+        page(who, select_item("i", at), asked="cat")
+        for who, at in (("a", (0.5, 0.5)), ("b", (0.5, 0.5)), ("c", (0.8, 0.9)))
+    ]
+    found = consensus_distances(facts(*pages))
+    assert found["c"] == [pytest.approx(0.5)]
+    assert found["a"] == [pytest.approx(0.25)]  # to (0.65, 0.7)
+    assert consensus_distances(facts(*pages[1:])) == {}
+
+
+GOLD = {
+    "shown": {"cat": [[0.2, 0.2, 0.6, 0.6]]},
+    "somewhere": {"cat": []},
+    "absent": {"cat": None},
+    "other": {"dog": [[0.0, 0.0, 1.0, 1.0]]},
+}
+
+
+def test_gold_of_a_select_page():
+    """Two show the cat, of which one is found; one is wrong; of `other` nothing is known about cats."""
+    selected = page(
+        "a",
+        select_item("shown", (0.61, 0.3)),
+        select_item("somewhere"),
+        select_item("absent", (0.5, 0.5)),
+        select_item("other", (0.5, 0.5)),
+        select_item("unknown", (0.5, 0.5)),
+        asked="cat",
+    )
+    whole = quality(facts(selected), GOLD, 1).whole
+    assert (whole.recall, whole.precision) == (Share(1, 2), Share(1, 2))
+    assert whole.in_box == Share(0, 1)
+    assert whole.center == Share(3, 4)
+
+
+def test_gold_of_a_place_page():
+    """A class that gold does not name is not shown on a `place` page."""
+    placed = page("a", place_item("shown", [("cat", (0.6, 0.6)), ("cow", (0.5, 0.5))]))
+    whole = quality(facts(placed), GOLD, 3).whole
+    assert (whole.recall, whole.precision, whole.in_box) == (Share(1, 1), Share(1, 2), Share(1, 1))
+
+
+def test_a_keyboard_selects_no_place():
+    by_keyboard = page("a", select_item("shown", (0.5, 0.5), pointer="keyboard"), asked="cat")
+    whole = quality(facts(by_keyboard), GOLD, 1).whole
+    assert whole.recall == Share(1, 1)
+    assert whole.in_box == whole.center == Share()
+
+
+def test_clicks_without_movement_are_counted():
+    walked, jumped, stood = (
+        select_item("i", (0.5, 0.5)),
+        select_item("j", (0.5, 0.5), path=()),
+        select_item("k", (0.5, 0.5), path=((0.5, 0.5), (0.5, 0.5))),
+    )
+    late = select_item("l", (0.5, 0.5), path=((0.5, 0.5), *((0.6, 0.5),) * 80))  # moved before, and after
+    whole = quality(facts(page("a", walked, jumped, stood, late, asked="cat")), {}, 1).whole
+    assert whole.unmoved == Share(2, 4)
+    by_touch = page("a", select_item("j", (0.5, 0.5), path=(), pointer="touch"), asked="cat")
+    assert quality(facts(by_touch), {}, 1).whole.unmoved == Share()
+
+
+def test_replayed_traces_are_found_whatever_their_times():
+    assert fingerprint(track(*CIRCLE)) == fingerprint(track(*CIRCLE, start=500, step=33))
+    assert fingerprint(track(*CIRCLE)) != fingerprint(track(*CIRCLE[1:]))
+    assert fingerprint(track(*CIRCLE[:5] * 3)) is None  # too few positions to tell
+    pages = (
+        page("a", select_item("i", path=CIRCLE), asked="cat"),
+        page("b", select_item("j", path=CIRCLE), select_item("k", path=CIRCLE[::-1]), asked="cat"),
+        page("c", select_item("i", path=CIRCLE[2:]), asked="cat"),
+    )
+    found = quality(facts(*pages), {}, 1)
+    assert {name: each.replayed for name, each in found.annotators.items()} == {"a": 1, "b": 1, "c": 0}
+
+
+def test_figures_of_annotators_and_pages_add_up():
+    pages = [
+        page("a", select_item("i", (0.3, 0.3)), asked="cat", work="w1", visible=4000, untrusted=2),
+        page("a", select_item("j"), asked="cat", work="w2", visible=8000),
+        page("b", select_item("i"), asked="cat", work="w3", visible=6000),
+    ]
+    found = quality(facts(*pages), {}, 1)
+    assert (found.whole.pages, found.whole.visible, found.whole.untrusted) == (3, 6000, 2)
+    assert (found.annotators["a"].pages, found.annotators["a"].visible) == (2, 6000)
+    assert set(found.pages) == {"w1", "w2", "w3"}
+    assert found.annotator_of["w2"] == "a"
+    assert found.whole.to_json()["majority"]["total"] == 2
+
+
+def test_nothing_has_figures_too():
+    found = quality([], {}, 1)
+    assert (found.whole.pages, found.whole.visible, found.agreement.value) == (0, None, None)
