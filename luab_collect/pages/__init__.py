@@ -1,0 +1,66 @@
+"""The annotator's pages: one HTML shell, ES modules without a build step, style sheets, texts by language.
+
+`templates/work.html` is the shell, made once by the server; all else is drawn by `static/main.js`. A browser
+loads nothing but `static/`. `strings/en.yaml` has every text; another language is another file with its keys.
+"""
+
+import functools
+from pathlib import Path
+
+import yaml
+
+from luab_data.errors import SourceError
+
+_HERE = Path(__file__).resolve().parent
+STATIC = _HERE / "static"
+_STRINGS = _HERE / "strings"
+LANGUAGES = tuple(sorted(path.stem for path in _STRINGS.glob("*.yaml")))
+
+
+def shell(name: str, language: str = "en") -> str:
+    """HTML of the annotators' only page, for a project of this name.
+
+    It holds no inline script and no inline style: the texts are a block of data, which no browser runs.
+
+    Raises:
+        SourceError: there are no texts in this language.
+    """
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    texts = strings(language)
+    return environment.get_template("work.html").render(name=name, language=language, texts=texts)
+
+
+@functools.cache
+def strings(language: str = "en") -> dict[str, str]:
+    """Texts of the pages, key -> text; `{name}` is filled in, `key.one` and `key.other` are plurals.
+
+    Raises:
+        SourceError: there is no file for the language, or it lacks keys of the English one.
+    """
+    if language not in LANGUAGES:
+        raise SourceError(
+            f"language: {language!r} has no texts; allowed: {', '.join(LANGUAGES)}. A new language is a copy "
+            f"of {_STRINGS / 'en.yaml'} with its texts translated"
+        )
+    texts = _read(language)
+    if missing := sorted(set(_read("en")) - set(texts)):
+        raise SourceError(f"{_STRINGS / language}.yaml lacks {', '.join(missing)}")
+    return texts
+
+
+def _read(language: str) -> dict[str, str]:
+    path = _STRINGS / f"{language}.yaml"
+    texts = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(texts, dict):
+        raise SourceError(f"{path} is not a mapping of keys to texts")
+    if wrong := [key for key, text in texts.items() if not isinstance(key, str) or not isinstance(text, str)]:
+        raise SourceError(f"{path}: quote what is not a text: {', '.join(map(str, wrong))}")
+    return texts

@@ -1,0 +1,20 @@
+// Lines above the page that say what is wrong and what happens with the work. They cover, and move nothing.
+
+import { h } from "./dom.js";
+import { t } from "./strings.js";
+
+const shown = new Map();
+
+/** Shows the banner of `key` (a text). `action`: {text, act}. */
+export function banner(key, { values = {}, action = null } = {}) {
+  if (shown.has(key)) return;
+  const button = action ? h("button", { type: "button", class: "small", on_click: action.act }, action.text) : null;
+  const element = h("div", { class: "banner", role: "status", "data-banner": key }, h("span", {}, t(key, values)), button);
+  shown.set(key, element);
+  document.getElementById("banners").append(element);
+}
+
+export function unbanner(key) {
+  shown.get(key)?.remove();
+  shown.delete(key);
+}

@@ -1,0 +1,95 @@
+// What stands around a task: what is asked for, above; progress, state and the way on, below. Both stay in view.
+
+import { fromMarkdown, h, outsideLink } from "./dom.js";
+import { PlaceTask } from "./place.js";
+import { SelectTask } from "./select.js";
+import { t } from "./strings.js";
+
+export class Frame {
+  /** `progress`: a text. `submit(event)`: the way on was clicked. */
+  constructor({ project, page, log, state, progress, submit }) {
+    Object.assign(this, { project });
+    this.place = project.task === "place";
+    this.scroller = h("main", { class: "scroller", id: "main" });
+    const Task = this.place ? PlaceTask : SelectTask;
+    const changed = () => this.update();
+    this.task = new Task({ page, project, log, scroller: this.scroller, state, changed });
+    this.count = h("span", { class: "count" });
+    this.saved = h("span", { class: "saved" });
+    this.why = h("span", { class: "why", id: "why" });
+    this.button = h("button", { type: "button", class: "primary", "aria-describedby": "why", on_click: submit });
+    this.help = helpDialog(project);
+    this.bar = h(
+      "footer",
+      { class: "bar" },
+      h("span", { class: "progress" }, progress),
+      this.count,
+      this.saved,
+      h("button", { type: "button", class: "small help", on_click: () => this.help.showModal() }, t("instructions")),
+      this.why,
+      this.button,
+    );
+    this.scroller.append(this.task.element);
+    this.element = h("div", { class: `frame ${project.task}` }, this.#head(page), this.scroller, this.bar, this.help);
+    this.update();
+  }
+
+  update() {
+    this.count.textContent = this.task.status();
+    const missing = this.task.missing();
+    this.why.textContent = missing ?? "";
+    this.why.hidden = !missing;
+    this.button.setAttribute("aria-disabled", String(missing !== null));
+    this.button.textContent = this.sending ? t("sending") : this.task.submitText();
+  }
+
+  /** From the submission on: nothing can be changed. */
+  freeze() {
+    this.sending = true;
+    this.scroller.inert = true;
+    this.button.disabled = true;
+    this.update();
+  }
+
+  saying(text) {
+    if (this.saved.textContent !== text) this.saved.textContent = text;
+  }
+
+  #head(page) {
+    if (this.place) {
+      return h("header", { class: "head" }, h("h1", { tabindex: -1, "data-focus": true }, t("place.title")));
+    }
+    const described = this.project.classes.find((each) => each.name === page.class_name) ?? { links: [] };
+    const links = (described.links ?? []).map((address) => h("li", {}, outsideLink(address, shortened(address))));
+    return h(
+      "header",
+      { class: "head" },
+      h("h1", { tabindex: -1, "data-focus": true }, t("select.title", { name: page.class_name })),
+      // What scrolls can have the focus, so that keys scroll it.
+      h(
+        "div",
+        { class: "about", tabindex: 0, role: "region", "aria-label": t("select.about") },
+        described.definition ? h("p", { class: "definition" }, described.definition) : null,
+        links.length ? h("ul", { class: "links" }, links) : null,
+      ),
+    );
+  }
+}
+
+function helpDialog(project) {
+  const dialog = h("dialog", { class: "dialog", "aria-labelledby": "help-title" });
+  dialog.append(
+    h("h2", { id: "help-title" }, t("instructions")),
+    h("div", { class: "prose", tabindex: 0 }, fromMarkdown(project.instructions_html)),
+    h("button", { type: "button", class: "primary", on_click: () => dialog.close() }, t("close")),
+  );
+  return dialog;
+}
+
+function shortened(address) {
+  try {
+    return new URL(address).hostname.replace(/^www\./, "");
+  } catch {
+    return address;
+  }
+}

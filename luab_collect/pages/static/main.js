@@ -1,0 +1,130 @@
+// From the annotator's link to the code: enter, consent, instructions, practice, pages of work, done.
+
+import { Api, Refused } from "./api.js";
+import { banner, unbanner } from "./banner.js";
+import { Connection } from "./connection.js";
+import { Journal } from "./journal.js";
+import { WriterLock } from "./lock.js";
+import { done, message } from "./messages.js";
+import { practice } from "./practice.js";
+import { t } from "./strings.js";
+import { consent, instructions } from "./welcome.js";
+import { Work } from "./work.js";
+
+const ENDS = { session: "expired", withdrawn: "withdrawn" };
+const TRIES = 3; // of a page that the server asks to start again; then the annotator is told
+
+class Studio {
+  constructor() {
+    this.api = new Api();
+    this.connection = new Connection((state) => this.#banner(state));
+    this.work = null;
+    this.instructed = false;
+  }
+
+  async start() {
+    if (!this.api.enterable) return message("no_link");
+    try {
+      this.journal = await Journal.open();
+      const { annotator } = await this.connection.persist(() => this.api.enter());
+      this.lock = new WriterLock(annotator, () => this.#lost());
+      return (await this.lock.acquire()) ? await this.run() : this.#elsewhere();
+    } catch (error) {
+      return this.#failed(error);
+    }
+  }
+
+  /** Follows what the server says comes next. */
+  async run() {
+    this.project = await this.connection.persist(() => this.api.get("project"));
+    for (let failures = 0; this.lock.held; ) {
+      const next = await this.connection.persist(() => this.api.get("work"));
+      if (next.state === "done") return done(next.completion);
+      if (next.state === "nothing") return message("nothing");
+      if (next.state === "consent") await this.#consent();
+      else if (next.state === "practice") await this.#practice();
+      else {
+        const result = await this.#page(next);
+        if (result in ENDS) return message(ENDS[result]);
+        failures = result === "again" ? failures + 1 : 0;
+        if (failures >= TRIES) throw new Error(t("error.page"));
+      }
+    }
+    return undefined;
+  }
+
+  async #consent() {
+    await consent(this.project.consent);
+    await this.connection.persist(() => this.api.post("consent", { version: this.project.consent.version }));
+  }
+
+  async #practice() {
+    await this.#instructions();
+    await practice(this.project);
+    await this.connection.persist(() => this.api.post("practice"));
+  }
+
+  async #instructions() {
+    if (!this.instructed) await instructions(this.project);
+    this.instructed = true;
+  }
+
+  async #page(next) {
+    const begins = !next.assignment.done && !next.page.events?.length;
+    if (begins) await this.#instructions();
+    const given = { ...this, ...next };
+    this.work = new Work(given);
+    let left = false;
+    try {
+      left = await this.work.sendLeft();
+    } catch (error) {
+      // Refused for good. They stay in the journal for thirty days; the page goes on from what the server has.
+      if (error.code === "session" || error.code === "withdrawn") return error.code;
+      console.warn("events of an earlier tab were refused:", error);
+      banner("banner.refused", { values: { reason: error.message } });
+    }
+    const page = left ? (await this.connection.persist(() => this.api.get("work"))).page : next.page;
+    if (page?.work !== next.page.work) return "closed";
+    this.work = new Work({ ...given, page });
+    const result = await this.work.run(!this.unfinished);
+    this.unfinished = result === "unfinished";
+    return result;
+  }
+
+  async #lost() {
+    await this.work?.close();
+    this.#elsewhere();
+  }
+
+  #elsewhere() {
+    const act = async () => {
+      try {
+        message("taking");
+        if (await this.lock.acquire(true)) await this.run();
+        else this.#elsewhere();
+      } catch (error) {
+        this.#failed(error);
+      }
+    };
+    message("elsewhere", { action: { text: t("elsewhere.take"), act } });
+  }
+
+  #failed(error) {
+    const reload = { text: t("reload"), act: () => location.reload() };
+    if (error instanceof Refused && error.code === "withdrawn") return message("withdrawn");
+    if (error instanceof Refused && (error.status === 401 || error.status === 403)) return message("expired");
+    console.error(error);
+    return message("error", { values: { reason: error.message }, action: reload });
+  }
+
+  #banner(state) {
+    for (const key of ["offline", "full"]) {
+      if (state === key) banner(`banner.${key}`);
+      else unbanner(`banner.${key}`);
+    }
+  }
+}
+
+// A page from the back-forward cache has given its lock away.
+window.addEventListener("pageshow", (event) => event.persisted && location.reload());
+new Studio().start();

@@ -1,0 +1,161 @@
+// One page of work: its epoch, what it looked like, its events, its submission.
+
+import { banner, unbanner } from "./banner.js";
+import { announce, show } from "./dom.js";
+import { Frame } from "./frame.js";
+import { EventLog } from "./log.js";
+import { byKeyboard, pointerOf } from "./pointers.js";
+import { restored, unansweredSubmit } from "./restore.js";
+import { t } from "./strings.js";
+import { Stopped, Uploader } from "./uploader.js";
+
+/** Shows a page of work until it is submitted ("submitted") or has to be asked for again ("again"). */
+export class Work {
+  constructor({ api, connection, journal, project, assignment, page }) {
+    Object.assign(this, { api, connection, journal, project, assignment, page });
+    this.stop = new AbortController();
+    this.ended = new Promise((end) => (this.end = end));
+    this.uploader = new Uploader({
+      api,
+      connection,
+      journal,
+      work: page.work,
+      changed: () => this.#say(),
+      stopped: (error) => this.#stopped(error),
+    });
+  }
+
+  /** Sends what an earlier tab left behind. Whether there was anything, so that the page is to be asked for again. */
+  async sendLeft() {
+    const left = await this.journal.unsent(this.page.work).catch(() => []);
+    const acked = (epoch) => this.page.acked?.[epoch] ?? 0;
+    const unsent = left.filter((event) => event.seq > acked(event.epoch));
+    for (const { epoch, ...event } of unsent) {
+      this.uploader.lane(epoch, acked(epoch));
+      this.uploader.push(epoch, [event]);
+    }
+    if (unsent.length) await this.uploader.drain();
+    return unsent.length > 0;
+  }
+
+  /** Resolves to "submitted", or "again". `resubmit`: go on with a submission that had no answer. */
+  async run(resubmit = true) {
+    const events = this.page.events ?? [];
+    const submit = resubmit ? unansweredSubmit(events) : null;
+    if (submit) return this.#finish(submit.epoch, submit.seq);
+    const { epoch } = await this.connection.persist(() => this.api.post(`work/${this.page.work}/epochs`));
+    this.log = new EventLog({
+      work: this.page.work,
+      epoch,
+      journal: this.journal,
+      stored: (stored) => this.uploader.push(epoch, stored),
+      trouble: () => banner("banner.unstored"),
+    });
+    this.uploader.lane(epoch);
+    this.frame = new Frame({
+      project: this.project,
+      page: this.page,
+      log: this.log,
+      state: restored(events),
+      progress: t("progress", { number: this.assignment.done + 1, of: this.assignment.pages }),
+      submit: (event) => this.#submit(event),
+    });
+    show(this.frame.element);
+    await visible(this.stop.signal);
+    await this.log.start();
+    this.frame.task.start();
+    this.#watch();
+    this.#say();
+    const result = await this.ended;
+    this.close();
+    return result;
+  }
+
+  /** Stops writing, and keeps what there is; for another tab that takes over. */
+  async close() {
+    this.stop.abort();
+    this.frame?.task.close();
+    await this.log?.close();
+    this.uploader.close();
+    unbanner("banner.unstored");
+    this.end("closed");
+  }
+
+  #watch() {
+    const options = { signal: this.stop.signal };
+    document.addEventListener(
+      "visibilitychange",
+      () => {
+        this.log.add(document.hidden ? "hidden" : "visible");
+        if (document.hidden) this.uploader.wake();
+      },
+      options,
+    );
+    window.addEventListener("pagehide", () => this.uploader.lastBit(this.log.epoch, this.log.buffer), options);
+    const network = (state) => this.log.add(state === "good" ? "online" : "offline");
+    let before = "good";
+    const listener = (state) => {
+      if ((state === "offline") !== (before === "offline")) network(state === "offline" ? state : "good");
+      before = state;
+      this.#say();
+    };
+    this.connection.listeners.add(listener);
+    this.stop.signal.addEventListener("abort", () => this.connection.listeners.delete(listener));
+  }
+
+  async #submit(event) {
+    const missing = this.frame.task.missing();
+    if (missing) {
+      announce(missing);
+      return;
+    }
+    if (this.frame.sending) return;
+    this.frame.freeze();
+    await this.frame.task.settle(event);
+    const pointer = byKeyboard(event) ? "keyboard" : pointerOf(event);
+    await this.log.add("submit", { pointer, trusted: event.isTrusted }, event.timeStamp);
+    this.log.close();
+    this.frame.task.close();
+    this.end(await this.#finish(this.log.epoch, this.log.seq));
+  }
+
+  async #finish(epoch, seq) {
+    try {
+      await this.uploader.drain();
+      const path = `work/${this.page.work}/submit`;
+      await this.connection.persist(() => this.api.post(path, { epoch, last_seq: seq }));
+      await this.journal.forget(this.page.work).catch(() => {});
+      return "submitted";
+    } catch (error) {
+      if (error instanceof Stopped) return this.#reopen(error.code, error.message);
+      return this.#reopen(error.code ?? "failed", error.message);
+    }
+  }
+
+  // The server knows better: it says what the page is now.
+  #reopen(code, reason) {
+    if (code === "session" || code === "withdrawn") return code;
+    if (code === "submitted") return "submitted";
+    console.warn(`page ${this.page.work}: ${code}: ${reason}`);
+    if (code === "unfinished") announce(reason);
+    return code === "unfinished" ? "unfinished" : "again";
+  }
+
+  #stopped(error) {
+    if (this.frame?.sending || !this.frame) return; // `drain` says it
+    this.end(this.#reopen(error.code, error.message));
+  }
+
+  #say() {
+    if (!this.frame) return;
+    if (this.connection.state !== "good") this.frame.saying(t("saved.here"));
+    else this.frame.saying(t(this.uploader.waiting ? "saved.sending" : "saved.all"));
+  }
+}
+
+function visible(signal) {
+  if (!document.hidden) return Promise.resolve();
+  return new Promise((resolve) => {
+    document.addEventListener("visibilitychange", () => !document.hidden && resolve(), { signal });
+  });
+}
