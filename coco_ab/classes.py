@@ -86,3 +86,19 @@ COCO_CLASSES = {
 }
 # Name -> its place among the 80, which is its label.
 COCO_LABELS = {name: label for label, name in enumerate(COCO_CLASSES.values())}
+
+# The pages of icons in COCO-AB's order: released name (but that of the first, which no record names, since it
+# is open from the beginning) and the category ids of its icons.
+COCO_PAGES: dict[str, tuple[int, ...]] = {
+    "Person": (1, 27, 28, 31, 32, 33),
+    "Animal": tuple(range(16, 26)),
+    "Vehicle": tuple(range(2, 10)),
+    "OutdoorObj": (10, 11, 13, 14, 15),
+    "Sports": tuple(range(34, 44)),
+    "Kitchenware": (44, *range(46, 52)),
+    "Food": tuple(range(52, 62)),
+    "Furniture": (62, 63, 64, 65, 67, 70),
+    "Appliance": tuple(range(78, 83)),
+    "Electronics": tuple(range(72, 78)),
+    "IndoorObjects": tuple(range(84, 91)),
+}

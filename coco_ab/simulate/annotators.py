@@ -18,27 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from coco_ab.classes import COCO_CLASSES
+from coco_ab.classes import COCO_CLASSES, COCO_PAGES
 from luab_data.simulate.cursor import anonymous_id, cursor_path, snapped
 from luab_data.simulate.drawing import Box
 
 RENDERED = np.array([450, 450])  # pixels: the page shows every image as a square
-# The pages of icons in their order: released name (but that of the first, which no record names, since it is
-# open from the beginning) and the category ids of its icons.
-PAGES = (
-    ("Person", (1, *range(27, 34))),
-    ("Animal", range(16, 26)),
-    ("Vehicle", range(2, 10)),
-    ("OutdoorObj", range(10, 16)),
-    ("Sports", range(34, 44)),
-    ("Kitchenware", range(44, 52)),
-    ("Food", range(52, 62)),
-    ("Furniture", range(62, 71)),
-    ("Appliance", range(78, 83)),
-    ("Electronics", range(72, 78)),
-    ("IndoorObjects", range(84, 91)),
-)
-
 
 Place = dict[str, float]  # `x` and `y`, in ratios of the image
 
@@ -79,9 +63,9 @@ def annotate(
     if wrong:
         boxes[wrong] = [None]
     visit = _Visit(rng, traced=bool(rng.random() < model.traced))
-    for page, (page_name, icons) in enumerate(PAGES):
+    for page, (page_name, icons) in enumerate(COCO_PAGES.items()):
         visit.turn_to(page, page_name)
-        for icon in map(COCO_CLASSES.get, icons):  # None: an id that COCO does not use
+        for icon in (COCO_CLASSES[number] for number in icons):
             if icon in boxes:
                 target = boxes[icon][int(rng.integers(len(boxes[icon])))]
                 drops = _drops(target, np.array([width, height]), rng, model)

@@ -13,8 +13,8 @@ from luab_data.console.text import printable, printable_lines, redact, text_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = (
-    "luab", "luab_trainer", "luab_eval", "luab_vision", "luab_attention", "imagenet_ab", "coco_ab",
-    "luab_data", "loading_scripts",
+    "luab", "luab_trainer", "luab_collect", "luab_eval", "luab_vision", "luab_attention", "imagenet_ab",
+    "coco_ab", "luab_data", "loading_scripts",
 )  # fmt: skip
 LONGEST_MESSAGE, LONGEST_LINE, LONGEST_OF_OTHERS = 6000, 1000, 500  # characters
 

@@ -15,6 +15,7 @@ EXTRAS = {
         "krippendorff",
         "markdown_it",
         "psycopg",
+        "pydantic",
         "sqlalchemy",
         "uvicorn",
     ),

@@ -54,6 +54,11 @@ CALLS = {
     "app": ("luab.commands.app", "require_extra", ["--model", "x"]),
     "build": (imagenet_ab.script, "build_imagenet_ab", ["imagenet_ab", "--output-dir", "OUT"]),
     "byproducts": ("luab_data.rows.splits", "load_splits", ["x"]),
+    "collect": (
+        "luab_collect.setup",
+        "init_project",
+        ["init", "OUT", "--task", "select", "--images", "FILLED", "--classes", "x"],
+    ),
     "compare": ("luab_eval.report.figures", "figures", ["x"]),
     "convert": ("luab_attention.converting", "convert", ["table", "FILLED", "--output-dir", "OUT"]),
     "demo": ("luab_trainer.demo.experiment", "prepare", ["--output-dir", "OUT"]),

@@ -1,0 +1,226 @@
+"""`luab collect init` and `project.yaml`: what is accepted, what is refused, and with which words."""
+
+import stat
+
+import pytest
+
+from luab.cli import main
+from luab_collect.class_files import read_classes
+from luab_collect.project import KEY_BYTES, Project
+from luab_collect.settings import dump_settings, parse_settings
+from luab_collect.setup import init_project
+from luab_data.errors import SourceError
+
+
+@pytest.fixture
+def images(tmp_path):
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+    (tmp_path / "classes.txt").write_text("cat\tA small  animal\n\ndog\n")
+    return tmp_path / "photos"
+
+
+def made(tmp_path, images, **settings):
+    return init_project(tmp_path / "shop", "select", images, str(tmp_path / "classes.txt"), **settings)
+
+
+def test_a_project_is_read_as_it_was_made(tmp_path, images):
+    project = made(tmp_path, images, overlap=3, seed=7)
+    assert project == Project.read(tmp_path / "shop")
+    assert (project.name, project.task, project.language) == ("shop", "select", "en")
+    assert (project.images_per_page, project.pages_per_hit, project.overlap, project.seed) == (48, 10, 3, 7)
+    assert project.class_names == ("cat", "dog") and project.classes[0].definition == "A small animal"
+    assert project.images == images and project.categories == ()
+    assert project.database == f"sqlite:///{tmp_path / 'shop' / 'collect.sqlite'}"
+    assert "Select every image" in project.instructions() and "mouse" in project.consent()
+
+
+def test_the_key_is_random_and_its_owners_alone(tmp_path, images):
+    project = made(tmp_path, images)
+    other = init_project(tmp_path / "other", "select", images, str(tmp_path / "classes.txt"))
+    assert len(project.secret()) == KEY_BYTES and project.secret() != other.secret()
+    assert stat.S_IMODE((project.folder / "secret.key").stat().st_mode) == 0o600
+    assert stat.S_IMODE(project.folder.stat().st_mode) == 0o700
+    (project.folder / "secret.key").write_bytes(b"short")
+    with pytest.raises(SourceError, match=r"5 bytes, not 32\. Restore it from a copy"):
+        project.secret()
+
+
+def test_coco_is_80_classes_in_11_categories(tmp_path, images):
+    project = init_project(tmp_path / "street", "place", images, "coco")
+    assert len(project.classes) == 80 and len(project.categories) == 11
+    assert project.categories[:2] == ("Person", "Animal")  # the order of COCO-AB's pages of icons
+    assert {each.category for each in project.classes} == set(project.categories)
+    assert (project.images_per_page, project.pages_per_hit) == (1, 20)
+    assert not any(each.icon for each in project.classes)
+
+
+def test_a_folder_with_files_is_left_alone(tmp_path, images):
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "mine.txt").touch()
+    with pytest.raises(SourceError, match="not an empty folder"):
+        made(tmp_path, images)
+    assert [path.name for path in (tmp_path / "shop").iterdir()] == ["mine.txt"]
+
+
+def test_nothing_is_left_of_an_init_that_failed(tmp_path, images):
+    (tmp_path / "classes.txt").write_text("Cat\ncat\n")
+    with pytest.raises(SourceError, match="differ in case"):
+        made(tmp_path, images)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["classes.txt", "photos"]
+
+
+SETTINGS = """
+name: shop
+task: select
+images: ../photos
+classes: [{name: cat}, {name: dog}]
+images_per_page: 48
+pages_per_hit: 10
+"""
+
+
+def test_settings_survive_writing_and_reading():
+    settings = parse_settings(SETTINGS, "project.yaml")
+    assert parse_settings(dump_settings(settings), "again") == settings
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("overlapp: 2", r"no setting 'overlapp' \(did you mean overlap\?\)"),
+        ("shares: {gould: 1}", r"no setting 'shares.gould' \(did you mean gold\?\)"),
+        ("overlap: 0", "overlap is 0: Input should be greater than or equal to 1"),
+        ("overlap: two", "overlap is 'two': Input should be a valid integer"),
+        ("overlap: true", "overlap is True"),
+        ("overlap: .nan", "NaN|JSON compliant"),
+        ("lease_minutes: .inf", "JSON compliant"),
+        ("classes: []", "classes is"),
+        ("classes: [{name: no}]", "classes.0.name is False: Input should be a valid string, in quotes"),
+        ('classes: [{name: "a\\u202eb"}]', "do not print"),
+        ('classes: [{name: cat, links: ["javascript:alert(1)"]}]', "must begin with https"),
+        ("task: draw", "'select' or 'place'"),
+        ("language: en us", "language is"),
+        ("seed: -1", "seed is -1"),
+        ("name: <b>", None),
+        ("name: [a]", "name is"),
+        ("platforms: {prolific: {}}", "'platforms.prolific.completion_url' is missing"),
+        ("a: &a [1]\nb: *a", "aliases are not read"),
+        ("overlap: 1\noverlap: 2", "'overlap' is no text, or there already"),
+        ("? [a]\n: 1", "no text, or there already"),
+        ("x: !!python/object/apply:os.system [echo]", "not YAML that can be read"),
+        ("x: " + "[" * 5000, "not YAML that can be read"),
+        ("\x00", "not YAML that can be read"),
+    ],
+)
+def test_what_project_yaml_may_not_hold(change, expected):
+    name = change.partition(":")[0]
+    kept = [line for line in SETTINGS.splitlines() if not line.startswith(f"{name}:")]
+    text = "\n".join([*kept, change])
+    if expected is None:
+        assert parse_settings(text, "project.yaml").name == "<b>"  # text, which every page escapes
+        return
+    with pytest.raises(SourceError, match=expected) as raised:
+        parse_settings(text, "project.yaml")
+    assert "project.yaml" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"images": "nowhere"}, "images is '.*nowhere', and there is no such folder"),
+        ({"shares": "{target: 0.5, distractor: 0.4, gold: 0.2}"}, "the sum 1"),
+        ({"shares": "{target: 0, distractor: 0.5, gold: 0.5}"}, "target must be more than 0"),
+        ({"gold": "gold.csv"}, "gold is .*no such file"),
+        ({"classes": "[{name: cat, confusable: [dgo]}, {name: dog}]"}, r"did you mean dog\?"),
+        ({"classes": "[{name: cat, confusable: [cat]}]"}, "confusable with 'cat', which is no other class"),
+        ({"classes": "[{name: a_b}, {name: A B}]"}, "differ in case, spaces or _"),
+        ({"classes": "[{name: cat, icon: ../../etc/passwd}]"}, "icon of 'cat'"),
+        ({"task": "place"}, "`place` has 1"),
+        (
+            {
+                "task": "place",
+                "images_per_page": "1",
+                "categories": "[Animals]",
+                "classes": "[{name: cat, category: Animal}]",
+            },
+            r"category 'Animal', which categories does not list \(did you mean Animals\?\)",
+        ),
+    ],
+)
+def test_settings_that_do_not_fit_together(tmp_path, images, change, expected):
+    project = made(tmp_path, images)
+    lines = [line for line in SETTINGS.strip().splitlines() if line.partition(":")[0] not in change] + [
+        f"{name}: {value}" for name, value in change.items()
+    ]
+    (project.folder / "project.yaml").write_text("\n".join(lines))
+    with pytest.raises(SourceError, match=expected):
+        Project.read(project.folder)
+
+
+def test_a_folder_that_is_no_project_says_how_to_make_one(tmp_path):
+    with pytest.raises(SourceError, match=r"luab collect init .* makes one"):
+        Project.read(tmp_path)
+
+
+def test_classes_of_a_csv(tmp_path):
+    path = tmp_path / "classes.csv"
+    path.write_text(
+        "\ufeffname,definition,links,confusable\n"
+        '"tabby, cat","A cat, striped",https://example.org/a|https://example.org/b,dog\n\ndog,,,\n'
+    )
+    cat, dog = read_classes(str(path))
+    assert (cat.name, cat.definition, len(cat.links), cat.confusable) == (
+        "tabby, cat", "A cat, striped", 2, ("dog",),
+    )  # fmt: skip
+    assert dog.name == "dog" and dog.links == ()
+
+
+def test_wnids_get_imagenets_names(tmp_path):
+    path = tmp_path / "classes.txt"
+    path.write_text("n01440764\nn02012849\nn03126707\nmine\n")
+    tench, bird, machine, mine = read_classes(str(path))
+    assert (tench.name, tench.folder, tench.definition) == ("tench", "n01440764", "tench, Tinca tinca")
+    assert (bird.name, machine.name) == ("crane (n02012849)", "crane (n03126707)")
+    assert (mine.name, mine.folder) == ("mine", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("classes.txt", "\n \n", "names no class"),
+        ("classes.txt", b"caf\xe9\n", "not UTF-8"),
+        ("classes.txt", "x" * 121, "line 1: name is"),
+        ("classes.csv", "nam\ncat\n", "no column `name`"),
+        ("classes.csv", "name;definition\ncat;x\n", "separated by ';'"),
+        ("classes.csv", "name,definiton\ncat,x\n", r"'definiton' is unknown .*did you mean definition\?"),
+        ("classes.csv", "name,definition\ncat\n", "line 2: it has 1 values, and the header 2"),
+        ("classes.csv", "definition,name\nx,\n", "'name' is missing"),
+        ("classes.csv", 'name\n"cat\n', "line"),
+    ],
+)
+def test_unusable_lists_of_classes(tmp_path, name, content, expected):
+    (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(SourceError, match=expected):
+        read_classes(str(tmp_path / name))
+
+
+def test_the_command_makes_a_project(tmp_path, images, capsys):
+    given = ["--task", "select", "--images", str(images), "--classes", str(tmp_path / "classes.txt")]
+    assert main(["collect", "init", str(tmp_path / "shop"), *given]) == 0
+    assert "2 classes, task select" in capsys.readouterr().out
+    assert main(["collect", "init", str(tmp_path / "shop"), *given]) == 1
+    assert capsys.readouterr().err.startswith("luab collect: ")
+
+
+def test_an_unknown_command_gets_a_suggestion(capsys):
+    assert main(["collect", "int"]) == 2
+    assert "there is no command 'int' (did you mean init?)" in capsys.readouterr().err
+
+
+def test_the_command_without_its_extra_ends_before_it_begins(tmp_path, images, monkeypatch, capsys):
+    monkeypatch.setitem(__import__("sys").modules, "sqlalchemy", None)
+    given = ["--task", "select", "--images", str(images), "--classes", "coco"]
+    assert main(["collect", "init", str(tmp_path / "shop"), *given]) == 1
+    assert capsys.readouterr().err.endswith("needs sqlalchemy: pip install 'luab[collect]'\n")
+    assert not (tmp_path / "shop").exists()
