@@ -19,6 +19,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from luab_collect.quality.thresholds import Thresholds
 from luab_collect.settings import ClassSpec, Platforms, Settings, Shares, read_settings
 from luab_data.console.names import few
 from luab_data.console.text import did_you_mean
@@ -118,6 +119,11 @@ class Project:
     def shares(self) -> Shares:
         """Shares of a `select` page."""
         return self.settings.shares
+
+    @property
+    def quality(self) -> Thresholds:
+        """From where on a rule proposes that a person looks."""
+        return self.settings.quality
 
     @property
     def platforms(self) -> Platforms:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from luab_collect.quality.thresholds import Thresholds
 from luab_data.console.text import did_you_mean, printable
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.files.regular import read_regular
@@ -108,6 +109,7 @@ class Settings(Strict):
     pages_per_hit: Annotated[int, Field(ge=1, le=1000)]
     images_per_page: Annotated[int, Field(ge=1, le=200)]
     shares: Shares = Shares()
+    quality: Thresholds = Thresholds()
     platforms: Platforms = Platforms()
     retention_days: Annotated[int, Field(ge=1, le=36_500)] | None = None  # of outside ids; none: kept
 
@@ -193,10 +195,11 @@ def _fault(detail: Mapping[str, Any]) -> str:
 
 def _known(parents: Sequence[int | str]) -> list[str]:
     """The settings at a place."""
-    models: dict[str, type[Strict]] = {
+    models: dict[str, type[BaseModel]] = {
         "classes": ClassSpec,
         "platforms": Platforms,
         "prolific": Prolific,
+        "quality": Thresholds,
         "shares": Shares,
         "url": UrlPlatform,
     }
