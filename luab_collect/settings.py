@@ -109,7 +109,7 @@ class Settings(Strict):
     pages_per_hit: Annotated[int, Field(ge=1, le=1000)]
     images_per_page: Annotated[int, Field(ge=1, le=200)]
     shares: Shares = Shares()
-    quality: Thresholds = Thresholds()
+    quality: Thresholds = Thresholds.model_validate({})
     platforms: Platforms = Platforms()
     retention_days: Annotated[int, Field(ge=1, le=36_500)] | None = None  # of outside ids; none: kept
 
