@@ -191,7 +191,7 @@ def test_wnids_get_imagenets_names(tmp_path):
         ("classes.txt", "\n \n", "names no class"),
         ("classes.txt", b"caf\xe9\n", "not UTF-8"),
         ("classes.txt", "x" * 121, "line 1: name is"),
-        ("classes.csv", "nam\ncat\n", "no column `name`"),
+        ("classes.csv", "title\ncat\n", "no column `name`"),
         ("classes.csv", "name;definition\ncat;x\n", "separated by ';'"),
         ("classes.csv", "name,definiton\ncat,x\n", r"'definiton' is unknown .*did you mean definition\?"),
         ("classes.csv", "name,definition\ncat\n", "line 2: it has 1 values, and the header 2"),
