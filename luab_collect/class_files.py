@@ -1,16 +1,15 @@
 """Lists of classes for a new project: a text file, a CSV, or COCO's 80 with their 11 categories."""
 
-import csv
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from coco_ab.classes import COCO_CLASSES, COCO_PAGES
 from luab_collect.settings import MAX_BYTES, ClassSpec, faults_explained
-from luab_data.console.text import did_you_mean
+from luab_collect.tables import Line, read_table
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.files.regular import read_regular
-from luab_data.files.table_text import separator_hint, utf8
+from luab_data.files.table_text import utf8
 from luab_data.imagenet_classes import imagenet_names
 
 COCO = "coco"
@@ -36,76 +35,49 @@ def read_classes(given: str) -> tuple[ClassSpec, ...]:
     """
     if given == COCO:
         return coco_classes()
-    path = Path(given)
+    is_csv = given.lower().endswith(".csv")
+    rows = list(read_table(given, _COLUMNS, ["name"], "--classes") if is_csv else _lines(given))
+    if not rows:
+        raise SourceError(f"--classes {given!r} names no class.")
+    return tuple(map(_spec, _with_names(rows)))
+
+
+def _lines(given: str) -> Iterator[Line]:
     try:
-        text = utf8(read_regular(path, MAX_BYTES), repr(given))
+        text = utf8(read_regular(Path(given), MAX_BYTES), repr(given))
     except RejectedRecord as error:
         raise SourceError(
             f"--classes {given!r}: {error.reason}. Give a file with one class a line, or `coco`."
         ) from error
-    rows = list(_csv_rows(text, given) if path.suffix.lower() == ".csv" else _lines(text))
-    if not rows:
-        raise SourceError(f"--classes {given!r} names no class.")
-    return tuple(_spec(row, given, number) for number, row in _with_names(rows))
-
-
-def _lines(text: str) -> Iterator[tuple[int, dict[str, str]]]:
     for number, line in enumerate(text.splitlines(), start=1):
         name, _, definition = line.partition("\t")
         if name.strip():
-            yield (
-                number,
-                {"name": name.strip()}
-                | ({"definition": text} if (text := " ".join(definition.split())) else {}),
-            )
+            values = {"name": name.strip(), "definition": " ".join(definition.split())}
+            where = f"--classes {given!r}, line {number}"
+            yield Line(where, {column: value for column, value in values.items() if value})
 
 
-def _csv_rows(text: str, given: str) -> Iterator[tuple[int, dict[str, str]]]:
-    table = csv.reader(text.splitlines(), strict=True)
-    try:
-        header = [name.strip() for name in next(table, [])]
-        if "name" not in header:
-            found = f"its columns are {', '.join(header)}.{separator_hint(header)}"
-            raise SourceError(f"--classes {given!r} has no column `name`; {found}")
-        for name in header:
-            if name not in _COLUMNS or header.count(name) > 1:
-                raise SourceError(
-                    f"--classes {given!r}: column {name!r} is unknown or there twice"
-                    f"{did_you_mean(name, _COLUMNS)}; allowed are {', '.join(_COLUMNS)}."
-                )
-        for values in table:
-            if not any(map(str.strip, values)):
-                continue
-            if len(values) != len(header):
-                wrong = f"{len(values)} values, and the header {len(header)}"
-                raise SourceError(f"--classes {given!r}, line {table.line_num}: it has {wrong}.")
-            cells = zip(header, values, strict=True)
-            yield table.line_num, {name: value.strip() for name, value in cells if value.strip()}
-    except csv.Error as error:
-        raise SourceError(f"--classes {given!r}, line {table.line_num}: {error}.") from error
-
-
-def _with_names(rows: list[tuple[int, dict[str, str]]]) -> Iterator[tuple[int, dict[str, str]]]:
+def _with_names(rows: list[Line]) -> Iterator[Line]:
     """The rows with readable names in place of ImageNet's wnids."""
     names = imagenet_names()
     first = Counter(_first_name(names[row["name"]]) for _, row in rows if row.get("name") in names)
-    for number, row in rows:
+    for where, row in rows:
         wnid = row.get("name", "")
         if wnid in names:
             name = _first_name(names[wnid])
             name = name if first[name] == 1 else f"{name} ({wnid})"  # two cranes, two maillots
             row = {"folder": wnid, "definition": names[wnid]} | row | {"name": name}
-        yield number, row
+        yield Line(where, row)
 
 
 def _first_name(lemmas: str) -> str:
     return lemmas.partition(",")[0]
 
 
-def _spec(row: dict[str, str], given: str, number: int) -> ClassSpec:
+def _spec(line: Line) -> ClassSpec:
     values: dict[str, object] = {
         name: tuple(part.strip() for part in value.split("|")) if name in _LISTS else value
-        for name, value in row.items()
+        for name, value in line.values.items()
     }
-    with faults_explained(f"--classes {given!r}, line {number}"):
+    with faults_explained(line.where):
         return ClassSpec.model_validate(values)

@@ -8,6 +8,8 @@ from typing import Any
 
 from coco_ab.classes import COCO_PAGES
 from luab_collect.class_files import COCO, read_classes
+from luab_collect.items import list_items, write_items
+from luab_collect.plan import plan_lines, plan_pages
 from luab_collect.project import CONSENT, INSTRUCTIONS, KEY, SETTINGS, Project, project_of, write_key
 from luab_collect.settings import Settings, dump_settings, faults_explained
 from luab_data.errors import SourceError
@@ -27,8 +29,8 @@ def init_project(
     candidates: str | Path | None = None,
     gold: str | Path | None = None,
     **settings: Any,
-) -> Project:
-    """Makes a project's folder; an existing folder must be empty.
+) -> tuple[Project, list[str]]:
+    """Makes a project's folder; an existing folder must be empty. Also returns what it holds, in words.
 
     Args:
         folder: The folder to make.
@@ -72,14 +74,17 @@ def init_project(
     try:
         unfinished.chmod(0o700)  # it holds the key and the annotators' ids
         write_project(unfinished, made)
-        project_of(unfinished, made)
+        project = project_of(unfinished, made)
+        listed = list_items(project)
+        write_items(unfinished, listed)
+        lines = [*listed.lines(), *plan_lines(plan_pages(project, listed.items), project.overlap)]
         if folder.exists():
             folder.rmdir()
         unfinished.rename(folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     sync(folder.parent)
-    return Project.read(folder)
+    return Project.read(folder), lines
 
 
 def write_project(folder: Path, settings: Settings) -> None:

@@ -44,8 +44,13 @@ def add_options(options: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Makes the project and prints what it holds."""
+    from luab_collect.project import CONSENT, INSTRUCTIONS
     from luab_collect.setup import init_project
 
     given = {name: value for name, value in vars(options).items() if name not in ("project", "debug")}
-    project = init_project(options.project, **given)
+    project, lines = init_project(options.project, **given)
     print(f"{project.folder}: {counted(len(project.classes), 'class', 'classes')}, task {project.task}")
+    print("\n".join(lines))
+    print(
+        f"Next: read {project.folder / INSTRUCTIONS} and {CONSENT}, then luab collect serve {options.project}"
+    )

@@ -3,6 +3,7 @@
 import stat
 
 import pytest
+from PIL import Image
 
 from luab.cli import main
 from luab_collect.class_files import read_classes
@@ -16,12 +17,15 @@ from luab_data.errors import SourceError
 def images(tmp_path):
     for name in ("cat", "dog"):
         (tmp_path / "photos" / name).mkdir(parents=True)
+        Image.new("RGB", (8, 6)).save(tmp_path / "photos" / name / "a.jpg")
     (tmp_path / "classes.txt").write_text("cat\tA small  animal\n\ndog\n")
     return tmp_path / "photos"
 
 
 def made(tmp_path, images, **settings):
-    return init_project(tmp_path / "shop", "select", images, str(tmp_path / "classes.txt"), **settings)
+    given = str(tmp_path / "classes.txt")
+    project, _ = init_project(tmp_path / "shop", "select", images, given, **settings)
+    return project
 
 
 def test_a_project_is_read_as_it_was_made(tmp_path, images):
@@ -37,7 +41,7 @@ def test_a_project_is_read_as_it_was_made(tmp_path, images):
 
 def test_the_key_is_random_and_its_owners_alone(tmp_path, images):
     project = made(tmp_path, images)
-    other = init_project(tmp_path / "other", "select", images, str(tmp_path / "classes.txt"))
+    other, _ = init_project(tmp_path / "other", "select", images, str(tmp_path / "classes.txt"))
     assert len(project.secret()) == KEY_BYTES and project.secret() != other.secret()
     assert stat.S_IMODE((project.folder / "secret.key").stat().st_mode) == 0o600
     assert stat.S_IMODE(project.folder.stat().st_mode) == 0o700
@@ -47,7 +51,7 @@ def test_the_key_is_random_and_its_owners_alone(tmp_path, images):
 
 
 def test_coco_is_80_classes_in_11_categories(tmp_path, images):
-    project = init_project(tmp_path / "street", "place", images, "coco")
+    project, _ = init_project(tmp_path / "street", "place", images, "coco")
     assert len(project.classes) == 80 and len(project.categories) == 11
     assert project.categories[:2] == ("Person", "Animal")  # the order of COCO-AB's pages of icons
     assert {each.category for each in project.classes} == set(project.categories)
@@ -191,7 +195,7 @@ def test_wnids_get_imagenets_names(tmp_path):
         ("classes.txt", "\n \n", "names no class"),
         ("classes.txt", b"caf\xe9\n", "not UTF-8"),
         ("classes.txt", "x" * 121, "line 1: name is"),
-        ("classes.csv", "title\ncat\n", "no column `name`"),
+        ("classes.csv", "title\ncat\n", "no column 'name'"),
         ("classes.csv", "name;definition\ncat;x\n", "separated by ';'"),
         ("classes.csv", "name,definiton\ncat,x\n", r"'definiton' is unknown .*did you mean definition\?"),
         ("classes.csv", "name,definition\ncat\n", "line 2: it has 1 values, and the header 2"),
@@ -208,7 +212,9 @@ def test_unusable_lists_of_classes(tmp_path, name, content, expected):
 def test_the_command_makes_a_project(tmp_path, images, capsys):
     given = ["--task", "select", "--images", str(images), "--classes", str(tmp_path / "classes.txt")]
     assert main(["collect", "init", str(tmp_path / "shop"), *given]) == 0
-    assert "2 classes, task select" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "2 classes, task select" in shown and "2 images found = 2 used + 0 left out" in shown
+    assert "2 pages of work, each for 1 annotator" in shown
     assert main(["collect", "init", str(tmp_path / "shop"), *given]) == 1
     assert capsys.readouterr().err.startswith("luab collect: ")
 
