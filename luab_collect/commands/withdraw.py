@@ -1,0 +1,54 @@
+"""Remove an annotator who withdraws: her events, her work, and who she is.
+
+    luab collect withdraw shop Ann            says what there is of her
+    luab collect withdraw shop Ann --yes      removes it
+
+Her pages go to other annotators. What stays is that this pseudonym has withdrawn, and the completion codes by
+which she was paid. Datasets that were exported before still hold her work: export anew. So do backups.
+"""
+
+import argparse
+from pathlib import Path
+
+
+def add_options(options: argparse.ArgumentParser) -> None:
+    """The command's options."""
+    options.add_argument("project", type=Path, metavar="PROJECT", help="folder that `luab collect init` made")
+    options.add_argument(
+        "annotator",
+        metavar="ANNOTATOR",
+        help="pseudonym (10 hex digits), name of a link, or id at the platform",
+    )
+    options.add_argument("--yes", action="store_true", help="remove it; without, only say what there is")
+
+
+def run(given: argparse.Namespace) -> int:
+    """Removes an annotator's data, or says what there is; then 1.
+
+    Raises:
+        SourceError: there is no such annotator.
+    """
+    from luab_collect.project import Project
+    from luab_collect.store import retention
+    from luab_collect.store.opening import Store
+    from luab_data.console.text import counted, printable
+    from luab_data.errors import SourceError
+
+    store = Store(Project.read(given.project))
+    try:
+        with store.writing() as connection:
+            found = retention.find(connection, given.annotator)
+            if found is None:
+                name = printable(given.annotator)
+                raise SourceError(f"there is no annotator {name!r}: `luab collect status` lists pseudonyms.")
+            pages, batches = counted(found.pages, "page"), counted(found.batches, "batch", "batches")
+            what = f"{pages} of work and {batches} of events"
+            if not given.yes:
+                print(f"{found.pseudonym}: {what}. Nothing was removed: --yes removes it.")
+                return 1
+            retention.withdraw(connection, found.annotator, store.clock())
+        store.compact()
+        print(f"{found.pseudonym}: {what} removed, with all that says who this is.")
+        return 0
+    finally:
+        store.close()

@@ -1,0 +1,159 @@
+"""Takes events: appends what is new, ignores what is there, keeps what contradicts.
+
+Numbers of an epoch have no gaps: a batch either begins after the last stored event, or repeats stored ones.
+Repeats are compared event by event, because a page may cut its batches anew after an answer was lost.
+"""
+
+import hashlib
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, Table, func, insert, select, update
+
+from luab_collect.store import tables as t
+from luab_collect.store.refusals import Refused
+
+MAX_STORED_BYTES = 64 << 20  # of one page of work, compressed: a day of moves at 1 kHz
+COMPRESSION = 6
+MAX_CONFLICTS = 100  # kept of one page of work
+
+RawEvent = dict[str, Any]  # as `luab_collect.events.parse_event` accepted it
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A batch as it is stored."""
+
+    events: Sequence[RawEvent]
+    sha256: str
+    body: bytes
+
+    @property
+    def first(self) -> int:
+        """Number of the first event."""
+        return int(self.events[0]["seq"])
+
+    @property
+    def last(self) -> int:
+        """Number of the last event."""
+        return int(self.events[-1]["seq"])
+
+
+def pack(events: Sequence[RawEvent]) -> Packed:
+    """The batch of events, which follow each other, at least one."""
+    content = json.dumps(events, separators=(",", ":"), allow_nan=False).encode("ascii")
+    return Packed(events, hashlib.sha256(content).hexdigest(), zlib.compress(content, COMPRESSION))
+
+
+def unpack(body: bytes) -> list[RawEvent]:
+    """The events of a stored batch."""
+    events: list[RawEvent] = json.loads(zlib.decompress(body))
+    return events
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of a batch; a conflict is kept, so it is a result and no exception."""
+
+    acked_through: int
+    conflict: int | None = None  # number of the first event that is stored with other content
+    appended: int = 0
+
+
+def take(connection: Connection, work: Row[Any], epoch: int, batch: Packed, now: float) -> Taken:
+    """Stores what is new of a batch.
+
+    Args:
+        connection: Inside of a writing transaction.
+        work: The page of work's row.
+        epoch: Of the tab that sent it, from 1.
+        batch: Its events.
+        now: Epoch seconds.
+
+    Raises:
+        Refused: `gap`, `epoch`, `submitted`, `too_much`.
+    """
+    if not 1 <= epoch <= work.epoch:
+        raise Refused("epoch", f"epoch is {epoch}, and this page of work has had {work.epoch}")
+    stored = last_seq(connection, work.id, epoch)
+    if batch.first > stored + 1:
+        raise Refused(
+            "gap", f"event {stored + 1} is missing before event {batch.first}", acked_through=stored
+        )
+    if batch.first <= stored:
+        differs = _first_difference(connection, work.id, epoch, batch)
+        if differs is not None:
+            _keep_conflict(connection, work, epoch, batch, now)
+            return Taken(stored, conflict=differs)
+    tail = batch if batch.first == stored + 1 else _after(batch, stored)
+    if tail is None:
+        return Taken(stored)
+    if work.state == "submitted":
+        raise Refused("submitted", "this page of work was submitted", acked_through=stored)
+    _append(connection, t.batches, work, epoch, tail, now)
+    return Taken(tail.last, appended=len(tail.events))
+
+
+def last_seq(connection: Connection, work_id: str, epoch: int) -> int:
+    """Number of the last stored event of an epoch, 0 without any."""
+    query = (
+        select(t.batches.c.last_seq)
+        .where(t.batches.c.work_id == work_id, t.batches.c.epoch == epoch)
+        .order_by(t.batches.c.first_seq.desc())
+        .limit(1)
+    )
+    return connection.execute(query).scalar() or 0
+
+
+def _first_difference(connection: Connection, work_id: str, epoch: int, batch: Packed) -> int | None:
+    query = select(t.batches.c.body).where(
+        t.batches.c.work_id == work_id,
+        t.batches.c.epoch == epoch,
+        t.batches.c.first_seq <= batch.last,
+        t.batches.c.last_seq >= batch.first,
+    )
+    there = {event["seq"]: event for row in connection.execute(query) for event in unpack(row.body)}
+    return next(
+        (event["seq"] for event in batch.events if there.get(event["seq"], event) != event),
+        None,
+    )
+
+
+def _after(batch: Packed, stored: int) -> Packed | None:
+    events = batch.events[stored + 1 - batch.first :]
+    return pack(events) if events else None
+
+
+def _keep_conflict(connection: Connection, work: Row[Any], epoch: int, batch: Packed, now: float) -> None:
+    c = t.conflicts.c
+    same = select(c.id).where(
+        c.work_id == work.id, c.epoch == epoch, c.first_seq == batch.first, c.sha256 == batch.sha256
+    )
+    number = select(func.count()).select_from(t.conflicts).where(c.work_id == work.id)
+    if connection.execute(same).first() or connection.execute(number).scalar_one() >= MAX_CONFLICTS:
+        return
+    _append(connection, t.conflicts, work, epoch, batch, now)
+
+
+def _append(
+    connection: Connection, table: Table, work: Row[Any], epoch: int, batch: Packed, now: float
+) -> None:
+    size = len(batch.body)
+    if work.stored_bytes + size > MAX_STORED_BYTES:
+        raise Refused("too_much", f"a page of work may have {MAX_STORED_BYTES:,} bytes of events")
+    connection.execute(
+        insert(table).values(
+            work_id=work.id,
+            epoch=epoch,
+            first_seq=batch.first,
+            last_seq=batch.last,
+            sha256=batch.sha256,
+            body=batch.body,
+            received=now,
+        )
+    )
+    grown = update(t.work).where(t.work.c.id == work.id)
+    connection.execute(grown.values(stored_bytes=t.work.c.stored_bytes + size))

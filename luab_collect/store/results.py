@@ -1,0 +1,162 @@
+"""Reads what was collected: an annotator's own events to go on with, and the submitted pages of work."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from luab_collect.events import DURABLE, Event
+from luab_collect.store import tables as t
+from luab_collect.store.ingest import RawEvent, unpack
+
+
+@dataclass(frozen=True)
+class StoredItem:
+    """An image on a page, in its position there."""
+
+    id: str
+    key: str  # of its address, /media/KEY
+    file: str
+    width: int  # pixels
+    height: int
+    role: str  # target, distractor, gold
+    gold: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class StoredWork:
+    """One page of work by one annotator, with all its events.
+
+    Attributes:
+        id: 32 hex digits.
+        assignment: 32 hex digits.
+        annotator: Pseudonym, 10 hex digits.
+        index: In its assignment, from 0.
+        page: Number of the page in the plan.
+        class_name: What the page asks for; None on `place`.
+        state: leased, submitted, returned.
+        created: Epoch seconds.
+        submitted: Epoch seconds, or None.
+        verdict: The last decision about it: accept, reject; or that about all work of its annotator.
+        items: Its images.
+        events: Epoch of the tab -> events in order.
+        conflicts: Number of refused batches.
+    """
+
+    id: str
+    assignment: str
+    annotator: str
+    index: int
+    page: int
+    class_name: str | None
+    state: str
+    created: float
+    submitted: float | None
+    verdict: str | None
+    items: tuple[StoredItem, ...]
+    events: dict[int, list[Event]]
+    conflicts: int
+
+
+def stored_work(
+    connection: Connection, *, identifier: str | None = None, all_states: bool = False
+) -> Iterator[StoredWork]:
+    """The submitted pages of work in order of submission; what annotators withdrew is not there.
+
+    Args:
+        connection: Its transaction sees one state of the database.
+        identifier: Only this one.
+        all_states: Also those at work and returned.
+    """
+    w, a = t.work.c, t.annotators.c
+    query = (
+        select(t.work, a.pseudonym, a.verdict.label("of_all"), t.pages.c.number, t.pages.c.class_name)
+        .join(t.annotators, a.id == w.annotator_id)
+        .join(t.pages, t.pages.c.id == w.page_id)
+        .where(a.withdrawn.is_(None))
+        .order_by(w.submitted, w.created, w.id)
+    )
+    if identifier is not None:
+        query = query.where(w.id == identifier)
+    if not all_states:
+        query = query.where(w.state == "submitted")
+    for row in connection.execute(query).all():
+        conflicts = select(t.conflicts.c.id).where(t.conflicts.c.work_id == row.id)
+        yield StoredWork(
+            id=row.id,
+            assignment=row.assignment_id,
+            annotator=row.pseudonym,
+            index=row.position,
+            page=row.number,
+            class_name=row.class_name,
+            state=row.state,
+            created=row.created,
+            submitted=row.submitted,
+            verdict="reject" if "reject" in (row.verdict, row.of_all) else row.verdict or row.of_all,
+            items=page_items(connection, row.page_id),
+            events={
+                epoch: [_event(each) for each in events]
+                for epoch, events in raw_events(connection, row.id).items()
+            },
+            conflicts=len(connection.execute(conflicts).all()),
+        )
+
+
+def page_items(connection: Connection, page_id: int) -> tuple[StoredItem, ...]:
+    """A page's images in order."""
+    i, p = t.items.c, t.page_items.c
+    query = (
+        select(i.id, i.key, i.file, i.width, i.height, p.role, i.gold)
+        .join(t.items, i.id == p.item_id)
+        .where(p.page_id == page_id)
+        .order_by(p.position)
+    )
+    return tuple(StoredItem(*row) for row in connection.execute(query))
+
+
+def raw_events(connection: Connection, work_id: str) -> dict[int, list[RawEvent]]:
+    """Epoch -> its events in order, as the page sent them."""
+    b = t.batches.c
+    query = select(b.epoch, b.body).where(b.work_id == work_id).order_by(b.epoch, b.first_seq)
+    events: dict[int, list[RawEvent]] = {}
+    for row in connection.execute(query):
+        events.setdefault(row.epoch, []).extend(unpack(row.body))
+    return events
+
+
+def to_go_on(connection: Connection, work: Row[Any]) -> dict[str, Any]:
+    """What a page needs to go on: `acked` (epoch -> last number), `events` (durable ones, with `epoch`)."""
+    events = raw_events(connection, work.id)
+    return {
+        "acked": {str(epoch): some[-1]["seq"] for epoch, some in events.items()},
+        "events": [
+            {**event, "epoch": epoch}
+            for epoch, some in events.items()
+            for event in some
+            if event["kind"] in DURABLE
+        ],
+    }
+
+
+def seen_categories(connection: Connection, work_id: str) -> set[int]:
+    """The categories of icons that were shown; the first one is from the start."""
+    events = (event for some in raw_events(connection, work_id).values() for event in some)
+    return {0} | {event["category"] for event in events if event["kind"] == "category"}
+
+
+def last_kind(connection: Connection, work_id: str, epoch: int, seq: int) -> str | None:
+    """The kind of one stored event."""
+    b = t.batches.c
+    query = select(b.body).where(
+        b.work_id == work_id, b.epoch == epoch, b.first_seq <= seq, b.last_seq >= seq
+    )
+    body = connection.execute(query).scalar()
+    if body is None:
+        return None
+    return next((str(event["kind"]) for event in unpack(body) if event["seq"] == seq), None)
+
+
+def _event(value: RawEvent) -> Event:
+    fields = {name: each for name, each in value.items() if name not in ("seq", "kind", "t")}
+    return Event(value["seq"], value["kind"], float(value["t"]), fields)

@@ -1,0 +1,212 @@
+"""Who gets which page: overlap, least annotated first, leases, never twice. On both databases."""
+
+import pytest
+from sqlalchemy import func, select
+
+from luab_collect.store import tables as t
+from luab_collect.store.decisions import decide
+from luab_collect.store.leases import own, renew, take_over
+from luab_collect.store.opening import Store
+from luab_collect.store.people import annotator_of
+from luab_collect.store.refusals import Refused
+from luab_collect.store.work import begin_next, submit, where
+
+from luab_collect.store.ingest import pack, take  # isort: skip
+from shops import Clock, make_shop, page_events  # isort: skip
+
+
+class Desk:
+    """The store, worked on without HTTP."""
+
+    def __init__(self, folder, database, **settings):
+        self.clock = Clock()
+        self.store = Store(make_shop(folder, database=database, **settings), self.clock)
+        self.rules = self.store.rules
+        self.ids = {}
+
+    def __call__(self, change, *args):
+        with self.store.writing() as connection:
+            return change(connection, *args)
+
+    def person(self, name):
+        if name not in self.ids:
+            self.ids[name] = self(annotator_of, self.store.secret, "url", name, self.clock()).id
+        return self.ids[name]
+
+    def where(self, name, visit=None):
+        return self(where, self.person(name), visit, self.rules, self.clock())
+
+    def page(self, name, visit=None):
+        """Number of the page that is hers."""
+        place = self.where(name, visit)
+        return None if place.work is None else place.work.page_id - 1
+
+    def do(self, name, visit=None):
+        """Finishes the page that is hers; its number."""
+        work = self.where(name, visit).work
+
+        def all_of_it(connection):
+            row = own(connection, work.id, self.person(name))
+            epoch = take_over(connection, row, self.rules, self.clock())
+            row = own(connection, work.id, self.person(name))
+            events = page_events("x")
+            take(connection, row, epoch, pack(events), self.clock())
+            submit(connection, row, epoch, len(events), self.clock())
+
+        self(all_of_it)
+        return work.page_id - 1
+
+    def taken(self):
+        with self.store.reading() as connection:
+            return list(connection.execute(select(t.pages.c.taken).order_by(t.pages.c.number)).scalars())
+
+
+@pytest.fixture
+def desk(tmp_path, database):
+    made = []
+
+    def make(**settings):
+        made.append(Desk(tmp_path / "shop", database, **settings))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.store.close()
+
+
+def test_each_page_goes_to_overlap_annotators_the_least_annotated_first(desk):
+    desk = desk(overlap=2, pages_per_hit=2)  # 4 pages of 3 images
+    assert [desk.page("a"), desk.page("b"), desk.page("a")] == [0, 1, 0]  # hers, until it is done
+    assert desk.taken() == [1, 1, 0, 0]
+    assert [desk.do("a"), desk.page("a"), desk.page("c")] == [0, 2, 3]
+    assert desk.page("d") == 0  # all have one
+    assert desk.taken() == [2, 1, 1, 1]
+    assert desk.page("e") == 1
+    assert [desk.page("f"), desk.page("g"), desk.page("h")] == [2, 3, None]
+    assert desk.taken() == [2, 2, 2, 2]
+
+
+def test_nobody_gets_a_page_twice(desk):
+    desk = desk(overlap=3, pages_per_hit=2)
+    assert [desk.do("a") for _ in range(2)] == [0, 1]
+    assert desk.where("a").assignment.code
+    desk(begin_next, desk.person("a"), None, desk.rules, desk.clock())
+    assert [desk.do("a") for _ in range(2)] == [2, 3]
+    place = desk.where("a")
+    assert place.work is None and not place.more and place.done == 2
+    assert desk(begin_next, desk.person("a"), None, desk.rules, desk.clock()).work is None
+
+
+def test_an_abandoned_page_is_returned_and_whoever_left_it_goes_on_if_nobody_took_it(desk):
+    desk = desk(overlap=1, lease_minutes=30)
+    assert desk.page("a") == 0
+    left = desk.where("a").work.id
+    desk.clock.now += 31 * 60
+    assert desk.page("b") == 0  # it was free again
+    assert desk.taken() == [1, 0, 0, 0]
+    assert desk.page("a") == 1  # so she gets another one
+    desk.clock.now += 31 * 60
+    assert desk.page("b") == 0  # nobody took it: she goes on
+    assert desk.page("a") == 1
+    assert desk.where("a").work.id != left
+
+
+def test_a_sign_of_life_renews_a_lease(desk):
+    desk = desk(overlap=1, lease_minutes=30)
+    work = desk.where("a").work
+    for _ in range(5):
+        desk.clock.now += 20 * 60
+        row = desk(own, work.id, desk.person("a"))
+        desk(renew, row, desk.rules, desk.clock())
+    assert desk.page("b") == 1
+    assert desk.taken() == [1, 1, 0, 0]
+
+
+def test_work_that_was_finished_late_counts_all_the_same(desk):
+    desk = desk(overlap=1, lease_minutes=30)
+    work = desk.where("a").work
+    desk.clock.now += 31 * 60
+    assert desk.page("b") == 0
+
+    def late(connection):
+        row = own(connection, work.id, desk.person("a"))
+        epoch = take_over(connection, row, desk.rules, desk.clock())
+        row = own(connection, work.id, desk.person("a"))
+        events = page_events("x")
+        take(connection, row, epoch, pack(events), desk.clock())
+        submit(connection, row, epoch, len(events), desk.clock())
+        return own(connection, work.id, desk.person("a"))
+
+    assert desk(late).state == "submitted"
+    assert desk.taken() == [2, 0, 0, 0]  # one more than asked for, none lost
+    assert desk.do("b") == 0
+
+
+def test_a_page_that_all_others_left_comes_back_to_her(desk):
+    desk = desk(overlap=1, images=3)  # one page
+    assert desk.page("a") == 0
+    desk.clock.now += 31 * 60
+    assert desk.page("b") == 0
+    assert desk.page("a") is None
+    desk.clock.now += 31 * 60
+    assert desk.do("a") == 0
+    assert desk.page("b") is None
+
+
+def test_a_code_is_random_and_for_complete_work_only(desk):
+    desk = desk(overlap=2, pages_per_hit=2)
+    for name in "ab":
+        assert desk.where(name, "visit").assignment.code is None
+        desk.do(name, "visit")
+        assert desk.where(name, "visit").assignment.code is None
+        desk.do(name, "visit")
+    codes = [desk.where(name, "visit").assignment.code for name in "ab"]
+    assert len(set(codes)) == 2 and all(len(code) == 12 for code in codes)
+    with pytest.raises(Refused, match="one assignment"):
+        desk(begin_next, desk.person("a"), "visit", desk.rules, desk.clock())
+    assert desk.page("a", "another visit") in (2, 3)
+
+
+def test_an_assignment_ends_early_where_no_page_is_left(desk):
+    desk = desk(overlap=1, pages_per_hit=3)  # 4 pages
+    assert [desk.do("a", "v") for _ in range(3)] == [0, 1, 2]
+    assert desk.where("b", "w").assignment.pages == 1
+    desk.do("b", "w")
+    assert desk.where("b", "w").assignment.code
+    assert desk.where("c", "x").assignment is None  # nothing, and no code
+
+
+def test_rejected_work_is_done_again_by_another_annotator(desk):
+    desk = desk(overlap=1, images=3)
+    desk.do("a")
+    work = desk(lambda c: c.execute(select(t.work.c.id)).scalar())
+    decision = {"verdict": "reject", "reason": "clicks everywhere", "by": "me", "now": 1.0}
+    desk(lambda c: decide(c, work=work, **decision))
+    assert desk.taken() == [0]
+    assert desk.page("b") == 0
+    desk(lambda c: decide(c, work=work, **decision | {"verdict": "accept"}))
+    assert desk.taken() == [2]
+    pseudonym = desk(
+        lambda c: c.execute(select(t.annotators.c.pseudonym).order_by(t.annotators.c.id)).scalar()
+    )
+    desk(lambda c: decide(c, annotator=pseudonym, **decision))
+    assert desk.taken() == [1]
+    assert desk(lambda c: c.execute(select(func.count()).select_from(t.decisions)).scalar()) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"verdict": "maybe"}, "verdict is 'maybe'"),
+        ({"reason": "  "}, "needs its reason"),
+        ({"work": None}, "about a page of work or about an annotator"),
+        ({"work": "0" * 32}, "no such submitted"),
+        ({"work": None, "annotator": "x"}, "no such annotator"),
+    ],
+)
+def test_decisions_are_checked(tmp_path, change, reason):
+    desk = Desk(tmp_path / "shop", None)
+    given = {"verdict": "accept", "reason": "good", "by": "me", "now": 1.0, "work": "1"} | change
+    with pytest.raises(Refused, match=reason):
+        desk(lambda c: decide(c, **given))
+    desk.store.close()
