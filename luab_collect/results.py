@@ -36,6 +36,9 @@ class Box:
     height: float
     t: float
     ratio: float = 1.0  # device pixels a CSS pixel
+    zoom: float = 1.0  # of the visual viewport
+    scroll_left: float = 0.0  # CSS pixels; `left` + `scroll_left` is the place on the page
+    scroll_top: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -100,3 +103,4 @@ class PageResult:
     items: tuple[SelectItem | PlaceItem, ...]
     untrusted: int = 0  # events that no person made (`isTrusted` is false)
     pointers: tuple[str, ...] = field(default=())  # kinds of pointers that were used
+    mismatched: int = 0  # events whose x, y were not those of their pixels and layout, and were replaced
