@@ -1,15 +1,19 @@
 """`run.py --streaming` in several processes: each reads its own rows, and resumes with the same batches."""
 
 import json
+import os
 import re
 import shutil
+import signal
+import time
 from itertools import chain
 from pathlib import Path
 
 import datasets
 import pytest
 from fixtures.clicked import clicked_dataset
-from fixtures.launched import launch_forks
+from fixtures.launched import LIMIT, launch_forks
+from fixtures.processes import ROOT, run_script
 from fixtures.tiny_models import tiny_model
 
 from luab_data.errors import SourceError
@@ -70,6 +74,39 @@ def test_two_processes_read_each_row_once_and_resume_in_mid_epoch(folder, client
         for out in (name, resumed)
     ]
     assert logs[0] == logs[1]
+
+
+def test_kill_9_in_mid_epoch_and_the_resumed_run_has_the_batches_of_an_unbroken_one(folder, clients):
+    """Killed in step 9 of the 12 of a pass; 16 steps go on into the second pass."""
+
+    def run(out: str, **more: object) -> list[str]:
+        return options(folder, out, 4, 2, max_steps=16, save_steps=3, **more)
+
+    def steps(out: str) -> list[list[int]]:
+        return json.loads((folder / out / "process-0.json").read_text())
+
+    whole = clients.script(ROOT / SCRIPT, *run("unbroken"))
+    assert whole.status == 0, whole.output
+    script = (str(ROOT / SCRIPT), run("killed"))
+    running = clients.start(run_script, *script, group=True, WAIT_AT="9")
+    deadline = time.monotonic() + LIMIT
+    while not (folder / "killed" / "waits").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(running.pid, signal.SIGKILL)
+    killed = running.result()
+    assert killed.status == -signal.SIGKILL, killed.output
+    assert steps("killed") == steps("unbroken")[:9]
+    assert sorted(path.name for path in (folder / "killed").glob("checkpoint-*")) == [
+        "checkpoint-3",
+        "checkpoint-6",
+    ]
+    resumed = clients.script(ROOT / SCRIPT, *run("killed", resume_from_checkpoint=True))
+    assert resumed.status == 0, resumed.output
+    assert steps("killed") == steps("unbroken")[6:]
+    ends = [folder / out / "checkpoint-16" for out in ("unbroken", "killed")]
+    logs = [json.loads((end / "trainer_state.json").read_text())["log_history"] for end in ends]
+    assert logs[0] == logs[1]  # the losses too: of the same crops
+    assert (ends[0] / "model.safetensors").read_bytes() == (ends[1] / "model.safetensors").read_bytes()
 
 
 @pytest.mark.parametrize("processes", [2, 3, 5])
