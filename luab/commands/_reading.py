@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from luab_data.adapters.argument_parser import actions_of
+from luab_data.console.text import printable
 from luab_data.errors import SourceError
 
 if TYPE_CHECKING:
     from luab_attention.reading import Reading
+
+_OPTION_OF_RUN = re.compile(r"--[a-z]+(?:_[a-z]+)+")
 
 
 def add_reading_options(options: argparse.ArgumentParser) -> None:
@@ -40,3 +48,29 @@ def reading_options(options: argparse.Namespace) -> Reading:
     if (options.x_column is None) != (options.y_column is None):
         raise SourceError("--x-column and --y-column go together; give both.")
     return reading_of(options)
+
+
+def in_own_options(message: str, parser: argparse.ArgumentParser) -> str:
+    """A message of `run.py`'s readers with a command's options, which have hyphens; others stay."""
+    own = {name for action in actions_of(parser) for name in action.option_strings}
+
+    def hyphened(found: re.Match[str]) -> str:
+        name = found[0].replace("_", "-")
+        return name if name in own else found[0]
+
+    return _OPTION_OF_RUN.sub(hyphened, message)
+
+
+@contextmanager
+def own_options(parser: argparse.ArgumentParser) -> Iterator[None]:
+    """Around the reading of a dataset: its errors name the command's options."""
+    try:
+        yield
+    except SourceError as error:
+        raise SourceError(in_own_options(str(error), parser)) from error
+
+
+def say_notes(notes: Iterable[str], parser: argparse.ArgumentParser) -> None:
+    """Print how ambiguous columns were read, with the command's options."""
+    for note in notes:
+        print(printable(f"note: {in_own_options(note, parser)}"), file=sys.stderr)

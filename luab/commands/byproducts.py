@@ -17,7 +17,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from luab.commands._reading import add_reading_options, reading_options
+from luab.commands._reading import add_reading_options, own_options, reading_options, say_notes
 from luab_data.console.boundary import guarded
 from luab_data.console.missing import require_extra
 from luab_data.console.options import CommandParser
@@ -59,7 +59,8 @@ def parser() -> argparse.ArgumentParser:
 @guarded("luab byproducts")
 def main(argv: list[str]) -> int:
     """Run the command and return the exit status: 0, or 1 with the reason on stderr."""
-    options = parser().parse_args(argv)
+    command = parser()
+    options = command.parse_args(argv)
     require_extra("eval")
     from luab_data.rows.splits import find_part, load_splits, part_of, root_of
     from luab_eval.byproducts.quality import measure, read_byproducts
@@ -67,7 +68,11 @@ def main(argv: list[str]) -> int:
     splits = load_splits(options.dataset, options.config)
     part = find_part(splits, options.split, options.dataset, "split")
     reading = reading_options(options)
-    rows, columns = read_byproducts(part_of(splits[part.split], part), reading, root_of(options.dataset))
+    with own_options(command):
+        rows, columns, notes = read_byproducts(
+            part_of(splits[part.split], part), reading, root_of(options.dataset)
+        )
+    say_notes(notes, command)
     summary = measure(rows, options.boxes, columns, options.id_column).summary()
     print(report(summary, options.lines))
     if options.output:

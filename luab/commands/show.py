@@ -13,7 +13,7 @@ import argparse
 from pathlib import Path
 
 from luab.commands._models import add_model_option
-from luab.commands._reading import add_reading_options, reading_options
+from luab.commands._reading import add_reading_options, own_options, reading_options, say_notes
 from luab_data.console.boundary import guarded
 from luab_data.console.missing import require_extra
 from luab_data.console.options import CommandParser
@@ -46,7 +46,8 @@ def parser() -> argparse.ArgumentParser:
 @guarded("luab show")
 def main(argv: list[str]) -> int:
     """Run the command; 0: done."""
-    options = parser().parse_args(argv)
+    command = parser()
+    options = command.parse_args(argv)
     require_extra("eval")
     if options.rows < 1:
         raise ValueError(f"--rows {options.rows}: it must be 1 or more")
@@ -54,6 +55,8 @@ def main(argv: list[str]) -> int:
         raise ValueError(f"--min-crop {options.min_crop}: a share of the image, more than 0 and at most 1")
     from luab.gallery.page import write_page
 
-    shown, total = write_page(options, reading_options(options))
+    with own_options(command):
+        shown, total, notes = write_page(options, reading_options(options))
+    say_notes(notes, command)
     print(f"{shown:,} of {counted(total, 'row')} in {options.output}")
     return 0

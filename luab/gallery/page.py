@@ -16,8 +16,8 @@ from luab_eval.report.galleries import MAX_BYTES
 from luab_eval.report.templates import template
 
 
-def write_page(options: argparse.Namespace, reading: Reading) -> tuple[int, int]:
-    """Write the page of `luab show`; return the number of rows shown, and of all rows.
+def write_page(options: argparse.Namespace, reading: Reading) -> tuple[int, int, list[str]]:
+    """Write the page of `luab show`; return the number of rows shown, of all rows, and how they were read.
 
     `reading`: how the columns are read.
 
@@ -54,4 +54,4 @@ def write_page(options: argparse.Namespace, reading: Reading) -> tuple[int, int]
     )
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(html, encoding="utf-8")
-    return len(exhibits), len(some)
+    return len(exhibits), len(some), read.notes

@@ -215,7 +215,7 @@ def _multi_hot_note(
         )
     return (
         f"labels: column {column!r} is read as multi-hot, a 0 or 1 for each of {size} classes "
-        "(--label_format indices reads lists of class numbers)"
+        "(label format indices reads lists of class numbers)"
     )
 
 

@@ -40,7 +40,7 @@ from luab_data.console.names import few
 from luab_data.errors import SourceError
 from luab_data.rows.arrow import has_column, is_list, read_column, replace_column, require_column
 from luab_data.rows.columns import Columns
-from luab_data.rows.labels import Labels, read_labels, say_notes
+from luab_data.rows.labels import Labels, read_labels
 from luab_data.rows.same_classes import class_feature
 from luab_eval.byproducts.tables import ALL_CLASSES, Quality, QualityTable
 from luab_eval.metrics.energy_pointing_game.energy_pointing_game import energy_inside
@@ -109,8 +109,8 @@ def measure(
 
 def read_byproducts(
     rows: datasets.Dataset, reading: Reading, root: Path | None
-) -> tuple[datasets.Dataset, QualityColumns]:
-    """Rows with classes and points as training reads them, and the names of their columns.
+) -> tuple[datasets.Dataset, QualityColumns, list[str]]:
+    """Rows with classes and points as training reads them, the names of their columns, and notes on these.
 
     Unlike in training, rows need no image and no class (-1 is no class), and columns may be missing.
 
@@ -120,6 +120,7 @@ def read_byproducts(
     for option in ("label", "point", "annotations", "x", "y"):
         if (column := getattr(reading, option)) is not None:
             require_column(rows.features, column, f"{option}-column".replace("_", "-"))
+    notes: list[str] = []
     label = label_name(rows, reading)
     labels = Labels(pa.chunked_array([], pa.int64()), datasets.Value("int64"))
     if has_column(rows.features, label):
@@ -132,21 +133,21 @@ def read_byproducts(
             if is_list(labels.feature) or not pa.types.is_integer(values.type):
                 labels = read_labels(values, labels.feature, label, reading.label_format)
                 values = labels.values
-                say_notes(labels.notes)
+                notes += labels.notes
             rows = replace_column(rows, label, values, labels.feature)
     reading, said = with_usual_points(rows, reading)
-    say_notes(said)
+    notes += said
     point = point_name(rows, reading, labels)
     if reading.x is not None or has_column(rows.features, point):
         columns = Columns(reading.image, label, point, None)
         rows, more, _ = read_points(rows, columns, labels, reading, root, required=False)
-        say_notes(more)
+        notes += more
     annotations = reading.annotations
     if annotations is not None and annotations not in rows.column_names:
         feature = require_column(rows.features, annotations, "annotations-column")
         rows = replace_column(rows, annotations, read_column(rows, annotations), feature)
     given = (reading.label, point if reading.x is not None else reading.point, annotations)
-    return rows, quality_columns(rows, reading.image, *given)
+    return rows, quality_columns(rows, reading.image, *given), notes
 
 
 def quality_columns(

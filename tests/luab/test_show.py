@@ -10,6 +10,7 @@ from fixtures.tiny_models import IMAGE_SIZE, tiny_model
 from PIL import Image
 
 import luab
+from luab.commands.byproducts import main as byproducts
 from luab.commands.show import main
 from luab.gallery.drawing import CLICK_COLORS, TIME_COLORS, time_color, with_traces
 from luab.gallery.rows import ModelLook
@@ -163,3 +164,31 @@ def test_what_cannot_be_shown_is_one_line(options, message, capsys, tmp_path):
     assert main(["imagenet_ab", *options, "--output", str(tmp_path / "show.html")]) == 1
     error = capsys.readouterr().err.splitlines()[-1]
     assert message in error and error.startswith("luab show: ")
+
+
+def lists_of(labels: list[list[int]], folder) -> str:
+    """A dataset with these lists for labels, points of no class, and boxes of anything."""
+    boxes = {"bbox": [[0.0, 0.0, 60.0, 90.0]], "category": [0]}
+    columns = {"image": [GRAY] * len(labels), "labels": labels, "objects": [boxes] * len(labels)}
+    columns["points"] = [[{"label": 0, "x": 0.25, "y": 0.5}]] * len(labels)
+    datasets.Dataset.from_dict(columns).cast_column("image", datasets.Image()).save_to_disk(folder)
+    return str(folder)
+
+
+def test_errors_and_notes_name_the_commands_own_options(tmp_path, capsys):
+    unclear = lists_of([[0, 1], [1, 0]], tmp_path / "unclear")
+    page = ["--output", str(tmp_path / "show.html")]
+    for command, more in ((main, page), (byproducts, [])):
+        assert command([unclear, *more]) == 1
+        said = capsys.readouterr().err
+        assert "--label-format indices, or --label-format multi_hot" in said and "_format" not in said
+        read = [unclear, "--label-format", "multi_hot", *more]
+        assert command(read) == 0
+        assert "note: labels: column 'labels' is read as multi-hot" in capsys.readouterr().err
+        assert command([*read, "--x-column", "cx", "--y-column", "cy"]) == 1
+        assert "no column 'cx'" in (said := capsys.readouterr().err) and "Set --x-column" in said
+    multi_hot = lists_of([[0, 1, 1], [1, 0, 0]], tmp_path / "clear")
+    for command, more in ((main, page), (byproducts, [])):
+        assert command([multi_hot, *more]) == 0
+        assert "(label format indices reads lists of class numbers)" in capsys.readouterr().err
+    assert "read as multi-hot" in (tmp_path / "show.html").read_text(encoding="utf-8")
