@@ -131,6 +131,65 @@ def test_the_authors_labels_go_with_points_that_are_moved_out():
     np.testing.assert_allclose(sample["target_points"][0], [[0.3, 0.5]], atol=1e-6)
 
 
+COLORS = ((250, 0, 0), (0, 250, 0), (0, 0, 250))
+
+
+def of_color(pixels: torch.Tensor, number: int) -> torch.Tensor:
+    """Which pixels are of a class's color, with the filter's blend of at most a third with black."""
+    others = [each for each in range(3) if each != number]
+    return (pixels[..., number] > 165) & (pixels[..., others] < 85).all(-1)
+
+
+def test_the_authors_policy_keeps_the_labels_whose_spot_the_crop_shows(only_moves):
+    """Three classes, each with a disc of its color on black, and a click in its middle.
+
+    A class that is kept has its color where its target is. Of one that is not, the crop shows half a disc at
+    most: half of 52 pixels, in crops of half of the image.
+    """
+    rng, kept, lost = np.random.default_rng(0), 0, 0
+    centers = (np.arange(80) + 0.5) / 80
+    columns = Columns(label="labels", point="points")
+    transform = TrainTransform(ImageSettings(size=SIZE), scale=(0.5, 0.5), policy=only_moves)
+    for seed in range(80):
+        places = np.add([(0.2, 0.2), (0.8, 0.3), (0.4, 0.8)], rng.uniform(-0.1, 0.1, (3, 2)))
+        pixels = np.zeros((80, 80, 3), np.uint8)
+        for (x, y), color in zip(places, COLORS, strict=True):
+            pixels[np.hypot(centers - x, centers[:, None] - y) <= 0.06] = color
+        points = [{"label": at, "x": x, "y": y} for at, (x, y) in enumerate(places.tolist())]
+        row = {"image": image_bytes(Image.fromarray(pixels), "PNG"), "labels": [0, 1, 2], "points": points}
+        sample = ViewDataset(
+            [row], transform, seed, byproduct="click", columns=columns, num_labels=3, label_policy="authors"
+        )[0]
+        labels = sample["labels"].tolist()
+        assert sorted(sample["target_labels"]) == [at for at in range(3) if labels[at]]
+        for label, target in zip(sample["target_labels"], sample["target_points"], strict=True):
+            if ((target > 0.05) & (target < 0.95)).all():
+                red, green, blue = at(sample, target[0]).tolist()
+                assert of_color(torch.tensor((red, green, blue)), label), (seed, label)
+                kept += 1
+        for label in range(3):
+            if not labels[label]:
+                assert of_color(sample["pixel_values"].int(), label).sum() <= 32, (seed, label)
+                lost += 1
+    assert kept > 50 and lost > 50
+
+
+def test_each_repetition_of_a_row_has_its_point_on_its_spot(only_moves):
+    """As `--repeated_augmentation 3` draws it: the same row, three views of its own."""
+    rows, counted = scenes(4), 0
+    for seed in range(40):
+        dataset = samples(rows, only_moves, seed)
+        views = dataset.__getitems__([(0, again) for again in range(3)])
+        assert len({sample["pixel_values"].numpy().tobytes() for sample in views}) == 3
+        for sample in views:
+            for points, weights in zip(sample["target_points"], sample["target_weights"], strict=True):
+                for point in points[(weights > 0) & ((points > 0.03) & (points < 0.97)).all(-1)]:
+                    red, green, blue = at(sample, point).tolist()
+                    assert red > 170 and green < 110 and blue < 110
+                    counted += 1
+    assert counted > 60
+
+
 class Inverting:
     """Counts its crops, and inverts them: then a green background is purple."""
 
