@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from luab_data.build.batches import groups
-from luab_data.build.failed import Reasons, failure
+from luab_data.build.failed import PartsRead, Reasons, failure
 from luab_data.build.join import Found
 from luab_data.build.raw import (
     BYPRODUCTS_ONLY,
@@ -133,7 +133,15 @@ class RawFilesBuilder(datasets.ArrowBasedBuilder):
         return [datasets.SplitGenerator(TRAIN, {"parts": list(range(shards)), "of": shards})]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_opened": None}  # open files stay in their process
+        own = ("_opened", "_read")  # open files, locks and what was read stay in their process
+        return {name: value for name, value in self.__dict__.items() if name not in own}
+
+    def _parts_read(self) -> PartsRead:
+        """What this process has read of the release."""
+        read: tuple[int, PartsRead] | None = getattr(self, "_read", None)
+        if read is None or read[0] != os.getpid():
+            self._read = read = (os.getpid(), PartsRead())
+        return read[1]
 
     def _raw(self) -> RawDataset:
         """The raw files, opened once in each process, of whose threads each reads a part of its own."""
@@ -164,11 +172,13 @@ class RawFilesBuilder(datasets.ArrowBasedBuilder):
                 yield number, batch.table
         left_out = ignored(raw)
         failed = failure(sorted(found.keys() | left_out.keys()), found, used, left_out, reasons)
-        if failed is not None and whole:
+        in_all = failed if whole else self._parts_read().failure(parts, of, found, used, left_out, reasons)
+        if in_all is not None:
             raise SourceError(
-                f"{self.config.own()}: {failed} {self.BUILD_COMMAND} lists each one with its reason."
+                f"{self.config.own()}: {in_all} {self.BUILD_COMMAND} lists each one with its reason."
             )
-        # A small part may have images only; ids of both sides that never meet are worth a warning.
+        # A small part may have images only; ids of both sides that never meet are worth a warning. Processes
+        # that share the parts never know of all of them.
         strangers = failed if failed is not None and len(found.first) > 1 and not found.met else None
         if rejected or strangers:
             where = "" if whole else f"Part {', '.join(str(part + 1) for part in sorted(parts))} of {of}: "

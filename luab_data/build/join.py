@@ -33,6 +33,13 @@ class Found(Counter[str]):
         if self[role] <= EXAMPLES and not isinstance(item, Reject):
             self.first.setdefault(role, []).append(item)
 
+    def add(self, other: "Found") -> None:
+        """Counts what was found in another part of the same sides."""
+        self.update(other)
+        self.met += other.met
+        for role, ids in other.first.items():
+            self.first[role] = [*self.first.get(role, []), *ids][:EXAMPLES]
+
 
 class LoadedPair(NamedTuple):
     """The entries of both sides for one id, read."""

@@ -17,6 +17,7 @@ from coco_ab.simulate.release import write_release
 from imagenet_ab.pairs import RawImageNetAB
 from luab_data.build.batches import groups
 from luab_data.build.join import Found
+from luab_data.errors import SourceError
 from luab_data.sources.entries import Reject
 from luab_data.sources.parts import Parts
 
@@ -102,6 +103,25 @@ def test_the_parts_of_coco_have_each_entry_once(tmp_path):
     rejects = require_same(RawCocoAB(*sources), 7)
     assert Counter(each.source for each in rejects)["instances"] == 2
     require_same(RawCocoAB(None, None, path, with_images=False), 7)
+
+
+def test_a_stream_in_which_nothing_met_ends_with_an_error(tmp_path):
+    """Not one id is on both sides. Each part warns of its own, and the last one knows of all.
+
+    The rows before it have images, as in a part without byproducts.
+    """
+    raw_images(tmp_path / "train", 4, CLASSES)
+    raw_byproducts(
+        tmp_path / "ab.tar.gz", [f"{name}/{name}_9{number}" for name in CLASSES for number in "01"]
+    )
+    sources = {"images": tmp_path / "train", "byproducts": tmp_path / "ab.tar.gz", "split": "train"}
+    rows = imagenet_ab.load_dataset(**sources, streaming=True)
+    for _ in range(2):  # also in the second pass
+        with pytest.raises(SourceError, match=r"no id is on both sides \(byproducts: 10, .* images: 20"):
+            list(rows)
+    raw_byproducts(tmp_path / "ab.tar.gz", [f"{CLASSES[-1]}/{CLASSES[-1]}_0"])
+    some = imagenet_ab.load_dataset(**sources, streaming=True)
+    assert len(list(some)) == len(list(some)) > 0  # most of its parts have none
 
 
 @pytest.mark.parametrize("workers", [0, 2, 3])
