@@ -18,6 +18,7 @@ from luab_data.errors import SourceError
 from luab_data.rows.labels import LabelFormat
 from luab_trainer.config import LUABConfig
 from luab_trainer.options.file import Option, read_options
+from luab_trainer.options.together import problem_of
 from luab_vision.policies import named_policy
 
 
@@ -265,50 +266,6 @@ def parse(argv: Sequence[str], description: str, prog: str = "run.py") -> tuple[
     if problem := problem_of(run, config):
         parser.error(problem)
     return run, config
-
-
-def problem_of(run: RunArguments, config: LUABConfig) -> str | None:
-    """Why a run is impossible with these arguments together; None if it is not."""
-    if (run.model is None) == (run.from_config is None):
-        return "give one of --model (a checkpoint) and --from_config (from scratch)"
-    if run.model is None and not config.do_train:
-        return "--do_train False evaluates a checkpoint: give it as --model instead of --from_config"
-    if run.drop_path is not None and not config.do_train:
-        return "--drop_path is about training, and --do_train False trains nothing; leave it out"
-    if run.shuffle_byproducts is not None and not (config.do_train and config.shuffles):
-        return (
-            f"--shuffle_byproducts {run.shuffle_byproducts} does nothing: nothing is trained with "
-            "byproducts; leave it out, or take a --loss"
-        )
-    if run.dataset is None:
-        return "--dataset is missing: a folder or a Hub id; `--dataset imagenet_ab` is a small sample"
-    if run.eval_boxes is not None and run.eval_dataset is None:
-        return "--eval_boxes needs --eval_dataset, the folder <class>/<file> of its images"
-    return _problem_of_stream(config) if run.streaming else None
-
-
-def _problem_of_stream(config: LUABConfig) -> str | None:
-    """Why a run cannot be trained from a stream."""
-    if not config.do_train:
-        return "--streaming is about training rows, and --do_train False trains nothing; leave it out"
-    if config.max_steps < 1:
-        return "--streaming needs --max_steps: the number of rows of a stream is unknown"
-    if config.dataloader_drop_last:
-        return "--dataloader_drop_last skips an epoch's last batch, and a stream has no epochs; leave it out"
-    if config.train_sampling_strategy == "sequential":
-        return "--train_sampling_strategy sequential: with --streaming, give --shuffle_buffer 0"
-    if config.repeated_augmentation > 1:
-        return "--repeated_augmentation needs rows by number, which a stream has not; leave it out"
-    for name in ("save_strategy", "eval_strategy", "logging_strategy"):
-        if getattr(config, name) == "epoch":
-            return f"--{name} epoch: a stream has no epochs; give steps"
-    if config.auto_find_batch_size and config.world_size > 1:
-        return (
-            "--auto_find_batch_size with --streaming is for one process; give --per_device_train_batch_size"
-        )
-    if config.ignore_data_skip:
-        return "--ignore_data_skip would train on the stream's first rows again; leave it out"
-    return None
 
 
 def _unknown(text: str) -> str:

@@ -31,7 +31,7 @@ from luab_data.console.text import printable
 from luab_data.errors import SourceError
 from luab_data.rows.columns import AREA_KINDS, ByproductKind, Columns
 from luab_trainer.announcement import announcement, data_facts, model_facts, run_facts
-from luab_trainer.arguments import RunArguments, parse, problem_of
+from luab_trainer.arguments import RunArguments, parse
 from luab_trainer.classifier import load_start
 from luab_trainer.config import LUABConfig
 from luab_trainer.data.background import BackgroundMix
@@ -44,6 +44,7 @@ from luab_trainer.data.streaming import StreamedSamples
 from luab_trainer.hub.checkpoint import checkpoint_to_resume, load_head
 from luab_trainer.hub.model_card import source_name
 from luab_trainer.metrics.multi_label import CLASSES_FILE, MultiLabelMetrics, write_classes
+from luab_trainer.options.together import notes_of, problem_of
 from luab_trainer.pointing import plays_pointing_game, pointing_game
 from luab_trainer.preflight import check_output_folder, check_ready, check_rows
 from luab_trainer.trainer import LUABTrainer
@@ -107,13 +108,14 @@ def train(
     """
     if problem := problem_of(run, args):
         raise SourceError(problem)
+    notes = notes_of(run, args)
     with args.main_process_first():
         inputs = read_stream_inputs(run, args) if run.streaming else read_inputs(run, args)
     args.settle_mix(inputs.multi_label)
     train_rows, eval_rows, columns, names = inputs.train, inputs.evaluated, inputs.columns, inputs.names
     check_rows(run, args, train_rows, eval_rows)
     if args.should_log:
-        for note in inputs.notes:
+        for note in [*notes, *inputs.notes]:
             print(printable(f"note: {note}"), file=sys.stderr)
     set_seed(args.seed)
     model, processor, new_head = load_start(

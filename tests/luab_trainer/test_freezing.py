@@ -121,10 +121,11 @@ def test_a_linear_probe_changes_the_head_alone(data, tmp_path, capsys):
     )
 
 
-def test_a_frozen_run_resumes_and_only_with_the_same_freeze(data, tmp_path):
+def test_a_frozen_run_resumes_and_only_with_the_same_freeze(data, tmp_path, capsys):
     config = write_config(tmp_path / "config", "convnext")
     more = {"freeze": 1, "save_strategy": "steps", "save_steps": 2, "max_steps": 4, "loss": "both"}
     main(options(config, data, tmp_path / "whole", **more))
+    assert "note: warning: --freeze 1 with --from_config: the frozen weights" in capsys.readouterr().err
     again = tmp_path / "resumed"
     again.mkdir()
     (tmp_path / "whole" / "checkpoint-2").rename(again / "checkpoint-2")

@@ -18,6 +18,7 @@ from luab_data.rows.columns import Columns
 from luab_eval.models import load_classifier
 from luab_trainer.arguments import RunArguments, parse
 from luab_trainer.config import LUABConfig
+from luab_trainer.options.together import notes_of
 from luab_trainer.run import main, train
 from luab_vision.processors import square_processor
 from luab_vision.transforms import EvalTransform
@@ -216,6 +217,39 @@ def test_python_refuses_the_runs_that_the_command_line_refuses(run, do_train, me
     args = LUABConfig(str(tmp_path), do_train=do_train, use_cpu=True, report_to="none")
     with pytest.raises(SourceError, match=message):
         train(RunArguments(dataset="c", **run), args)
+
+
+@pytest.mark.parametrize(
+    ("run", "given", "notes"),
+    [
+        ({}, {"do_train": False}, []),
+        ({}, {"freeze": "backbone"}, []),
+        (
+            {"min_crop": 0.5, "flip": False},
+            {"do_train": False, "freeze": "1", "cutmix": 0.5, "ema_decay": 0.9},
+            [
+                "--do_train False trains nothing, so --min_crop 0.5, --no_flip, --cutmix 0.5, --freeze 1, "
+                "--ema_decay 0.9 do nothing"
+            ],
+        ),
+        (
+            {},
+            {"do_train": False, "lora_r": 4, "lora_targets": ["a", "b"], "layer_decay": 0.5},
+            [
+                "--do_train False trains nothing, so --layer_decay 0.5, --lora_r 4, --lora_targets a b do "
+                "nothing"
+            ],
+        ),
+        ({}, {"do_train": False, "label_policy": "authors"}, ["so --label_policy authors does nothing"]),
+        ({"from_config": "x", "model": None}, {"freeze": "2"}, ["the frozen weights stay random"]),
+        ({"from_config": "x", "model": None}, {"lora_r": 2}, ["the head and LoRA's own stay random"]),
+    ],
+)
+def test_what_options_without_effect_are_said_to_be(run, given, notes, tmp_path):
+    args = LUABConfig(str(tmp_path), use_cpu=True, report_to="none", **given)
+    found = notes_of(RunArguments(dataset="c", **{"model": "b", **run}), args)
+    assert len(found) == len(notes)
+    assert all(note in each for note, each in zip(notes, found, strict=True))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,94 @@
+"""The options of a run and its training arguments together: impossible ones, and those without effect."""
+
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from luab_trainer.arguments import RunArguments
+    from luab_trainer.config import LUABConfig
+
+# Options that only training uses, of both kinds.
+_OF_TRAINING = (
+    "min_crop", "augment", "flip", "color_jitter", "random_erasing", "background_mix", "background_radius",
+    "cutmix", "cutmix_alpha", "mixup", "mixup_alpha", "repeated_augmentation", "label_policy", "freeze",
+    "layer_decay", "lora_r", "lora_alpha", "lora_dropout", "lora_targets", "ema_decay",
+)  # fmt: skip
+
+
+def problem_of(run: "RunArguments", config: "LUABConfig") -> str | None:
+    """Why a run is impossible with these arguments together; None if it is not."""
+    if (run.model is None) == (run.from_config is None):
+        return "give one of --model (a checkpoint) and --from_config (from scratch)"
+    if run.model is None and not config.do_train:
+        return "--do_train False evaluates a checkpoint: give it as --model instead of --from_config"
+    if run.drop_path is not None and not config.do_train:
+        return "--drop_path is about training, and --do_train False trains nothing; leave it out"
+    if run.shuffle_byproducts is not None and not (config.do_train and config.shuffles):
+        return (
+            f"--shuffle_byproducts {run.shuffle_byproducts} does nothing: nothing is trained with "
+            "byproducts; leave it out, or take a --loss"
+        )
+    if run.dataset is None:
+        return "--dataset is missing: a folder or a Hub id; `--dataset imagenet_ab` is a small sample"
+    if run.eval_boxes is not None and run.eval_dataset is None:
+        return "--eval_boxes needs --eval_dataset, the folder <class>/<file> of its images"
+    return _problem_of_stream(config) if run.streaming else None
+
+
+def _problem_of_stream(config: "LUABConfig") -> str | None:
+    """Why a run cannot be trained from a stream."""
+    if not config.do_train:
+        return "--streaming is about training rows, and --do_train False trains nothing; leave it out"
+    if config.max_steps < 1:
+        return "--streaming needs --max_steps: the number of rows of a stream is unknown"
+    if config.dataloader_drop_last:
+        return "--dataloader_drop_last skips an epoch's last batch, and a stream has no epochs; leave it out"
+    if config.train_sampling_strategy == "sequential":
+        return "--train_sampling_strategy sequential: with --streaming, give --shuffle_buffer 0"
+    if config.repeated_augmentation > 1:
+        return "--repeated_augmentation needs rows by number, which a stream has not; leave it out"
+    for name in ("save_strategy", "eval_strategy", "logging_strategy"):
+        if getattr(config, name) == "epoch":
+            return f"--{name} epoch: a stream has no epochs; give steps"
+    if config.auto_find_batch_size and config.world_size > 1:
+        return (
+            "--auto_find_batch_size with --streaming is for one process; give --per_device_train_batch_size"
+        )
+    if config.ignore_data_skip:
+        return "--ignore_data_skip would train on the stream's first rows again; leave it out"
+    return None
+
+
+def notes_of(run: "RunArguments", config: "LUABConfig") -> list[str]:
+    """What a user should know of options that do nothing, or not what they are for."""
+    if not config.do_train:
+        given = [*_given(run), *_given(config)]
+        verb = "does" if len(given) == 1 else "do"
+        return [f"--do_train False trains nothing, so {', '.join(given)} {verb} nothing"] if given else []
+    if run.from_config is None:
+        return []
+    notes = []
+    if config.freeze is not None:
+        notes.append(
+            f"warning: --freeze {config.freeze} with --from_config: the frozen weights stay random, as no "
+            "training has made them. Start from a checkpoint with --model, or leave it out"
+        )
+    if config.lora_r is not None:
+        notes.append(
+            f"warning: --lora_r {config.lora_r} with --from_config: all weights but the head and LoRA's own "
+            "stay random, as no training has made them. Start from a checkpoint with --model, or leave it out"
+        )
+    return notes
+
+
+def _given(options: Any) -> Iterator[str]:
+    """The options of training that do not have their default, as they are typed."""
+    for each in fields(options):
+        value = getattr(options, each.name)
+        if each.name in _OF_TRAINING and value != each.default:
+            yield f"--no_{each.name}" if value is False else f"--{each.name} {_typed(value)}"
+
+
+def _typed(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
