@@ -1,12 +1,8 @@
-"""The options of a run and its training arguments together: impossible ones, and those without effect."""
+"""`RunArguments` and `LUABConfig` together: impossible options, and those without effect."""
 
 from collections.abc import Iterator
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from luab_trainer.arguments import RunArguments
-    from luab_trainer.config import LUABConfig
+from typing import Any
 
 # Options that only training uses, of both kinds.
 _OF_TRAINING = (
@@ -16,7 +12,7 @@ _OF_TRAINING = (
 )  # fmt: skip
 
 
-def problem_of(run: "RunArguments", config: "LUABConfig") -> str | None:
+def problem_of(run: Any, config: Any) -> str | None:
     """Why a run is impossible with these arguments together; None if it is not."""
     if (run.model is None) == (run.from_config is None):
         return "give one of --model (a checkpoint) and --from_config (from scratch)"
@@ -36,7 +32,7 @@ def problem_of(run: "RunArguments", config: "LUABConfig") -> str | None:
     return _problem_of_stream(config) if run.streaming else None
 
 
-def _problem_of_stream(config: "LUABConfig") -> str | None:
+def _problem_of_stream(config: Any) -> str | None:
     """Why a run cannot be trained from a stream."""
     if not config.do_train:
         return "--streaming is about training rows, and --do_train False trains nothing; leave it out"
@@ -60,7 +56,7 @@ def _problem_of_stream(config: "LUABConfig") -> str | None:
     return None
 
 
-def notes_of(run: "RunArguments", config: "LUABConfig") -> list[str]:
+def notes_of(run: Any, config: Any) -> list[str]:
     """What a user should know of options that do nothing, or not what they are for."""
     if not config.do_train:
         given = [*_given(run), *_given(config)]
