@@ -30,7 +30,7 @@ export class Frame {
       this.button,
     );
     this.scroller.append(this.task.element);
-    this.element = h("div", { class: `frame ${project.task}` }, this.#head(page), this.scroller, this.bar, this.help);
+    this.element = h("div", { class: `frame is-${project.task}` }, this.#head(page), this.scroller, this.bar, this.help);
     this.update();
   }
 
@@ -51,8 +51,10 @@ export class Frame {
     this.update();
   }
 
-  saying(text) {
+  /** Says what becomes of the work; `good`: nothing that needs to be read. */
+  saying(text, good) {
     if (this.saved.textContent !== text) this.saved.textContent = text;
+    this.saved.classList.toggle("is-good", good);
   }
 
   #head(page) {

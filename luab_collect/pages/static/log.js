@@ -54,7 +54,14 @@ export class EventLog {
     return this.written;
   }
 
-  /** No event after this one. */
+  /** Adds the last event: none after it, whatever the pointer does while it is written. */
+  end(kind, fields, at) {
+    const written = this.add(kind, fields, at);
+    this.closed = true;
+    return written;
+  }
+
+  /** No further event; resolves when all are on the disk. */
   close() {
     this.closed = true;
     return this.flush();

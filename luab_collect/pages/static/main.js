@@ -39,7 +39,7 @@ class Studio {
     this.project = await this.connection.persist(() => this.api.get("project"));
     for (let failures = 0; this.lock.held; ) {
       const next = await this.connection.persist(() => this.api.get("work"));
-      if (next.state === "done") return done(next.completion);
+      if (next.state === "done") return done(next.completion, next.more ? () => this.#more() : null);
       if (next.state === "nothing") return message("nothing");
       if (next.state === "consent") await this.#consent();
       else if (next.state === "practice") await this.#practice();
@@ -53,25 +53,34 @@ class Studio {
     return undefined;
   }
 
+  async #more() {
+    try {
+      await this.connection.persist(() => this.api.post("assignments"));
+      await this.run();
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
   async #consent() {
     await consent(this.project.consent);
     await this.connection.persist(() => this.api.post("consent", { version: this.project.consent.version }));
   }
 
   async #practice() {
-    await this.#instructions();
+    await this.#instructions(this.project.practice.length > 0);
     await practice(this.project);
     await this.connection.persist(() => this.api.post("practice"));
   }
 
-  async #instructions() {
-    if (!this.instructed) await instructions(this.project);
+  async #instructions(practices) {
+    if (!this.instructed) await instructions(this.project.instructions_html, practices);
     this.instructed = true;
   }
 
   async #page(next) {
     const begins = !next.assignment.done && !next.page.events?.length;
-    if (begins) await this.#instructions();
+    if (begins) await this.#instructions(false);
     const given = { ...this, ...next };
     this.work = new Work(given);
     let left = false;
@@ -81,7 +90,7 @@ class Studio {
       // Refused for good. They stay in the journal for thirty days; the page goes on from what the server has.
       if (error.code === "session" || error.code === "withdrawn") return error.code;
       console.warn("events of an earlier tab were refused:", error);
-      banner("banner.refused", { values: { reason: error.message } });
+      banner("banner.refused", { values: { reason: error.message }, closes: true });
     }
     const page = left ? (await this.connection.persist(() => this.api.get("work"))).page : next.page;
     if (page?.work !== next.page.work) return "closed";

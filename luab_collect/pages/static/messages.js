@@ -20,13 +20,13 @@ export function message(key, { values = {}, action = null, extra = [] } = {}) {
   );
 }
 
-/** The code of complete work, and the way back to where the annotator came from. */
-export function done({ code, url } = {}) {
+/** The code of complete work, and the way back to where the annotator came from. `more`: goes on with more pages. */
+export function done({ code, url } = {}, more = null) {
   const extra = [];
   if (code) extra.push(codeBox(code));
   const address = url ? webAddress(url) : null;
   if (address) extra.push(redirection(address));
-  message("done", { extra });
+  message("done", { extra, action: more && { text: t("done.more"), act: more } });
 }
 
 function codeBox(code) {

@@ -105,8 +105,10 @@ export class Palette {
 
   async #show(index, event) {
     if (index === this.category) return;
+    this.category = index; // at once: the next key counts from here
     const focused = this.labels.contains(document.activeElement);
     await this.#saw(index, byKeyboard(event) ? "keyboard" : pointerOf(event), event.isTrusted);
+    if (this.category !== index) return;
     this.#draw(index);
     if (focused) this.tabs[index].focus();
   }

@@ -27,6 +27,7 @@ export class Uploader {
     this.running = null;
     this.failure = null;
     this.closed = false;
+    this.since = 0; // when the last acknowledgement came, or the first event after it
   }
 
   get waiting() {
@@ -45,6 +46,7 @@ export class Uploader {
 
   push(epoch, events) {
     const lane = this.lane(epoch);
+    if (!this.waiting) this.since = performance.now();
     for (const event of events) {
       if (event.seq <= lane.acked) continue;
       const text = JSON.stringify(event);
@@ -137,6 +139,7 @@ export class Uploader {
   #acknowledge(lane, through) {
     lane.frozen = null;
     lane.acked = Math.max(lane.acked, through);
+    this.since = performance.now();
     lane.events = lane.events.filter((event) => event.seq > lane.acked);
     lane.bytes = lane.events.reduce((sum, event) => sum + event.text.length + 1, 0);
     this.journal.acknowledge(this.work, lane.epoch, lane.acked).catch(() => {}); // it stays, and is a repeat

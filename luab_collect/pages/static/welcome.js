@@ -28,10 +28,10 @@ export function consent({ html }) {
   });
 }
 
-/** Resolves when the annotator has read what is to be done. */
-export function instructions({ instructions_html: html, practice }) {
+/** Resolves when the annotator has read what is to be done. `practices`: practice comes next. */
+export function instructions(html, practices) {
   return new Promise((resolve) => {
-    const key = practice?.length ? "instructions.practice" : "instructions.go";
+    const key = practices ? "instructions.practice" : "instructions.go";
     page(t("instructions.title"), html, [
       h("p", { class: "ways" }, h("button", { type: "button", class: "primary", on_click: resolve }, t(key))),
     ]);

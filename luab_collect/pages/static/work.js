@@ -9,6 +9,8 @@ import { restored, unansweredSubmit } from "./restore.js";
 import { t } from "./strings.js";
 import { Stopped, Uploader } from "./uploader.js";
 
+const SLOW = 6000; // ms; what is on this computer's disk is said to be saved, unless sending it takes longer
+
 /** Shows a page of work until it is submitted ("submitted") or has to be asked for again ("again"). */
 export class Work {
   constructor({ api, connection, journal, project, assignment, page }) {
@@ -113,8 +115,7 @@ export class Work {
     this.frame.freeze();
     await this.frame.task.settle(event);
     const pointer = byKeyboard(event) ? "keyboard" : pointerOf(event);
-    await this.log.add("submit", { pointer, trusted: event.isTrusted }, event.timeStamp);
-    this.log.close();
+    await this.log.end("submit", { pointer, trusted: event.isTrusted }, event.timeStamp);
     this.frame.task.close();
     this.end(await this.#finish(this.log.epoch, this.log.seq));
   }
@@ -137,7 +138,7 @@ export class Work {
     if (code === "session" || code === "withdrawn") return code;
     if (code === "submitted") return "submitted";
     console.warn(`page ${this.page.work}: ${code}: ${reason}`);
-    if (code === "unfinished") announce(reason);
+    if (code === "unfinished") banner("banner.unfinished", { values: { reason }, closes: true });
     return code === "unfinished" ? "unfinished" : "again";
   }
 
@@ -148,8 +149,9 @@ export class Work {
 
   #say() {
     if (!this.frame) return;
-    if (this.connection.state !== "good") this.frame.saying(t("saved.here"));
-    else this.frame.saying(t(this.uploader.waiting ? "saved.sending" : "saved.all"));
+    const good = this.connection.state === "good";
+    const slow = this.uploader.waiting && performance.now() - this.uploader.since > SLOW;
+    this.frame.saying(t(good ? (slow ? "saved.sending" : "saved.all") : "saved.here"), good && !slow);
   }
 }
 

@@ -1,0 +1,289 @@
+"""Both tasks by mouse, touch, pen and keyboard alone, and what is stored of each."""
+
+from typing import Any
+
+import pytest
+from fixtures.annotating import Annotator, images_shown, wait
+
+PHONE = {
+    "viewport": {"width": 390, "height": 844},
+    "device_scale_factor": 2,
+    "has_touch": True,
+    "is_mobile": True,
+}
+
+
+def of_kind(annotator: Annotator, *kinds: str) -> list[Any]:
+    return [event for event in annotator.events() if event.kind in kinds]
+
+
+def center(element: Any) -> tuple[float, float]:
+    box = element.bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def spot(page: Any, x: float, y: float) -> tuple[float, float]:
+    """A place in the image of a `place` page, in pixels of the viewport."""
+    box = page.locator(".canvas img").bounding_box()
+    return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+
+def chip(page: Any, label: str) -> Any:
+    return page.locator(f'.chip[data-label="{label}"]')
+
+
+def drag(page: Any, start: tuple[float, float], end: tuple[float, float], steps: int = 10) -> None:
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move(*end, steps=steps)
+    page.mouse.up()
+
+
+def touch(page: Any, *points: tuple[float, float]) -> None:
+    """A finger that goes down at the first point, along the others, and up."""
+    client = page.context.new_cdp_session(page)
+    for number, (x, y) in enumerate(points):
+        kind = "touchMove" if number else "touchStart"
+        client.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
+    client.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+def test_a_finger_selects(birds, begin):
+    annotator = birds.annotator()
+    page = begin(annotator, **PHONE)
+    box = page.locator(".tile").nth(1).bounding_box()
+    page.touchscreen.tap(box["x"] + 0.25 * box["width"], box["y"] + 0.75 * box["height"])
+    page.wait_for_selector(".tile[aria-pressed=true]")
+    (select,) = wait(lambda: of_kind(annotator, "select"), page)
+    assert select.fields["pointer"] == "touch"
+    assert select.fields["x"] == pytest.approx(0.25, abs=0.5 / box["width"])
+    assert select.fields["y"] == pytest.approx(0.75, abs=0.5 / box["height"])
+    assert "enter" in annotator.kinds()
+
+
+def test_a_finger_that_scrolls_selects_nothing(birds, begin):
+    annotator = birds.annotator()
+    page = begin(annotator, **PHONE)
+    x, y = center(page.locator(".tile").nth(2))
+    touch(page, *[(x, y - step) for step in range(0, 160, 15)])
+    wait(lambda: page.evaluate("document.querySelector('.scroller').scrollTop") > 0, page)
+    wait(lambda: len(of_kind(annotator, "layout")) > 1, page)
+    assert of_kind(annotator, "select") == []
+
+
+def test_a_pen_selects(birds, begin):
+    annotator = birds.annotator()
+    page = begin(annotator)
+    x, y = center(page.locator(".tile").first)
+    client = page.context.new_cdp_session(page)
+    pen = {"x": x, "y": y, "pointerType": "pen", "button": "left", "clickCount": 1}
+    client.send("Input.dispatchMouseEvent", pen | {"type": "mouseMoved", "button": "none"})
+    client.send("Input.dispatchMouseEvent", pen | {"type": "mousePressed"})
+    client.send("Input.dispatchMouseEvent", pen | {"type": "mouseReleased"})
+    page.wait_for_selector(".tile[aria-pressed=true]")
+    (select,) = wait(lambda: of_kind(annotator, "select"), page)
+    assert select.fields["pointer"] == "pen"
+
+
+def test_a_second_click_deselects_and_both_are_kept(birds, begin):
+    annotator = birds.annotator()
+    page = begin(annotator)
+    tile = page.locator(".tile").first
+    tile.click()
+    tile.click()
+    page.wait_for_selector(".count:has-text('0 images')")
+    assert tile.get_attribute("aria-pressed") == "false"
+    wait(lambda: len(of_kind(annotator, "select", "deselect")) == 2, page)
+    assert [event.kind for event in of_kind(annotator, "select", "deselect")] == ["select", "deselect"]
+
+
+def tab_to(page: Any, selector: str) -> None:
+    for _ in range(40):
+        if page.evaluate("(selector) => document.activeElement.matches(selector)", selector):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"the Tab key does not come to {selector}")
+
+
+def press(page: Any, *keys: str) -> None:
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def test_the_keyboard_alone_goes_from_the_link_to_the_code(birds, contexts):
+    annotator = birds.annotator(new=True)
+    page = contexts().new_page()
+    page.goto(annotator.link)
+    page.wait_for_selector("#agree")
+    tab_to(page, "#agree")
+    press(page, "Space", "Tab", "Enter")
+    page.wait_for_selector("h1:has-text('What to do')")
+    tab_to(page, "button.primary")
+    press(page, "Enter")
+    practice_by_keyboard(page)
+    for number in (1, 2):
+        page.wait_for_selector(f".progress:has-text('Page {number}')")
+        images_shown(page)
+        tab_to(page, ".tile")
+        press(page, "ArrowRight", "ArrowDown", "Space")
+        page.wait_for_selector(".count:has-text('1 image')")
+        tab_to(page, ".bar .primary")
+        press(page, "Enter")
+    page.wait_for_selector(".code")
+    (select,) = of_kind(annotator, "select")
+    assert (select.fields["pointer"], select.fields["x"], select.fields["y"]) == ("keyboard", 0.5, 0.5)
+    assert [event.fields["pointer"] for event in of_kind(annotator, "submit")] == ["keyboard"]
+    looked = [event.fields["item"] for event in of_kind(annotator, "enter")]
+    assert looked[-1] == select.fields["item"]
+    assert len(looked) == 2
+    assert [work.state for work in annotator.works()] == ["submitted", "submitted"]
+
+
+def practice_by_keyboard(page: Any) -> None:
+    """The practice of `birds`: of three images all but one show the bird; first a wrong answer."""
+    page.wait_for_selector(".practice")
+    images_shown(page)
+    tab_to(page, ".bar .primary")
+    press(page, "Enter")
+    page.wait_for_selector(".verdict:has-text('2 things')")
+    tiles = page.locator(".tile")
+    wrong = [index for index in range(3) if tiles.nth(index).get_attribute("data-verdict") == "wrong"]
+    press(page, "Shift+Tab", "Shift+Tab")
+    press(page, "Home")
+    for index in range(3):
+        if index in wrong:
+            press(page, "Space")
+        press(page, "ArrowRight")
+    tab_to(page, ".bar .primary")
+    press(page, "Enter")
+    page.wait_for_selector(".verdict:has-text('All right')")
+    press(page, "Enter")
+
+
+def test_a_drag_has_its_whole_path_and_a_placed_label_moves_and_goes(things, begin):
+    annotator = things.annotator()
+    page = begin(annotator)
+    drag(page, center(chip(page, "cat")), spot(page, 0.3, 0.6))
+    page.wait_for_selector(".canvas .pin")
+    drag(page, spot(page, 0.3, 0.6), spot(page, 0.7, 0.2))
+    page.wait_for_selector(".canvas .pin[aria-label*='70 %']")
+    drag(page, spot(page, 0.7, 0.2), center(page.locator(".bar .progress")))
+    page.wait_for_selector(".count:has-text('0 labels')")
+    wait(lambda: of_kind(annotator, "remove"), page)
+    acts = of_kind(annotator, "pick", "add", "relocate", "remove", "cancel")
+    assert [event.kind for event in acts] == ["pick", "add", "pick", "relocate", "pick", "remove"]
+    assert {event.fields["icon"] for event in acts} == {1}
+    width = page.locator(".canvas img").bounding_box()["width"]
+    for event, expected in ((acts[1], (0.3, 0.6)), (acts[3], (0.7, 0.2))):
+        assert (event.fields["x"], event.fields["y"]) == pytest.approx(expected, abs=0.5 / width)
+    assert acts[0].fields["x"] > 1  # the label lies beside the image
+    events = annotator.events()
+    path = [event for event in events if event.kind == "drag" and acts[0].seq < event.seq < acts[1].seq]
+    assert len(path) >= 10
+    assert [event.fields["x"] for event in path] == sorted((e.fields["x"] for e in path), reverse=True)
+    assert path[-1].fields["x"] == pytest.approx(0.3, abs=0.5 / width)
+
+
+def test_a_label_is_carried_by_clicks_and_put_back_by_escape(things, begin):
+    annotator = things.annotator()
+    page = begin(annotator)
+    chip(page, "dog").click()
+    page.mouse.move(*spot(page, 0.1, 0.1), steps=4)
+    page.keyboard.press("Escape")
+    chip(page, "dog").click()
+    page.mouse.click(*spot(page, 0.4, 0.5))
+    page.wait_for_selector(".canvas .pin")
+    page.mouse.click(*spot(page, 0.4, 0.5))  # takes it up again
+    page.get_by_role("button", name="Remove", exact=True).click()
+    page.wait_for_selector(".count:has-text('0 labels')")
+    wait(lambda: of_kind(annotator, "remove"), page)
+    acts = of_kind(annotator, "pick", "add", "relocate", "remove", "cancel")
+    assert [e.kind for e in acts] == ["pick", "cancel", "pick", "add", "pick", "remove"]
+    assert [e.fields["icon"] for e in acts] == [1, 1, 2, 2, 2, 2]
+    assert acts[1].fields["pointer"] == "keyboard"
+
+
+def test_a_finger_drags_a_label(things, begin):
+    annotator = things.annotator()
+    page = begin(annotator, **PHONE)
+    start, end = center(chip(page, "cat")), spot(page, 0.5, 0.25)
+    steps = [
+        (start[0] + (end[0] - start[0]) * n / 10, start[1] + (end[1] - start[1]) * n / 10) for n in range(11)
+    ]
+    touch(page, *steps)
+    page.wait_for_selector(".canvas .pin")
+    (add,) = wait(lambda: of_kind(annotator, "add"), page)
+    width = page.locator(".canvas img").bounding_box()["width"]
+    assert add.fields["pointer"] == "touch"
+    assert (add.fields["x"], add.fields["y"]) == pytest.approx((0.5, 0.25), abs=0.5 / width)
+    assert len(of_kind(annotator, "drag")) >= 8
+
+
+def test_a_finger_taps_a_label_and_then_the_image(things, begin):
+    annotator = things.annotator()
+    page = begin(annotator, **PHONE)
+    page.touchscreen.tap(*center(chip(page, "cat")))
+    page.wait_for_selector(".canvas.is-holding")
+    page.touchscreen.tap(*spot(page, 0.2, 0.8))
+    page.wait_for_selector(".canvas .pin")
+    (add,) = wait(lambda: of_kind(annotator, "add"), page)
+    assert (add.fields["x"], add.fields["y"]) == pytest.approx((0.2, 0.8), abs=0.005)
+
+
+def test_the_keyboard_alone_places_moves_and_removes(things, begin):
+    annotator = things.annotator()
+    page = begin(annotator)
+    tab_to(page, ".chip")
+    press(page, "ArrowRight", "Enter")  # dog
+    page.wait_for_selector(".canvas:focus")
+    press(page, "ArrowLeft", "Shift+ArrowUp", "Enter")
+    page.wait_for_selector(".canvas .pin")
+    page.wait_for_selector('.chip:focus[data-label="dog"]')
+    press(page, "ArrowLeft", "Enter")  # cat
+    page.wait_for_selector(".canvas:focus")
+    press(page, "Enter")
+    page.wait_for_selector(".canvas .pin >> nth=1")
+    page.locator(".canvas").focus()
+    tab_to(page, ".pin")
+    press(page, "Enter")  # takes the dog up
+    page.wait_for_selector(".canvas:focus")
+    press(page, "Shift+ArrowDown", "Enter")
+    page.wait_for_selector(".pin:focus[aria-label^='dog, 49 % from the left, 50 %']")
+    press(page, "Delete")
+    page.wait_for_selector(".count:has-text('1 label')")
+    tab_to(page, ".tab[aria-selected=true]")
+    press(page, "ArrowRight", "ArrowRight")
+    page.wait_for_selector(".bar .primary[aria-disabled=false]")
+    tab_to(page, ".bar .primary")
+    press(page, "Enter")
+    page.wait_for_selector(".progress:has-text('Page 2')")
+    acts = of_kind(annotator, "pick", "add", "relocate", "remove", "cancel")
+    assert [(event.kind, event.fields["label"]) for event in acts] == [
+        ("pick", "dog"),
+        ("add", "dog"),
+        ("pick", "cat"),
+        ("add", "cat"),
+        ("pick", "dog"),
+        ("relocate", "dog"),
+        ("pick", "dog"),
+        ("remove", "dog"),
+    ]
+    assert (acts[1].fields["x"], acts[1].fields["y"]) == pytest.approx((0.49, 0.4))
+    assert {event.fields["pointer"] for event in acts} == {"keyboard"}
+    assert [event.fields["category"] for event in of_kind(annotator, "category")] == [0, 1, 2]
+
+
+def test_a_page_is_submitted_only_when_all_categories_were_seen(things, begin):
+    annotator = things.annotator()
+    page = begin(annotator)
+    button = page.locator(".bar .primary")
+    assert button.get_attribute("aria-disabled") == "true"
+    assert "2 categories not seen yet" in page.locator(".why").inner_text()
+    button.click(force=True)
+    for name in ("street", "kitchen"):
+        page.get_by_role("tab", name=name).click()
+    page.wait_for_selector(".bar .primary[aria-disabled=false]")
+    assert "submit" not in annotator.kinds()
+    button.click()
+    page.wait_for_selector(".progress:has-text('Page 2')")
+    assert annotator.works()[0].state == "submitted"
