@@ -149,7 +149,8 @@ def _pretrained(
     _set_classes(config, names, problem)
     set_drop_path(config, drop_path)
     dropout = _settle_dropout(config) if trained else []
-    loaded = load_weights(source, config)
+    with made_with(drop_path):
+        loaded = load_weights(source, config)
     require_drop_path(loaded.model, drop_path)
     new_head, notes = _settle_head(loaded, before, names)
     notes += dropout

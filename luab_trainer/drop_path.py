@@ -49,8 +49,8 @@ def made_with(rate: float | None) -> Iterator[None]:
     """
     try:
         yield
-    except TypeError as error:
-        if rate is None or FIELD not in str(error):
+    except (TypeError, ValueError) as error:  # the latter explains the former, of a checkpoint
+        if rate is None or f"argument '{FIELD}'" not in str(error):
             raise
         raise ValueError(
             f"--drop_path {rate:g}: this model of timm has none ({error}). Leave it out."

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from transformers import BaseImageProcessor, PretrainedConfig, PreTrainedModel
 
 from luab_trainer.model import input_size
+from luab_trainer.resizing_timm import takes_img_size, timm_at_size
 from luab_trainer.said import say
 from luab_vision.processors import check_fits, image_settings, resized_processor
 from luab_vision.timm_checkpoints import is_timm, set_image_size
@@ -33,12 +34,10 @@ def at_size(
     if image_settings(processor).size in (size, (size, size)):
         return model, processor
     if is_timm(model.config):
-        raise ValueError(
-            f"--image_size {size}: a checkpoint of timm is trained on images of the size that "
-            "pretrained_cfg in its config.json says. Leave it out"
-        )
-    processor = resized_processor(processor, size)
-    model = _interpolated(model, size)
+        model, processor = timm_at_size(model, processor, size)
+    else:
+        processor = resized_processor(processor, size)
+        model = _interpolated(model, size)
     try:
         check_fits(model, image_settings(processor))
     except ValueError as error:
@@ -49,7 +48,7 @@ def at_size(
 def set_input_size(config: PretrainedConfig, size: int) -> None:
     """Sets the size in the vision config; a model of images and text has a config for each."""
     if is_timm(config):
-        set_image_size(config, size)
+        set_image_size(config, size, takes_img_size(config))
         return
     target = config if "image_size" in config.to_dict() else getattr(config, "vision_config", config)
     several = isinstance(getattr(target, "image_size", None), list | tuple)

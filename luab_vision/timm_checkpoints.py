@@ -4,6 +4,7 @@ timm and transformers write two layouts. Both have the architecture, `num_classe
 config.json, and the image settings in its `pretrained_cfg`.
 """
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from luab_data.console.names import few
 from luab_vision.adapters.timm_models import WRAPPER
 from luab_vision.transforms import ImageSettings, Normalization, three
 
+IMG_SIZE = "img_size"  # of `timm.create_model`, of architectures that are made for one size
 MODEL_ARGS = "model_args"  # of a config: what `timm.create_model` gets besides the architecture
 IMAGES = (
     "pretrained_cfg"  # of a config: how images are read; transformers prefers it to preprocessor_config.json
@@ -95,12 +97,22 @@ def set_label_names(config: PretrainedConfig, names: list[str]) -> None:
         config.label_descriptions = None
 
 
-def set_image_size(config: PretrainedConfig, size: int) -> None:
-    """For a new model with images of another size than `pretrained_cfg` says, which would be read first."""
+def set_image_size(config: PretrainedConfig, size: int, takes: bool) -> None:
+    """For a new model with images of another size than `pretrained_cfg` says, which would be read first.
+
+    `takes`: whether the architecture is made for a size.
+    """
     if reads_images(config):
         delattr(config, IMAGES)
-    if "img_size" in (config.model_args or {}):
-        config.model_args = {**config.model_args, "img_size": size}
+    if takes:
+        config.model_args = {**(config.model_args or {}), IMG_SIZE: size}
+
+
+def with_img_size(config: PretrainedConfig, size: int) -> PretrainedConfig:
+    """A configuration whose model is made for images of another size."""
+    sized = copy.deepcopy(config)
+    sized.model_args = {**(config.model_args or {}), IMG_SIZE: size}
+    return sized
 
 
 def of_timm(data_config: Mapping[str, Any]) -> dict[str, Any]:

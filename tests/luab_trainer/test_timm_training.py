@@ -155,7 +155,6 @@ def test_evaluations_ask_wrapped_and_plain_models_alike(timm, data, tmp_path):
 def check_own_size(data, folder):
     import timm
 
-    from luab_data.errors import SourceError
     from luab_trainer.classifier import load_start
     from luab_trainer.config import LUABConfig
     from luab_trainer.trainer import LUABTrainer
@@ -165,10 +164,6 @@ def check_own_size(data, folder):
     model = timm.create_model("test_resnet", num_classes=2, pretrained_cfg_overlay=described)
     timm.models.save_for_hf(model, folder / "source", safe_serialization=True)
     start = load_start(str(folder / "source"), None, ["a", "b"])
-    with pytest.raises(
-        SourceError, match="--image_size 96: a checkpoint of timm is trained on images of the"
-    ):
-        load_start(str(folder / "source"), None, ["a", "b"], image_size=96)
     args = LUABConfig(str(folder / "out"), use_cpu=True, report_to="none")
     with pytest.raises(
         ValueError, match=r"normalized in two ways: the processing_class .* the classifier's config"
@@ -216,7 +211,112 @@ def test_a_new_model_has_the_size_that_is_asked_for(timm, tmp_path):
     assert timm(refusal, tmp_path / "own", of_64) == "none"
     assert timm(refusal, tmp_path / "larger", of_64, 96) == "none"
     fixed = {**of_64, "model_args": {"embed_dim": 32, "depth": 2, "num_heads": 4}}
-    assert "the model does not take the images" in timm(refusal, tmp_path / "fixed", fixed, 96)
+    assert timm(refusal, tmp_path / "fixed", fixed, 96) == "none"
+    assert timm(refusal, tmp_path / "any", architecture("resnet18"), 96) == "none"
+
+
+def check_resized(folder, name, size, described):
+    """At another size: processor and config agree, it loads plain, and timm's interpolation is in use."""
+    import torch
+    from transformers import AutoModelForImageClassification
+
+    from luab_data.errors import SourceError
+    from luab_trainer.classifier import load_start
+    from luab_vision.processors import check_fits, image_settings, load_processor, square_processor
+
+    model = wrapped(name)
+    if described:
+        model.config.pretrained_cfg = {"input_size": [3, 64, 64], "mean": [0.5, 0.4, 0.3], "crop_pct": 0.9}
+    else:
+        square_processor(64).save_pretrained(folder)
+    model.save_pretrained(folder)
+    names = list(model.config.id2label.values())
+    try:
+        start = load_start(str(folder), None, names, image_size=size)
+    except SourceError as error:
+        return str(error)
+    assert not start.new_head
+    start.model.save_pretrained(folder / "resized")
+    start.processor.save_pretrained(folder / "resized")
+    plain = AutoModelForImageClassification.from_pretrained(folder / "resized").eval()
+    settings = image_settings(load_processor(str(folder / "resized")))
+    assert settings.size in (size, (size, size))
+    check_fits(plain, settings)
+    images = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0))
+    resized = model.timm_model.eval()
+    if hasattr(resized, "set_input_size"):
+        more = {"window_size": 7} if name.startswith("swin") else {}  # as a new model of this size has
+        resized.set_input_size(img_size=(size, size), **more)
+    torch.testing.assert_close(plain(images).logits, resized(images), rtol=1e-4, atol=1e-4)
+    return "none"
+
+
+@needs_timm
+@pytest.mark.parametrize("described", [True, False])
+@pytest.mark.parametrize(
+    ("name", "size", "message"),
+    [
+        ("vit_tiny_patch16_224", 96, "none"),
+        ("vit_base_patch16_rope_224", 96, "none"),
+        ("beit_base_patch16_224", 96, "none"),
+        ("eva02_tiny_patch14_224", 84, "none"),
+        ("swin_tiny_patch4_window7_224", 224, "none"),
+        ("convnext_atto", 96, "none"),
+        ("resnet18", 96, "none"),
+        (
+            "vit_tiny_patch16_224",
+            90,
+            "patches of 16 pixels, and would leave out the last 10. Give a multiple",
+        ),
+        ("cait_xxs24_224", 96, "--image_size 96: pos_embed of timm's cait_xxs24_224 depends on the image"),
+        ("hiera_tiny_224", 96, "--image_size 96: pos_embed of timm's hiera_tiny_224 depends on the image"),
+    ],
+)
+def test_a_checkpoint_is_resized_by_timms_own_code(timm, tmp_path, name, size, message, described):
+    assert message in timm(check_resized, tmp_path, name, size, described)
+
+
+def check_fine_tuned(data, folder):
+    """Everything together: other classes, another size, drop path, LoRA, resumed; then plain."""
+    from transformers import AutoModelForImageClassification
+
+    from luab_trainer.run import main
+
+    model = wrapped("vit_tiny_patch16_224")
+    model.config.pretrained_cfg = {"input_size": [3, 64, 64]}
+    model.config.id2label = {number: f"other {number}" for number in range(5)}
+    model.save_pretrained(folder / "source")
+    run = {"from_config": None, "model": folder / "source", "image_size": 96, "drop_path": 0.1}
+    run |= {"lora_r": 2, "loss": "both", "save_strategy": "steps", "save_steps": 1, "max_steps": 2}
+    main(options(None, data, folder / "out", **run))
+    main(options(None, data, folder / "out", **run | {"max_steps": 3}, resume_from_checkpoint=True))
+    assert check_answers(folder / "out")[0] == "class_0"
+    plain = AutoModelForImageClassification.from_pretrained(folder / "out")
+    assert plain.timm_model.patch_embed.img_size == (96, 96)
+    assert plain.config.model_args["drop_path_rate"] == 0.1
+    card = (folder / "out" / "README.md").read_text()
+    assert "LoRA" in card and "drop path" in card
+
+
+@needs_timm
+def test_size_drop_path_and_lora_go_together(timm, data, tmp_path):
+    timm(check_fine_tuned, data, tmp_path)
+
+
+def check_no_drop_path(folder):
+    from luab_data.errors import SourceError
+    from luab_trainer.classifier import load_start
+
+    model = wrapped("densenet121")
+    model.config.pretrained_cfg = {"input_size": [3, 64, 64]}
+    model.save_pretrained(folder)
+    with pytest.raises(SourceError, match=r"--drop_path 0\.1: this model of timm has none"):
+        load_start(str(folder), None, list(model.config.id2label.values()), drop_path=0.1)
+
+
+@needs_timm
+def test_a_checkpoint_without_drop_path_is_refused(timm, tmp_path):
+    timm(check_no_drop_path, tmp_path)
 
 
 @pytest.mark.skipif(find_spec("timm") is not None, reason="timm is installed")
