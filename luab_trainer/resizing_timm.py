@@ -1,8 +1,8 @@
 """A model of timm at another image size: timm's own code interpolates what depends on it.
 
-A model that `timm.create_model` makes with `img_size` is made anew with the new one. Its weights are those
-that timm's `set_input_size` makes of the present ones. Swin's would get larger windows, which no configuration
-says: there they are those that timm's `checkpoint_filter_fn` makes, as in `create_model(..., pretrained=True,
+A model that `timm.create_model` makes with `img_size` is made anew with the new one. Its weights are
+those that timm's `set_input_size` makes of the present ones. Swin's would get larger windows, which no
+configuration says: there `checkpoint_filter_fn` makes them, as in `create_model(..., pretrained=True,
 img_size=...)`. All other models take images of any size, or say what they take.
 """
 
