@@ -203,11 +203,7 @@ class _Page:
 def page_result(work: Work) -> PageResult:
     """The result of a page of work."""
     page = _Page([item.id for item in work.items])
-    started: float | None = None
-    for events, wall in _epochs(work):
-        if started is None:
-            started = 1000 * work.created if wall is None else wall
-        offset = page.last if wall is None else max(wall - started, page.last)
+    for events, offset in epochs(work):
         page.read_epoch(events, offset)
     made: list[SelectItem | PlaceItem] = []
     for item, reading in page.items.items():
@@ -224,7 +220,7 @@ def page_result(work: Work) -> PageResult:
         annotator=work.annotator,
         index=work.index,
         class_name=work.class_name,
-        started=1000 * work.created if started is None else started,
+        started=_started(work),
         spent=page.last,
         visible=page.visible,
         items=tuple(made),
@@ -234,13 +230,28 @@ def page_result(work: Work) -> PageResult:
     )
 
 
-def _epochs(work: Work) -> Iterator[tuple[Sequence[Event], float | None]]:
-    """The events of each epoch, and the wall clock at their time 0 (epoch ms)."""
-    for epoch in sorted(work.events):
-        events = work.events[epoch]
+def epochs(work: Work) -> Iterator[tuple[Sequence[Event], float]]:
+    """The events of each epoch that has some, and what puts their times onto the page's axis (ms)."""
+    started, last = _started(work), 0.0
+    for _, events in sorted(work.events.items()):
         if events:
-            opened = next((event for event in events if event.kind == "open"), None)
-            yield events, None if opened is None else float(opened.fields["wall"]) - opened.t
+            wall = _wall(events)
+            offset = last if wall is None else max(wall - started, last)
+            yield events, offset
+            last = max(last, *(event.t + offset for event in events))
+
+
+def _started(work: Work) -> float:
+    """Epoch ms at the axis's 0, which is that of the first epoch."""
+    first = next((events for _, events in sorted(work.events.items()) if events), ())
+    wall = _wall(first)
+    return 1000 * work.created if wall is None else wall
+
+
+def _wall(events: Sequence[Event]) -> float | None:
+    """Epoch ms at an epoch's own time 0, where it says so."""
+    opened = next((event for event in events if event.kind == "open"), None)
+    return None if opened is None else float(opened.fields["wall"]) - opened.t
 
 
 def _icons(page: _Page) -> tuple[Icon, ...]:

@@ -12,6 +12,7 @@ Positions are those of whole pixels of the rendered image. Shares and times are 
 data; sizes of 0 (`unknown_size`) and null points are its quirks.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -23,6 +24,7 @@ from luab_data.simulate.cursor import anonymous_id, cursor_path, snapped
 from luab_data.simulate.drawing import Box
 
 RENDERED = np.array([450, 450])  # pixels: the page shows every image as a square
+ICONS = {page: tuple(COCO_CLASSES[each] for each in numbers) for page, numbers in COCO_PAGES.items()}
 
 Place = dict[str, float]  # `x` and `y`, in ratios of the image
 
@@ -52,20 +54,21 @@ def annotate(
     height: int,
     rng: np.random.Generator,
     model: CocoAnnotators = ANNOTATORS,
+    pages: Mapping[str, Sequence[str]] = ICONS,
 ) -> dict[str, Any]:
-    """One released record of an image of `width` x `height` pixels."""
+    """One released record of an image of `width` x `height` pixels; `pages` of icons: name -> classes."""
     boxes: dict[str, list[Box | None]] = {}
     for name, box, _ in objects:
         boxes.setdefault(name, []).append(box)
     boxes = {name: each for name, each in boxes.items() if rng.random() >= model.missed}
-    absent = sorted(set(COCO_CLASSES.values()) - {name for name, _, _ in objects})
-    wrong = str(rng.choice(absent)) if rng.random() < model.mistaken else None
+    absent = sorted({icon for icons in pages.values() for icon in icons} - {name for name, _, _ in objects})
+    wrong = str(rng.choice(absent)) if rng.random() < model.mistaken and absent else None
     if wrong:
         boxes[wrong] = [None]
     visit = _Visit(rng, traced=bool(rng.random() < model.traced))
-    for page, (page_name, icons) in enumerate(COCO_PAGES.items()):
+    for page, (page_name, icons) in enumerate(pages.items()):
         visit.turn_to(page, page_name)
-        for icon in (COCO_CLASSES[number] for number in icons):
+        for icon in icons:
             if icon in boxes:
                 target = boxes[icon][int(rng.integers(len(boxes[icon])))]
                 drops = _drops(target, np.array([width, height]), rng, model)

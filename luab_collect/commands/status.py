@@ -28,6 +28,8 @@ def run(given: argparse.Namespace) -> int:
     import json
 
     from luab_collect.project import Project
+    from luab_collect.review.review import read_review
+    from luab_collect.review.text import summary
     from luab_collect.store.opening import Store
     from luab_collect.store.progress import progress
 
@@ -35,9 +37,13 @@ def run(given: argparse.Namespace) -> int:
     try:
         with store.reading() as connection:
             figures = progress(connection, store.rules, store.clock())
+            review = read_review(connection, store.project)
     finally:
         store.close()
-    print(json.dumps(figures, indent=1) if given.json else "\n".join(lines(figures)))
+    if given.json:
+        print(json.dumps({**figures, "review": review.to_json()}, indent=1))
+    else:
+        print("\n".join([*lines(figures), *(f"quality         {line}" for line in summary(review))]))
     return 0
 
 

@@ -1,7 +1,8 @@
 """The annotator's pages: one HTML shell, ES modules without a build step, style sheets, texts by language.
 
 `templates/work.html` is the shell, made once by the server; all else is drawn by `static/main.js`. A browser
-loads nothing but `static/`. `strings/en.yaml` has every text; another language is another file with its keys.
+loads nothing but `static/`; the admin's page, `templates/admin.html`, also `admin/`. `strings/en.yaml` has
+every text of the annotators; another language is another file with its keys.
 """
 
 import functools
@@ -13,6 +14,7 @@ from luab_data.errors import SourceError
 
 _HERE = Path(__file__).resolve().parent
 STATIC = _HERE / "static"
+ADMIN_STATIC = _HERE / "admin"
 _STRINGS = _HERE / "strings"
 LANGUAGES = tuple(sorted(path.stem for path in _STRINGS.glob("*.yaml")))
 
@@ -25,6 +27,15 @@ def shell(name: str, language: str = "en") -> str:
     Raises:
         SourceError: there are no texts in this language.
     """
+    return _rendered("work.html", name=name, language=language, texts=strings(language))
+
+
+def admin_shell(name: str) -> str:
+    """HTML of the admin's only page; its modules are in `admin/`."""
+    return _rendered("admin.html", name=name)
+
+
+def _rendered(template: str, **values: object) -> str:
     import jinja2
 
     environment = jinja2.Environment(
@@ -34,8 +45,7 @@ def shell(name: str, language: str = "en") -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    texts = strings(language)
-    return environment.get_template("work.html").render(name=name, language=language, texts=texts)
+    return environment.get_template(template).render(**values)
 
 
 @functools.cache

@@ -34,6 +34,7 @@ class PageFacts:
     annotator: str
     visible: float  # ms
     untrusted: int  # events that no person made
+    mismatched: int  # events whose place in the image was not that on the screen
     answers: Mapping[str, frozenset[str]]
     asked: str | None
     points: Mapping[tuple[str, str], Point]
@@ -67,6 +68,7 @@ def page_facts(result: PageResult) -> PageFacts:
         result.annotator,
         result.visible,
         result.untrusted,
+        result.mismatched,
         answers,
         result.class_name,
         points,

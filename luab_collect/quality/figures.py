@@ -37,6 +37,7 @@ class Figures:
         unmoved: Of the selections with a mouse, those that no movement came before.
         replayed: Traces that are also another image's or another person's, position by position.
         untrusted: Events that no person made.
+        mismatched: Events whose place in the image was not that on the screen, by the page's own layout.
     """
 
     pages: int
@@ -51,6 +52,7 @@ class Figures:
     unmoved: Share = NOTHING
     replayed: int = 0
     untrusted: int = 0
+    mismatched: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """For reports."""
@@ -130,6 +132,7 @@ def _figures(
         unmoved=Share(unmoved, clicks),
         replayed=sum(seen[each] > 1 for page in facts for each in page.fingerprints.values()),
         untrusted=sum(page.untrusted for page in facts),
+        mismatched=sum(page.mismatched for page in facts),
     )
 
 

@@ -86,6 +86,12 @@ def _findings(each: Figures, limits: Thresholds, usual: float) -> Iterator[tuple
             f"{each.untrusted} events were made by a program, not by a hand; expected: at most "
             f"{limits.untrusted}",
         )
+    if each.mismatched > limits.mismatched:
+        yield (
+            "mismatched",
+            f"{each.mismatched} events were elsewhere on the screen than they say; expected: at most "
+            f"{limits.mismatched}",
+        )
 
 
 def _too_few(rule: str, what: str, share: Share, least: float) -> Iterator[tuple[str, str]]:

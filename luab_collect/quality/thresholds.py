@@ -18,6 +18,7 @@ class Thresholds(BaseModel):
         unmoved: Propose where more of the clicks had no movement before. 1: never.
         replayed: Propose where more traces than this are those of other images or people.
         untrusted: Propose where more events than this were made by a program.
+        mismatched: Propose where more events than this were elsewhere on the screen than they say.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -33,3 +34,4 @@ class Thresholds(BaseModel):
     unmoved: float = Field(0.2, ge=0, le=1)
     replayed: int = Field(0, ge=0)
     untrusted: int = Field(0, ge=0)
+    mismatched: int = Field(0, ge=0)

@@ -1,6 +1,6 @@
 """The researcher's app: on a port of its own, for this machine only, with a token.
 
-Other modules add its pages and their data; what is here is the frame.
+What is here is the frame, and how far the work is; `admin_review` adds the pages and what they show.
 """
 
 import hmac
@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import Depends, FastAPI, Request
 from starlette.middleware import Middleware
 
+from luab_collect.server.admin_review import add_routes
 from luab_collect.server.answers import answer_errors, documented
 from luab_collect.server.callers import token_of
 from luab_collect.server.security import OnlyLoopback, SecureHeaders
@@ -37,6 +38,7 @@ def create_admin_app(studio: Studio) -> FastAPI:
         with studio.store.reading() as connection:
             return progress(connection, studio.store.rules, studio.now())
 
+    add_routes(app, studio, only_admin)
     return app
 
 

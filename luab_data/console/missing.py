@@ -10,6 +10,7 @@ EXTRAS = {
     "collect": (
         "alembic",
         "fastapi",
+        "httpx",
         "jinja2",
         "jwt",
         "krippendorff",

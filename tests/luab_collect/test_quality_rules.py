@@ -47,6 +47,7 @@ def test_good_work_is_left_alone():
         (work("z", click=(0.5, 0.5)), {"in_box", "center", "distance"}),
         (work("z", visible=1000), {"fast"}),
         (work("z", untrusted=3), {"untrusted"}),
+        (work("z", mismatched=3), {"mismatched"}),
     ],
 )
 def test_bad_work_is_proposed(bad, expected):

@@ -1,0 +1,117 @@
+"""The quality of all submitted pages of work, what the rules propose, and what was decided."""
+
+from collections import Counter
+from collections.abc import Iterator, MutableMapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from luab_collect.derive import page_result
+from luab_collect.project import Project
+from luab_collect.quality.facts import Gold, PageFacts, page_facts
+from luab_collect.quality.figures import Quality, quality
+from luab_collect.quality.rules import Proposal, proposals
+from luab_collect.store import tables as t
+from luab_collect.store.results import stored_work
+
+REJECT = "reject"
+Facts = MutableMapping[str, PageFacts]  # page of work -> its facts, which never change once it is submitted
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a person decided; `id` is a pseudonym or the id of a page of work."""
+
+    subject: str  # annotator, work
+    id: str
+    verdict: str
+    reason: str
+    by: str
+    at: float  # epoch seconds
+
+
+@dataclass(frozen=True)
+class Review:
+    """Everything that a decision can rest on.
+
+    Attributes:
+        quality: Of all submitted pages of work, but those that a person rejected.
+        rejected: Number of rejected pages by annotator.
+        proposals: Of the rules, without what a person has decided about.
+        decisions: All of them, the newest last.
+    """
+
+    quality: Quality
+    rejected: dict[str, int]
+    proposals: list[Proposal]
+    decisions: list[Decision]
+
+    def to_json(self) -> dict[str, Any]:
+        """For a file, and for the admin's page."""
+        return {
+            "whole": self.quality.whole.to_json(),
+            "agreement": asdict(self.quality.agreement),
+            "annotators": {name: each.to_json() for name, each in self.quality.annotators.items()},
+            "rejected": self.rejected,
+            "proposals": [asdict(each) for each in self.proposals],
+            "decisions": [asdict(each) for each in self.decisions],
+        }
+
+
+def read_review(connection: Connection, project: Project, known: Facts | None = None) -> Review:
+    """The review of a project.
+
+    Args:
+        connection: To its database; its transaction sees one state of it.
+        project: Its settings.
+        known: Facts of earlier calls, to which new ones are added: each page is read once.
+    """
+    known = {} if known is None else known
+    submitted = list(_submitted(connection))
+    for work, _ in submitted:
+        if work not in known:
+            [stored] = stored_work(connection, identifier=work)
+            known[work] = page_facts(page_result(stored))
+    decided = list(decisions(connection))
+    rejected = {work for work, verdict in submitted if verdict == REJECT}
+    kept = [known[work] for work, _ in submitted if work not in rejected]
+    figures = quality(kept, _gold(connection), len(project.classes))
+    settled = {each.id for each in decided}
+    return Review(
+        figures,
+        dict(Counter(known[work].annotator for work in sorted(rejected))),
+        [each for each in proposals(figures, project.settings.quality) if each.id not in settled],
+        decided,
+    )
+
+
+def decisions(connection: Connection) -> Iterator[Decision]:
+    """All decisions, in their order."""
+    d, a = t.decisions.c, t.annotators.c
+    query = (
+        select(t.decisions, a.pseudonym)
+        .select_from(t.decisions.outerjoin(t.annotators, a.id == d.annotator_id))
+        .order_by(d.id)
+    )
+    for row in connection.execute(query):
+        subject, identifier = ("work", row.work_id) if row.work_id else ("annotator", row.pseudonym)
+        yield Decision(subject, identifier, row.verdict, row.reason, row.by, row.at)
+
+
+def _submitted(connection: Connection) -> Iterator[tuple[str, str | None]]:
+    """Id of each submitted page of work, and whether it was accepted or rejected."""
+    w, a = t.work.c, t.annotators.c
+    query = (
+        select(w.id, w.verdict, a.verdict.label("of_all"))
+        .join(t.annotators, a.id == w.annotator_id)
+        .where(w.state == "submitted", a.withdrawn.is_(None))
+        .order_by(w.submitted, w.id)
+    )
+    for row in connection.execute(query):
+        yield row.id, REJECT if REJECT in (row.verdict, row.of_all) else row.verdict
+
+
+def _gold(connection: Connection) -> dict[str, Gold]:
+    i = t.items.c
+    return {row.id: row.gold for row in connection.execute(select(i.id, i.gold)) if row.gold is not None}

@@ -1,0 +1,102 @@
+"""The review: figures of what was collected, proposals, decisions."""
+
+import json
+
+import pytest
+from fixtures.trials import make_trial
+
+from luab_collect.commands import run
+from luab_collect.project import Project
+from luab_collect.review.review import read_review
+from luab_collect.review.text import summary, table
+from luab_collect.store.opening import Store
+from luab_data.errors import SourceError
+
+
+@pytest.fixture(scope="module")
+def worked(tmp_path_factory):
+    """A project whose pages five annotators did, one of them a program."""
+    shop = make_trial(tmp_path_factory.mktemp("review"), overlap=3)
+    assert run("simulate", [str(shop), "--annotators", "5", "--bots", "0.2", "--no-images"]) == 0
+    return shop
+
+
+def review_of(shop, known=None):
+    store = Store(Project.read(shop))
+    with store.reading() as connection:
+        found = read_review(connection, store.project, known)
+    store.close()
+    return found
+
+
+def test_the_program_is_proposed_and_a_decision_settles_it(worked, capsys, tmp_path):
+    before = review_of(worked)
+    bots = {each.annotator for each in before.proposals if each.rule == "untrusted"}
+    assert len(bots) == 1
+    [bot] = bots
+    assert before.quality.annotators[bot].replayed > 0
+    others = {name: each for name, each in before.quality.annotators.items() if name != bot}
+    assert others and all(each.untrusted == each.replayed == 0 for each in others.values())
+    assert before.quality.agreement.units > 0
+
+    file = tmp_path / "out" / "review.json"
+    assert run("review", [str(worked), "--json", str(file)]) == 0
+    shown = capsys.readouterr().out
+    assert f"annotator {bot}: untrusted" in shown and "Krippendorff's alpha" in shown
+    assert json.loads(file.read_text())["annotators"].keys() == before.quality.annotators.keys()
+
+    pages = before.quality.annotators[bot].pages
+    assert run("review", [str(worked), "--reject", bot, "--reason", "a program <b>"]) == 0
+    after = review_of(worked)
+    assert after.rejected == {bot: pages} and bot not in after.quality.annotators
+    assert after.quality.whole.pages == before.quality.whole.pages - pages
+    assert bot not in {each.id for each in after.proposals}
+    assert [(each.subject, each.id, each.verdict, each.reason) for each in after.decisions] == [
+        ("annotator", bot, "reject", "a program <b>")
+    ]
+    assert any(line.startswith(bot) and "rejected" in line for line in table(after))
+
+    assert run("review", [str(worked), "--accept", bot, "--reason", "on second thoughts"]) == 0
+    assert review_of(worked).quality.whole.pages == before.quality.whole.pages
+
+
+def test_a_page_of_work_is_decided_alone(worked):
+    before = review_of(worked)
+    work, figures = next(iter(before.quality.pages.items()))
+    assert figures.pages == 1
+    run("review", [str(worked), "--reject", work, "--reason", "blurred"])
+    after = review_of(worked)
+    assert work not in after.quality.pages and sum(after.rejected.values()) == 1
+    run("review", [str(worked), "--accept", work, "--reason", "not so"])
+
+
+def test_pages_are_read_once(worked, monkeypatch):
+    known = {}
+    first = review_of(worked, known)
+    assert set(known) == set(first.quality.pages)
+    monkeypatch.setattr("luab_collect.review.review.stored_work", None)
+    assert review_of(worked, known) == first
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--reject", "0f3a91c2d4"], "--reason belongs to"),
+        (["--reason", "why"], "--reason belongs to"),
+        (["--reject", "abc", "--reason", "why"], "an annotator has 10 hex digits, a page of work 32"),
+        (["--reject", "0" * 10, "--reason", "why"], "there is no such annotator"),
+        (["--accept", "'; DROP TABLE work; --012345678901", "--reason", "why"], "10 hex digits|no such"),
+        (["--accept", "0" * 32, "--reason", "why"], "no such submitted page"),
+        (["--reject", "0" * 32, "--reason", " "], "needs its reason"),
+    ],
+)
+def test_wrong_decisions_are_refused(worked, options, message):
+    with pytest.raises(SourceError, match=message):
+        run("review", [str(worked), *options])
+
+
+def test_a_project_without_work_has_a_review(tmp_path, capsys):
+    shop = make_trial(tmp_path)
+    assert run("review", [str(shop)]) == 0
+    assert "No page of work was submitted yet." in capsys.readouterr().out
+    assert summary(review_of(shop))[0].startswith("gold recall -")
