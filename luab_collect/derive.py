@@ -2,7 +2,7 @@
 
 A page may have several epochs (tabs that wrote, one after the other), each with its own clock. They are put
 onto one axis of ms by the wall clock of their `open` events; an epoch never begins before the last event of
-the one before it, whatever the clocks say.
+the one before it, whatever the clocks say. A wall clock that is off by more than `CLOCK_OFF` is not used.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +21,9 @@ from luab_collect.results import (
     Sample,
     SelectItem,
 )
+
+# ms from when the page was handed out; the released times need a real year
+CLOCK_OFF = 30 * 24 * 3600 * 1000.0
 
 
 class WorkItem(Protocol):
@@ -235,7 +238,7 @@ def epochs(work: Work) -> Iterator[tuple[Sequence[Event], float]]:
     started, last = _started(work), 0.0
     for _, events in sorted(work.events.items()):
         if events:
-            wall = _wall(events)
+            wall = _wall(work, events)
             offset = last if wall is None else max(wall - started, last)
             yield events, offset
             last = max(last, *(event.t + offset for event in events))
@@ -244,14 +247,17 @@ def epochs(work: Work) -> Iterator[tuple[Sequence[Event], float]]:
 def _started(work: Work) -> float:
     """Epoch ms at the axis's 0, which is that of the first epoch."""
     first = next((events for _, events in sorted(work.events.items()) if events), ())
-    wall = _wall(first)
+    wall = _wall(work, first)
     return 1000 * work.created if wall is None else wall
 
 
-def _wall(events: Sequence[Event]) -> float | None:
-    """Epoch ms at an epoch's own time 0, where it says so."""
+def _wall(work: Work, events: Sequence[Event]) -> float | None:
+    """Epoch ms at an epoch's own time 0, where it says so and its clock is not far off."""
     opened = next((event for event in events if event.kind == "open"), None)
-    return None if opened is None else float(opened.fields["wall"]) - opened.t
+    if opened is None:
+        return None
+    wall = float(opened.fields["wall"]) - opened.t
+    return wall if abs(wall - 1000 * work.created) <= CLOCK_OFF else None
 
 
 def _icons(page: _Page) -> tuple[Icon, ...]:

@@ -185,9 +185,13 @@ def project_of(folder: Path, settings: Settings) -> Project:
         raise SourceError(f"{place}: shares are {shares}; target must be more than 0, and the sum 1.")
     if settings.task == "place" and settings.images_per_page != 1:
         raise SourceError(f"{place}: images_per_page is {settings.images_per_page}; `place` has 1.")
-    return Project(
-        folder, settings, images, files.get("candidates"), files.get("gold"), _categories(settings, place)
-    )
+    if settings.task == "place":
+        named = tuple(
+            each.model_copy(update={"category": each.category or OTHER}) for each in settings.classes
+        )
+        settings = settings.model_copy(update={"classes": named})
+    categories = _categories(settings, place)
+    return Project(folder, settings, images, files.get("candidates"), files.get("gold"), categories)
 
 
 def _check_classes(settings: Settings, place: Path) -> None:
@@ -229,7 +233,7 @@ def _categories(settings: Settings, place: Path) -> tuple[str, ...]:
     """The categories of icons in order: those that are listed, then others as the classes name them."""
     if settings.task != "place":
         return ()
-    named = list(dict.fromkeys(each.category or OTHER for each in settings.classes))
+    named = [name for name in dict.fromkeys(each.category for each in settings.classes) if name]
     if not settings.categories:
         return tuple(named)
     require_different(settings.categories, f"{place}: categories")

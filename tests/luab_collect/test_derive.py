@@ -156,6 +156,13 @@ def test_a_clock_that_was_set_back_turns_no_time_around():
     assert [s.t for s in only(result).deselects] == [5010] and result.spent == 5010
 
 
+@pytest.mark.parametrize("wall", [0.0, 1e14])
+def test_a_clock_of_another_century_is_replaced_by_the_servers(wall):
+    page = Screen({"a": list(BOX)}).open(wall).at("select", 0.5, 0.5, after=40)
+    result = page_result(page.work())
+    assert (result.started, result.spent) == (WALL, 40)
+
+
 def test_times_within_a_tab_never_go_back():
     page = screen().at("select", 0.5, 0.5, after=500)
     page.t = 100

@@ -1,0 +1,133 @@
+"""The plain layout, for own images and classes: a dataset that `luab train --dataset` reads as it is."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from datasets import ClassLabel, Features, Image, List, Value
+
+from coco_ab.rows import features as coco_features
+from imagenet_ab.rows import features as imagenet_features
+from luab_collect.export.annotations import cleaned_records, place_record, select_annotation
+from luab_collect.export.consensus import Vote, place_votes, select_votes
+from luab_collect.export.details import COLLECTED, FEATURES, collected, description
+from luab_collect.export.layouts import Entries, Made, asked_views, collected_card, counted_annotations
+from luab_collect.export.views import View
+from luab_collect.items import Item
+from luab_collect.project import Project
+from luab_data.build.card import CardText
+from luab_data.constants import ANNOTATIONS, CLICK, IMAGE, IMAGE_ID, LABEL, LABELS, POINTS
+
+VOTES = "votes"
+
+_POINT = {"x": Value("float32"), "y": Value("float32")}
+_RULE = (
+    "A class is a label if more than half of the annotators who were asked said that the image shows it; "
+    "`votes` has the numbers."
+)
+_COLUMNS = {
+    IMAGE: "the image file's bytes",
+    LABEL: "the class that the image was asked about and shows",
+    LABELS: "the classes that the image shows",
+    CLICK: "where the annotators clicked, `{x, y}`: the mean of the first selecting clicks of those who "
+    "selected the image; null where nobody used a pointer",
+    POINTS: "one point for each class, `{label, x, y}`",
+    IMAGE_ID: "path of the image below the project's images",
+    VOTES: "for each class that was asked about: how many annotators said `yes`, of how many `asked`",
+    ANNOTATIONS: "one entry for each time the image was annotated, in the columns of ImageNet-AB or COCO-AB",
+}
+
+
+class PlainLayout:
+    """Columns `image`, `label` and `click` (or `labels` and `points`), `annotations`, `collected`."""
+
+    def __init__(self, project: Project, items: Sequence[Item]):
+        """Decides whether images have one class: each is a candidate of at most one."""
+        self.project = project
+        self.single = project.task == "select" and all(len(item.classes) <= 1 for item in items)
+        self._classes = list(project.class_names)
+        self._number = {name: number for number, name in enumerate(self._classes)}
+
+    def features(self) -> Features:
+        """The types of the columns."""
+        label = ClassLabel(names=self._classes)
+        if self.single:
+            said: dict[str, Any] = {LABEL: label, CLICK: _POINT}
+        else:
+            said = {LABELS: List(label), POINTS: List({"label": label} | _POINT)}
+        votes = List({"label": label, "yes": Value("int32"), "asked": Value("int32")})
+        released = imagenet_features([], False) if self.project.task == "select" else coco_features(False)
+        byproducts = {ANNOTATIONS: released[ANNOTATIONS], COLLECTED: FEATURES[self.project.task]}
+        return Features({IMAGE: Image(), **said, IMAGE_ID: Value("string"), VOTES: votes, **byproducts})
+
+    def make(self, item: Item, views: Sequence[View]) -> Made:
+        """The row of an image; an image whose class was not confirmed has none."""
+        if self.project.task == "place":
+            records = [place_record(view, item, 0, self.project.categories) for view in views]
+            return self._several(item, place_votes(views), cleaned_records(records), views)
+        own, others = asked_views(item, views)
+        if not self.single:
+            annotations = [asdict(select_annotation(view, item)) for view in own]
+            return self._several(item, select_votes(own), annotations, [*own, *others])
+        votes = select_votes(own)
+        shown = next((vote for vote in votes if vote.shown), None)
+        if shown is None:
+            return Made(None, _not_confirmed(votes))
+        own = [view for view in own if view.class_name == shown.label]
+        others = [view for view in views if view.class_name != shown.label]
+        columns = {
+            LABEL: self._number[shown.label],
+            CLICK: _point(shown),
+            **self._shared(item, votes),
+            ANNOTATIONS: [asdict(select_annotation(view, item)) for view in own],
+            COLLECTED: collected([*own, *others]),
+        }
+        return Made(columns, facts=counted_annotations(columns, "rows with a click"))
+
+    def write_raw(self, folder: Path, entries: Entries) -> list[str]:
+        """Nothing: own classes have no released files."""
+        return []
+
+    def card_text(self) -> CardText:
+        """The card's texts."""
+        columns = {
+            name: description(self.project.task) if name == COLLECTED else _COLUMNS[name]
+            for name in self.features()
+        }
+        return collected_card(self.project, columns, _RULE)
+
+    def _several(
+        self, item: Item, votes: list[Vote], annotations: list[dict[str, Any]], views: Sequence[View]
+    ) -> Made:
+        shown = sorted((vote for vote in votes if vote.shown), key=lambda vote: self._number[vote.label])
+        columns = {
+            LABELS: [self._number[vote.label] for vote in shown],
+            POINTS: [
+                {"label": self._number[vote.label], **place}
+                for vote in shown
+                if (place := _point(vote)) is not None
+            ],
+            **self._shared(item, votes),
+            ANNOTATIONS: annotations,
+            COLLECTED: collected(views),
+        }
+        undecided = sum(vote.undecided for vote in votes)
+        facts = counted_annotations(columns, "rows with a point")
+        return Made(columns, facts=facts | ({"undecided labels, left out": undecided} if undecided else {}))
+
+    def _shared(self, item: Item, votes: Sequence[Vote]) -> dict[str, Any]:
+        counts = [{"label": self._number[vote.label], "yes": vote.yes, "asked": vote.asked} for vote in votes]
+        return {IMAGE_ID: item.file, VOTES: counts}
+
+
+def _not_confirmed(votes: Sequence[Vote]) -> str:
+    if not votes:
+        return "nobody was asked about a class that it may be of"
+    if any(vote.undecided for vote in votes):
+        return "undecided: half of the annotators selected it"
+    return "not confirmed: less than half of the annotators selected it"
+
+
+def _point(vote: Vote) -> dict[str, float] | None:
+    return None if vote.point is None else dict(zip("xy", vote.point, strict=True))

@@ -1,0 +1,174 @@
+"""A project's finished work -> a dataset folder, whole or not there.
+
+Everything is written beside the folder, into `.<name>.partial`, and moved at the end, so that an earlier
+export stays until the new one is complete. A killed export goes on when it is started again, unless there is
+new work; then it begins anew.
+"""
+
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
+
+from luab_collect.derive import page_result
+from luab_collect.export.building import CollectedDataset
+from luab_collect.export.coco import CocoLayout
+from luab_collect.export.imagenet import ImageNetLayout
+from luab_collect.export.layouts import RAW, Entries, ExportLayout
+from luab_collect.export.plain import PlainLayout
+from luab_collect.export.views import Spool, views_of
+from luab_collect.items import Item, read_items
+from luab_collect.project import Project
+from luab_collect.store.results import StoredWork
+from luab_data.build.dataset_folder import build_folder
+from luab_data.build.manifest import DESCRIPTIONS, Manifest
+from luab_data.build.raw import FULL
+from luab_data.build.verify import write_dataset_sums
+from luab_data.console.disk import full_disk_explained
+from luab_data.console.text import counted
+from luab_data.errors import SourceError
+from luab_data.files.durable import read_sealed, sync, write_json, write_sealed
+from luab_data.files.whole import sole_writer
+
+LAYOUTS: dict[str, Callable[[Project, Sequence[Item]], ExportLayout]] = {
+    "plain": PlainLayout,
+    "imagenet": ImageNetLayout,
+    "coco": CocoLayout,
+}
+MARK = "export.json"  # in each exported folder: it may be replaced by a new export
+_PLAN = "plan.json"
+
+
+class Exported:
+    """Counts the pages of work, and lets those through that are exported."""
+
+    def __init__(self, works: Iterable[StoredWork], accepted_only: bool = False):
+        """Takes submitted work; `accepted_only`: only what a person accepted."""
+        self._works = works
+        self._accepted_only = accepted_only
+        self.counts = {"submitted": 0, "exported": 0, "rejected": 0, "undecided, left out": 0}
+        self.digest = sha256()
+
+    def __iter__(self) -> Iterator[StoredWork]:
+        for work in self._works:
+            self.counts["submitted"] += 1
+            if work.verdict == "reject":
+                self.counts["rejected"] += 1
+            elif self._accepted_only and work.verdict != "accept":
+                self.counts["undecided, left out"] += 1
+            else:
+                self.counts["exported"] += 1
+                self.digest.update(work.id.encode())
+                yield work
+
+    def line(self) -> str:
+        """The counts in words."""
+        left = [
+            f"{number:,} {name}" for name, number in self.counts.items() if number and name != "submitted"
+        ]
+        return f"pages of work: {self.counts['submitted']:,} submitted = {' + '.join(left) or '0 exported'}"
+
+
+def export(
+    project: Project,
+    works: Iterable[StoredWork],
+    out: str | Path,
+    layout: str = "plain",
+    accepted_only: bool = False,
+) -> list[str]:
+    """Writes the dataset folder `out`; returns what it holds, in words.
+
+    Args:
+        project: Whose work it is.
+        works: Its submitted pages of work.
+        out: A folder that does not exist, is empty, or is an earlier export, which is replaced.
+        layout: One of `LAYOUTS`.
+        accepted_only: Leave out what nobody decided about.
+
+    Raises:
+        SourceError: the project does not fit the layout, `out` has other files, there is no finished work.
+    """
+    out = Path(out).resolve()
+    _require_replaceable(out)
+    items = read_items(project)
+    made = LAYOUTS[layout](project, items)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(f".{out.name}.partial")
+    with (
+        sole_writer(partial, "--out"),
+        full_disk_explained(out.parent, "Free some and run the same command again."),
+        Spool(partial / "views.sqlite") as spool,
+    ):
+        exported = Exported(works, accepted_only)
+        for work in exported:
+            for view in views_of(page_result(work), {item.id: item.role for item in work.items}):
+                spool.add(view)
+        spool.finish()
+        if not exported.counts["exported"]:
+            raise SourceError(f"there is nothing to export yet. {exported.line()}.")
+        state = f"{counted(exported.counts['exported'], 'page')} of work ({exported.digest.hexdigest()[:16]})"
+        folder = _open_partial(partial, {"state": state, "layout": layout, "version": version("luab")})
+        written = _write_raw(partial / RAW, made, items, spool)
+        raw = CollectedDataset(project, items, made, spool, state)
+        manifest = build_folder(raw, made.card_text(), folder, FULL, {"layout": layout})
+        _finish(folder, partial / RAW, manifest, exported, layout)
+        _replace(out, folder)
+    shutil.rmtree(partial)
+    not_asked = len(items) - manifest.found["images"]
+    return [
+        exported.line(),
+        manifest.report(),
+        *written,
+        *([f"{counted(not_asked, 'image')} that nobody has been asked about yet"] if not_asked else []),
+    ]
+
+
+def _require_replaceable(out: Path) -> None:
+    if not out.exists() or (out / MARK).is_file():
+        return
+    if not out.is_dir() or any(out.iterdir()):
+        raise SourceError(f"--out {str(out)!r} holds other files. Give a folder that is empty or not there.")
+
+
+def _open_partial(partial: Path, plan: dict[str, str]) -> Path:
+    """The unfinished folder of the same export, or an empty one."""
+    folder = partial / "dataset"
+    if read_sealed(partial / _PLAN) != plan:
+        shutil.rmtree(folder, ignore_errors=True)
+        write_sealed(partial / _PLAN, plan)
+    elif (folder / RAW).exists() or (folder / MARK).exists():  # killed while it was moved
+        shutil.rmtree(folder)
+    return folder
+
+
+def _write_raw(folder: Path, layout: ExportLayout, items: Sequence[Item], spool: Spool) -> list[str]:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    seen = spool.items()
+    entries: Entries = ((item, spool.get(item.id)) for item in items if item.id in seen)
+    written = layout.write_raw(folder, entries)
+    for path in folder.iterdir():
+        sync(path)
+    return [f"{RAW}/{line}" for line in written]
+
+
+def _finish(folder: Path, raw: Path, manifest: Manifest, exported: Exported, layout: str) -> None:
+    """Adds the released files and the counts to the built folder, and their checksums to its list."""
+    names = sorted(path.name for path in raw.iterdir())
+    if names:
+        raw.rename(folder / RAW)
+    write_json(folder / MARK, {"layout": layout, "pages_of_work": exported.counts})
+    others = (*DESCRIPTIONS, MARK, *(f"{RAW}/{name}" for name in names))
+    write_dataset_sums(folder, manifest.shards, others)
+
+
+def _replace(out: Path, folder: Path) -> None:
+    """Puts the finished folder in place of an earlier export."""
+    former = out.with_name(f".{out.name}.former")
+    shutil.rmtree(former, ignore_errors=True)
+    if out.exists():
+        out.rename(former)
+    folder.rename(out)
+    sync(out.parent)
+    shutil.rmtree(former, ignore_errors=True)
