@@ -76,6 +76,18 @@ def outputs_of(model: nn.Module) -> int:
     return (getattr(model, "num_classes", 0) if config is None else config.num_labels) or 0
 
 
+def convolution_for_classes(model: nn.Module) -> str | None:
+    """The name of the last 1 x 1 convolution with one output per class; None if there is none."""
+    names = [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Conv2d)
+        and module.out_channels == outputs_of(model)
+        and module.kernel_size == (1, 1)
+    ]
+    return names[-1] if names else None
+
+
 def output_linear(model: nn.Module) -> nn.Linear:
     """The Linear that computes the logits of an image classifier of transformers or timm.
 
@@ -101,6 +113,8 @@ def output_linear(model: nn.Module) -> nn.Linear:
     outputs = outputs_of(model)
     if not linears or linears[-1].out_features != outputs:
         found = f"its last Linear has {linears[-1].out_features} outputs" if linears else found
+        if (convolution := convolution_for_classes(model)) is not None:
+            found = f"its classifier is a convolution ({convolution})"
         raise ValueError(
             f"{type(model if own is None else own).__name__} must end in an nn.Linear with one output per "
             f"label ({outputs}), but {found}. Use --loss none, or another model."

@@ -26,8 +26,9 @@ from luab_data.console.names import few
 from luab_data.console.text import counted
 from luab_vision.activation_map import ActivationMap
 from luab_vision.cls_attention import ALL, CLSAttention, can_record
+from luab_vision.hooks import output_linear
 from luab_vision.readout import NoReadout, Readout, close, find_readout
-from luab_vision.tracing import as_it_was, logits_of, made_up
+from luab_vision.tracing import as_it_was, input_channels, logits_of, made_up
 
 FOUND = "luab_readout"  # the attribute of a model that keeps what was found
 PRODUCTS = 1e-2  # how far two ways to the same product may be apart: a GPU may compute in TF32
@@ -63,9 +64,20 @@ def spatial_attention(model: nn.Module, layers: str = ALL, heads: str = ALL) -> 
         raise NoReadout(
             f"the attention loss does not support {type(model).__name__}: {error}. It needs a class token "
             "and fused attention, or the mean of a feature map before the last Linear (`luab models` lists "
-            "what is tested). The point loss works with every image classifier: use --loss point.",
+            f"what is tested). {_other_loss(model)}",
             error.why,
         ) from error
+
+
+def _other_loss(model: nn.Module) -> str:
+    """The loss that a model without a known attention can be trained with, as a sentence."""
+    if input_channels(model) not in (None, 3):
+        return "No loss works with it: take a model that reads 3 channels."
+    try:
+        output_linear(model)
+    except ValueError:
+        return "The point loss needs one Linear that gives the logits: use --loss none."
+    return "The point loss only needs the Linear: use --loss point."
 
 
 def attention_grid(model: nn.Module, size: tuple[int, int]) -> tuple[int, int]:

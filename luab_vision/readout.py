@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from luab_data.console.names import few
 from luab_vision.grids import Grid, Size, grid_of
-from luab_vision.hooks import outputs_of
+from luab_vision.hooks import convolution_for_classes, outputs_of
 from luab_vision.token_order import changes, in_order
 from luab_vision.tracing import Call, Trace, Wanted, traced
 
@@ -78,7 +78,9 @@ def find_readout(model: nn.Module) -> Readout:
         if isinstance(module, nn.Linear) and module.out_features == outputs_of(model)
     }
     if not linears:
-        raise NoReadout(f"it has no Linear with {outputs_of(model)} outputs, one per class")
+        convolution = convolution_for_classes(model)
+        instead = "" if convolution is None else f": its classifier is a convolution ({convolution})"
+        raise NoReadout(f"it has no Linear with {outputs_of(model)} outputs, one per class{instead}")
     sizes = {module.in_features for module in linears.values()}
     wanted = frozenset(sizes | {size // 2 for size in sizes} | {outputs_of(model)})
     try:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from luab_data.console.text import counted
 from luab_vision.adapters.timm_models import takes_one_size, timm_model, timm_size
 from luab_vision.geometry import pair
 from luab_vision.grids import Size
@@ -79,10 +80,20 @@ def traced(model: nn.Module, wanted: "Wanted") -> Trace:
                 return _traced(model, size, wanted)
         except Exception as error:  # each model raises its own kind of error
             problem = error
+    if (channels := input_channels(model)) not in (None, 3):
+        raise ValueError(
+            f"it takes images of {counted(channels or 0, 'channel')}, and here they have 3 (red, green, blue)"
+        ) from problem
     tried = " or ".join(f"{height} x {width}" for height, width in sizes_of(model))
     raise ValueError(
         f"it takes no images [B, 3, height, width] of {tried} pixels: {str(problem)[:200]}"
     ) from problem
+
+
+def input_channels(model: nn.Module) -> int | None:
+    """The channels that a model's first convolution reads; None if it has no convolution."""
+    first = next((module for module in model.modules() if isinstance(module, nn.Conv2d)), None)
+    return None if first is None else first.in_channels
 
 
 def sizes_of(model: nn.Module) -> list[Size]:

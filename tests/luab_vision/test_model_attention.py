@@ -6,11 +6,12 @@ import re
 
 import pytest
 import torch
-from fixtures.tiny_models import WITHOUT_ATTENTION, images, images_for, tiny_model
+from fixtures.tiny_models import NUM_LABELS, WITHOUT_ATTENTION, images, images_for, tiny_model
+from torch import nn
 from transformers import AutoModelForImageClassification
 
 from luab_vision.cls_attention import chosen
-from luab_vision.hooks import RECORD
+from luab_vision.hooks import RECORD, output_linear
 from luab_vision.model_attention import has_attention, spatial_attention
 from luab_vision.readout import NoReadout
 from luab_vision.tested_models import TRANSFORMERS, names_of
@@ -192,6 +193,35 @@ def test_two_models_in_one_process_do_not_mix():
     two(pixel_values)
     assert torch.equal(attention.maps(one, (32, 32)), expected[0])
     assert torch.equal(attention.maps(two, (32, 32)), expected[1])
+
+
+class ConvolutionHead(nn.Module):
+    """A 1 x 1 convolution as the classifier."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.convolution = nn.Conv2d(width, NUM_LABELS, 1)
+
+    def forward(self, pooled):
+        return self.convolution(pooled.flatten(1)[..., None, None]).flatten(1)
+
+
+def test_a_classifier_that_is_a_convolution_is_named():
+    model = tiny_model("resnet")
+    model.classifier = ConvolutionHead(32)
+    message = r"its classifier is a convolution \(classifier.convolution\)"
+    with pytest.raises(NoReadout, match=message) as found:
+        spatial_attention(model)
+    assert "The point loss needs one Linear that gives the logits: use --loss none" in str(found.value)
+    with pytest.raises(ValueError, match=f"one output per label .*, but {message}. Use --loss none"):
+        output_linear(model)
+
+
+@pytest.mark.parametrize("model_type", ["vit", "resnet", "convnext"])
+def test_a_model_of_one_channel_is_told_that_no_loss_works(model_type):
+    with pytest.raises(NoReadout, match="it takes images of 1 channel, and here they have 3") as found:
+        spatial_attention(tiny_model(model_type, num_channels=1))
+    assert "No loss works with it" in str(found.value) and "--loss" not in str(found.value)
 
 
 REASONS = {
