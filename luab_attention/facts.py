@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from luab_attention.area_columns import has_area
+from luab_attention.point_classes import of_own_classes
 from luab_attention.points import MARGIN, flat_points
 from luab_data.constants import NO_LABEL
 from luab_data.errors import SourceError
@@ -102,16 +103,9 @@ def has_point(rows: datasets.Dataset, columns: Columns) -> np.ndarray:
     counts = np.all((points.xy >= -MARGIN) & (points.xy <= 1 + MARGIN), axis=1)
     if points.weight is not None:
         counts &= points.weight > 0
-    if points.label is not None and is_list(rows.features[columns.label]):
-        values = read_column(rows, columns.label)
-        lists = pa.chunked_array(
-            [plain_list(chunk) for chunk in values.chunks], pa.list_(values.type.value_type)
-        )
-        owner = np.repeat(np.arange(len(lists)), pc.list_value_length(lists).to_numpy())
-        labels = pc.list_flatten(lists).to_numpy().astype(np.int64)
+    if points.label is not None and has_column(rows.features, columns.label):
         own = points.label.to_numpy(zero_copy_only=False).astype(np.int64)
-        size = 1 + max(labels.max(initial=0), own.max(initial=0))
-        counts &= np.isin(points.row * size + own, owner * size + labels)
+        counts &= of_own_classes(read_column(rows, columns.label), points.row, own)
     found = np.zeros(len(rows.data), bool)
     found[points.row[counts]] = True
     return found

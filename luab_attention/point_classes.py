@@ -5,13 +5,33 @@ from typing import Any
 import datasets
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from luab_attention.points import FlatPoints
 from luab_data.console.names import few
+from luab_data.constants import NO_LABEL
 from luab_data.errors import SourceError
-from luab_data.rows.arrow import require, valid
+from luab_data.rows.arrow import is_list_type, plain_list, require, valid
 from luab_data.rows.class_names import match
 from luab_data.rows.labels import class_numbers
+
+
+def of_own_classes(labels: pa.ChunkedArray, row: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """Which points are of a class of their row, bool [P].
+
+    Args:
+        labels: [N] class numbers, or lists of them.
+        row: [P] row of each point.
+        numbers: [P] class of each point.
+    """
+    if not is_list_type(labels.type):
+        found = pc.fill_null(labels, NO_LABEL).to_numpy().astype(np.int64)
+        return np.asarray(found[row] == numbers)
+    lists = pa.chunked_array([plain_list(chunk) for chunk in labels.chunks], pa.list_(labels.type.value_type))
+    owner = np.repeat(np.arange(len(lists)), pc.list_value_length(lists).to_numpy())
+    flat = pc.list_flatten(lists).to_numpy().astype(np.int64)
+    size = 1 + max(flat.max(initial=0), numbers.max(initial=0))
+    return np.isin(row * size + numbers, owner * size + flat)
 
 
 def number_points(points: FlatPoints, feature: Any, classes: Any, column: str) -> np.ndarray:
@@ -58,3 +78,16 @@ def number_points(points: FlatPoints, feature: Any, classes: Any, column: str) -
             "Number them as the labels.", lambda first: str(numbers[first]),
         )  # fmt: skip
     return numbers
+
+
+def strangers_note(points: FlatPoints, numbers: np.ndarray, labels: pa.ChunkedArray, name: str) -> list[str]:
+    """A note on points of classes that their row does not have, which training leaves out."""
+    if len(labels) != points.count:  # labels that were not read, as training would
+        return []
+    others = int((~of_own_classes(labels, points.row, numbers)).sum())
+    if not others:
+        return []
+    return [
+        f"{name}: {others:,} of {len(points.row):,} points are of a class that their image does not have; "
+        "they are left out"
+    ]

@@ -15,7 +15,7 @@ from datasets.fingerprint import Hasher
 
 from luab_attention.area_columns import check_areas
 from luab_attention.facts import has_image
-from luab_attention.point_classes import number_points
+from luab_attention.point_classes import number_points, strangers_note
 from luab_attention.point_sizes import sized_points, stated_sizes
 from luab_attention.point_text import parsed_points
 from luab_attention.points import SIGN, PointUnits, X, Y, flat_points, point_column, to_ratios
@@ -273,6 +273,7 @@ def read_points(
         class_feature = labels.feature.feature if several else labels.feature
         numbers = number_points(points, feature, class_feature, name)
         points = points._replace(several=True)
+        notes += strangers_note(points, numbers, labels.values, name)
     if joined is None and _is_plain(rows, point, reading, class_feature):
         return rows, notes, left_out
     array = point_column(points, ratios, numbers)

@@ -169,10 +169,8 @@ class RowReader:
             return []
         if isinstance(labels, int):
             byproducts = byproducts_of(row, self.byproduct, self.columns)
-            return [
-                b._replace(label=labels if b.label == ROW_LABEL else self._checked(b.label))
-                for b in byproducts
-            ]
+            own = (b for b in byproducts if b.label == ROW_LABEL or self._checked(b.label) == labels)
+            return [b._replace(label=labels) for b in own]
         if self.byproduct != "click":
             raise ValueError(
                 f"byproduct={self.byproduct!r} does not say which of the image's labels a trace belongs to; "

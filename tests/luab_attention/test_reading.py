@@ -243,6 +243,23 @@ def test_several_points(kind, value):
     assert [(point["x"], point["y"]) for point in points[5]] == [(0.1, 0.2), (0.3, 0.4)]
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_points_of_a_class_that_the_image_does_not_have_are_left_out_and_said(several):
+    """Row 0 has class 0: its point of class 1 is no target. Row 1 has only such a point."""
+    labels = [[0], [1], [1]] if several else [0, 1, 1]
+    points = [
+        [{"label": 0, "x": 0.1, "y": 0.2}, {"label": 1, "x": 0.3, "y": 0.4}],
+        [{"label": 0, "x": 0.5, "y": 0.6}],
+        [{"label": 1, "x": 0.7, "y": 0.8}],
+    ]
+    rows = table().select(range(3))
+    read, _ = points_read(rows.add_column("label", labels).add_column("points", points))
+    assert read.notes == [
+        "points: 2 of 4 points are of a class that their image does not have; they are left out"
+    ]
+    assert describe_rows(read.rows, read.columns, "click").with_target == 2
+
+
 @pytest.mark.parametrize(
     ("click", "message"),
     [

@@ -294,3 +294,23 @@ def test_views_do_not_touch_global_random_state():
     np.random.seed(0)  # noqa: NPY002
     ViewDataset(table(), TRAIN)[0]
     assert (torch.rand(1), np.random.rand()) == before  # noqa: NPY002
+
+
+def test_a_point_of_another_class_is_no_target_of_an_image_with_one_label():
+    image = noise_image(8, 8)
+    points = [
+        [{"label": 0, "x": 0.1, "y": 0.2}, {"label": 1, "x": 0.3, "y": 0.4}],
+        [{"label": 0, "x": 0.5, "y": 0.6}],
+        [{"x": 0.7, "y": 0.8}],
+    ]
+    rows = [
+        {"image": image, "label": label, "points": each}
+        for label, each in zip((0, 1, 1), points, strict=True)
+    ]
+    transform = EvalTransform(ImageSettings(size=8, resize=(8, 8)))
+    data = ViewDataset(rows, transform, byproduct="click", columns=Columns(point="points"), num_labels=2)
+    assert [data[number]["target_labels"] for number in range(3)] == [[0], [], [1]]
+    np.testing.assert_allclose(data[0]["target_points"], [[[0.1, 0.2]]], atol=1e-6)
+    rows[0]["points"][1]["label"] = 7
+    with pytest.raises(ValueError, match="7"):
+        data[0]
