@@ -18,6 +18,8 @@ Models with `-started` go on from the checkpoint of the plain natural run. Arms:
     attention, mix    one half of luab
     point      the paper's loss: the click regressed from the features
     clicks-50, -10, -1, astray-10, -30, centers, anywhere   luab with fewer or other clicks (worlds.py)
+    boxes, masks, traces   luab with these of the demo's world instead of clicks (--byproduct)
+    shuffled-boxes, shuffled-masks, shuffled-traces   their controls: each image has those of another one
 """
 
 import argparse
@@ -32,9 +34,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from luab_data.rows.columns import AREA_KINDS, ByproductKind
+
 ROOT = Path(__file__).resolve().parents[1]
 WORLDS = ("demo", "real", "natural")
 MODELS = ("vit", "convnext", "mobilenet", "vit-started", "convnext-started")
+CONTROL = "shuffled-"
+REGIONS = "regions"  # of regions.py
 NOTHING = {"loss": "none", "background_mix": 0.0}
 # Dataset, options of the trainer, options of the data.
 ARMS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
@@ -55,6 +61,17 @@ ARMS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
         )
     },
 }  # fmt: skip
+# What other arms learn from instead of clicks, in the demo's world: split of the world, kind of byproduct.
+OTHER_BYPRODUCTS: dict[str, tuple[str, ByproductKind]] = {
+    "boxes": (REGIONS, "boxes"),
+    "masks": (REGIONS, "masks"),
+    "traces": ("train", "trace"),
+}
+ARMS |= {
+    f"{control}{name}": (split, {"byproduct": kind}, {})
+    for name, (split, kind) in OTHER_BYPRODUCTS.items()
+    for control in ("", CONTROL)
+}
 FINAL_ARMS = ("plain", "luab", "shuffled", "astray", "oracle", "cutmix")
 WITHOUT_CLICKS = ("plain", "oracle", "cutmix", "erasing")
 NO_SHORTCUT = ("natural",)  # worlds without an oracle
@@ -114,9 +131,36 @@ class Run:
         ]
         defaults = [asdict(BackgroundMix()), [loss_defaults(kind, "hinge") for kind in ("cls", "map")]]
         own = [] if self.arm in WITHOUT_CLICKS else [BY_WORLD[self.world], *defaults]
+        if self.byproduct is not None:
+            own = [self.options_of_world, self.of_byproduct()]
         text = json.dumps([asdict(self), ARMS[self.arm], training, *own], sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         return f"{self.world}-{self.model}-{self.arm}-{self.seed}-{digest}"
+
+    @property
+    def byproduct(self) -> ByproductKind | None:
+        """What it learns from instead of clicks."""
+        found: ByproductKind | None = ARMS[self.arm][1].get("byproduct")
+        return found
+
+    @property
+    def options_of_world(self) -> dict[str, Any]:
+        """Options of the trainer that are the world's. Areas have no radius."""
+        return {} if self.arm in WITHOUT_CLICKS or self.byproduct in AREA_KINDS else BY_WORLD[self.world]
+
+    def of_byproduct(self) -> list[Any]:
+        """The trainer's defaults for another byproduct than clicks."""
+        from luab_trainer.config import LUABConfig
+        from luab_trainer.data import area_mix
+        from luab_trainer.data.background import BackgroundMix
+        from luab_trainer.losses.attention import defaults
+
+        assert self.byproduct is not None
+        config = LUABConfig("unused", use_cpu=True, byproduct=self.byproduct)
+        config.settle_mix(multi_label=False)
+        areas = [area_mix.LEVELS, area_mix.HOLES] if self.byproduct in AREA_KINDS else []
+        losses = [defaults(kind, "hinge", self.byproduct) for kind in ("cls", "map")]
+        return [config.background_mix, asdict(BackgroundMix()), losses, areas]
 
     @property
     def start(self) -> "Run | None":
@@ -143,6 +187,7 @@ def main() -> None:
         if (world, model) in TRAINING
         for arm in arguments.arms
         if world not in NO_SHORTCUT or ARMS[arm][0] in ("train", "shuffled")
+        if world == "demo" or "byproduct" not in ARMS[arm][1]
     ]
     done = _read(arguments.results)
     missing = [run for run in runs if run.key not in done]
@@ -191,10 +236,14 @@ def _read(file: Path) -> dict[str, dict[str, Any]]:
 
 
 def _world(arguments: argparse.Namespace, world: str, seed: int) -> Path:
+    from regions import add_regions
     from worlds import make_world
 
     folder = arguments.output_dir / "worlds" / f"{world}-{seed}-{arguments.images_per_class}"
-    return make_world(world, folder, arguments.data, seed, arguments.images_per_class)
+    make_world(world, folder, arguments.data, seed, arguments.images_per_class)
+    if world == "demo":
+        add_regions(folder, seed, arguments.images_per_class)
+    return folder
 
 
 def _checkpoint(run: Run, arguments: argparse.Namespace) -> Path:
@@ -255,8 +304,7 @@ def train_and_test(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
         "lr_scheduler_type": "cosine", "warmup_steps": 0.1, "eval_strategy": "epoch", "save_strategy": "no",
         "report_to": "none", "disable_tqdm": True, "use_cpu": True, "dataloader_pin_memory": False,
         "bf16": not run.model.startswith("vit"),  # slower than float32 for such small ViTs
-        **TRAINING[run.world, run.model], **({} if run.arm in WITHOUT_CLICKS else BY_WORLD[run.world]),
-        **options, **dict(run.changed),
+        **TRAINING[run.world, run.model], **run.options_of_world, **options, **dict(run.changed),
     }  # fmt: skip
     trainer = train(
         RunArguments(
@@ -264,6 +312,7 @@ def train_and_test(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
             dataset=str(world / split),
             eval_dataset=str(world / hard),
             min_crop=0.5,
+            shuffle_byproducts=run.seed if run.arm.startswith(CONTROL) else None,
             **of_data,
         ),
         LUABConfig(output_dir=str(folder), seed=run.seed, **values),

@@ -13,6 +13,8 @@ Those to train on have clicks, those to test on have boxes:
     test      new images, with the shortcut
     swapped   new images, each on the background of another class
 
+    regions   in `demo`: train with the true boxes and masks of its objects (regions.py)
+
 `demo`: the generated objects of `luab demo`. `real`: objects of a miniature of ImageNet, cut out by a soft
 ellipse in their true box, shrunk, and put on scenes of COCO. `natural`: the miniature itself. It has no
 shortcut of ours, so no `oracle` and no `swapped`, but `occluded`: the test images with a gray center.
@@ -85,7 +87,7 @@ def _demo(folder: Path, seed: int, images_per_class: int) -> dict[str, datasets.
         rows = imagenet_ab.load_dataset(**sources, split="train", cache_dir=cache)
         boxes = _boxes(raw / "boxes_train.csv")
         objects = [
-            _objects(boxes[f"{image_id}.JPEG"], label)
+            objects_of(boxes[f"{image_id}.JPEG"], label)
             for image_id, label in zip(rows["image_id"], rows["label"], strict=True)
         ]
         splits[split] = rows.add_column("objects", objects)
@@ -137,7 +139,7 @@ def _point(place: np.ndarray) -> dict[str, float]:
     return {"x": x, "y": y}
 
 
-def _objects(box: Sequence[float], label: int) -> dict[str, list]:
+def objects_of(box: Sequence[float], label: int) -> dict[str, list]:
     """The column `objects` of a row with one box, (x0, y0, x1, y1)."""
     x0, y0, x1, y1 = map(float, box)
     return {"bbox": [[x0, y0, x1 - x0, y1 - y0]], "category": [label]}
@@ -190,7 +192,7 @@ def _natural(data: Path, seed: int) -> dict[str, datasets.Dataset]:
                 image = image.copy()
                 image.paste(GRAY, tuple(round(side * part) for part in (1 / 4, 3 / 4) for side in image.size))
             rows.append(
-                {"image": _jpeg(image), "label": label, "click": None, "objects": _objects(box, label)}
+                {"image": _jpeg(image), "label": label, "click": None, "objects": objects_of(box, label)}
             )
         splits[split] = datasets.Dataset.from_list(rows, features=_features(miniature.names))
     return splits
@@ -250,13 +252,17 @@ def _compose(
         "image": _jpeg(Image.fromarray(pixels.astype(np.uint8))),
         "label": cutout.label,
         "click": click,
-        "objects": _objects(box, cutout.label),
+        "objects": objects_of(box, cutout.label),
     }
 
 
 def _jpeg(image: Image.Image) -> dict[str, bytes | None]:
+    return encoded(image, "JPEG", quality=95, subsampling=0)
+
+
+def encoded(image: Image.Image, kind: str, **options: int) -> dict[str, bytes | None]:
     saved = io.BytesIO()
-    image.save(saved, "JPEG", quality=95, subsampling=0)
+    image.save(saved, kind, **options)
     return {"bytes": saved.getvalue(), "path": None}
 
 

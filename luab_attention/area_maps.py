@@ -81,6 +81,15 @@ class Area(NamedTuple):
     label: int
     parts: tuple[Picture | Gaze, ...]
 
+    def density(self, view: View, grid: tuple[int, int]) -> np.ndarray:
+        """The mean over each cell of a grid over the crop, [h, w]; over the whole image 1 on average."""
+        found: np.ndarray = np.mean([part.averages(view, grid) / part.mass for part in self.parts], axis=0)
+        return found[:, ::-1] if view.flipped else found
+
+    def is_in(self, view: View) -> bool:
+        """Whether the crop shows `LEAST` of it or more."""
+        return bool(self.density(view, (1, 1))[0, 0] * view.width * view.height >= LEAST)
+
 
 def area_in_view(
     area: Area, view: View, grid: tuple[int, int], moves: Sequence[np.ndarray] = ()
@@ -94,8 +103,7 @@ def area_in_view(
         moves: What moved the crop's pixels after that; see `luab_vision.geometry.moved`. They move the map as
             the pixels, by bilinear interpolation.
     """
-    found = np.mean([part.averages(view, grid) / part.mass for part in area.parts], axis=0)
-    found = found[:, ::-1] if view.flipped else found
+    found = area.density(view, grid)
     if moves:
         picture = Image.fromarray(found.astype(np.float32))
         for move in moves:

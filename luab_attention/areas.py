@@ -117,13 +117,13 @@ def _boxes(
         raise ValueError("column 'objects' does not say which class its boxes are of: give categories")
     edges = found.ratios()
     if categories is None:
-        return [Area(ROW_LABEL, (_rectangles(edges),))] if len(edges) else []
+        return [Area(ROW_LABEL, (rectangles(edges),))] if len(edges) else []
     return [
-        Area(label, (_rectangles(edges[categories == label]),)) for label in classes if label in categories
+        Area(label, (rectangles(edges[categories == label]),)) for label in classes if label in categories
     ]
 
 
-def _rectangles(boxes: np.ndarray) -> Picture:
+def rectangles(boxes: np.ndarray) -> Picture:
     """The union of boxes [n, 4] x, y, width, height: its cells end at their edges."""
     low, high = boxes[:, :2].clip(0, 1), (boxes[:, :2] + boxes[:, 2:]).clip(0, 1)
     x, y = (np.unique(np.concatenate([[0, 1], low[:, axis], high[:, axis]])) for axis in (0, 1))

@@ -7,6 +7,7 @@ from transformers.trainer_utils import SaveStrategy
 
 from luab_attention.facts import RowFacts
 from luab_data.console.text import counted, printable
+from luab_data.rows.columns import AREA_KINDS
 from luab_trainer.config import LUABConfig
 from luab_trainer.depth import looking_parameters
 from luab_trainer.drop_path import drop_path_of
@@ -32,7 +33,8 @@ def rows_fact(facts: RowFacts, byproduct: str | None) -> str:
         return text
     if facts.with_target is None:
         return f"{text}, without the column of the byproduct ({byproduct})"
-    return f"{text}, {facts.with_target:,} of them ({facts.target_share:.1%}) with a usable {byproduct}"
+    usable = f"{'' if byproduct in ('boxes', 'masks') else 'a '}usable {byproduct}"
+    return f"{text}, {facts.with_target:,} of them ({facts.target_share:.1%}) with {usable}"
 
 
 def data_facts(
@@ -80,8 +82,10 @@ def model_facts(
         if warning := hurts(luab, args):
             facts.append(("warning", warning))
     if args.background_mix and args.do_train:
-        share, radius = args.background_mix, args.background_radius
-        facts.append(("background mix", f"{share:.0%} of the crops with a byproduct, radius {radius:g}"))
+        mixed = f"{args.background_mix:.0%} of the crops with a byproduct"
+        if args.byproduct not in AREA_KINDS:
+            mixed += f", radius {args.background_radius:g}"
+        facts.append(("background mix", mixed))
     if args.cutmix and args.do_train:
         facts.append(("cutmix", f"{args.cutmix:.0%} of the crops, alpha {args.cutmix_alpha:g}"))
     if args.mixup and args.do_train:

@@ -11,6 +11,7 @@ from luab_attention.areas import SIGMA
 from luab_attention.targets import LabelPolicy
 from luab_data.files.whole import sole_writer
 from luab_data.rows.columns import AREA_KINDS, ByproductKind
+from luab_trainer.losses.attention import GAZE, TELLS
 from luab_trainer.options.byproducts import check_byproduct
 from luab_trainer.options.contradictions import check_combinations, check_device
 from luab_trainer.options.fine_tuning import check_fine_tuning
@@ -116,15 +117,16 @@ class LUABConfig(TrainingArguments):
     background_mix: float | None = field(
         default=None,
         metadata={
-            "help": "Share of the training crops with a byproduct that get another image's background "
-            "(default: .9 with the attention loss and one label per image, else 0)."
+            "help": "Share of the training crops with a byproduct that get another image's background: "
+            "outside boxes and masks; of gaze and heat maps, where people looked little (default: .9 with "
+            "the attention loss and one label per image, but 0 with gaze and heat maps; else 0)."
         },
     )
     background_radius: float = field(
         default=BACKGROUND_RADIUS,
         metadata={
-            "help": "With --background_mix: pixels farther from the byproduct are replaced; a ratio of the "
-            "image, about 0.8 times the side of a large object (default: .75, for ImageNet's). Each crop "
+            "help": "With --background_mix: pixels farther from the click or trace are replaced; a ratio of "
+            "the image, about 0.8 times the side of a large object (default: .75, for ImageNet's). Each crop "
             "draws from half of it to all of it."
         },
     )
@@ -266,7 +268,7 @@ class LUABConfig(TrainingArguments):
         """
         if self.background_mix is None:
             mixes = self.do_train and self.loss in ("attention", "both") and not multi_label
-            mixes = mixes and self.byproduct not in AREA_KINDS
+            mixes = mixes and TELLS[self.byproduct] != GAZE  # which does not tell how far an object reaches
             self.background_mix = BACKGROUND_SHARE if mixes else 0.0
 
     @property

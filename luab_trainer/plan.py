@@ -12,6 +12,7 @@ import pyarrow as pa
 from luab_data.constants import IMAGE_ID
 from luab_data.errors import SourceError
 from luab_data.files.whole import write_json
+from luab_data.rows.columns import AREA_KINDS
 from luab_trainer.config import LUABConfig
 from luab_trainer.data.dataset import ViewDataset, ViewIterableDataset
 from luab_trainer.model import LUABModel
@@ -61,7 +62,7 @@ def run_plan(
             plan["--attention_sigma"] = args.attention_sigma
         plan["--attention_tolerance"] = luab.attention.tolerance
         plan |= {f"--attention_{what}": list(asked) for what, asked in luab.spatial.chosen.items()}
-    if not args.background_mix:
+    if not args.background_mix or args.byproduct in AREA_KINDS:
         plan.pop("--background_radius", None)  # it changes nothing
     if plan.get("--augment") == "none":
         plan.pop("--augment")  # as in the plan of a version without it

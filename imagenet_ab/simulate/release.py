@@ -20,7 +20,7 @@ import numpy as np
 
 from imagenet_ab.byproducts import ARCHIVE
 from imagenet_ab.simulate.annotators import ANNOTATORS, ImageNetAnnotators, annotate
-from imagenet_ab.simulate.images import CLASSES, draw
+from imagenet_ab.simulate.images import CLASSES, draw, mask
 from imagenet_ab.write import write_xml
 from luab_data.console import bars
 from luab_data.constants import TRAIN
@@ -84,6 +84,14 @@ def choose_background(label: int, agreement: float, rng: np.random.Generator) ->
     if rng.random() < agreement:
         return label
     return (label + 1 + int(rng.integers(len(CLASSES) - 1))) % len(CLASSES)
+
+
+def training_masks(
+    seed: int = 0, images_per_class: int = 300, size: int = 64
+) -> Iterator[tuple[str, np.ndarray]]:
+    """The id of each training image of `write_release`, and the object's coverage of each pixel, 0 to 1."""
+    for image_id, label, rng, _ in _numbered(TRAINING, seed, images_per_class):
+        yield image_id, mask(label, size, rng)
 
 
 def _write_images(

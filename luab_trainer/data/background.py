@@ -6,6 +6,9 @@ opposite part of its own crop, so that it is not a second object. What no point 
 object of the same class, the rest of one that is larger than what is covered. In some crops the background
 also covers a part of the object, so that the rest must do, as where something stands in front of it.
 
+Of boxes, masks, gaze and heat maps, what is inside or what people looked at most stays, and the other image's
+are covered by rectangles: `luab_trainer.data.area_mix`.
+
 This is ours. Related: Mixed-Rand (Xiao et al., "Noise or Signal", ICLR 2021) swaps backgrounds by masks, and
 CutMix (Yun et al., ICCV 2019) pastes rectangles at random places and mixes the labels.
 """
@@ -13,6 +16,7 @@ CutMix (Yun et al., ICCV 2019) pastes rectangles at random places and mixes the 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +25,7 @@ from torch import Tensor
 from luab_attention.area_maps import Area
 from luab_attention.targets import Byproduct
 from luab_trainer.config import BACKGROUND_RADIUS, BACKGROUND_SHARE
+from luab_trainer.data import area_mix
 from luab_trainer.data.reader import Row, RowReader
 from luab_vision.geometry import WHOLE_IMAGE, View, inside, to_view
 from luab_vision.transforms import EvalTransform
@@ -30,6 +35,8 @@ EDGE = 0.05  # width of a disc's soft edge, in image ratios
 HEAVY = 0.5  # share of a byproduct's largest weight from which a point is at the object, not on the way to it
 MAX_DONORS = 50  # rows that are drawn to find one with a byproduct
 
+# What tells where the objects are: points `[P, 2]` in crop ratios, x first, or areas of the image.
+Objects = np.ndarray | Sequence[Area]
 Donors = Callable[[np.random.Generator], tuple[Row, int]]  # draws a row, with its number
 
 
@@ -42,9 +49,10 @@ class BackgroundMix:
         radius: Distance from the byproduct within which pixels stay: about 0.8 of the side of a large object,
             one than which nine in ten are smaller. Each crop draws it from half of `radius` to `radius`: some
             crops show all of the object, others nothing of what is around it. Where it is too small, the
-            model unlearns the outer parts of large objects.
+            model unlearns the outer parts of large objects. Areas have no radius.
         holes: Share of the mixed crops in which a part of the object is covered too, 0 to 1: a disc of 0.35
-            to 0.7 times the crop's radius, with its center at most half that radius from the byproduct.
+            to 0.7 times the crop's radius, with its center at most half that radius from the byproduct. Of
+            areas, a disc in them, of 0.1 to 0.4 of what stays.
     """
 
     share: float = BACKGROUND_SHARE
@@ -58,7 +66,7 @@ class BackgroundMix:
         if not 0 < self.radius < math.inf:
             raise ValueError(f"radius={self.radius}: a ratio of the image, more than 0.")
 
-    def background(self, crop: Tensor, view: View, points: np.ndarray) -> Tensor:
+    def background(self, crop: Tensor, view: View, objects: Objects) -> Tensor:
         """The crop with its object covered, uint8 `[h, w, 3]`.
 
         The opposite part of the crop covers the object. Where that shows an object too, as in a small crop or
@@ -67,9 +75,12 @@ class BackgroundMix:
         Args:
             crop: uint8 `[h, w, 3]`, the view of the other image.
             view: The crop's part of its image.
-            points: `[P, 2]` crop ratios, x first, of the image's byproducts; may be outside the crop.
+            objects: Points of the image's byproducts, which may be outside the crop, or its areas.
         """
-        free = 1 - _nearness(crop, view, points, COVER * self.radius)
+        if isinstance(objects, np.ndarray):
+            free = 1 - _nearness(crop, view, objects, COVER * self.radius)
+        else:
+            free = 1 - _of_pixels(area_mix.covered(objects, view, _size(crop)))
         pixels, weights = crop.float(), free + 1e-6
         color = (pixels * weights).sum((0, 1)) / weights.sum((0, 1))
         painted = torch.lerp(color, pixels, free)
@@ -77,24 +88,38 @@ class BackgroundMix:
         return torch.lerp(opposite, pixels, free).round().to(torch.uint8)
 
     def blend(
-        self, crop: Tensor, background: Tensor, view: View, points: np.ndarray, rng: np.random.Generator
+        self, crop: Tensor, background: Tensor, view: View, objects: Objects, rng: np.random.Generator
     ) -> Tensor:
-        """The crop near the points, the background elsewhere, uint8 `[h, w, 3]`.
+        """The crop near the points or in the areas, the background elsewhere, uint8 `[h, w, 3]`.
 
         Args:
             crop: uint8 `[h, w, 3]`, the view of the image.
             background: uint8 `[h, w, 3]`.
             view: The crop's part of its image.
-            points: `[P, 2]` crop ratios, x first, of the crop's byproducts.
-            rng: Draws the radius and the hole.
+            objects: Points of the crop's byproducts, or areas.
+            rng: Draws the radius or the level, and the hole.
         """
+        near = (self._near_points if isinstance(objects, np.ndarray) else self._in_areas)(
+            crop, view, objects, rng
+        )
+        return torch.lerp(background.float(), crop.float(), near).round().to(torch.uint8)
+
+    def _near_points(self, crop: Tensor, view: View, points: Any, rng: np.random.Generator) -> Tensor:
         radius = rng.uniform(0.5, 1) * self.radius
         near = _nearness(crop, view, points, radius)
         if rng.random() < self.holes:
             angle, distance = rng.uniform(0, 2 * math.pi), rng.uniform(0, 0.5) * radius
             aside = distance * np.array([math.cos(angle), math.sin(angle)]) / (view.width, view.height)
             near *= 1 - _nearness(crop, view, points + aside, rng.uniform(0.35, 0.7) * radius)
-        return torch.lerp(background.float(), crop.float(), near).round().to(torch.uint8)
+        return near
+
+    def _in_areas(self, crop: Tensor, view: View, areas: Any, rng: np.random.Generator) -> Tensor:
+        found = area_mix.kept(areas, view, _size(crop), rng.uniform(*area_mix.LEVELS))
+        near = _of_pixels(found)
+        if rng.random() < self.holes and found.any():
+            center, radius = area_mix.hole(found, view, rng)
+            near *= 1 - _nearness(crop, view, center[None], radius)
+        return near
 
 
 def _nearness(crop: Tensor, view: View, points: np.ndarray, radius: float) -> Tensor:
@@ -105,7 +130,20 @@ def _nearness(crop: Tensor, view: View, points: np.ndarray, radius: float) -> Te
     squares = np.square(y, dtype=np.float32)[:, :, None] + np.square(x, dtype=np.float32)[:, None]
     distance = torch.from_numpy(squares.min(0)).sqrt_()
     near = (0.5 + (radius - distance) / EDGE).clamp_(0, 1)
-    return near[..., None].expand(-1, -1, 3).contiguous()  # torch is slow at broadcasting over the last axis
+    return _of_channels(near)
+
+
+def _of_pixels(values: np.ndarray) -> Tensor:
+    return _of_channels(torch.from_numpy(values.astype(np.float32)))
+
+
+def _of_channels(values: Tensor) -> Tensor:
+    # torch is slow at broadcasting over the last axis
+    return values[..., None].expand(-1, -1, 3).contiguous()
+
+
+def _size(crop: Tensor) -> tuple[int, int]:
+    return crop.shape[0], crop.shape[1]
 
 
 class Mixer:
@@ -147,11 +185,11 @@ class Mixer:
         Raises:
             ValueError: the other row cannot be read. Names it.
         """
-        points = objects_in_view(labels, byproducts, view)
-        if points is None or rng.random() >= self.mix.share:
+        objects = objects_in_view(labels, byproducts, view)
+        if objects is None or rng.random() >= self.mix.share:
             return crop
         background = self._background(position, donors, rng)
-        return crop if background is None else self.mix.blend(crop, background, view, points, rng)
+        return crop if background is None else self.mix.blend(crop, background, view, objects, rng)
 
     def _background(self, position: int, donors: Donors, rng: np.random.Generator) -> Tensor | None:
         """The background of another row; None if no row has one."""
@@ -161,30 +199,38 @@ class Mixer:
                 continue
             with self.reader.named(row, other):
                 image, labels, byproducts = self.reader.open(row)
-                points = objects_in_view(labels, byproducts, WHOLE_IMAGE)
-                if points is None:
+                objects = objects_in_view(labels, byproducts, WHOLE_IMAGE)
+                if objects is None:
                     continue
                 view = self.transform.view(image.width, image.height, rng)
                 crop = self.transform.crop(self.reader.pixels(image), view)
-            return self.mix.background(crop, view, to_view(points, view))
+            if isinstance(objects, np.ndarray):
+                objects = to_view(objects, view)
+            return self.mix.background(crop, view, objects)
         return None
 
 
 def objects_in_view(
     labels: int | Tensor, byproducts: Sequence[Byproduct | Area], view: View
-) -> np.ndarray | None:
-    """The points at the objects, `[P, 2]` crop ratios, x first. None: a label has none in the view.
+) -> Objects | None:
+    """The points at the objects, in crop ratios, or the areas in the view. None: a label has none there.
 
-    Only heavy points count: the start of a trace is on the way to the object. None also without a label.
+    Only heavy points count: the start of a trace is on the way to the object. Only areas count that are
+    targets in this view. None also without a label.
     """
     missing = set(labels.nonzero().flatten().tolist()) if isinstance(labels, Tensor) else {labels}
-    found = []
+    found, areas = [], []
     for byproduct in byproducts:
         if isinstance(byproduct, Area):
-            raise TypeError("areas have no points")
+            if byproduct.is_in(view):
+                areas.append(byproduct)
+                missing.discard(byproduct.label)
+            continue
         points = to_view(byproduct.points[byproduct.weights >= HEAVY * byproduct.weights.max()], view)
         points = points[inside(points)]
         if len(points):
             found.append(points)
             missing.discard(byproduct.label)
-    return np.concatenate(found) if found and not missing else None
+    if missing or not (found or areas):
+        return None
+    return areas or np.concatenate(found)

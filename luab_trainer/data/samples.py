@@ -92,11 +92,6 @@ class RowToSample:
         self.outside = outside
         self.label_policy = label_policy
         self.grid = grid
-        if mix is not None and byproduct in AREA_KINDS:
-            raise ValueError(
-                f"byproduct={byproduct!r}: the background mix keeps what is near points, and these are "
-                "areas; leave mix out."
-            )
         by_point = label_policy == "authors" or mix is not None
         self.reader = RowReader(
             byproduct or ("click" if by_point else None),

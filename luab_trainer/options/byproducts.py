@@ -26,8 +26,8 @@ def check_byproduct(args: Any) -> None:
             f"--attention_radius {args.attention_radius:g} is the distance from a point; with "
             f"--byproduct {name} leave it out."
         )
-    if args.background_mix:
+    if args.background_radius != type(args).background_radius:
         raise ValueError(
-            f"--background_mix {args.background_mix:g} keeps what is near points; with --byproduct "
-            f"{name} leave it out."
+            f"--background_radius {args.background_radius:g} is the distance from a point; with --byproduct "
+            f"{name}, what is inside stays, or what people looked at most. Leave it out."
         )

@@ -196,11 +196,27 @@ def config(tmp_path_factory):
 def test_run_trains_and_evaluates_on_each(data, config, tmp_path, capsys, kind, form):
     main(options(config, data, tmp_path, byproduct=kind, attention_form=form, max_steps=2))
     said = capsys.readouterr().out
-    assert f"byproduct                 {kind}" in said and "background mix" not in said
-    assert "13 of them (81.2%) with a usable" in said
+    assert f"byproduct                 {kind}" in said
+    usable = f"usable {kind}" if kind in ("boxes", "masks") else f"a usable {kind}"
+    assert f"13 of them (81.2%) with {usable}\n" in said
+    mixed = "background mix            90% of the crops with a byproduct\n"  # areas have no radius
+    assert (mixed in said) == ("background mix" in said) == (kind in ("boxes", "masks"))
     results = json.loads((tmp_path / "eval_results.json").read_text())
     assert results["eval_attention"] > 0
     assert "warning" not in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"), [("scanpath", {}), ("heatmap", {"loss": "none"}), ("masks", {"loss": "none"})]
+)
+def test_the_mix_is_of_any_kind_and_without_a_loss(data, config, tmp_path, kind, more):
+    arguments = options(config, data, tmp_path, byproduct=kind, background_mix=1.0, max_steps=2, **more)
+    trainer = train(*parse(arguments, "", "run.py"))
+    dataset = trainer.train_dataset
+    mixed, plain = dataset[0]["pixel_values"], ViewDataset(
+        dataset.rows, dataset.to_sample.transform, dataset.seed, byproduct=kind
+    )[0]["pixel_values"]  # fmt: skip
+    assert (mixed != plain).float().mean() > 0.2
 
 
 @pytest.mark.parametrize("kind", ["boxes", "masks"])
@@ -248,7 +264,10 @@ def test_a_convnet_on_gaze_is_warned_about(tmp_path, model_type, kind, warned):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"byproduct": "boxes", "background_mix": 0.5}, "background_mix 0.5 keeps what is near points"),
+        (
+            {"byproduct": "boxes", "background_radius": 0.5},
+            "background_radius 0.5 is the distance from a point",
+        ),
         (
             {"byproduct": "boxes", "attention_radius": 0.2},
             "attention_radius 0.2 is the distance",

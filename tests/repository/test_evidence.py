@@ -1,5 +1,7 @@
 """The evidence: gaps, pairs of seeds, the names of runs, and clicks that are not where they were."""
 
+import dataclasses
+import json
 import sys
 from pathlib import Path
 
@@ -16,7 +18,7 @@ def evidence(monkeypatch):
     import evidence
 
     yield evidence
-    for name in ("evidence", "evidence_report", "worlds"):
+    for name in ("evidence", "evidence_report", "regions", "worlds"):
         sys.modules.pop(name, None)
 
 
@@ -137,3 +139,62 @@ def test_clicks_of_the_other_arms(worlds):
 
 def known(click):
     return click is not None and click["x"] is not None
+
+
+def test_the_kept_results_are_found_by_the_settings_of_today(evidence):
+    """Hours of training are lines of this file: a change that renames them says so here."""
+    lines = [json.loads(text) for text in (BENCHMARKS / "evidence.jsonl").read_text().splitlines()]
+    fields = [field.name for field in dataclasses.fields(evidence.Run)]
+    for line in lines:
+        own = {name: line[name] for name in fields}
+        run = evidence.Run(**own | {"changed": tuple(tuple(each) for each in own["changed"])})
+        assert run.key == line["key"]
+    assert {line["world"] for line in lines} >= {"demo", "real"}
+
+
+@pytest.mark.parametrize("arm", ["boxes", "masks", "traces"])
+def test_an_arm_of_another_byproduct_has_its_control_and_depends_on_its_own_defaults(
+    evidence, monkeypatch, arm
+):
+    run, control = (evidence.Run("demo", "vit", name, 0, 250) for name in (arm, f"shuffled-{arm}"))
+    assert evidence.ARMS[run.arm] == evidence.ARMS[control.arm]
+    assert run.options_of_world == ({"background_radius": 0.35} if arm == "traces" else {})
+    clicks = evidence.Run("demo", "vit", "luab", 0, 250)
+    before = run.key, clicks.key
+    monkeypatch.setattr("luab_trainer.data.area_mix.HOLES", (0.2, 0.3))
+    assert (run.key == before[0], clicks.key == before[1]) == (arm == "traces", True)
+    assert len({run.key, control.key, clicks.key}) == 3
+
+
+def test_regions_are_where_the_objects_are_drawn(worlds, tmp_path):
+    import regions
+
+    raw = worlds.write_release(tmp_path / "raw", 0, 3, 0, progress=False)
+    boxes = worlds._boxes(raw / "boxes_train.csv")
+    train = datasets.Dataset.from_list(
+        [
+            {
+                "image": {"bytes": (raw / "images" / "train" / file).read_bytes(), "path": None},
+                "image_id": file.removesuffix(".JPEG"),
+                "label": label // 3,
+            }
+            for label, file in enumerate(boxes)
+        ]
+    )
+    (tmp_path / "world" / "train").mkdir(parents=True)
+    train.cast_column("image", datasets.Image()).to_parquet(tmp_path / "world" / "train" / "train.parquet")
+    regions.add_regions(tmp_path / "world", 0, 3)
+    regions.add_regions(tmp_path / "world", 0, 3)  # nothing to do
+    rows = datasets.load_dataset(str(tmp_path / "world" / "regions"), split="train")
+    assert rows["image_id"] == train["image_id"]
+    for row, box in zip(rows, boxes.values(), strict=True):
+        inside = np.asarray(row["masks"][0]["image"]) == 255
+        pixels = np.asarray(row["image"], float).max(axis=-1)
+        assert pixels[inside].mean() > pixels[~inside].mean() + 40  # objects are lighter
+        ((x, y, width, height),) = row["objects"]["bbox"]
+        assert (x, y, x + width - 1, y + height - 1) == box
+        whole = np.zeros_like(inside)
+        whole[int(y) : int(y + height), int(x) : int(x + width)] = True
+        assert not inside[~whole].any()
+        assert inside[int(y)].any() and inside[int(y + height) - 1].any()
+        assert row["objects"]["category"] == [row["label"]]
