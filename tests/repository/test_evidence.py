@@ -96,7 +96,8 @@ def test_a_result_is_found_again_only_by_the_same_settings(evidence, monkeypatch
 
 def test_a_started_model_depends_on_the_training_of_its_checkpoint(evidence, monkeypatch):
     run = evidence.Run("real", "vit-started", "oracle", 3, 250)
-    assert run.start == evidence.Run("natural", "vit", "plain", 3, 250)
+    epochs = ("num_train_epochs", evidence.START_EPOCHS["vit"])
+    assert run.start == evidence.Run("natural", "vit", "plain", 3, 250, (epochs,))
     before = run.key
     monkeypatch.setitem(evidence.TRAINING, ("natural", "vit"), {"num_train_epochs": 1})
     assert run.key != before
@@ -142,8 +143,12 @@ def known(click):
 
 
 def test_the_kept_results_are_found_by_the_settings_of_today(evidence):
-    """Hours of training are lines of this file: a change that renames them says so here."""
+    """Hours of training are lines of this file: a change that renames them says so here.
+
+    Except in the natural world, where lines of another number of epochs are kept too.
+    """
     lines = [json.loads(text) for text in (BENCHMARKS / "evidence.jsonl").read_text().splitlines()]
+    lines = [line for line in lines if line["world"] != "natural"]
     fields = [field.name for field in dataclasses.fields(evidence.Run)]
     for line in lines:
         own = {name: line[name] for name in fields}
