@@ -13,11 +13,11 @@ from luab_data.files.whole import sole_writer
 from luab_data.rows.columns import AREA_KINDS, ByproductKind
 from luab_trainer.losses.attention import GAZE, TELLS
 from luab_trainer.options.byproducts import check_byproduct
-from luab_trainer.options.contradictions import check_combinations, check_device
+from luab_trainer.options.contradictions import check_combinations, check_device, check_own_combinations
 from luab_trainer.options.fine_tuning import check_fine_tuning
 from luab_trainer.options.inherited import check_values, settle
 from luab_trainer.options.numbers import check_numbers
-from luab_vision.cls_attention import ALL, check_choice
+from luab_vision.cls_attention import ALL
 
 BACKGROUND_SHARE, BACKGROUND_RADIUS = 0.9, 0.75  # of `luab_trainer.data.background`, by default
 
@@ -292,39 +292,11 @@ class LUABConfig(TrainingArguments):
         return self.loss != "none" or bool(self.background_mix) or self.label_policy == "authors"
 
     def check_own(self) -> None:
-        """Raises ValueError for a number that no loss can use, NaN included."""
+        """Raises ValueError for a number that no loss can use, NaN included, and for contradictions."""
         check_numbers(self)
-        for what in ("layers", "heads"):
-            text = getattr(self, f"attention_{what}")
-            check_choice(text, what)
-            if text != ALL and self.loss not in ("attention", "both"):
-                raise ValueError(
-                    f"--attention_{what} {text} does nothing with --loss {self.loss}; leave it out, or take "
-                    "--loss attention."
-                )
         check_byproduct(self)
         check_fine_tuning(self)
-        if self.early_stopping_patience is not None and not self.load_best_model_at_end:
-            raise ValueError(
-                f"--early_stopping_patience {self.early_stopping_patience} needs the best model, not the "
-                "last: add --load_best_model_at_end True, --eval_strategy epoch and --save_strategy epoch "
-                "(or steps), and --metric_for_best_model, such as accuracy."
-            )
-        if self.classification_loss == "bce" and self.label_smoothing_factor:
-            raise ValueError(
-                f"--label_smoothing_factor {self.label_smoothing_factor:g} is of the cross-entropy; with "
-                "--classification_loss bce every class is 0 or 1. Leave it out."
-            )
-        if self.repeated_augmentation > 1 and self.train_sampling_strategy == "sequential":
-            raise ValueError(
-                f"--repeated_augmentation {self.repeated_augmentation} shuffles the rows, and "
-                "--train_sampling_strategy sequential does not; leave one of them out."
-            )
-        if self.cutmix + self.mixup > 1:
-            raise ValueError(
-                f"--cutmix {self.cutmix:g} and --mixup {self.mixup:g}: a crop has one of them, so their "
-                "shares are at most 1 together."
-            )
+        check_own_combinations(self)
 
     def only_run(self) -> AbstractContextManager[None]:
         """Locks the output folder, in the run's first process, so that two runs do not mix checkpoints.

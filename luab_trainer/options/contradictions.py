@@ -12,6 +12,7 @@ from transformers.integrations.integration_utils import INTEGRATION_TO_CALLBACK
 from transformers.trainer_utils import SchedulerType
 from transformers.utils import is_torch_bf16_gpu_available, is_torch_xla_available
 
+from luab_vision.cls_attention import ALL, check_choice
 from luab_vision.compiling import require_compiler
 
 _NO_WARMUP = ("constant", "reduce_lr_on_plateau", "greedy")  # schedules
@@ -62,6 +63,43 @@ def check_device(args: TrainingArguments) -> None:
     if args.torch_compile:
         _check_compilation(args, on_cpu)
     _check_schedule(args)
+
+
+def check_own_combinations(args: Any) -> None:
+    """Rejects options of a `LUABConfig` of our own that contradict others, or have no effect.
+
+    Raises:
+        ValueError: names the options and the fix.
+    """
+    for what in ("layers", "heads"):
+        text = getattr(args, f"attention_{what}")
+        check_choice(text, what)
+        if text != ALL and args.loss not in ("attention", "both"):
+            raise ValueError(
+                f"--attention_{what} {text} does nothing with --loss {args.loss}; leave it out, or take "
+                "--loss attention."
+            )
+    if args.early_stopping_patience is not None and not args.load_best_model_at_end:
+        raise ValueError(
+            f"--early_stopping_patience {args.early_stopping_patience} needs the best model, not the "
+            "last: add --load_best_model_at_end True, --eval_strategy epoch and --save_strategy epoch "
+            "(or steps), and --metric_for_best_model, such as accuracy."
+        )
+    if args.classification_loss == "bce" and args.label_smoothing_factor:
+        raise ValueError(
+            f"--label_smoothing_factor {args.label_smoothing_factor:g} is of the cross-entropy; with "
+            "--classification_loss bce every class is 0 or 1. Leave it out."
+        )
+    if args.repeated_augmentation > 1 and args.train_sampling_strategy == "sequential":
+        raise ValueError(
+            f"--repeated_augmentation {args.repeated_augmentation} shuffles the rows, and "
+            "--train_sampling_strategy sequential does not; leave one of them out."
+        )
+    if args.cutmix + args.mixup > 1:
+        raise ValueError(
+            f"--cutmix {args.cutmix:g} and --mixup {args.mixup:g}: a crop has one of them, so their "
+            "shares are at most 1 together."
+        )
 
 
 def _of_evaluation(args: TrainingArguments) -> Iterator[tuple[bool, str]]:
