@@ -63,18 +63,15 @@ export class Frame {
     }
     const described = this.project.classes.find((each) => each.name === page.class_name) ?? { links: [] };
     const links = (described.links ?? []).map((address) => h("li", {}, outsideLink(address, shortened(address))));
-    return h(
-      "header",
-      { class: "head" },
-      h("h1", { tabindex: -1, "data-focus": true }, t("select.title", { name: page.class_name })),
-      // What scrolls can have the focus, so that keys scroll it.
-      h(
-        "div",
-        { class: "about", tabindex: 0, role: "region", "aria-label": t("select.about") },
-        described.definition ? h("p", { class: "definition" }, described.definition) : null,
-        links.length ? h("ul", { class: "links" }, links) : null,
-      ),
+    const title = h("h1", { tabindex: -1, "data-focus": true }, t("select.title", { name: page.class_name }));
+    const about = h(
+      "div",
+      { class: "about", role: "region", "aria-label": t("select.about") },
+      described.definition ? h("p", { class: "definition" }, described.definition) : null,
+      links.length ? h("ul", { class: "links" }, links) : null,
     );
+    focusableWhenItScrolls(about);
+    return h("header", { class: "head" }, title, about.children.length ? about : null);
   }
 }
 
@@ -82,10 +79,18 @@ function helpDialog(project) {
   const dialog = h("dialog", { class: "dialog", "aria-labelledby": "help-title" });
   dialog.append(
     h("h2", { id: "help-title" }, t("instructions")),
-    h("div", { class: "prose", tabindex: 0 }, fromMarkdown(project.instructions_html)),
+    h("div", { class: "prose" }, fromMarkdown(project.instructions_html)),
     h("button", { type: "button", class: "primary", on_click: () => dialog.close() }, t("close")),
   );
   return dialog;
+}
+
+// So that keys scroll it; otherwise it would be a stop of the Tab key for nothing.
+function focusableWhenItScrolls(element) {
+  new ResizeObserver(() => {
+    if (element.scrollHeight > element.clientHeight) element.tabIndex = 0;
+    else element.removeAttribute("tabindex");
+  }).observe(element);
 }
 
 function shortened(address) {

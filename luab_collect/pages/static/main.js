@@ -79,8 +79,7 @@ class Studio {
   }
 
   async #page(next) {
-    const begins = !next.assignment.done && !next.page.events?.length;
-    if (begins) await this.#instructions(false);
+    if (await this.#begins(next)) await this.#instructions(false);
     const given = { ...this, ...next };
     this.work = new Work(given);
     let left = false;
@@ -98,6 +97,12 @@ class Studio {
     const result = await this.work.run(!this.unfinished);
     this.unfinished = result === "unfinished";
     return result;
+  }
+
+  // Nothing of this assignment has been done yet, in whatever tab.
+  async #begins({ assignment, page }) {
+    if (assignment.done || page.events?.length) return false;
+    return !(await this.journal.unsent(page.work).catch(() => [])).length;
   }
 
   async #lost() {

@@ -1,7 +1,7 @@
 // The labels of the `place` task, by category. Every category is to be seen before the page is submitted.
 
 import { h } from "./dom.js";
-import { byKeyboard, pointerOf } from "./pointers.js";
+import { byKeyboard, pointerOf, usedLast } from "./pointers.js";
 import { t } from "./strings.js";
 
 const STEPS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
@@ -34,7 +34,7 @@ export class Palette {
 
   /** The first category counts as seen when the page is shown. */
   start() {
-    if (!this.seen.has(this.category)) this.#saw(this.category, "mouse", true);
+    if (!this.seen.has(this.category)) this.#saw(this.category, usedLast(), true);
   }
 
   get unseen() {
@@ -50,6 +50,11 @@ export class Palette {
       badge.setAttribute("aria-label", times ? t("place.placed", { count: times }) : "");
       badge.hidden = !times;
     }
+  }
+
+  /** Shows which label is in hand; null: none. */
+  hold(label) {
+    for (const [name, chip] of this.chips) chip.setAttribute("aria-pressed", String(name === label));
   }
 
   focus(label) {
@@ -89,7 +94,7 @@ export class Palette {
   #chip(each, grab) {
     const chip = h(
       "button",
-      { type: "button", class: "chip", tabindex: -1, title: each.definition || false, "data-label": each.name },
+      { type: "button", class: "chip", tabindex: -1, "aria-pressed": "false", title: each.definition || false, "data-label": each.name },
       each.icon ? h("img", { class: "chip-icon", src: each.icon, alt: "", width: 28, height: 28, draggable: "false" }) : null,
       h("span", { class: "chip-name" }, each.name),
       h("span", { class: "chip-count", hidden: true, role: "img" }),

@@ -118,6 +118,7 @@ export class PlaceTask {
   }
 
   #holding(held) {
+    this.palette.hold(held?.fresh ? held.label : null);
     this.bin.hidden = !held || held.fresh;
     this.drop.hidden = !held;
     const keys = { drag: "place.hint.drag", carry: "place.hint.carry", keys: "place.hint.keys" };

@@ -6,6 +6,16 @@ export function pointerOf(event) {
   return KNOWN.has(event.pointerType) ? event.pointerType : "mouse";
 }
 
+let last = "keyboard";
+for (const [name, pointer] of [["pointerdown", pointerOf], ["keydown", () => "keyboard"]]) {
+  window.addEventListener(name, (event) => (last = pointer(event)), { capture: true });
+}
+
+/** What the annotator used last: for what happens by itself. */
+export function usedLast() {
+  return last;
+}
+
 /** Samples of a move, oldest first. Without a secure context browsers have no coalesced ones. */
 export function samplesOf(event) {
   const samples = event.getCoalescedEvents?.() ?? [];

@@ -112,16 +112,16 @@ export class Uploader {
 
   async #send(lane) {
     lane.frozen ??= this.#batch(lane);
-    const { text, count } = lane.frozen;
+    const batch = lane.frozen;
     try {
       const answer = await this.connection.persist(() => {
         if (this.closed) return null;
-        return this.api.post(`work/${this.work}/events`, text, { zip: true });
+        return this.api.post(`work/${this.work}/events`, batch.text, { zip: true });
       });
       if (answer) this.#acknowledge(lane, answer.acked_through);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      this.#refused(lane, error, count);
+      this.#refused(lane, error, batch);
     }
   }
 
@@ -146,14 +146,14 @@ export class Uploader {
     this.changed();
   }
 
-  #refused(lane, error, count) {
+  #refused(lane, error, { text, count }) {
     lane.frozen = null;
     if (error.code === "gap") {
       const through = error.body.acked_through;
       if (lane.events[0].seq > through + 1) throw new Stopped("gap", lane.epoch, error.message);
       this.#acknowledge(lane, through);
     } else if (error.status === 413 && count > 1) {
-      this.most = Math.max(1, this.most / 2);
+      this.most = text.length / 2; // also for all later ones
     } else {
       throw new Stopped(error.code || String(error.status), lane.epoch, error.message);
     }

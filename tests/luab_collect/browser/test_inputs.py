@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from fixtures.annotating import Annotator, images_shown, wait
 
+from luab_collect.derive import page_result
+
 PHONE = {
     "viewport": {"width": 390, "height": 844},
     "device_scale_factor": 2,
@@ -137,6 +139,7 @@ def test_the_keyboard_alone_goes_from_the_link_to_the_code(birds, contexts):
     assert looked[-1] == select.fields["item"]
     assert len(looked) == 2
     assert [work.state for work in annotator.works()] == ["submitted", "submitted"]
+    assert page_result(annotator.works()[0]).pointers == ("keyboard",)
 
 
 def practice_by_keyboard(page: Any) -> None:
@@ -270,6 +273,10 @@ def test_the_keyboard_alone_places_moves_and_removes(things, begin):
     ]
     assert (acts[1].fields["x"], acts[1].fields["y"]) == pytest.approx((0.49, 0.4))
     assert {event.fields["pointer"] for event in acts} == {"keyboard"}
+    result = page_result(annotator.works()[0])
+    assert (result.mismatched, result.untrusted) == (0, 0)
+    dog, cat = result.items[0].icons
+    assert (dog.label, dog.place, cat.label, cat.place) == ("dog", None, "cat", (0.5, 0.5))
     assert [event.fields["category"] for event in of_kind(annotator, "category")] == [0, 1, 2]
 
 

@@ -9,6 +9,8 @@ import pytest
 from fixtures.annotating import Annotator, wait
 from PIL import Image
 
+from luab_collect.derive import page_result
+
 YELLOW = (245, 220, 120)  # the disk in each image
 HALF_A_PIXEL = 0.5  # CSS
 
@@ -54,6 +56,9 @@ def submit(page: Any) -> None:
 
 def check(annotator: Annotator, numbers: list[int]) -> None:
     """Each click's ratios, and those computed again from its layout, are the disk's center."""
+    result = page_result(annotator.works()[0])
+    assert (result.mismatched, result.untrusted) == (0, 0)
+    assert [number for number, item in enumerate(result.items) if item.selected] == numbers
     events = annotator.events()
     layouts = {event.fields["layout"]: event.fields["boxes"] for event in events if event.kind == "layout"}
     items = annotator.works()[0].items
