@@ -138,4 +138,4 @@ def _endless(items: Sequence[Item], rng: np.random.Generator) -> Iterator[Item]:
 
 def _rng(seed: int, name: str) -> np.random.Generator:
     """Random numbers for one purpose, which do not change when other classes do."""
-    return np.random.default_rng([seed, int.from_bytes(sha256(name.encode()).digest()[:8])])
+    return np.random.default_rng([seed, int.from_bytes(sha256(name.encode()).digest()[:8], "big")])
