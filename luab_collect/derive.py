@@ -12,8 +12,8 @@ from typing import Any, Protocol
 from luab_collect.events import Event
 from luab_collect.geometry import position
 from luab_collect.results import (
-    Box,
-    Hover,
+    ContentBox,
+    Hovering,
     Icon,
     IconAction,
     PageResult,
@@ -78,8 +78,8 @@ class _Reading:
     deselects: list[Sample] = field(default_factory=list)
     selected: bool = False
     track: list[Sample] = field(default_factory=list)
-    hovers: list[Hover] = field(default_factory=list)
-    boxes: list[Box] = field(default_factory=list)
+    hovers: list[Hovering] = field(default_factory=list)
+    boxes: list[ContentBox] = field(default_factory=list)
 
 
 @dataclass
@@ -152,7 +152,7 @@ class _Page:
             boxes = self.items[item].boxes
             left, top, width, height = map(float, box)
             seen = (fields["ratio"], fields["zoom"], fields["left"], fields["top"])
-            made = Box(left, top, width, height, t, *seen)
+            made = ContentBox(left, top, width, height, t, *seen)
             if not boxes or boxes[-1] != replace(made, t=boxes[-1].t):
                 boxes.append(made)
 
@@ -168,10 +168,10 @@ class _Page:
             reading.track.append(sample)
         elif kind == "enter" and item not in self._over:
             self._over[item] = None
-            reading.hovers.append(Hover("enter", sample.t))
+            reading.hovers.append(Hovering("enter", sample.t))
         elif kind == "leave" and item in self._over:
             del self._over[item]
-            reading.hovers.append(Hover("leave", sample.t))
+            reading.hovers.append(Hovering("leave", sample.t))
 
     def _icon(self, kind: str, fields: Mapping[str, Any], sample: Sample) -> None:
         number = fields["icon"]
@@ -194,7 +194,7 @@ class _Page:
     def _leave_all(self, t: float) -> None:
         """The tab is gone: so is the pointer."""
         for item in self._over:
-            self.items[item].hovers.append(Hover("leave", t))
+            self.items[item].hovers.append(Hovering("leave", t))
         self._over = {}
 
     def _hide(self, t: float) -> None:

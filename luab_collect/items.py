@@ -27,7 +27,7 @@ ID_DIGITS = 16
 
 
 @dataclass(frozen=True)
-class Item:
+class ProjectItem:
     """An image that annotators are asked about.
 
     Attributes:
@@ -53,7 +53,7 @@ class Item:
 class Listed:
     """The items of a project, and what was left out; the numbers add up to `found`."""
 
-    items: list[Item] = field(default_factory=list)
+    items: list[ProjectItem] = field(default_factory=list)
     rejects: Rejects = field(default_factory=Rejects)
     found: int = 0  # files with an image's suffix, and SVG
     notes: list[str] = field(default_factory=list)
@@ -125,7 +125,7 @@ def write_items(folder: Path, listed: Listed) -> None:
             file.write(json.dumps(asdict(item)) + "\n")
 
 
-def read_items(project: Project) -> list[Item]:
+def read_items(project: Project) -> list[ProjectItem]:
     """The items that `write_items` wrote; raises SourceError."""
     path = project.folder / ITEMS
     try:
@@ -145,19 +145,19 @@ def read_items(project: Project) -> list[Item]:
     return items
 
 
-def _parsed(value: Any) -> Item:
+def _parsed(value: Any) -> ProjectItem:
     gold = value["gold"]
     if gold is not None:
         gold = {
             name: None if boxes is None else tuple((a, b, c, d) for a, b, c, d in boxes)
             for name, boxes in gold.items()
         }
-    return Item(**{**value, "classes": tuple(value["classes"]), "gold": gold})
+    return ProjectItem(**{**value, "classes": tuple(value["classes"]), "gold": gold})
 
 
-def _item(checked: CheckedImage, classes: Sequence[str], gold: Gold | None) -> Item:
+def _item(checked: CheckedImage, classes: Sequence[str], gold: Gold | None) -> ProjectItem:
     known = None if gold is None else gold_in_ratios(gold, checked.width, checked.height)
-    return Item(
+    return ProjectItem(
         item_id(checked.file),
         checked.file,
         checked.sha256,

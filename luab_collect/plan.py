@@ -13,7 +13,7 @@ from itertools import cycle, islice
 
 import numpy as np
 
-from luab_collect.items import Item
+from luab_collect.items import ProjectItem
 from luab_collect.project import Project
 from luab_collect.settings import ClassSpec
 from luab_data.console.text import counted
@@ -39,7 +39,7 @@ class PlannedPage:
     items: tuple[PageItem, ...]
 
 
-def plan_pages(project: Project, items: Sequence[Item]) -> list[PlannedPage]:
+def plan_pages(project: Project, items: Sequence[ProjectItem]) -> list[PlannedPage]:
     """The pages of work in the order in which they are handed out; raises SourceError if there is none."""
     made = list(_place(project, items) if project.task == "place" else _select(project, items))
     if not made:
@@ -60,10 +60,10 @@ def plan_lines(pages: Sequence[PlannedPage], overlap: int) -> list[str]:
     ]
 
 
-def _select(project: Project, items: Sequence[Item]) -> Iterator[PlannedPage]:
+def _select(project: Project, items: Sequence[ProjectItem]) -> Iterator[PlannedPage]:
     shares, size = project.shares, project.images_per_page
-    by_class: dict[str, list[Item]] = {name: [] for name in project.class_names}
-    gold_of: dict[str, list[Item]] = {name: [] for name in project.class_names}
+    by_class: dict[str, list[ProjectItem]] = {name: [] for name in project.class_names}
+    gold_of: dict[str, list[ProjectItem]] = {name: [] for name in project.class_names}
     for item in items:
         for name in item.gold or ():
             gold_of[name].append(item)
@@ -92,7 +92,7 @@ def _select(project: Project, items: Sequence[Item]) -> Iterator[PlannedPage]:
             yield PlannedPage(0, spec.name, tuple(page[int(at)] for at in mixed))
 
 
-def _place(project: Project, items: Sequence[Item]) -> Iterator[PlannedPage]:
+def _place(project: Project, items: Sequence[ProjectItem]) -> Iterator[PlannedPage]:
     known = [item for item in items if item.gold is not None]
     targets = [item for item in items if item.gold is None]
     share = project.shares.gold
@@ -105,14 +105,14 @@ def _place(project: Project, items: Sequence[Item]) -> Iterator[PlannedPage]:
 
 def _distractors(
     spec: ClassSpec,
-    by_class: Mapping[str, Sequence[Item]],
-    everything: Sequence[Item],
+    by_class: Mapping[str, Sequence[ProjectItem]],
+    everything: Sequence[ProjectItem],
     size: int,
     rng: np.random.Generator,
-) -> list[Item]:
+) -> list[ProjectItem]:
     """Candidates of confusable classes (none named: of all others, drawn) that may not be of this class."""
     if spec.confusable:
-        pool: Iterator[Item] = (item for name in spec.confusable for item in by_class[name])
+        pool: Iterator[ProjectItem] = (item for name in spec.confusable for item in by_class[name])
     else:  # a million images are not listed anew for each of a thousand classes
         pool = (
             everything[int(at)] for at in rng.integers(len(everything) or 1, size=20 * size) if everything
@@ -121,7 +121,7 @@ def _distractors(
     return list({item.id: item for item in fits}.values())
 
 
-def _next(source: Iterator[Item], count: int, role: str) -> list[PageItem]:
+def _next(source: Iterator[ProjectItem], count: int, role: str) -> list[PageItem]:
     """The next different items of an endless source; `count` is at most the number of them."""
     found: dict[str, PageItem] = {}
     while len(found) < count:
@@ -130,7 +130,7 @@ def _next(source: Iterator[Item], count: int, role: str) -> list[PageItem]:
     return list(found.values())
 
 
-def _endless(items: Sequence[Item], rng: np.random.Generator) -> Iterator[Item]:
+def _endless(items: Sequence[ProjectItem], rng: np.random.Generator) -> Iterator[ProjectItem]:
     """All items in random order, again and again, so that each comes equally often."""
     order = rng.permutation(len(items))
     return cycle([items[int(at)] for at in order])

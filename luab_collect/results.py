@@ -19,7 +19,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Hover:
+class Hovering:
     """The pointer came over an image, or left it."""
 
     action: str  # enter, leave
@@ -27,7 +27,7 @@ class Hover:
 
 
 @dataclass(frozen=True)
-class Box:
+class ContentBox:
     """Content box of an image as laid out, in CSS pixels of the viewport, from time `t` on."""
 
     left: float
@@ -50,8 +50,8 @@ class SelectItem:
     selects: tuple[Sample, ...]
     deselects: tuple[Sample, ...]
     track: tuple[Sample, ...]  # raw samples over the image
-    hovers: tuple[Hover, ...]
-    boxes: tuple[Box, ...]
+    hovers: tuple[Hovering, ...]
+    boxes: tuple[ContentBox, ...]
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class PlaceItem:
     icons: tuple[Icon, ...]
     categories: tuple[tuple[int, float, bool], ...]  # category, t, by keyboard
     track: tuple[Sample, ...]  # moves and drags over the image
-    boxes: tuple[Box, ...]
+    boxes: tuple[ContentBox, ...]
 
 
 @dataclass(frozen=True)

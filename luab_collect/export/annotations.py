@@ -9,16 +9,16 @@ from typing import Any
 from coco_ab.byproducts import RECORD
 from coco_ab.json_types import snake_case
 from imagenet_ab.fields import RATIO, Annotation, Hover, Position, TimedPoint
-from luab_collect.export.views import View, pointed
-from luab_collect.items import Item
-from luab_collect.results import Box, PlaceItem, Sample, SelectItem
+from luab_collect.export.views import ItemView, pointed
+from luab_collect.items import ProjectItem
+from luab_collect.results import ContentBox, PlaceItem, Sample, SelectItem
 from luab_collect.thinning import hovered_unselected, released_place_track, released_track
 
 CURSOR = 10.0  # ratios: how far from the image COCO-AB's cursor may be
 ACTIONS = {"add": "add", "relocate": "move", "remove": "remove"}  # ours -> the released name
 
 
-def select_annotation(view: View, item: Item) -> Annotation:
+def select_annotation(view: ItemView, item: ProjectItem) -> Annotation:
     """The view as one `metadata` element of ImageNet-AB."""
     seen = view.seen
     if not isinstance(seen, SelectItem):
@@ -47,7 +47,9 @@ def select_annotation(view: View, item: Item) -> Annotation:
     )
 
 
-def place_record(view: View, item: Item, image_id: int, categories: tuple[str, ...]) -> dict[str, Any]:
+def place_record(
+    view: ItemView, item: ProjectItem, image_id: int, categories: tuple[str, ...]
+) -> dict[str, Any]:
     """The view as one record of COCO-AB, in the released names."""
     seen = view.seen
     if not isinstance(seen, PlaceItem):
@@ -100,7 +102,7 @@ def cleaned_records(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{name: value for name, value in each.items() if name != snake_case("image_id")} for each in found]
 
 
-def _box_at(boxes: tuple[Box, ...], t: float | None) -> Box | None:
+def _box_at(boxes: tuple[ContentBox, ...], t: float | None) -> ContentBox | None:
     """The layout that held at a time (None: the first one), if it has an area."""
     earlier = [box for box in boxes if t is None or box.t <= t] or list(boxes)
     if not earlier:
@@ -109,11 +111,11 @@ def _box_at(boxes: tuple[Box, ...], t: float | None) -> Box | None:
     return box if box.width > 0 and box.height > 0 else None
 
 
-def _on_page(box: Box) -> tuple[float, float]:
+def _on_page(box: ContentBox) -> tuple[float, float]:
     return box.left + box.scroll_left, box.top + box.scroll_top
 
 
-def _timed(view: View, sample: Sample) -> TimedPoint:
+def _timed(view: ItemView, sample: Sample) -> TimedPoint:
     return TimedPoint(sample.x, sample.y, view.epoch(sample.t))
 
 

@@ -7,8 +7,8 @@ from hashlib import sha256
 from datasets import Features
 
 from luab_collect.export.layouts import ExportLayout
-from luab_collect.export.views import Spool, View
-from luab_collect.items import Item
+from luab_collect.export.views import ItemView, Spool
+from luab_collect.items import ProjectItem
 from luab_collect.project import Project
 from luab_data.build.batches import Outcome, RowByRow
 from luab_data.build.join import Found, LoadedPair, Pair
@@ -24,7 +24,7 @@ class ItemImages:
     role = IMAGES
     ignored = 0
 
-    def __init__(self, project: Project, items: dict[str, Item]):
+    def __init__(self, project: Project, items: dict[str, ProjectItem]):
         self.place = f"the images of {project.name}"
         self._folder = project.images
         self._items = items
@@ -52,7 +52,7 @@ class ItemViews:
     role = BYPRODUCTS
     ignored = 0
 
-    def __init__(self, place: str, spool: Spool, items: dict[str, Item]):
+    def __init__(self, place: str, spool: Spool, items: dict[str, ProjectItem]):
         self.place = place
         self._spool = spool
         self._items = items
@@ -64,7 +64,7 @@ class ItemViews:
         """All paths."""
         yield from self._items
 
-    def get(self, entry_id: str) -> list[View]:
+    def get(self, entry_id: str) -> list[ItemView]:
         """The views of one image."""
         return self._spool.get(self._items[entry_id].id)
 
@@ -74,7 +74,7 @@ class ItemToRow:
     """Makes the row of an image: what the layout makes of its views, and the file's bytes."""
 
     layout: ExportLayout
-    items: dict[str, Item]
+    items: dict[str, ProjectItem]
 
     def __call__(self, pair: LoadedPair, /) -> Outcome:
         """The outcome of one pair."""
@@ -88,7 +88,7 @@ class ItemToRow:
 
     def refused(self, pair: LoadedPair, reason: str, /) -> Outcome:
         """No row: a reject for the image and each of its views."""
-        views: Sequence[View] = pair.byproducts
+        views: Sequence[ItemView] = pair.byproducts
         rejects = [Reject(BYPRODUCTS, f"{pair.id}, page of work {view.work}", reason) for view in views]
         return Outcome(None, (Reject(IMAGES, pair.id, reason), *rejects))
 
@@ -97,7 +97,7 @@ class CollectedDataset:
     """A `BuildableDataset` of the views in a spool."""
 
     def __init__(
-        self, project: Project, items: Sequence[Item], layout: ExportLayout, spool: Spool, state: str
+        self, project: Project, items: Sequence[ProjectItem], layout: ExportLayout, spool: Spool, state: str
     ):
         """Opens it; `state` stands for the exported work among the build's arguments."""
         seen = spool.items()

@@ -15,9 +15,9 @@ from coco_ab.points import DEFAULT_RULE, point_column
 from coco_ab.rows import FILE_NAME, features
 from luab_collect.export.annotations import cleaned_records, place_record
 from luab_collect.export.details import COLLECTED, FEATURES, collected, description
-from luab_collect.export.layouts import Entries, Made, collected_card, counted_annotations
-from luab_collect.export.views import View
-from luab_collect.items import Item
+from luab_collect.export.layouts import Entries, MadeRow, collected_card, counted_annotations
+from luab_collect.export.views import ItemView
+from luab_collect.items import ProjectItem
 from luab_collect.project import Project
 from luab_data.build.card import CardText
 from luab_data.console.names import few
@@ -32,7 +32,7 @@ _RULE = "As in the release, `points` and `labels` are those of the last annotati
 class CocoLayout:
     """`raw/coco_ab_v1_0.json`, and rows as `luab build coco_ab` makes them, with labels as placed."""
 
-    def __init__(self, project: Project, items: Sequence[Item]):
+    def __init__(self, project: Project, items: Sequence[ProjectItem]):
         """Checks that the project fits.
 
         Raises:
@@ -66,10 +66,10 @@ class CocoLayout:
         byproducts = {name: released[name] for name in (POINTS, ANNOTATIONS)}
         return Features({IMAGE: Image(), **names, **said, **byproducts, COLLECTED: FEATURES["place"]})
 
-    def make(self, item: Item, views: Sequence[View]) -> Made:
+    def make(self, item: ProjectItem, views: Sequence[ItemView]) -> MadeRow:
         """The row of an image."""
         if item.id in self._refused:
-            return Made(None, self._refused[item.id])
+            return MadeRow(None, self._refused[item.id])
         image_id = self._ids[item.id]
         annotations = cleaned_records(self._records(item, views))
         points = point_column(annotations, DEFAULT_RULE)
@@ -83,7 +83,7 @@ class CocoLayout:
             ANNOTATIONS: annotations,
             COLLECTED: collected(views),
         }
-        return Made(columns, facts=counted_annotations(columns, "rows with a point"))
+        return MadeRow(columns, facts=counted_annotations(columns, "rows with a point"))
 
     def write_raw(self, folder: Path, entries: Entries) -> list[str]:
         """Writes the JSON, reads it back with our own reader, and compares."""
@@ -110,10 +110,10 @@ class CocoLayout:
         }
         return collected_card(self.project, {name: texts[name] for name in self.features()}, _RULE)
 
-    def _records(self, item: Item, views: Sequence[View]) -> list[dict[str, Any]]:
+    def _records(self, item: ProjectItem, views: Sequence[ItemView]) -> list[dict[str, Any]]:
         return [place_record(view, item, self._ids[item.id], self.project.categories) for view in views]
 
-    def _checked(self, entries: Entries) -> Iterator[tuple[Item, dict[str, Any]]]:
+    def _checked(self, entries: Entries) -> Iterator[tuple[ProjectItem, dict[str, Any]]]:
         """The records that the released layout can hold; an image with another one is left out."""
         for item, views in entries:
             records = self._records(item, views)

@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from luab_collect.export.views import View, pointed
+from luab_collect.export.views import ItemView, pointed
 from luab_collect.plan import DISTRACTOR
 from luab_collect.results import PlaceItem, SelectItem
 
@@ -40,7 +40,7 @@ class Vote:
         return 2 * self.yes == self.asked
 
 
-def select_votes(views: Iterable[View]) -> list[Vote]:
+def select_votes(views: Iterable[ItemView]) -> list[Vote]:
     """The votes on each class that was asked for, in the order in which it was first."""
     by_class: dict[str, dict[str, SelectItem]] = {}
     for view in views:
@@ -62,7 +62,7 @@ def select_votes(views: Iterable[View]) -> list[Vote]:
     return votes
 
 
-def place_votes(views: Iterable[View]) -> list[Vote]:
+def place_votes(views: Iterable[ItemView]) -> list[Vote]:
     """The votes on each class that somebody placed, in the order in which it was first."""
     last: dict[str, PlaceItem] = {}
     for view in views:

@@ -5,8 +5,8 @@ from typing import Any
 
 from datasets import List, Value
 
-from luab_collect.export.views import View
-from luab_collect.results import Box, Icon, PlaceItem, Sample, SelectItem
+from luab_collect.export.views import ItemView
+from luab_collect.results import ContentBox, Icon, PlaceItem, Sample, SelectItem
 
 COLLECTED = "collected"
 
@@ -58,12 +58,12 @@ def description(task: str) -> str:
     return DESCRIPTIONS[task] + _COMMON
 
 
-def collected(views: Sequence[View]) -> list[dict[str, Any]]:
+def collected(views: Sequence[ItemView]) -> list[dict[str, Any]]:
     """The column's value for the views of an image."""
     return [_entry(view) for view in views]
 
 
-def _entry(view: View) -> dict[str, Any]:
+def _entry(view: ItemView) -> dict[str, Any]:
     seen = view.seen
     shared = {
         "work": view.work,
@@ -95,7 +95,7 @@ def _sample(sample: Sample) -> dict[str, Any]:
     return position | {"pointer": sample.pointer, "trusted": sample.trusted}
 
 
-def _box(box: Box) -> dict[str, Any]:
+def _box(box: ContentBox) -> dict[str, Any]:
     return {"time": box.t} | {name: getattr(box, name) for name in _BOX_FIELDS}
 
 

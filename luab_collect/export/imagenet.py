@@ -17,9 +17,9 @@ from imagenet_ab.rows import byproduct_columns, features, image_columns
 from imagenet_ab.write import write_xml
 from luab_collect.export.annotations import select_annotation
 from luab_collect.export.details import COLLECTED, FEATURES, collected, description
-from luab_collect.export.layouts import Entries, Made, collected_card, counted_annotations
-from luab_collect.export.views import View
-from luab_collect.items import Item
+from luab_collect.export.layouts import Entries, MadeRow, collected_card, counted_annotations
+from luab_collect.export.views import ItemView
+from luab_collect.items import ProjectItem
 from luab_collect.project import Project
 from luab_data.build.card import CardText
 from luab_data.console.names import few
@@ -36,7 +36,7 @@ _RULE = "As in the release, a row's class is its folder, whether the annotators 
 class ImageNetLayout:
     """`raw/imagenet_ab_v1_0.tar.gz`, and rows as `luab build imagenet_ab` makes them of it."""
 
-    def __init__(self, project: Project, items: Sequence[Item]):
+    def __init__(self, project: Project, items: Sequence[ProjectItem]):
         """Checks that the project fits.
 
         Raises:
@@ -68,12 +68,12 @@ class ImageNetLayout:
         """The types of the columns."""
         return Features({**features(self.classes, True), COLLECTED: FEATURES["select"]})
 
-    def make(self, item: Item, views: Sequence[View]) -> Made:
+    def make(self, item: ProjectItem, views: Sequence[ItemView]) -> MadeRow:
         """The row of an image."""
         if item.id not in self._ids:
-            return Made(None, "it is no candidate of a class: only its answer is known")
+            return MadeRow(None, "it is no candidate of a class: only its answer is known")
         if item.id in self._refused:
-            return Made(None, self._refused[item.id])
+            return MadeRow(None, self._refused[item.id])
         record, name = self.record(item, views), self._class_of(item)
         image_id = self._ids[item.id]
         own = [view for view in views if view.class_name == name]
@@ -83,9 +83,9 @@ class ImageNetLayout:
             **byproduct_columns(image_id, record),
             COLLECTED: collected([*own, *others]),
         }
-        return Made(columns, facts=counted_annotations(columns, "rows with a click"))
+        return MadeRow(columns, facts=counted_annotations(columns, "rows with a click"))
 
-    def record(self, item: Item, views: Sequence[View]) -> Record | None:
+    def record(self, item: ProjectItem, views: Sequence[ItemView]) -> Record | None:
         """The views that asked for the image's own class, as a record; None without one."""
         own = [view for view in views if view.class_name == self._class_of(item)]
         if not own or item.id not in self._ids:
@@ -121,7 +121,7 @@ class ImageNetLayout:
         columns = {**imagenet_card(self.classes, True).columns, COLLECTED: description("select")}
         return collected_card(self.project, columns, _RULE)
 
-    def _class_of(self, item: Item) -> str | None:
+    def _class_of(self, item: ProjectItem) -> str | None:
         """The class of the image's folder; None if its path is not `<folder of its class>/<name>`."""
         parts = PurePosixPath(item.file).parts
         name = self._folders.get(plain(parts[0])) if len(parts) == 2 else None

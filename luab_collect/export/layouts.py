@@ -7,8 +7,8 @@ from typing import Any, NamedTuple, Protocol
 
 from datasets import Features
 
-from luab_collect.export.views import View
-from luab_collect.items import Item
+from luab_collect.export.views import ItemView
+from luab_collect.items import ProjectItem
 from luab_collect.project import Project
 from luab_data.build.card import PAPER, CardText
 from luab_data.constants import ANNOTATIONS
@@ -19,12 +19,12 @@ _PROVENANCE = (
     "thinned to 60 Hz and pause while an image is selected. Image files were kept unchanged."
 )
 
-Entries = Iterable[tuple[Item, Sequence[View]]]
+Entries = Iterable[tuple[ProjectItem, Sequence[ItemView]]]
 
 RAW = "raw"  # folder of the released files in an exported dataset
 
 
-class Made(NamedTuple):
+class MadeRow(NamedTuple):
     """The columns of one image besides `image`, or the reason why it has no row."""
 
     columns: dict[str, Any] | None
@@ -39,7 +39,7 @@ class ExportLayout(Protocol):
         """The types of the columns, with `image`."""
         ...
 
-    def make(self, item: Item, views: Sequence[View]) -> Made:
+    def make(self, item: ProjectItem, views: Sequence[ItemView]) -> MadeRow:
         """The row of an image that somebody was asked about."""
         ...
 
@@ -75,7 +75,7 @@ def collected_card(project: Project, columns: dict[str, str], rule: str) -> Card
     )
 
 
-def asked_views(item: Item, views: Sequence[View]) -> tuple[list[View], list[View]]:
+def asked_views(item: ProjectItem, views: Sequence[ItemView]) -> tuple[list[ItemView], list[ItemView]]:
     """The views that asked for a class that the image may be of or is known for, and the others."""
     known = {*item.classes, *(item.gold or ())}
     own = [view for view in views if view.class_name in known]

@@ -12,9 +12,9 @@ from imagenet_ab.rows import features as imagenet_features
 from luab_collect.export.annotations import cleaned_records, place_record, select_annotation
 from luab_collect.export.consensus import Vote, place_votes, select_votes
 from luab_collect.export.details import COLLECTED, FEATURES, collected, description
-from luab_collect.export.layouts import Entries, Made, asked_views, collected_card, counted_annotations
-from luab_collect.export.views import View
-from luab_collect.items import Item
+from luab_collect.export.layouts import Entries, MadeRow, asked_views, collected_card, counted_annotations
+from luab_collect.export.views import ItemView
+from luab_collect.items import ProjectItem
 from luab_collect.project import Project
 from luab_data.build.card import CardText
 from luab_data.constants import ANNOTATIONS, CLICK, IMAGE, IMAGE_ID, LABEL, LABELS, POINTS
@@ -42,7 +42,7 @@ _COLUMNS = {
 class PlainLayout:
     """Columns `image`, `label` and `click` (or `labels` and `points`), `annotations`, `collected`."""
 
-    def __init__(self, project: Project, items: Sequence[Item]):
+    def __init__(self, project: Project, items: Sequence[ProjectItem]):
         """Decides whether images have one class: each is a candidate of at most one."""
         self.project = project
         self.single = project.task == "select" and all(len(item.classes) <= 1 for item in items)
@@ -61,7 +61,7 @@ class PlainLayout:
         byproducts = {ANNOTATIONS: released[ANNOTATIONS], COLLECTED: FEATURES[self.project.task]}
         return Features({IMAGE: Image(), **said, IMAGE_ID: Value("string"), VOTES: votes, **byproducts})
 
-    def make(self, item: Item, views: Sequence[View]) -> Made:
+    def make(self, item: ProjectItem, views: Sequence[ItemView]) -> MadeRow:
         """The row of an image; an image whose class was not confirmed has none."""
         if self.project.task == "place":
             records = [place_record(view, item, 0, self.project.categories) for view in views]
@@ -73,7 +73,7 @@ class PlainLayout:
         votes = select_votes(own)
         shown = next((vote for vote in votes if vote.shown), None)
         if shown is None:
-            return Made(None, _not_confirmed(votes))
+            return MadeRow(None, _not_confirmed(votes))
         own = [view for view in own if view.class_name == shown.label]
         others = [view for view in views if view.class_name != shown.label]
         columns = {
@@ -83,7 +83,7 @@ class PlainLayout:
             ANNOTATIONS: [asdict(select_annotation(view, item)) for view in own],
             COLLECTED: collected([*own, *others]),
         }
-        return Made(columns, facts=counted_annotations(columns, "rows with a click"))
+        return MadeRow(columns, facts=counted_annotations(columns, "rows with a click"))
 
     def write_raw(self, folder: Path, entries: Entries) -> list[str]:
         """Nothing: own classes have no released files."""
@@ -98,8 +98,12 @@ class PlainLayout:
         return collected_card(self.project, columns, _RULE)
 
     def _several(
-        self, item: Item, votes: list[Vote], annotations: list[dict[str, Any]], views: Sequence[View]
-    ) -> Made:
+        self,
+        item: ProjectItem,
+        votes: list[Vote],
+        annotations: list[dict[str, Any]],
+        views: Sequence[ItemView],
+    ) -> MadeRow:
         shown = sorted((vote for vote in votes if vote.shown), key=lambda vote: self._number[vote.label])
         columns = {
             LABELS: [self._number[vote.label] for vote in shown],
@@ -114,9 +118,11 @@ class PlainLayout:
         }
         undecided = sum(vote.undecided for vote in votes)
         facts = counted_annotations(columns, "rows with a point")
-        return Made(columns, facts=facts | ({"undecided labels, left out": undecided} if undecided else {}))
+        return MadeRow(
+            columns, facts=facts | ({"undecided labels, left out": undecided} if undecided else {})
+        )
 
-    def _shared(self, item: Item, votes: Sequence[Vote]) -> dict[str, Any]:
+    def _shared(self, item: ProjectItem, votes: Sequence[Vote]) -> dict[str, Any]:
         counts = [{"label": self._number[vote.label], "yes": vote.yes, "asked": vote.asked} for vote in votes]
         return {IMAGE_ID: item.file, VOTES: counts}
 

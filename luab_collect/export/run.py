@@ -18,7 +18,7 @@ from luab_collect.export.imagenet import ImageNetLayout
 from luab_collect.export.layouts import RAW, Entries, ExportLayout
 from luab_collect.export.plain import PlainLayout
 from luab_collect.export.views import Spool, views_of
-from luab_collect.items import Item, read_items
+from luab_collect.items import ProjectItem, read_items
 from luab_collect.project import Project
 from luab_collect.store.results import StoredWork
 from luab_data.build.dataset_folder import build_folder
@@ -31,7 +31,7 @@ from luab_data.errors import SourceError
 from luab_data.files.durable import read_sealed, sync, write_json, write_sealed
 from luab_data.files.whole import sole_writer
 
-LAYOUTS: dict[str, Callable[[Project, Sequence[Item]], ExportLayout]] = {
+LAYOUTS: dict[str, Callable[[Project, Sequence[ProjectItem]], ExportLayout]] = {
     "plain": PlainLayout,
     "imagenet": ImageNetLayout,
     "coco": CocoLayout,
@@ -142,7 +142,7 @@ def _open_partial(partial: Path, plan: dict[str, str]) -> Path:
     return folder
 
 
-def _write_raw(folder: Path, layout: ExportLayout, items: Sequence[Item], spool: Spool) -> list[str]:
+def _write_raw(folder: Path, layout: ExportLayout, items: Sequence[ProjectItem], spool: Spool) -> list[str]:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     seen = spool.items()

@@ -12,7 +12,7 @@ from luab_collect.results import PageResult, PlaceItem, Sample, SelectItem
 
 
 @dataclass(frozen=True)
-class View:
+class ItemView:
     """One annotator saw one image once. Times are ms since the page was first visible."""
 
     work: str
@@ -38,10 +38,10 @@ class View:
         return round(self.started + t)
 
 
-def views_of(result: PageResult, roles: dict[str, str]) -> Iterator[View]:
+def views_of(result: PageResult, roles: dict[str, str]) -> Iterator[ItemView]:
     """The views of a page of work; `roles`: item -> role."""
     for item in result.items:
-        yield View(
+        yield ItemView(
             work=result.work,
             assignment=result.assignment,
             annotator=result.annotator,
@@ -79,7 +79,7 @@ class Spool:
         self._database.execute("BEGIN")
         self.count = 0
 
-    def add(self, view: View) -> None:
+    def add(self, view: ItemView) -> None:
         """Adds a view."""
         body = zlib.compress(pickle.dumps(view), 1)
         self._database.execute("INSERT INTO views (item, body) VALUES (?, ?)", (view.seen.item, body))
@@ -94,7 +94,7 @@ class Spool:
         """The items that have views."""
         return {item for (item,) in self._database.execute("SELECT DISTINCT item FROM views")}
 
-    def get(self, item: str) -> list[View]:
+    def get(self, item: str) -> list[ItemView]:
         """The views of an item in the order in which they were added."""
         query = "SELECT body FROM views WHERE item = ? ORDER BY number"
         rows = self._database.execute(query, (item,)).fetchall()

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, insert, select, update
 
-from luab_collect.items import Item
+from luab_collect.items import ProjectItem
 from luab_collect.plan import PlannedPage
 from luab_collect.project import ITEMS, Project
 from luab_collect.store import tables as t
@@ -36,7 +36,7 @@ def inputs_of(project: Project) -> str:
 
 def fill(
     connection: Connection,
-    items: Sequence[Item],
+    items: Sequence[ProjectItem],
     pages: Sequence[PlannedPage],
     secret: bytes,
     inputs: str,
@@ -82,7 +82,7 @@ def fill(
     return True
 
 
-def _item_row(item: Item, secret: bytes) -> dict[str, Any]:
+def _item_row(item: ProjectItem, secret: bytes) -> dict[str, Any]:
     return {
         "id": item.id,
         "key": keyed(secret, "item", item.id),
@@ -101,7 +101,7 @@ def _insert(connection: Connection, table: Table, rows: Iterable[dict[str, Any]]
         connection.execute(insert(table), some)
 
 
-def _digest(items: Sequence[Item], pages: Sequence[PlannedPage]) -> str:
+def _digest(items: Sequence[ProjectItem], pages: Sequence[PlannedPage]) -> str:
     """Of what decides the work: which images, and which are together on a page."""
     digest = hashlib.sha256()
     for item in items:

@@ -8,7 +8,7 @@ import numpy as np
 from pages_of_work import Screen
 from PIL import Image
 
-from luab_collect.items import Item, read_items
+from luab_collect.items import ProjectItem, read_items
 from luab_collect.plan import PlannedPage, plan_pages
 from luab_collect.project import Project
 from luab_collect.setup import init_project
@@ -16,7 +16,7 @@ from luab_collect.store.results import StoredItem, StoredWork
 
 WALL = 1_700_000_000_000.0
 # (annotator, item, class) -> where it is clicked or placed; None: it is not shown.
-Answer = Callable[[int, Item, str], tuple[float, float] | None]
+Answer = Callable[[int, ProjectItem, str], tuple[float, float] | None]
 
 
 def write_images(folder: Path, *files: str, size: tuple[int, int] = (40, 30)) -> Path:
@@ -52,7 +52,7 @@ def all_work(project: Project, annotators: int, answer: Answer) -> list[StoredWo
 def work(
     project: Project,
     page: PlannedPage,
-    items: dict[str, Item],
+    items: dict[str, ProjectItem],
     annotator: int,
     answer: Answer,
     **fields: object,
@@ -92,7 +92,7 @@ def work(
     return replace(stored, **fields)
 
 
-def _select(screen: Screen, item: Item, place: tuple[float, float] | None) -> None:
+def _select(screen: Screen, item: ProjectItem, place: tuple[float, float] | None) -> None:
     screen.at("enter", 0.0, 0.3, item=item.id, after=40)
     aim = place or (0.9, 0.9)
     for part in np.linspace(0.1, 1, 8):
@@ -103,7 +103,9 @@ def _select(screen: Screen, item: Item, place: tuple[float, float] | None) -> No
     screen.at("leave", 1.0, 0.5, item=item.id, after=25)
 
 
-def _place(screen: Screen, item: Item, places: dict[str, tuple[float, float]], categories: int) -> None:
+def _place(
+    screen: Screen, item: ProjectItem, places: dict[str, tuple[float, float]], categories: int
+) -> None:
     screen.at("move", 0.5, 0.5, item=item.id, after=30)
     for number, (label, (x, y)) in enumerate(places.items(), start=1):
         icon = {"icon": number, "label": label}

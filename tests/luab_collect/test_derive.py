@@ -7,7 +7,7 @@ from pages_of_work import Item, Screen, Work
 
 from luab_collect.derive import page_result
 from luab_collect.geometry import TOLERANCE, position, ratios
-from luab_collect.results import Hover
+from luab_collect.results import Hovering
 
 BOX = [100.0, 50.0, 300.0, 200.0]
 WALL = 1_700_000_000_000.0
@@ -33,10 +33,10 @@ def test_what_a_select_page_says():
     assert [(s.x, s.y, s.t) for s in a.selects] == [(0.25, 0.5, 120), (0.4, 0.5, 1120)]
     assert [(s.x, s.t) for s in a.deselects] == [(0.3, 620)]
     assert [(s.x, s.t) for s in a.track] == [(0.2, 110)]
-    assert a.hovers == (Hover("enter", 100), Hover("leave", 1130))
+    assert a.hovers == (Hovering("enter", 100), Hovering("leave", 1130))
     assert b.hovers == (
-        Hover("enter", 1135),
-        Hover("leave", 2135),
+        Hovering("enter", 1135),
+        Hovering("leave", 2135),
     )  # the page was sent with the pointer there
     assert (result.started, result.spent, result.visible, result.index) == (WALL, 2135, 2135, 3)
     assert (result.class_name, result.pointers, result.untrusted, result.mismatched) == (
@@ -143,7 +143,7 @@ def test_a_new_tab_goes_on_where_the_other_ended():
     result = page_result(work)
     item = only(result)
     assert not item.selected and [s.t for s in item.deselects] == [10_050]
-    assert item.hovers == (Hover("enter", 100), Hover("leave", 300))  # it ended with the tab
+    assert item.hovers == (Hovering("enter", 100), Hovering("leave", 300))  # it ended with the tab
     assert (result.started, result.spent, result.visible) == (WALL, 10_050, 350)
     assert [box.width for box in item.boxes] == [300, 600]
     assert result.mismatched == 0  # each tab numbers its layouts

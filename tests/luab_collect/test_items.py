@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from luab_collect.gold import gold_in_ratios, read_gold
-from luab_collect.items import Item, item_id, list_items, read_items, write_items
+from luab_collect.items import ProjectItem, item_id, list_items, read_items, write_items
 from luab_collect.project import project_of
 from luab_collect.settings import Settings
 from luab_data.errors import RejectedRecord, SourceError
@@ -231,5 +231,5 @@ def test_a_damaged_list_of_items_is_named(tmp_path, photos, text):
 
 
 def test_an_item_is_one_line_of_json():
-    item = Item("0" * 16, "a.jpg", "f" * 64, 1, 2, ("cat",), {"cat": ((0.0, 0.0, 1.0, 1.0),)})
+    item = ProjectItem("0" * 16, "a.jpg", "f" * 64, 1, 2, ("cat",), {"cat": ((0.0, 0.0, 1.0, 1.0),)})
     assert json.loads(json.dumps(asdict(item)))["gold"] == {"cat": [[0, 0, 1, 1]]}

@@ -5,14 +5,14 @@ from collections import Counter
 import pytest
 from test_items import project
 
-from luab_collect.items import Item, item_id
+from luab_collect.items import ProjectItem, item_id
 from luab_collect.plan import plan_pages
 from luab_data.errors import SourceError
 
 
 def items(number, *classes, gold=None, prefix=""):
     files = [f"{prefix}{'-'.join(classes)}{n}.jpg" for n in range(number)]
-    return [Item(item_id(file), file, "0" * 64, 8, 6, classes, gold) for file in files]
+    return [ProjectItem(item_id(file), file, "0" * 64, 8, 6, classes, gold) for file in files]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pages_of_work import Screen
 
 from luab_collect.derive import page_result
-from luab_collect.results import Hover, Sample, SelectItem
+from luab_collect.results import Hovering, Sample, SelectItem
 from luab_collect.thinning import (
     INTERVAL,
     hovered_unselected,
@@ -25,7 +25,7 @@ def samples(times):
 
 
 def item(track=(), selects=(), deselects=(), hovers=()):
-    marks = tuple(Hover(action, t) for action, t in hovers)
+    marks = tuple(Hovering(action, t) for action, t in hovers)
     return SelectItem("a", True, samples(selects), samples(deselects), samples(track), marks, ())
 
 
