@@ -1,5 +1,7 @@
 """Brings a database to the newest version of its tables, with Alembic, which also makes a new one."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
@@ -8,7 +10,6 @@ from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Engine
 
-from luab_collect.store.engine import writing
 from luab_data.errors import SourceError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -18,15 +19,40 @@ def upgrade(engine: Engine) -> None:
     """Runs the missing migrations, all or none.
 
     Raises:
-        SourceError: a newer version of the software made the database.
+        SourceError: a newer version of the software made the database, or rows would refer to missing ones.
     """
-    with writing(engine) as connection:
-        try:
-            command.upgrade(_config(connection), "head")
-        except CommandError as error:
-            raise SourceError(
-                f"a newer version of luab made the database ({error}): pip install -U 'luab[collect]'."
-            ) from error
+    with engine.connect().execution_options(luab_write=True) as connection, _tables_replaceable(connection):
+        with connection.begin():
+            try:
+                command.upgrade(_config(connection), "head")
+            except CommandError as error:
+                raise SourceError(
+                    f"a newer version of luab made the database ({error}): pip install -U 'luab[collect]'."
+                ) from error
+            if connection.dialect.name == "sqlite" and (
+                broken := connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+            ):
+                raise SourceError(
+                    f"the database is damaged: a row of {broken[0]} refers to one that is missing."
+                )
+
+
+@contextmanager
+def _tables_replaceable(connection: Connection) -> Iterator[None]:
+    """SQLite changes a column by making its table anew, which references to the table must not forbid.
+
+    The setting has no effect inside of a transaction.
+    """
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    driver.execute("PRAGMA foreign_keys=OFF").close()
+    try:
+        yield
+    finally:
+        driver.execute("PRAGMA foreign_keys=ON").close()
 
 
 def newest() -> str:

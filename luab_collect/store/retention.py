@@ -76,7 +76,7 @@ def purge(connection: Connection, older_than_days: float, now: float) -> dict[st
     """
     before = now - older_than_days * DAY
     a = t.annotators.c
-    idle = select(a.id).where(a.created < before, ~_seen_since(before).exists())
+    idle = select(a.id).where(a.created < before, ~_seen_since(before))
     removed = {}
     for table in (t.outside_ids, t.links, t.sessions):
         found = connection.execute(delete(table).where(table.c.annotator_id.in_(idle)))
@@ -93,7 +93,7 @@ def _work_of(annotator: int) -> Any:
 
 
 def _seen_since(before: float) -> Any:
-    """Sessions begun or work done since, by the annotator of the query around it."""
+    """Condition on `annotators`: a session begun or work done since."""
     w, s, a = t.work.c, t.sessions.c, t.annotators.c
     worked = (
         select(w.id)
@@ -101,4 +101,4 @@ def _seen_since(before: float) -> Any:
         .where(w.annotator_id == a.id, or_(w.created >= before, t.batches.c.received >= before))
     )
     began = select(s.token_sha256).where(s.annotator_id == a.id, s.created >= before)
-    return select(1).where(or_(worked.exists(), began.exists()))
+    return or_(worked.correlate(t.annotators).exists(), began.correlate(t.annotators).exists())

@@ -18,6 +18,8 @@ def make_shop(folder: Path, task: str = "select", images: int = 12, **settings: 
     """A project of small images; on `select` 2 pages an assignment and 3 images a page."""
     settings = {name: value for name, value in settings.items() if value is not None}
     (folder / "photos").mkdir(parents=True)
+    for name, content in settings.pop("_files", {}).items():
+        (folder / name).write_text(content)
     lines = []
     for number in range(images):
         name = f"photo{number:03}.png"
@@ -94,7 +96,7 @@ class Annotator:
 
     def __init__(self, http: Any, token: str | None = None, **enter: Any):
         self.http = http
-        body = {"platform": "link", "token": token} if token else enter
+        body = enter | ({"token": token} if token else {}) if enter else {"platform": "link", "token": token}
         answer = http.post("/api/enter", json=body)
         assert answer.status_code == 200, answer.text
         self.headers = {"Authorization": f"Bearer {answer.json()['session']}"}

@@ -1,0 +1,212 @@
+"""Commands for people: links, status, withdrawal, retention; and what of people is where."""
+
+import json
+import re
+import sqlite3
+
+import pytest
+from sqlalchemy import select
+
+from luab.commands.collect import main
+from luab_collect.store import people, retention
+from luab_collect.store import tables as t
+from luab_collect.store.keys import keyed
+from luab_collect.store.opening import Store
+
+from shops import Annotator, Clock, make_shop  # isort: skip
+from test_app import Running  # isort: skip
+
+
+@pytest.fixture
+def shop(tmp_path):
+    make_shop(tmp_path / "shop")
+    return str(tmp_path / "shop")
+
+
+def tokens(printed):
+    return dict(re.findall(r"^(\S+)\thttps?://\S+/work#t=(\S+)$", printed, re.MULTILINE))
+
+
+def test_links_are_printed_once_listed_and_revoked(shop, capsys):
+    assert main(["people", shop, "list"]) == 0
+    assert "nobody yet" in capsys.readouterr().out
+    assert main(["people", shop, "add", "Ann", "Ben", "--address", "https://lab.example.org/"]) == 0
+    printed = capsys.readouterr().out
+    links = tokens(printed)
+    assert set(links) == {"Ann", "Ben"} and "https://lab.example.org/work#t=" in printed
+    assert main(["people", shop, "list"]) == 0
+    listed = capsys.readouterr().out
+    assert re.search(r"^Ann\t[0-9a-f]{10}\t0 pages$", listed, re.MULTILINE)
+    assert not any(token in listed for token in links.values())
+    assert links["Ann"].encode() not in b"".join(path.read_bytes() for path in _database_files(shop))
+    assert main(["people", shop, "add", "Ann"]) == 0  # a new link, the same pseudonym
+    again = tokens(capsys.readouterr().out)
+    assert again["Ann"] != links["Ann"]
+    assert main(["people", shop, "revoke", "Ben"]) == 0
+    assert main(["people", shop, "revoke", "Ben"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("argv", "reason"),
+    [
+        (["add"], "add takes names"),
+        (["list", "Ann"], "list takes no names"),
+        (["add", "A\nB"], "is no name"),
+        (["add", ""], "is no name"),
+        (["add", "Ann", "--address", "ftp://x"], "--address is 'ftp://x'"),
+    ],
+)
+def test_what_the_command_refuses(shop, argv, reason, capsys):
+    assert main(["people", shop, *argv]) == 1
+    assert reason in capsys.readouterr().err
+
+
+def _database_files(shop):
+    from pathlib import Path
+
+    return list(Path(shop).glob("collect.sqlite*"))
+
+
+def test_links_and_sessions_end_with_a_revocation(tmp_path):
+    running = Running(tmp_path / "shop")
+    with running.client:
+        (ann,) = running.annotators("Ann")
+        with running.store.writing() as connection:
+            token = people.add_link(connection, running.store.secret, "Ann", 1.0)
+            assert people.revoke_link(connection, "Ann")
+        assert ann.get("/api/work").json()["error"] == "session"
+        entered = running.client.post("/api/enter", json={"platform": "link", "token": token})
+        assert (entered.status_code, entered.json()["error"]) == (401, "link")
+
+
+def test_pseudonyms_are_keyed_hashes(tmp_path):
+    store = Store(make_shop(tmp_path / "shop"), Clock())
+    with store.writing() as connection:
+        row = people.annotator_of(connection, store.secret, "url", "worker 7", 1.0)
+        assert people.annotator_of(connection, store.secret, "url", "worker 7", 2.0).id == row.id
+        assert people.annotator_of(connection, store.secret, "prolific", "worker 7", 2.0).id != row.id
+    assert row.pseudonym == keyed(store.secret, "annotator", "url", "worker 7", digits=10)
+    assert row.pseudonym != keyed(b"other" * 8, "annotator", "url", "worker 7", digits=10)
+    store.close()
+
+
+def test_two_people_with_the_same_hash_stay_two(tmp_path, monkeypatch):
+    monkeypatch.setattr(people, "keyed", lambda secret, *parts, digits: f"{len(parts):010}")
+    store = Store(make_shop(tmp_path / "shop"), Clock())
+    with store.writing() as connection:
+        first = people.annotator_of(connection, store.secret, "url", "a", 1.0)
+        second = people.annotator_of(connection, store.secret, "url", "b", 1.0)
+        assert (first.pseudonym, second.pseudonym) == ("0000000003", "0000000004")
+        assert people.annotator_of(connection, store.secret, "url", "b", 1.0).id == second.id
+    store.close()
+
+
+def test_ids_outside_are_in_their_own_tables_only(tmp_path):
+    """All cells of all tables: names and ids stand in `links` and `outside_ids`, and nowhere else."""
+    running = Running(tmp_path / "shop", platforms={"url": {"annotator": "worker", "session": "visit"}})
+    with running.client:
+        entry = {
+            "platform": "url",
+            "parameters": {"worker": "WORKER-7", "visit": "VISIT-9", "other": "OTHER-3"},
+        }
+        Annotator(running.client, **entry).consent().finish()
+        running.annotators("Ann Example")[0].finish()
+    found = set()
+    with sqlite3.connect(tmp_path / "shop" / "collect.sqlite") as connection:
+        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            text = str(connection.execute(f"SELECT * FROM {name}").fetchall())
+            found |= {
+                (name, each)
+                for each in ("WORKER-7", "VISIT-9", "OTHER-3", "Ann Example", "testclient")
+                if each in text
+            }
+    assert found == {("outside_ids", "WORKER-7"), ("outside_ids", "Ann Example"), ("links", "Ann Example")}
+
+
+def test_who_withdraws_is_gone_and_her_pages_are_done_by_others(tmp_path, capsys):
+    running = Running(tmp_path / "shop", images=6)
+    shop = str(tmp_path / "shop")
+    with running.client:
+        (token,) = [people_token(running, "Ann")]
+        ann = Annotator(running.client, token).consent()
+        ann.finish()
+        _, base, epoch = ann.begin()
+        assert main(["withdraw", shop, "Nobody"]) == 1
+        assert "there is no annotator 'Nobody'" in capsys.readouterr().err
+        assert main(["withdraw", shop, "Ann"]) == 1
+        assert "2 pages of work and 1 batch of events. Nothing was removed" in capsys.readouterr().out
+        assert ann.work()["state"] == "page"
+        assert main(["withdraw", shop, ann.pseudonym, "--yes"]) == 0
+        assert ann.get("/api/work").json()["error"] == "session"
+        assert ann.send(base, epoch, [{}]).json()["error"] == "session"
+        assert running.client.post("/api/enter", json={"platform": "link", "token": token}).status_code == 401
+        with running.store.reading() as connection:
+            left = {
+                table.name: len(connection.execute(select(table)).all())
+                for table in (t.batches, t.work, t.links, t.outside_ids, t.sessions, t.consents)
+            }
+            assert set(left.values()) == {0}
+            assert list(connection.execute(select(t.pages.c.taken)).scalars()) == [0, 0]
+        (ben,) = running.annotators("Ben")
+        assert {ben.finish()["work"], ben.finish()["work"]} and ben.work()["state"] == "done"
+        assert main(["people", shop, "add", "Ann"]) == 1
+        assert "has withdrawn" in capsys.readouterr().err
+    files = b"".join(path.read_bytes() for path in _database_files(shop))
+    assert b"Ann" not in files and b"Ben" in files  # also not in the file's free pages
+
+
+def people_token(running, name):
+    with running.store.writing() as connection:
+        return people.add_link(connection, running.store.secret, name, running.clock())
+
+
+def test_ids_outside_are_forgotten_after_their_time(tmp_path):
+    clock = Clock()
+    store = Store(make_shop(tmp_path / "shop"), clock)
+    with store.writing() as connection:
+        old = people.annotator_of(connection, store.secret, "url", "old", clock())
+        people.start_session(connection, old.id, None, clock())
+        clock.now += 50 * 24 * 3600
+        new = people.annotator_of(connection, store.secret, "url", "new", clock())
+        people.start_session(connection, new.id, None, clock())
+        removed = retention.purge(connection, 30, clock())
+        assert removed == {"outside_ids": 1, "links": 0, "sessions": 0, "webhooks": 0}
+        assert list(connection.execute(select(t.outside_ids.c.outside_id)).scalars()) == ["new"]
+        # Who comes back is known by the hash.
+        assert people.annotator_of(connection, store.secret, "url", "old", clock()).id == old.id
+    store.close()
+
+
+def test_purge_takes_its_days_from_the_project(tmp_path, capsys):
+    make_shop(tmp_path / "a")
+    assert main(["purge", str(tmp_path / "a")]) == 1
+    assert "set retention_days" in capsys.readouterr().err
+    assert main(["purge", str(tmp_path / "a"), "--older-than", "-1"]) == 1
+    make_shop(tmp_path / "b", retention_days=30)
+    assert main(["purge", str(tmp_path / "b")]) == 0
+    assert capsys.readouterr().out.startswith("removed: 0 ids of platforms")
+
+
+def test_status_tells_progress_and_pace(tmp_path, capsys):
+    running = Running(tmp_path / "shop", images=12)
+    shop = str(tmp_path / "shop")
+    with running.client:
+        ann, ben = running.annotators("Ann", "Ben")
+        ann.finish()
+        ben.begin()
+        assert main(["status", shop, "--json"]) == 0
+        figures = json.loads(capsys.readouterr().out)
+    assert (figures["wanted"], figures["submitted"], figures["leased"], figures["returned"]) == (4, 1, 0, 1)
+    assert figures["events"]["events"] == 8 and figures["conflicts"] == 0
+    assert figures["annotators"][0] | {"last": 0} == {
+        "annotator": ann.pseudonym,
+        "platform": "link",
+        "withdrawn": False,
+        "verdict": None,
+        "submitted": 1,
+        "last": 0,
+    }
+    assert main(["status", shop]) == 0
+    printed = capsys.readouterr().out
+    assert "1 of 4 (25%): 4 pages x 1" in printed and "bytes an event" in printed
+    assert "Ann" not in printed
