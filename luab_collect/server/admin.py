@@ -28,7 +28,7 @@ def create_admin_app(studio: Studio) -> FastAPI:
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
-        middleware=[Middleware(OnlyLoopback), Middleware(SecureHeaders)],
+        middleware=[Middleware(SecureHeaders), Middleware(OnlyLoopback)],
     )
     answer_errors(app)
     only_admin = [Depends(token_check(studio))]

@@ -179,12 +179,12 @@ def _batch(
     annotator = studio.session(token).annotator
     desk = studio.desk(work, annotator)
     given = parse(EventsBody, plain(body, encoding))
-    _check_events(given.events, desk, frozenset(studio.project.class_names))
+    _check_events(given.events, desk, studio.labels, len(studio.project.categories))
     return annotator, given.epoch, ingest.pack(given.events)
 
 
-def _check_events(events: list[dict[str, Any]], desk: Desk, labels: frozenset[str]) -> None:
-    """Raises Refused (`event`) for what is not declared, or names an image or label that is not there."""
+def _check_events(events: list[dict[str, Any]], desk: Desk, labels: frozenset[str], categories: int) -> None:
+    """Raises Refused (`event`) for what is not declared, or names an image or class that is not there."""
     try:
         parsed = parse_events(events)
     except RejectedRecord as error:
@@ -195,6 +195,8 @@ def _check_events(events: list[dict[str, Any]], desk: Desk, labels: frozenset[st
             raise Refused("event", f"event {event.seq}: item is no image of this page")
         if "label" in fields and fields["label"] not in labels:
             raise Refused("event", f"event {event.seq}: label is no class of this project")
+        if "category" in fields and fields["category"] >= categories:
+            raise Refused("event", f"event {event.seq}: category is none of the {categories} of this project")
         if "boxes" in fields and not desk.items.issuperset(fields["boxes"]):
             raise Refused("event", f"event {event.seq}: boxes has an image that is not on this page")
 

@@ -47,7 +47,7 @@ def image(studio: Studio, key: str) -> Response:
 def icon(studio: Studio, number: int) -> Response:
     """A class's icon; raises Refused (`missing`)."""
     classes = studio.project.classes
-    name = classes[number].icon if number < len(classes) else None
+    name = classes[number].icon if 0 <= number < len(classes) else None
     if name is None:
         raise Refused("missing", "there is no such icon")
     content = _read(studio.project.folder / name, studio.project.folder, MAX_ICON_BYTES)

@@ -40,9 +40,10 @@ def listen(host: str, port: int, option: str) -> socket.socket:
             opened.close()
             raise
         return opened
-    except OSError as error:
+    except (OSError, OverflowError) as error:
+        found = error.strerror if isinstance(error, OSError) else "ports are 0 to 65535"
         raise SourceError(
-            f"cannot listen at {host}, port {port}: {error.strerror}. Choose another port with {option}; "
+            f"cannot listen at {host}, port {port}: {found}. Choose another port with {option}; "
             "0 takes any free one."
         ) from error
 

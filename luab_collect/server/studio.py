@@ -38,6 +38,7 @@ class Studio:
     def __init__(self, store: Store):
         self.store = store
         self.project = store.project
+        self.labels = frozenset(store.project.class_names)
         self.consent_text = store.project.consent()
         self.consent_version = hashlib.sha256(self.consent_text.encode()).hexdigest()[:VERSION_DIGITS]
         self._writer = Writer(store.engine)

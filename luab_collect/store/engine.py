@@ -4,13 +4,16 @@ import errno
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from luab_data.console.text import redact
 from luab_data.errors import SourceError
+
+if TYPE_CHECKING:
+    import psycopg
 
 DRIVERS = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
 # SQLite lets one write at a time; on PostgreSQL this lock does, so that both decide in the same order.
@@ -80,10 +83,10 @@ def _set_up_sqlite(connection: sqlite3.Connection, record: Any) -> None:
         connection.execute(f"PRAGMA {pragma}").close()
 
 
-def _set_up_postgresql(connection: Any, record: Any) -> None:
+def _set_up_postgresql(connection: "psycopg.Connection", record: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET synchronous_commit = on")
-        cursor.execute(f"SET lock_timeout = {_WAIT_MS}")
+        cursor.execute("SELECT set_config('lock_timeout', %s, false)", [f"{_WAIT_MS}ms"])
     connection.commit()
 
 

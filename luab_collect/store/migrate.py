@@ -21,20 +21,21 @@ def upgrade(engine: Engine) -> None:
     Raises:
         SourceError: a newer version of the software made the database, or rows would refer to missing ones.
     """
-    with engine.connect().execution_options(luab_write=True) as connection, _tables_replaceable(connection):
-        with connection.begin():
-            try:
-                command.upgrade(_config(connection), "head")
-            except CommandError as error:
-                raise SourceError(
-                    f"a newer version of luab made the database ({error}): pip install -U 'luab[collect]'."
-                ) from error
-            if connection.dialect.name == "sqlite" and (
-                broken := connection.exec_driver_sql("PRAGMA foreign_key_check").first()
-            ):
-                raise SourceError(
-                    f"the database is damaged: a row of {broken[0]} refers to one that is missing."
-                )
+    with (
+        engine.connect().execution_options(luab_write=True) as connection,
+        _tables_replaceable(connection),
+        connection.begin(),
+    ):
+        try:
+            command.upgrade(_config(connection), "head")
+        except CommandError as error:
+            raise SourceError(
+                f"a newer version of luab made the database ({error}): pip install -U 'luab[collect]'."
+            ) from error
+        if connection.dialect.name == "sqlite":
+            broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+            if broken is not None:
+                raise SourceError(f"the database is damaged: a row of {broken[0]} refers to a missing one.")
 
 
 @contextmanager

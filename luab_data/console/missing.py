@@ -18,6 +18,7 @@ EXTRAS = {
         "psycopg",
         "pydantic",
         "sqlalchemy",
+        "starlette",
         "uvicorn",
     ),
     "eval": ("evaluate", "jinja2", "matplotlib", "numba", "scipy", "sklearn"),

@@ -28,7 +28,7 @@ def free_port() -> int:
         return free.getsockname()[1]
 
 
-def _serve(folder: str, port: int, admin_port: int, log: str) -> None:
+def _serve(log: str, argv: list[str]) -> None:
     import argparse
 
     from luab_collect.commands import serve
@@ -38,24 +38,26 @@ def _serve(folder: str, port: int, admin_port: int, log: str) -> None:
         os.dup2(output, stream.fileno())
     options = argparse.ArgumentParser()
     serve.add_options(options)
-    serve.run(options.parse_args([folder, "--port", str(port), "--admin-port", str(admin_port)]))
+    serve.run(options.parse_args(argv))
 
 
 class Server:
     """A project served at one port, again and again."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, *options: str):
+        self.folder, self.options = folder, options
+        self.verify = False  # or what knows the certificate
         self.port, self.admin_port = free_port(), free_port()
         self.log = folder.parent / "server.log"
         self.process = None
 
     @property
     def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{'s' if '--tls-cert' in self.options else ''}://127.0.0.1:{self.port}"
 
     def start(self, wait: bool = True) -> "Server":
-        arguments = (str(self.folder), self.port, self.admin_port, str(self.log))
+        argv = [str(self.folder), "--port", str(self.port), "--admin-port", str(self.admin_port)]
+        arguments = (str(self.log), [*argv, *self.options])
         self.process = _context.Process(target=_serve, args=arguments, daemon=True)
         self.process.start()
         if wait:
@@ -65,7 +67,7 @@ class Server:
     def wait(self) -> None:
         """Until it answers."""
         end = time.monotonic() + 60
-        with httpx.Client(base_url=self.address, verify=False) as http:
+        with httpx.Client(base_url=self.address, verify=self.verify) as http:
             while True:
                 try:
                     if http.get("/api/health").status_code == 200:

@@ -137,6 +137,7 @@ def test_place_wants_all_categories_seen(tmp_path):
         ann.send(base, epoch, [event(1, "open"), event(2, "submit")])
         refused = ann.post(f"{base}/submit", {"epoch": epoch, "last_seq": 2}).json()
         assert refused["error"] == "unfinished" and "roads" in refused["reason"]
+        assert ann.send(base, epoch, [event(3, "category", category=2)]).json()["error"] == "event"
         ann.send(base, epoch, [event(3, "category", category=1), event(4, "submit")])
         assert ann.post(f"{base}/submit", {"epoch": epoch, "last_seq": 4}).status_code == 200
 
