@@ -5,7 +5,9 @@ export stays until the new one is complete. A killed export goes on when it is s
 new work; then it begins anew.
 """
 
+import json
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from importlib.metadata import version
@@ -22,7 +24,7 @@ from luab_collect.items import ProjectItem, read_items
 from luab_collect.project import Project
 from luab_collect.store.results import StoredWork
 from luab_data.build.dataset_folder import build_folder
-from luab_data.build.manifest import DESCRIPTIONS, Manifest
+from luab_data.build.manifest import DESCRIPTIONS, REJECTS, Manifest
 from luab_data.build.raw import FULL
 from luab_data.build.verify import write_dataset_sums
 from luab_data.console.disk import full_disk_explained
@@ -30,6 +32,7 @@ from luab_data.console.text import counted
 from luab_data.errors import SourceError
 from luab_data.files.durable import read_sealed, sync, write_json, write_sealed
 from luab_data.files.whole import sole_writer
+from luab_data.sources.entries import IMAGES
 
 LAYOUTS: dict[str, Callable[[Project, Sequence[ProjectItem]], ExportLayout]] = {
     "plain": PlainLayout,
@@ -38,6 +41,7 @@ LAYOUTS: dict[str, Callable[[Project, Sequence[ProjectItem]], ExportLayout]] = {
 }
 MARK = "export.json"  # in each exported folder: it may be replaced by a new export
 _PLAN = "plan.json"
+MOST_REASONS = 5  # in the report
 
 
 class Exported:
@@ -119,9 +123,18 @@ def export(
     return [
         exported.line(),
         manifest.report(),
+        *_left_out(out),
         *written,
         *([f"{counted(not_asked, 'image')} that nobody has been asked about yet"] if not_asked else []),
     ]
+
+
+def _left_out(out: Path) -> list[str]:
+    """How many images have no row for which reason, in words."""
+    with (out / REJECTS).open(encoding="utf-8") as lines:
+        rejects = [reject for line in lines if (reject := json.loads(line))["source"] == IMAGES]
+    reasons = Counter(reject["reason"] for reject in rejects).most_common(MOST_REASONS)
+    return [f"without a row: {counted(number, 'image')} ({reason})" for reason, number in reasons]
 
 
 def _require_replaceable(out: Path) -> None:

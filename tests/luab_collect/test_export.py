@@ -71,6 +71,7 @@ def test_own_classes_become_a_dataset_with_label_and_click(shop, tmp_path):
     text = "\n".join(lines)
     assert "pages of work: 4 submitted = 4 exported" in text
     assert "images: 12 found = 10 in rows + 2 rejected" in text
+    assert "without a row: 2 images (not confirmed: less than half of the annotators selected it)" in lines
     rejects = [json.loads(line) for line in (tmp_path / "out" / "rejects.jsonl").read_text().splitlines()]
     assert {each["reason"] for each in rejects} == {
         "not confirmed: less than half of the annotators selected it"
