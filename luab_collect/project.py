@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from luab_collect.quality.thresholds import Thresholds
+from luab_collect.quality.thresholds import QualityThresholds
 from luab_collect.settings import ClassSpec, Platforms, Settings, Shares, read_settings
 from luab_data.console.names import few
 from luab_data.console.text import did_you_mean
@@ -121,7 +121,7 @@ class Project:
         return self.settings.shares
 
     @property
-    def quality(self) -> Thresholds:
+    def quality(self) -> QualityThresholds:
         """From where on a rule proposes that a person looks."""
         return self.settings.quality
 

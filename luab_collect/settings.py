@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from luab_collect.quality.thresholds import Thresholds
+from luab_collect.quality.thresholds import QualityThresholds
 from luab_data.console.text import did_you_mean, printable
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.files.regular import read_regular
@@ -109,7 +109,7 @@ class Settings(Strict):
     pages_per_hit: Annotated[int, Field(ge=1, le=1000)]
     images_per_page: Annotated[int, Field(ge=1, le=200)]
     shares: Shares = Shares()
-    quality: Thresholds = Thresholds.model_validate({})
+    quality: QualityThresholds = QualityThresholds.model_validate({})
     platforms: Platforms = Platforms()
     retention_days: Annotated[int, Field(ge=1, le=36_500)] | None = None  # of outside ids; none: kept
 
@@ -199,7 +199,7 @@ def _known(parents: Sequence[int | str]) -> list[str]:
         "classes": ClassSpec,
         "platforms": Platforms,
         "prolific": Prolific,
-        "quality": Thresholds,
+        "quality": QualityThresholds,
         "shares": Shares,
         "url": UrlPlatform,
     }

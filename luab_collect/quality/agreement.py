@@ -10,7 +10,7 @@ import numpy as np
 from krippendorff import alpha
 
 from luab_collect.quality.facts import PageFacts, Point
-from luab_collect.quality.shares import LEVEL, Share
+from luab_collect.quality.proportions import LEVEL, Proportion
 
 RESAMPLES = 500
 
@@ -81,7 +81,7 @@ def _alpha(counts: np.ndarray, times: np.ndarray) -> float | None:
     return float(alpha(value_counts=units, level_of_measurement="nominal"))
 
 
-def with_majority(answers: Answers) -> dict[str, Share]:
+def with_majority(answers: Answers) -> dict[str, Proportion]:
     """Annotator -> how often her answer is that of most others; where they are divided, it does not count.
 
     Of a `place` page only classes that somebody placed count: all agree on most of the others.
@@ -96,7 +96,7 @@ def with_majority(answers: Answers) -> dict[str, Share]:
                 for_it, against = yes - own, len(said) - yes - (not own)
                 if for_it != against:
                     hits[annotator].append(own is (for_it > against))
-    return {annotator: Share.of(each) for annotator, each in hits.items()}
+    return {annotator: Proportion.of(each) for annotator, each in hits.items()}
 
 
 def consensus_distances(facts: Iterable[PageFacts]) -> dict[str, list[float]]:

@@ -15,9 +15,9 @@ from luab_collect.quality.agreement import (
     with_majority,
 )
 from luab_collect.quality.facts import Gold, PageFacts
-from luab_collect.quality.shares import Share
+from luab_collect.quality.proportions import Proportion
 
-NOTHING = Share()
+NOTHING = Proportion()
 CENTER_RADIUS = 0.05  # ratios of the image: a click this close to its center is one on the center
 
 
@@ -41,15 +41,15 @@ class Figures:
     """
 
     pages: int
-    recall: Share = NOTHING
-    precision: Share = NOTHING
-    in_box: Share = NOTHING
-    center: Share = NOTHING
-    majority: Share = NOTHING
+    recall: Proportion = NOTHING
+    precision: Proportion = NOTHING
+    in_box: Proportion = NOTHING
+    center: Proportion = NOTHING
+    majority: Proportion = NOTHING
     distance: float | None = None
     distances: int = 0
     visible: float | None = None
-    unmoved: Share = NOTHING
+    unmoved: Proportion = NOTHING
     replayed: int = 0
     untrusted: int = 0
     mismatched: int = 0
@@ -57,12 +57,13 @@ class Figures:
     def to_json(self) -> dict[str, Any]:
         """For reports."""
         return {
-            name: value.to_json() if isinstance(value, Share) else value for name, value in vars(self).items()
+            name: value.to_json() if isinstance(value, Proportion) else value
+            for name, value in vars(self).items()
         }
 
 
 @dataclass(frozen=True)
-class Quality:
+class ProjectQuality:
     """All figures; `pages` by the id of the page of work, `annotators` by pseudonym."""
 
     whole: Figures
@@ -72,7 +73,7 @@ class Quality:
     annotator_of: Mapping[str, str]  # page of work -> annotator
 
 
-def quality(facts: Sequence[PageFacts], gold: Mapping[str, Gold], classes: int) -> Quality:
+def quality(facts: Sequence[PageFacts], gold: Mapping[str, Gold], classes: int) -> ProjectQuality:
     """The figures of all finished pages.
 
     Args:
@@ -86,7 +87,7 @@ def quality(facts: Sequence[PageFacts], gold: Mapping[str, Gold], classes: int) 
     groups: dict[str, list[PageFacts]] = defaultdict(list)
     for page in facts:
         groups[page.annotator].append(page)
-    return Quality(
+    return ProjectQuality(
         _figures(
             facts,
             gold,
@@ -108,7 +109,7 @@ def _figures(
     facts: Sequence[PageFacts],
     gold: Mapping[str, Gold],
     seen: Mapping[str, int],
-    majority: Share = NOTHING,
+    majority: Proportion = NOTHING,
     distances: Sequence[float] = (),
 ) -> Figures:
     points = [point for page in facts for point in page.points.values()]
@@ -118,25 +119,25 @@ def _figures(
         pages=len(facts),
         recall=recall,
         precision=precision,
-        in_box=Share.of(
+        in_box=Proportion.of(
             _inside(point, boxes)
             for page in facts
             for (item, name), point in page.points.items()
             if (boxes := gold.get(item, {}).get(name))
         ),
-        center=Share.of(math.dist(point, (0.5, 0.5)) <= CENTER_RADIUS for point in points),
+        center=Proportion.of(math.dist(point, (0.5, 0.5)) <= CENTER_RADIUS for point in points),
         majority=majority,
         distance=median(distances) if distances else None,
         distances=len(distances),
         visible=median(page.visible for page in facts) if facts else None,
-        unmoved=Share(unmoved, clicks),
+        unmoved=Proportion(unmoved, clicks),
         replayed=sum(seen[each] > 1 for page in facts for each in page.fingerprints.values()),
         untrusted=sum(page.untrusted for page in facts),
         mismatched=sum(page.mismatched for page in facts),
     )
 
 
-def _gold_shares(facts: Sequence[PageFacts], gold: Mapping[str, Gold]) -> tuple[Share, Share]:
+def _gold_shares(facts: Sequence[PageFacts], gold: Mapping[str, Gold]) -> tuple[Proportion, Proportion]:
     found = missed = wrong = 0
     for page in facts:
         for item, said in page.answers.items():
@@ -148,7 +149,7 @@ def _gold_shares(facts: Sequence[PageFacts], gold: Mapping[str, Gold]) -> tuple[
                 found += len(said & shown)
                 missed += len(shown - said)
                 wrong += len(said - shown)
-    return Share(found, found + missed), Share(found, found + wrong)
+    return Proportion(found, found + missed), Proportion(found, found + wrong)
 
 
 def _inside(point: tuple[float, float], boxes: Sequence[Sequence[float]]) -> bool:

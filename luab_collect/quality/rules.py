@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 
-from luab_collect.quality.figures import Figures, Quality
-from luab_collect.quality.shares import Share
-from luab_collect.quality.thresholds import Thresholds
+from luab_collect.quality.figures import Figures, ProjectQuality
+from luab_collect.quality.proportions import Proportion
+from luab_collect.quality.thresholds import QualityThresholds
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Proposal:
     reason: str
 
 
-def proposals(figures: Quality, thresholds: Thresholds) -> list[Proposal]:
+def proposals(figures: ProjectQuality, thresholds: QualityThresholds) -> list[Proposal]:
     """What the rules propose: annotators first, then single pages of work of the other annotators."""
     usual = median(each.visible or 0.0 for each in figures.pages.values()) if figures.pages else 0.0
     found = [
@@ -50,7 +50,7 @@ def proposals(figures: Quality, thresholds: Thresholds) -> list[Proposal]:
     return found
 
 
-def _findings(each: Figures, limits: Thresholds, usual: float) -> Iterator[tuple[str, str]]:
+def _findings(each: Figures, limits: QualityThresholds, usual: float) -> Iterator[tuple[str, str]]:
     yield from _too_few("gold_recall", "of what gold images show was found", each.recall, limits.gold_recall)
     yield from _too_few(
         "gold_precision", "of what was said of gold images is so", each.precision, limits.gold_precision
@@ -94,11 +94,11 @@ def _findings(each: Figures, limits: Thresholds, usual: float) -> Iterator[tuple
         )
 
 
-def _too_few(rule: str, what: str, share: Share, least: float) -> Iterator[tuple[str, str]]:
+def _too_few(rule: str, what: str, share: Proportion, least: float) -> Iterator[tuple[str, str]]:
     if share.total and share.high < least:
         yield rule, f"{share} {what}; expected: at least {least:.0%}"
 
 
-def _too_many(rule: str, what: str, share: Share, most: float) -> Iterator[tuple[str, str]]:
+def _too_many(rule: str, what: str, share: Proportion, most: float) -> Iterator[tuple[str, str]]:
     if share.total and share.low > most:
         yield rule, f"{share} {what}; expected: at most {most:.0%}"

@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class Thresholds(BaseModel):
+class QualityThresholds(BaseModel):
     """Shares are 0 to 1.
 
     Attributes:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 from luab_collect.derive import page_result
 from luab_collect.project import Project
 from luab_collect.quality.facts import Gold, PageFacts, page_facts
-from luab_collect.quality.figures import Quality, quality
+from luab_collect.quality.figures import ProjectQuality, quality
 from luab_collect.quality.rules import Proposal, proposals
 from luab_collect.store import tables as t
 from luab_collect.store.results import stored_work
@@ -42,7 +42,7 @@ class Review:
         decisions: All of them, the newest last.
     """
 
-    quality: Quality
+    quality: ProjectQuality
     rejected: dict[str, int]
     proposals: list[Proposal]
     decisions: list[Decision]

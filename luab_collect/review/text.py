@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from luab_collect.quality.figures import Figures
-from luab_collect.quality.shares import Share
+from luab_collect.quality.proportions import Proportion
 from luab_collect.review.review import Review
 from luab_data.console.text import counted
 
@@ -68,7 +68,7 @@ def _row(name: str, each: Figures, rejected: int, verdict: str) -> tuple[str, ..
     )
 
 
-def _percent(share: Share) -> str:
+def _percent(share: Proportion) -> str:
     return "-" if share.value is None else f"{share.value:.0%} ({share.low:.0%}-{share.high:.0%})"
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from coco_ab.simulate.annotators import annotate
 from luab_collect.simulate.people import BOT, CENTERS, Person
-from luab_collect.simulate.select_page import Shown
+from luab_collect.simulate.select_page import ShownImage
 from luab_collect.simulate.tape import Event, Tape, frames
 from luab_data.simulate import drawing
 from luab_data.simulate.cursor import cursor_path
@@ -19,7 +19,7 @@ _REACH = 0.4  # of the time of an action, to go to the icon; the rest is the dra
 
 
 def place_page(
-    image: Shown,
+    image: ShownImage,
     categories: Mapping[str, Sequence[str]],
     person: Person,
     wall: float,
@@ -45,7 +45,7 @@ def place_page(
     ]
     model = person.place
     record = annotate(0, objects, image.width, image.height, rng, model, categories)
-    visit = _Visit(image, person, wall, rng)
+    visit = _PlaceVisit(image, person, wall, rng)
     categories_told = [("category", each["timeAt"], each) for each in record["categoryHistories"]]
     actions = [("action", each["timeAt"], each) for each in record["actionHistories"]]
     for kind, time, told in sorted(
@@ -55,14 +55,14 @@ def place_page(
     return visit.submit(record["timeSpent"])
 
 
-def _seen(box: drawing.Box, image: Shown, person: Person) -> drawing.Box:
+def _seen(box: drawing.Box, image: ShownImage, person: Person) -> drawing.Box:
     return drawing.Box(0, 0, image.width - 1, image.height - 1) if person.kind == CENTERS else box
 
 
-class _Visit:
+class _PlaceVisit:
     """Plays a record: the way to the icon, the drag, the drop."""
 
-    def __init__(self, image: Shown, person: Person, wall: float, rng: np.random.Generator):
+    def __init__(self, image: ShownImage, person: Person, wall: float, rng: np.random.Generator):
         self._item, self._rng = image.id, rng
         self._tape = Tape(wall, person.trusted)
         width = HEIGHT * image.width / image.height

@@ -17,7 +17,7 @@ from luab_collect.simulate.client import Act, Client, Log, Pace
 from luab_collect.simulate.people import DROPOUT, Person
 from luab_collect.simulate.place_page import place_page
 from luab_collect.simulate.report import Report, report
-from luab_collect.simulate.select_page import Shown, select_page
+from luab_collect.simulate.select_page import ShownImage, select_page
 from luab_collect.simulate.tape import Event
 from luab_collect.store import people as store_people
 from luab_collect.store import tables as t
@@ -131,7 +131,7 @@ def _act(project: Project, person: Person, truth: Truth, seed: int) -> Act:
 
     def act(page: dict[str, Any]) -> list[Event]:
         images = [
-            Shown(item["id"], item["width"], item["height"], truth[item["id"]]) for item in page["items"]
+            ShownImage(item["id"], item["width"], item["height"], truth[item["id"]]) for item in page["items"]
         ]
         # By what the page shows, so that a run can be repeated, whoever gets which page.
         rng = np.random.default_rng([seed, person.number, *(int(image.id[:8], 16) for image in images[:4])])

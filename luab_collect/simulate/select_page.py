@@ -16,7 +16,7 @@ LEFT, TOP = 32.0, 200.0  # of the first image, CSS pixels
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownImage:
     """An image as the server shows it, and what is true of it.
 
     Attributes:
@@ -41,7 +41,7 @@ class Shown:
 
 
 def select_page(
-    images: Sequence[Shown], class_name: str, person: Person, wall: float, rng: np.random.Generator
+    images: Sequence[ShownImage], class_name: str, person: Person, wall: float, rng: np.random.Generator
 ) -> list[Event]:
     """The events of one page, from `open` to `submit`.
 
@@ -68,7 +68,7 @@ def select_page(
     return tape.events
 
 
-def _rows(images: Sequence[Shown], first: int) -> tuple[dict[str, Box], float]:
+def _rows(images: Sequence[ShownImage], first: int) -> tuple[dict[str, Box], float]:
     """The content boxes of the images in the viewport, and how far it is scrolled."""
     boxes = {}
     for number in range(first * COLUMNS, min((first + ROWS) * COLUMNS, len(images))):
@@ -83,7 +83,7 @@ def _rows(images: Sequence[Shown], first: int) -> tuple[dict[str, Box], float]:
     return boxes, CELL * float(first)
 
 
-def _visit(tape: Tape, image: Shown, class_name: str, person: Person, rng: np.random.Generator) -> None:
+def _visit(tape: Tape, image: ShownImage, class_name: str, person: Person, rng: np.random.Generator) -> None:
     found = image.objects(class_name, rng)
     yes = bool(rng.random() >= person.missed if found else rng.random() < person.mistaken)
     whole = drawing.Box(0, 0, image.width - 1, image.height - 1)

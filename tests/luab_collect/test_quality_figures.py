@@ -9,7 +9,7 @@ from scipy.stats import binomtest
 from luab_collect.quality.agreement import answers_of, consensus_distances, krippendorff_alpha, with_majority
 from luab_collect.quality.facts import fingerprint, page_facts
 from luab_collect.quality.figures import quality
-from luab_collect.quality.shares import Share
+from luab_collect.quality.proportions import Proportion
 
 CIRCLE = tuple((0.5 + 0.3 * math.cos(at / 3), 0.5 + 0.3 * math.sin(at / 3)) for at in range(15))
 
@@ -20,15 +20,20 @@ def facts(*pages):
 
 @pytest.mark.parametrize(("count", "total"), [(0, 5), (8, 10), (5, 5), (190, 200)])
 def test_a_share_has_wilsons_interval(count, total):
-    share = Share(count, total)
+    share = Proportion(count, total)
     expected = binomtest(count, total).proportion_ci(0.95, "wilson")
     assert (share.low, share.high) == pytest.approx(expected, abs=1e-12)
 
 
 def test_of_nothing_nothing_is_known():
-    assert (Share().value, Share().low, Share().high, str(Share())) == (None, 0.0, 1.0, "-")
-    assert Share(1, 2) + Share(2, 2) == Share(3, 4)
-    assert str(Share(8, 10)) == "80% (49% to 94%; 8 of 10)"
+    assert (Proportion().value, Proportion().low, Proportion().high, str(Proportion())) == (
+        None,
+        0.0,
+        1.0,
+        "-",
+    )
+    assert Proportion(1, 2) + Proportion(2, 2) == Proportion(3, 4)
+    assert str(Proportion(8, 10)) == "80% (49% to 94%; 8 of 10)"
 
 
 def test_alpha_is_krippendorffs():
@@ -70,7 +75,7 @@ def test_majority_is_that_of_the_others():
 
     found = with_majority(answers_of(facts(said("a", True), said("b", True), said("c", False))))
     # For a and b the others are divided; c is against both.
-    assert found == {"c": Share(0, 1)}
+    assert found == {"c": Proportion(0, 1)}
 
 
 def test_distance_is_to_the_median_of_two_others():
@@ -104,23 +109,27 @@ def test_gold_of_a_select_page():
         asked="cat",
     )
     whole = quality(facts(selected), GOLD, 1).whole
-    assert (whole.recall, whole.precision) == (Share(1, 2), Share(1, 2))
-    assert whole.in_box == Share(0, 1)
-    assert whole.center == Share(3, 4)
+    assert (whole.recall, whole.precision) == (Proportion(1, 2), Proportion(1, 2))
+    assert whole.in_box == Proportion(0, 1)
+    assert whole.center == Proportion(3, 4)
 
 
 def test_gold_of_a_place_page():
     """A class that gold does not name is not shown on a `place` page."""
     placed = page("a", place_item("shown", [("cat", (0.6, 0.6)), ("cow", (0.5, 0.5))]))
     whole = quality(facts(placed), GOLD, 3).whole
-    assert (whole.recall, whole.precision, whole.in_box) == (Share(1, 1), Share(1, 2), Share(1, 1))
+    assert (whole.recall, whole.precision, whole.in_box) == (
+        Proportion(1, 1),
+        Proportion(1, 2),
+        Proportion(1, 1),
+    )
 
 
 def test_a_keyboard_selects_no_place():
     by_keyboard = page("a", select_item("shown", (0.5, 0.5), pointer="keyboard"), asked="cat")
     whole = quality(facts(by_keyboard), GOLD, 1).whole
-    assert whole.recall == Share(1, 1)
-    assert whole.in_box == whole.center == Share()
+    assert whole.recall == Proportion(1, 1)
+    assert whole.in_box == whole.center == Proportion()
 
 
 def test_clicks_without_movement_are_counted():
@@ -131,9 +140,9 @@ def test_clicks_without_movement_are_counted():
     )
     late = select_item("l", (0.5, 0.5), path=((0.5, 0.5), *((0.6, 0.5),) * 80))  # moved before, and after
     whole = quality(facts(page("a", walked, jumped, stood, late, asked="cat")), {}, 1).whole
-    assert whole.unmoved == Share(2, 4)
+    assert whole.unmoved == Proportion(2, 4)
     by_touch = page("a", select_item("j", (0.5, 0.5), path=(), pointer="touch"), asked="cat")
-    assert quality(facts(by_touch), {}, 1).whole.unmoved == Share()
+    assert quality(facts(by_touch), {}, 1).whole.unmoved == Proportion()
 
 
 def test_replayed_traces_are_found_whatever_their_times():

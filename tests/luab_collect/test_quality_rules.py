@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from luab_collect.quality.facts import page_facts
 from luab_collect.quality.figures import quality
 from luab_collect.quality.rules import proposals
-from luab_collect.quality.thresholds import Thresholds
+from luab_collect.quality.thresholds import QualityThresholds
 
 GOLD = {f"i{at}": {"cat": [[0.2, 0.2, 0.4, 0.4]]} for at in range(20)}
 
@@ -29,7 +29,7 @@ def work(annotator, click=(0.3, 0.3), missed=0, **options):
 
 def proposed(*pages, thresholds=None):
     found = quality([page_facts(each) for each in pages], GOLD, 1)
-    return {(each.id, each.rule): each.reason for each in proposals(found, thresholds or Thresholds())}
+    return {(each.id, each.rule): each.reason for each in proposals(found, thresholds or QualityThresholds())}
 
 
 GOOD = [work(name) for name in ("a", "b", "c")]
@@ -68,7 +68,7 @@ def test_what_is_wrong_is_said_with_its_figures():
 def test_wrong_answers_are_proposed():
     nothing = {name: {"cat": None} for name in GOLD}
     found = quality([page_facts(work("z"))], nothing, 1)
-    assert [each.rule for each in proposals(found, Thresholds())] == ["gold_precision"]
+    assert [each.rule for each in proposals(found, QualityThresholds())] == ["gold_precision"]
 
 
 def test_replays_are_proposed():
@@ -94,9 +94,9 @@ def test_single_pages_are_proposed_where_the_annotator_is_not():
 
 
 def test_thresholds_are_the_projects():
-    off = Thresholds(gold_recall=0, majority=0)
+    off = QualityThresholds(gold_recall=0, majority=0)
     assert proposed(*GOOD, work("z", missed=15), thresholds=off) == {}
-    assert ("a", "fast") not in proposed(*GOOD, thresholds=Thresholds(fast=1))
+    assert ("a", "fast") not in proposed(*GOOD, thresholds=QualityThresholds(fast=1))
 
 
 @pytest.mark.parametrize(
@@ -104,4 +104,4 @@ def test_thresholds_are_the_projects():
 )
 def test_wrong_thresholds_are_refused(given):
     with pytest.raises(ValidationError, match=next(iter(given))):
-        Thresholds(**given)
+        QualityThresholds(**given)

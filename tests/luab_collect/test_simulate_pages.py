@@ -12,13 +12,13 @@ from luab_collect.quality.facts import fingerprint
 from luab_collect.results import Sample
 from luab_collect.simulate.people import BOT, CAREFUL, CARELESS, CENTERS, KINDS, crowd, person
 from luab_collect.simulate.place_page import place_page
-from luab_collect.simulate.select_page import Shown, select_page
+from luab_collect.simulate.select_page import ShownImage, select_page
 from luab_data.errors import SourceError
 
 BOX = [0.2, 0.3, 0.5, 0.8]
-IMAGES = [Shown(f"i{n:02}", 120 + n, 90, {"cat": [BOX]} if n % 2 else {"dog": [BOX]}) for n in range(48)]
+IMAGES = [ShownImage(f"i{n:02}", 120 + n, 90, {"cat": [BOX]} if n % 2 else {"dog": [BOX]}) for n in range(48)]
 CATEGORIES = {"pets": ["cat", "dog"], "roads": ["car"], "farm": ["cow"]}
-SCENE = Shown("scene", 640, 480, {"cat": [[0.1, 0.1, 0.3, 0.4]], "car": [[0.5, 0.5, 0.9, 0.9]]})
+SCENE = ShownImage("scene", 640, 480, {"cat": [[0.1, 0.1, 0.3, 0.4]], "car": [[0.5, 0.5, 0.9, 0.9]]})
 
 
 def selected(kind, seed=0, **changes):

@@ -9,7 +9,7 @@ LEVEL = 0.95
 
 
 @dataclass(frozen=True)
-class Share:
+class Proportion:
     """`count` of `total` with Wilson's (1927) interval of the level 95 %; nothing is known where total is 0.
 
     The interval takes the decisions as independent. Those of one annotator or of one image are not quite, so
@@ -20,10 +20,10 @@ class Share:
     total: int = 0
 
     @staticmethod
-    def of(hits: Iterable[bool]) -> "Share":
+    def of(hits: Iterable[bool]) -> "Proportion":
         """The share of True."""
         values = list(hits)
-        return Share(sum(values), len(values))
+        return Proportion(sum(values), len(values))
 
     @property
     def value(self) -> float | None:
@@ -49,8 +49,8 @@ class Share:
         half = z / (1 + weight) * math.sqrt(share * (1 - share) / self.total + weight / (4 * self.total))
         return max(0.0, center - half), min(1.0, center + half)
 
-    def __add__(self, other: "Share") -> "Share":
-        return Share(self.count + other.count, self.total + other.total)
+    def __add__(self, other: "Proportion") -> "Proportion":
+        return Proportion(self.count + other.count, self.total + other.total)
 
     def to_json(self) -> dict[str, float | int | None]:
         """For reports: the counts, the share and its interval."""
