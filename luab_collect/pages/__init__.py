@@ -27,7 +27,9 @@ def shell(name: str, language: str = "en") -> str:
     Raises:
         SourceError: there are no texts in this language.
     """
-    return _rendered("work.html", name=name, language=language, texts=strings(language))
+    # All at once: what a module imports would be known only when it has arrived.
+    modules = sorted(path.name for path in STATIC.glob("*.js"))
+    return _rendered("work.html", name=name, language=language, texts=strings(language), modules=modules)
 
 
 def admin_shell(name: str) -> str:

@@ -1,4 +1,4 @@
-// Lines above the page that say what is wrong and what happens with the work. They cover, and move nothing.
+// Lines over the page's foot that say what is wrong and what happens with the work. They cover, and move nothing.
 
 import { h } from "./dom.js";
 import { t } from "./strings.js";

@@ -4,6 +4,7 @@ import { Api, Refused } from "./api.js";
 import { banner, unbanner } from "./banner.js";
 import { Connection } from "./connection.js";
 import { Journal } from "./journal.js";
+import { sendLeft, sendOthers } from "./leftovers.js";
 import { WriterLock } from "./lock.js";
 import { done, message } from "./messages.js";
 import { practice } from "./practice.js";
@@ -80,11 +81,9 @@ class Studio {
 
   async #page(next) {
     if (await this.#begins(next)) await this.#instructions(false);
-    const given = { ...this, ...next };
-    this.work = new Work(given);
     let left = false;
     try {
-      left = await this.work.sendLeft();
+      left = await sendLeft(this, next.page.work, next.page.acked);
     } catch (error) {
       // Refused for good. They stay in the journal for thirty days; the page goes on from what the server has.
       if (error.code === "session" || error.code === "withdrawn") return error.code;
@@ -93,7 +92,8 @@ class Studio {
     }
     const page = left ? (await this.connection.persist(() => this.api.get("work"))).page : next.page;
     if (page?.work !== next.page.work) return "closed";
-    this.work = new Work({ ...given, page });
+    sendOthers(this, page.work);
+    this.work = new Work({ ...this, ...next, page });
     const result = await this.work.run(!this.unfinished);
     this.unfinished = result === "unfinished";
     return result;

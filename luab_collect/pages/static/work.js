@@ -27,19 +27,6 @@ export class Work {
     });
   }
 
-  /** Sends what an earlier tab left behind. Whether there was anything, so that the page is to be asked for again. */
-  async sendLeft() {
-    const left = await this.journal.unsent(this.page.work).catch(() => []);
-    const acked = (epoch) => this.page.acked?.[epoch] ?? 0;
-    const unsent = left.filter((event) => event.seq > acked(event.epoch));
-    for (const { epoch, ...event } of unsent) {
-      this.uploader.lane(epoch, acked(epoch));
-      this.uploader.push(epoch, [event]);
-    }
-    if (unsent.length) await this.uploader.drain();
-    return unsent.length > 0;
-  }
-
   /** Resolves to "submitted", or "again". `resubmit`: go on with a submission that had no answer. */
   async run(resubmit = true) {
     const events = this.page.events ?? [];

@@ -87,6 +87,8 @@ def test_all_pages_of_select_are_clean(birds, contexts, seen):
     page.get_by_role("button", name="Close").click()
     context.set_offline(True)
     page.wait_for_selector("[data-banner='banner.offline']")
+    banner, head = page.locator(".banner").bounding_box(), page.locator(".head").bounding_box()
+    assert banner["y"] > head["y"] + head["height"]
     seen(page, "offline")
     context.set_offline(False)
     for number in (1, 2):

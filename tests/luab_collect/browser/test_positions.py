@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fixtures.annotating import Annotator, wait
+from fixtures.paging import submit
 from PIL import Image
 
 from luab_collect.derive import page_result
@@ -47,11 +48,6 @@ def click_disk(page: Any, number: int, ratio: float) -> None:
 
 def selects(annotator: Annotator) -> dict[str, Any]:
     return {event.fields["item"]: event for event in annotator.events() if event.kind == "select"}
-
-
-def submit(page: Any) -> None:
-    page.get_by_role("button", name="Submit page").click()
-    page.wait_for_selector(".progress:has-text('Page 2')")
 
 
 def check(annotator: Annotator, numbers: list[int]) -> None:

@@ -1,0 +1,132 @@
+"""Several tabs, computers and browsers of one annotator: one writes, and each goes on where she was."""
+
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from fixtures.annotating import ARGUMENTS, CHROMIUM, images_shown, make_project, served, wait
+from fixtures.paging import (
+    EVENTS,
+    click,
+    journal,
+    selected,
+    selects,
+    submit,
+)
+from sqlalchemy import update
+
+from luab_collect.store import tables as t
+
+
+def test_a_second_tab_offers_to_take_over_and_the_first_one_stops(birds, begin, contexts):
+    annotator, context = birds.annotator(), contexts()
+    first = begin(annotator, context)
+    click(first, 0, 1)
+    second = context.new_page()
+    second.goto(annotator.link)
+    second.get_by_role("button", name="Go on here").click()
+    assert selected(second) == [0, 1]
+    first.wait_for_selector("h1:has-text('another tab')")
+    click(second, 2)
+    first.bring_to_front()
+    first.get_by_role("button", name="Go on here").click()
+    assert selected(first) == [0, 1, 2]
+    second.wait_for_selector("h1:has-text('another tab')")
+    submit(first)
+    assert selects(annotator) == 3
+
+
+def test_without_web_locks_tabs_ask_each_other(birds, begin, contexts):
+    annotator, context = birds.annotator(), contexts()
+    # A plain HTTP address in a network: no locks, no coalesced samples, no clipboard.
+    context.add_init_script(
+        """for (const [of, name] of [[Navigator, "locks"], [Navigator, "clipboard"],
+            [PointerEvent, "getCoalescedEvents"]]) delete of.prototype[name];"""
+    )
+    first = begin(annotator, context)
+    click(first, 4)
+    second = context.new_page()
+    second.goto(annotator.link)
+    second.get_by_role("button", name="Go on here").click()
+    assert selected(second) == [4]
+    first.wait_for_selector("h1:has-text('another tab')")
+    submit(second)
+    assert "move" in annotator.kinds()
+
+
+def test_another_computer_goes_on_with_the_selections(birds, begin, contexts):
+    annotator = birds.annotator()
+    click(begin(annotator), 1)
+    wait(lambda: selects(annotator) == 1, contexts().new_page())
+    other = contexts().new_page()
+    other.goto(annotator.link)
+    assert selected(other) == [1]
+
+
+def test_back_and_a_closed_tab_go_on_with_the_selections(birds, begin, contexts):
+    annotator, context = birds.annotator(), contexts()
+    page = begin(annotator, context)
+    click(page, 0)
+    page.goto("about:blank")
+    page.go_back()
+    assert selected(page) == [0]
+    click(page, 5)
+    page.close()
+    page = context.new_page()
+    page.goto(annotator.link)
+    assert selected(page) == [0, 5]
+    submit(page)
+    assert selects(annotator) == 2
+
+
+def test_a_killed_browser_goes_on_with_the_selections(birds, playwright, tmp_path):
+    annotator = birds.annotator()
+    killed = persistent(playwright, tmp_path)
+    page = killed.new_page()
+    page.goto(annotator.link)
+    page.get_by_role("button", name="Start").click()
+    page.wait_for_selector(".tile")
+    images_shown(page)
+    killed.route(EVENTS, lambda route: route.abort())  # nothing is anywhere but on this disk
+    click(page, 1, 2, 6)
+    client = (
+        killed.browser.new_browser_cdp_session() if killed.browser else page.context.new_cdp_session(page)
+    )
+    processes = client.send("SystemInfo.getProcessInfo")["processInfo"]
+    os.kill(next(each["id"] for each in processes if each["type"] == "browser"), signal.SIGKILL)
+    with suppress(Exception):
+        killed.close()
+    assert selects(annotator) == 0
+    again = persistent(playwright, tmp_path)
+    try:
+        page = again.new_page()
+        page.goto(annotator.link)
+        assert selected(page) == [1, 2, 6]
+        assert selects(annotator) == 3
+        submit(page)
+    finally:
+        again.close()
+
+
+def persistent(playwright: Any, profile: Path) -> Any:
+    return playwright.chromium.launch_persistent_context(profile, executable_path=CHROMIUM, args=ARGUMENTS)
+
+
+def test_what_another_page_of_work_left_is_sent_too(begin, contexts, tmp_path):
+    with served(make_project(tmp_path / "shop", "select", 6, overlap=1)) as running:
+        annotator, context = running.annotator(), contexts()
+        page = begin(annotator, context)
+        context.route(EVENTS, lambda route: route.abort())
+        click(page, 0)
+        (first,) = annotator.works()
+        with running.studio.store.writing() as connection:  # it took her too long, and went to another one
+            connection.execute(update(t.work).where(t.work.c.id == first.id).values(state="returned"))
+        context.unroute_all()
+        page.reload()
+        page.get_by_role("button", name="Start").click()
+        page.wait_for_selector(".tile")
+        wait(lambda: selects(annotator) == 1, page)
+        assert [work.state for work in annotator.works()] == ["returned", "leased"]
+        wait(lambda: not any(kind == "select" for _, _, kind in journal(page)), page)
