@@ -61,6 +61,17 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 DURABLE = frozenset(KINDS) - {"move", "drag"}  # written to disk in the browser before they show
 
+# Of each kind: all names, the numbers with their ranges, and the rest.
+_NAMES = {kind: {"seq", "kind", "t", *declared} for kind, declared in KINDS.items()}
+_RANGES: dict[str, list[tuple[str, float, float]]] = {kind: [("t", 0.0, MAX_TIME)] for kind in KINDS}
+_OTHERS: dict[str, list[tuple[str, Any]]] = {kind: [] for kind in KINDS}
+for _kind, _declared in KINDS.items():
+    for _name, _allowed in _declared.items():
+        if isinstance(_allowed, tuple) and not isinstance(_allowed[0], str):
+            _RANGES[_kind].append((_name, *_allowed))
+        else:
+            _OTHERS[_kind].append((_name, _allowed))
+
 
 @dataclass(frozen=True)
 class Event:
@@ -85,6 +96,30 @@ def parse_events(values: object) -> list[Event]:
 
 def parse_event(value: object) -> Event:
     """One event as the page sent it; raises RejectedRecord with what was found and what is allowed."""
+    if not isinstance(value, dict) or not _is_good(value):
+        _check(value)
+    assert isinstance(value, dict)
+    fields = {name: each for name, each in value.items() if name not in ("seq", "kind", "t")}
+    return Event(value["seq"], value["kind"], float(value["t"]), fields)
+
+
+def _is_good(value: Mapping[str, Any]) -> bool:
+    """Whether `_check` finds nothing; quicker, for 12,000 events a second."""
+    kind = value.get("kind")
+    if type(kind) is not str or _NAMES.get(kind) != set(value):
+        return False
+    seq = value["seq"]
+    if type(seq) is not int or not 1 <= seq <= MAX_SEQ:
+        return False
+    for name, low, high in _RANGES[kind]:
+        number = value[name]
+        if (type(number) is not float and type(number) is not int) or not low <= number <= high:
+            return False
+    return all(_fault(value[name], allowed) is None for name, allowed in _OTHERS[kind])
+
+
+def _check(value: object) -> None:
+    """Raises RejectedRecord with the first fault of an event."""
     if not isinstance(value, dict):
         raise RejectedRecord(f"an event is not an object: {_shown(value)}")
     seq, kind, t = value.get("seq"), value.get("kind"), value.get("t")
@@ -103,7 +138,6 @@ def parse_event(value: object) -> Event:
     for name, allowed in declared.items():
         if fault := _fault(fields[name], allowed):
             raise RejectedRecord(f"event {seq} ({kind}): {name} is {_shown(fields[name])}, not {fault}")
-    return Event(seq, kind, float(t), fields)
 
 
 def _fault(value: object, allowed: Any) -> str | None:

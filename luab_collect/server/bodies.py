@@ -1,11 +1,11 @@
 """Reads requests' bodies: bounded, also what is compressed, and strict JSON without NaN."""
 
-import json
 import zlib
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import from_json
 
 from luab_collect.store.refusals import Refused
 
@@ -66,8 +66,8 @@ def plain(body: bytes, encoding: str | None, limit: int = MAX_PLAIN_BYTES) -> by
 def parse_json(body: bytes) -> Any:
     """The value of strict JSON; raises Refused (`json`)."""
     try:
-        return json.loads(body, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:  # also of UTF-8, and numbers with too many digits
+        return from_json(body, allow_inf_nan=False)
+    except ValueError as error:  # also of UTF-8, depth, half characters, and numbers with too many digits
         raise Refused("json", "the body is no JSON that can be read") from error
 
 
@@ -79,7 +79,3 @@ def parse(model: type[M], body: bytes) -> M:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"][:3])) or "the body"
         raise Refused("request", ascii(f"{where}: {first['msg']}")[1:200]) from error
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(name)

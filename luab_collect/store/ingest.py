@@ -5,19 +5,19 @@ Repeats are compared event by event, because a page may cut its batches anew aft
 """
 
 import hashlib
-import json
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic_core import from_json, to_json
 from sqlalchemy import Connection, Row, Table, func, insert, select, update
 
 from luab_collect.store import tables as t
 from luab_collect.store.refusals import Refused
 
 MAX_STORED_BYTES = 64 << 20  # of one page of work, compressed: a day of moves at 1 kHz
-COMPRESSION = 6
+COMPRESSION = 3  # half the time of 6, for 7 % more bytes
 MAX_CONFLICTS = 100  # kept of one page of work
 
 RawEvent = dict[str, Any]  # as `luab_collect.events.parse_event` accepted it
@@ -44,13 +44,13 @@ class Packed:
 
 def pack(events: Sequence[RawEvent]) -> Packed:
     """The batch of events, which follow each other, at least one."""
-    content = json.dumps(events, separators=(",", ":"), allow_nan=False).encode("ascii")
+    content = to_json(events)
     return Packed(events, hashlib.sha256(content).hexdigest(), zlib.compress(content, COMPRESSION))
 
 
 def unpack(body: bytes) -> list[RawEvent]:
     """The events of a stored batch."""
-    events: list[RawEvent] = json.loads(zlib.decompress(body))
+    events: list[RawEvent] = from_json(zlib.decompress(body))
     return events
 
 

@@ -17,6 +17,7 @@ EXTRAS = {
         "markdown_it",
         "psycopg",
         "pydantic",
+        "pydantic_core",
         "sqlalchemy",
         "starlette",
         "uvicorn",

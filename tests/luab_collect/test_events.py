@@ -3,7 +3,10 @@
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from luab_collect import events
 from luab_collect.events import KINDS, MAX_SEQ, parse_event, parse_events
 from luab_data.errors import RejectedRecord
 
@@ -71,6 +74,41 @@ def test_a_layout_has_boxes(boxes):
     }
     with pytest.raises(RejectedRecord, match="boxes is"):
         parse_event(layout | {"boxes": boxes})
+
+
+ODD = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=3)
+    | st.lists(st.integers(), max_size=2)
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_the_quick_check_finds_the_same_as_the_one_that_explains(data):
+    kind = data.draw(st.sampled_from(sorted(KINDS)))
+    value = {"seq": 1, "kind": kind, "t": 1.5}
+    for name, allowed in KINDS[kind].items():
+        value[name] = {bool: True, int: 1, str: "a", dict: {"a": [0, 0, 1, 1]}}.get(
+            allowed if isinstance(allowed, type) else None, allowed[0] if isinstance(allowed, tuple) else None
+        )
+    parse_event(value)
+    assert events._is_good(value)
+    changed = dict(value)
+    for name in data.draw(st.lists(st.sampled_from([*value, "extra"]), max_size=2)):
+        if data.draw(st.booleans()):
+            changed[name] = data.draw(ODD)
+        else:
+            changed.pop(name, None)
+    try:
+        events._check(changed)
+        fault = None
+    except RejectedRecord as error:
+        fault = error
+    assert events._is_good(changed) is (fault is None), (changed, fault)
 
 
 def test_numbers_have_no_gaps():

@@ -187,7 +187,7 @@ def test_a_returned_submission_gives_its_page_back_once(app):
     other = Annotator(app.client, platform="prolific", parameters=IDS | {"PROLIFIC_PID": "q" * 24}).consent()
     assert other.work()["page"]["items"] != ann.work()["page"]["items"]  # the replay gave nothing back
     assert hook(app, RETURNED | {"status": "APPROVED"}).json() == {"state": "ignored"}
-    assert hook(app, {"resource_id": ["x"], "status": 1, "event_type": "\ud800"}).json() == {
+    assert hook(app, {"resource_id": ["x"], "status": 1, "event_type": "\0"}).json() == {
         "state": "ignored"
     }
 
