@@ -37,11 +37,11 @@ def way(before: str, annotators: int, pages: int, images: bool, speed: float):
     from luab_collect.simulate.people import crowd
     from luab_collect.simulate.run import read_truth, simulate
     from luab_collect.simulate.server import running
-    from luab_collect.store.opening import Store
+    from luab_collect.store.opening import ProjectStore
 
     folder = tempfile.TemporaryDirectory()
     project = write_project(Path(folder.name), annotators, pages)
-    store = Store(project)
+    store = ProjectStore(project)
     truth = read_truth(project)
     people = crowd(annotators, {}, seed=0)
 

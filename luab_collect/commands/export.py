@@ -40,10 +40,10 @@ def run(options: argparse.Namespace) -> None:
     """Exports and prints what was written."""
     from luab_collect.export.run import export
     from luab_collect.project import Project
-    from luab_collect.store.opening import Store
+    from luab_collect.store.opening import ProjectStore
     from luab_collect.store.results import stored_work
 
-    store = Store(Project.read(options.project))
+    store = ProjectStore(Project.read(options.project))
     try:
         with store.reading() as connection:
             works = stored_work(connection)

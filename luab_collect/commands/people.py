@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from luab_collect.store.opening import Store
+    from luab_collect.store.opening import ProjectStore
 
 ACTIONS = ("add", "list", "revoke")
 ADDRESS = "http://127.0.0.1:8000"
@@ -40,7 +40,7 @@ def run(given: argparse.Namespace) -> int:
         SourceError: names are missing, too many, or no names.
     """
     from luab_collect.project import Project
-    from luab_collect.store.opening import Store
+    from luab_collect.store.opening import ProjectStore
     from luab_data.errors import SourceError
 
     if bool(given.names) != (given.action != "list"):
@@ -52,7 +52,7 @@ def run(given: argparse.Namespace) -> int:
     address = str(given.address).rstrip("/")
     if not address.startswith(("http://", "https://")):
         raise SourceError(f"--address is {address!r}; it begins with https:// or http://.")
-    store = Store(Project.read(given.project))
+    store = ProjectStore(Project.read(given.project))
     try:
         if given.action == "add":
             return _add(store, given.names, address)
@@ -61,22 +61,22 @@ def run(given: argparse.Namespace) -> int:
         store.close()
 
 
-def _add(store: Store, names: list[str], address: str) -> int:
+def _add(store: ProjectStore, names: list[str], address: str) -> int:
     from luab_collect.store import people
-    from luab_collect.store.refusals import Refused
+    from luab_collect.store.refusals import Refusal
     from luab_data.errors import SourceError
 
     with store.writing() as connection:
         try:
             tokens = [people.add_link(connection, store.secret, name, store.clock()) for name in names]
-        except Refused:
+        except Refusal:
             raise SourceError("one of these people has withdrawn: nothing was changed.") from None
     for name, token in zip(names, tokens, strict=True):
         print(f"{name}\t{address}/work#t={token}")
     return 0
 
 
-def _list(store: Store) -> int:
+def _list(store: ProjectStore) -> int:
     from luab_collect.store import people
     from luab_data.console.text import counted
 
@@ -89,7 +89,7 @@ def _list(store: Store) -> int:
     return 0
 
 
-def _revoke(store: Store, names: list[str]) -> int:
+def _revoke(store: ProjectStore, names: list[str]) -> int:
     from luab_collect.store import people
 
     with store.writing() as connection:

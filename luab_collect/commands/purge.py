@@ -28,7 +28,7 @@ def run(given: argparse.Namespace) -> int:
         SourceError: the number of days is missing or not one.
     """
     from luab_collect.project import Project
-    from luab_collect.store.opening import Store
+    from luab_collect.store.opening import ProjectStore
     from luab_collect.store.retention import purge
     from luab_data.errors import SourceError
 
@@ -40,7 +40,7 @@ def run(given: argparse.Namespace) -> int:
         )
     if not 0 <= days <= 36_500:
         raise SourceError(f"--older-than is {days:g}; allowed are 0 to 36500 days.")
-    store = Store(project)
+    store = ProjectStore(project)
     try:
         with store.writing() as connection:
             removed = purge(connection, days, store.clock())

@@ -44,14 +44,14 @@ def run(given: argparse.Namespace) -> int:
     from luab_collect.project import Project
     from luab_collect.review.review import read_review
     from luab_collect.review.text import full
-    from luab_collect.store.opening import Store
+    from luab_collect.store.opening import ProjectStore
     from luab_data.errors import SourceError
     from luab_data.files.whole import write_json
 
     decided = given.accept or given.reject
     if (decided is None) != (given.reason is None):
         raise SourceError("--reason belongs to --accept or --reject, and each needs one.")
-    store = Store(Project.read(given.project))
+    store = ProjectStore(Project.read(given.project))
     try:
         if decided is not None:
             verdict = "accept" if given.accept else "reject"
@@ -73,7 +73,7 @@ def run(given: argparse.Namespace) -> int:
 
 def _decide(connection: Connection, identifier: str, verdict: str, reason: str) -> None:
     from luab_collect.store.decisions import decide
-    from luab_collect.store.refusals import Refused
+    from luab_collect.store.refusals import Refusal
     from luab_data.errors import SourceError
 
     subject = {ANNOTATOR_DIGITS: "annotator", WORK_DIGITS: "work"}.get(len(identifier))
@@ -85,5 +85,5 @@ def _decide(connection: Connection, identifier: str, verdict: str, reason: str) 
     try:
         about = {subject: identifier}
         decide(connection, verdict=verdict, reason=reason, by=getpass.getuser(), now=time.time(), **about)
-    except Refused as error:
+    except Refusal as error:
         raise SourceError(f"--{verdict} {identifier!a}: {error.reason}.") from error

@@ -43,7 +43,7 @@ def run(given: argparse.Namespace) -> int:
     from luab_collect.server.app import create_app
     from luab_collect.server.serving import LOOPBACK, Certificate, listen, serve
     from luab_collect.server.studio import Studio
-    from luab_collect.store.opening import Store
+    from luab_collect.store.opening import ProjectStore
     from luab_data.errors import SourceError
 
     if (given.tls_cert is None) != (given.tls_key is None):
@@ -56,7 +56,7 @@ def run(given: argparse.Namespace) -> int:
                 raise SourceError(f"{option} is {str(file)!r}, and there is no such file.")
     public = listen(given.host, given.port, "--port")
     private = listen(LOOPBACK, given.admin_port, "--admin-port")
-    studio = Studio(Store(Project.read(given.project)))
+    studio = Studio(ProjectStore(Project.read(given.project)))
     scheme = "https" if certificate else "http"
     port, admin_port = public.getsockname()[1], private.getsockname()[1]
     shown = f"[{given.host}]" if ":" in given.host else given.host

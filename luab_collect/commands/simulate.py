@@ -51,7 +51,7 @@ def run(given: argparse.Namespace) -> int:
     from luab_collect.simulate.people import KINDS, crowd
     from luab_collect.simulate.run import read_truth, simulate
     from luab_collect.simulate.server import running
-    from luab_collect.store.opening import Store
+    from luab_collect.store.opening import ProjectStore
     from luab_data.errors import SourceError
     from luab_data.files.whole import write_json
 
@@ -63,7 +63,7 @@ def run(given: argparse.Namespace) -> int:
         raise SourceError(f"--seed is {given.seed}; it must be 0 or more.")
     shares = {kind: getattr(given, option.removeprefix("--")) for kind, option in KINDS.items()}
     people = crowd(given.annotators, shares, given.seed)
-    store = Store(Project.read(given.project))
+    store = ProjectStore(Project.read(given.project))
     truth = read_truth(store.project, given.boxes)
     pace = Pace(given.speed, not given.no_images, given.pages)
     # In real time not all come at once, so that not all upload at once.

@@ -30,10 +30,10 @@ def run(given: argparse.Namespace) -> int:
     from luab_collect.project import Project
     from luab_collect.review.review import read_review
     from luab_collect.review.text import summary
-    from luab_collect.store.opening import Store
+    from luab_collect.store.opening import ProjectStore
     from luab_collect.store.progress import progress
 
-    store = Store(Project.read(given.project))
+    store = ProjectStore(Project.read(given.project))
     try:
         with store.reading() as connection:
             figures = progress(connection, store.rules, store.clock())

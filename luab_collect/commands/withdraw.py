@@ -30,11 +30,11 @@ def run(given: argparse.Namespace) -> int:
     """
     from luab_collect.project import Project
     from luab_collect.store import retention
-    from luab_collect.store.opening import Store
+    from luab_collect.store.opening import ProjectStore
     from luab_data.console.text import counted, printable
     from luab_data.errors import SourceError
 
-    store = Store(Project.read(given.project))
+    store = ProjectStore(Project.read(given.project))
     try:
         with store.writing() as connection:
             found = retention.find(connection, given.annotator)

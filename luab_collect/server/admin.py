@@ -16,7 +16,7 @@ from luab_collect.server.callers import token_of
 from luab_collect.server.security import OnlyLoopback, SecureHeaders
 from luab_collect.server.studio import Studio
 from luab_collect.store.progress import progress
-from luab_collect.store.refusals import Refused
+from luab_collect.store.refusals import Refusal
 
 Check = Callable[[Request], Awaitable[None]]
 
@@ -43,12 +43,12 @@ def create_admin_app(studio: Studio) -> FastAPI:
 
 
 def token_check(studio: Studio) -> Check:
-    """A dependency that raises Refused (`session`) for requests without the admin's token."""
+    """A dependency that raises Refusal (`session`) for requests without the admin's token."""
     expected = studio.admin_token().encode()
 
     async def check(request: Request) -> None:
         given = (token_of(request) or "").encode("utf-8", "backslashreplace")
         if not hmac.compare_digest(given, expected):
-            raise Refused("session", "open the admin's address as `luab collect serve` printed it")
+            raise Refusal("session", "open the admin's address as `luab collect serve` printed it")
 
     return check

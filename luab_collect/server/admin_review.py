@@ -22,7 +22,7 @@ from luab_collect.server.bodies import Body, parse, read_body
 from luab_collect.server.studio import Studio
 from luab_collect.store import tables as t
 from luab_collect.store.decisions import MAX_REASON, decide
-from luab_collect.store.refusals import Refused
+from luab_collect.store.refusals import Refusal
 from luab_collect.store.results import stored_work
 
 WORKS = 100  # pages of work in a list
@@ -121,7 +121,7 @@ def _work(connection: Connection, identifier: str) -> dict[str, Any]:
     """One page of work, also one that is not submitted, with its events in one order."""
     found = list(stored_work(connection, identifier=identifier, all_states=True))
     if not found:
-        raise Refused("work", "there is no such page of work")
+        raise Refusal("work", "there is no such page of work")
     [work] = found
     about = {work.id, work.annotator}
     return {

@@ -8,7 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from luab_collect.store.refusals import Refused
+from luab_collect.store.refusals import Refusal
 from luab_collect.store.writer import Full, Unavailable
 
 STATUS = {
@@ -54,8 +54,8 @@ def refusal(code: str, reason: str, **more: Any) -> JSONResponse:
 def answer_errors(app: FastAPI) -> None:
     """Makes an app answer errors so."""
 
-    @app.exception_handler(Refused)
-    async def refused(request: Request, error: Refused) -> JSONResponse:
+    @app.exception_handler(Refusal)
+    async def refused(request: Request, error: Refusal) -> JSONResponse:
         return refusal(error.code, error.reason, **error.more)
 
     @app.exception_handler(Full)

@@ -11,13 +11,13 @@ from luab_collect.server import describe
 from luab_collect.server.answers import documented
 from luab_collect.server.bodies import Body, parse, parse_json, read_body
 from luab_collect.server.callers import SECURITY, session_of, takes
-from luab_collect.server.entry import PROLIFIC, RETURNED, Entry
+from luab_collect.server.entry import PROLIFIC, RETURNED, Entrance
 from luab_collect.server.studio import Studio
 from luab_collect.store import people
 from luab_collect.store import tables as t
 from luab_collect.store.keys import keyed
 from luab_collect.store.leases import give_back
-from luab_collect.store.refusals import Refused
+from luab_collect.store.refusals import Refusal
 from luab_collect.store.work import has_begun
 
 Text = Annotated[str, StringConstraints(max_length=255)]
@@ -47,7 +47,7 @@ def visit_key(secret: bytes, platform: str, visit: str) -> str:
     return keyed(secret, "visit", platform, visit)
 
 
-def entry_routes(studio: Studio, entry: Entry) -> APIRouter:
+def entry_routes(studio: Studio, entry: Entrance) -> APIRouter:
     """The routes."""
     routes = APIRouter()
     secret = studio.store.secret
@@ -102,7 +102,7 @@ def entry_routes(studio: Studio, entry: Entry) -> APIRouter:
         session = await session_of(studio, request)
         given = parse(ConsentBody, await read_body(request))
         if given.version != studio.consent_version:
-            raise Refused("consent", "the text has changed: read it again")
+            raise Refusal("consent", "the text has changed: read it again")
         version, text, now = given.version, studio.consent_text, studio.now()
         await studio.write(lambda c: people.consent(c, session.annotator, version, text, now))
         return {}
@@ -132,7 +132,7 @@ def entry_routes(studio: Studio, entry: Entry) -> APIRouter:
         digest = entry.webhook(body, headers.get("x-prolific-request-timestamp", ""), signature, now)
         content = parse_json(body)
         if not isinstance(content, dict):
-            raise Refused("request", "the webhook is no object")
+            raise Refusal("request", "the webhook is no object")
         return await studio.write(lambda c: {"state": _take_webhook(c, secret, digest, content, now)})
 
     return routes

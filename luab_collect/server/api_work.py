@@ -13,13 +13,13 @@ from luab_collect.server.api_entry import Nothing
 from luab_collect.server.bodies import MAX_BODY_BYTES, Body, parse, plain, read_body
 from luab_collect.server.callers import SECURITY, session_of, takes, token_of
 from luab_collect.server.describe import practice, shown
-from luab_collect.server.entry import Entry
+from luab_collect.server.entry import Entrance
 from luab_collect.server.studio import Desk, Studio
 from luab_collect.store import ingest, leases, people, results
 from luab_collect.store import tables as t
 from luab_collect.store import work as works
-from luab_collect.store.people import Session
-from luab_collect.store.refusals import Refused
+from luab_collect.store.people import Caller
+from luab_collect.store.refusals import Refusal
 from luab_data.errors import RejectedRecord
 
 WorkId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
@@ -40,7 +40,7 @@ class SubmitBody(Body):
     last_seq: Annotated[int, Field(ge=1, le=MAX_SEQ)]
 
 
-def work_routes(studio: Studio, entry: Entry) -> APIRouter:
+def work_routes(studio: Studio, entry: Entrance) -> APIRouter:
     """The routes."""
     routes = APIRouter()
     has_practice = bool(practice(studio.store))
@@ -87,7 +87,7 @@ def work_routes(studio: Studio, entry: Entry) -> APIRouter:
         "/api/work/{work}/events",
         openapi_extra=takes(EventsBody),
         responses=documented("json", "session", "work", "conflict", "too_large", "encoding", "event", "full"),
-        summary="Store events; acknowledged when they are on disk",
+        summary="ProjectStore events; acknowledged when they are on disk",
     )
     async def events(work: WorkId, request: Request) -> dict[str, Any]:
         token, encoding = token_of(request), request.headers.get("content-encoding")
@@ -104,7 +104,7 @@ def work_routes(studio: Studio, entry: Entry) -> APIRouter:
         taken = await studio.write(change)
         if taken.conflict is not None:
             reason = f"event {taken.conflict} is stored with other content: both are kept"
-            raise Refused("conflict", reason, seq=taken.conflict, acked_through=taken.acked_through)
+            raise Refusal("conflict", reason, seq=taken.conflict, acked_through=taken.acked_through)
         return {"acked_through": taken.acked_through}
 
     @routes.post(
@@ -130,7 +130,7 @@ def work_routes(studio: Studio, entry: Entry) -> APIRouter:
 
 
 async def _place(
-    studio: Studio, entry: Entry, session: Session, has_practice: bool, move: Any
+    studio: Studio, entry: Entrance, session: Caller, has_practice: bool, move: Any
 ) -> dict[str, Any]:
     """The answer of GET /api/work, after a change of place."""
     if session.excluded:
@@ -150,7 +150,7 @@ async def _place(
     return {"state": "page", "assignment": told, "page": page}
 
 
-def _needs(studio: Studio, session: Session, has_practice: bool) -> str | None:
+def _needs(studio: Studio, session: Caller, has_practice: bool) -> str | None:
     """What comes before any work."""
     with studio.store.reading() as connection:
         if not people.has_consented(connection, session.annotator, studio.consent_version):
@@ -175,7 +175,7 @@ def _page(studio: Studio, work: Row[Any]) -> dict[str, Any]:
 def _batch(
     studio: Studio, token: str | None, work: str, body: bytes, encoding: str | None
 ) -> tuple[int, int, ingest.Packed]:
-    """Annotator, epoch and checked events of a request; raises Refused."""
+    """Annotator, epoch and checked events of a request; raises Refusal."""
     annotator = studio.session(token).annotator
     desk = studio.desk(work, annotator)
     given = parse(EventsBody, plain(body, encoding))
@@ -184,33 +184,33 @@ def _batch(
 
 
 def _check_events(events: list[dict[str, Any]], desk: Desk, labels: frozenset[str], categories: int) -> None:
-    """Raises Refused (`event`) for what is not declared, or names an image or class that is not there."""
+    """Raises Refusal (`event`) for what is not declared, or names an image or class that is not there."""
     try:
         parsed = parse_events(events)
     except RejectedRecord as error:
-        raise Refused("event", error.reason) from error
+        raise Refusal("event", error.reason) from error
     for event in parsed:
         fields = event.fields
         if "item" in fields and fields["item"] not in desk.items:
-            raise Refused("event", f"event {event.seq}: item is no image of this page")
+            raise Refusal("event", f"event {event.seq}: item is no image of this page")
         if "label" in fields and fields["label"] not in labels:
-            raise Refused("event", f"event {event.seq}: label is no class of this project")
+            raise Refusal("event", f"event {event.seq}: label is no class of this project")
         if "category" in fields and fields["category"] >= categories:
-            raise Refused("event", f"event {event.seq}: category is none of the {categories} of this project")
+            raise Refusal("event", f"event {event.seq}: category is none of the {categories} of this project")
         if "boxes" in fields and not desk.items.issuperset(fields["boxes"]):
-            raise Refused("event", f"event {event.seq}: boxes has an image that is not on this page")
+            raise Refusal("event", f"event {event.seq}: boxes has an image that is not on this page")
 
 
 def _finished(studio: Studio, annotator: int, work: str, given: SubmitBody) -> None:
-    """Raises Refused (`work`, `unfinished`) for a page not looked through, or not ended by `submit`."""
+    """Raises Refusal (`work`, `unfinished`) for a page not looked through, or not ended by `submit`."""
     studio.desk(work, annotator)
     with studio.store.reading() as connection:
         kind = results.last_kind(connection, work, given.epoch, given.last_seq)
         if kind not in ("submit", None):  # None: it has not arrived, see `works.submit`
-            raise Refused("unfinished", f"event {given.last_seq} is {kind}, not submit")
+            raise Refusal("unfinished", f"event {given.last_seq} is {kind}, not submit")
         if studio.project.task == "place":
             wanted = set(range(len(studio.project.categories)))
             unseen = wanted - results.seen_categories(connection, work)
             if unseen:
                 names = ", ".join(studio.project.categories[number] for number in sorted(unseen)[:3])
-                raise Refused("unfinished", f"look through all categories of icons first: {names}")
+                raise Refusal("unfinished", f"look through all categories of icons first: {names}")

@@ -14,7 +14,7 @@ from luab_collect.server import media
 from luab_collect.server.answers import answer_errors, documented
 from luab_collect.server.api_entry import entry_routes
 from luab_collect.server.api_work import work_routes
-from luab_collect.server.entry import Entry
+from luab_collect.server.entry import Entrance
 from luab_collect.server.security import SecureHeaders
 from luab_collect.server.studio import Studio
 
@@ -56,7 +56,7 @@ def create_app(studio: Studio, tls: bool = False) -> FastAPI:
         middleware=[Middleware(SecureHeaders, tls=tls)],
     )
     answer_errors(app)
-    entry = Entry(studio.project)
+    entry = Entrance(studio.project)
     shell = pages.shell(studio.project.name, studio.project.language)
 
     @app.get("/work", response_class=HTMLResponse, summary="The pages' shell")

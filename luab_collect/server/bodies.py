@@ -7,7 +7,7 @@ from fastapi import Request
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import from_json
 
-from luab_collect.store.refusals import Refused
+from luab_collect.store.refusals import Refusal
 
 MAX_BODY_BYTES = 1 << 20  # as sent
 MAX_PLAIN_BYTES = 4 << 20  # of a compressed one
@@ -26,9 +26,9 @@ async def read_body(request: Request, limit: int = MAX_SMALL_BYTES) -> bytes:
     """The body's bytes as sent.
 
     Raises:
-        Refused: `too_large`.
+        Refusal: `too_large`.
     """
-    too_large = Refused("too_large", f"a body may have {limit:,} bytes")
+    too_large = Refusal("too_large", f"a body may have {limit:,} bytes")
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and len(declared) < 20 and int(declared) > limit:
         raise too_large
@@ -45,37 +45,37 @@ def plain(body: bytes, encoding: str | None, limit: int = MAX_PLAIN_BYTES) -> by
     """The body uncompressed, which ends as soon as it is too large.
 
     Raises:
-        Refused: `encoding`, `too_large`.
+        Refusal: `encoding`, `too_large`.
     """
     if encoding in (None, "", "identity"):
         return body
     if encoding != "gzip":
-        raise Refused("encoding", "Content-Encoding may be gzip")
+        raise Refusal("encoding", "Content-Encoding may be gzip")
     reader = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
     try:
         content = reader.decompress(body, limit + 1)
     except zlib.error as error:
-        raise Refused("encoding", "the body is no gzip") from error
+        raise Refusal("encoding", "the body is no gzip") from error
     if len(content) > limit:
-        raise Refused("too_large", f"a body may have {limit:,} bytes uncompressed")
+        raise Refusal("too_large", f"a body may have {limit:,} bytes uncompressed")
     if not reader.eof or reader.unused_data:
-        raise Refused("encoding", "the body is no whole gzip")
+        raise Refusal("encoding", "the body is no whole gzip")
     return content
 
 
 def parse_json(body: bytes) -> Any:
-    """The value of strict JSON; raises Refused (`json`)."""
+    """The value of strict JSON; raises Refusal (`json`)."""
     try:
         return from_json(body, allow_inf_nan=False)
     except ValueError as error:  # also of UTF-8, depth, half characters, and numbers with too many digits
-        raise Refused("json", "the body is no JSON that can be read") from error
+        raise Refusal("json", "the body is no JSON that can be read") from error
 
 
 def parse(model: type[M], body: bytes) -> M:
-    """The checked content of a JSON body; raises Refused (`json`, `request`)."""
+    """The checked content of a JSON body; raises Refusal (`json`, `request`)."""
     try:
         return model.model_validate(parse_json(body))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"][:3])) or "the body"
-        raise Refused("request", ascii(f"{where}: {first['msg']}")[1:200]) from error
+        raise Refusal("request", ascii(f"{where}: {first['msg']}")[1:200]) from error

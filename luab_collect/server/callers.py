@@ -7,7 +7,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from luab_collect.server.bodies import Body
 from luab_collect.server.studio import Studio
-from luab_collect.store.people import Session
+from luab_collect.store.people import Caller
 
 SECURITY: list[dict[str, list[str]]] = [{"bearer": []}]
 
@@ -18,8 +18,8 @@ def token_of(request: Request) -> str | None:
     return token.strip() if kind.lower() == "bearer" and token else None
 
 
-async def session_of(studio: Studio, request: Request) -> Session:
-    """Whose request it is; raises Refused (`session`)."""
+async def session_of(studio: Studio, request: Request) -> Caller:
+    """Whose request it is; raises Refusal (`session`)."""
     return await run_in_threadpool(studio.session, token_of(request))
 
 

@@ -9,12 +9,12 @@ from luab_collect.pages import strings
 from luab_collect.project import Project
 from luab_collect.server.studio import Studio
 from luab_collect.store import tables as t
-from luab_collect.store.opening import Store
+from luab_collect.store.opening import ProjectStore
 from luab_collect.store.results import StoredItem
 
 PRACTICE_IMAGES = {"select": 12, "place": 3}  # of the practice
 
-Entry = dict[str, Any]
+JsonObject = dict[str, Any]
 
 
 def markdown(text: str) -> str:
@@ -52,12 +52,12 @@ def consent(studio: Studio, given: bool) -> dict[str, Any]:
     return {"version": studio.consent_version, "html": markdown(studio.consent_text), "given": given}
 
 
-def shown(item: StoredItem) -> Entry:
+def shown(item: StoredItem) -> JsonObject:
     """An image on a page."""
     return {"id": item.id, "url": f"/media/{item.key}", "width": item.width, "height": item.height}
 
 
-def practice(store: Store) -> list[Entry]:
+def practice(store: ProjectStore) -> list[JsonObject]:
     """The practice pages, with the answers; none without images whose answer is known."""
     i = t.items.c
     with store.reading() as connection:
@@ -70,7 +70,7 @@ def practice(store: Store) -> list[Entry]:
     return _place(known) if store.project.task == "place" else _select(known, store.project)
 
 
-def _select(known: list[StoredItem], project: Project) -> list[Entry]:
+def _select(known: list[StoredItem], project: Project) -> list[JsonObject]:
     """One page about the class of which most is known, if both answers occur."""
     best: list[StoredItem] = []
     asked = ""
@@ -87,7 +87,7 @@ def _select(known: list[StoredItem], project: Project) -> list[Entry]:
     return [{"class_name": asked, "items": items}]
 
 
-def _place(known: list[StoredItem]) -> list[Entry]:
+def _place(known: list[StoredItem]) -> list[JsonObject]:
     pages = []
     for item in known:
         answers = [

@@ -12,7 +12,7 @@ import jwt
 from jwt import PyJWKClient, PyJWKSet
 
 from luab_collect.project import Project
-from luab_collect.store.refusals import Refused
+from luab_collect.store.refusals import Refusal
 from luab_data.errors import SourceError
 
 PROLIFIC, URL = "prolific", "url"
@@ -32,7 +32,7 @@ class Visitor:
     visit: str  # its submission, or the same again: one assignment each
 
 
-class Entry:
+class Entrance:
     """Checks who comes in, by the project's settings."""
 
     def __init__(self, project: Project):
@@ -71,13 +71,13 @@ class Entry:
             parameters: Of the address.
 
         Raises:
-            Refused: `platform`, `signature`, `request`.
+            Refusal: `platform`, `signature`, `request`.
         """
         if platform == PROLIFIC:
             return self._from_prolific(token, parameters)
         names = self._url
         if names is None:
-            raise Refused("platform", "this study has no entry by parameters of an address")
+            raise Refusal("platform", "this study has no entry by parameters of an address")
         person = _given(parameters, names.annotator)
         return Visitor(URL, person, _given(parameters, names.session) if names.session else person)
 
@@ -88,35 +88,35 @@ class Entry:
         return {"code": code, "url": address.replace("{code}", code) if address else None}
 
     def webhook(self, body: bytes, timestamp: str, signature: str, now: float) -> str:
-        """The digest of a webhook of Prolific, by which a replay is known; raises Refused."""
+        """The digest of a webhook of Prolific, by which a replay is known; raises Refusal."""
         secret = self._prolific.webhook_secret if self._prolific is not None else None
         if secret is None:
-            raise Refused("platform", "this study takes no webhooks")
+            raise Refusal("platform", "this study takes no webhooks")
         signed = timestamp.encode("utf-8", "backslashreplace") + body
         expected = b64encode(hmac.new(secret.encode(), signed, hashlib.sha256).digest())
         if not hmac.compare_digest(expected, signature.encode("utf-8", "backslashreplace")):
-            raise Refused("signature", "the signature does not fit the webhook")
+            raise Refusal("signature", "the signature does not fit the webhook")
         if not timestamp.isascii() or not timestamp.isdecimal() or abs(now - float(timestamp[:20])) > MAX_AGE:
-            raise Refused("signature", f"the webhook is older than {MAX_AGE:g} s")
+            raise Refusal("signature", f"the webhook is older than {MAX_AGE:g} s")
         return hashlib.sha256(signed).hexdigest()
 
     def _from_prolific(self, token: str | None, parameters: Mapping[str, str]) -> Visitor:
         if self._prolific is None:
-            raise Refused("platform", "this study has no entry from Prolific")
+            raise Refusal("platform", "this study has no entry from Prolific")
         if token is not None:
             signed = self._claims(token)
             for name in (PERSON, STUDY, VISIT):
                 if parameters.get(name, signed.get(name)) != signed.get(name):
-                    raise Refused("signature", "the address and its signed token name different people")
+                    raise Refusal("signature", "the address and its signed token name different people")
             parameters = signed
         elif self._prolific.signed_only:
-            raise Refused("signature", "this study is entered by Prolific's signed links only")
+            raise Refusal("signature", "this study is entered by Prolific's signed links only")
         return Visitor(PROLIFIC, _given(parameters, PERSON), _given(parameters, VISIT))
 
     def _claims(self, token: str) -> dict[str, str]:
         assert self._prolific is not None
         if self._client is None and self._keys is None:
-            raise Refused("signature", "this study has no key set for signed links")
+            raise Refusal("signature", "this study has no key set for signed links")
         try:
             claims = jwt.decode(
                 token,
@@ -126,9 +126,9 @@ class Entry:
                 options={"require": ["exp", "aud"]},
             )
         except jwt.PyJWKClientConnectionError as error:
-            raise Refused("unavailable", "Prolific's keys cannot be fetched: please try again") from error
+            raise Refusal("unavailable", "Prolific's keys cannot be fetched: please try again") from error
         except (jwt.PyJWTError, KeyError, TypeError, ValueError) as error:  # KeyError: another key set's
-            raise Refused("signature", "the signed link is not, or no longer, valid") from error
+            raise Refusal("signature", "the signed link is not, or no longer, valid") from error
         signed = claims.get("prolific")
         return signed if isinstance(signed, dict) else {}
 
@@ -152,5 +152,5 @@ def _key_set(path: Path) -> PyJWKSet:
 def _given(parameters: Mapping[str, Any], name: str) -> str:
     value = parameters.get(name)
     if not isinstance(value, str) or not 1 <= len(value) <= 255 or not value.isprintable():
-        raise Refused("request", f"the address has no {name}, or one that is no id: open the platform's link")
+        raise Refusal("request", f"the address has no {name}, or one that is no id: open the platform's link")
     return value

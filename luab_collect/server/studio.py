@@ -12,9 +12,9 @@ from sqlalchemy import Connection, select
 
 from luab_collect.store import tables as t
 from luab_collect.store.keys import keyed
-from luab_collect.store.opening import Store
-from luab_collect.store.people import Session, session_of
-from luab_collect.store.refusals import Refused
+from luab_collect.store.opening import ProjectStore
+from luab_collect.store.people import Caller, session_of
+from luab_collect.store.refusals import Refusal
 from luab_collect.store.writer import Writer
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ class Desk:
 class Studio:
     """A store with its writer, and what requests ask for again and again."""
 
-    def __init__(self, store: Store):
+    def __init__(self, store: ProjectStore):
         self.store = store
         self.project = store.project
         self.labels = frozenset(store.project.class_names)
@@ -53,23 +53,23 @@ class Studio:
         """Epoch seconds."""
         return self.store.clock()
 
-    def session(self, token: str | None) -> Session:
-        """Whose token it is; raises Refused (`session`)."""
+    def session(self, token: str | None) -> Caller:
+        """Whose token it is; raises Refusal (`session`)."""
         if token:
             with self.store.reading() as connection:
                 session = session_of(connection, token, self.now())
             if session is not None:
                 return session
-        raise Refused("session", "the session is over: open your link again")
+        raise Refusal("session", "the session is over: open your link again")
 
     def desk(self, work: str, annotator: int) -> Desk:
-        """An annotator's page of work; raises Refused (`work`)."""
+        """An annotator's page of work; raises Refusal (`work`)."""
         with self._lock:
             desk = self._desks.get(work)
         if desk is None:
             desk = self._read_desk(work)
         if desk is None or desk.annotator != annotator:
-            raise Refused("work", "there is no such page of work, or it is another annotator's")
+            raise Refusal("work", "there is no such page of work, or it is another annotator's")
         return desk
 
     def admin_token(self) -> str:

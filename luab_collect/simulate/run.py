@@ -21,7 +21,7 @@ from luab_collect.simulate.select_page import ShownImage, select_page
 from luab_collect.simulate.tape import Event
 from luab_collect.store import people as store_people
 from luab_collect.store import tables as t
-from luab_collect.store.opening import Store
+from luab_collect.store.opening import ProjectStore
 from luab_data.errors import RejectedRecord, SourceError
 
 NAME = "simulated"  # how the links of simulated annotators are called
@@ -57,7 +57,7 @@ def read_truth(project: Project, boxes: Path | None = None) -> Truth:
 
 
 def simulate(
-    store: Store,
+    store: ProjectStore,
     url: str,
     people: Sequence[Person],
     truth: Truth,
@@ -143,7 +143,7 @@ def _act(project: Project, person: Person, truth: Truth, seed: int) -> Act:
     return act
 
 
-def _stored(store: Store, works: Sequence[str]) -> tuple[int, int]:
+def _stored(store: ProjectStore, works: Sequence[str]) -> tuple[int, int]:
     """Number of stored events of pages of work, and their bytes."""
     b = t.batches.c
     columns = func.sum(b.last_seq - b.first_seq + 1), func.sum(func.length(b.body))

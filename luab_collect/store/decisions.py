@@ -4,7 +4,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from luab_collect.store import tables as t
 from luab_collect.store.leases import recount
-from luab_collect.store.refusals import Refused
+from luab_collect.store.refusals import Refusal
 
 VERDICTS = ("accept", "reject")
 MAX_REASON = 2_000
@@ -32,26 +32,26 @@ def decide(
         annotator: The pseudonym of whose all work it is about.
 
     Raises:
-        Refused: `request`, `work`.
+        Refusal: `request`, `work`.
     """
     if verdict not in VERDICTS:
-        raise Refused("request", f"verdict is {verdict!a}; allowed are {', '.join(VERDICTS)}")
+        raise Refusal("request", f"verdict is {verdict!a}; allowed are {', '.join(VERDICTS)}")
     if not reason.strip() or len(reason) > MAX_REASON:
-        raise Refused("request", f"a decision needs its reason, of at most {MAX_REASON:,} characters")
+        raise Refusal("request", f"a decision needs its reason, of at most {MAX_REASON:,} characters")
     if (work is None) == (annotator is None):
-        raise Refused("request", "a decision is about a page of work or about an annotator")
+        raise Refusal("request", "a decision is about a page of work or about an annotator")
     w, a = t.work.c, t.annotators.c
     if work is not None:
         row = connection.execute(select(w.id, w.page_id).where(w.id == work, w.state == "submitted")).first()
         if row is None:
-            raise Refused("work", "there is no such submitted page of work")
+            raise Refusal("work", "there is no such submitted page of work")
         connection.execute(update(t.work).where(w.id == work).values(verdict=verdict))
         pages = [row.page_id]
         subject = {"work_id": work}
     else:
         identifier = connection.execute(select(a.id).where(a.pseudonym == annotator)).scalar()
         if identifier is None:
-            raise Refused("work", "there is no such annotator")
+            raise Refusal("work", "there is no such annotator")
         connection.execute(update(t.annotators).where(a.id == identifier).values(verdict=verdict))
         pages = list(connection.execute(select(w.page_id).where(w.annotator_id == identifier)).scalars())
         subject = {"annotator_id": identifier}

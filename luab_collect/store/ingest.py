@@ -14,7 +14,7 @@ from pydantic_core import from_json, to_json
 from sqlalchemy import Connection, Row, Table, func, insert, select, update
 
 from luab_collect.store import tables as t
-from luab_collect.store.refusals import Refused
+from luab_collect.store.refusals import Refusal
 
 MAX_STORED_BYTES = 64 << 20  # of one page of work, compressed: a day of moves at 1 kHz
 COMPRESSION = 3  # half the time of 6, for 7 % more bytes
@@ -74,13 +74,13 @@ def take(connection: Connection, work: Row[Any], epoch: int, batch: Packed, now:
         now: Epoch seconds.
 
     Raises:
-        Refused: `gap`, `epoch`, `submitted`, `too_much`.
+        Refusal: `gap`, `epoch`, `submitted`, `too_much`.
     """
     if not 1 <= epoch <= work.epoch:
-        raise Refused("epoch", f"epoch is {epoch}, and this page of work has had {work.epoch}")
+        raise Refusal("epoch", f"epoch is {epoch}, and this page of work has had {work.epoch}")
     stored = last_seq(connection, work.id, epoch)
     if batch.first > stored + 1:
-        raise Refused(
+        raise Refusal(
             "gap", f"event {stored + 1} is missing before event {batch.first}", acked_through=stored
         )
     if batch.first <= stored:
@@ -92,7 +92,7 @@ def take(connection: Connection, work: Row[Any], epoch: int, batch: Packed, now:
     if tail is None:
         return Taken(stored)
     if work.state == "submitted":
-        raise Refused("submitted", "this page of work was submitted", acked_through=stored)
+        raise Refusal("submitted", "this page of work was submitted", acked_through=stored)
     _append(connection, t.batches, work, epoch, tail, now)
     return Taken(tail.last, appended=len(tail.events))
 
@@ -143,7 +143,7 @@ def _append(
 ) -> None:
     size = len(batch.body)
     if work.stored_bytes + size > MAX_STORED_BYTES:
-        raise Refused("too_much", f"a page of work may have {MAX_STORED_BYTES:,} bytes of events")
+        raise Refusal("too_much", f"a page of work may have {MAX_STORED_BYTES:,} bytes of events")
     connection.execute(
         insert(table).values(
             work_id=work.id,

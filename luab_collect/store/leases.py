@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, func, or_, select, update
 
 from luab_collect.store import tables as t
-from luab_collect.store.refusals import Refused
+from luab_collect.store.refusals import Refusal
 
 MAX_EPOCHS = 1_000  # tabs that took over one page of work
 REJECT = "reject"
@@ -23,11 +23,11 @@ class Rules:
 
 
 def own(connection: Connection, work_id: str, annotator: int) -> Row[Any]:
-    """The row of an annotator's page of work; raises Refused (`work`)."""
+    """The row of an annotator's page of work; raises Refusal (`work`)."""
     query = select(t.work).where(t.work.c.id == work_id, t.work.c.annotator_id == annotator)
     row = connection.execute(query).first()
     if row is None:
-        raise Refused("work", "there is no such page of work, or it is another annotator's")
+        raise Refusal("work", "there is no such page of work, or it is another annotator's")
     return row
 
 
@@ -48,11 +48,11 @@ def renew(connection: Connection, work: Row[Any], rules: Rules, now: float) -> N
 
 
 def take_over(connection: Connection, work: Row[Any], rules: Rules, now: float) -> int:
-    """A tab begins to write: its epoch; raises Refused (`submitted`, `epoch`)."""
+    """A tab begins to write: its epoch; raises Refusal (`submitted`, `epoch`)."""
     if work.state == "submitted":
-        raise Refused("submitted", "this page of work was submitted")
+        raise Refusal("submitted", "this page of work was submitted")
     if work.epoch >= MAX_EPOCHS:
-        raise Refused("epoch", f"a page of work can be taken over {MAX_EPOCHS:,} times")
+        raise Refusal("epoch", f"a page of work can be taken over {MAX_EPOCHS:,} times")
     renew(connection, work, rules, now)
     connection.execute(update(t.work).where(t.work.c.id == work.id).values(epoch=work.epoch + 1))
     return int(work.epoch) + 1

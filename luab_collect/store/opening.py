@@ -18,7 +18,7 @@ from luab_data.console.text import redact, text_of
 from luab_data.errors import SourceError
 
 
-class Store:
+class ProjectStore:
     """A project's database, brought to the newest version and filled; for commands and servers."""
 
     def __init__(self, project: Project, clock: Callable[[], float] = time.time):

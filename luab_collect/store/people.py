@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from luab_collect.store import tables as t
 from luab_collect.store.keys import PSEUDONYM_DIGITS, keyed, new_token, token_sha256
-from luab_collect.store.refusals import Refused
+from luab_collect.store.refusals import Refusal
 
 LINK = "link"  # the platform of own links
 SESSION_SECONDS = 14 * 24 * 3600.0
@@ -20,7 +20,7 @@ MAX_SESSIONS = 20  # of one annotator; then the oldest ends
 
 
 @dataclass(frozen=True)
-class Session:
+class Caller:
     """Whose request it is."""
 
     annotator: int
@@ -34,7 +34,7 @@ class Session:
 def annotator_of(
     connection: Connection, secret: bytes, platform: str, outside_id: str, now: float
 ) -> Row[Any]:
-    """The annotator with an id outside, new or known; raises Refused (`withdrawn`)."""
+    """The annotator with an id outside, new or known; raises Refusal (`withdrawn`)."""
     a, o = t.annotators.c, t.outside_ids.c
     pseudonym = keyed(secret, "annotator", platform, outside_id, digits=PSEUDONYM_DIGITS)
     number = 0
@@ -42,7 +42,7 @@ def annotator_of(
         row := connection.execute(select(t.annotators).where(a.pseudonym == pseudonym)).first()
     ) is not None:
         if row.withdrawn is not None:
-            raise Refused("withdrawn", "you have withdrawn from this study")
+            raise Refusal("withdrawn", "you have withdrawn from this study")
         there = connection.execute(select(o.outside_id).where(o.annotator_id == row.id)).scalar()
         if there in (None, outside_id) and row.platform == platform:
             if there is None:  # removed by retention: it is the hash that knows her
@@ -57,7 +57,7 @@ def annotator_of(
 
 
 def annotator_of_link(connection: Connection, token: str) -> Row[Any]:
-    """The annotator of an own link; raises Refused (`link`, `withdrawn`)."""
+    """The annotator of an own link; raises Refusal (`link`, `withdrawn`)."""
     query = (
         select(t.annotators)
         .join(t.links, t.links.c.annotator_id == t.annotators.c.id)
@@ -65,9 +65,9 @@ def annotator_of_link(connection: Connection, token: str) -> Row[Any]:
     )
     row = connection.execute(query).first()
     if row is None:
-        raise Refused("link", "this link is not, or no longer, valid: ask for a new one")
+        raise Refusal("link", "this link is not, or no longer, valid: ask for a new one")
     if row.withdrawn is not None:
-        raise Refused("withdrawn", "you have withdrawn from this study")
+        raise Refusal("withdrawn", "you have withdrawn from this study")
     return row
 
 
@@ -92,7 +92,7 @@ def start_session(connection: Connection, annotator: int, visit: str | None, now
     return token
 
 
-def session_of(connection: Connection, token: str, now: float) -> Session | None:
+def session_of(connection: Connection, token: str, now: float) -> Caller | None:
     """The session with a token, unless it is over."""
     a, s = t.annotators.c, t.sessions.c
     query = (
@@ -103,7 +103,7 @@ def session_of(connection: Connection, token: str, now: float) -> Session | None
     row = connection.execute(query).first()
     if row is None:
         return None
-    return Session(
+    return Caller(
         row.id, row.pseudonym, row.platform, row.visit, row.practiced is not None, row.verdict == "reject"
     )
 
@@ -138,7 +138,7 @@ def practiced(connection: Connection, annotator: int, now: float) -> None:
 
 
 def add_link(connection: Connection, secret: bytes, name: str, now: float) -> str:
-    """A new link's token for a person; her earlier one ends. Raises Refused (`withdrawn`)."""
+    """A new link's token for a person; her earlier one ends. Raises Refusal (`withdrawn`)."""
     annotator = annotator_of(connection, secret, LINK, name, now)
     token = new_token()
     connection.execute(delete(t.links).where(t.links.c.annotator_id == annotator.id))

@@ -1,7 +1,7 @@
 """What a change answers instead of a result: a code that the pages know, and a sentence for people."""
 
 
-class Refused(Exception):
+class Refusal(Exception):
     """A request that cannot be granted; `writer` undoes the change that raised it, and no other.
 
     Attributes:

@@ -15,14 +15,14 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 from luab_collect.store import tables as t
 from luab_collect.store.ingest import last_seq
 from luab_collect.store.leases import Rules, expire, recount, renew
-from luab_collect.store.refusals import Refused
+from luab_collect.store.refusals import Refusal
 
 CODE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # no 0, 1, I, O, which people confuse
 CODE_LENGTH = 12
 
 
 @dataclass(frozen=True)
-class Place:
+class Standing:
     """Where an annotator is.
 
     Attributes:
@@ -38,7 +38,7 @@ class Place:
     more: bool = False
 
 
-def where(connection: Connection, annotator: int, visit: str | None, rules: Rules, now: float) -> Place:
+def where(connection: Connection, annotator: int, visit: str | None, rules: Rules, now: float) -> Standing:
     """An annotator's place; leases her a page where her assignment lacks some, and begins her first one.
 
     Args:
@@ -54,16 +54,16 @@ def where(connection: Connection, annotator: int, visit: str | None, rules: Rule
         return begin(connection, annotator, visit, rules, now)
     if assignment.completed is not None:
         more = visit is None and _free_page(connection, annotator, rules) is not None
-        return Place(assignment, _done(connection, assignment.id), more=more)
+        return Standing(assignment, _done(connection, assignment.id), more=more)
     return _go_on(connection, annotator, assignment, rules, now)
 
 
-def begin(connection: Connection, annotator: int, visit: str | None, rules: Rules, now: float) -> Place:
+def begin(connection: Connection, annotator: int, visit: str | None, rules: Rules, now: float) -> Standing:
     """The annotator's next assignment with its first page; without any where no page is left for her."""
     free = _free_pages(annotator, rules).limit(rules.pages_per_hit)
     pages = connection.execute(select(func.count()).select_from(free.subquery())).scalar_one()
     if not pages and _returned_page(connection, annotator, rules) is None:
-        return Place(None)
+        return Standing(None)
     identifier = secrets.token_hex(16)
     connection.execute(
         insert(t.assignments).values(
@@ -73,13 +73,15 @@ def begin(connection: Connection, annotator: int, visit: str | None, rules: Rule
     return _go_on(connection, annotator, _assignment(connection, identifier), rules, now)
 
 
-def begin_next(connection: Connection, annotator: int, visit: str | None, rules: Rules, now: float) -> Place:
-    """Begins an assignment after a complete one; raises Refused (`assignment`) where that is not hers."""
+def begin_next(
+    connection: Connection, annotator: int, visit: str | None, rules: Rules, now: float
+) -> Standing:
+    """Begins an assignment after a complete one; raises Refusal (`assignment`) where that is not hers."""
     place = where(connection, annotator, visit, rules, now)
     if place.assignment is None or place.assignment.completed is None:
         return place  # pressed twice
     if visit is not None:
-        raise Refused("assignment", "a visit from this platform has one assignment")
+        raise Refusal("assignment", "a visit from this platform has one assignment")
     following = begin(connection, annotator, visit, rules, now)
     return following if following.assignment is not None else place
 
@@ -94,23 +96,23 @@ def submit(connection: Connection, work: Row[Any], epoch: int, seq: int, now: fl
     """Submits a page all of whose events are stored; the same submission again changes nothing.
 
     Raises:
-        Refused: `submitted` otherwise, `incomplete`, `unfinished`, `epoch`; `superseded`: a later tab wrote.
+        Refusal: `submitted` otherwise, `incomplete`, `unfinished`, `epoch`; `superseded`: a later tab wrote.
     """
     if work.state == "submitted":
         if (work.submitted_epoch, work.submitted_seq) == (epoch, seq):
             return
-        raise Refused("submitted", "this page of work was submitted with other events")
+        raise Refusal("submitted", "this page of work was submitted with other events")
     if not 1 <= epoch <= work.epoch:
-        raise Refused("epoch", f"epoch is {epoch}, and this page of work has had {work.epoch}")
+        raise Refusal("epoch", f"epoch is {epoch}, and this page of work has had {work.epoch}")
     b = t.batches.c
     later = select(b.epoch).where(b.work_id == work.id, b.epoch > epoch).limit(1)
     if connection.execute(later).first() is not None:
-        raise Refused("superseded", "another tab has gone on with this page of work")
+        raise Refusal("superseded", "another tab has gone on with this page of work")
     stored = last_seq(connection, work.id, epoch)
     if stored < seq:
-        raise Refused("incomplete", f"event {stored + 1} has not arrived", acked_through=stored)
+        raise Refusal("incomplete", f"event {stored + 1} has not arrived", acked_through=stored)
     if stored > seq:
-        raise Refused("unfinished", f"event {seq} is not the last: event {stored} is", acked_through=stored)
+        raise Refusal("unfinished", f"event {seq} is not the last: event {stored} is", acked_through=stored)
     connection.execute(
         update(t.work)
         .where(t.work.c.id == work.id)
@@ -135,15 +137,17 @@ def _latest(connection: Connection, annotator: int, visit: str | None) -> Row[An
     return connection.execute(query.order_by(c.completed.is_not(None), c.created.desc()).limit(1)).first()
 
 
-def _go_on(connection: Connection, annotator: int, assignment: Row[Any], rules: Rules, now: float) -> Place:
+def _go_on(
+    connection: Connection, annotator: int, assignment: Row[Any], rules: Rules, now: float
+) -> Standing:
     done = _done(connection, assignment.id)
     work = _current(connection, assignment.id, rules, now)
     if work is None:
         work = _lease(connection, annotator, assignment, done, rules, now)
     if work is None and done:  # all that there was for her
         _complete(connection, assignment, now)
-        return Place(_assignment(connection, assignment.id), done)
-    return Place(assignment if work is not None else None, done, work)
+        return Standing(_assignment(connection, assignment.id), done)
+    return Standing(assignment if work is not None else None, done, work)
 
 
 def _current(connection: Connection, assignment: str, rules: Rules, now: float) -> Row[Any] | None:

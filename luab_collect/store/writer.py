@@ -76,7 +76,7 @@ class Writer:
             for (_, future), answer in zip(group, answers, strict=True):
                 if not future.set_running_or_notify_cancel():
                     continue  # its caller went away; the change is committed all the same
-                if isinstance(answer, _Raised):
+                if isinstance(answer, _Failed):
                     future.set_exception(answer.error)
                 else:
                     future.set_result(answer)
@@ -104,11 +104,11 @@ class Writer:
         except Exception as error:  # of the database: nothing of the group is there
             full = is_full(error)
             log.error("nothing was written: %s", "the disk is full" if full else text_of(error))
-            return [_Raised(Full() if full else Unavailable(text_of(error))) for _ in group]
+            return [_Failed(Full() if full else Unavailable(text_of(error))) for _ in group]
 
 
 @dataclass(frozen=True)
-class _Raised:
+class _Failed:
     error: Exception
 
 
@@ -122,5 +122,5 @@ def _one(connection: Connection, change: Change[Any]) -> Any:
         if isinstance(error, DBAPIError) and (error.connection_invalidated or is_full(error)):
             raise
         part.rollback()
-        return _Raised(error)
+        return _Failed(error)
     return result

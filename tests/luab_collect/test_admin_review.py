@@ -10,14 +10,14 @@ from luab_collect.commands import run
 from luab_collect.project import Project
 from luab_collect.server.admin import create_admin_app
 from luab_collect.server.studio import Studio
-from luab_collect.store.opening import Store
+from luab_collect.store.opening import ProjectStore
 
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory):
     shop = make_trial(tmp_path_factory.mktemp("admin"), overlap=2)
     assert run("simulate", [str(shop), "--annotators", "2", "--no-images"]) == 0
-    studio = Studio(Store(Project.read(shop)))
+    studio = Studio(ProjectStore(Project.read(shop)))
     yield studio
     studio.close()
 

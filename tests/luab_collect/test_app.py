@@ -12,7 +12,7 @@ from luab_collect.items import read_items
 from luab_collect.server.app import create_app
 from luab_collect.server.studio import Studio
 from luab_collect.store import tables as t
-from luab_collect.store.opening import Store
+from luab_collect.store.opening import ProjectStore
 from luab_collect.store.results import raw_events, stored_work
 
 from shops import Annotator, Clock, add_people, event, make_shop, page_events  # isort: skip
@@ -23,7 +23,7 @@ class Running:
 
     def __init__(self, folder, **settings):
         self.clock = Clock()
-        self.store = Store(make_shop(folder, **settings), self.clock)
+        self.store = ProjectStore(make_shop(folder, **settings), self.clock)
         self.studio = Studio(self.store)
         self.client = TestClient(create_app(self.studio), raise_server_exceptions=False)
 

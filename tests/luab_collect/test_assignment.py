@@ -6,9 +6,9 @@ from sqlalchemy import func, select
 from luab_collect.store import tables as t
 from luab_collect.store.decisions import decide
 from luab_collect.store.leases import own, renew, take_over
-from luab_collect.store.opening import Store
+from luab_collect.store.opening import ProjectStore
 from luab_collect.store.people import annotator_of
-from luab_collect.store.refusals import Refused
+from luab_collect.store.refusals import Refusal
 from luab_collect.store.work import begin_next, submit, where
 
 from luab_collect.store.ingest import pack, take  # isort: skip
@@ -20,7 +20,7 @@ class Desk:
 
     def __init__(self, folder, database, **settings):
         self.clock = Clock()
-        self.store = Store(make_shop(folder, database=database, **settings), self.clock)
+        self.store = ProjectStore(make_shop(folder, database=database, **settings), self.clock)
         self.rules = self.store.rules
         self.ids = {}
 
@@ -162,7 +162,7 @@ def test_a_code_is_random_and_for_complete_work_only(desk):
         desk.do(name, "visit")
     codes = [desk.where(name, "visit").assignment.code for name in "ab"]
     assert len(set(codes)) == 2 and all(len(code) == 12 for code in codes)
-    with pytest.raises(Refused, match="one assignment"):
+    with pytest.raises(Refusal, match="one assignment"):
         desk(begin_next, desk.person("a"), "visit", desk.rules, desk.clock())
     assert desk.page("a", "another visit") in (2, 3)
 
@@ -207,6 +207,6 @@ def test_rejected_work_is_done_again_by_another_annotator(desk):
 def test_decisions_are_checked(tmp_path, change, reason):
     desk = Desk(tmp_path / "shop", None)
     given = {"verdict": "accept", "reason": "good", "by": "me", "now": 1.0, "work": "1"} | change
-    with pytest.raises(Refused, match=reason):
+    with pytest.raises(Refusal, match=reason):
         desk(lambda c: decide(c, **given))
     desk.store.close()

@@ -12,7 +12,7 @@ from luab.cli import main
 from luab_collect.store.decisions import decide
 from luab_collect.store.ingest import pack, take
 from luab_collect.store.leases import own, take_over
-from luab_collect.store.opening import Store
+from luab_collect.store.opening import ProjectStore
 from luab_collect.store.people import annotator_of
 from luab_collect.store.results import page_items
 from luab_collect.store.retention import withdraw
@@ -46,7 +46,7 @@ def shop(tmp_path):
     """Three annotators did a page each; one withdrew, work of another was rejected."""
     files = [f"{name}/{n}.png" for name in ("cat", "dog") for n in range(4)]
     project = make_project(tmp_path, "select", files, "cat\ndog\n", overlap=3)
-    store = Store(project)
+    store = ProjectStore(project)
     now, done = time.time(), {}
     for name in ("ann", "bob", "cyd"):
         with store.writing() as connection:

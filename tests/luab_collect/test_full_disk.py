@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event as listener
 
 from luab_collect.store.engine import is_full
-from luab_collect.store.opening import Store
+from luab_collect.store.opening import ProjectStore
 from luab_collect.store.results import raw_events
 
 from servers import Server  # isort: skip
@@ -74,7 +74,7 @@ def test_a_disk_that_is_really_full(tmp_path):
     if mounted.returncode:
         pytest.skip(f"mount: {mounted.stderr.decode().strip()}")
     try:
-        store = Store(make_shop(disk / "shop", images=6))
+        store = ProjectStore(make_shop(disk / "shop", images=6))
         (token,) = add_people(store, "Ann")
         server = Server(disk / "shop")
         server.log = tmp_path / "log"

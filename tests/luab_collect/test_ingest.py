@@ -12,7 +12,7 @@ from luab_collect.store import ingest
 from luab_collect.store import tables as t
 from luab_collect.store.ingest import Taken, pack, take, unpack
 from luab_collect.store.leases import own, take_over
-from luab_collect.store.refusals import Refused
+from luab_collect.store.refusals import Refusal
 from luab_collect.store.results import raw_events, stored_work
 
 from shops import event  # isort: skip
@@ -71,7 +71,7 @@ def test_repeats_change_nothing_however_they_are_cut(page):
 
 def test_a_gap_is_refused_with_what_is_there(page):
     page.take(EVENTS[:5])
-    with pytest.raises(Refused, match="event 6 is missing before event 7") as refused:
+    with pytest.raises(Refusal, match="event 6 is missing before event 7") as refused:
         page.take(EVENTS[6:8])
     assert (refused.value.code, refused.value.more) == ("gap", {"acked_through": 5})
     assert page.stored() == {1: EVENTS[:5]}
@@ -101,7 +101,7 @@ def test_epochs_are_apart(page):
     assert page.take(EVENTS[:1], epoch=2) == Taken(1, appended=1)
     assert page.take(EVENTS[2:3], epoch=1) == Taken(3, appended=1)  # late, of the earlier tab
     for epoch in (0, 3):
-        with pytest.raises(Refused, match=f"epoch is {epoch}, and this page of work has had 2"):
+        with pytest.raises(Refusal, match=f"epoch is {epoch}, and this page of work has had 2"):
             page.take(EVENTS[:1], epoch=epoch)
     assert page.stored() == {1: EVENTS[:3], 2: EVENTS[:1]}
 
@@ -109,7 +109,7 @@ def test_epochs_are_apart(page):
 def test_a_page_has_a_limit_of_bytes(page, monkeypatch):
     page.take(EVENTS[:2])
     monkeypatch.setattr(ingest, "MAX_STORED_BYTES", 200)
-    with pytest.raises(Refused, match="may have 200 bytes"):
+    with pytest.raises(Refusal, match="may have 200 bytes"):
         page.take(EVENTS[2:])
     assert page.stored() == {1: EVENTS[:2]}
 

@@ -9,7 +9,7 @@ import httpx
 from sqlalchemy import select
 
 from luab_collect.store import tables as t
-from luab_collect.store.opening import Store
+from luab_collect.store.opening import ProjectStore
 from luab_collect.store.results import raw_events
 
 from servers import Server  # isort: skip
@@ -93,7 +93,7 @@ def work_on(people, events):
 def test_nothing_acknowledged_is_lost_by_20_kills(tmp_path):
     rng = random.Random(9)
     project = make_shop(tmp_path / "shop", images=900, overlap=2, pages_per_hit=5)
-    store = Store(project)
+    store = ProjectStore(project)
     tokens = add_people(store, *map(str, range(PEOPLE)))
     over = threading.Event()
     server = Server(tmp_path / "shop")

@@ -14,7 +14,7 @@ from luab_collect.store import tables as t
 from luab_collect.store.engine import open_engine, writing
 from luab_collect.store.leases import Rules
 from luab_collect.store.migrate import newest, upgrade
-from luab_collect.store.opening import Store
+from luab_collect.store.opening import ProjectStore
 from luab_collect.store.people import annotator_of
 from luab_collect.store.results import stored_work
 from luab_collect.store.work import where
@@ -122,9 +122,9 @@ def test_a_newer_database_is_refused(engine):
 
 def test_other_pages_than_the_projects_are_refused(tmp_path, database):
     project = make_shop(tmp_path / "shop", database=database)
-    Store(project).close()
-    Store(project).close()
+    ProjectStore(project).close()
+    ProjectStore(project).close()
     other = make_shop(tmp_path / "other", database=database, seed=1)
     with pytest.raises(SourceError, match="other images or pages of work"):
-        Store(other)
-    Store(project).close()  # the first one is as it was
+        ProjectStore(other)
+    ProjectStore(project).close()  # the first one is as it was

@@ -11,7 +11,7 @@ from luab.commands.collect import main
 from luab_collect.store import people, retention
 from luab_collect.store import tables as t
 from luab_collect.store.keys import keyed
-from luab_collect.store.opening import Store
+from luab_collect.store.opening import ProjectStore
 
 from shops import Annotator, Clock, make_shop  # isort: skip
 from test_app import Running  # isort: skip
@@ -80,7 +80,7 @@ def test_links_and_sessions_end_with_a_revocation(tmp_path):
 
 
 def test_pseudonyms_are_keyed_hashes(tmp_path):
-    store = Store(make_shop(tmp_path / "shop"), Clock())
+    store = ProjectStore(make_shop(tmp_path / "shop"), Clock())
     with store.writing() as connection:
         row = people.annotator_of(connection, store.secret, "url", "worker 7", 1.0)
         assert people.annotator_of(connection, store.secret, "url", "worker 7", 2.0).id == row.id
@@ -92,7 +92,7 @@ def test_pseudonyms_are_keyed_hashes(tmp_path):
 
 def test_two_people_with_the_same_hash_stay_two(tmp_path, monkeypatch):
     monkeypatch.setattr(people, "keyed", lambda secret, *parts, digits: f"{len(parts):010}")
-    store = Store(make_shop(tmp_path / "shop"), Clock())
+    store = ProjectStore(make_shop(tmp_path / "shop"), Clock())
     with store.writing() as connection:
         first = people.annotator_of(connection, store.secret, "url", "a", 1.0)
         second = people.annotator_of(connection, store.secret, "url", "b", 1.0)
@@ -162,7 +162,7 @@ def people_token(running, name):
 
 def test_ids_outside_are_forgotten_after_their_time(tmp_path):
     clock = Clock()
-    store = Store(make_shop(tmp_path / "shop"), clock)
+    store = ProjectStore(make_shop(tmp_path / "shop"), clock)
     with store.writing() as connection:
         old = people.annotator_of(connection, store.secret, "url", "old", clock())
         people.start_session(connection, old.id, None, clock())

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import RSAAlgorithm
 
 from luab_collect.server import entry as entry_module
-from luab_collect.server.entry import Entry
+from luab_collect.server.entry import Entrance
 from luab_data.errors import SourceError
 
 from shops import Annotator, make_shop  # isort: skip
@@ -152,7 +152,7 @@ def test_signed_only_refuses_plain_parameters(tmp_path, key):
 def test_settings_that_do_not_fit_are_refused(tmp_path, settings, reason):
     project = make_shop(tmp_path / "shop", platforms={"prolific": {"completion_url": COMPLETION} | settings})
     with pytest.raises(SourceError, match=reason):
-        Entry(project)
+        Entrance(project)
 
 
 def test_keys_that_cannot_be_fetched_are_said(tmp_path, key, monkeypatch):
@@ -187,9 +187,7 @@ def test_a_returned_submission_gives_its_page_back_once(app):
     other = Annotator(app.client, platform="prolific", parameters=IDS | {"PROLIFIC_PID": "q" * 24}).consent()
     assert other.work()["page"]["items"] != ann.work()["page"]["items"]  # the replay gave nothing back
     assert hook(app, RETURNED | {"status": "APPROVED"}).json() == {"state": "ignored"}
-    assert hook(app, {"resource_id": ["x"], "status": 1, "event_type": "\0"}).json() == {
-        "state": "ignored"
-    }
+    assert hook(app, {"resource_id": ["x"], "status": 1, "event_type": "\0"}).json() == {"state": "ignored"}
 
 
 @pytest.mark.parametrize(

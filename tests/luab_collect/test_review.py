@@ -9,7 +9,7 @@ from luab_collect.commands import run
 from luab_collect.project import Project
 from luab_collect.review.review import read_review
 from luab_collect.review.text import summary, table
-from luab_collect.store.opening import Store
+from luab_collect.store.opening import ProjectStore
 from luab_data.errors import SourceError
 
 
@@ -22,7 +22,7 @@ def worked(tmp_path_factory):
 
 
 def review_of(shop, known=None):
-    store = Store(Project.read(shop))
+    store = ProjectStore(Project.read(shop))
     with store.reading() as connection:
         found = read_review(connection, store.project, known)
     store.close()

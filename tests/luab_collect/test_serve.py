@@ -16,7 +16,7 @@ from luab.commands.collect import main
 from luab_collect.server.admin import create_admin_app
 from luab_collect.server.security import is_loopback
 from luab_collect.server.studio import Studio
-from luab_collect.store.opening import Store
+from luab_collect.store.opening import ProjectStore
 
 from servers import Server  # isort: skip
 from shops import Annotator, add_people, make_shop  # isort: skip
@@ -27,7 +27,7 @@ VISITOR = "127.0.0.77"  # an address that is nobody else's
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     folder = tmp_path_factory.mktemp("serve")
-    store = Store(make_shop(folder / "shop"))
+    store = ProjectStore(make_shop(folder / "shop"))
     (token,) = add_people(store, "Ann")
     store.close()
     with Server(folder / "shop") as server:
@@ -87,7 +87,7 @@ def test_what_cannot_be_served_is_said(tmp_path, options, reason, capsys):
 
 
 def test_a_signal_ends_it_after_what_has_begun(tmp_path):
-    store = Store(make_shop(tmp_path / "shop"))
+    store = ProjectStore(make_shop(tmp_path / "shop"))
     (token,) = add_people(store, "Ann")
     with Server(tmp_path / "shop") as server:
         with httpx.Client(base_url=server.address) as http:
@@ -162,7 +162,7 @@ def test_other_names(host):
 
 
 def test_without_the_token_admin_tells_nothing(tmp_path):
-    studio = Studio(Store(make_shop(tmp_path / "shop")))
+    studio = Studio(ProjectStore(make_shop(tmp_path / "shop")))
     with TestClient(create_admin_app(studio), base_url="http://127.0.0.1") as http:
         for header in ({}, {"Authorization": "Bearer x"}, {"Authorization": "Bearer "}):
             answer = http.get("/admin/api/progress", headers=header)

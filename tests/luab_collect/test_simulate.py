@@ -7,7 +7,7 @@ from fixtures.trials import add_person, make_trial
 
 from luab_collect.commands import run
 from luab_collect.project import Project
-from luab_collect.store.opening import Store
+from luab_collect.store.opening import ProjectStore
 from luab_collect.store.results import stored_work
 from luab_data.errors import SourceError
 
@@ -19,7 +19,7 @@ def simulated(shop, tmp_path, *options):
 
 
 def works(shop, **options):
-    store = Store(Project.read(shop))
+    store = ProjectStore(Project.read(shop))
     with store.reading() as connection:
         found = list(stored_work(connection, **options))
     store.close()

@@ -9,7 +9,7 @@ from luab_collect.store import tables as t
 from luab_collect.store import writer as writer_module
 from luab_collect.store.engine import open_engine
 from luab_collect.store.migrate import upgrade
-from luab_collect.store.refusals import Refused
+from luab_collect.store.refusals import Refusal
 from luab_collect.store.writer import Unavailable, Writer
 from luab_data.errors import SourceError
 
@@ -59,7 +59,7 @@ def test_a_change_that_fails_is_undone_alone(engine):
 
     def refused(connection):
         put("b")(connection)
-        raise Refused("gap", "no")
+        raise Refusal("gap", "no")
 
     def wrong(connection):
         put("c")(connection)
@@ -68,7 +68,7 @@ def test_a_change_that_fails_is_undone_alone(engine):
     answers = [writer.submit(each) for each in (refused, put("d"), wrong, put("d"), put("e"))]
     go.set()
     assert first.result(10) == "a"
-    with pytest.raises(Refused, match="no"):
+    with pytest.raises(Refusal, match="no"):
         answers[0].result(10)
     assert answers[1].result(10) == "d"
     with pytest.raises(KeyError):
