@@ -118,7 +118,8 @@ def _check_classes(rows: datasets.Dataset, column: str, entry: dict[str, Any], l
         if is_list(feature):
             raise SourceError(
                 f"column {column!r} does not say which class its entries are of, but an image has several "
-                f"(column {label!r}): each entry needs a label."
+                f"(column {label!r}): each entry needs a label. Which of them people looked for is not "
+                "known: repeat an entry for each class that it is about."
             )
         return
     integers = isinstance(own, datasets.Value) and "int" in own.dtype

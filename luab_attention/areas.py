@@ -8,27 +8,28 @@
 `luab_attention.area_maps` takes them into the crop.
 """
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from luab_attention.area_maps import Area, Gaze, Picture
 from luab_attention.boxes.rows import RowBoxes
+from luab_attention.columns import ATTENTION_SOURCE
+from luab_attention.gray import gray_image
 from luab_attention.points import FAR_OUTSIDE
 from luab_attention.targets import ROW_LABEL
 from luab_attention.traces.dwell import mixture
 from luab_attention.traces.rows import TraceColumn, scanpaths_of
 from luab_data.constants import IMAGE, LABEL, NO_LABEL
-from luab_data.images.pillow import open_file
 from luab_data.rows.columns import AreaKind, Columns
 from luab_vision.geometry import MEASURE_UPRIGHT, other_orientation
-from luab_vision.images import read_file
 
 # Of the Gaussian around a fixation, in ratios of the image's width: the two degrees that the fovea sees, if
 # the image fills 20 degrees.
 SIGMA = 0.1
+FOVEA = 2.0  # degrees of visual angle
 
 Entry = Mapping[str, Any]
 
@@ -40,7 +41,7 @@ def areas_of(
     classes: Collection[int],
     size: tuple[int, int],
     boxes: RowBoxes | None = None,
-    sigma: float = SIGMA,
+    sigma: float | None = None,
 ) -> list[Area]:
     """The areas of a row: one for each of its classes that has one.
 
@@ -54,7 +55,7 @@ def areas_of(
         classes: The row's classes.
         size: Width and height of the upright image, pixels.
         boxes: Reads the boxes of the rows' dataset; by default class numbers.
-        sigma: Of the Gaussian around a fixation, in ratios of the image's width.
+        sigma: Of the Gaussian around a fixation, in ratios of the image's width. None: see `fixation_sigma`.
 
     Raises:
         ValueError: unreadable values; names the column.
@@ -66,7 +67,8 @@ def areas_of(
     areas = []
     for label, own in _by_class(entries, classes, column).items():
         if kind == "scanpath":
-            parts = _gaze(own, column, sigma, size)
+            across = fixation_sigma(row.get(ATTENTION_SOURCE), size[0], sigma, SIGMA, FOVEA)
+            parts = _gaze(own, column, across, size)
         else:
             read = [(entry.get("annotator"), _picture(entry[IMAGE], column, size)) for entry in own]
             parts = [_united([picture for _, picture in read], column)] if kind == "masks" else _each(read)
@@ -74,6 +76,31 @@ def areas_of(
         if parts:
             areas.append(Area(label, tuple(parts)))
     return areas
+
+
+def fixation_sigma(source: Any, width: float, given: float | None, usual: float, degrees: float) -> float:
+    """The sigma of the Gaussian around a fixation, in ratios of the image's width.
+
+    In this order: as given, as the source's authors blur, some degrees of visual angle, the usual one.
+
+    Args:
+        source: The row's `attention_source`, or None.
+        width: Of the image, pixels.
+        given: A ratio of the width.
+        usual: If nothing else is known.
+        degrees: If the pixels in a degree are known.
+
+    Raises:
+        ValueError: the source's numbers are not above 0.
+    """
+    known = source if isinstance(source, Mapping) else {}
+    for name, scale in (("sigma", 1.0), ("pixels_per_degree", degrees / width)):
+        value = known.get(name)
+        if given is None and value is not None:
+            if not 0 < value < math.inf:
+                raise ValueError(f"{ATTENTION_SOURCE}.{name} is {value}; it is above 0, or null")
+            given = value * scale
+    return usual if given is None else given
 
 
 def _by_class(entries: Sequence[Entry], classes: Collection[int], column: str) -> dict[int, list[Entry]]:
@@ -87,8 +114,8 @@ def _by_class(entries: Sequence[Entry], classes: Collection[int], column: str) -
     if found or len(classes) != 1:
         if entries and len(classes) > 1 and LABEL not in entries[0]:
             raise ValueError(
-                f"column {column!r} does not say which class its entries are of, but the image has several; "
-                "each entry needs a label"
+                f"column {column!r} does not say which class its entries are of, but the image has several: "
+                "each entry needs a label. What is about all classes of the image is repeated for each"
             )
         return found
     unnamed = [entry for entry in entries if entry.get(LABEL) in (None, NO_LABEL)]
@@ -135,19 +162,7 @@ def rectangles(boxes: np.ndarray) -> Picture:
 
 def _picture(value: Any, column: str, size: tuple[int, int]) -> Picture:
     """A mask or a map, 0 to 255, that covers the whole image."""
-    if isinstance(value, Image.Image):
-        image = value
-    elif isinstance(value, Mapping) and (value.get("bytes") or value.get("path")):
-        try:
-            image = open_file(value.get("bytes") or read_file(value["path"]))
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise ValueError(f"cannot read an image in column {column!r}: {error}") from error
-    else:
-        raise ValueError(f"column {column!r} has an entry without an image; leave the entry out")
-    if image.mode not in ("1", "L"):
-        raise ValueError(
-            f"column {column!r} has an image of the mode {image.mode}; needed is a gray one of 8 bits (L)"
-        )
+    image = gray_image(value, column)
     if other_orientation(image.size, size):
         raise ValueError(
             f"column {column!r} has an image of {image.width} x {image.height} pixels for one of {size[0]} x "

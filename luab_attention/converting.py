@@ -7,7 +7,7 @@ from typing import Any
 from datasets.utils.logging import get_logger
 
 from luab_attention.convert.card import card_text
-from luab_attention.convert.check import check_report, check_warning
+from luab_attention.convert.check import check_report, check_warning, outside_warning
 from luab_attention.convert.conversion import Conversion
 from luab_attention.convert.picture import PICTURE, draw_folder
 from luab_attention.readers import reader_named
@@ -17,6 +17,7 @@ from luab_data.build.raw import BYPRODUCTS_ONLY, FULL
 from luab_data.build.workers import LOCAL, open_workers
 from luab_data.errors import SourceError
 from luab_data.files.fingerprint import fingerprint
+from luab_data.sources.entries import BYPRODUCTS
 
 logger = get_logger(__name__)
 
@@ -71,7 +72,10 @@ def convert(
             raise SourceError(f"boxes={str(boxes)!r}: there is no such file.")
         boxes_reader = boxes_reader or ("imagenet_boxes" if Path(boxes).is_dir() else "coco")
         truth = reader_named(boxes_reader).read(Path(boxes))
-    raw = Conversion(found.read(place, **own), found.source, place, images, truth, classes)
+    try:
+        raw = Conversion(found.read(place, **own), found.source, place, images, truth, classes)
+    except SourceError as error:  # readers name the file by its role in a build
+        raise SourceError(str(error).replace(f"{BYPRODUCTS}=", f"{reader}: ")) from error
     config = FULL if raw.layout.images else BYPRODUCTS_ONLY
     require_build_arguments(
         config, images, max_side=max_side, rows_per_shard=rows_per_shard, num_proc=num_proc
@@ -92,6 +96,9 @@ def convert(
     for line in check_report(manifest.facts):
         print(line)
     warning = check_warning(manifest.facts)
+    if warning is not None:
+        logger.warning(warning)
+    warning = outside_warning(manifest.facts)
     if warning is not None:
         logger.warning(warning)
     if draw_folder(Path(out), manifest):

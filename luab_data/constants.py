@@ -17,6 +17,7 @@ OBJECTS = "objects"
 
 # Further columns of human attention; `luab_attention.columns` has their layout.
 SCANPATHS = "scanpaths"
+ATTENTION_SOURCE = "attention_source"  # how scanpaths were recorded
 MASKS = "masks"
 HEATMAPS = "heatmaps"
 

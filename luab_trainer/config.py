@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from transformers import TrainingArguments
 from transformers.trainer_utils import HubStrategy
 
-from luab_attention.areas import SIGMA
 from luab_attention.targets import LabelPolicy
 from luab_data.files.whole import sole_writer
 from luab_data.rows.columns import AREA_KINDS, ByproductKind
@@ -84,11 +83,12 @@ class LUABConfig(TrainingArguments):
             "(default: hinge .25 for CLS attention, .35 for feature maps; kl .15)."
         },
     )
-    attention_sigma: float = field(
-        default=SIGMA,
+    attention_sigma: float | None = field(
+        default=None,
         metadata={
             "help": "With --byproduct scanpath: sigma of the Gaussian around a fixation, as a ratio of the "
-            "image's width (default: .1)."
+            "image's width (default: attention_source.sigma of the data, or two degrees by its "
+            "pixels_per_degree, or .1)."
         },
     )
     attention_tolerance: float | None = field(

@@ -1,7 +1,8 @@
-"""Look at a dataset: images, clicks, traces, training crops with their targets, attention maps.
+"""Look at a dataset: images, clicks, gaze, boxes, masks, training crops with their targets, attention maps.
 
     luab show data/imagenet_ab
     luab show data/imagenet_ab --model runs/plain runs/luab --rows 30 --seed 1
+    luab show data/gaze --byproduct scanpath
     luab show you/photos --image-column photo --point-column tap
 
 Writes random rows to one HTML file. In a notebook, `luab.show(row)` shows one row.
@@ -18,6 +19,7 @@ from luab_data.console.boundary import guarded
 from luab_data.console.missing import require_extra
 from luab_data.console.options import CommandParser
 from luab_data.console.text import counted
+from luab_data.rows.columns import AREA_KINDS
 
 
 def parser() -> argparse.ArgumentParser:
@@ -32,9 +34,8 @@ def parser() -> argparse.ArgumentParser:
     add_model_option(options, "the page shows their attention")
     add(
         "--byproduct",
-        choices=["click", "trace", "click+trace"],
-        default="click",
-        help="byproduct that the target is made from (default: %(default)s)",
+        choices=["click", "trace", "click+trace", *AREA_KINDS],
+        help="byproduct that the target is made from (default: click, or what the dataset has instead)",
     )
     add("--min-crop", type=float, default=0.08, help="smallest share of the image in a crop (default: 0.08)")
     add_reading_options(options)

@@ -7,11 +7,20 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
+from luab_attention.boxes.boxes import BBOX_NAMES
+from luab_attention.boxes.rows import RowBoxes
+from luab_attention.convert.picture import BOX, PATHS, draw_path, tint
 from luab_attention.targets import Byproduct
+from luab_attention.traces.rows import TraceColumn, scanpaths_of
+from luab_data.console.text import counted
+from luab_data.constants import HEATMAPS, MASKS, OBJECTS, SCANPATHS
 from luab_eval.report.galleries import with_cross
 
 # Colors of an image's classes, in order; color-blind people can tell them apart (Okabe and Ito, 2008).
 CLICK_COLORS = ((255, 64, 129), (86, 180, 233), (240, 228, 66), (0, 158, 115), (230, 159, 0))
+# Columns that `with_areas` draws beside the boxes, and what one of their entries is.
+DRAWN = {MASKS: "mask", HEATMAPS: "heat map", SCANPATHS: "scanpath"}
+GAZE = TraceColumn(SCANPATHS, False, False, False)
 # A trace's color from its first to its last position: dark blue, green, yellow (viridis).
 TIME_COLORS = np.array([(68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37)], float)
 
@@ -40,6 +49,45 @@ def with_traces(image: Image.Image, annotations: Sequence[Mapping[str, Any]]) ->
         for click in annotation.get("selected_record") or []:
             image = with_cross(image, click["x"], click["y"], CLICK_COLORS[0])
     return image
+
+
+def with_areas(image: Image.Image, row: Mapping[str, Any], size: tuple[int, int]) -> Image.Image:
+    """`image` with the row's masks and maps as colors, and its boxes and scanpaths as lines.
+
+    Args:
+        image: The row's image, of any size.
+        row: Has the columns of `luab_attention.columns`, or some of them.
+        size: Width and height of the upright image, pixels.
+
+    Raises:
+        ValueError: unreadable values.
+    """
+    image = image.copy()
+    tint(image, row)
+    draw = ImageDraw.Draw(image)
+    boxes, _ = RowBoxes(None).stated(row, lambda: size)
+    for x, y, width, height in boxes.ratios() * np.tile(image.size, 2):
+        draw.rectangle((x, y, max(x, x + width - 1), max(y, y + height - 1)), outline=BOX, width=2)
+    for number, path in enumerate(scanpaths_of({**row, SCANPATHS: row.get(SCANPATHS)}, GAZE)):
+        x, y = path.xy.T.tolist()
+        drawn = {"x": x, "y": y, "duration": path.duration, "segment": path.segment.tolist()}
+        draw_path(draw, drawn, PATHS[number % len(PATHS)], image.size)
+    return image
+
+
+def areas_caption(row: Mapping[str, Any]) -> str:
+    """What `with_areas` draws, such as "2 boxes, 1 mask"; empty if it is nothing."""
+    boxes = _objects_count(row.get(OBJECTS))
+    said = [counted(boxes, "box", "boxes")] if boxes else []
+    found = {word: len(row.get(column) or ()) for column, word in DRAWN.items()}
+    return ", ".join([*said, *(counted(number, word) for word, number in found.items() if number)])
+
+
+def _objects_count(objects: Any) -> int:
+    """The number of boxes, in both layouts of the column."""
+    if isinstance(objects, Mapping):
+        return max((len(objects[name]) for name in BBOX_NAMES if objects.get(name) is not None), default=0)
+    return len(objects or ())
 
 
 def _time(position: Mapping[str, Any]) -> float:

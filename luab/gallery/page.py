@@ -8,12 +8,41 @@ import numpy as np
 
 from luab.gallery.rows import ModelLook, ShownRow
 from luab.models import load_models
-from luab_attention.reading import Reading, read_rows
+from luab_attention.boxes.rows import RowBoxes
+from luab_attention.reading import OTHER_POINTS, Reading, label_name, read_rows
 from luab_data import constants
+from luab_data.rows.arrow import has_column
 from luab_data.rows.classes import class_names
+from luab_data.rows.columns import AREA_KINDS, ByproductKind, Columns
+from luab_data.rows.image_columns import folder_labels
 from luab_data.rows.splits import find_part, load_splits, part_of, root_of
 from luab_eval.report.galleries import MAX_BYTES
 from luab_eval.report.templates import template
+
+
+def with_labels(rows: datasets.Dataset, reading: Reading) -> datasets.Dataset:
+    """The rows; if they have no classes at all, with a column of one class, which is not shown."""
+    found = has_column(rows.features, label_name(rows, reading)) or reading.label is not None
+    image = rows.features.get(reading.image)
+    if found or not isinstance(image, datasets.Image) or folder_labels(rows, reading.image) is not None:
+        return rows
+    return rows.add_column(constants.LABEL, [0] * len(rows))
+
+
+def usual_byproduct(rows: datasets.Dataset, points: bool) -> ByproductKind:
+    """What to show of a dataset: clicks, or what it has in their place.
+
+    Args:
+        rows: The dataset.
+        points: Whether points or traces were asked for.
+    """
+    names = Columns()
+    usual = (constants.CLICK, constants.POINTS, *OTHER_POINTS, constants.ANNOTATIONS)
+    if not points and not any(has_column(rows.features, name) for name in usual):
+        for kind in AREA_KINDS:
+            if set(names.of_byproduct(kind)) <= set(rows.column_names):
+                return kind
+    return "click"
 
 
 def write_page(options: argparse.Namespace, reading: Reading) -> tuple[int, int, list[str]]:
@@ -31,13 +60,20 @@ def write_page(options: argparse.Namespace, reading: Reading) -> tuple[int, int,
     reading = replace(reading, annotations=annotations)
     asked_for = options.point_column is not None or options.annotations_column is not None
     root = root_of(options.dataset)
-    read = read_rows(splits[part.split], reading, options.byproduct, root, required=asked_for)
+    stored = with_labels(splits[part.split], reading)
+    byproduct = options.byproduct or usual_byproduct(stored, asked_for)
+    asked_for |= options.byproduct in AREA_KINDS
+    read = read_rows(stored, reading, byproduct, root, required=asked_for)
     some, columns = part_of(read.rows, part), read.columns
     drawn = np.random.default_rng(options.seed).permutation(len(some))[: options.rows]
     rows = some.select(np.sort(drawn))
-    names = class_names(read.rows, columns)
+    unlabeled = stored is not splits[part.split]
+    if unlabeled:
+        rows = rows.remove_columns(columns.label)
+    names = [] if unlabeled else class_names(read.rows, columns)
     models = load_models(options.model)
-    look = ModelLook(columns, options.byproduct, names, models, options.min_crop, options.seed)
+    boxes = RowBoxes(columns.label, read.rows) if byproduct == "boxes" else None
+    look = ModelLook(columns, byproduct, names, models, options.min_crop, options.seed, boxes)
     rows = rows.cast_column(columns.image, datasets.Image(decode=False))
     exhibits: list[ShownRow] = []
     left = MAX_BYTES

@@ -11,17 +11,22 @@ import numpy as np
 import torch
 from PIL import Image
 
-from luab.gallery.drawing import has_trace, with_clicks, with_traces
+from luab.gallery.drawing import areas_caption, has_trace, with_areas, with_clicks, with_traces
 from luab.models import load_models
+from luab_attention.area_maps import Area, area_in_view
+from luab_attention.areas import areas_of
+from luab_attention.boxes.rows import RowBoxes
 from luab_attention.targets import ROW_LABEL, Byproduct, byproducts_of, target_in_view
 from luab_data import constants
-from luab_data.rows.columns import ByproductKind, Columns
+from luab_data.constants import NO_LABEL
+from luab_data.rows.columns import AREA_KINDS, ByproductKind, Columns
 from luab_eval.models import Classifier
 from luab_eval.pointing import attention_maps
 from luab_eval.report.galleries import data_uri, lit_by, overlay, peak, thumbnail
 from luab_eval.report.table import shown
 from luab_trainer.losses.attention import defaults
-from luab_trainer.pictures import target_light, usual_radius
+from luab_trainer.pictures import TARGET_GRID, target_light, usual_radius
+from luab_vision.geometry import View
 from luab_vision.images import decode
 from luab_vision.readout import NoReadout
 from luab_vision.transforms import EvalTransform, ImageSettings, TrainTransform, to_image
@@ -75,6 +80,7 @@ class ModelLook:
         models: models whose attention is shown.
         min_crop: smallest share of the image in a training crop.
         seed: seed of the crops.
+        boxes: reads the boxes of the rows' dataset; by default their classes are numbers.
     """
 
     columns: Columns
@@ -83,6 +89,7 @@ class ModelLook:
     models: Sequence[Classifier] = ()
     min_crop: float = 0.08
     seed: int = 0
+    boxes: RowBoxes | None = None
 
     @cached_property
     def crop(self) -> TrainTransform:
@@ -103,18 +110,35 @@ class ModelLook:
         """
         pixels = decode(row[self.columns.image])
         image = thumbnail(Image.fromarray(pixels))
-        byproducts = self._byproducts(row)
-        panels = [Panel(self._clicks_caption(byproducts), with_clicks(image, byproducts))]
+        size = pixels.shape[1], pixels.shape[0]
+        byproducts = [] if self.byproduct in AREA_KINDS else self._byproducts(row)
+        drawn = areas_caption(row)
+        panels = []
+        if byproducts or not drawn:
+            panels.append(Panel(self._clicks_caption(byproducts), with_clicks(image, byproducts)))
+        if drawn:
+            panels.append(Panel(drawn, with_areas(image, row, size)))
         annotations = (row.get(self.columns.annotations) if self.columns.annotations else None) or ()
         if has_trace(annotations):
             panels.append(Panel("trace, dark first, yellow last", with_traces(image, annotations)))
-        panels.append(self._crop_panel(pixels, self._byproducts(row, self.byproduct), number))
+        if self.byproduct in AREA_KINDS:
+            panels.append(self._lit_panel(pixels, self._areas(row, size), number))
+        else:
+            panels.append(self._crop_panel(pixels, self._byproducts(row, self.byproduct), number))
         panels += [self._model_panel(model, pixels) for model in self.models]
         return ShownRow(self._title(row), tuple(panels))
 
     def _byproducts(self, row: Mapping[str, Any], kind: ByproductKind = "click") -> list[Byproduct]:
         absent = [name for name in self.columns.of_byproduct(kind) if name not in row]
         return [] if absent else byproducts_of(row, kind, self.columns)
+
+    def _areas(self, row: Mapping[str, Any], size: tuple[int, int]) -> list[Area]:
+        assert self.byproduct in AREA_KINDS
+        if not set(self.columns.of_byproduct(self.byproduct)) <= row.keys():
+            return []
+        value = row.get(self.columns.label)
+        classes = value if isinstance(value, list) else [NO_LABEL if value is None else value]
+        return areas_of(row, self.byproduct, self.columns, classes, size, self.boxes)
 
     def _title(self, row: Mapping[str, Any]) -> str:
         value = row.get(self.columns.label)
@@ -137,20 +161,32 @@ class ModelLook:
             return f"clicks: {', '.join(self._name(byproduct.label) for byproduct in byproducts)}"
         return "click" if count == 1 else f"{count} clicks"
 
+    def _lit_panel(self, pixels: np.ndarray, areas: Sequence[Area], number: int) -> Panel:
+        """The training crop, bright where the map of its target is."""
+        view, crop = self._training_crop(pixels, number)
+        maps = [area_in_view(area, view, TARGET_GRID) for area in areas]
+        light = np.max(maps, axis=0) if maps else np.zeros(TARGET_GRID)
+        if not light.any():
+            caption = "training crop, its target is outside" if areas else "training crop, no target"
+            return Panel(caption, crop)
+        return Panel(f"training crop, lit by its target ({self.byproduct})", lit_by(crop, light))
+
+    def _training_crop(self, pixels: np.ndarray, number: int) -> tuple[View, Image.Image]:
+        rng = np.random.default_rng((self.seed, number))
+        view = self.crop.view(pixels.shape[1], pixels.shape[0], rng)
+        return view, thumbnail(Image.fromarray(self.crop.crop(pixels, view).numpy()))
+
     def _crop_panel(self, pixels: np.ndarray, byproducts: Sequence[Byproduct], number: int) -> Panel:
         """The training crop, bright where its target allows the model to look."""
-        rng = np.random.default_rng((self.seed, number))
-        height, width = pixels.shape[:2]
-        view = self.crop.view(width, height, rng)
-        crop = Image.fromarray(self.crop.crop(pixels, view).numpy())
+        view, crop = self._training_crop(pixels, number)
         targets = [target_in_view(byproduct, view) for byproduct in byproducts]
         tensors = [(torch.from_numpy(points), torch.from_numpy(weights)) for points, weights in targets]
         light = target_light(tensors, self.radius)
         if light is None:
             caption = "training crop, no target" if not byproducts else "training crop, its target is outside"
-            return Panel(caption, thumbnail(crop))
+            return Panel(caption, crop)
         caption = f"training crop, target within {self.radius:g} of the {self.byproduct}"
-        return Panel(caption, lit_by(thumbnail(crop), light))
+        return Panel(caption, lit_by(crop, light))
 
     @torch.no_grad()
     def _model_panel(self, model: Classifier, pixels: np.ndarray) -> Panel:

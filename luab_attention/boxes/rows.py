@@ -70,7 +70,7 @@ class RowBoxes(BoxReader):
     def _class_numbers(self, categories: Sequence[Any]) -> np.ndarray:
         if self._number is not None:
             return np.array([self._number.get(category, NO_LABEL) for category in categories], np.int64)
-        if not all(isinstance(category, int) for category in categories):
+        if not all(_is_whole(category) for category in categories):
             raise SourceError(f"categories of boxes are {few(categories)}, but class numbers are needed.")
         return np.array(categories, np.int64)
 
@@ -160,6 +160,11 @@ def _named(value: Any, names: Sequence[str], needed: bool = True) -> Any:
     if len(found) > 1 or (needed and not found):
         raise SourceError(_which(_fields(value), found, names))
     return value[found[0]] if found else None
+
+
+def _is_whole(category: Any) -> bool:
+    """Whether it is a class number: a table with an empty cell turns whole numbers into floats."""
+    return isinstance(category, int) or (isinstance(category, float) and category.is_integer())
 
 
 def _part(feature: Any, names: Sequence[str]) -> Any:

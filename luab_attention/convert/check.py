@@ -14,6 +14,7 @@ from luab_attention.boxes.boxes import inside
 from luab_attention.convert.frames import Frame, ImagePixels, Region, Screen
 
 COMPARED = "points compared with true boxes or masks"
+PLACES, OUTSIDE = "points and samples", "points and samples outside the image"
 AS_READ = "of these inside, as read"
 SWAPPED, MIRRORED, UPSIDE_DOWN = "x and y swapped", "mirrored left to right", "mirrored upside down"
 FROM_1, FROM_0 = "counted from 1", "counted from 0"
@@ -112,6 +113,27 @@ def reading_counts(facts: Mapping[str, int]) -> list[ReadingCount]:
             share = (read + gained - lost) / compared
             found.append(ReadingCount(reading, share, gained - lost > needed))
     return found
+
+
+def count_outside(positions: Sequence[Positions]) -> dict[str, int]:
+    """The points of a row, and those outside the image."""
+    counts: dict[str, int] = {}
+    for each in positions:
+        outside = ((each.ratios < 0) | (each.ratios > 1)).any(axis=1)
+        _add(counts, PLACES, len(each.ratios))
+        _add(counts, OUTSIDE, int(outside.sum()))
+    return counts
+
+
+def outside_warning(facts: Mapping[str, int]) -> str | None:
+    """What to say if most points are outside their image, which another unit explains best."""
+    outside, places = facts.get(OUTSIDE, 0), facts.get(PLACES, 0)
+    if 2 * outside <= places:
+        return None
+    return (
+        f"{outside:,} of {places:,} points are outside their image: they may be in another unit, or on a "
+        "screen that shows more than the image. See the options of the source, and the picture."
+    )
 
 
 def check_report(facts: Mapping[str, int]) -> list[str]:

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from luab_attention.columns import HEATMAPS, MASKS, NOT_HERE, SCANPATHS
 from luab_attention.convert.check import ReadingCount, reading_counts
+from luab_attention.gray import gray_image
 from luab_data.build.manifest import Manifest
 from luab_data.constants import HEIGHT, IMAGE, IMAGE_ID, OBJECTS, POINTS, WIDTH
 from luab_data.errors import RejectedRecord
@@ -51,7 +52,7 @@ def draw_folder(out: Path, manifest: Manifest) -> bool:
 def panel(row: Mapping[str, Any]) -> Image.Image:
     """A row's image with everything that was read on it, and its id."""
     canvas = _canvas(row)
-    _tint(canvas, row)
+    tint(canvas, row)
     draw = ImageDraw.Draw(canvas)
     width, height = canvas.size
     scale = np.array((width / (row.get(WIDTH) or 1), height / (row.get(HEIGHT) or 1)))
@@ -59,7 +60,7 @@ def panel(row: Mapping[str, Any]) -> Image.Image:
         (x0, y0), (x1, y1) = np.array(box[:2]) * scale, (np.array(box[:2]) + box[2:]) * scale
         draw.rectangle((x0, y0, max(x0, x1), max(y0, y1)), outline=BOX, width=2)
     for number, path in enumerate(row.get(SCANPATHS) or []):
-        _draw_path(draw, path, PATHS[number % len(PATHS)], canvas.size)
+        draw_path(draw, path, PATHS[number % len(PATHS)], canvas.size)
     for point in row.get(POINTS) or []:
         color = NEGATIVE if point.get("sign") == NOT_HERE else POINT
         _cross(draw, point["x"] * width, point["y"] * height, color)
@@ -84,12 +85,10 @@ def _rows(shards: list[Path], chosen: list[int]) -> Iterator[dict[str, Any]]:
 
 
 def _canvas(row: Mapping[str, Any]) -> Image.Image:
-    """The image, at most `SIDE` pixels long; a gray sheet of its shape without one."""
+    """The image, its longer side `SIDE` pixels; a gray sheet of its shape without one."""
     if row.get(IMAGE):
         try:
-            image = upright_rgb(open_file(row[IMAGE]["bytes"]))
-            image.thumbnail((SIDE, SIDE))
-            return image
+            return ImageOps.contain(upright_rgb(open_file(row[IMAGE]["bytes"])), (SIDE, SIDE))
         except (RejectedRecord, OSError):  # drawn without it; the build has checked it
             pass
     width, height = row.get(WIDTH) or 1, row.get(HEIGHT) or 1
@@ -97,18 +96,19 @@ def _canvas(row: Mapping[str, Any]) -> Image.Image:
     return Image.new("RGB", (max(1, round(width * scale)), max(1, round(height * scale))), (225, 225, 225))
 
 
-def _tint(canvas: Image.Image, row: Mapping[str, Any]) -> None:
-    """Colors the masks and the maps."""
+def tint(canvas: Image.Image, row: Mapping[str, Any]) -> None:
+    """Colors the masks and the maps of a row on its image."""
     for kind, color in ((MASKS, MASK), (HEATMAPS, MAP)):
         for each in row.get(kind) or []:
-            cover = open_file(each[IMAGE]["bytes"]).convert("L").resize(canvas.size)
+            cover = gray_image(each[IMAGE], kind).convert("L").resize(canvas.size)
             cover = cover.point(lambda value: value * 0.55)
             canvas.paste(Image.new("RGB", canvas.size, color), (0, 0), cover)
 
 
-def _draw_path(
+def draw_path(
     draw: ImageDraw.ImageDraw, path: Mapping[str, Any], color: tuple[int, int, int], size: tuple[int, int]
 ) -> None:
+    """Draws a scanpath on an image of this size: a circle at each fixation, lines within segments."""
     places = [(x * size[0], y * size[1]) for x, y in zip(path["x"], path["y"], strict=True)]
     segments = path.get("segment") or [0] * len(places)
     for (here, there), (own, other) in zip(pairwise(places), pairwise(segments), strict=True):

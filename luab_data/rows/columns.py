@@ -61,5 +61,8 @@ class Columns:
 
     def with_byproduct(self, kind: ByproductKind | None, names: Sequence[str]) -> list[str]:
         """`of_byproduct`, and what says of it how to read it, of the columns `names` that a dataset has."""
-        sizes = [name for name in (constants.WIDTH, constants.HEIGHT) if name in names]
-        return [*self.of_byproduct(kind), *(sizes if kind == "boxes" else [])]
+        more: dict[ByproductKind | None, tuple[str, ...]] = {
+            "boxes": (constants.WIDTH, constants.HEIGHT),
+            "scanpath": (constants.ATTENTION_SOURCE,),
+        }
+        return [*self.of_byproduct(kind), *(name for name in more.get(kind, ()) if name in names)]

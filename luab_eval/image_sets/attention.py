@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, urlencode
 import datasets
 import numpy as np
 
+from luab_attention.areas import fixation_sigma
 from luab_attention.boxes.rows import row_size
 from luab_attention.columns import ATTENTION_SOURCE
 from luab_attention.reading import label_name
@@ -38,7 +39,7 @@ from luab_eval.alignment.viewings import (
 )
 from luab_eval.benchmark import ImageSet, Item
 from luab_eval.image_sets.class_maps import wnids
-from luab_eval.image_sets.own_datasets import OwnDataset, OwnRows, row_images
+from luab_eval.image_sets.own_datasets import OwnDataset, OwnRows, label_names, row_images
 
 EXPECTED = "NAME=DATASET@SPLIT?against=COLUMN"
 NO_HUMANS = "figures of humans, for no image has several annotators who are told apart"
@@ -130,12 +131,7 @@ class AttentionDataset(OwnDataset):
         rows, columns, numbers, without = self.read(root)
         viewings, left_out, note = read_viewings(rows, columns, self.against)
         feature = class_feature(rows.features[columns.label]) if columns.label in rows.column_names else None
-        if feature is not None and not isinstance(feature, datasets.ClassLabel):
-            raise SourceError(
-                f"{self.own_name}: labels are {feature}; class numbers with names (ClassLabel) are needed. "
-                f"Encode them with dataset.class_encode_column({columns.label!r})."
-            )
-        names: list[str] = [] if feature is None else feature.names
+        names = [] if feature is None else list(label_names(rows, columns))
         items: list[Item] = []
         pictures: list[int] = []
         found: list[list[Viewing]] = []
@@ -196,12 +192,7 @@ def sigma_of(source: Any, width: float, height: float, given: float | None = Non
         height: Of the image, pixels.
         given: A ratio of the width.
     """
-    known = source or {}
-    if given is None and known.get("sigma"):
-        given = known["sigma"]
-    if given is None and known.get("pixels_per_degree"):
-        given = known["pixels_per_degree"] / width
-    across = SIGMA if given is None else given
+    across = fixation_sigma(source, width, given, SIGMA, degrees=1.0)
     return across, across * width / height
 
 

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from luab_attention.area_maps import Area
-from luab_attention.areas import SIGMA, areas_of
+from luab_attention.areas import areas_of
 from luab_attention.boxes.rows import RowBoxes
 from luab_attention.targets import ROW_LABEL, Byproduct, byproducts_of
 from luab_data.constants import IMAGE_ID
@@ -48,7 +48,8 @@ class RowReader:
         num_labels: K. Required with several labels per image, otherwise only checked.
         several_labels: Whether each image must have a list of labels.
         rows_name: What to call the rows in errors, such as "evaluation".
-        sigma: Of the Gaussian around a fixation, in ratios of the image's width.
+        sigma: Of the Gaussian around a fixation, in ratios of the image's width. None: see
+            `luab_attention.areas.fixation_sigma`.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class RowReader:
         num_labels: int | None = None,
         several_labels: bool = False,
         rows_name: str = "",
-        sigma: float = SIGMA,
+        sigma: float | None = None,
     ):
         self.byproduct = byproduct
         self.columns = columns

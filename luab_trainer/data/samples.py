@@ -26,7 +26,6 @@ import numpy as np
 from torch import Tensor
 
 from luab_attention.area_maps import GRID, Area, area_in_view
-from luab_attention.areas import SIGMA
 from luab_attention.targets import Byproduct, LabelPolicy, Outside, away_in_view, target_in_view
 from luab_data.rows.columns import AREA_KINDS, ByproductKind, Columns
 from luab_trainer.data.background import BackgroundMix, Donors, Mixer
@@ -65,7 +64,8 @@ class RowToSample:
         rows_name: What to call the rows in errors, such as "evaluation".
         grid: Cells of the maps of gaze, boxes, masks and heat maps, (h, w). The loss averages them on the
             model's grid: exactly if whole cells fit in; see `luab_attention.area_maps.map_grid`.
-        sigma: Of the Gaussian around a fixation, in ratios of the image's width.
+        sigma: Of the Gaussian around a fixation, in ratios of the image's width. None: see
+            `luab_attention.areas.fixation_sigma`.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class RowToSample:
         mixup: MixUp | None = None,
         rows_name: str = "",
         grid: tuple[int, int] = GRID,
-        sigma: float = SIGMA,
+        sigma: float | None = None,
     ):
         if label_policy not in get_args(LabelPolicy):
             raise ValueError(

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from luab_attention.areas import SIGMA
 from luab_data.rows.columns import AREA_KINDS
 
 
@@ -14,7 +13,7 @@ def check_byproduct(args: Any) -> None:
             "leave it out, or take --attention_form hinge."
         )
     name = args.byproduct
-    if args.attention_sigma != SIGMA and name != "scanpath":
+    if args.attention_sigma is not None and name != "scanpath":
         raise ValueError(
             f"--attention_sigma {args.attention_sigma:g} is for --byproduct scanpath; with {name} leave "
             "it out."

@@ -96,3 +96,19 @@ def test_the_columns_have_the_fields_that_there_are():
     full = ("annotator", "task", "label", "weight", "time", "duration", "segment")
     path = attention_features(ColumnLayout({"scanpaths": full}, ("cat",)))["scanpaths"].feature
     assert list(path) == ["annotator", "task", "label", "x", "y", "weight", "time", "duration", "segment"]
+
+
+@pytest.mark.parametrize(("units", "warned"), [("ratio", True), ("percent", False)])
+def test_samples_in_another_unit_are_warned_about_without_boxes(tmp_path, capsys, caplog, units, warned):
+    (tmp_path / "c.csv").write_text("file,x,y\n" + "a.jpg,20,70\n" * 6)
+    command = ["convert", "table", str(tmp_path / "c.csv"), "--kind", "scanpaths", "--units", units]
+    assert main([*command, "--out", str(tmp_path / "out")]) == 0
+    said = capsys.readouterr().err + caplog.text
+    assert ("6 of 6 points are outside their image: they may be in another unit" in said) == warned
+
+
+def test_an_unusable_file_is_named_by_its_source(tmp_path, capsys):
+    (tmp_path / "c.csv").write_text("file;x;y\n")
+    assert main(["convert", "table", str(tmp_path / "c.csv"), "--out", str(tmp_path / "out")]) == 1
+    shown = capsys.readouterr().err
+    assert f"table: '{tmp_path / 'c.csv'}' has no column" in shown and "byproducts=" not in shown

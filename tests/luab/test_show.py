@@ -192,3 +192,71 @@ def test_errors_and_notes_name_the_commands_own_options(tmp_path, capsys):
         assert command([multi_hot, *more]) == 0
         assert "(label format indices reads lists of class numbers)" in capsys.readouterr().err
     assert "read as multi-hot" in (tmp_path / "show.html").read_text(encoding="utf-8")
+
+
+def gray(values) -> Image.Image:
+    return Image.fromarray(np.asarray(values, np.uint8))
+
+
+def looked() -> dict:
+    """A row with everything in the left half of the image."""
+    half = gray(np.repeat([[255, 0]], 60, axis=1).repeat(90, axis=0))
+    return {
+        "image": GRAY,
+        "label": 0,
+        "width": 120,
+        "height": 90,
+        "objects": {"bbox": [[12, 9, 36, 72]], "category": [0]},
+        "masks": [{"label": 0, "image": half}],
+        "heatmaps": [{"label": 0, "image": half}],
+        "scanpaths": [{"x": [0.25, None, 0.25], "y": [0.2, 0.5, 0.8], "duration": [100.0, 100.0, 100.0]}],
+    }
+
+
+def test_gaze_boxes_masks_and_maps_are_drawn_where_they_are():
+    row = looked()
+    for name, caption in (
+        ("objects", "1 box"), ("masks", "1 mask"), ("heatmaps", "1 heat map"), ("scanpaths", "1 scanpath")
+    ):  # fmt: skip
+        only = {key: value for key, value in row.items() if key == name or key in ("image", "label")}
+        picture = luab.show(only).panels[0]
+        assert picture.caption == caption
+        changed = (np.asarray(picture.image).astype(int) - 128).any(axis=-1)
+        assert changed[:, : changed.shape[1] // 2].mean() > 0.004
+        assert not changed[:, int(changed.shape[1] * 0.55) :].any(), name
+    drawn = np.asarray(luab.show({**row, "masks": None, "heatmaps": []}).panels[0].image)
+    scale = drawn.shape[1] / 120
+    assert tuple(drawn[int(45 * scale), int(12 * scale) + 1]) == (0, 158, 115)  # the box's left edge
+
+
+@pytest.mark.parametrize("kind", ["scanpath", "boxes", "masks", "heatmap"])
+def test_the_crop_is_lit_where_the_map_is(kind):
+    look = ModelLook(Columns(), byproduct=kind, min_crop=1.0)
+    for number in range(4):  # some crops are mirrored
+        crop = look.exhibit(looked(), number).panels[-1]
+        assert crop.caption == f"training crop, lit by its target ({kind})"
+        light = np.asarray(crop.image.convert("L")).astype(float)
+        halves = sorted((light[:, : light.shape[1] // 2].mean(), light[:, light.shape[1] // 2 :].mean()))
+        assert halves[1] > 1.3 * halves[0]
+    nothing = {**looked(), "label": 3, "scanpaths": None} | {
+        name: [{**entry, "label": 0} for entry in looked()[name]] for name in ("masks", "heatmaps")
+    }
+    assert look.exhibit(nothing).panels[-1].caption == "training crop, no target"
+
+
+def test_the_command_shows_gaze_without_classes(tmp_path, capsys):
+    rows = datasets.Dataset.from_dict(
+        {"image": [GRAY] * 3, "scanpaths": [[{"x": [0.25], "y": [0.5]}]] * 3},
+        features=datasets.Features(
+            image=datasets.Image(),
+            scanpaths=datasets.List({name: datasets.List(datasets.Value("float32")) for name in "xy"}),
+        ),
+    )
+    (tmp_path / "data").mkdir()
+    rows.to_parquet(tmp_path / "data" / "train.parquet")
+    page = tmp_path / "show.html"
+    assert main([str(tmp_path / "data"), "--output", str(page)]) == 0
+    text = page.read_text(encoding="utf-8")
+    assert text.count(">1 scanpath<") == 3 and "no label" in text and "(scanpath)" in text
+    assert main([str(tmp_path / "data"), "--byproduct", "masks", "--output", str(page)]) == 1
+    assert "no column 'masks'" in capsys.readouterr().err

@@ -202,3 +202,19 @@ def test_a_picture_of_any_edges_is_averaged_exactly():
     picture = Picture(np.array([[1.0, 3.0]]), np.array([0, 0.3, 1]), np.array([0.0, 1]))
     np.testing.assert_allclose(picture.averages(WHOLE_IMAGE, (1, 2)), [[(0.3 + 3 * 0.2) / 0.5, 3]])
     assert picture.mass == pytest.approx(0.3 + 2.1)
+
+
+def test_the_data_say_how_wide_gaze_is():
+    row = {"scanpaths": [{"x": [0.5], "y": [0.5]}]}
+
+    def across(source, **more):
+        (area,) = areas({**row, "attention_source": source}, "scanpath", **more)
+        return area.parts[0].sigma[0]
+
+    assert across(None) == across({"sigma": None, "pixels_per_degree": None}) == across("a tracker") == 0.1
+    assert across({"sigma": 0.03, "pixels_per_degree": 9.0}) == 0.03
+    assert across({"sigma": None, "pixels_per_degree": 9.0}) == pytest.approx(2 * 9 / 100)
+    assert across({"sigma": 0.03}, sigma=0.2) == 0.2
+    for bad in (0.0, -1.0, math.nan, math.inf):
+        with pytest.raises(ValueError, match=r"attention_source.sigma is .*; it is above 0, or null"):
+            across({"sigma": bad})

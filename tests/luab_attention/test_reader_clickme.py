@@ -102,3 +102,17 @@ def test_a_file_whose_framing_is_damaged_is_one_error(tmp_path, change, message)
     (tmp_path / "a.tfrecord").write_bytes(change(framed(record(**click()))))
     with pytest.raises(SourceError, match=message):
         converted(tmp_path / "out", "clickme", tmp_path)
+
+
+def test_the_checksum_of_any_length_is_that_of_its_bytes_one_by_one():
+    table = []
+    for value in range(256):
+        for _ in range(8):
+            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+        table.append(value)
+    rng = np.random.default_rng(0)
+    for length in (*range(10), 1020, 1023, 1024, 1025, 1028, 2050, 300_001):
+        data, crc = rng.bytes(length), 0xFFFFFFFF
+        for byte in data:
+            crc = crc >> 8 ^ table[(crc ^ byte) & 0xFF]
+        assert crc32c(data) == crc ^ 0xFFFFFFFF, length

@@ -66,3 +66,13 @@ def test_boxes_without_categories_are_of_the_rows_class():
 def test_what_is_not_clear_is_refused(objects, label, message):
     with pytest.raises(SourceError, match=message):
         RowBoxes("label").by_label({"label": label, "objects": objects}, lambda: (32, 32))
+
+
+def test_categories_as_whole_floats_are_class_numbers():
+    row = {"objects": {"bbox": [[0, 0, 1, 1]] * 2, "category": [1.0, 2.0]}, "width": 4, "height": 4}
+    _, categories = RowBoxes("label").stated(row, lambda: (4, 4))
+    assert categories.tolist() == [1, 2]
+    for bad in (1.5, float("nan"), "a"):
+        row["objects"]["category"][1] = bad
+        with pytest.raises(SourceError, match="class numbers are needed"):
+            RowBoxes("label").stated(row, lambda: (4, 4))

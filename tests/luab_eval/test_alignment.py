@@ -506,3 +506,15 @@ def test_every_metric_is_a_benchmark():
     assert {benchmark.name for benchmark in ALIGN} <= set(BENCHMARKS)
     assert all(not benchmark.in_percent for benchmark in ALIGN)
     assert KINDS == AGAINST
+
+
+def test_labels_may_be_numbers_without_names(tmp_path):
+    rows = [
+        {"image": image, "label": 0, "scanpaths": [path(*at, "a", 0)]}
+        for image, at in zip(TWO, CORNERS, strict=True)
+    ]
+    numbers = {"label": Value("int64"), "scanpaths": List({**PATH, "label": Value("int64")})}
+    found = judged(
+        f"{stored(tmp_path, rows, **numbers)}?against=scanpaths", labels=("0", "1"), cache=tmp_path
+    )
+    assert found["nss"].metrics["nss"] > 1

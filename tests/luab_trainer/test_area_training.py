@@ -200,10 +200,27 @@ def test_run_trains_and_evaluates_on_each(data, config, tmp_path, capsys, kind, 
     usable = f"usable {kind}" if kind in ("boxes", "masks") else f"a usable {kind}"
     assert f"13 of them (81.2%) with {usable}\n" in said
     mixed = "background mix            90% of the crops with a byproduct\n"  # areas have no radius
+    assert ("sigma of attention_source, or 0.1 of the image's width" in said) == (kind == "scanpath")
     assert (mixed in said) == ("background mix" in said) == (kind in ("boxes", "masks"))
     results = json.loads((tmp_path / "eval_results.json").read_text())
     assert results["eval_attention"] > 0
     assert "warning" not in said
+
+
+def test_gaze_is_as_wide_as_the_data_say():
+    rows = looked_dataset(4)
+    source = {"device": None, "pixels_per_degree": None, "sigma": 0.25}
+    told = rows.add_column("attention_source", [source] * 4)
+    transform = EvalTransform(SETTINGS)
+    by_data, given, usual, other = (
+        np.stack([s["target_maps"][0] for s in ViewDataset(each, transform, byproduct="scanpath", **more)])
+        for each, more in (
+            (told, {}), (rows, {"sigma": 0.25}), (rows, {}), (told, {"sigma": 0.1})
+        )
+    )  # fmt: skip
+    np.testing.assert_allclose(by_data, given, atol=1e-6)
+    np.testing.assert_allclose(other, usual, atol=1e-6)
+    assert by_data.mean() > 1.3 * usual.mean()
 
 
 @pytest.mark.parametrize(
