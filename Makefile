@@ -4,9 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCKED = $(INSTALL) --no-deps --require-hashes -r
-BENCHMARKS := byproducts_xml coco_json loader step boxes build build_ray
+BENCHMARKS := byproducts_xml coco_json loader step boxes build build_ray collect
 
-.PHONY: help env demo demo-full test lint types docs wheel bench lock audit clean
+.PHONY: help env demo demo-full demo-collect test lint types docs wheel bench lock audit clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -36,6 +36,9 @@ demo: env  ## raw files -> dataset -> plain and LUAB training -> one table and o
 
 demo-full: env  ## the demo with 3 seeds and the control arm: clicks shuffled between the images
 	$(BIN)/luab demo --full --output-dir runs/demo-full
+
+demo-collect: env  ## images -> project -> 20 simulated annotators over HTTP -> dataset -> training -> a table (about 4 minutes)
+	$(BIN)/python examples/collect.py --output-dir runs/collect
 
 # In a folder apart: beside a torch without CUDA, PyPI's torchvision would keep transformers from being imported.
 $(VENV)/timm: $(VENV)/installed requirements-timm.lock
