@@ -88,7 +88,7 @@ class Studio {
       // Refused for good. They stay in the journal for thirty days; the page goes on from what the server has.
       if (error.code === "session" || error.code === "withdrawn") return error.code;
       console.warn("events of an earlier tab were refused:", error);
-      banner("banner.refused", { values: { reason: error.message }, closes: true });
+      banner("banner.refused", { reason: error.message });
     }
     const page = left ? (await this.connection.persist(() => this.api.get("work"))).page : next.page;
     if (page?.work !== next.page.work) return "closed";

@@ -38,7 +38,7 @@ export class Work {
       epoch,
       journal: this.journal,
       stored: (stored) => this.uploader.push(epoch, stored),
-      trouble: () => banner("banner.unstored"),
+      trouble: () => this.#unstored(),
     });
     this.uploader.lane(epoch);
     this.frame = new Frame({
@@ -68,6 +68,12 @@ export class Work {
     this.uploader.close();
     unbanner("banner.unstored");
     this.end("closed");
+  }
+
+  // Told once: what is closed stays closed.
+  #unstored() {
+    if (!this.told) banner("banner.unstored");
+    this.told = true;
   }
 
   #watch() {
@@ -125,7 +131,7 @@ export class Work {
     if (code === "session" || code === "withdrawn") return code;
     if (code === "submitted") return "submitted";
     console.warn(`page ${this.page.work}: ${code}: ${reason}`);
-    if (code === "unfinished") banner("banner.unfinished", { values: { reason }, closes: true });
+    if (code === "unfinished") banner("banner.unfinished", { reason });
     return code === "unfinished" ? "unfinished" : "again";
   }
 

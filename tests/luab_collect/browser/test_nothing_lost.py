@@ -1,9 +1,11 @@
 """A dead network, lost answers, several tabs, a killed browser, a full disk: nothing is lost or double."""
 
+import gzip
+import json
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-import pytest
 from fixtures.annotating import wait
 from fixtures.paging import EVENTS, SUBMIT, click, journal, selected, selects, stored, submit
 from sqlalchemy import delete
@@ -157,16 +159,83 @@ def test_a_link_that_is_no_longer_valid_ends_with_a_page_that_says_so(birds, beg
     assert [kind for _, _, kind in journal(page)].count("select") == 1
 
 
-@pytest.mark.parametrize("reached", [False, True])
-def test_the_last_bit_is_sent_while_the_page_goes_away(birds, begin, contexts, reached):
-    annotator, context = birds.annotator(), contexts()
-    page = begin(annotator, context)
-    if not reached:
-        context.route(EVENTS, lambda route: route.abort())
+def test_the_last_bit_is_sent_while_the_page_goes_away(birds, begin):
+    annotator = birds.annotator()
+    page = begin(annotator)
     click(page, 0)
-    page.goto("about:blank")
-    if reached:
-        wait(lambda: selects(annotator) == 1, page)
-    context.unroute_all()
+    page.goto("about:blank")  # before the next upload, which comes every two seconds
+    wait(lambda: selects(annotator) == 1, page)
     page.goto(annotator.link)
     assert selected(page) == [0]
+
+
+def answer_once(status: int, code: str) -> Callable[[Any], None]:
+    """A route that refuses the first request, and lets all others through."""
+    refused: list[str] = []
+
+    def handle(route: Any) -> None:
+        if refused:
+            route.continue_()
+        else:
+            refused.append(route.request.url)
+            route.fulfill(status=status, json={"error": code, "reason": "no reason"})
+
+    return handle
+
+
+def test_leftovers_that_are_refused_are_said_and_the_page_shows_what_the_server_has(birds, begin, contexts):
+    annotator, context = birds.annotator(), contexts()
+    context.add_init_script(  # as where the browser has no time for its last request
+        """const plain = window.fetch;
+        const lost = () => Promise.reject(new Error());
+        window.fetch = (url, options) => (options?.keepalive ? lost() : plain(url, options));"""
+    )
+    page = begin(annotator, context)
+    click(page, 0)
+    wait(lambda: selects(annotator) == 1, page)
+    context.route(EVENTS, lambda route: route.abort())
+    click(page, 1)
+    context.unroute_all()
+
+    def refuse_the_first_tab(route: Any) -> None:
+        body = route.request.post_data_buffer
+        plain = gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body
+        if json.loads(plain)["epoch"] == 1:
+            route.fulfill(status=422, json={"error": "event", "reason": "no <b>reason</b>"})
+        else:
+            route.continue_()
+
+    context.route(EVENTS, refuse_the_first_tab)
+    page.reload()
+    page.wait_for_selector("[data-banner='banner.refused']:has-text('<b>reason</b>')")
+    assert selected(page) == [0]
+    page.get_by_role("button", name="Close").click()
+    click(page, 2)
+    submit(page)
+    result = page_result(annotator.works()[0])
+    assert [number for number, item in enumerate(result.items) if item.selected] == [0, 2]
+
+
+def test_a_page_that_the_server_finds_unfinished_comes_back(birds, begin, contexts):
+    annotator, context = birds.annotator(), contexts()
+    page = begin(annotator, context)
+    context.route(SUBMIT, answer_once(422, "unfinished"))
+    click(page, 3)
+    page.get_by_role("button", name="Submit page").click()
+    page.wait_for_selector("[data-banner='banner.unfinished']")
+    assert selected(page) == [3]
+    submit(page)
+    assert annotator.works()[0].state == "submitted"
+
+
+def test_events_that_contradict_what_is_stored_begin_the_page_anew(birds, begin, contexts):
+    annotator, context = birds.annotator(), contexts()
+    page = begin(annotator, context)
+    click(page, 3)
+    wait(lambda: selects(annotator) == 1, page)
+    context.route(EVENTS, answer_once(409, "conflict"))
+    click(page, 4)
+    wait(lambda: len(annotator.works()[0].events) == 2, page)  # a new epoch has begun
+    assert selected(page) == [3, 4]
+    submit(page)
+    assert selects(annotator) == 2
