@@ -97,7 +97,7 @@ TRAINING: dict[tuple[str, str], dict[str, Any]] = {
     ("real", "mobilenet"): {"num_train_epochs": 2, "learning_rate": 5e-4},
     ("real", "vit-started"): {"num_train_epochs": 5, "learning_rate": 5e-4},
     ("real", "convnext-started"): {"num_train_epochs": 10, "learning_rate": 1e-3},
-    # With 10 and 30 epochs, LUAB learned less than plain on whole images; with these it learned more (seed 100).
+    # With 10 and 30 epochs, LUAB learned less than plain on whole images; with these, more (seed 100).
     ("natural", "vit"): {"num_train_epochs": 30, "learning_rate": 1e-3},
     ("natural", "convnext"): {"num_train_epochs": 60, "learning_rate": 2e-3},
     ("natural", "mobilenet"): {"num_train_epochs": 2, "learning_rate": 5e-4},
