@@ -24,6 +24,7 @@ from luab_data.rows.class_names import plain
 
 REJECTS = "rejects.jsonl"
 ID_DIGITS = 16
+NO_CLASS = "folders of no class"
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ def list_items(project: Project) -> Listed:
         raise SourceError(
             f"{str(project.images)!r} holds no image that annotators can be asked about: "
             f"{counted(listed.found, 'image')} found{f' ({why})' if why else ''}."
+            f"{_other_folders(project, listed)}"
         )
     if project.task == "select":
         asked = {name for item in listed.items for name in (*item.classes, *(item.gold or ()))}
@@ -217,8 +219,20 @@ def _by_folder(
             unknown[folder] = None
     if unknown:
         hints = [f"{folder}{did_you_mean(folder, exact)}" for folder in unknown]
-        listed.notes.append(f"folders of no class: {few(hints)}")
+        listed.notes.append(f"{NO_CLASS}: {few(hints)}")
     return found
+
+
+def _other_folders(project: Project, listed: Listed) -> str:
+    """What to do about class folders of which none is a class's; empty: there are others."""
+    note = next((note for note in listed.notes if note.startswith(NO_CLASS)), None)
+    if note is None:
+        return ""
+    return (
+        f" {note[0].upper()}{note[1:]}; the classes are {few(project.class_names)}. Give the classes the "
+        "folders' names, put the folders' names into the column `folder` of a CSV of classes, or list "
+        "which image may be of which class in --candidates."
+    )
 
 
 def _require_files(files: Iterable[str], known: frozenset[str], what: str) -> None:

@@ -51,6 +51,6 @@ def run(options: argparse.Namespace) -> None:
     project, lines = init_project(options.project, **given)
     print(f"{project.folder}: {counted(len(project.classes), 'class', 'classes')}, task {project.task}")
     print("\n".join(lines))
-    print(
-        f"Next: read {project.folder / INSTRUCTIONS} and {CONSENT}, then luab collect serve {options.project}"
-    )
+    print(f"Next: read {project.folder / INSTRUCTIONS} and {CONSENT}, then")
+    print(f"    luab collect people {options.project} add NAME ...   # a link for each annotator")
+    print(f"    luab collect serve {options.project}")

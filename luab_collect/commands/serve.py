@@ -6,11 +6,18 @@
 Ends with Ctrl-C. Whatever was acknowledged is on disk: after a crash or a power cut, start it again.
 """
 
+from __future__ import annotations
+
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from luab_collect.server.studio import Studio
 
 PORT = 8000
 ADMIN_PORT = 8001
+EVERYWHERE = ("0.0.0.0", "::")  # hosts that are no address of a browser
 
 
 def add_options(options: argparse.ArgumentParser) -> None:
@@ -56,12 +63,31 @@ def run(given: argparse.Namespace) -> int:
                 raise SourceError(f"{option} is {str(file)!r}, and there is no such file.")
     public = listen(given.host, given.port, "--port")
     private = listen(LOOPBACK, given.admin_port, "--admin-port")
-    studio = Studio(ProjectStore(Project.read(given.project)))
+    project = Project.read(given.project)
+    studio = Studio(ProjectStore(project))
     scheme = "https" if certificate else "http"
     port, admin_port = public.getsockname()[1], private.getsockname()[1]
     shown = f"[{given.host}]" if ":" in given.host else given.host
     app, admin = create_app(studio, tls=certificate is not None), create_admin_app(studio)
     print(f"annotators: {scheme}://{shown}:{port}/work")
     print(f"admin:      http://{LOOPBACK}:{admin_port}/admin#t={studio.admin_token()}", flush=True)
+    if project.platforms.prolific is None and project.platforms.url is None:
+        shown = "HOST" if given.host in EVERYWHERE else shown
+        print(_how_to_enter(studio, f"{scheme}://{shown}:{port}"), flush=True)
     serve(app, admin, public, private, certificate)
     return 0
+
+
+def _how_to_enter(studio: Studio, address: str) -> str:
+    """Who can enter a project without a platform: people who have a link of their own."""
+    from luab_collect.store.people import link_names
+    from luab_data.console.text import counted
+
+    with studio.store.reading() as connection:
+        number = len(link_names(connection))
+    have = {0: "nobody has one yet", 1: "1 person has one"}.get(number, f"{counted(number, 'link')} given")
+    folder = studio.project.folder
+    return (
+        f"links:      each annotator enters with her own; {have}\n"
+        f"            luab collect people {folder} add NAME --address {address}"
+    )

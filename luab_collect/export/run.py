@@ -104,12 +104,14 @@ def export(
         full_disk_explained(out.parent, "Free some and run the same command again."),
         Spool(partial / "views.sqlite") as spool,
     ):
+        _put_back(out)
         exported = Exported(works, accepted_only)
         for work in exported:
             for view in views_of(page_result(work), {item.id: item.role for item in work.items}):
                 spool.add(view)
         spool.finish()
         if not exported.counts["exported"]:
+            shutil.rmtree(partial, ignore_errors=True)
             raise SourceError(f"there is nothing to export yet. {exported.line()}.")
         state = f"{counted(exported.counts['exported'], 'page')} of work ({exported.digest.hexdigest()[:16]})"
         folder = _open_partial(partial, {"state": state, "layout": layout, "version": version("luab")})
@@ -176,9 +178,23 @@ def _finish(folder: Path, raw: Path, manifest: Manifest, exported: Exported, lay
     write_dataset_sums(folder, manifest.shards, others)
 
 
+def _former(out: Path) -> Path:
+    return out.with_name(f".{out.name}.former")
+
+
+def _put_back(out: Path) -> None:
+    """After a kill between `_replace`'s two moves: the earlier export is there again, until this one is done."""
+    former = _former(out)
+    if out.exists():
+        shutil.rmtree(former, ignore_errors=True)
+    elif (former / MARK).is_file():
+        former.rename(out)
+        sync(out.parent)
+
+
 def _replace(out: Path, folder: Path) -> None:
     """Puts the finished folder in place of an earlier export."""
-    former = out.with_name(f".{out.name}.former")
+    former = _former(out)
     shutil.rmtree(former, ignore_errors=True)
     if out.exists():
         out.rename(former)

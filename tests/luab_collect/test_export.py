@@ -244,6 +244,19 @@ def test_a_failed_export_leaves_the_earlier_one(shop, tmp_path):
     assert (out / "SHA256SUMS").read_bytes() != before
 
 
+def test_an_export_killed_between_its_moves_is_put_back_by_the_next_command(shop, tmp_path):
+    out, former = tmp_path / "out", tmp_path / ".out.former"
+    export(shop, all_work(shop, 1, truthful), out)
+    before = (out / "SHA256SUMS").read_bytes()
+    out.rename(former)  # kill -9: the new export is not there yet
+    with pytest.raises(SourceError, match="nothing to export"):
+        export(shop, [], out)
+    assert (out / "SHA256SUMS").read_bytes() == before and not former.exists()
+    out.rename(former)
+    export(shop, all_work(shop, 2, truthful), out)
+    assert (out / "SHA256SUMS").read_bytes() != before and not former.exists()
+
+
 def test_a_folder_with_other_files_is_left_alone(shop, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").touch()
@@ -255,7 +268,7 @@ def test_a_folder_with_other_files_is_left_alone(shop, tmp_path):
 def test_nothing_finished_is_an_error(shop, tmp_path):
     with pytest.raises(SourceError, match=r"nothing to export yet\. pages of work: 0 submitted"):
         export(shop, [], tmp_path / "out")
-    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "out").exists() and not (tmp_path / ".out.partial").exists()
 
 
 def test_an_image_that_changed_is_left_out(tmp_path):

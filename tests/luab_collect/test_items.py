@@ -66,6 +66,23 @@ def test_class_folders_say_of_which_class_an_image_may_be(tmp_path, photos):
     assert (first.width, first.height, first.id) == (8, 6, item_id("cat/1.jpg"))
 
 
+def test_class_folders_of_which_none_is_a_class_are_named_with_the_fix(tmp_path, photos):
+    for name in ("cats/1.jpg", "DOGS/2.jpg", "n01/3.jpg"):
+        (photos / name).parent.mkdir()
+        (photos / name).write_bytes(encoded())
+    with pytest.raises(SourceError) as error:
+        list_items(project(tmp_path))
+    for part in (
+        "3 images found",
+        "cats (did you mean cat?)",
+        "n01",
+        "the classes are cat, dog",
+        "column `folder`",
+        "--candidates",
+    ):
+        assert part in str(error.value)
+
+
 def test_a_flat_folder_is_asked_about_every_class(tmp_path, photos):
     (photos / "a.jpg").write_bytes(encoded())
     (item,) = list_items(project(tmp_path)).items

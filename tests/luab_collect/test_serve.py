@@ -47,6 +47,8 @@ def test_a_visitor_works_and_leaves_no_address(served):
         assert "server" not in http.get("/work").headers
     files = [server.log, *server.folder.glob("collect.sqlite*")]
     assert server.log.read_text().startswith("annotators: http://127.0.0.1:")
+    assert "her own; 1 person has one" in server.log.read_text()
+    assert f"people {server.folder} add NAME --address {server.address}" in server.log.read_text()
     assert not any(VISITOR.encode() in path.read_bytes() for path in files)
 
 
