@@ -183,7 +183,7 @@ def _former(out: Path) -> Path:
 
 
 def _put_back(out: Path) -> None:
-    """After a kill between `_replace`'s two moves: the earlier export is there again, until this one is done."""
+    """After a kill between `_replace`'s moves: the earlier export is there again until this one is done."""
     former = _former(out)
     if out.exists():
         shutil.rmtree(former, ignore_errors=True)
