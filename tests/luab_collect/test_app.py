@@ -71,6 +71,17 @@ def test_a_session_of_work_from_the_link_to_the_code(app):
     assert app.client.post("/api/enter", json={"platform": "link", "token": token}).json()["resumed"]
 
 
+def test_a_session_of_work_on_postgresql(tmp_path, postgresql):
+    running = Running(tmp_path / "shop", database=postgresql)
+    with running.client:
+        ann, ben = running.annotators("Ann", "Ben")
+        done = [each.finish()["work"] for each in (ann, ben, ann, ben)]
+        assert len(set(done)) == 4 and ann.work()["completion"]["code"] != ben.work()["completion"]["code"]
+        assert ann.post("/api/assignments").json()["state"] == "done"  # all four pages are taken
+        with running.store.reading() as connection:
+            assert [work.id for work in stored_work(connection)] == done
+
+
 def test_the_project_is_described_with_its_markup_as_text(ann):
     told = ann.get("/api/project").json()
     assert told["name"] == "Shop <b>"
