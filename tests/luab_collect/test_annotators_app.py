@@ -5,34 +5,12 @@ import json
 import re
 
 import pytest
-from fastapi.testclient import TestClient
+from fixtures.shops import Annotator, Running, add_people, event, page_events
 from sqlalchemy import select
 
 from luab_collect.items import read_items
-from luab_collect.server.app import create_app
-from luab_collect.server.studio import Studio
 from luab_collect.store import tables as t
-from luab_collect.store.opening import ProjectStore
-from luab_collect.store.results import raw_events, stored_work
-
-from shops import Annotator, Clock, add_people, event, make_shop, page_events  # isort: skip
-
-
-class Running:
-    """An app and its store; closed at the end."""
-
-    def __init__(self, folder, **settings):
-        self.clock = Clock()
-        self.store = ProjectStore(make_shop(folder, **settings), self.clock)
-        self.studio = Studio(self.store)
-        self.client = TestClient(create_app(self.studio), raise_server_exceptions=False)
-
-    def annotators(self, *names):
-        return [Annotator(self.client, token).consent() for token in add_people(self.store, *names)]
-
-    def stored(self, work):
-        with self.store.reading() as connection:
-            return raw_events(connection, work)
+from luab_collect.store.results import stored_work
 
 
 @pytest.fixture

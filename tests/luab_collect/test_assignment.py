@@ -12,7 +12,7 @@ from luab_collect.store.refusals import Refusal
 from luab_collect.store.work import begin_next, submit, where
 
 from luab_collect.store.ingest import pack, take  # isort: skip
-from shops import Clock, make_shop, page_events  # isort: skip
+from fixtures.shops import Clock, make_shop, page_events
 
 
 class Desk:

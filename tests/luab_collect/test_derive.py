@@ -1,9 +1,9 @@
 """Events -> the result of a page: positions under any layout, states, times, epochs."""
 
 import pytest
+from fixtures.pages_of_work import Item, Screen, Work
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pages_of_work import Item, Screen, Work
 
 from luab_collect.derive import page_result
 from luab_collect.geometry import TOLERANCE, position, ratios

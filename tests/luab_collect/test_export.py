@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import datasets
 import pytest
-from finished_work import all_work, make_project, work, write_images
+from fixtures.finished_work import all_work, make_project, work, write_images
 from fixtures.small_runs import options, write_config
 
 from coco_ab.build import build_coco_ab

@@ -4,8 +4,8 @@ import json
 import time
 
 import pytest
-from finished_work import WALL, make_project
-from pages_of_work import Screen
+from fixtures.finished_work import WALL, make_project
+from fixtures.pages_of_work import Screen
 from sqlalchemy import Engine, event
 
 from luab.cli import main

@@ -6,15 +6,13 @@ import subprocess
 
 import httpx
 import pytest
+from fixtures.servers import Server
+from fixtures.shops import Annotator, Running, add_people, event, make_shop
 from sqlalchemy import event as listener
 
 from luab_collect.store.engine import is_full
 from luab_collect.store.opening import ProjectStore
 from luab_collect.store.results import raw_events
-
-from servers import Server  # isort: skip
-from shops import Annotator, add_people, event, make_shop  # isort: skip
-from test_app import Running  # isort: skip
 
 
 def noise(first, number=200):

@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from fixtures.shops import event
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
@@ -14,8 +15,6 @@ from luab_collect.store.ingest import Taken, pack, take, unpack
 from luab_collect.store.leases import own, take_over
 from luab_collect.store.refusals import Refusal
 from luab_collect.store.results import raw_events, stored_work
-
-from shops import event  # isort: skip
 
 EVENTS = [event(seq, "move", item="x", x=seq / 1000) for seq in range(1, 21)]
 

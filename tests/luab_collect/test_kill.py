@@ -6,14 +6,13 @@ import time
 from collections import Counter
 
 import httpx
+from fixtures.servers import Server
+from fixtures.shops import add_people, event, make_shop
 from sqlalchemy import select
 
 from luab_collect.store import tables as t
 from luab_collect.store.opening import ProjectStore
 from luab_collect.store.results import raw_events
-
-from servers import Server  # isort: skip
-from shops import add_people, event, make_shop  # isort: skip
 
 KILLS = 20
 PEOPLE = 4

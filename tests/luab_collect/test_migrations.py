@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from fixtures.shops import make_shop
 from sqlalchemy import inspect, select, text
 
 from luab_collect.store import migrate
@@ -19,8 +20,6 @@ from luab_collect.store.people import annotator_of
 from luab_collect.store.results import stored_work
 from luab_collect.store.work import where
 from luab_data.errors import SourceError
-
-from shops import make_shop  # isort: skip
 
 
 @pytest.fixture

@@ -4,11 +4,10 @@ import json
 
 import pytest
 import schemathesis
+from fixtures.shops import Running
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
-
-from test_app import Running  # isort: skip
 
 FEW = settings(
     max_examples=25,

@@ -5,6 +5,7 @@ import re
 import sqlite3
 
 import pytest
+from fixtures.shops import Annotator, Clock, Running, make_shop
 from sqlalchemy import select
 
 from luab.commands.collect import main
@@ -12,9 +13,6 @@ from luab_collect.store import people, retention
 from luab_collect.store import tables as t
 from luab_collect.store.keys import keyed
 from luab_collect.store.opening import ProjectStore
-
-from shops import Annotator, Clock, make_shop  # isort: skip
-from test_app import Running  # isort: skip
 
 
 @pytest.fixture

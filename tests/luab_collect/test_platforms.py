@@ -10,14 +10,12 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from fixtures.shops import Annotator, Running, make_shop
 from jwt.algorithms import RSAAlgorithm
 
 from luab_collect.server import entry as entry_module
 from luab_collect.server.entry import Entrance
 from luab_data.errors import SourceError
-
-from shops import Annotator, make_shop  # isort: skip
-from test_app import Running  # isort: skip
 
 IDS = {"PROLIFIC_PID": "p" * 24, "STUDY_ID": "s" * 24, "SESSION_ID": "v" * 24}
 COMPLETION = "https://app.prolific.com/submissions/complete?cc=C123"

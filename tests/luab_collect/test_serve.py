@@ -11,15 +11,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from fastapi.testclient import TestClient
+from fixtures.servers import Server
+from fixtures.shops import Annotator, add_people, make_shop
 
 from luab.commands.collect import main
 from luab_collect.server.admin import create_admin_app
 from luab_collect.server.security import is_loopback
 from luab_collect.server.studio import Studio
 from luab_collect.store.opening import ProjectStore
-
-from servers import Server  # isort: skip
-from shops import Annotator, add_people, make_shop  # isort: skip
 
 VISITOR = "127.0.0.77"  # an address that is nobody else's
 

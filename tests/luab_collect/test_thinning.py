@@ -2,9 +2,9 @@
 
 from itertools import pairwise
 
+from fixtures.pages_of_work import Screen
 from hypothesis import given
 from hypothesis import strategies as st
-from pages_of_work import Screen
 
 from luab_collect.derive import page_result
 from luab_collect.results import Hovering, Sample, SelectItem
