@@ -178,9 +178,10 @@ def main() -> None:
 
     datasets.disable_progress_bars()
     arguments = _parse()
-    changed = tuple(sorted(arguments.set.items()))
+    epochs = {} if arguments.epochs is None else {"num_train_epochs": arguments.epochs}
+    plain, changed = (tuple(sorted({**epochs, **own}.items())) for own in ({}, arguments.set))
     runs = [
-        Run(world, model, arm, seed, arguments.images_per_class, () if arm in WITHOUT_CLICKS else changed)
+        Run(world, model, arm, seed, arguments.images_per_class, plain if arm in WITHOUT_CLICKS else changed)
         for seed in arguments.seeds
         for world in arguments.worlds
         for model in arguments.models
@@ -214,6 +215,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--images-per-class", type=int, default=250, help="of the demo's world")
     parser.add_argument("--set", type=json.loads, default={}, help="JSON: options of the arms with clicks")
+    parser.add_argument("--epochs", type=int, help="of all arms (default: by world and model)")
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--quick", action="store_true", help="1 seed, the demo's world")
     arguments = parser.parse_args()

@@ -21,6 +21,7 @@ HEAD = (
     "luab - arm, hard",
 )  # fmt: skip
 SWAPPED, OCCLUDED = "swapped", "occluded"
+CHOOSING = 100  # worlds of seeds from here on choose settings, the others report
 # Arms with fewer clicks, or with other ones, as `annotation.png` shows them.
 CLICKS = {"plain": "0", "clicks-1": "1", "clicks-10": "10", "clicks-50": "50", "luab": "100"}
 OTHERWISE = ("centers", "anywhere", "astray-10", "astray-30", "astray", "shuffled")
@@ -35,7 +36,7 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.output_dir.mkdir(parents=True, exist_ok=True)
     lines = [json.loads(text) for text in arguments.results.read_text(encoding="utf-8").splitlines()]
-    print(report(lines, arguments.output_dir))
+    print(report([line for line in lines if line["seed"] < CHOOSING], arguments.output_dir))
 
 
 def report(lines: Iterable[Line], folder: Path) -> str:
@@ -48,10 +49,12 @@ def report(lines: Iterable[Line], folder: Path) -> str:
 
 
 def by_setting(lines: Iterable[Line]) -> dict[tuple[str, str], Arms]:
-    """The lines by (world, model), arm and seed."""
+    """The lines by (world, model and what was changed), arm and seed."""
     settings: dict[tuple[str, str], Arms] = {}
     for line in lines:
-        arms = settings.setdefault((line["world"], line["model"]), {})
+        changed = [f"{name}={value}" for name, value in line.get("changed", [])]
+        model = " ".join([line["model"], *changed]).replace("num_train_epochs=", "epochs ")
+        arms = settings.setdefault((line["world"], model), {})
         arms.setdefault(line["arm"], {})[line["seed"]] = line
     return settings
 
@@ -111,8 +114,10 @@ def _difference(arms: Arms, arm: str, name: str) -> str:
 
     ours = _scores(arms, "luab", name)
     differences = [ours[seed] - score for seed, score in _scores(arms, arm, name).items() if seed in ours]
-    test = f", p = {ttest_1samp(differences, 0).pvalue:.3f}" if len(differences) > 1 else ""
-    return _spread(differences) + test
+    if len(differences) < 2:
+        return _spread(differences)
+    p = ttest_1samp(differences, 0).pvalue
+    return f"{_spread(differences)}, p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}"
 
 
 def draw(settings: dict[tuple[str, str], Arms], folder: Path) -> None:
