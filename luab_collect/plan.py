@@ -14,8 +14,9 @@ from itertools import cycle, islice
 import numpy as np
 
 from luab_collect.items import ProjectItem
-from luab_collect.project import Project
+from luab_collect.project import SETTINGS, Project
 from luab_collect.settings import ClassSpec
+from luab_data.console.names import few
 from luab_data.console.text import counted
 from luab_data.errors import SourceError
 
@@ -64,6 +65,12 @@ def _select(project: Project, items: Sequence[ProjectItem]) -> Iterator[PlannedP
     shares, size = project.shares, project.images_per_page
     by_class: dict[str, list[ProjectItem]] = {name: [] for name in project.class_names}
     gold_of: dict[str, list[ProjectItem]] = {name: [] for name in project.class_names}
+    named = {name for item in items for name in (*item.classes, *(item.gold or ()))}
+    if gone := sorted(named.difference(by_class)):
+        raise SourceError(
+            f"{project.folder / SETTINGS}: classes lacks {few(gone)}, which images of this project are asked "
+            "about. Names of classes cannot change any more: undo that, or make a new project."
+        )
     for item in items:
         for name in item.gold or ():
             gold_of[name].append(item)

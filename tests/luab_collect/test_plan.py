@@ -95,6 +95,11 @@ def test_place_has_one_image_a_page_and_gold_comes_back(made):
     assert len(plan_pages(made("place"), [*items(3), *gold])) == 5  # each gold image at least once
 
 
+def test_a_class_that_was_renamed_after_the_start_is_named(made):
+    with pytest.raises(SourceError, match="classes lacks dog, which images of this project are asked about"):
+        plan_pages(made(classes=("cat", "dogs")), [*items(3, "cat"), *items(3, "dog")])
+
+
 def test_nothing_to_ask_is_an_error(made):
     with pytest.raises(SourceError, match="nothing is asked about any of its 3 images"):
         plan_pages(made(), items(3, gold={"cat": None}))
