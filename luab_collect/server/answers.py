@@ -23,6 +23,7 @@ STATUS = {
     "missing": 404,
     "work": 404,
     "method": 405,
+    "slow": 408,
     "assignment": 409,
     "conflict": 409,
     "gap": 409,

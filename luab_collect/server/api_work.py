@@ -86,7 +86,9 @@ def work_routes(studio: Studio, entry: Entrance) -> APIRouter:
     @routes.post(
         "/api/work/{work}/events",
         openapi_extra=takes(EventsBody),
-        responses=documented("json", "session", "work", "conflict", "too_large", "encoding", "event", "full"),
+        responses=documented(
+            "json", "session", "work", "conflict", "slow", "too_large", "encoding", "event", "full"
+        ),
         summary="ProjectStore events; acknowledged when they are on disk",
     )
     async def events(work: WorkId, request: Request) -> dict[str, Any]:
@@ -208,6 +210,9 @@ def _finished(studio: Studio, annotator: int, work: str, given: SubmitBody) -> N
         kind = results.last_kind(connection, work, given.epoch, given.last_seq)
         if kind not in ("submit", None):  # None: it has not arrived, see `works.submit`
             raise Refusal("unfinished", f"event {given.last_seq} is {kind}, not submit")
+        first = results.last_kind(connection, work, given.epoch, 1)
+        if first not in ("open", None):
+            raise Refusal("unfinished", f"event 1 is {first}, not open: the page was never shown")
         if studio.project.task == "place":
             wanted = set(range(len(studio.project.categories)))
             unseen = wanted - results.seen_categories(connection, work)

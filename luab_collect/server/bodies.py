@@ -1,6 +1,8 @@
 """Reads requests' bodies: bounded, also what is compressed, and strict JSON without NaN."""
 
+import asyncio
 import zlib
+from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -12,6 +14,7 @@ from luab_collect.store.refusals import Refusal
 MAX_BODY_BYTES = 1 << 20  # as sent
 MAX_PLAIN_BYTES = 4 << 20  # of a compressed one
 MAX_SMALL_BYTES = 64 << 10  # of requests without events
+IDLE_SECONDS = 8.0  # between two parts of a body; below the server's grace at its end
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -26,19 +29,31 @@ async def read_body(request: Request, limit: int = MAX_SMALL_BYTES) -> bytes:
     """The body's bytes as sent.
 
     Raises:
-        Refusal: `too_large`.
+        Refusal: `too_large`; `slow`: its sender went silent.
     """
     too_large = Refusal("too_large", f"a body may have {limit:,} bytes")
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and len(declared) < 20 and int(declared) > limit:
         raise too_large
     parts, size = [], 0
-    async for part in request.stream():
+    async for part in _parts(request):
         size += len(part)
         if size > limit:
             raise too_large
         parts.append(part)
     return b"".join(parts)
+
+
+async def _parts(request: Request) -> AsyncIterator[bytes]:
+    """A body's parts as they come; a sender who holds the connection without sending is refused."""
+    stream = request.stream()
+    while True:
+        try:
+            yield await asyncio.wait_for(stream.__anext__(), IDLE_SECONDS)
+        except StopAsyncIteration:
+            return
+        except asyncio.TimeoutError:
+            raise Refusal("slow", f"nothing came for {IDLE_SECONDS:g} s: send it again") from None
 
 
 def plain(body: bytes, encoding: str | None, limit: int = MAX_PLAIN_BYTES) -> bytes:

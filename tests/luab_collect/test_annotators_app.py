@@ -1,15 +1,20 @@
 """The annotators' API: a session of work, what is refused, hostile input, headers. Without a network."""
 
+import asyncio
 import gzip
 import json
 import re
 
 import pytest
+from fastapi import Request
 from fixtures.shops import Annotator, Running, add_people, event, page_events
 from sqlalchemy import select
 
 from luab_collect.items import read_items
+from luab_collect.server import bodies
+from luab_collect.server.answers import STATUS
 from luab_collect.store import tables as t
+from luab_collect.store.refusals import Refusal
 from luab_collect.store.results import stored_work
 
 
@@ -115,6 +120,10 @@ def test_a_page_is_submitted_only_when_all_its_events_are_there(ann):
     ann.post(f"{base}/epochs")
     ann.send(base, 2, [event(1, "open")])
     assert submit()[:2] == (409, "superseded")
+    ann.send(base, 2, [event(2, "submit")])
+    ann.post(f"{base}/epochs")
+    ann.send(base, 3, [event(1, "submit")])
+    assert submit(epoch=3, last_seq=1) == (422, "unfinished", None)  # it was never shown
     assert ann.work()["assignment"]["done"] == 0
 
 
@@ -259,6 +268,20 @@ def test_gzip_is_taken_and_its_bombs_are_not(app, ann):
     assert send(body, {"Content-Encoding": "br"}) == 415
     assert send(gzip.compress(body)) == 200
     assert app.stored(page["work"]) == {1: events}
+
+
+def test_a_sender_who_goes_silent_is_refused(monkeypatch):
+    monkeypatch.setattr(bodies, "IDLE_SECONDS", 0.05)
+    parts = iter([b'{"epoch":', b"1"])
+
+    async def receive():
+        for part in parts:
+            return {"type": "http.request", "body": part, "more_body": True}
+        return await asyncio.Event().wait()
+
+    with pytest.raises(Refusal) as refusal:
+        asyncio.run(bodies.read_body(Request({"type": "http", "headers": []}, receive)))
+    assert refusal.value.code == "slow" and STATUS["slow"] == 408  # which pages send again
 
 
 def test_another_annotators_page_is_not_there(app):

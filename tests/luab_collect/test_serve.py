@@ -4,6 +4,8 @@ import datetime
 import ipaddress
 import re
 import ssl
+import subprocess
+import sys
 
 import httpx
 import pytest
@@ -169,3 +171,14 @@ def test_without_the_token_admin_tells_nothing(tmp_path):
             answer = http.get("/admin/api/progress", headers=header)
             assert (answer.status_code, answer.json()["error"]) == (401, "session")
     studio.close()
+
+
+def test_the_limit_of_open_files_is_raised():
+    code = (
+        "import resource; from luab_collect.server.serving import allow_connections;"
+        "hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1];"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard)); allow_connections();"
+        "print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 64
