@@ -20,6 +20,8 @@ MAX_STORED_BYTES = 64 << 20  # of one page of work, compressed: a day of moves a
 COMPRESSION = 3  # half the time of 6, for 7 % more bytes
 MAX_CONFLICTS = 100  # kept of one page of work
 
+CHANGES = frozenset({"select", "deselect", "add", "relocate", "remove"})  # what a page shows
+
 RawEvent = dict[str, Any]  # as `luab_collect.events.parse_event` accepted it
 
 
@@ -74,7 +76,8 @@ def take(connection: Connection, work: Row[Any], epoch: int, batch: Packed, now:
         now: Epoch seconds.
 
     Raises:
-        Refusal: `gap`, `epoch`, `submitted`, `too_much`.
+        Refusal: `gap`, `epoch`, `submitted`, `too_much`; `superseded`: another tab or computer has gone on
+            without these changes. What it shows is what is kept.
     """
     if not 1 <= epoch <= work.epoch:
         raise Refusal("epoch", f"epoch is {epoch}, and this page of work has had {work.epoch}")
@@ -93,6 +96,8 @@ def take(connection: Connection, work: Row[Any], epoch: int, batch: Packed, now:
         return Taken(stored)
     if work.state == "submitted":
         raise Refusal("submitted", "this page of work was submitted", acked_through=stored)
+    if epoch < work.epoch and any(event["kind"] in CHANGES for event in tail.events):
+        raise Refusal("superseded", "another tab has gone on with this page of work", acked_through=stored)
     _append(connection, t.batches, work, epoch, tail, now)
     return Taken(tail.last, appended=len(tail.events))
 

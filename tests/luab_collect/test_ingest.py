@@ -59,6 +59,21 @@ def test_events_are_appended_and_read_back(page):
         assert list(stored_work(connection)) == []
 
 
+def test_changes_that_a_later_tab_does_not_show_are_refused_and_its_moves_are_taken(page):
+    page.take(EVENTS[:3])
+    page.epoch()
+    select = event(4, "select", item="x")
+    with pytest.raises(Refusal) as refusal:  # of a computer that was offline: the other one does not show it
+        page.take([select, *EVENTS[4:6]])
+    assert (refusal.value.code, refusal.value.more) == ("superseded", {"acked_through": 3})
+    assert page.take(EVENTS[3:6]) == Taken(6, appended=3)
+    opened = [event(1, "open"), event(2, "select", item="x")]
+    assert page.take(opened, epoch=2) == Taken(2, appended=2)
+    page.epoch()
+    assert page.take(opened, epoch=2) == Taken(2)  # a repeat is no change
+    assert page.take(EVENTS[:6]) == Taken(6)
+
+
 def test_repeats_change_nothing_however_they_are_cut(page):
     page.take(EVENTS[:5])
     page.take(EVENTS[5:10])

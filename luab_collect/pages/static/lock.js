@@ -25,6 +25,12 @@ export class WriterLock {
     return this.#request({ steal: true });
   }
 
+  /** This tab writes no more; another one, or this one, may begin again. */
+  letGo() {
+    this.held = false;
+    this.release();
+  }
+
   #request(options) {
     return new Promise((resolve) => {
       const holding = navigator.locks.request(this.name, options, (lock) => {

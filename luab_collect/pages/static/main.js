@@ -47,6 +47,7 @@ class Studio {
       else {
         const result = await this.#page(next);
         if (result in ENDS) return message(ENDS[result]);
+        if (result === "superseded") return this.#overtaken();
         failures = result === "again" ? failures + 1 : 0;
         if (failures >= TRIES) throw new Error(t("error.page"));
       }
@@ -103,6 +104,12 @@ class Studio {
   async #begins({ assignment, page }) {
     if (assignment.done || page.events?.length) return false;
     return !(await this.journal.unsent(page.work).catch(() => [])).length;
+  }
+
+  // Another computer has gone on with this page of work; no lock reaches there.
+  #overtaken() {
+    this.lock.letGo();
+    this.#elsewhere();
   }
 
   async #lost() {

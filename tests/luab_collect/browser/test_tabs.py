@@ -9,6 +9,7 @@ from typing import Any
 from fixtures.annotating import ARGUMENTS, CHROMIUM, images_shown, make_project, served, wait
 from fixtures.paging import (
     EVENTS,
+    PHONE,
     click,
     journal,
     selected,
@@ -17,6 +18,7 @@ from fixtures.paging import (
 )
 from sqlalchemy import update
 
+from luab_collect.derive import page_result
 from luab_collect.store import tables as t
 
 
@@ -63,6 +65,27 @@ def test_another_computer_goes_on_with_the_selections(birds, begin, contexts):
     other = contexts().new_page()
     other.goto(annotator.link)
     assert selected(other) == [1]
+
+
+def test_two_computers_at_once_keep_what_is_shown(birds, begin, contexts):
+    annotator = birds.annotator()
+    phone = begin(annotator, **PHONE)
+    click(phone, 0)
+    wait(lambda: selects(annotator) == 1, phone)
+    desk = contexts().new_page()
+    desk.goto(annotator.link)
+    assert selected(desk) == [0]
+    click(phone, 1)  # the desk does not show it
+    phone.wait_for_selector("h1:has-text('another device')")
+    click(desk, 2)
+    submit(desk)
+    result = page_result(annotator.works()[0])
+    assert [number for number, item in enumerate(result.items) if item.selected] == [0, 2]
+    phone.get_by_role("button", name="Go on here").click()
+    phone.wait_for_selector(".progress:has-text('Page 2')")
+    images_shown(phone)
+    desk.locator(".tile").first.click()
+    desk.wait_for_selector("h1:has-text('another device')")
 
 
 def test_back_and_a_closed_tab_go_on_with_the_selections(birds, begin, contexts):
