@@ -43,6 +43,12 @@ export class Frame {
     this.button.textContent = this.sending ? t("sending") : this.task.submitText();
   }
 
+  /** Shows why the page cannot be submitted now, until something changes. */
+  explain(text) {
+    this.why.textContent = text;
+    this.why.hidden = false;
+  }
+
   /** From the submission on: nothing can be changed. */
   freeze() {
     this.sending = true;

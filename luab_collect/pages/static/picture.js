@@ -4,6 +4,10 @@
 import { h } from "./dom.js";
 
 const TRIES = [1, 3, 10, 30]; // s
+const PATIENCE = 2; // tries again before a page may be submitted without the image
+
+/** Whether an image is still to come; one that failed again and again holds nobody up. */
+export const isComing = (image) => !image.naturalWidth && !image.classList.contains("is-given-up");
 
 export function picture(item, alt) {
   const address = new URL(item.url, new URL("../", import.meta.url)).href;
@@ -17,9 +21,10 @@ export function picture(item, alt) {
     decoding: "async",
   });
   let tries = 0;
-  image.addEventListener("load", () => image.classList.remove("is-missing"));
+  image.addEventListener("load", () => image.classList.remove("is-missing", "is-given-up"));
   image.addEventListener("error", () => {
     image.classList.add("is-missing");
+    if (tries >= PATIENCE) image.classList.add("is-given-up");
     const seconds = TRIES[Math.min(tries, TRIES.length - 1)];
     tries += 1;
     const again = () => image.isConnected && (image.src = address);

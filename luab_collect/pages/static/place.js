@@ -5,6 +5,7 @@ import { announce, h } from "./dom.js";
 import { Hold } from "./hold.js";
 import { Layouts } from "./layout.js";
 import { Palette } from "./palette.js";
+import { isComing } from "./picture.js";
 import { Pointers } from "./pointers.js";
 import { t } from "./strings.js";
 
@@ -21,6 +22,7 @@ export class PlaceTask {
       grab: (icon, event, pin) => this.#grabPlaced(icon, event, pin),
     });
     this.images = new Map([[item.id, this.canvas.image]]);
+    for (const kind of ["load", "error"]) this.canvas.image.addEventListener(kind, changed);
     this.layouts = new Layouts(log, this.images, scroller);
     this.canvas.layouts = this.layouts;
     this.hold = new Hold({
@@ -65,6 +67,11 @@ export class PlaceTask {
   missing() {
     const { unseen } = this.palette;
     return unseen ? t("place.missing", { count: unseen }) : null;
+  }
+
+  /** What is said to who submits before the image has come. */
+  waiting() {
+    return isComing(this.canvas.image) ? t("select.coming", { count: 1 }) : null;
   }
 
   /** Puts back what is held: the page is submitted as it looks. */

@@ -4,7 +4,7 @@ import { h } from "./dom.js";
 import { neighbor } from "./grid.js";
 import { Layouts } from "./layout.js";
 import { Pointers } from "./pointers.js";
-import { picture } from "./picture.js";
+import { isComing, picture } from "./picture.js";
 import { t } from "./strings.js";
 
 export class SelectTask {
@@ -33,6 +33,12 @@ export class SelectTask {
     return null;
   }
 
+  /** What is said to who submits before all images have come: an image that was not seen is no answer. */
+  waiting() {
+    const coming = [...this.images.values()].filter(isComing).length;
+    return coming ? t("select.coming", { count: coming }) : null;
+  }
+
   settle() {
     return Promise.resolve();
   }
@@ -54,6 +60,7 @@ export class SelectTask {
     const name = t("select.image", { number: index + 1, of: this.page.items.length });
     const image = picture(item, name);
     this.images.set(item.id, image);
+    for (const kind of ["load", "error"]) image.addEventListener(kind, this.changed);
     const tile = h(
       "button",
       {

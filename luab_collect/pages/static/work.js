@@ -99,8 +99,9 @@ export class Work {
   }
 
   async #submit(event) {
-    const missing = this.frame.task.missing();
+    const missing = this.frame.task.missing() ?? this.frame.task.waiting();
     if (missing) {
+      this.frame.explain(missing);
       announce(missing);
       return;
     }
@@ -128,7 +129,7 @@ export class Work {
 
   // The server knows better: it says what the page is now.
   #reopen(code, reason) {
-    if (code === "session" || code === "withdrawn") return code;
+    if (code === "session" || code === "withdrawn" || code === "superseded") return code;
     if (code === "submitted") return "submitted";
     console.warn(`page ${this.page.work}: ${code}: ${reason}`);
     if (code === "unfinished") banner("banner.unfinished", { reason });

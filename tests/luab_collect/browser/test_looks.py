@@ -3,7 +3,9 @@
 With LUAB_SCREENSHOTS=FOLDER the pages' pictures are written there: docs/images/collect holds them.
 """
 
+import hashlib
 import io
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -270,6 +272,65 @@ def test_an_image_that_does_not_come_is_asked_for_again(birds, contexts):
     wait(lambda: len(failed) == page.locator(".tile").count(), page)
     wait(lambda: page.evaluate("[...document.images].every((image) => image.naturalWidth > 0)"), page)
     assert page.locator(".picture.is-missing").count() == 0
+
+
+def test_a_page_is_not_submitted_before_its_images_have_come(birds, contexts):
+    annotator, context = birds.annotator(), contexts()
+    held: list[Any] = []
+    released = False
+    context.route("**/media/*", lambda route: route.continue_() if released else held.append(route))
+    page = context.new_page()
+    page.goto(annotator.link)
+    page.get_by_role("button", name="Start").click()
+    page.wait_for_selector(".tile")
+    wait(lambda: held, page)
+    page.get_by_role("button", name="None shows it").click()
+    page.wait_for_selector(f".why:has-text('{page.locator('.tile').count()} images are still to come')")
+    released = True
+    for route in held:
+        route.continue_()
+    images_shown(page)
+    page.wait_for_selector(".why", state="hidden")
+    assert "submit" not in annotator.kinds()
+    page.get_by_role("button", name="None shows it").click()
+    page.wait_for_selector(".progress:has-text('Page 2')")
+
+
+def test_an_image_that_never_comes_holds_nobody_up(birds, contexts):
+    annotator, context = birds.annotator(), contexts()
+    context.route("**/media/*", lambda route: route.fulfill(status=404))
+    page = context.new_page()
+    page.goto(annotator.link)
+    page.get_by_role("button", name="Start").click()
+    page.wait_for_selector(".tile")
+    wait(lambda: page.locator(".is-given-up").count() == page.locator(".tile").count(), page)
+    page.get_by_role("button", name="None shows it").click()
+    page.wait_for_selector(".progress:has-text('Page 2')")
+
+
+def test_very_long_images_have_tiles_of_bounded_shape(contexts, tmp_path):
+    project = make_project(tmp_path / "shop", "select", 24)
+    lines = [json.loads(line) for line in (project.folder / "items.jsonl").read_text().splitlines()]
+    for line, size in zip(lines, ((1, 20_000), (20_000, 1)), strict=False):
+        path = project.images / line["file"]
+        Image.new("RGB", size, "red").save(path)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        line.update(width=size[0], height=size[1], sha256=digest)
+    (project.folder / "items.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with served(project) as running:
+        page = contexts().new_page()
+        seen = []
+        annotator = running.annotator()
+        page.goto(annotator.link)
+        page.get_by_role("button", name="Start").click()
+        for number in (1, 2):
+            page.wait_for_selector(f".progress:has-text('Page {number}')")
+            images_shown(page)
+            seen += page.evaluate("[...document.images].map((i) => [i.naturalHeight, i.width, i.height])")
+            if number == 1:
+                page.get_by_role("button", name="None shows it").click()
+        tall, wide = [next(each for each in seen if each[0] == height) for height in (20_000, 1)]
+        assert tall[2] / tall[1] < 5 and wide[1] / wide[2] < 5 and min(*tall[1:], *wide[1:]) >= 24
 
 
 def test_the_definition_stays_in_view_and_the_focus_is_never_hidden(birds, begin):
