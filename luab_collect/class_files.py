@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from coco_ab.classes import COCO_CLASSES, COCO_PAGES
+from luab_collect.project import require_different
 from luab_collect.settings import MAX_BYTES, ClassSpec, faults_explained
 from luab_collect.tables import Line, read_table
 from luab_data.errors import RejectedRecord, SourceError
@@ -39,7 +40,9 @@ def read_classes(given: str) -> tuple[ClassSpec, ...]:
     rows = list(read_table(given, _COLUMNS, ["name"], "--classes") if is_csv else _lines(given))
     if not rows:
         raise SourceError(f"--classes {given!r} names no class.")
-    return tuple(map(_spec, _with_names(rows)))
+    classes = tuple(map(_spec, _with_names(rows)))
+    require_different((each.name for each in classes), f"--classes {given!r}")
+    return classes
 
 
 def _lines(given: str) -> Iterator[Line]:

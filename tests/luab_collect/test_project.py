@@ -230,3 +230,11 @@ def test_the_command_without_its_extra_ends_before_it_begins(tmp_path, images, m
     assert main(["collect", "init", str(tmp_path / "shop"), *given]) == 1
     assert capsys.readouterr().err.endswith("needs sqlalchemy: pip install 'luab[collect]'\n")
     assert not (tmp_path / "shop").exists()
+
+
+def test_a_class_that_is_listed_twice_is_named_with_its_file(tmp_path):
+    (tmp_path / "classes.txt").write_text("traffic light\ncat\nTraffic_light\n")
+    with pytest.raises(
+        SourceError, match=r"^--classes '.*classes\.txt' has names that are the same.*: traffic"
+    ):
+        read_classes(str(tmp_path / "classes.txt"))
