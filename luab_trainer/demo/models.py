@@ -28,6 +28,7 @@ ARCHITECTURES: dict[str, PreTrainedConfig] = {
 LEARNING_RATE = {"vit": 2e-3, "convnext": 4e-3}
 
 
-def save_config(architecture: str, folder: Path) -> None:
-    """Write `folder/architecture/config.json`, as `run.py --from_config` reads it."""
+def save_config(architecture: str, folder: Path) -> Path:
+    """Write the architecture's config.json, as `run.py --from_config` reads it, and return its folder."""
     ARCHITECTURES[architecture].save_pretrained(folder / architecture)
+    return folder / architecture

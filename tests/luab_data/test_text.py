@@ -115,7 +115,8 @@ def test_values_and_abbreviations_are_no_unknown_options():
 
 @pytest.mark.parametrize("name", [*cli.commands(), "evalaute"])
 def test_commands_and_their_options(name, capsys):
-    subject = {"build": ["imagenet_ab"], "convert": ["table"], "traces": ["report"]}.get(name, [])
+    subjects = {"build": "imagenet_ab", "collect": "status", "convert": "table", "traces": "report"}
+    subject = [subjects[name]] if name in subjects else []
     try:
         status = cli.main([name, *subject, "--debgu"])
     except SystemExit as ended:
