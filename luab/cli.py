@@ -6,7 +6,6 @@ Each command module has a docstring whose first line is its help, and `main(argv
 
 from __future__ import annotations
 
-import ast
 import importlib
 import platform
 import sys
@@ -14,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from luab_data.console.boundary import guarded
+from luab_data.console.modules import summaries
 from luab_data.console.text import did_you_mean, printable
 
 COMMANDS = Path(__file__).parent / "commands"
@@ -22,11 +22,7 @@ LIBRARIES = ("torch", "transformers", "datasets")  # whose versions matter in a 
 
 def commands() -> dict[str, str]:
     """Name -> first docstring line of each command, read without importing it."""
-    files = sorted(path for path in COMMANDS.glob("*.py") if not path.stem.startswith("_"))
-    return {
-        path.stem: (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
-        for path in files
-    }
+    return summaries(COMMANDS)
 
 
 def usage() -> str:

@@ -20,9 +20,9 @@ from luab_data.console.text import did_you_mean, printable
 
 def usage() -> str:
     """The text of `luab collect --help`."""
-    from luab_collect.commands import summaries
+    from luab_collect.commands import commands
 
-    known = summaries()
+    known = commands()
     width = max(map(len, known))
     lines = [f"  {name:<{width}}  {summary}" for name, summary in known.items()]
     closing = "`luab collect COMMAND --help` lists a command's options."
@@ -32,12 +32,12 @@ def usage() -> str:
 @guarded("luab collect")
 def main(argv: list[str]) -> int:
     """Run one of the commands; return the exit status (2: unknown command)."""
-    from luab_collect.commands import run, summaries
+    from luab_collect.commands import commands, run
 
     if argv[:1] in (["-h"], ["--help"]):
         print(usage())
         return 0
-    known = summaries()
+    known = commands()
     if not argv or argv[0] not in known:
         if argv:
             problem = f"there is no command {printable(argv[0])!r}{did_you_mean(argv[0], known)}"

@@ -5,7 +5,6 @@ A module has a docstring, whose first line is its help; `SOURCE`, what is known 
 arguments.
 """
 
-import ast
 import importlib
 from collections.abc import Callable
 from inspect import Parameter, signature
@@ -14,10 +13,9 @@ from typing import Any, NamedTuple
 
 from luab_attention.convert.records import Read
 from luab_attention.convert.source import AttentionSource
+from luab_data.console.modules import summaries
 from luab_data.console.text import did_you_mean
 from luab_data.errors import SourceError
-
-FOLDER = Path(__file__).parent
 
 
 class Reader(NamedTuple):
@@ -37,13 +35,7 @@ class Reader(NamedTuple):
 
 def readers() -> dict[str, str]:
     """Name -> first docstring line of each reader, read without importing it."""
-    files = sorted(path for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))
-    return {
-        path.stem: (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "")
-        .partition("\n")[0]
-        .rstrip(".")
-        for path in files
-    }
+    return summaries(Path(__file__).parent)
 
 
 def reader_named(name: str) -> Reader:

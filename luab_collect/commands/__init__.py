@@ -5,29 +5,21 @@ A module has a docstring, whose first line is its help; `add_options(options)`, 
 inside of `run`, so that its help needs none of it.
 """
 
-import ast
 import importlib
 from pathlib import Path
 
 from luab_data.console.missing import require_extra
+from luab_data.console.modules import summaries
 from luab_data.console.options import CommandParser
 
-FOLDER = Path(__file__).parent
 
-
-def summaries() -> dict[str, str]:
+def commands() -> dict[str, str]:
     """Name -> first docstring line of each command, read without importing it."""
-    files = sorted(path for path in FOLDER.glob("*.py") if not path.stem.startswith("_"))
-    return {
-        path.stem: (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "")
-        .partition("\n")[0]
-        .rstrip(".")
-        for path in files
-    }
+    return summaries(Path(__file__).parent)
 
 
 def run(name: str, argv: list[str]) -> int:
-    """Runs the command of this name, one of `summaries()`; returns the exit status."""
+    """Runs the command of this name, one of `commands()`; returns the exit status."""
     module = importlib.import_module(f"{__name__}.{name}")
     options = CommandParser(f"luab collect {name}", module.__doc__)
     module.add_options(options)
