@@ -6,9 +6,11 @@ from collections import Counter
 from dataclasses import replace
 
 import datasets
+import numpy as np
 import pytest
 from fixtures.finished_work import all_work, make_project, work, write_images
 from fixtures.small_runs import options, write_config
+from PIL import ExifTags, Image
 
 from coco_ab.build import build_coco_ab
 from imagenet_ab.build import build_imagenet_ab
@@ -17,9 +19,22 @@ from luab_collect.export.consensus import medoid
 from luab_collect.export.run import export
 from luab_collect.items import read_items
 from luab_collect.plan import plan_pages
+from luab_collect.setup import init_project
 from luab_data.errors import SourceError
 from luab_trainer.run import main as train
+from luab_vision.images import decode
 
+TURN = Image.Transpose
+# EXIF orientation -> how the upright image is turned to be stored.
+STORED_BY = {
+    2: [TURN.FLIP_LEFT_RIGHT],
+    3: [TURN.ROTATE_180],
+    4: [TURN.FLIP_TOP_BOTTOM],
+    5: [TURN.TRANSPOSE],
+    6: [TURN.ROTATE_90],
+    7: [TURN.TRANSVERSE],
+    8: [TURN.ROTATE_270],
+}
 FILES = [f"{name}/{n}.png" for name in ("cat", "dog") for n in range(6)]
 COCO_FILES = [f"COCO_train2014_{n:012d}.jpg" for n in (9, 25, 30)]
 
@@ -53,6 +68,30 @@ def placed(annotator, item, name):
         "cat": (0.2 + 0.3 * annotator, 0.4),
         "dog": (0.7, 0.7) if item.file.endswith("9.jpg") else None,
     }.get(name)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_click_is_where_the_trainer_sees_the_spot_of_a_turned_image(orientation, tmp_path):
+    upright = Image.new("RGB", (40, 30))
+    upright.paste((255, 255, 255), (28, 4, 32, 8))  # around 0.75, 0.2
+    stored = upright
+    for each in STORED_BY.get(orientation, ()):
+        stored = stored.transpose(each)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    (tmp_path / "photos" / "cat").mkdir(parents=True)
+    stored.save(tmp_path / "photos" / "cat" / "a.png", exif=exif)
+    (tmp_path / "classes.txt").write_text("cat\n")
+    project, _ = init_project(tmp_path / "shop", "select", tmp_path / "photos", str(tmp_path / "classes.txt"))
+    export(project, all_work(project, 1, lambda *_: (0.75, 0.2)), tmp_path / "out")
+    (row,) = load(tmp_path / "out").cast_column("image", datasets.Image(decode=False))
+    pixels = decode(row["image"]).astype(float)
+    ys, xs = np.nonzero(pixels.mean(axis=-1) > 128)
+    assert pixels.shape[:2] == (30, 40)
+    assert row["click"] == {
+        "x": pytest.approx((xs.mean() + 0.5) / 40, abs=0.01),
+        "y": pytest.approx((ys.mean() + 0.5) / 30, abs=0.01),
+    }
 
 
 def test_own_classes_become_a_dataset_with_label_and_click(shop, tmp_path):
