@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from coco_ab.classes import COCO_CLASSES, COCO_PAGES
+from luab_collect.csv_files import Line, read_table
 from luab_collect.project import require_different
 from luab_collect.settings import MAX_BYTES, ClassSpec, faults_explained
-from luab_collect.tables import Line, read_table
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.files.regular import read_regular
 from luab_data.files.table_text import utf8

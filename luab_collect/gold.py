@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from luab_collect.tables import Line, read_table
+from luab_collect.csv_files import Line, read_table
 from luab_data.console.text import did_you_mean
 from luab_data.errors import RejectedRecord, SourceError
 

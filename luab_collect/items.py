@@ -10,11 +10,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from luab_collect.csv_files import read_table
 from luab_collect.gold import Gold, gold_in_ratios, read_gold
 from luab_collect.listing import CheckedImage, Rejects, check_file, image_paths
 from luab_collect.project import ITEMS, Project
 from luab_collect.settings import ClassSpec
-from luab_collect.tables import read_table
 from luab_data.console.bars import progress
 from luab_data.console.names import few
 from luab_data.console.text import counted, did_you_mean

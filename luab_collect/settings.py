@@ -190,7 +190,8 @@ def _fault(detail: Mapping[str, Any]) -> str:
         return f"the setting {place!r} is missing"
     got = printable(ascii(detail["input"])[:80])
     hint = ", in quotes" if detail["type"] == "string_type" else ""
-    return f"{printable(place)} is {got}: {detail['msg']}{hint}"
+    why = detail["msg"].removeprefix("Value error, ")  # pydantic's words before those of our own checks
+    return f"{printable(place)} is {got}: {why}{hint}"
 
 
 def _known(parents: Sequence[int | str]) -> list[str]:

@@ -167,6 +167,14 @@ def test_a_folder_that_is_no_project_says_how_to_make_one(tmp_path):
         Project.read(tmp_path)
 
 
+@pytest.mark.parametrize("character", ["\u2028", "\x0c", "\x85"])
+def test_only_line_ends_of_a_csv_end_its_lines(tmp_path, character):
+    path = tmp_path / "classes.csv"
+    path.write_bytes(f"name,definition\r\ncat,soft\r\ndog,loud{character}big\r\n".encode())
+    with pytest.raises(SourceError, match=r"line 3: definition is .loud.*big.: it has spaces at an end, or"):
+        read_classes(str(path))
+
+
 def test_classes_of_a_csv(tmp_path):
     path = tmp_path / "classes.csv"
     path.write_text(

@@ -1,6 +1,7 @@
 """CSV files that a project names, strictly: a header, known columns, a value for each."""
 
 import csv
+import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -37,7 +38,7 @@ def read_table(path: str | Path, columns: Sequence[str], needed: Sequence[str], 
         text = utf8(read_regular(Path(path), MAX_BYTES), name)
     except RejectedRecord as error:
         raise SourceError(f"{name}: {error.reason}.") from error
-    table = csv.reader(text.splitlines(keepends=True), strict=True)
+    table = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = [each.strip() for each in next(table, [])]
         _check_header(header, columns, needed, name)
