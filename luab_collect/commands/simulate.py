@@ -14,6 +14,9 @@ the class whose candidate it is.
 import argparse
 import math
 from pathlib import Path
+from urllib.parse import urlsplit
+
+from luab_data.errors import SourceError
 
 
 def add_options(options: argparse.ArgumentParser) -> None:
@@ -52,7 +55,6 @@ def run(given: argparse.Namespace) -> int:
     from luab_collect.simulate.run import read_truth, simulate
     from luab_collect.simulate.server import running
     from luab_collect.store.opening import ProjectStore
-    from luab_data.errors import SourceError
     from luab_data.files.whole import write_json
 
     if not given.speed > 0:
@@ -62,6 +64,7 @@ def run(given: argparse.Namespace) -> int:
     if given.seed < 0:
         raise SourceError(f"--seed is {given.seed}; it must be 0 or more.")
     shares = {kind: getattr(given, option.removeprefix("--")) for kind, option in KINDS.items()}
+    url = None if given.url is None else _server(given.url)
     people = crowd(given.annotators, shares, given.seed)
     store = ProjectStore(Project.read(given.project))
     truth = read_truth(store.project, given.boxes)
@@ -69,8 +72,8 @@ def run(given: argparse.Namespace) -> int:
     # In real time not all come at once, so that not all upload at once.
     spread = 2.0 / given.speed
     try:
-        if given.url is not None:
-            done = simulate(store, given.url.rstrip("/"), people, truth, pace, given.seed, spread)
+        if url is not None:
+            done = simulate(store, url, people, truth, pace, given.seed, spread)
         else:
             with running(given.project) as addresses:
                 done = simulate(store, addresses.annotators, people, truth, pace, given.seed, spread)
@@ -82,3 +85,13 @@ def run(given: argparse.Namespace) -> int:
         write_json(given.json, done.to_json())
         print(f"all figures in {given.json}")
     return 0 if done.complete else 1
+
+
+def _server(url: str) -> str:
+    """`http://HOST:PORT` of an address as `luab collect serve` prints it."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path not in ("", "/", "/work"):
+        raise SourceError(
+            f"--url is {url!r}; it must be like http://127.0.0.1:8000, as `luab collect serve` prints it."
+        )
+    return f"{parts.scheme}://{parts.netloc}"

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+import aiohttp
 
 from luab_collect.events import MAX_BATCH
 from luab_collect.simulate.tape import Event
@@ -80,7 +80,7 @@ class Pace:
 class Client:
     """One annotator's way through the study."""
 
-    def __init__(self, http: httpx.AsyncClient, token: str, act: Act, pace: Pace):
+    def __init__(self, http: aiohttp.ClientSession, token: str, act: Act, pace: Pace):
         self.log = Log()
         self._http, self._token, self._act, self._pace = http, token, act, pace
         self._session = ""
@@ -167,15 +167,16 @@ class Client:
             if path.endswith("/events"):
                 self.log.sent_bytes += len(content or b"")
             try:
-                answer = await self._http.request(method, path, content=content, headers=headers)
-            except httpx.TransportError as error:
+                async with self._http.request(method, path, data=content, headers=headers) as answer:
+                    status, body = answer.status, await answer.read()
+            except (aiohttp.ClientError, TimeoutError) as error:
                 problem = type(error).__name__
             else:
-                if answer.status_code == 200:
-                    return answer.content
-                problem = str(answer.status_code)
-                if answer.status_code not in _AGAIN:
-                    raise GaveUp(f"{method} {_shape(path)}: {problem} {answer.text[:200]!a}")
+                if status == 200:
+                    return body
+                problem = str(status)
+                if status not in _AGAIN:
+                    raise GaveUp(f"{method} {_shape(path)}: {problem} {body[:200]!a}")
             self.log.again[problem] += 1
             await asyncio.sleep(min(MAX_PAUSE, 0.1 * 2**number))
         raise GaveUp(f"{method} {_shape(path)}: {problem}, {TRIES} times")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
+import aiohttp
 import numpy as np
 from sqlalchemy import func, select
 
@@ -107,11 +107,15 @@ async def _all(
     seed: int,
     start_s: float,
 ) -> list[Log]:
-    limits = httpx.Limits(max_connections=len(people), max_keepalive_connections=len(people))
-    async with httpx.AsyncClient(base_url=url, limits=limits, timeout=_TIMEOUT) as http:
+    # Each annotator has a connection of her own.
+    connector, timeout = aiohttp.TCPConnector(limit=0), aiohttp.ClientTimeout(_TIMEOUT)
+    async with aiohttp.ClientSession(
+        url, connector=connector, timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()
+    ) as http:
         try:
-            (await http.get("/api/health")).raise_for_status()
-        except httpx.HTTPError as error:
+            async with http.get("/api/health") as answer:
+                answer.raise_for_status()
+        except (aiohttp.ClientError, TimeoutError) as error:
             raise SourceError(f"--url is {url}, where no server answers: {error}.") from error
 
         async def one(person: Person, token: str) -> Log:

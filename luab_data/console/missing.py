@@ -8,9 +8,9 @@ from luab_data.errors import SourceError
 EXTRAS = {
     "app": ("gradio",),
     "collect": (
+        "aiohttp",
         "alembic",
         "fastapi",
-        "httpx",
         "jinja2",
         "jwt",
         "krippendorff",

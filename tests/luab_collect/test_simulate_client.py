@@ -4,13 +4,14 @@ import asyncio
 import json
 import math
 
-import httpx
 import pytest
+from aiohttp import ClientSession, test_utils, web
 
 from luab_collect.simulate import client as module
 from luab_collect.simulate.client import Client, Pace, cut
 
 WORK = "0" * 32
+GONE = "the connection ends"
 
 
 def page_events(count=5):
@@ -24,24 +25,24 @@ class Server:
         self.failures, self.acked = list(failures), acked
         self.stored, self.submitted, self.calls = 0, None, []
 
-    def __call__(self, request):
-        self.calls.append(f"{request.method} {request.url.path}")
-        body = json.loads(request.content) if request.content else {}
-        path = request.url.path.removeprefix("/api/")
+    async def __call__(self, request):
+        self.calls.append(f"{request.method} {request.path}")
+        body = json.loads(await request.read() or "{}")
+        path = request.path.removeprefix("/api/")
         if path == "enter":
-            return httpx.Response(200, json={"session": "s"})
-        assert request.headers["authorization"] == "Bearer s"
+            return web.json_response({"session": "s"})
+        assert request.headers["Authorization"] == "Bearer s"
         if path == "project":
-            return httpx.Response(200, json={"consent": {"version": "v"}})
+            return web.json_response({"consent": {"version": "v"}})
         if path == "work":
-            return httpx.Response(200, json=self.place())
+            return web.json_response(self.place())
         if path.endswith("/epochs"):
-            return httpx.Response(200, json={"epoch": 1})
+            return web.json_response({"epoch": 1})
         if path.endswith("/events"):
-            return self.upload(body)
+            return self.upload(request, body)
         if path.endswith("/submit"):
             self.submitted = body
-        return httpx.Response(200, json={})
+        return web.json_response({})
 
     def place(self):
         if self.submitted:
@@ -52,21 +53,25 @@ class Server:
             return {"state": states[len(done)]}
         return {"state": "page", "page": {"work": WORK, "items": [{"url": "/media/a"}]}}
 
-    def upload(self, body):
+    def upload(self, request, body):
         if self.failures:
             failure = self.failures.pop(0)
-            if isinstance(failure, Exception):
-                raise failure
-            return httpx.Response(failure, json={"error": "x", "reason": "full of <b>"})
+            if failure is GONE:
+                request.transport.close()
+                return web.Response()
+            return web.json_response({"error": "x", "reason": "full of <b>"}, status=failure)
         self.stored = self.acked or body["events"][-1]["seq"]
-        return httpx.Response(200, json={"acked_through": self.stored})
+        return web.json_response({"acked_through": self.stored})
 
 
 def run(server, monkeypatch, pace=None):
     monkeypatch.setattr(module, "MAX_PAUSE", 0.0)
 
     async def work():
-        async with httpx.AsyncClient(base_url="http://t", transport=httpx.MockTransport(server)) as http:
+        async with (
+            test_utils.RawTestServer(server) as served,
+            ClientSession(served.make_url("/")) as http,
+        ):
             return await Client(http, "token", lambda page: page_events(), pace or Pace(math.inf)).work()
 
     return asyncio.run(work())
@@ -81,9 +86,9 @@ def test_she_works_until_she_has_her_code(monkeypatch):
 
 
 def test_a_busy_server_is_asked_again(monkeypatch):
-    log = run(Server(503, 507, httpx.ReadError("gone")), monkeypatch)
+    log = run(Server(503, 507, GONE), monkeypatch)
     assert (log.sent, log.acknowledged, log.failure) == (5, 5, "")
-    assert log.again == {"503": 1, "507": 1, "ReadError": 1}
+    assert log.again == {"503": 1, "507": 1, "ServerDisconnectedError": 1}
     assert len(log.delays) == 2  # of two uploads, tries again included
 
 

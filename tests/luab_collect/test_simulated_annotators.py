@@ -94,6 +94,8 @@ def idle(tmp_path_factory):
         (["--seed", "-1"], "--seed is -1"),
         (["--bots", "2"], "--bots is 2"),
         (["--url", "http://127.0.0.1:9"], "--url is http://127.0.0.1:9, where no server answers"),
+        (["--url", "localhost:8000"], "--url is 'localhost:8000'; it must be like http://"),
+        (["--url", "http://127.0.0.1:9/shop"], "--url is 'http://127.0.0.1:9/shop'; it must be like http://"),
     ],
 )
 def test_wrong_options_are_refused(idle, options, message):

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from fixtures.annotating import images_shown, make_project, served, wait
+from fixtures.paging import submit
 from PIL import Image
 from sqlalchemy import delete, update
 
@@ -93,10 +94,8 @@ def test_all_pages_of_select_are_clean(birds, contexts, seen):
     assert banner["y"] > head["y"] + head["height"]
     seen(page, "offline")
     context.set_offline(False)
-    for number in (1, 2):
-        page.wait_for_selector(f".progress:has-text('Page {number}')")
-        page.locator(".bar .primary").click()
-    page.wait_for_selector(".code")
+    submit(page)
+    submit(page, then=".code")
     seen(page, "done")
 
 
@@ -175,9 +174,9 @@ def test_completion_goes_to_the_platform_unless_the_annotator_stays(contexts, tm
         page.locator("button.primary").click()
         page.wait_for_selector("h1:has-text('What to do')")
         page.locator("button.primary").click()
-        for number in (1, 2):
-            page.wait_for_selector(f".progress:has-text('Page {number}')")
-            page.locator(".bar .primary").click()
+        page.wait_for_selector(".progress:has-text('Page 1')")
+        submit(page)
+        submit(page, then=".code")
         code = page.locator(".code").inner_text()
         assert page.get_by_role("link", name="Go back").get_attribute("href").endswith(code)
         page.get_by_role("button", name="Stay").click()
