@@ -37,7 +37,7 @@ demo: env  ## raw files -> dataset -> plain and LUAB training -> one table and o
 demo-full: env  ## the demo with 3 seeds and the control arm: clicks shuffled between the images
 	$(BIN)/luab demo --full --output-dir runs/demo-full
 
-demo-collect: env  ## images -> project -> 20 simulated annotators over HTTP -> dataset -> training -> a table (about 4 minutes)
+demo-collect: env  ## images -> project -> 20 simulated annotators over HTTP -> dataset -> training -> a table (about 2 minutes)
 	$(BIN)/python examples/collect.py --output-dir runs/collect
 
 # In a folder apart: beside a torch without CUDA, PyPI's torchvision would keep transformers from being imported.
