@@ -125,7 +125,7 @@ def train(
         inputs.multi_label,
         run.image_size,
         trained=args.do_train,
-        drop_path=run.drop_path,
+        drop_path=run.drop_path if args.do_train else None,
     )
     checkpoint = checkpoint_to_resume(args.resume_from_checkpoint, args.output_dir)
     try:

@@ -28,7 +28,7 @@ from luab_vision.activation_map import ActivationMap
 from luab_vision.cls_attention import ALL, CLSAttention, can_record
 from luab_vision.hooks import output_linear
 from luab_vision.readout import NoReadout, Readout, close, find_readout
-from luab_vision.tracing import as_it_was, input_channels, logits_of, made_up
+from luab_vision.tracing import as_it_was, logits_of, made_up
 
 FOUND = "luab_readout"  # the attribute of a model that keeps what was found
 PRODUCTS = 1e-2  # how far two ways to the same product may be apart: a GPU may compute in TF32
@@ -64,15 +64,16 @@ def spatial_attention(model: nn.Module, layers: str = ALL, heads: str = ALL) -> 
         raise NoReadout(
             f"the attention loss does not support {type(model).__name__}: {error}. It needs a class token "
             "and fused attention, or the mean of a feature map before the last Linear (`luab models` lists "
-            f"what is tested). {_other_loss(model)}",
+            f"what is tested). {_other_loss(model, error.takes_images)}",
             error.why,
+            error.takes_images,
         ) from error
 
 
-def _other_loss(model: nn.Module) -> str:
+def _other_loss(model: nn.Module, takes_images: bool) -> str:
     """The loss that a model without a known attention can be trained with, as a sentence."""
-    if input_channels(model) not in (None, 3):
-        return "No loss works with it: take a model that reads 3 channels."
+    if not takes_images:
+        return "No loss works with it: take a model that reads images of 3 channels."
     try:
         output_linear(model)
     except ValueError:
@@ -126,10 +127,10 @@ def readout_of(model: nn.Module) -> Readout:
             elif found.kind == "mean":
                 _require_exact(model, found)
         except NoReadout as error:
-            found = str(error)
+            found = NoReadout(error.why, takes_images=error.takes_images)  # without its traceback's tensors
         setattr(model, FOUND, found)
-    if isinstance(found, str):
-        raise NoReadout(found)
+    if isinstance(found, NoReadout):
+        raise NoReadout(found.why, takes_images=found.takes_images)
     return found
 
 

@@ -25,11 +25,17 @@ SILENT = (nn.Identity, nn.Flatten, nn.Dropout)
 
 
 class NoReadout(ValueError):
-    """Where a classifier looks cannot be told from how it is built. `why` is the reason alone."""
+    """Where a classifier looks cannot be told from how it is built.
 
-    def __init__(self, message: str, why: str = ""):
+    Attributes:
+        why: The reason alone.
+        takes_images: Whether it can be run on images [B, 3, H, W].
+    """
+
+    def __init__(self, message: str, why: str = "", takes_images: bool = True):
         super().__init__(message)
         self.why = why or message
+        self.takes_images = takes_images
 
 
 class Place(NamedTuple):
@@ -86,7 +92,7 @@ def find_readout(model: nn.Module) -> Readout:
     try:
         trace = traced(model, Wanted(wanted))
     except ValueError as error:
-        raise NoReadout(str(error)) from error
+        raise NoReadout(str(error), takes_images=False) from error
     names = _heads(trace, list(linears))
     return _Search(model, trace, names).readout()._replace(size=trace.size)
 

@@ -9,6 +9,7 @@ _OF_TRAINING = (
     "min_crop", "augment", "flip", "color_jitter", "random_erasing", "background_mix", "background_radius",
     "cutmix", "cutmix_alpha", "mixup", "mixup_alpha", "repeated_augmentation", "label_policy", "freeze",
     "layer_decay", "lora_r", "lora_alpha", "lora_dropout", "lora_targets", "ema_decay",
+    "drop_path",
 )  # fmt: skip
 
 
@@ -18,8 +19,6 @@ def problem_of(run: Any, config: Any) -> str | None:
         return "give one of --model (a checkpoint) and --from_config (from scratch)"
     if run.model is None and not config.do_train:
         return "--do_train False evaluates a checkpoint: give it as --model instead of --from_config"
-    if run.drop_path is not None and not config.do_train:
-        return "--drop_path is about training, and --do_train False trains nothing; leave it out"
     if run.shuffle_byproducts is not None and not (config.do_train and config.shuffles):
         return (
             f"--shuffle_byproducts {run.shuffle_byproducts} does nothing: nothing is trained with "

@@ -83,17 +83,20 @@ def test_a_run_says_it_and_resumes_only_with_the_same(tmp_path, capsys):
         main(options(folder, data, tmp_path / "out", **again | {"drop_path": 0.1}))
 
 
-@pytest.mark.parametrize(
-    ("given", "reason"),
-    [
-        ({"drop_path": 1.0}, "--drop_path 1.0: a probability, 0 or more and less than 1"),
-        ({"drop_path": 0.1, "do_train": False, "model": "x", "from_config": None}, "is about training, and"),
-    ],
-)
-def test_wrong_options_are_refused_in_one_line(tmp_path, capsys, given, reason):
+def test_a_wrong_rate_is_refused_in_one_line(tmp_path, capsys):
     with pytest.raises(SystemExit):
-        parse(options(tmp_path, tmp_path, tmp_path, **given), "")
+        parse(options(tmp_path, tmp_path, tmp_path, drop_path=1.0), "")
+    reason = "--drop_path 1.0: a probability, 0 or more and less than 1"
     assert reason in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_an_evaluation_says_that_it_drops_no_path(tmp_path, capsys):
+    """And takes a model that has none, too."""
+    config, data = write(tmp_path / "config", "vit"), write_splits(tmp_path / "data", train=16, validation=8)
+    train(*parse(options(config, data, tmp_path / "trained"), ""))
+    given = {"model": str(tmp_path / "trained"), "from_config": None, "do_train": False, "drop_path": 0.1}
+    train(*parse(options(config, data, tmp_path / "out", **given), ""))
+    assert "--do_train False trains nothing, so --drop_path 0.1 does nothing" in capsys.readouterr().err
 
 
 def check_timms_models(folder):
