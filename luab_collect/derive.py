@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from luab_collect.events import Event
 from luab_collect.geometry import position
+from luab_collect.loading import ARRIVALS, unseen
 from luab_collect.results import (
     ContentBox,
     Hovering,
@@ -133,6 +134,8 @@ class _Page:
             self._visible_since = t
         elif event.kind == "category":
             self.categories.append((fields["category"], t, fields["pointer"] == "keyboard"))
+        elif event.kind in ARRIVALS:
+            pass  # of the whole page, not of a moment: see `unseen`
         elif "item" in fields and fields["item"] in self.items:
             self._item(event.kind, fields["item"], self._sample(fields, fields["item"], t))
         elif "icon" in fields:
@@ -208,15 +211,19 @@ def page_result(work: Work) -> PageResult:
     page = _Page([item.id for item in work.items])
     for events, offset in epochs(work):
         page.read_epoch(events, offset)
+    missing = unseen(
+        (event.kind, event.fields.get("item")) for events in work.events.values() for event in events
+    )
     made: list[SelectItem | PlaceItem] = []
     for item, reading in page.items.items():
         track, boxes = tuple(reading.track), tuple(reading.boxes)
+        loaded = item not in missing
         if work.class_name is None:
-            made.append(PlaceItem(item, _icons(page), tuple(page.categories), track, boxes))
+            made.append(PlaceItem(item, _icons(page), tuple(page.categories), track, boxes, loaded))
         else:
             selects, deselects = tuple(reading.selects), tuple(reading.deselects)
             hovers = tuple(reading.hovers)
-            made.append(SelectItem(item, reading.selected, selects, deselects, track, hovers, boxes))
+            made.append(SelectItem(item, reading.selected, selects, deselects, track, hovers, boxes, loaded))
     return PageResult(
         work=work.id,
         assignment=work.assignment,

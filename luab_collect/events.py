@@ -41,6 +41,8 @@ KINDS: dict[str, dict[str, Any]] = {
         "top": CSS_PIXELS,
         "boxes": dict,
     },
+    "loaded": _ITEM,  # the image came: it can be seen from now on
+    "missing": _ITEM,  # it failed again and again, and is waited for no longer
     "enter": _ITEM | _POSITION | _POINTER,
     "leave": _ITEM | _POSITION | _POINTER,
     "move": _ITEM | _POSITION | _POINTER,

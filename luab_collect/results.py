@@ -52,6 +52,7 @@ class SelectItem:
     track: tuple[Sample, ...]  # raw samples over the image
     hovers: tuple[Hovering, ...]
     boxes: tuple[ContentBox, ...]
+    loaded: bool = True  # False: it never came, so that nothing was said of it
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ class PlaceItem:
     categories: tuple[tuple[int, float, bool], ...]  # category, t, by keyboard
     track: tuple[Sample, ...]  # moves and drags over the image
     boxes: tuple[ContentBox, ...]
+    loaded: bool = True  # False: it never came, so that nothing was said of it
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,21 @@ def run(given: argparse.Namespace) -> int:
     return 0
 
 
+def _blank(figures: dict[str, Any]) -> list[str]:
+    """What to do where images did not come."""
+    from luab_data.console.text import counted
+
+    if not figures["blank"]:
+        return []
+    told = [f"                of {figures['blank']:,} of them no image came in the browser: others get them"]
+    if stopped := figures["blank_pages"]:
+        told.append(
+            f"                {counted(stopped, 'page')} nobody gets any more: several saw no image of it; "
+            "see to the images, then reject that work"
+        )
+    return told
+
+
 def lines(figures: dict[str, Any]) -> list[str]:
     """The figures as text."""
     from luab_data.console.text import counted
@@ -60,6 +75,7 @@ def lines(figures: dict[str, Any]) -> list[str]:
         f"pages of work   {done:,} of {wanted:,}{share}: {figures['pages']:,} pages x {figures['overlap']}",
         f"                {figures['leased']:,} at work, {figures['returned']:,} left unfinished, "
         f"{figures['not_counted']:,} submitted that do not count",
+        *_blank(figures),
         f"pace            {pace['last_hour']:,} in the last hour, {pace['last_day']:,} in the last day"
         + (f"; about {left:,.0f} hours left" if left is not None and done < wanted else ""),
         f"events          {events['events']:,} ({events['bytes'] / 1e6:,.1f} MB{each}), "

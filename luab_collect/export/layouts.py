@@ -16,7 +16,8 @@ from luab_data.constants import ANNOTATIONS
 _PROVENANCE = (
     "Exported were the pages of work that were submitted and that nobody rejected, of annotators who have "
     "not withdrawn; annotators are pseudonyms. Points are ratios of the upright image, x first. Tracks are "
-    "thinned to 60 Hz and pause while an image is selected. Image files were kept unchanged."
+    "thinned to 60 Hz and pause while an image is selected. Of an image that had failed to load in an "
+    "annotator's browser there is no answer by that annotator. Image files were kept unchanged."
 )
 
 Entries = Iterable[tuple[ProjectItem, Sequence[ItemView]]]

@@ -52,6 +52,7 @@ class Exported:
         self._works = works
         self._accepted_only = accepted_only
         self.counts = {"submitted": 0, "exported": 0, "rejected": 0, "undecided, left out": 0}
+        self.unseen = 0  # images of the exported pages that never came in the browser
         self.digest = sha256()
 
     def __iter__(self) -> Iterator[StoredWork]:
@@ -66,12 +67,18 @@ class Exported:
                 self.digest.update(work.id.encode())
                 yield work
 
-    def line(self) -> str:
+    def lines(self) -> list[str]:
         """The counts in words."""
         left = [
             f"{number:,} {name}" for name, number in self.counts.items() if number and name != "submitted"
         ]
-        return f"pages of work: {self.counts['submitted']:,} submitted = {' + '.join(left) or '0 exported'}"
+        pages = f"pages of work: {self.counts['submitted']:,} submitted = {' + '.join(left) or '0 exported'}"
+        if not self.unseen:
+            return [pages]
+        return [
+            pages,
+            f"no answer about {counted(self.unseen, 'image')}: never came in the browser, left out",
+        ]
 
 
 def export(
@@ -107,12 +114,14 @@ def export(
         _put_back(out)
         exported = Exported(works, accepted_only)
         for work in exported:
-            for view in views_of(page_result(work), {item.id: item.role for item in work.items}):
+            result = page_result(work)
+            exported.unseen += sum(not item.loaded for item in result.items)
+            for view in views_of(result, {item.id: item.role for item in work.items}):
                 spool.add(view)
         spool.finish()
-        if not exported.counts["exported"]:
+        if not spool.count:
             shutil.rmtree(partial, ignore_errors=True)
-            raise SourceError(f"there is nothing to export yet. {exported.line()}.")
+            raise SourceError(f"there is nothing to export yet. {'. '.join(exported.lines())}.")
         state = f"{counted(exported.counts['exported'], 'page')} of work ({exported.digest.hexdigest()[:16]})"
         folder = _open_partial(partial, {"state": state, "layout": layout, "version": version("luab")})
         written = _write_raw(partial / RAW, made, items, spool)
@@ -123,7 +132,7 @@ def export(
     shutil.rmtree(partial)
     not_asked = len(items) - manifest.found["images"]
     return [
-        exported.line(),
+        *exported.lines(),
         manifest.report(),
         *_left_out(out),
         *written,
@@ -173,7 +182,9 @@ def _finish(folder: Path, raw: Path, manifest: Manifest, exported: Exported, lay
     names = sorted(path.name for path in raw.iterdir())
     if names:
         raw.rename(folder / RAW)
-    write_json(folder / MARK, {"layout": layout, "pages_of_work": exported.counts})
+    write_json(
+        folder / MARK, {"layout": layout, "pages_of_work": exported.counts, "unseen_images": exported.unseen}
+    )
     others = (*DESCRIPTIONS, MARK, *(f"{RAW}/{name}" for name in names))
     write_dataset_sums(folder, manifest.shards, others)
 

@@ -39,8 +39,10 @@ class ItemView:
 
 
 def views_of(result: PageResult, roles: dict[str, str]) -> Iterator[ItemView]:
-    """The views of a page of work; `roles`: item -> role."""
+    """The views of a page of work; `roles`: item -> role. An image that never came was not viewed."""
     for item in result.items:
+        if not item.loaded:
+            continue
         yield ItemView(
             work=result.work,
             assignment=result.assignment,

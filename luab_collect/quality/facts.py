@@ -28,6 +28,7 @@ class PageFacts:
         points: (item, class) -> where the annotator says that it is, in ratios; a keyboard selects no place.
         clicks: Number of clicks with a mouse, and of those with no movement over the image before.
         fingerprints: item -> fingerprint of its trace, of traces that can be recognized.
+        images: Number of images, and of those that never came: they have no answer.
     """
 
     work: str
@@ -40,6 +41,13 @@ class PageFacts:
     points: Mapping[tuple[str, str], Point]
     clicks: tuple[int, int]
     fingerprints: Mapping[str, str]
+    images: tuple[int, int] = (0, 0)
+
+    @property
+    def blank(self) -> bool:
+        """Whether none of its images came."""
+        shown, unseen = self.images
+        return 0 < shown == unseen
 
 
 def page_facts(result: PageResult) -> PageFacts:
@@ -49,6 +57,8 @@ def page_facts(result: PageResult) -> PageFacts:
     fingerprints: dict[str, str] = {}
     clicks, unmoved = 0, 0
     for item in result.items:
+        if not item.loaded:
+            continue
         if isinstance(item, SelectItem):
             shown = frozenset({result.class_name or ""} if item.selected else ())
             if shown and item.selects and item.selects[0].pointer != "keyboard":
@@ -74,6 +84,7 @@ def page_facts(result: PageResult) -> PageFacts:
         points,
         (clicks, unmoved),
         fingerprints,
+        (len(result.items), sum(not item.loaded for item in result.items)),
     )
 
 

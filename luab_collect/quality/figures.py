@@ -33,11 +33,12 @@ class Figures:
         center: Of all points, those on the image's center.
         majority: Answers that are those of most other annotators.
         distance: Median distance of the points to the others', in ratios of the image.
-        visible: Median ms that a page was visible.
+        visible: Median ms that a page was visible, of those of which an image came.
         unmoved: Of the selections with a mouse, those that no movement came before.
         replayed: Traces that are also another image's or another person's, position by position.
         untrusted: Events that no person made.
         mismatched: Events whose place in the image was not that on the screen, by the page's own layout.
+        unseen: Of the images on the pages, those that never came in the browser: they have no answer.
     """
 
     pages: int
@@ -53,6 +54,7 @@ class Figures:
     replayed: int = 0
     untrusted: int = 0
     mismatched: int = 0
+    unseen: Proportion = NOTHING
 
     def to_json(self) -> dict[str, Any]:
         """For reports."""
@@ -115,6 +117,7 @@ def _figures(
     points = [point for page in facts for point in page.points.values()]
     clicks, unmoved = (sum(page.clicks[at] for page in facts) for at in (0, 1))
     recall, precision = _gold_shares(facts, gold)
+    visible = [page.visible for page in facts if not page.blank]
     return Figures(
         pages=len(facts),
         recall=recall,
@@ -129,11 +132,12 @@ def _figures(
         majority=majority,
         distance=median(distances) if distances else None,
         distances=len(distances),
-        visible=median(page.visible for page in facts) if facts else None,
+        visible=median(visible) if visible else None,
         unmoved=Proportion(unmoved, clicks),
         replayed=sum(seen[each] > 1 for page in facts for each in page.fingerprints.values()),
         untrusted=sum(page.untrusted for page in facts),
         mismatched=sum(page.mismatched for page in facts),
+        unseen=Proportion(*(sum(page.images[at] for page in facts) for at in (1, 0))),
     )
 
 

@@ -34,7 +34,8 @@ class Proposal:
 
 def proposals(figures: ProjectQuality, thresholds: QualityThresholds) -> list[Proposal]:
     """What the rules propose: annotators first, then single pages of work of the other annotators."""
-    usual = median(each.visible or 0.0 for each in figures.pages.values()) if figures.pages else 0.0
+    times = [each.visible for each in figures.pages.values() if each.visible is not None]
+    usual = median(times) if times else 0.0
     found = [
         Proposal("annotator", name, name, rule, reason)
         for name, each in figures.annotators.items()
@@ -92,6 +93,7 @@ def _findings(each: Figures, limits: QualityThresholds, usual: float) -> Iterato
             f"{each.mismatched} events were elsewhere on the screen than they say; expected: at most "
             f"{limits.mismatched}",
         )
+    yield from _too_many("unseen", "of the images never came in the browser", each.unseen, limits.unseen)
 
 
 def _too_few(rule: str, what: str, share: Proportion, least: float) -> Iterator[tuple[str, str]]:

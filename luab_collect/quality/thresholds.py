@@ -19,6 +19,7 @@ class QualityThresholds(BaseModel):
         replayed: Propose where more traces than this are those of other images or people.
         untrusted: Propose where more events than this were made by a program.
         mismatched: Propose where more events than this were elsewhere on the screen than they say.
+        unseen: Propose where more of the images never came in the browser. 1: never.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -35,3 +36,4 @@ class QualityThresholds(BaseModel):
     replayed: int = Field(0, ge=0)
     untrusted: int = Field(0, ge=0)
     mismatched: int = Field(0, ge=0)
+    unseen: float = Field(0.1, ge=0, le=1)

@@ -9,19 +9,30 @@ from luab_data.console.text import counted
 
 _COLUMNS = (
     "annotator", "pages", "recall", "precision", "in box", "center", "majority", "distance", "visible",
-    "replayed", "untrusted", "decision",
+    "replayed", "untrusted", "unseen", "decision",
 )  # fmt: skip
 
 
 def summary(review: Review) -> list[str]:
+    """The project's figures, a line each, and whether there is more to see."""
+    lines = figures(review)
+    if review.proposals:
+        lines.append(f"{counted(len(review.proposals), 'proposal')} of the rules: see `luab collect review`")
+    return lines
+
+
+def figures(review: Review) -> list[str]:
     """The project's figures, a line each."""
     whole = review.quality.whole
     lines = [
         f"gold recall {whole.recall}, precision {whole.precision}, points in the box {whole.in_box}",
         f"agreement (Krippendorff's alpha) {review.quality.agreement}, with the majority {whole.majority}",
     ]
-    if review.proposals:
-        lines.append(f"{counted(len(review.proposals), 'proposal')} of the rules: see `luab collect review`")
+    if whole.unseen.count:
+        lines.append(
+            f"no answer about {whole.unseen.count:,} of {counted(whole.unseen.total, 'image')} shown: the "
+            "image never came in the browser"
+        )
     return lines
 
 
@@ -41,7 +52,7 @@ def table(review: Review) -> list[str]:
 
 def full(review: Review) -> list[str]:
     """The figures, the table, the proposals, and how to decide."""
-    lines = [*summary(review)[:2], "", *table(review)]
+    lines = [*figures(review), "", *table(review)]
     if not review.proposals:
         return [*lines, "", "The rules propose nothing."]
     lines += ["", "The rules propose to look at:"]
@@ -64,6 +75,7 @@ def _row(name: str, each: Figures, rejected: int, verdict: str) -> tuple[str, ..
         "-" if each.visible is None else f"{each.visible / 1000:.0f} s",
         str(each.replayed),
         str(each.untrusted),
+        str(each.unseen.count),
         verdict,
     )
 

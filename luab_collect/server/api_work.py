@@ -118,12 +118,12 @@ def work_routes(studio: Studio, entry: Entrance) -> APIRouter:
     async def submit(work: WorkId, request: Request) -> dict[str, Any]:
         session = await session_of(studio, request)
         given = parse(SubmitBody, await read_body(request))
-        await run_in_threadpool(_finished, studio, session.annotator, work, given)
+        blank = await run_in_threadpool(_finished, studio, session.annotator, work, given)
         now = studio.now()
 
         def change(connection: Connection) -> None:
             row = leases.own(connection, work, session.annotator)
-            works.submit(connection, row, given.epoch, given.last_seq, now)
+            works.submit(connection, row, given.epoch, given.last_seq, now, blank)
 
         await studio.write(change)
         return {}
@@ -203,9 +203,12 @@ def _check_events(events: list[dict[str, Any]], desk: Desk, labels: frozenset[st
             raise Refusal("event", f"event {event.seq}: boxes has an image that is not on this page")
 
 
-def _finished(studio: Studio, annotator: int, work: str, given: SubmitBody) -> None:
-    """Raises Refusal (`work`, `unfinished`) for a page not looked through, or not ended by `submit`."""
-    studio.desk(work, annotator)
+def _finished(studio: Studio, annotator: int, work: str, given: SubmitBody) -> bool:
+    """Whether no image of the page came; raises Refusal (`work`, `unfinished`).
+
+    A page is unfinished if it was not looked through, or does not end by `submit`.
+    """
+    desk = studio.desk(work, annotator)
     with studio.store.reading() as connection:
         kind = results.last_kind(connection, work, given.epoch, given.last_seq)
         if kind not in ("submit", None):  # None: it has not arrived, see `works.submit`
@@ -215,7 +218,8 @@ def _finished(studio: Studio, annotator: int, work: str, given: SubmitBody) -> N
             raise Refusal("unfinished", f"event 1 is {first}, not open: the page was never shown")
         if studio.project.task == "place":
             wanted = set(range(len(studio.project.categories)))
-            unseen = wanted - results.seen_categories(connection, work)
-            if unseen:
-                names = ", ".join(studio.project.categories[number] for number in sorted(unseen)[:3])
+            left = wanted - results.seen_categories(connection, work)
+            if left:
+                names = ", ".join(studio.project.categories[number] for number in sorted(left)[:3])
                 raise Refusal("unfinished", f"look through all categories of icons first: {names}")
+        return desk.items == results.unseen_items(connection, work)

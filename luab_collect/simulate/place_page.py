@@ -67,6 +67,7 @@ class _PlaceVisit:
         self._tape = Tape(wall, person.trusted)
         width = HEIGHT * image.width / image.height
         self._tape.lay_out({image.id: (LEFT, TOP, width, HEIGHT)})
+        self._tape.write("loaded", item=image.id)
         self._cursor = PALETTE
         self._over = False
         self._icons: dict[str, int] = {}  # class -> number of its icon

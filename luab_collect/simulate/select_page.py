@@ -55,6 +55,8 @@ def select_page(
     tape = Tape(wall, person.trusted)
     hand = int(rng.integers(2**31))
     tape.go(rng.uniform(300, 1500))
+    for image in images:
+        tape.write("loaded", item=image.id)
     for number, image in enumerate(images):
         if number % (ROWS * COLUMNS) == 0:
             tape.lay_out(*_rows(images, number // COLUMNS))

@@ -78,21 +78,26 @@ def give_back(connection: Connection, condition: Any) -> int:
 
 def recount(connection: Connection, page_ids: Collection[int]) -> None:
     """Counts anew who has a page, after anything that changes it."""
-    counts = (
-        select(func.count())
-        .select_from(t.work.join(t.annotators, t.annotators.c.id == t.work.c.annotator_id))
-        .where(t.work.c.page_id == t.pages.c.id, counting())
-        .scalar_subquery()
-    )
+
+    def number(condition: Any) -> Any:
+        joined = t.work.join(t.annotators, t.annotators.c.id == t.work.c.annotator_id)
+        of_page = select(func.count()).select_from(joined).where(t.work.c.page_id == t.pages.c.id)
+        return of_page.where(condition).scalar_subquery()
+
+    counts = {"taken": number(counting()), "blank": number(and_(t.work.c.blank, _kept()))}
     for start in range(0, len(page_ids), 500):  # a statement's parameters are limited
         some = list(page_ids)[start : start + 500]
-        connection.execute(update(t.pages).where(t.pages.c.id.in_(some)).values(taken=counts))
+        connection.execute(update(t.pages).where(t.pages.c.id.in_(some)).values(**counts))
 
 
 def counting() -> Any:
     """Condition on `work` joined to `annotators`: it counts for its page's overlap."""
+    return and_(t.work.c.state != "returned", ~t.work.c.blank, _kept())
+
+
+def _kept() -> Any:
+    """Neither rejected nor withdrawn."""
     return and_(
-        t.work.c.state != "returned",
         or_(t.work.c.verdict.is_(None), t.work.c.verdict != REJECT),
         or_(t.annotators.c.verdict.is_(None), t.annotators.c.verdict != REJECT),
         t.annotators.c.withdrawn.is_(None),

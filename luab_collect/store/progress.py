@@ -6,6 +6,7 @@ from sqlalchemy import Connection, and_, func, select
 
 from luab_collect.store import tables as t
 from luab_collect.store.leases import Rules, counting
+from luab_collect.store.work import MOST_BLANK
 
 HOUR = 3600.0
 
@@ -14,7 +15,8 @@ def progress(connection: Connection, rules: Rules, now: float) -> dict[str, Any]
     """Counts of pages, annotators and events, and the pace.
 
     `wanted` pages of work are `pages` x overlap, of which `submitted` count; `left_hours` is at the pace of
-    the last 24 hours, None without work in them.
+    the last 24 hours, None without work in them. Of `blank` pages of work no image came in the browser;
+    `blank_pages` are handed out no more because of that.
     """
     w = t.work.c
     counted = t.work.join(t.annotators, t.annotators.c.id == w.annotator_id)
@@ -36,6 +38,8 @@ def progress(connection: Connection, rules: Rules, now: float) -> dict[str, Any]
         "overlap": rules.overlap,
         "wanted": wanted,
         "submitted": done,
+        "blank": number(w.state == "submitted", w.blank),
+        "blank_pages": connection.execute(complete.where(t.pages.c.blank >= MOST_BLANK)).scalar_one(),
         "not_counted": number(w.state == "submitted") - done,
         "leased": number(w.state == "leased", w.leased_until >= now),
         "returned": number(w.state == "returned") + number(w.state == "leased", w.leased_until < now),

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from luab_collect.events import DURABLE, Event
+from luab_collect.loading import unseen
 from luab_collect.store import tables as t
 from luab_collect.store.ingest import RawEvent, unpack
 
@@ -143,6 +144,12 @@ def seen_categories(connection: Connection, work_id: str) -> set[int]:
     """The categories of icons that were shown; the first one is from the start."""
     events = (event for some in raw_events(connection, work_id).values() for event in some)
     return {0} | {event["category"] for event in events if event["kind"] == "category"}
+
+
+def unseen_items(connection: Connection, work_id: str) -> set[str]:
+    """The images of a page of work that never came in the browser."""
+    events = (event for some in raw_events(connection, work_id).values() for event in some)
+    return unseen((event["kind"], event.get("item")) for event in events)
 
 
 def last_kind(connection: Connection, work_id: str, epoch: int, seq: int) -> str | None:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 
 # Fixed names of constraints: a later migration can name what it changes.
@@ -111,7 +112,9 @@ pages = Table(
     Column("class_name", String(255)),
     # Annotators who have submitted it or are at it, whose work counts. `work.recount` keeps it.
     Column("taken", Integer, nullable=False, server_default="0"),
-    Index(None, "taken", "number"),
+    # Annotators who have submitted it and saw none of its images, which does not count.
+    Column("blank", Integer, nullable=False, server_default="0"),
+    Index(None, "taken", "blank", "number"),
 )
 page_items = Table(
     "page_items",
@@ -152,6 +155,7 @@ work = Table(
     Column("submitted", Float),
     Column("submitted_epoch", Integer),
     Column("submitted_seq", Integer),
+    Column("blank", Boolean, nullable=False, server_default=false()),  # none of its images came
     Column("verdict", String(16)),  # the last decision: accept, reject
     UniqueConstraint("annotator_id", "page_id"),  # no page twice to one annotator
     CheckConstraint("state IN ('leased', 'submitted', 'returned')", name="state"),

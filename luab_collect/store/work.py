@@ -3,7 +3,9 @@
 A page goes to `overlap` annotators, the least annotated page first, and never twice to the same one. It is
 leased: each sign of life renews the lease; a page whose lease ran out is returned, so that another annotator
 may get it. Who comes back first goes on where she was. A page that she finished counts even if another one
-has got it meanwhile: then it has one annotator more, and no work is thrown away.
+has got it meanwhile: then it has one annotator more, and no work is thrown away. Of a page none of
+whose images came in her browser she is done, and it does not count for the page: that goes to another
+annotator, after the pages that nobody has failed to see.
 """
 
 import secrets
@@ -19,6 +21,7 @@ from luab_collect.store.refusals import Refusal
 
 CODE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # no 0, 1, I, O, which people confuse
 CODE_LENGTH = 12
+MOST_BLANK = 3  # annotators who saw no image of a page; then something is wrong with the images
 
 
 @dataclass(frozen=True)
@@ -92,8 +95,18 @@ def has_begun(connection: Connection, annotator: int) -> bool:
     return connection.execute(query).first() is not None
 
 
-def submit(connection: Connection, work: Row[Any], epoch: int, seq: int, now: float) -> None:
+def submit(
+    connection: Connection, work: Row[Any], epoch: int, seq: int, now: float, blank: bool = False
+) -> None:
     """Submits a page all of whose events are stored; the same submission again changes nothing.
+
+    Args:
+        connection: Inside of a writing transaction.
+        work: The page of work's row.
+        epoch: Of the tab that submits.
+        seq: Number of its last event.
+        now: Epoch seconds.
+        blank: None of its images came.
 
     Raises:
         Refusal: `submitted` otherwise, `incomplete`, `unfinished`, `epoch`; `superseded`: a later tab wrote.
@@ -122,6 +135,7 @@ def submit(connection: Connection, work: Row[Any], epoch: int, seq: int, now: fl
             submitted=now,
             submitted_epoch=epoch,
             submitted_seq=seq,
+            blank=blank,
         )
     )
     recount(connection, [work.page_id])
@@ -210,8 +224,8 @@ def _free_pages(annotator: int, rules: Rules) -> Any:
     hers = select(t.work.c.id).where(t.work.c.page_id == t.pages.c.id, t.work.c.annotator_id == annotator)
     return (
         select(t.pages.c.id)
-        .where(t.pages.c.taken < rules.overlap, ~hers.exists())
-        .order_by(t.pages.c.taken, t.pages.c.number)
+        .where(t.pages.c.taken < rules.overlap, t.pages.c.blank < MOST_BLANK, ~hers.exists())
+        .order_by(t.pages.c.taken, t.pages.c.blank, t.pages.c.number)
     )
 
 

@@ -18,7 +18,7 @@ export function draw(canvas, state, images, view) {
   const scale = Math.min(canvas.width / width, canvas.height / height);
   context.setTransform(scale, 0, 0, scale, 0, 0);
   for (const [item, box] of Object.entries(boxes)) {
-    if (images.has(item)) context.drawImage(images.get(item), ...box);
+    if (images.has(item) && !state.missing.has(item)) context.drawImage(images.get(item), ...box);
     const chosen = state.selected.has(item);
     outline(context, box, chosen ? CHOSEN : EDGE, chosen ? 5 : 1);
     for (const gold of view.gold.get(item) ?? []) outlineGold(context, box, gold);

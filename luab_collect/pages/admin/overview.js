@@ -41,6 +41,7 @@ export function qualitySection({ whole, agreement }) {
       ["answers with the majority", interval(whole.majority)],
       ["distance to the others", whole.distance === null ? "–" : whole.distance.toFixed(3)],
       ["visible, a page", seconds(whole.visible)],
+      ["images that never came: no answer", number(whole.unseen.count)],
     ]),
     h("p", { class: "muted" }, "With 95 % intervals, and how many decisions they rest on. Distances are in ratios of the image."));
 }
@@ -59,13 +60,14 @@ export function annotatorSection({ annotators }, review) {
     const known = found && [
       interval(found.recall), interval(found.precision), interval(found.in_box), interval(found.majority),
       seconds(found.visible), number(found.replayed), number(found.untrusted),
+      number(found.unseen.count),
     ];
     return [
       linkTo("annotator", each.annotator), each.withdrawn ? "withdrawn" : each.platform, number(each.submitted),
-      moment(each.last), ...(known ?? Array(7).fill("–")), each.verdict ?? "",
+      moment(each.last), ...(known ?? Array(8).fill("–")), each.verdict ?? "",
     ];
   });
   const columns = ["annotator", "from", "pages", "last (UTC)", "recall", "precision", "in the box", "majority", "visible",
-    "replayed", "untrusted", "decision"];
+    "replayed", "untrusted", "unseen", "decision"];
   return section("annotators", "Annotators", table("All annotators, most pages first", columns, rows));
 }

@@ -11,6 +11,7 @@ export function stateAt(events, t) {
     icons: new Map(), // number -> {label, x, y}
     category: 0,
     hidden: false,
+    missing: new Set(), // images that had failed to load: she saw a blank
     last: null,
   };
   for (const event of events) {
@@ -44,6 +45,8 @@ function click(state, event, on) {
 
 const CHANGES = {
   layout: (state, event) => (state.layout = event),
+  loaded: (state, event) => state.missing.delete(event.item),
+  missing: (state, event) => state.missing.add(event.item),
   enter: (state, event) => {
     state.trail.push(null);
     trace(state, event);

@@ -5,7 +5,7 @@ import { announce, h } from "./dom.js";
 import { Hold } from "./hold.js";
 import { Layouts } from "./layout.js";
 import { Palette } from "./palette.js";
-import { isComing } from "./picture.js";
+import { Arrivals, isComing } from "./picture.js";
 import { Pointers } from "./pointers.js";
 import { t } from "./strings.js";
 
@@ -24,6 +24,7 @@ export class PlaceTask {
     this.images = new Map([[item.id, this.canvas.image]]);
     for (const kind of ["load", "error"]) this.canvas.image.addEventListener(kind, changed);
     this.layouts = new Layouts(log, this.images, scroller);
+    this.arrivals = new Arrivals(log, this.images);
     this.canvas.layouts = this.layouts;
     this.hold = new Hold({
       log,
@@ -61,6 +62,7 @@ export class PlaceTask {
 
   start() {
     this.layouts.start();
+    this.arrivals.start();
     this.palette.start();
   }
 
@@ -89,6 +91,7 @@ export class PlaceTask {
 
   close() {
     this.layouts.close();
+    this.arrivals.close();
     this.pointers.close();
     this.hold.close();
   }

@@ -4,6 +4,7 @@ import { announce, h, show } from "./dom.js";
 import { Frame } from "./frame.js";
 import { inside, ratios } from "./geometry.js";
 import { NoLog } from "./log.js";
+import { hasCome } from "./picture.js";
 import { restored } from "./restore.js";
 import { t } from "./strings.js";
 
@@ -51,6 +52,7 @@ function one(project, page, progress) {
 function judgeSelect(task, page) {
   const faults = [];
   for (const [index, item] of page.items.entries()) {
+    if (!hasCome(task.images.get(item.id))) continue; // nobody can know
     const right = task.selected.has(item.id) === Boolean(item.answer);
     const tile = task.tile(item.id);
     tile.dataset.verdict = right ? "right" : "wrong";
@@ -63,6 +65,7 @@ function judgeSelect(task, page) {
 
 /** Faults of the icons: a class that is missing, one that is not shown, one beside its object. */
 function judgePlace(task, page) {
+  if (!hasCome(task.canvas.image)) return [];
   const answers = page.items[0].answers ?? [];
   const icons = [...task.canvas.icons.values()];
   const faults = [];

@@ -4,7 +4,7 @@ import { h } from "./dom.js";
 import { neighbor } from "./grid.js";
 import { Layouts } from "./layout.js";
 import { Pointers } from "./pointers.js";
-import { isComing, picture } from "./picture.js";
+import { Arrivals, hasCome, isComing, picture } from "./picture.js";
 import { t } from "./strings.js";
 
 export class SelectTask {
@@ -17,6 +17,7 @@ export class SelectTask {
     this.element = h("ul", { class: "wall", "aria-label": t("select.wall", { name: page.class_name }) });
     this.element.append(...this.tiles.map((tile) => tile.parentElement));
     this.layouts = new Layouts(log, this.images, scroller);
+    this.arrivals = new Arrivals(log, this.images);
     const itemOf = (node) => node.closest?.("[data-item]")?.dataset.item ?? null;
     this.pointers = new Pointers({ log, layouts: this.layouts, area: this.element, itemOf });
     this.element.addEventListener("keydown", (event) => this.#key(event));
@@ -26,6 +27,7 @@ export class SelectTask {
 
   start() {
     this.layouts.start();
+    this.arrivals.start();
   }
 
   /** What the page must have before it is submitted; null: it can be. */
@@ -53,6 +55,7 @@ export class SelectTask {
 
   close() {
     this.layouts.close();
+    this.arrivals.close();
     this.pointers.close();
   }
 
@@ -78,8 +81,7 @@ export class SelectTask {
   }
 
   async #toggle(item, event) {
-    const image = this.images.get(item);
-    if (!image.complete || !image.naturalWidth) return; // nothing to see yet
+    if (!hasCome(this.images.get(item))) return; // nothing to see yet
     const fields = this.pointers.clickFields(item, event);
     const selects = !this.selected.has(item);
     if (selects) this.selected.add(item);

@@ -28,6 +28,8 @@ STATES = """async () => {
   const events = [
     { t: 0, kind: "open", wall: 1 },
     { t: 1, kind: "layout", layout: 1, width: 100, height: 50, boxes: { a: [0, 0, 10, 10] } },
+    { t: 1.5, kind: "missing", item: "a" },
+    { t: 1.75, kind: "loaded", item: "a" },
     at(2, "enter", { item: "a" }),
     at(3, "move", { item: "a", x: 0.75 }),
     at(4, "select", { item: "a" }),
@@ -48,12 +50,13 @@ STATES = """async () => {
       clicks: state.clicks.length,
       trail: state.trail.map((each) => each && each.x),
       hidden: state.hidden,
+      missing: [...state.missing],
       category: state.category,
       last: state.last?.kind ?? null,
       width: state.layout?.width ?? null,
     };
   };
-  return [-1, 4, 5, 6, 9, 12].map(short);
+  return [-1, 1.5, 4, 5, 6, 9, 12].map(short);
 }"""
 
 
@@ -163,8 +166,9 @@ def test_without_the_token_nothing_is_shown(admin, contexts):
 def test_states_are_those_of_the_events(page):
     """What is selected, where icons are, what is traced at a moment."""
     found = page.evaluate(STATES)
-    before, fourth, fifth, sixth, ninth, end = found
+    before, blank, fourth, fifth, sixth, ninth, end = found
     assert (before["last"], before["width"], before["trail"]) == (None, None, [])
+    assert (blank["missing"], fourth["missing"]) == (["a"], [])
     assert (fourth["selected"], fourth["clicks"], fourth["width"]) == (["a"], 1, 100)
     assert fourth["trail"] == [None, 0.5, 0.75]
     assert (fifth["selected"], fifth["clicks"]) == (["a", "b"], 1)  # a keyboard clicks nowhere

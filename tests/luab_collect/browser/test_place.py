@@ -2,9 +2,11 @@
 
 import pytest
 from fixtures.annotating import wait
-from fixtures.paging import PHONE, center, chip, drag, of_kind, press, spot, tab_to, touch
+from fixtures.paging import PHONE, center, chip, drag, of_kind, press, spot, submit, tab_to, touch
+from sqlalchemy import select
 
 from luab_collect.derive import page_result
+from luab_collect.store import tables as t
 
 
 def test_a_drag_has_its_whole_path_and_a_placed_label_moves_and_goes(things, begin):
@@ -138,3 +140,20 @@ def test_a_page_is_submitted_only_when_all_categories_were_seen(things, begin):
     button.click()
     page.wait_for_selector(".progress:has-text('Page 2')")
     assert annotator.works()[0].state == "submitted"
+
+
+def test_a_page_whose_image_never_came_goes_to_another_annotator(things, contexts):
+    annotator = things.annotator()
+    context = contexts()
+    context.route("**/media/*", lambda route: route.abort())
+    page = context.new_page()
+    page.goto(annotator.link)
+    page.get_by_role("button", name="Start").click()
+    page.wait_for_selector(".picture.is-given-up")
+    for name in ("street", "kitchen"):
+        page.get_by_role("tab", name=name).click()
+    submit(page)
+    (work, *_) = annotator.works()
+    assert not page_result(work).items[0].loaded
+    with things.studio.store.reading() as connection:
+        assert connection.execute(select(t.work.c.blank).where(t.work.c.id == work.id)).scalar() is True

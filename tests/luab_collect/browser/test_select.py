@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from fixtures.annotating import images_shown, wait
-from fixtures.paging import PHONE, center, of_kind, press, tab_to, touch
+from fixtures.paging import PHONE, center, of_kind, press, submit, tab_to, touch
 
 from luab_collect.derive import page_result
 
@@ -123,3 +123,41 @@ def test_clicks_that_a_script_makes_and_hidden_tabs_are_told_apart(birds, begin)
     assert select.fields["trusted"] is False
     assert page_result(annotator.works()[0]).untrusted == 1
     assert [event.kind for event in of_kind(annotator, "hidden", "visible")] == ["hidden", "visible"]
+
+
+def test_an_image_that_fails_is_recorded_as_missing_and_one_that_comes_as_loaded(birds, contexts):
+    annotator = birds.annotator()
+    context = contexts()
+    failed: list[str] = []
+
+    def fail(route: Any) -> None:
+        """The first image that is asked for fails each time."""
+        failed[:] = failed or [route.request.url]
+        route.abort() if route.request.url == failed[0] else route.continue_()
+
+    context.route("**/media/*", fail)
+    page = context.new_page()
+    page.goto(annotator.link)
+    page.get_by_role("button", name="Start").click()
+    page.wait_for_selector(".picture.is-given-up")
+    submit(page)
+    (missing,) = of_kind(annotator, "missing")
+    loaded = [event.fields["item"] for event in of_kind(annotator, "loaded")]
+    assert len(loaded) == len(set(loaded)) == 11 and missing.fields["item"] not in loaded
+    result = page_result(annotator.works()[0])
+    assert [item.item for item in result.items if not item.loaded] == [missing.fields["item"]]
+
+
+def test_an_image_that_comes_at_a_later_try_was_seen(birds, contexts):
+    annotator = birds.annotator()
+    context = contexts()
+    context.route("**/media/*", lambda route: route.abort())
+    page = context.new_page()
+    page.goto(annotator.link)
+    page.get_by_role("button", name="Start").click()
+    wait(lambda: len(of_kind(annotator, "missing")) == 12, page)
+    context.unroute("**/media/*")
+    page.evaluate("window.dispatchEvent(new Event('online'))")
+    submit(page)
+    assert len(of_kind(annotator, "loaded")) == 12
+    assert all(item.loaded for item in page_result(annotator.works()[0]).items)
