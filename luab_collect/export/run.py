@@ -123,7 +123,8 @@ def export(
             shutil.rmtree(partial, ignore_errors=True)
             raise SourceError(f"there is nothing to export yet. {'. '.join(exported.lines())}.")
         state = f"{counted(exported.counts['exported'], 'page')} of work ({exported.digest.hexdigest()[:16]})"
-        folder = _open_partial(partial, {"state": state, "layout": layout, "version": version("luab")})
+        plan = {"state": state, "layout": layout, "version": version("luab"), "settings": _settings(project)}
+        folder = _open_partial(partial, plan)
         written = _write_raw(partial / RAW, made, items, spool)
         raw = CollectedDataset(project, items, made, spool, state)
         manifest = build_folder(raw, made.card_text(), folder, FULL, {"layout": layout})
@@ -138,6 +139,12 @@ def export(
         *written,
         *([f"{counted(not_asked, 'image')} that nobody has been asked about yet"] if not_asked else []),
     ]
+
+
+def _settings(project: Project) -> str:
+    """A digest of the settings that rows rest on: labels are numbers of classes."""
+    settings = project.settings.model_dump_json(include={"task", "classes", "categories"})
+    return sha256(settings.encode()).hexdigest()
 
 
 def _left_out(out: Path) -> list[str]:

@@ -89,7 +89,7 @@ def work_routes(studio: Studio, entry: Entrance) -> APIRouter:
         responses=documented(
             "json", "session", "work", "conflict", "slow", "too_large", "encoding", "event", "full"
         ),
-        summary="ProjectStore events; acknowledged when they are on disk",
+        summary="Store events; acknowledged when they are on disk",
     )
     async def events(work: WorkId, request: Request) -> dict[str, Any]:
         token, encoding = token_of(request), request.headers.get("content-encoding")

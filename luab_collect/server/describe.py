@@ -1,5 +1,6 @@
 """What the pages show of a project: texts, classes, and practice with images whose answer is known."""
 
+from hashlib import sha256
 from typing import Any
 
 from markdown_it import MarkdownIt
@@ -8,6 +9,7 @@ from sqlalchemy import select
 from luab_collect.pages import strings
 from luab_collect.project import Project
 from luab_collect.server.studio import Studio
+from luab_collect.settings import ClassSpec
 from luab_collect.store import tables as t
 from luab_collect.store.opening import ProjectStore
 from luab_collect.store.results import StoredItem
@@ -37,7 +39,7 @@ def description(studio: Studio) -> dict[str, Any]:
                 "definition": each.definition,
                 "links": list(each.links),
                 "category": each.category,
-                "icon": f"/icons/{number}" if each.icon else None,
+                "icon": _icon_address(number, each),
             }
             for number, each in enumerate(project.classes)
         ],
@@ -45,6 +47,14 @@ def description(studio: Studio) -> dict[str, Any]:
         "pages_per_hit": project.pages_per_hit,
         "practice": practice(studio.store),
     }
+
+
+def _icon_address(number: int, spec: ClassSpec) -> str | None:
+    """Another one for another class or file: browsers keep icons for some time."""
+    if spec.icon is None:
+        return None
+    digest = sha256(f"{spec.name}\n{spec.icon}".encode()).hexdigest()
+    return f"/icons/{number}?of={digest[:8]}"
 
 
 def consent(studio: Studio, given: bool) -> dict[str, Any]:

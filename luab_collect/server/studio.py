@@ -36,6 +36,7 @@ class Studio:
     """A store with its writer, and what requests ask for again and again."""
 
     def __init__(self, store: ProjectStore):
+        store.begin_serving()
         self.store = store
         self.project = store.project
         self.labels = frozenset(store.project.class_names)

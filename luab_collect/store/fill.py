@@ -13,6 +13,7 @@ from luab_collect.plan import PlannedPage
 from luab_collect.project import ITEMS, Project
 from luab_collect.store import tables as t
 from luab_collect.store.keys import keyed
+from luab_collect.store.meaning import HARMLESS, changed_plan, kept
 from luab_data.errors import SourceError
 from luab_data.files.durable import file_sha256
 
@@ -40,6 +41,7 @@ def fill(
     pages: Sequence[PlannedPage],
     secret: bytes,
     inputs: str,
+    project: Project,
 ) -> bool:
     """Writes images and pages into an empty database; False: they are there already.
 
@@ -49,6 +51,7 @@ def fill(
         pages: Its pages of work.
         secret: The project's key, for the images' addresses.
         inputs: What they were made of, see `inputs_of`.
+        project: Its settings, to name what changed.
 
     Raises:
         SourceError: other images or pages are there.
@@ -59,9 +62,11 @@ def fill(
         connection.execute(update(t.meta).where(t.meta.c.key == _INPUTS).values(value=inputs))
         return False
     if stored is not None:
+        changed = changed_plan(kept(connection), project)
+        why = changed or "images, task, classes, images_per_page, seed or shares were changed"
         raise SourceError(
-            "the database has other images or pages of work than the project: images, classes, seed or "
-            "shares were changed after the first start. Undo that, or make a new project for the new images."
+            f"the database has other images or pages of work than the project: {why} after the first start. "
+            f"Undo that, or make a new project. What may change at any time: {HARMLESS}."
         )
     _insert(connection, t.items, (_item_row(item, secret) for item in items))
     _insert(

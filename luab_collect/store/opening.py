@@ -13,6 +13,7 @@ from luab_collect.project import Project
 from luab_collect.store.engine import is_full, open_engine, writing
 from luab_collect.store.fill import fill, inputs_of, is_filled
 from luab_collect.store.leases import Rules
+from luab_collect.store.meaning import keep, require_same_meaning
 from luab_collect.store.migrate import upgrade
 from luab_data.console.text import redact, text_of
 from luab_data.errors import SourceError
@@ -40,12 +41,13 @@ class ProjectStore:
             upgrade(self.engine)
             inputs = inputs_of(project)
             with self.reading() as connection:
+                require_same_meaning(connection, project)
                 filled = is_filled(connection, inputs)
             if not filled:
                 items = read_items(project)
                 pages = plan_pages(project, items)
                 with self.writing() as connection:
-                    fill(connection, items, pages, self.secret, inputs)
+                    fill(connection, items, pages, self.secret, inputs, project)
         except FileNotFoundError as error:
             raise SourceError(f"{error.filename} is missing: luab collect init makes it.") from error
         except DBAPIError as error:
@@ -54,6 +56,11 @@ class ProjectStore:
             raise SourceError(
                 f"the database {redact(project.database)!r} cannot be opened: {found}"
             ) from error
+
+    def begin_serving(self) -> None:
+        """Notes the settings with which work is handed out from now on."""
+        with self.writing() as connection:
+            keep(connection, self.project)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
