@@ -8,7 +8,10 @@ from typing import Any
 from datasets import ClassLabel, Features, Image, List, Value
 
 from coco_ab.rows import features as coco_features
+from imagenet_ab.fields import Annotation
 from imagenet_ab.rows import features as imagenet_features
+from luab_attention.columns import ANNOTATOR, SCANPATHS, TIME, column_feature
+from luab_attention.points import X, Y
 from luab_collect.export.annotations import cleaned_records, place_record, select_annotation
 from luab_collect.export.consensus import Vote, place_votes, select_votes
 from luab_collect.export.details import COLLECTED, FEATURES, collected, description
@@ -33,6 +36,8 @@ _COLUMNS = {
     CLICK: "where the annotators clicked, `{x, y}`: the mean of the first selecting clicks of those who "
     "selected the image; null where nobody used a pointer",
     POINTS: "one point for each class, `{label, x, y}`",
+    SCANPATHS: "of each annotator who selected the image on a page that asked for `label`: the pointer's way "
+    "to the click, ratios of the image; `time`: ms from the first sample. For `--byproduct scanpath`",
     IMAGE_ID: "path of the image below the project's images",
     VOTES: "for each class that was asked about: how many annotators said `yes`, of how many `asked`",
     ANNOTATIONS: "one entry for each time the image was annotated, in the columns of ImageNet-AB or COCO-AB",
@@ -46,6 +51,7 @@ class PlainLayout:
         """Decides whether images have one class: each is a candidate of at most one."""
         self.project = project
         self.single = project.task == "select" and all(len(item.classes) <= 1 for item in items)
+        self.traced = project.task == "select" and not self.single  # each page asks for one class
         self._classes = list(project.class_names)
         self._number = {name: number for number, name in enumerate(self._classes)}
 
@@ -58,6 +64,8 @@ class PlainLayout:
             said = {LABELS: List(label), POINTS: List({"label": label} | _POINT)}
         votes = List({"label": label, "yes": Value("int32"), "asked": Value("int32")})
         released = imagenet_features([], False) if self.project.task == "select" else coco_features(False)
+        if self.traced:
+            said[SCANPATHS] = column_feature(SCANPATHS, (ANNOTATOR, LABEL, TIME), label)
         byproducts = {ANNOTATIONS: released[ANNOTATIONS], COLLECTED: FEATURES[self.project.task]}
         return Features({IMAGE: Image(), **said, IMAGE_ID: Value("string"), VOTES: votes, **byproducts})
 
@@ -68,8 +76,16 @@ class PlainLayout:
             return self._several(item, place_votes(views), cleaned_records(records), views)
         own, others = asked_views(item, views)
         if not self.single:
-            annotations = [asdict(select_annotation(view, item)) for view in own]
-            return self._several(item, select_votes(own), annotations, [*own, *others])
+            annotations = [select_annotation(view, item) for view in own]
+            several = self._several(
+                item, select_votes(own), [asdict(each) for each in annotations], [*own, *others]
+            )
+            paths = [
+                path
+                for view, annotation in zip(own, annotations, strict=True)
+                if (path := self._path(view, annotation)) is not None
+            ]
+            return several._replace(columns={**(several.columns or {}), SCANPATHS: paths})
         votes = select_votes(own)
         shown = next((vote for vote in votes if vote.shown), None)
         if shown is None:
@@ -121,6 +137,22 @@ class PlainLayout:
         return MadeRow(
             columns, facts=facts | ({"undecided labels, left out": undecided} if undecided else {})
         )
+
+    def _path(self, view: ItemView, annotation: Annotation) -> dict[str, Any] | None:
+        """The pointer's way to the click that selected the image, as `--byproduct trace` reads it."""
+        if not annotation.selected or not annotation.selected_record:
+            return None
+        click = min(each.time for each in annotation.selected_record)
+        before = [each for each in annotation.mouse_tracking if each.time <= click]
+        if not before or view.class_name is None:
+            return None
+        return {
+            ANNOTATOR: view.annotator,
+            LABEL: self._number[view.class_name],
+            X: [each.x for each in before],
+            Y: [each.y for each in before],
+            TIME: [float(each.time - before[0].time) for each in before],
+        }
 
     def _shared(self, item: ProjectItem, votes: Sequence[Vote]) -> dict[str, Any]:
         counts = [{"label": self._number[vote.label], "yes": vote.yes, "asked": vote.asked} for vote in votes]

@@ -13,7 +13,7 @@ from luab_attention.targets import LabelPolicy
 from luab_data.console.names import few
 from luab_data.constants import IMAGE, LABEL, LABELS, OBJECTS
 from luab_data.errors import SourceError
-from luab_data.rows.arrow import has_column, read_column, require_column
+from luab_data.rows.arrow import has_column, is_list, read_column, require_column
 from luab_data.rows.classes import class_names, classes_of, is_multi_label
 from luab_data.rows.columns import ByproductKind, Columns
 from luab_data.rows.image_columns import unlisted_images
@@ -91,7 +91,7 @@ def read_inputs(run: RunArguments, args: LUABConfig) -> Inputs:
     columns = known.columns
     names = class_names(known.rows, columns)
     multi_label = is_multi_label(known.rows, columns)
-    check_task(columns, multi_label, args.used, args.label_policy)
+    check_task(known.rows, columns, multi_label, args.used, args.label_policy)
     eval_rows = None if evaluated is None else evaluated.rows
     if train is not None and byproduct is not None and run.shuffle_byproducts is not None:
         train = shuffle_byproducts(train, byproduct, columns, run.shuffle_byproducts)
@@ -288,13 +288,24 @@ def _class_notes(
 
 
 def check_task(
-    columns: Columns, multi_label: bool, byproduct: ByproductKind | None, label_policy: LabelPolicy
+    rows: datasets.Dataset,
+    columns: Columns,
+    multi_label: bool,
+    byproduct: ByproductKind | None,
+    label_policy: LabelPolicy,
 ) -> None:
     """Raises SourceError for options that do not fit the number of labels per image."""
     if multi_label and byproduct in ("trace", "click+trace"):
+        paths = rows.features.get(columns.scanpaths)
+        labeled = is_list(paths) and isinstance(paths.feature, dict) and LABEL in paths.feature
+        fits = (
+            f"--byproduct scanpath, whose column {columns.scanpaths!r} says it of each path, or click"
+            if labeled
+            else "--byproduct click"
+        )
         raise SourceError(
             f"--byproduct {byproduct}: a trace does not say which of an image's labels (column "
-            f"{columns.label!r}) it belongs to; take --byproduct click."
+            f"{columns.label!r}) it belongs to; take {fits}."
         )
     if not multi_label and label_policy != "keep":
         raise SourceError(

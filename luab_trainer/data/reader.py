@@ -175,7 +175,7 @@ class RowReader:
         if self.byproduct != "click":
             raise ValueError(
                 f"byproduct={self.byproduct!r} does not say which of the image's labels a trace belongs to; "
-                "take byproduct='click'"
+                "take byproduct='click', or 'scanpath' where each path has its label"
             )
         byproducts = byproducts_of(row, self.byproduct, self.columns)
         if any(byproduct.label == ROW_LABEL for byproduct in byproducts):

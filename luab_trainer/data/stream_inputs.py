@@ -75,7 +75,7 @@ def read_stream_inputs(run: RunArguments, args: LUABConfig) -> Inputs:
     reader = StreamReader(stream.first.features, classes.reading, byproduct, run.source)
     head = replace(reader, reading=replace(classes.reading, whole=True)).read(stream.first)
     columns = head.columns
-    check_task(columns, is_multi_label(head.rows, columns), args.used, args.label_policy)
+    check_task(head.rows, columns, is_multi_label(head.rows, columns), args.used, args.label_policy)
     if loaded is not None and evaluated is None:
         _, evaluated, more = read_evaluation(run, loaded, head, own, None, reading, byproduct)
         notes += more

@@ -385,6 +385,49 @@ def test_an_export_trains(task, tmp_path, capsys):
     assert (tmp_path / "run" / "model.safetensors").is_file()
 
 
+def test_traces_of_several_labels_train_with_the_class_that_the_page_asked_for(tmp_path, capsys):
+    """Without class folders an image is asked about for each class: its traces are of one class each."""
+    project = make_project(tmp_path, "select", ["a.png", "b.png", "c.png", "d.png"], "cat\ndog\n")
+
+    def answer(annotator, item, name):
+        if item.file == "d.png" or (item.file, name) == ("b.png", "dog"):
+            return None
+        return (0.2, 0.2) if name == "cat" else (0.8, 0.7)
+
+    export(project, all_work(project, 2, answer), tmp_path / "data")
+    rows = by(load(tmp_path / "data"))
+    row = rows["a.png"]
+    assert row["labels"] == [0, 1]
+    assert sorted((each["label"], each["annotator"]) for each in row["scanpaths"]) == [
+        (label, f"{annotator:010x}") for label in (0, 1) for annotator in (0, 1)
+    ]
+    for path in row["scanpaths"]:
+        click = (0.2, 0.2) if path["label"] == 0 else (0.8, 0.7)
+        assert (path["x"][-1], path["y"][-1]) == pytest.approx(click, abs=0.25)  # it leads there, and ends
+        assert path["time"][0] == 0 and path["time"] == sorted(path["time"])
+    assert {each["label"] for each in rows["b.png"]["scanpaths"]} == {0} and rows["d.png"]["scanpaths"] == []
+
+    config = write_config(tmp_path / "config")
+    with pytest.raises(SystemExit, match=r"--byproduct trace.*take --byproduct scanpath, whose column"):
+        train(options(config, tmp_path / "data", tmp_path / "run", loss="attention", byproduct="trace"))
+    train(options(config, tmp_path / "data", tmp_path / "run", loss="attention", byproduct="scanpath"))
+    shown = capsys.readouterr().out
+    logged = next(line for line in shown.splitlines() if line.startswith("{'loss'"))
+    assert float(ast.literal_eval(logged)["attention"]) > 0
+
+
+def test_traces_of_icons_are_refused_with_the_byproduct_that_works(tmp_path):
+    project = make_project(tmp_path, "place", ["a.png", "b.png"], "cat\ndog\n")
+    export(
+        project,
+        all_work(project, 1, lambda who, item, name: (0.3, 0.6) if name == "cat" else None),
+        tmp_path / "data",
+    )
+    config = write_config(tmp_path / "config")
+    with pytest.raises(SystemExit, match=r"--byproduct trace.*take --byproduct click\."):
+        train(options(config, tmp_path / "data", tmp_path / "run", loss="attention", byproduct="trace"))
+
+
 def test_the_medoid_is_one_of_the_points():
     assert medoid([(0.1, 0.1), (0.8, 0.8), (0.9, 0.9)]) == (0.8, 0.8)
     assert medoid([(0.1, 0.1), (0.8, 0.8)]) == (0.1, 0.1)
