@@ -105,6 +105,8 @@ def model_facts(
             facts.append(("frozen", frozen_text(luab.model, args.freeze)))
         if is_adapted(luab.model):
             facts.append(("adapter", adapter_text(luab.model)))
+        if args.lamb:
+            facts.append(("optimizer", f"LAMB, of timm; weight decay {args.weight_decay:g}"))
         if args.layer_decay is not None:
             facts.append(("layer decay", decay_text(luab, args)))
         if args.ema_decay is not None:

@@ -10,6 +10,7 @@ from transformers.trainer_utils import HubStrategy
 from luab_attention.targets import LabelPolicy
 from luab_data.files.whole import sole_writer
 from luab_data.rows.columns import AREA_KINDS, ByproductKind
+from luab_trainer.lamb import check_lamb
 from luab_trainer.losses.attention import GAZE, TELLS
 from luab_trainer.options.byproducts import check_byproduct
 from luab_trainer.options.contradictions import check_combinations, check_device, check_own_combinations
@@ -218,6 +219,14 @@ class LUABConfig(TrainingArguments):
         },
     )
 
+    lamb: bool = field(
+        default=False,
+        metadata={
+            "help": "LAMB instead of --optim, for large batches; it is timm's, and needs luab[timm] and a "
+            "--weight_decay (default: off)."
+        },
+    )
+
     early_stopping_patience: int | None = field(
         default=None,
         metadata={
@@ -296,6 +305,7 @@ class LUABConfig(TrainingArguments):
         check_numbers(self)
         check_byproduct(self)
         check_fine_tuning(self)
+        check_lamb(self)
         check_own_combinations(self)
 
     def only_run(self) -> AbstractContextManager[None]:

@@ -50,12 +50,11 @@ def decay_by_depth(optimizer: Optimizer, share: dict[int, float]) -> None:
     optimizer.param_groups[:] = [group for _, group in split]
 
 
-def check_layer_decay(trainer: Any, given: Mapping[str, Any]) -> None:
-    """Checks that the rates of `--layer_decay` will be those of the optimizer, and of the model.
+def check_layer_decay(trainer: Any) -> None:
+    """Checks that the rates of `--layer_decay` will be those of the model.
 
     Args:
         trainer: A `LUABTrainer` with its model.
-        given: The arguments of `Trainer` that the user gave.
 
     Raises:
         ValueError: they will not, or all that is trained has one rate.
@@ -70,6 +69,22 @@ def check_layer_decay(trainer: Any, given: Mapping[str, Any]) -> None:
             f"layer_decay={args.layer_decay:g} does nothing: only what follows the last block is trained, at "
             "the full rate. Leave it out, or freeze fewer blocks."
         )
+
+
+def check_own_optimizer(args: Any, given: Mapping[str, Any]) -> None:
+    """Checks that an optimizer of the user's own is not to be another one by the arguments.
+
+    Args:
+        args: A `LUABConfig`.
+        given: The arguments of `Trainer` that the user gave.
+
+    Raises:
+        ValueError: it is.
+    """
     own = [name for name in ("optimizers", "optimizer_cls_and_kwargs") if given.get(name)]
-    if own and given[own[0]] != (None, None):
+    if not own or given[own[0]] == (None, None):
+        return
+    if args.layer_decay is not None:
         raise ValueError(f"layer_decay={args.layer_decay:g} does not go with {own[0]}: set the rates there.")
+    if args.lamb:
+        raise ValueError(f"lamb=True does not go with {own[0]}, an optimizer of your own; leave one out.")

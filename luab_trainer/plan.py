@@ -36,7 +36,8 @@ DEPENDS = (
     "repeated_augmentation", "classification_loss",
     "lora_r", "lora_alpha", "lora_dropout", "lora_targets", "ema_decay",
     "label_smoothing_factor", "seed", "data_seed",
-    "learning_rate", "weight_decay", "optim", "optim_args", "adam_beta1", "adam_beta2", "adam_epsilon",
+    "learning_rate", "weight_decay", "lamb",
+    "optim", "optim_args", "adam_beta1", "adam_beta2", "adam_epsilon",
     "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps", "max_grad_norm", "bf16", "fp16",
     "dataloader_drop_last", "train_sampling_strategy",
 )  # fmt: skip
@@ -70,6 +71,8 @@ def run_plan(
         del plan["--flip"]  # as in the plan of a version without it
     if args.classification_loss == "ce":
         plan.pop("--classification_loss", None)
+    if not args.lamb:
+        plan.pop("--lamb", None)  # as in the plan of a version without it
     if args.repeated_augmentation == 1:
         plan.pop("--repeated_augmentation", None)
     for name in ("cutmix", "mixup"):

@@ -30,6 +30,10 @@ def check_sharding(trainer: Any) -> None:
             f"--ema_decay {trainer.args.ema_decay:g} does not go with FSDP and DeepSpeed: the average is of "
             f"whole weights. {plain}"
         )
+    if trainer.args.lamb:
+        raise ValueError(
+            f"--lamb does not go with FSDP and DeepSpeed: its steps go by the norms of whole weights. {plain}"
+        )
     if trainer.args.layer_decay is not None and trainer.is_deepspeed_enabled:
         raise ValueError(
             f"--layer_decay {trainer.args.layer_decay:g} does not go with DeepSpeed, whose optimizer has its "

@@ -34,7 +34,8 @@ from luab_trainer.hub.checkpoint import (
 from luab_trainer.hub.model_card import card_splits, license_of, model_card
 from luab_trainer.hub.upload import AFTER_TRAINING, model_files, public_arguments
 from luab_trainer.hub.uploading_trainer import UploadingTrainer
-from luab_trainer.layer_decay import check_layer_decay, decay_by_depth, scales
+from luab_trainer.lamb import lamb
+from luab_trainer.layer_decay import check_layer_decay, check_own_optimizer, decay_by_depth, scales
 from luab_trainer.lora import frozen_fingerprint, is_adapted
 from luab_trainer.metrics.accuracy import accuracy, predictions
 from luab_trainer.metrics.multi_label import MultiLabelMetrics
@@ -128,7 +129,15 @@ class LUABTrainer(UploadingTrainer):
         self.add_callback(AttentionPictures(self, self._average))
         if args.early_stopping_patience is not None:
             self.add_callback(EarlyStopping(args.early_stopping_patience))
-        check_layer_decay(self, kwargs)
+        check_own_optimizer(args, kwargs)
+        check_layer_decay(self)
+
+    @staticmethod
+    def get_optimizer_cls_and_kwargs(  # type: ignore[override]  # of our own arguments
+        args: LUABConfig, model: PreTrainedModel | None = None
+    ) -> tuple[Any, Any]:
+        """As `Trainer`, which has no LAMB."""
+        return lamb(args) if args.lamb else UploadingTrainer.get_optimizer_cls_and_kwargs(args, model)
 
     def create_optimizer(self, model: nn.Module | None = None) -> Optimizer:
         """As `Trainer`, with learning rates by depth if the arguments ask for them."""

@@ -18,6 +18,8 @@ from fixtures.clicked import clicked_dataset
 from fixtures.launched import TRAINING, launch, launch_forks
 from fixtures.processes import ROOT
 from fixtures.tiny_models import tiny_model
+from fixtures.tiny_timm import process_with_timm
+from fixtures.with_timm import needs_timm
 from safetensors.torch import load_file
 from transformers import AutoModelForImageClassification
 
@@ -100,13 +102,29 @@ def test_fine_tuning_in_two_processes_is_that_of_one(folder, clients):
     torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-5)
 
 
+@needs_timm
+def test_lamb_in_two_processes_is_that_of_one(folder, clients):
+    more = {"lamb": True, "weight_decay": 0.1, "max_grad_norm": 0.5}
+    with process_with_timm() as process:
+        process.submit(main, options(folder, "lamb-1", 1, **more)).result()
+    launch_forks(
+        clients, "multi-gpu", 2, options(folder, "lamb-2", 2, **more), "tests/fixtures/run_with_timm.py"
+    )
+    require_same_run(folder / "lamb-1", folder / "lamb-2")
+    assert curve(folder / "lamb-1")[-1]["loss"] != curve(folder / "one")[-1]["loss"]
+
+
 def test_what_does_not_go_with_weights_in_parts_is_refused():
-    plain, args = SimpleNamespace(model=None), SimpleNamespace(ema_decay=None, layer_decay=0.5)
+    plain = SimpleNamespace(model=None)
+    args = SimpleNamespace(ema_decay=None, layer_decay=0.5, lamb=False)
     parts = {"luab": plain, "is_fsdp_enabled": False, "is_deepspeed_enabled": True, "args": args}
     with pytest.raises(ValueError, match=r"--layer_decay 0.5 does not go with DeepSpeed"):
         check_sharding(SimpleNamespace(**parts))
-    args = SimpleNamespace(ema_decay=0.9, layer_decay=None)
+    args = SimpleNamespace(ema_decay=0.9, layer_decay=None, lamb=False)
     with pytest.raises(ValueError, match=r"--ema_decay 0.9 does not go with FSDP and DeepSpeed"):
+        check_sharding(SimpleNamespace(**{**parts, "args": args}))
+    args = SimpleNamespace(ema_decay=None, layer_decay=None, lamb=True)
+    with pytest.raises(ValueError, match="--lamb does not go with FSDP and DeepSpeed: its steps go by the"):
         check_sharding(SimpleNamespace(**{**parts, "args": args}))
     peft = pytest.importorskip("peft")
     model = peft.get_peft_model(tiny_model("vit"), peft.LoraConfig(r=1, target_modules=["q_proj"]))
