@@ -39,6 +39,11 @@ class RunArguments:
         None,
         "Side of the input images in pixels; position encodings are interpolated (default: the model's).",
     )
+    eval_crop: float | None = _option(
+        None,
+        "Share of the resized image's side that the central crop of an evaluation takes, such as .95; saved "
+        "with the model (default: as its image processor says).",
+    )
     drop_path: float | None = _option(
         None, "Drop path (stochastic depth) of the last block, such as .1 (default: the config's)."
     )
@@ -121,6 +126,7 @@ class RunArguments:
             ("shuffle_byproducts", lambda value: value >= 0, "a seed, 0 or more"),
             ("eval_share", lambda value: 0 < value < 1, "a share of the rows, more than 0, less than 1"),
             ("image_size", lambda value: value >= 1, "pixels, 1 or more"),
+            ("eval_crop", lambda value: 0.1 <= value <= 1, "a share of the side, 0.1 to 1"),
             ("drop_path", lambda value: 0 <= value < 1, "a probability, 0 or more and less than 1"),
             ("color_jitter", lambda value: 0 <= value < math.inf, "a strength, 0 or more"),
             ("random_erasing", lambda value: 0 <= value <= 1, "a probability, 0 to 1"),

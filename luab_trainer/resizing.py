@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from transformers import BaseImageProcessor, PretrainedConfig, PreTrainedModel
 
 from luab_trainer.model import input_size
-from luab_trainer.resizing_timm import takes_img_size, timm_at_size
+from luab_trainer.resizing_timm import reading_anew, takes_img_size, timm_at_size
 from luab_trainer.said import say
-from luab_vision.processors import check_fits, image_settings, resized_processor
-from luab_vision.timm_checkpoints import is_timm, set_image_size
+from luab_vision.processors import check_fits, cropping_processor, image_settings, resized_processor
+from luab_vision.timm_checkpoints import DATA_CONFIG, is_timm, set_image_size
 
 
 def at_size(
@@ -43,6 +43,22 @@ def at_size(
     except ValueError as error:
         raise ValueError(f"--image_size {size}: {error}") from error
     return model, processor
+
+
+def at_crop(model: PreTrainedModel, processor: BaseImageProcessor, share: float) -> BaseImageProcessor:
+    """The image processor whose evaluation crops a share of the resized image's side; see `--eval_crop`.
+
+    The config of a checkpoint of timm then says the share too, which is where others read it.
+
+    Raises:
+        ValueError: the processor has no such crop.
+    """
+    try:
+        if getattr(processor, DATA_CONFIG, None) is not None:
+            return reading_anew(model, processor, crop_pct=share, crop_mode="center")
+        return cropping_processor(processor, share)
+    except ValueError as error:
+        raise ValueError(f"--eval_crop {share:g}: {error}. Leave it out.") from error
 
 
 def set_input_size(config: PretrainedConfig, size: int) -> None:

@@ -56,12 +56,18 @@ def timm_at_size(
         model = _interpolated(model, size)
     if getattr(processor, DATA_CONFIG, None) is None:
         return model, resized_processor(processor, size)
-    described = dict(getattr(model.config, IMAGES, None) or {})
-    described.pop("test_input_size", None)
-    described["input_size"] = [3, size, size]
+    return model, reading_anew(model, processor, input_size=[3, size, size])
+
+
+def reading_anew(model: PreTrainedModel, processor: BaseImageProcessor, **changed: Any) -> BaseImageProcessor:
+    """The image processor of a checkpoint of timm, with changes to the `pretrained_cfg` of its config."""
+    described = {**(getattr(model.config, IMAGES, None) or {}), **changed}
+    for name in changed:
+        described.pop(f"test_{name}", None)
     setattr(model.config, IMAGES, described)
     kind: Any = type(processor)
-    return model, kind(described, architecture=model.config.architecture)
+    anew: BaseImageProcessor = kind(described, architecture=model.config.architecture)
+    return anew
 
 
 def _interpolated(model: PreTrainedModel, size: int) -> PreTrainedModel:

@@ -47,6 +47,7 @@ from luab_trainer.metrics.multi_label import CLASSES_FILE, MultiLabelMetrics, wr
 from luab_trainer.options.together import notes_of, problem_of
 from luab_trainer.pointing import plays_pointing_game, pointing_game
 from luab_trainer.preflight import check_output_folder, check_ready, check_rows
+from luab_trainer.resizing import at_crop
 from luab_trainer.trainer import LUABTrainer
 from luab_vision.geometry import pair
 from luab_vision.model_attention import attention_grid
@@ -129,6 +130,8 @@ def train(
     )
     checkpoint = checkpoint_to_resume(args.resume_from_checkpoint, args.output_dir)
     try:
+        if run.eval_crop is not None:
+            processor = at_crop(model, processor, run.eval_crop)
         settings = image_settings(processor)
         check_fits(model, settings)
         augmented = augmented_view(run, settings)
@@ -215,10 +218,12 @@ def announce(
         dataset.to_sample.transform if isinstance(dataset, ViewDataset | ViewIterableDataset) else None
     )
     control = f"byproducts shuffled between the training rows, seed {run.shuffle_byproducts}"
+    crop = f"{run.eval_crop} of the resized image's side"
     trainer.facts = [
         *data_facts(inputs.train_facts, inputs.eval_facts, args, names),
         *([] if run.shuffle_byproducts is None else [("control", control)]),
         *model_facts(luab, args, start, transform),
+        *([] if run.eval_crop is None else [("evaluation crop", crop)]),
     ]
     own = run_facts(
         args, len(dataset) if isinstance(dataset, ViewDataset) else None, checkpoint, run.streaming

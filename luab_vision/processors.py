@@ -112,6 +112,32 @@ def resized_processor(processor: BaseImageProcessor, size: int) -> BaseImageProc
     return resized
 
 
+def cropping_processor(processor: BaseImageProcessor, share: float) -> BaseImageProcessor:
+    """The processor that resizes the shorter side, and crops a share of it: as many pixels as now.
+
+    Args:
+        processor: The present one, of any kind. Its size, filter, mean and standard deviation stay.
+        share: Of the resized side, as timm's `crop_pct`: 0.875 crops 224 of 256 pixels.
+
+    Raises:
+        ValueError: it makes no squares, or turns the channels around.
+    """
+    from transformers import BitImageProcessorPil  # imported here because it is slow
+
+    settings = image_settings(processor)
+    height, width = pair(settings.size)
+    if height != width or settings.bgr:
+        made = "blue-green-red images" if settings.bgr else f"images of {height} x {width} pixels"
+        raise ValueError(f"its image processor makes {made}: a share is for squares of red, green and blue")
+    return BitImageProcessorPil(
+        size={"shortest_edge": int(height / share)},  # rounded as by timm
+        crop_size={"height": height, "width": width},
+        resample=settings.resample,
+        image_mean=list(settings.mean),
+        image_std=list(settings.std),
+    )
+
+
 def image_settings(processor: BaseImageProcessor) -> ImageSettings:
     """The processor's steps; evaluation then equals transformers' pipeline, pixel by pixel.
 

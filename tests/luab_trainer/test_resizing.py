@@ -1,6 +1,7 @@
-"""`--image_size` with a checkpoint: the encodings are interpolated once, and the result loads plain."""
+"""`--image_size` with a checkpoint, and `--eval_crop`: what is saved loads plain and answers the same."""
 
 import inspect
+import json
 
 import numpy as np
 import pytest
@@ -12,14 +13,22 @@ from transformers import (
     AutoModelForImageClassification,
     BitImageProcessor,
     ConvNextImageProcessor,
+    MobileViTImageProcessor,
     ViTImageProcessor,
     pipeline,
 )
 
 from luab_eval.models import load_classifier
-from luab_trainer.resizing import at_size
+from luab_trainer.resizing import at_crop, at_size
 from luab_trainer.run import main
-from luab_vision.processors import image_settings, resized_processor, square_processor
+from luab_vision.processors import (
+    PROCESSOR_FILE,
+    cropping_processor,
+    image_settings,
+    load_processor,
+    resized_processor,
+    square_processor,
+)
 from luab_vision.transforms import EvalTransform
 
 
@@ -139,3 +148,86 @@ def test_a_processor_keeps_its_margin(processor, size, resize):
     assert settings.size in (size, (size, size))
     assert settings.resize == resize
     assert settings.mean == image_settings(processor).mean
+
+
+@pytest.mark.parametrize(
+    "processor",
+    [
+        square_processor(224),
+        BitImageProcessor(size={"shortest_edge": 256}, crop_size={"height": 224, "width": 224}),
+        ConvNextImageProcessor(size={"shortest_edge": 224}, crop_pct=0.875),
+        ViTImageProcessor(size={"height": 224, "width": 224}, resample=2, image_mean=[0.5] * 3),
+    ],
+)
+@pytest.mark.parametrize(("share", "resize"), [(0.95, 235), (0.875, 256), (1.0, 224)])
+def test_every_processor_can_crop_a_share(processor, share, resize, tmp_path):
+    """224 of 235 pixels at 0.95, as timm rounds; all else stays, also when it is saved and loaded."""
+    before = image_settings(processor)
+    cropping_processor(processor, share).save_pretrained(tmp_path)
+    settings = image_settings(load_processor(str(tmp_path)))
+    assert (settings.size, settings.resize) == (224, resize)
+    assert (settings.mean, settings.std, settings.resample) == (before.mean, before.std, before.resample)
+    plain = json.loads((tmp_path / PROCESSOR_FILE).read_text())
+    assert plain["size"] == {"shortest_edge": resize} and plain["crop_size"]["height"] == 224
+
+
+def test_a_run_from_scratch_crops_the_share_and_trains_as_without(data, tmp_path, capsys):
+    tiny_model("vit").config.save_pretrained(tmp_path / "config")
+    for name, more in (("plain", {}), ("cropped", {"eval_crop": 0.5, "save_strategy": "steps"})):
+        main(options(tmp_path / "config", data, tmp_path / name, **more))
+    out = tmp_path / "cropped"
+    assert "evaluation crop           0.5 of the resized image's side" in capsys.readouterr().out
+    assert "evaluation crop" in (out / "README.md").read_text()
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("plain", "cropped")]
+    assert weights[0] == weights[1]
+    for folder in (out, out / "checkpoint-1"):
+        settings = load_classifier(str(folder)).settings
+        assert (settings.size, settings.resize) == (32, 64)
+    losses = [
+        json.loads((tmp_path / name / "eval_results.json").read_text()) for name in ("plain", "cropped")
+    ]
+    assert losses[0]["eval_ce"] != losses[1]["eval_ce"]
+    image = clicked_dataset(10)[3]["image"]
+    values, view = EvalTransform(settings)(np.array(image))
+    assert max(view.width, view.height) == pytest.approx(0.5)
+    expected = load_classifier(str(out)).logits(values[None]).softmax(-1)[0].tolist()
+    scores = pipeline("image-classification", str(out), top_k=None, image_processor=load_processor(str(out)))
+    assert sorted(each["score"] for each in scores(image)) == pytest.approx(sorted(expected), abs=1e-5)
+
+
+def test_a_model_is_evaluated_larger_than_it_was_trained(data, tmp_path):
+    """As ResNet's A3: --do_train False --model DIR --image_size 224 --eval_crop 0.95."""
+    tiny_model("resnet").config.save_pretrained(tmp_path / "config")
+    trained, out = tmp_path / "trained", tmp_path / "out"
+    main(options(tmp_path / "config", data, trained, image_size=32, eval_crop=0.95))
+    before = (trained / PROCESSOR_FILE).read_bytes()
+    larger = {"from_config": None, "model": trained, "do_train": False, "loss": "none"}
+    main(options(None, data, out, **larger, image_size=48, eval_crop=0.95))
+    results = [json.loads((folder / "eval_results.json").read_text())["eval_ce"] for folder in (trained, out)]
+    assert results[0] != results[1]
+    assert (trained / PROCESSOR_FILE).read_bytes() == before
+    processor = at_crop(*at_size(tiny_model("resnet"), load_processor(str(trained)), 48), 0.95)
+    assert (image_settings(processor).size, image_settings(processor).resize) == (48, 50)
+
+
+@pytest.mark.parametrize(
+    ("processor", "message"),
+    [
+        (square_processor((24, 32)), r"--eval_crop 0.9: .* makes images of 24 x 32 pixels: .* Leave it out"),
+        (
+            MobileViTImageProcessor(size={"shortest_edge": 36}, crop_size={"height": 32, "width": 32}),
+            "makes blue-green-red images",
+        ),
+    ],
+)
+def test_processors_that_crop_no_share_are_refused(processor, message):
+    with pytest.raises(ValueError, match=message):
+        at_crop(tiny_model("vit"), processor, 0.9)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.09, 1.01, float("nan")])
+def test_a_crop_that_is_no_share_is_refused_in_one_line(share, data, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(options(tmp_path, data, tmp_path, eval_crop=share))
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert f"--eval_crop {share}: a share of the side, 0.1 to 1" in said

@@ -1,6 +1,7 @@
 """Models of timm train from their folders and from a configuration, in a process with timm."""
 
 import json
+from dataclasses import replace
 from importlib.util import find_spec
 
 import numpy as np
@@ -118,6 +119,11 @@ def check_other_classes(data, folder, layout):
         trained["layer4.0.conv1.weight"], before["layer4.0.conv1.weight"], atol=1e-6, rtol=0
     )
     assert image_settings(load_processor(str(folder / "out"))) == settings
+    main(options(None, data, folder / "crop", **run, eval_crop=0.8))
+    cropped = load_processor(str(folder / "crop"))
+    assert image_settings(cropped) == replace(settings, resize=80)
+    assert json.loads((folder / "crop" / "config.json").read_text())["pretrained_cfg"]["crop_pct"] == 0.8
+    check_answers(folder / "crop")
 
 
 @needs_timm
