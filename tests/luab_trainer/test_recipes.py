@@ -4,7 +4,10 @@ Each starts with a tiny model of its architecture's type in the place of its own
 workers. Image sizes other than the model's are 64 pixels. All else is the recipe's.
 """
 
+import io
 import re
+from contextlib import redirect_stdout
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,8 @@ import pytest
 import torch
 import yaml
 from fixtures.tiny_models import NUM_LABELS, tiny_model
+from fixtures.tiny_timm import process_with_timm
+from fixtures.with_timm import needs_timm
 from transformers import AutoConfig, AutoModelForImageClassification
 
 from luab_trainer.arguments import parse
@@ -30,6 +35,7 @@ HUB = {
     "facebook/convnext-tiny-224": "convnext",
     "facebook/dinov2-base": "dinov2",
 }
+NAME = attrgetter("stem")
 DEPTHS = {"convnext": {"depths": [2, 2]}, "resnet": {"depths": [2, 2]}}
 
 
@@ -51,9 +57,25 @@ def started_from(recipe: Path, folder: Path) -> list[str]:
     return ["--from_config", str(folder)]
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.stem)
-def test_a_recipe_starts(recipe, tmp_path, capsys):
+@pytest.fixture(scope="module")
+def timm():
+    with process_with_timm() as process:
+        yield lambda function, *arguments: process.submit(function, *arguments).result()
+
+
+@pytest.mark.parametrize("recipe", [each for each in RECIPES if "lamb" not in values(each)], ids=NAME)
+def test_a_recipe_starts(recipe, tmp_path):
     """With --max_steps 3 on the samples, which have no split to evaluate on."""
+    check_start(recipe, tmp_path)
+
+
+@needs_timm
+@pytest.mark.parametrize("recipe", [each for each in RECIPES if "lamb" in values(each)], ids=NAME)
+def test_a_recipe_with_lamb_starts(timm, recipe, tmp_path):
+    timm(check_start, recipe, tmp_path)
+
+
+def check_start(recipe, tmp_path):
     said = values(recipe)
     given = {
         "dataset": "coco_ab" if "coco" in recipe.stem else "imagenet_ab", "output_dir": tmp_path / "out",
@@ -70,15 +92,19 @@ def test_a_recipe_starts(recipe, tmp_path, capsys):
         if name not in given and name not in ("model", "from_config", "lr_scheduler_kwargs"):
             kept = getattr(run, name, getattr(args, name, None))
             assert getattr(kept, "value", kept) == value or str(kept) == str(value), name
-    trainer = train(run, args)
+    with redirect_stdout(io.StringIO()) as output:
+        trainer = train(run, args)
     assert trainer.state.global_step == 3
     losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
     assert len(losses) == 3 and np.isfinite(losses).all()
-    announced = capsys.readouterr().out
-    assert f"{said['learning_rate']:g}" in announced
+    assert f"{said['learning_rate']:g}" in output.getvalue()
+    assert ("LAMB, of timm" in output.getvalue()) == ("lamb" in said)
+    settings = image_settings(load_processor(str(tmp_path / "out")))
+    if "eval_crop" in said:
+        assert settings.resize == int(settings.size / said["eval_crop"])
     assert (drop_path_of(trainer.luab.model) > 0) == ("drop_path" in said)
     pairer = trainer.train_dataset.to_sample.pairer
-    assert (pairer is not None) == ("mixup" in said)
+    assert (pairer is not None) == ("mixup" in said or "cutmix" in said)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +131,20 @@ def test_an_architecture_has_the_published_number_of_parameters(name, parameters
 def test_the_architectures_see_imagenets_evaluation():
     settings = image_settings(load_processor(str(MODELS)))
     assert (settings.size, settings.resize, settings.mean) == (224, 256, IMAGENET_MEAN)
+
+
+def test_lambs_rates_are_for_the_rows_of_a_step():
+    """As published: A1 and A2 0.005, A3 0.008, DeiT III's fine-tuning 0.0003, for 2,048 on 8 GPUs."""
+    rates = {}
+    for recipe in RECIPES:
+        if "lamb" in (said := values(recipe)):
+            rows = said["per_device_train_batch_size"] * said.get("gradient_accumulation_steps", 1) * 8
+            assert rows == 2048 and said["num_train_epochs"] * said["warmup_steps"] == pytest.approx(
+                5, abs=0.02
+            )
+            rates[recipe.stem] = said["learning_rate"]
+    scratch = {f"resnet-50-a{number}": rate for number, rate in enumerate((0.005, 0.005, 0.008), 1)}
+    assert rates == {**scratch, "finetune-dinov2-b": 0.0003}
 
 
 def test_every_recipe_says_its_source_and_is_in_the_docs():
