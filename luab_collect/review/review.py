@@ -106,7 +106,7 @@ def _submitted(connection: Connection) -> Iterator[tuple[str, str | None]]:
         select(w.id, w.verdict, a.verdict.label("of_all"))
         .join(t.annotators, a.id == w.annotator_id)
         .where(w.state == "submitted", a.withdrawn.is_(None))
-        .order_by(w.submitted, w.id)
+        .order_by(w.submission)
     )
     for row in connection.execute(query):
         yield row.id, REJECT if REJECT in (row.verdict, row.of_all) else row.verdict

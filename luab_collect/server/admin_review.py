@@ -98,7 +98,7 @@ def _works(connection: Connection, annotator: str | None, offset: int) -> dict[s
     total = connection.execute(select(func.count()).select_from(joined).where(*conditions)).scalar_one()
     columns = (w.id, a.pseudonym, p.number, p.class_name, w.created, w.submitted, w.verdict)
     query = select(*columns, a.verdict.label("of_all")).select_from(joined).where(*conditions)
-    rows = connection.execute(query.order_by(w.submitted.desc(), w.id).offset(offset).limit(WORKS))
+    rows = connection.execute(query.order_by(w.submission.desc()).offset(offset).limit(WORKS))
     return {
         "total": total,
         "offset": offset,

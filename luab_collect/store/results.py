@@ -76,7 +76,7 @@ def stored_work(
         .join(t.annotators, a.id == w.annotator_id)
         .join(t.pages, t.pages.c.id == w.page_id)
         .where(a.withdrawn.is_(None))
-        .order_by(w.submitted, w.created, w.id)
+        .order_by(w.submission.is_(None), w.submission, w.created, w.id)
     )
     if identifier is not None:
         query = query.where(w.id == identifier)

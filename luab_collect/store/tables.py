@@ -133,6 +133,7 @@ assignments = Table(
     Column("id", String(32), primary_key=True),
     Column("annotator_id", ForeignKey("annotators.id"), nullable=False, index=True),
     Column("visit", String(32)),
+    Column("number", Integer, nullable=False, server_default="0"),  # of its annotator, from 1: clocks go back
     Column("pages", Integer, nullable=False),  # as many as it was planned with
     Column("created", Float, nullable=False),
     Column("completed", Float),
@@ -153,6 +154,7 @@ work = Table(
     Column("epoch", Integer, nullable=False, server_default="0"),  # the newest tab's
     Column("stored_bytes", Integer, nullable=False, server_default="0"),  # of events and conflicts
     Column("submitted", Float),
+    Column("submission", Integer, index=True),  # from 1, in the order of submission: clocks go back
     Column("submitted_epoch", Integer),
     Column("submitted_seq", Integer),
     Column("blank", Boolean, nullable=False, server_default=false()),  # none of its images came

@@ -68,9 +68,15 @@ def begin(connection: Connection, annotator: int, visit: str | None, rules: Rule
     if not pages and _returned_page(connection, annotator, rules) is None:
         return Standing(None)
     identifier = secrets.token_hex(16)
+    hers = select(func.max(t.assignments.c.number)).where(t.assignments.c.annotator_id == annotator)
     connection.execute(
         insert(t.assignments).values(
-            id=identifier, annotator_id=annotator, visit=visit, pages=max(pages, 1), created=now
+            id=identifier,
+            annotator_id=annotator,
+            visit=visit,
+            number=_following(connection, hers),
+            pages=max(pages, 1),
+            created=now,
         )
     )
     return _go_on(connection, annotator, _assignment(connection, identifier), rules, now)
@@ -133,6 +139,7 @@ def submit(
             state="submitted",
             position=_done(connection, work.assignment_id),
             submitted=now,
+            submission=_following(connection, select(func.max(t.work.c.submission))),
             submitted_epoch=epoch,
             submitted_seq=seq,
             blank=blank,
@@ -147,8 +154,13 @@ def submit(
 def _latest(connection: Connection, annotator: int, visit: str | None) -> Row[Any] | None:
     c = t.assignments.c
     query = select(t.assignments).where(c.annotator_id == annotator, c.visit == visit)
-    # A complete one only if there is no other: clocks may go back.
-    return connection.execute(query.order_by(c.completed.is_not(None), c.created.desc()).limit(1)).first()
+    # A complete one only if there is no other.
+    return connection.execute(query.order_by(c.completed.is_not(None), c.number.desc()).limit(1)).first()
+
+
+def _following(connection: Connection, greatest: Any) -> int:
+    """The number after the greatest one of a query; 1 without any."""
+    return (connection.execute(greatest).scalar() or 0) + 1
 
 
 def _go_on(

@@ -3,12 +3,14 @@
 import pytest
 from sqlalchemy import func, select
 
+from luab_collect.review.review import read_review
 from luab_collect.store import tables as t
 from luab_collect.store.decisions import decide
 from luab_collect.store.leases import own, renew, take_over
 from luab_collect.store.opening import ProjectStore
 from luab_collect.store.people import annotator_of
 from luab_collect.store.refusals import Refusal
+from luab_collect.store.results import stored_work
 from luab_collect.store.work import begin_next, submit, where
 
 from luab_collect.store.ingest import pack, take  # isort: skip
@@ -95,6 +97,22 @@ def test_nobody_gets_a_page_twice(desk):
     place = desk.where("a")
     assert place.work is None and not place.more and place.done == 2
     assert desk(begin_next, desk.person("a"), None, desk.rules, desk.clock()).work is None
+
+
+def test_a_clock_that_was_set_back_shows_the_last_code_and_counts_the_last_answer(desk):
+    desk = desk(overlap=3, pages_per_hit=1)
+    codes, pages = [], []
+    for _ in range(3):
+        pages.append(desk.do("a"))
+        codes.append(desk.where("a").assignment.code)
+        desk.clock.now -= 3600
+        desk(begin_next, desk.person("a"), None, desk.rules, desk.clock())
+    desk.do("a")
+    assert desk.where("a").assignment.code not in [None, *codes]  # the one of what she has just done
+    with desk.store.reading() as connection:
+        assert [each.page for each in stored_work(connection)][:3] == pages  # in the order of submission
+        review = read_review(connection, desk.store.project)
+    assert list(review.quality.pages) == [each.id for each in desk(lambda c: list(stored_work(c)))]
 
 
 def test_an_abandoned_page_is_returned_and_whoever_left_it_goes_on_if_nobody_took_it(desk):

@@ -61,6 +61,8 @@ def check_first_version(engine):
         assert where(connection, another.id, None, rules, 1e9).work.page_id == 2
         ann = annotator_of_link_name(connection, "Ann")
         assert where(connection, ann, None, rules, 1e9).done == 1
+        numbers = select(t.assignments.c.number, t.work.c.submission, t.work.c.blank).join(t.work)
+        assert connection.execute(numbers.where(t.work.c.id == work.id)).one() == (1, 1, False)
 
 
 def annotator_of_link_name(connection, name):
