@@ -8,13 +8,13 @@
 `luab_attention.area_maps` takes them into the crop.
 """
 
-import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from luab_attention.area_maps import Area, Gaze, Picture
+from luab_attention.blur import TARGET, fixation_sigma
 from luab_attention.boxes.rows import RowBoxes
 from luab_attention.columns import ATTENTION_SOURCE
 from luab_attention.gray import gray_image
@@ -25,11 +25,6 @@ from luab_attention.traces.rows import TraceColumn, scanpaths_of
 from luab_data.constants import IMAGE, LABEL, NO_LABEL
 from luab_data.rows.columns import AreaKind, Columns
 from luab_vision.geometry import MEASURE_UPRIGHT, other_orientation
-
-# Of the Gaussian around a fixation, in ratios of the image's width: the two degrees that the fovea sees, if
-# the image fills 20 degrees.
-SIGMA = 0.1
-FOVEA = 2.0  # degrees of visual angle
 
 Entry = Mapping[str, Any]
 
@@ -55,7 +50,8 @@ def areas_of(
         classes: The row's classes.
         size: Width and height of the upright image, pixels.
         boxes: Reads the boxes of the rows' dataset; by default class numbers.
-        sigma: Of the Gaussian around a fixation, in ratios of the image's width. None: see `fixation_sigma`.
+        sigma: Of the Gaussian around a fixation, in ratios of the image's width. None: see
+            `luab_attention.blur`.
 
     Raises:
         ValueError: unreadable values; names the column.
@@ -67,8 +63,8 @@ def areas_of(
     areas = []
     for label, own in _by_class(entries, classes, column).items():
         if kind == "scanpath":
-            across = fixation_sigma(row.get(ATTENTION_SOURCE), size[0], sigma, SIGMA, FOVEA)
-            parts = _gaze(own, column, across, size)
+            of_source = row.get(ATTENTION_SOURCE)
+            parts = _gaze(own, column, fixation_sigma(of_source, size, sigma, TARGET))
         else:
             read = [(entry.get("annotator"), _picture(entry[IMAGE], column, size)) for entry in own]
             parts = [_united([picture for _, picture in read], column)] if kind == "masks" else _each(read)
@@ -76,31 +72,6 @@ def areas_of(
         if parts:
             areas.append(Area(label, tuple(parts)))
     return areas
-
-
-def fixation_sigma(source: Any, width: float, given: float | None, usual: float, degrees: float) -> float:
-    """The sigma of the Gaussian around a fixation, in ratios of the image's width.
-
-    In this order: as given, as the source's authors blur, some degrees of visual angle, the usual one.
-
-    Args:
-        source: The row's `attention_source`, or None.
-        width: Of the image, pixels.
-        given: A ratio of the width.
-        usual: If nothing else is known.
-        degrees: If the pixels in a degree are known.
-
-    Raises:
-        ValueError: the source's numbers are not above 0.
-    """
-    known = source if isinstance(source, Mapping) else {}
-    for name, scale in (("sigma", 1.0), ("pixels_per_degree", degrees / width)):
-        value = known.get(name)
-        if given is None and value is not None:
-            if not 0 < value < math.inf:
-                raise ValueError(f"{ATTENTION_SOURCE}.{name} is {value}; it is above 0, or null")
-            given = value * scale
-    return usual if given is None else given
 
 
 def _by_class(entries: Sequence[Entry], classes: Collection[int], column: str) -> dict[int, list[Entry]]:
@@ -122,7 +93,7 @@ def _by_class(entries: Sequence[Entry], classes: Collection[int], column: str) -
     return {ROW_LABEL: unnamed} if unnamed else {}
 
 
-def _gaze(entries: Sequence[Entry], column: str, sigma: float, size: tuple[int, int]) -> list[Picture | Gaze]:
+def _gaze(entries: Sequence[Entry], column: str, sigma: tuple[float, float]) -> list[Picture | Gaze]:
     paths = scanpaths_of({column: entries}, TraceColumn(column, False, False, False))
     for path in paths:
         if not (np.abs(path.xy) <= FAR_OUTSIDE).all():
@@ -133,7 +104,7 @@ def _gaze(entries: Sequence[Entry], column: str, sigma: float, size: tuple[int, 
     counts = weights > 0
     if not counts.any():
         return []
-    return [Gaze(points[counts], weights[counts], (sigma, sigma * size[0] / size[1]))]
+    return [Gaze(points[counts], weights[counts], sigma)]
 
 
 def _boxes(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from transformers.trainer_utils import SaveStrategy
 
-from luab_attention.areas import SIGMA
+from luab_attention.blur import TARGET
 from luab_attention.facts import RowFacts
 from luab_data.console.text import counted, printable
 from luab_data.rows.columns import AREA_KINDS
@@ -78,7 +78,7 @@ def model_facts(
     if ATTENTION in luab.weights:
         asked = [f"{what} {', '.join(map(str, numbers))}" for what, numbers in luab.spatial.chosen.items()]
         if args.byproduct == "scanpath":
-            said = f"{args.attention_sigma or SIGMA:g} of the image's width"
+            said = f"{args.attention_sigma or TARGET.ratio:g} of the image's width"
             asked.append(f"sigma {said}" if args.attention_sigma else f"sigma of attention_source, or {said}")
         facts.append(("attention loss", "; ".join([luab.attention.extra_repr(), *asked])))
         if warning := hurts(luab, args):

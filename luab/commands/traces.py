@@ -27,7 +27,6 @@ from luab_data.console.text import counted, did_you_mean, printable
 from luab_data.errors import SourceError
 
 UNITS = ("ratio", "pixels", "degrees")
-SIGMA = 0.05
 
 
 class Tool(NamedTuple):
@@ -131,8 +130,8 @@ def _sigma_option(add: Callable[..., object], zero: str = "") -> None:
     add(
         "--sigma",
         type=float,
-        default=SIGMA,
-        help=f"of the Gaussian, ratio of the image{zero} (default: 0.05)",
+        help=f"of the Gaussian, ratio of the image's width{zero} (default: the data's own sigma, or one "
+        "degree of visual angle if the data has pixels_per_degree, or 0.03)",
     )
 
 
@@ -223,8 +222,8 @@ def _run_features(options: argparse.Namespace) -> None:
 
 
 def _run_density(options: argparse.Namespace) -> None:
-    if not options.sigma >= 0:
-        raise SourceError(f"--sigma {options.sigma:g}: it must be 0 or more.")
+    if options.sigma != 0:
+        _require_sigma(options.sigma, "0, or ")
     for side in options.grid:
         _require_positive("--grid", side)
     from luab.traces.density import write_densities
@@ -241,7 +240,7 @@ def _run_density(options: argparse.Namespace) -> None:
 def _run_plot(options: argparse.Namespace) -> None:
     require_extra("eval")
     _require_positive("--rows", options.rows)
-    _require_positive("--sigma", options.sigma)
+    _require_sigma(options.sigma)
     from luab.traces.plots import GALLERY, write_plots
     from luab.traces.rows import open_rows
 
@@ -285,6 +284,14 @@ def _left_out(empty: int) -> str:
 def _require_positive(option: str, value: float) -> None:
     if not value > 0:
         raise SourceError(f"{option} {value:g}: it must be more than 0.")
+
+
+def _require_sigma(sigma: float | None, zero: str = "") -> None:
+    if sigma is not None and not 0 < sigma <= 1:
+        raise SourceError(
+            f"--sigma {sigma:g}: it is a ratio of the image's width, {zero}above 0 and at most 1, such as "
+            "0.03."
+        )
 
 
 TOOLS = {

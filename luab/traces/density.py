@@ -4,13 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import torch
 
-from luab.traces.rows import TraceRows
+from luab.traces.rows import SIZES, TracedRow, TraceRows, size_of
 from luab.traces.tables import table
-from luab_attention.density import density
+from luab_attention.area_maps import Gaze
+from luab_attention.blur import PEOPLE, fixation_sigma
+from luab_attention.columns import ATTENTION_SOURCE
 from luab_attention.traces.dwell import mixture, share_grid
 from luab_attention.traces.scanpath import Scanpath
+from luab_data.errors import SourceError
+from luab_vision.geometry import WHOLE_IMAGE
 
 SCHEMA = pa.schema(
     [
@@ -19,38 +22,70 @@ SCHEMA = pa.schema(
         ("traces", pa.int64()),
         ("height", pa.int64()),
         ("width", pa.int64()),
+        ("sigma", pa.float64()),
         ("density", pa.list_(pa.float32())),
     ]
 )
 
+Sigma = tuple[float, float]
+Size = tuple[float, float]
+SIGMA_COLUMNS = (*SIZES, ATTENTION_SOURCE)  # that `sigma_of` reads
+
 
 def density_map(
-    paths: list[Scanpath], grid: tuple[int, int], sigma: float, until_click: bool = False
+    paths: list[Scanpath], grid: tuple[int, int], sigma: Sigma | None, until_click: bool = False
 ) -> np.ndarray | None:
     """The density of an image's traces on a grid [h, w], sum 1; None without a sample in the image.
 
     Samples count by the time until the next, fixations by their duration, and all annotators the same (see
-    `mixture`). Each spreads as a Gaussian of `sigma`, a ratio of the image. With 0 it
-    counts in its cell.
+    `mixture`). Each spreads as a Gaussian of `sigma`, averaged over the area of each cell; what is outside
+    the image is cut off. Without a sigma, each counts in its cell.
     """
     points, weights = mixture(paths, until_click)
     if not len(points):
         return None
-    if sigma == 0:
+    if sigma is None:
         return share_grid(points, weights, grid)
-    return density(torch.from_numpy(points), torch.from_numpy(weights), grid, sigma).numpy()
+    counts = weights > 0
+    found = Gaze(points[counts], weights[counts], sigma).averages(WHOLE_IMAGE, grid)
+    spread: np.ndarray = found / found.sum()
+    return spread
+
+
+def sigma_of(row: TracedRow, given: float | None, size: Size | None = None) -> Sigma:
+    """The sigma of a row in x and in y, ratios of the image: `fixation_sigma`, as `luab align` has it.
+
+    Args:
+        row: with the columns of `SIGMA_COLUMNS`.
+        given: a ratio of the width; None: that of the data.
+        size: width and height of the image; None: see `size_of`.
+
+    Raises:
+        SourceError: the image's size is not known, or its source's numbers are not above 0; names the row.
+    """
+    try:
+        size = size or size_of(row.row, ", or take the shares of the cells (--sigma 0)")
+        return fixation_sigma(row.row.get(ATTENTION_SOURCE), size, given, PEOPLE)
+    except (SourceError, ValueError) as error:
+        raise SourceError(f"row {row.number:,}: {error}") from error
 
 
 def write_densities(
-    traced: TraceRows, out: Path, grid: tuple[int, int], sigma: float, until_click: bool
+    traced: TraceRows, out: Path, grid: tuple[int, int], sigma: float | None, until_click: bool
 ) -> tuple[int, int]:
-    """Writes a map an image, row by row in `density`; the number of maps, and of images without one."""
+    """Writes a map an image, row by row in `density`; the number of maps, and of images without one.
+
+    `sigma`: of the image's width; None: see `sigma_of`; 0: the shares of time in the cells.
+    """
     maps = without = 0
+    columns = () if sigma == 0 else SIGMA_COLUMNS  # images cost time
     with table(out, SCHEMA) as add:
-        for number, image_id, _, paths in traced.read():
-            found = density_map(paths, grid, sigma, until_click)
+        for row in traced.read(*columns):
+            own = sigma_of(row, sigma) if columns and any(map(len, row.paths)) else None
+            found = density_map(row.paths, grid, own, until_click)
             maps += found is not None
             without += found is None
             values = None if found is None else found.ravel().tolist()
-            add((number, image_id, sum(len(path) > 0 for path in paths), *grid, values))
+            across = None if found is None or own is None else own[0]
+            add((row.number, row.image_id, sum(map(bool, map(len, row.paths))), *grid, across, values))
     return maps, without

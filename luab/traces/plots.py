@@ -14,8 +14,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from luab.gallery.rows import Panel, ShownRow
-from luab.traces.density import density_map
-from luab.traces.rows import SIZES, TracedRow, TraceRows, size_of
+from luab.traces.density import SIGMA_COLUMNS, Sigma, density_map, sigma_of
+from luab.traces.rows import TracedRow, TraceRows, size_of
+from luab_attention.columns import ATTENTION_SOURCE
 from luab_attention.traces.scanpath import Scanpath, connected
 from luab_data.console.text import printable
 from luab_data.constants import IMAGE
@@ -43,7 +44,7 @@ METADATA: dict[str, dict[str, Any]] = {
 
 
 def trace_figure(
-    image: np.ndarray | None, paths: Sequence[Scanpath], title: str, sigma: float, size: tuple[float, float]
+    image: np.ndarray | None, paths: Sequence[Scanpath], title: str, sigma: Sigma, size: tuple[float, float]
 ) -> Figure:
     """Four panels: the image, its traces by time, its clicks, and the density of all traces.
 
@@ -51,7 +52,7 @@ def trace_figure(
         image: [H, W, 3] uint8, or None for a gray sheet.
         paths: in ratios of the image.
         title: plain text.
-        sigma: of the density, a ratio of the image.
+        sigma: of the density in x and in y, ratios of the image.
         size: width and height of the image, for its shape.
     """
     found = [path for path in paths if len(path)]
@@ -59,8 +60,9 @@ def trace_figure(
     figure = Figure(figsize=(4 * PANEL + 0.7, PANEL * tall + 0.7), layout="constrained")
     axes: Sequence[Axes] = figure.subplots(1, 4)
     figure.suptitle(printable(title), fontsize=9, parse_math=False)
+    density = f"density, sigma {sigma[0]:.2g} of the width"
     sheet = np.full((1, 1, 3), 225, np.uint8) if image is None else image
-    for panel, name in zip(axes, ("image", "trace", "click", "density"), strict=True):
+    for panel, name in zip(axes, ("image", "trace", "click", density), strict=True):
         panel.imshow(sheet, extent=(0, size[0], size[1], 0), aspect="equal", interpolation="antialiased")
         panel.set_title(name, fontsize=8)
         panel.set_axis_off()
@@ -113,7 +115,7 @@ def _seconds(path: Scanpath) -> np.ndarray:
 
 
 def write_plots(
-    traced: TraceRows, out: Path, rows: int, seed: int, kind: str, sigma: float, title: str
+    traced: TraceRows, out: Path, rows: int, seed: int, kind: str, sigma: float | None, title: str
 ) -> tuple[int, int]:
     """Writes figures of random rows with traces and a gallery of them; their number, and that of the rows.
 
@@ -124,7 +126,7 @@ def write_plots(
     exhibits: list[ShownRow] = []
     written, left = 0, MAX_BYTES
     order = np.random.default_rng(seed).permutation(len(traced))
-    columns = dict.fromkeys((traced.column.name, traced.id_column, *SIZES))
+    columns = dict.fromkeys((traced.column.name, traced.id_column, *SIGMA_COLUMNS))
     light = traced.rows.select_columns([name for name in columns if name in traced.rows.column_names])
     if isinstance(light.features.get(IMAGE), datasets.Image):
         light = light.cast_column(IMAGE, datasets.Image(decode=False))
@@ -151,16 +153,18 @@ def write_plots(
     return written, len(traced)
 
 
-def _figure(row: TracedRow, sigma: float) -> Figure:
+def _figure(row: TracedRow, sigma: float | None) -> Figure:
     image = decode(row.row[IMAGE]) if row.row.get(IMAGE) is not None else None
     if image is not None:
         size: tuple[float, float] = (image.shape[1], image.shape[0])
     else:
         try:
-            size = size_of(row.row)
-        except SourceError:  # neither image nor size: a square sheet
+            size = size_of(row.row, ", or give --sigma")
+        except SourceError:  # neither image nor size: a square sheet, on which no degree has a length
+            if sigma is None and (row.row.get(ATTENTION_SOURCE) or {}).get("pixels_per_degree"):
+                raise
             size = (1.0, 1.0)
-    return trace_figure(image, row.paths, row.image_id, sigma, size)
+    return trace_figure(image, row.paths, row.image_id, sigma_of(row, sigma, size), size)
 
 
 def _picture(figure: Figure) -> Image.Image:

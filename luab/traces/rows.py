@@ -110,8 +110,10 @@ def open_rows(options: argparse.Namespace) -> TraceRows:
 SIZES = (WIDTH, HEIGHT, IMAGE)
 
 
-def size_of(row: Row) -> tuple[float, float]:
+def size_of(row: Row, instead: str = "") -> tuple[float, float]:
     """Width and height of a row's image in pixels: the columns', or those of the image itself.
+
+    `instead`: what else the error advises.
 
     Raises:
         SourceError: neither is there.
@@ -122,7 +124,7 @@ def size_of(row: Row) -> tuple[float, float]:
     if row.get(IMAGE) is None:
         raise SourceError(
             f"the size of an image is not known: its row has neither {WIDTH} and {HEIGHT} nor {IMAGE}. "
-            "Convert the data with the images, or take lengths in ratios (--units ratio)."
+            f"Convert the data with the images{instead}."
         )
     return row_size(row)
 
@@ -135,7 +137,7 @@ def scale_of(row: Row, units: str) -> tuple[float, float]:
     """
     if units == "ratio":
         return 1.0, 1.0
-    width, height = size_of(row)
+    width, height = size_of(row, ", or take lengths in ratios (--units ratio)")
     if units == "pixels":
         return width, height
     per_degree = (row.get(ATTENTION_SOURCE) or {}).get("pixels_per_degree")

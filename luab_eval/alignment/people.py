@@ -19,9 +19,6 @@ from scipy.special import ndtr
 from luab_eval.metrics.fixation_prediction.fixation_prediction import cells_of
 
 GRID = 56  # cells a side: the grids of 7 and 14 of common models divide it
-# Deviation of the Gaussian around a fixation, ratio of the image's width, where the data says nothing: 19
-# pixels of 640, as SALICON's authors blur.
-SIGMA = 0.03
 
 
 class Viewing(NamedTuple):

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, urlencode
 import datasets
 import numpy as np
 
-from luab_attention.areas import fixation_sigma
+from luab_attention.blur import PEOPLE, fixation_sigma
 from luab_attention.boxes.rows import row_size
 from luab_attention.columns import ATTENTION_SOURCE
 from luab_attention.reading import label_name
@@ -26,7 +26,7 @@ from luab_data.errors import SourceError
 from luab_data.rows.columns import Columns
 from luab_data.rows.same_classes import class_feature
 from luab_data.rows.splits import find_part, part_of
-from luab_eval.alignment.people import SIGMA, People, Viewing, people_of
+from luab_eval.alignment.people import People, Viewing, people_of
 from luab_eval.alignment.scores import Alignment
 from luab_eval.alignment.viewings import (
     AGAINST,
@@ -169,31 +169,15 @@ class AttentionDataset(OwnDataset):
     def _sigmas(self, rows: datasets.Dataset, columns: Columns, pictures: Sequence[int]) -> list[Sigma]:
         """The Gaussian's deviation in x and y of each item."""
         if not self.has_fixations:
-            return [(SIGMA, SIGMA)] * len(pictures)
+            return [(PEOPLE.ratio, PEOPLE.ratio)] * len(pictures)
         names = [name for name in (WIDTH, HEIGHT, ATTENTION_SOURCE) if name in rows.column_names]
         if not {WIDTH, HEIGHT} <= set(names):
             names.append(columns.image)
         of_rows = [
-            sigma_of(row.get(ATTENTION_SOURCE), *_size(row, columns.image), self.sigma)
+            fixation_sigma(row.get(ATTENTION_SOURCE), _size(row, columns.image), self.sigma, PEOPLE)
             for row in raw_rows(rows, names)
         ]
         return [of_rows[at] for at in pictures]
-
-
-def sigma_of(source: Any, width: float, height: float, given: float | None = None) -> Sigma:
-    """The deviation of the Gaussian around a fixation in x and y, ratios of the image.
-
-    It is the same in pixels for x and y. In this order: as given, as the source's authors blur, one degree of
-    visual angle, `SIGMA`.
-
-    Args:
-        source: The row's `attention_source`, or None.
-        width: Of the image, pixels.
-        height: Of the image, pixels.
-        given: A ratio of the width.
-    """
-    across = fixation_sigma(source, width, given, SIGMA, degrees=1.0)
-    return across, across * width / height
 
 
 @lru_cache(8)

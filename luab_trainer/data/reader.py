@@ -49,7 +49,7 @@ class RowReader:
         several_labels: Whether each image must have a list of labels.
         rows_name: What to call the rows in errors, such as "evaluation".
         sigma: Of the Gaussian around a fixation, in ratios of the image's width. None: see
-            `luab_attention.areas.fixation_sigma`.
+            `luab_attention.blur.fixation_sigma`.
     """
 
     def __init__(

@@ -65,7 +65,7 @@ class RowToSample:
         grid: Cells of the maps of gaze, boxes, masks and heat maps, (h, w). The loss averages them on the
             model's grid: exactly if whole cells fit in; see `luab_attention.area_maps.map_grid`.
         sigma: Of the Gaussian around a fixation, in ratios of the image's width. None: see
-            `luab_attention.areas.fixation_sigma`.
+            `luab_attention.blur.fixation_sigma`.
     """
 
     def __init__(

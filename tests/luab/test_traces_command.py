@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import math
 import re
 from pathlib import Path
 
@@ -13,8 +14,9 @@ import pytest
 from fixtures.factories import image_bytes, noise_image
 
 from luab.commands.traces import TOOLS, main
+from luab.traces import plots
 from luab.traces.density import density_map
-from luab_attention.columns import column_feature
+from luab_attention.columns import SOURCE_FEATURE, column_feature
 from luab_attention.traces.features import FEATURES
 from luab_attention.traces.scanpath import Scanpath
 
@@ -253,10 +255,10 @@ def test_fixations_and_traces_without_times_are_not_resampled(tmp_path, monkeypa
 def test_density_counts_annotators_the_same(gaze, tmp_path):
     one = Scanpath(np.array([[0.25, 0.5]]), None, np.zeros(1, int))
     many = Scanpath(np.full((99, 2), (0.75, 0.5)), np.arange(99.0), np.zeros(99, int))
-    found = density_map([one, many], (1, 2), 0.05)
+    found = density_map([one, many], (1, 2), (0.05, 0.05))
     assert found[0].tolist() == pytest.approx([0.5, 0.5], abs=1e-6)
-    assert density_map([one, many], (1, 4), 0)[0].tolist() == pytest.approx([0, 0.5, 0, 0.5])
-    assert density_map([Scanpath(np.array([[2.0, 2.0]]), None, np.zeros(1, int))], (2, 2), 0.1) is None
+    assert density_map([one, many], (1, 4), None)[0].tolist() == pytest.approx([0, 0.5, 0, 0.5])
+    assert density_map([Scanpath(np.array([[2.0, 2.0]]), None, np.zeros(1, int))], (2, 2), (0.1, 0.1)) is None
     out = tmp_path / "d.parquet"
     assert main(["density", str(gaze), "--grid", "4", "6", "--output", str(out)]) == 0
     table = pq.read_table(out).to_pylist()
@@ -264,6 +266,70 @@ def test_density_counts_annotators_the_same(gaze, tmp_path):
         (0, 2, 4, 6), (1, 1, 4, 6), (2, 1, 4, 6),
     ]  # fmt: skip
     assert all(sum(row["density"]) == pytest.approx(1, abs=1e-5) for row in table)
+
+
+def write_wide(folder, source, sizes=True):
+    """An image of 600 x 200 pixels that was looked at in its middle; `source` is the record beside it."""
+    features = {"scanpaths": column_feature("scanpaths", (), None)}
+    row = {"scanpaths": [[{"x": [0.5], "y": [0.5]}]]}
+    if sizes:
+        row |= {"width": [600], "height": [200]}
+        features |= {name: datasets.Value("int32") for name in ("width", "height")}
+    if source:
+        row |= {"attention_source": [source]}
+        features["attention_source"] = SOURCE_FEATURE
+    folder.mkdir()
+    rows = datasets.Dataset.from_dict(row, features=datasets.Features(features))
+    rows.to_parquet(str(folder / "train.parquet"))
+
+
+# The source's own sigma; a degree of 24 pixels, of 600; and what is usual.
+@pytest.mark.parametrize(
+    "source, sigma", [({"sigma": 0.1}, 0.1), ({"pixels_per_degree": 24.0}, 0.04), ({}, 0.03)]
+)
+def test_density_is_round_in_pixels_and_as_wide_as_the_source_says(tmp_path, monkeypatch, source, sigma):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    write_wide(tmp_path / "gaze", source)
+    for given, expected in ([], sigma), (["--sigma", "0.05"], 0.05):
+        out = tmp_path / "d.parquet"
+        options = ["--grid", "200", "600", "--output", str(out)]  # cells are pixels
+        assert main(["density", str(tmp_path / "gaze"), *options, *given]) == 0
+        (row,) = pq.read_table(out).to_pylist()
+        heat = np.array(row["density"]).reshape(200, 600)
+        assert row["sigma"] == pytest.approx(expected)
+        far = round(expected * 600)
+        peak = heat[100, 300]
+        assert heat[100, 300 + far] / peak == pytest.approx(math.exp(-0.5), abs=0.02)
+        assert heat[100 + far, 300] / peak == pytest.approx(math.exp(-0.5), abs=0.02)
+
+
+def test_density_needs_the_shape_of_the_image_unless_it_counts_in_cells(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    write_wide(tmp_path / "gaze", {"pixels_per_degree": 24.0}, sizes=False)
+    out = tmp_path / "d.parquet"
+    shown = failing(capsys, "density", tmp_path / "gaze", "--output", out)
+    assert "row 0: the size of an image is not known" in shown and "(--sigma 0)" in shown
+    assert main(["density", str(tmp_path / "gaze"), "--sigma", "0", "--output", str(out)]) == 0
+    (row,) = pq.read_table(out).to_pylist()
+    assert row["sigma"] is None and max(row["density"]) == 1
+    shown = failing(capsys, "plot", tmp_path / "gaze", "--output-dir", tmp_path / "plots")
+    assert "the size of an image is not known" in shown and "--sigma" in shown
+    options = ["--sigma", "0.05", "--output-dir", str(tmp_path / "plots")]
+    assert main(["plot", str(tmp_path / "gaze"), *options]) == 0
+    for bad in ("-1", "2", "nan"):
+        assert "above 0 and at most 1" in failing(
+            capsys, "density", tmp_path / "gaze", "--sigma", bad, "--output", out
+        )
+
+
+def test_plot_draws_the_density_of_luab_align(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.setattr(plots, "density_map", lambda paths, grid, sigma: asked.append((grid, sigma)))
+    write_wide(tmp_path / "gaze", {"sigma": 0.1})
+    assert main(["plot", str(tmp_path / "gaze"), "--output-dir", str(tmp_path / "plots")]) == 0
+    ((grid, sigma),) = asked
+    assert grid == (21, 64) and sigma == pytest.approx((0.1, 0.3))
 
 
 @pytest.mark.parametrize("kind, magic", [("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")])

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from luab_attention.blur import PEOPLE, fixation_sigma
 from luab_eval.alignment.people import GRID, Viewing, area_average, box_area, gaussians, people_of
 from luab_eval.alignment.scores import Alignment, on_grid
-from luab_eval.image_sets.attention import sigma_of
 
 FINE = (1e-4, 1e-4)
 NOWHERE = np.zeros((0, 2))
@@ -87,6 +87,9 @@ def test_pictures_are_averaged_over_cells():
 
 
 def test_sigma_is_isotropic_in_pixels():
+    def sigma_of(source, width, height, given=None):
+        return fixation_sigma(source, (width, height), given, PEOPLE)
+
     assert sigma_of(None, 640, 480) == pytest.approx((0.03, 0.04))
     assert sigma_of({"sigma": 0.1, "pixels_per_degree": 32.0}, 640, 480) == pytest.approx((0.1, 0.1 * 4 / 3))
     assert sigma_of({"sigma": None, "pixels_per_degree": 32.0}, 640, 480) == pytest.approx((0.05, 32 / 480))
