@@ -103,31 +103,11 @@ def test_the_models_grid_is_found():
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
 
 
-def gradients(model, batch):
-    model.zero_grad()
-    model(**batch).loss.backward()
-    return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
-
-
-@pytest.mark.parametrize(
-    ("kind", "several", "model_type"),
-    [
-        ("scanpath", False, "vit"),
-        ("boxes", True, "vit"),
-        ("masks", True, "convnext"),
-        ("heatmap", False, "convnext"),
-    ],
-)
-def test_batch_of_8_is_accumulation_of_8(kind, several, model_type):
-    torch.manual_seed(0)
-    problem = {"problem_type": "multi_label_classification"} if several else {}
-    model = tiny_model(model_type, num_labels=CLASSES, **problem)
+@pytest.mark.parametrize("kind", AREA_KINDS)
+def test_a_row_without_an_area_has_no_byproduct_loss(kind):
+    model = tiny_model("vit", num_labels=CLASSES)
     luab = LUABModel(model, "both", byproduct=kind, mean=(0.5,) * 3, std=(0.5,) * 3).eval()
-    rows = list(samples(kind, several=several))
-    whole = gradients(luab, collate(rows))
-    one_by_one = torch.stack([gradients(luab, collate([row])) for row in rows]).mean(dim=0)
-    torch.testing.assert_close(one_by_one, whole, rtol=1e-3, atol=1e-6)
-    terms = luab(**collate(rows)).terms
+    terms = luab(**collate(list(samples(kind)))).terms
     assert terms["attention"].sum() > 0 and terms["attention"][4] == terms["point"][4] == 0
 
 

@@ -3,12 +3,15 @@ interruption.
 """
 
 import copy
+from typing import get_args
 
 import pytest
 import torch
 from fixtures.clicked import clicked_dataset
+from fixtures.looked import CLASSES, looked_dataset, traced
 from fixtures.tiny_models import IMAGE_SIZE, NUM_LABELS, tiny_model
 
+from luab_data.rows.columns import ByproductKind, Columns
 from luab_trainer.config import LUABConfig
 from luab_trainer.data.collator import collate
 from luab_trainer.data.dataset import ViewDataset
@@ -101,21 +104,40 @@ def test_every_loss_trains_and_is_logged(tmp_path, model, loss):
     assert len(changed) > len(before) / 2
 
 
-@pytest.mark.parametrize("model", ["vit", "convnext"])
-def test_batch_of_8_is_accumulation_of_8(tmp_path, model):
-    """ViT's forward takes loss arguments and ConvNeXt's refuses them, so transformers alone would differ."""
+@pytest.mark.parametrize(
+    ("kind", "model", "several"),
+    [
+        *((kind, "vit", False) for kind in get_args(ByproductKind)),
+        ("click", "convnext", False),
+        ("scanpath", "convnext", False),
+        ("boxes", "vit", True),
+        ("heatmap", "convnext", True),
+    ],
+)
+def test_batch_of_8_is_accumulation_of_8(tmp_path, kind, model, several):
+    """ViT's forward takes loss arguments and ConvNeXt's refuses them, so transformers alone would differ.
+
+    Rows without a byproduct are among them, and with `several` rows with two targets.
+    """
+    rows = traced(looked_dataset(16, several=several))
+    more = {"columns": Columns(label="labels"), "num_labels": CLASSES} if several else {}
+    data = ViewDataset(rows, EvalTransform(SETTINGS), byproduct=kind, **more)
+    problem = {"problem_type": "multi_label_classification"} if several else {}
     results, logs = [], []
     for size, steps in ((8, 1), (1, 8)):
         run = trainer(
-            tmp_path, model, train=samples(16), per_device_train_batch_size=size,
-            gradient_accumulation_steps=steps, max_steps=2, optim="sgd",
+            tmp_path, tiny_model(model, num_labels=CLASSES, **problem), train=data, byproduct=kind,
+            per_device_train_batch_size=size, gradient_accumulation_steps=steps, max_steps=2, optim="sgd",
         )  # fmt: skip
+        before = weights_of(run)
         run.train()
         results.append(weights_of(run))
         logs.append(list(zip(*(logged(run, name) for name in TERMS), strict=True)))
     assert_same_weights(*results, atol=1e-5, rtol=1e-4)
     for one, two in zip(*logs, strict=True):
         assert two == pytest.approx(one, rel=1e-4)
+        assert all(term > 0 for term in one)  # the byproduct is part of what is compared
+    assert any(not torch.equal(value, before[name]) for name, value in results[0].items())
 
 
 def test_uneven_last_batch_counts_like_a_full_one(tmp_path):
