@@ -72,6 +72,25 @@ class Gaze(NamedTuple):
         return found
 
 
+class Mean(NamedTuple):
+    """The mean of several pictures, each of mass 1: those of one annotator."""
+
+    pictures: tuple[Picture, ...]
+
+    @property
+    def mass(self) -> float:
+        """The sum over the whole image."""
+        return 1.0
+
+    def averages(self, view: View, grid: tuple[int, int]) -> np.ndarray:
+        """The mean over each cell of a grid over the view, [h, w]; 0 outside the image."""
+        found: np.ndarray = np.mean([each.averages(view, grid) / each.mass for each in self.pictures], axis=0)
+        return found
+
+
+Part = Picture | Gaze | Mean
+
+
 class Area(NamedTuple):
     """Where people looked at one class of an image, or where it is: the mean of its parts, each of mass 1.
 
@@ -79,7 +98,7 @@ class Area(NamedTuple):
     """
 
     label: int
-    parts: tuple[Picture | Gaze, ...]
+    parts: tuple[Part, ...]
 
     def density(self, view: View, grid: tuple[int, int]) -> np.ndarray:
         """The mean over each cell of a grid over the crop, [h, w]; over the whole image 1 on average."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from luab_attention.area_maps import Area, Gaze, Picture
+from luab_attention.area_maps import Area, Gaze, Mean, Part, Picture
 from luab_attention.blur import TARGET, fixation_sigma
 from luab_attention.boxes.rows import RowBoxes
 from luab_attention.columns import ATTENTION_SOURCE
@@ -93,7 +93,7 @@ def _by_class(entries: Sequence[Entry], classes: Collection[int], column: str) -
     return {ROW_LABEL: unnamed} if unnamed else {}
 
 
-def _gaze(entries: Sequence[Entry], column: str, sigma: tuple[float, float]) -> list[Picture | Gaze]:
+def _gaze(entries: Sequence[Entry], column: str, sigma: tuple[float, float]) -> list[Part]:
     paths = scanpaths_of({column: entries}, TraceColumn(column, False, False, False))
     for path in paths:
         if not (np.abs(path.xy) <= FAR_OUTSIDE).all():
@@ -158,12 +158,13 @@ def _united(pictures: Sequence[Picture], column: str) -> Picture:
     return pictures[0]._replace(values=np.max([picture.values for picture in pictures], axis=0))
 
 
-def _each(read: Sequence[tuple[Any, Picture]]) -> list[Picture | Gaze]:
-    """The heat maps, each annotator counted once: of one with several, their mean is one part."""
-    pictures = [(annotator, picture) for annotator, picture in read if picture.mass > 0]
-    names = [annotator for annotator, _ in pictures if annotator is not None]
-    if len(names) == len(set(names)):
-        return [picture for _, picture in pictures]
-    raise ValueError(
-        "an annotator has several heat maps of one image and class; merge them, or leave `annotator` out"
-    )
+def _each(read: Sequence[tuple[Any, Picture]]) -> list[Part]:
+    """The heat maps, each annotator counted once: of one with several, their mean is one part.
+
+    Maps without an annotator are of one each. `luab align` counts the same.
+    """
+    of_annotator: dict[object, list[Picture]] = {}
+    for number, (annotator, picture) in enumerate(read):
+        if picture.mass > 0:
+            of_annotator.setdefault(number if annotator is None else str(annotator), []).append(picture)
+    return [own[0] if len(own) == 1 else Mean(tuple(own)) for own in of_annotator.values()]

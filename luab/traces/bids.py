@@ -6,7 +6,14 @@ from typing import Any
 
 from luab.traces.folders import finished_folder
 from luab.traces.rows import SIZES, TraceRows, size_of
-from luab_attention.traces.export import BIDS_VERSION, bids_label, bids_recording, physio_type
+from luab.traces.terms import terms
+from luab_attention.traces.export import (
+    BIDS_RECORDING,
+    BIDS_VERSION,
+    bids_label,
+    bids_recording,
+    physio_type,
+)
 from luab_attention.traces.kinematics import duration
 from luab_attention.traces.resampling import Method
 from luab_data.console.text import printable
@@ -25,6 +32,8 @@ def write_bids(
     task: str = "viewing",
 ) -> tuple[int, int]:
     """Writes `sub-<annotator>/beh/..._run-<n>_physio.tsv.gz`, its JSON and its events.
+
+    The recordings of an eye tracker are `..._run-<n>_recording-eye1_physio.tsv.gz`.
 
     Args:
         traced: rows with samples and times.
@@ -51,6 +60,7 @@ def _write(
 ) -> tuple[int, int]:
     subjects: dict[str, str] = {}  # annotator -> label
     runs: Counter[str] = Counter()
+    recording = f"_recording-{BIDS_RECORDING}" if "RecordedEye" in device else ""
     empty = 0
     for number, image_id, row, paths in traced.read(*SIZES):
         for at, path in enumerate(paths):
@@ -67,8 +77,8 @@ def _write(
             except ValueError as error:
                 raise SourceError(f"row {number:,}, trace {at}: {error}") from error
             sidecar |= device | {"TaskName": task}
-            (folder / f"{stem}_physio.tsv.gz").write_bytes(table)
-            _json(folder / f"{stem}_physio.json", sidecar)
+            (folder / f"{stem}{recording}_physio.tsv.gz").write_bytes(table)
+            _json(folder / f"{stem}{recording}_physio.json", sidecar)
             lasted = (duration(path) or 0.0) / 1000
             events = f"onset\tduration\tstim_id\n0\t{lasted:.6f}\t{printable(image_id)}\n"
             (folder / f"{stem}_events.tsv").write_text(events, encoding="utf-8")
@@ -79,11 +89,11 @@ def _write(
         {"Name": "Traces", "BIDSVersion": BIDS_VERSION, "DatasetType": "raw",
          "GeneratedBy": [{"Name": "luab traces export"}]},
     )  # fmt: skip
-    (out / "README").write_text(
+    about = (
         "Traces of people who looked at images, resampled to a fixed rate. Coordinates are pixels of the "
-        "image; the column stim_id of the events names it.\n",
-        encoding="utf-8",
+        "image; the column stim_id of the events names it."
     )
+    (out / "README").write_text("\n\n".join([about, *terms(traced)]) + "\n", encoding="utf-8")
     return sum(runs.values()), empty
 
 

@@ -12,6 +12,7 @@ from datasets.table import embed_table_storage
 
 from luab.traces.folders import finished_folder
 from luab.traces.rows import TracedRow, TraceRows
+from luab.traces.terms import terms
 from luab_attention.columns import SCANPATHS, SEGMENT, TIME, column_feature
 from luab_attention.traces.filters import Criteria, reason
 from luab_attention.traces.resampling import Method, resample
@@ -166,7 +167,7 @@ def _rewritten(
 
 
 def _describe(folder: Path, traced: TraceRows, summary: dict[str, Any], what: str) -> None:
-    """The counts, and a card that tells `datasets` which files are rows."""
+    """The counts, and a card that tells `datasets` which files are rows, and readers what they may do."""
     (folder / SUMMARY).write_text(to_json(summary) + "\n", encoding="utf-8")
     split = traced.part.split
     card = [
@@ -174,4 +175,5 @@ def _describe(folder: Path, traced: TraceRows, summary: dict[str, Any], what: st
         f"    path: {json.dumps(f'data/{split}-*.parquet')}", "---", "",
         f"{what} Made by `luab traces`; `{SUMMARY}` has the counts.", "",
     ]  # fmt: skip
-    (folder / CARD).write_text("\n".join(card), encoding="utf-8")
+    text = "\n".join([*card, *(f"{each}\n" for each in terms(traced))])
+    (folder / CARD).write_text(text, encoding="utf-8")

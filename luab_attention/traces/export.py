@@ -17,6 +17,9 @@ TRIAL = ("image_id", "trace", "segment")
 
 BIDS_VERSION = "1.11.1"
 BIDS_COLUMNS = ("timestamp", "x_coordinate", "y_coordinate")
+BIDS_SPACE = "Pixels of the image that was shown: origin at its upper left corner, x to the right, y down."
+# Of eye trackers, BIDS wants each eye in a file of its own, which the name tells apart.
+BIDS_RECORDING = "eye1"
 EYES = ("left", "right", "cyclopean")
 NOT_THERE = "n/a"  # BIDS' word for a missing value
 _NOT_A_LABEL = re.compile(r"[^A-Za-z0-9]+")
@@ -90,6 +93,10 @@ def bids_recording(
 def physio_type(eye: str | None) -> dict[str, str]:
     """The fields of the sidecar that say what recorded: an eye tracker for `eye`, else any device.
 
+    Coordinates are those of the image, wherever it was on the screen. For these BIDS has no name: "custom",
+    described by a field more. "gaze-on-screen" would be pixels of the screen, whose size and distance are
+    needed with it.
+
     Raises:
         ValueError: an unknown eye.
     """
@@ -100,5 +107,6 @@ def physio_type(eye: str | None) -> dict[str, str]:
     return {
         "PhysioType": "eyetrack",
         "RecordedEye": eye,
-        "SampleCoordinateSystem": "gaze-on-screen",
+        "SampleCoordinateSystem": "custom",
+        "SampleCoordinateSystemDescription": BIDS_SPACE,
     }

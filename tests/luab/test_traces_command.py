@@ -365,7 +365,8 @@ def test_bids_recordings_have_a_rate_and_gaps(gaze, tmp_path, capsys):
     out = tmp_path / "bids"
     options = ["--to", "bids", "--rate", "10", "--recorded-eye", "cyclopean", "--output", str(out)]
     assert main(["export", str(gaze), *options]) == 0
-    stem = out / "sub-b" / "beh" / "sub-b_task-viewing_run-1"
+    events = out / "sub-b" / "beh" / "sub-b_task-viewing_run-1_events.tsv"
+    stem = events.with_name("sub-b_task-viewing_run-1_recording-eye1")  # BIDS wants it of eye trackers
     table = gzip.decompress(stem.with_name(f"{stem.name}_physio.tsv.gz").read_bytes()).decode().splitlines()
     assert (
         len(table) == 12
@@ -376,10 +377,37 @@ def test_bids_recordings_have_a_rate_and_gaps(gaze, tmp_path, capsys):
     sidecar = json.loads(stem.with_name(f"{stem.name}_physio.json").read_text())
     assert sidecar["SamplingFrequency"] == 10 and sidecar["PhysioType"] == "eyetrack"
     assert sidecar["Columns"] == ["timestamp", "x_coordinate", "y_coordinate"]
-    assert stem.with_name(f"{stem.name}_events.tsv").read_text().endswith("0\t0.200000\tone\n")
+    # Pixels of the image are not those of the screen: BIDS' word is custom, with a field that says so.
+    assert sidecar["SampleCoordinateSystem"] == "custom"
+    assert "image" in sidecar["SampleCoordinateSystemDescription"]
+    assert events.read_text().endswith("0\t0.200000\tone\n")
+    other = tmp_path / "mouse"
+    assert main(["export", str(gaze), "--to", "bids", "--output", str(other)]) == 0
+    sidecar = json.loads((other / "sub-b" / "beh" / "sub-b_task-viewing_run-1_physio.json").read_text())
+    assert sidecar["PhysioType"] == "generic" and "SampleCoordinateSystem" not in sidecar
     people = (out / "participants.tsv").read_text().splitlines()
     assert people == ["participant_id", "sub-11", "sub-a", "sub-b", "sub-bot"]
     assert "there is something already" in failing(capsys, "export", gaze, *options)
+
+
+@pytest.mark.parametrize("passed_on", [False, True, None])
+def test_what_is_made_of_data_says_whether_it_may_be_passed_on(tmp_path, monkeypatch, passed_on):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    rows = write_gaze(tmp_path / "plain")
+    source = {"device": "tracker", "license": "PhysioNet\n# 1.5.0", "may_be_passed_on": passed_on}
+    values = [None, source, source]
+    rows = rows.add_column("attention_source", values, feature={n: SOURCE_FEATURE[n] for n in source})
+    (tmp_path / "gaze").mkdir()
+    rows.to_parquet(str(tmp_path / "gaze" / "train.parquet"))
+    gaze = str(tmp_path / "gaze")
+    made = {name: tmp_path / name for name in ("filter", "resample", "export")}
+    assert main(["filter", gaze, "--min-samples", "1", "--output-dir", str(made["filter"])]) == 0
+    assert main(["resample", gaze, "--output-dir", str(made["resample"])]) == 0
+    assert main(["export", gaze, "--to", "bids", "--output", str(made["export"])]) == 0
+    for name, folder in made.items():
+        said = (folder / ("README" if name == "export" else "README.md")).read_text()
+        assert ("**Do not pass this dataset on.**" in said) == (passed_on is False)
+        assert said.count("License of the source: PhysioNet") == 1 and "\n# 1.5.0" not in said
 
 
 def test_a_row_without_a_size_has_no_pixels(tmp_path, monkeypatch, capsys):

@@ -10,6 +10,7 @@ from PIL import Image
 from luab_attention.area_maps import Area, Gaze, Picture, area_in_view, map_grid
 from luab_attention.areas import areas_of
 from luab_data.rows.columns import Columns
+from luab_eval.alignment.people import Viewing, area_average, people_of
 from luab_vision.geometry import WHOLE_IMAGE, View, move_of_pixels, random_resized_view
 
 SIZE = (100, 50)  # width and height of the images
@@ -75,9 +76,23 @@ def test_masks_of_one_class_are_united_and_heat_maps_averaged():
     np.testing.assert_allclose(
         shares(area_in_view(heat, WHOLE_IMAGE, (1, 4))), [[0.75, 0.25, 0, 0]], atol=1e-6
     )
-    maps[1]["annotator"] = "a"
-    with pytest.raises(ValueError, match="several heat maps"):
-        areas({"heatmaps": maps}, "heatmap", size=(40, 10))
+
+
+def test_the_maps_of_an_annotator_are_averaged_as_luab_align_does():
+    first, second = [[255, 0, 0, 0]], [[0, 0, 0, 0, 0, 0, 255, 255]]  # of other sizes
+    last = [[0, 255, 0, 0]]
+    maps = [("a", first), ("a", second), ("b", last), ("b", [[0, 0]])]  # an empty map says nothing
+    row = {"heatmaps": [{"annotator": name, "image": gray(values)} for name, values in maps]}
+    (heat,) = areas(row, "heatmap", size=(40, 10))
+    # Half for b in the second cell; a's half is shared by the first and the last.
+    found = area_in_view(heat, WHOLE_IMAGE, (1, 4))
+    np.testing.assert_allclose(shares(found), [[0.25, 0.5, 0, 0.25]], atol=1e-6)
+    viewings = [
+        Viewing(name, np.zeros((0, 2)), np.zeros(0), area_average(np.array(values, float)))
+        for name, values in maps[:3]
+    ]
+    people = people_of(viewings, (0.03, 0.03)).map
+    np.testing.assert_allclose(people.sum(axis=0).reshape(4, 14).sum(axis=1), shares(found)[0], atol=1e-6)
 
 
 def test_two_annotators_count_the_same_however_much_they_looked():
