@@ -1,5 +1,6 @@
 // What the server has not acknowledged yet, on this computer's disk (IndexedDB). A chunk is a run of events of one
-// page of work and epoch; it is deleted when all of it has been acknowledged.
+// page of work and epoch; it is deleted when all of it has been acknowledged. What the server refused for good is kept
+// for thirty days, and not sent again.
 
 const DATABASE = "luab-collect";
 const STORE = "chunks";
@@ -27,10 +28,11 @@ export class Journal {
     return this.#transact("readwrite", (store) => store.put(chunk), strict ? "strict" : "relaxed");
   }
 
-  /** Events of a page of work that are still here: [{epoch, seq, kind, t, ...}] by epoch and number. */
+  /** Events of a page of work that can still be sent: [{epoch, seq, kind, t, ...}] by epoch and number. */
   async unsent(work) {
     const range = IDBKeyRange.bound([work], [work, []]);
-    const chunks = (await this.#transact("readonly", (store) => store.getAll(range))) ?? [];
+    const all = (await this.#transact("readonly", (store) => store.getAll(range))) ?? [];
+    const chunks = all.filter((chunk) => !chunk.refused);
     return chunks.flatMap((chunk) => chunk.events.map((event) => ({ epoch: chunk.epoch, ...event })));
   }
 
@@ -40,26 +42,37 @@ export class Journal {
     return this.#sweep(range, (chunk) => chunk.last <= through);
   }
 
-  /** Deletes a page of work that is done. */
-  forget(work) {
-    return this.#sweep(IDBKeyRange.bound([work], [work, []]), () => true);
+  /** Notes that the server will never take what is here of an epoch. */
+  settle(work, epoch) {
+    const range = IDBKeyRange.bound([work, epoch], [work, epoch, []]);
+    return this.#each(range, (cursor) => cursor.update({ ...cursor.value, refused: true }));
   }
 
-  /** Pages of work other than `work` that have events here; those above 30 days old are deleted first. */
+  /** Deletes a page of work that is done, but what was refused of it. */
+  forget(work) {
+    return this.#sweep(IDBKeyRange.bound([work], [work, []]), (chunk) => !chunk.refused);
+  }
+
+  /** Pages of work other than `work` that have events to send here; those above 30 days old are deleted first. */
   async others(work) {
     const before = Date.now() - KEPT_DAYS * 24 * 3600 * 1000;
     await this.#sweep(null, (chunk) => chunk.at < before);
-    const keys = (await this.#transact("readonly", (store) => store.getAllKeys())) ?? [];
-    return [...new Set(keys.map((key) => key[0]))].filter((each) => each !== work);
+    const found = new Set();
+    await this.#each(null, (cursor) => !cursor.value.refused && found.add(cursor.value.work), "readonly");
+    return [...found].filter((each) => each !== work);
   }
 
   #sweep(range, doomed) {
-    return this.#transact("readwrite", (store) => {
+    return this.#each(range, (cursor) => doomed(cursor.value) && cursor.delete());
+  }
+
+  #each(range, visit, mode = "readwrite") {
+    return this.#transact(mode, (store) => {
       const request = store.openCursor(range);
       request.onsuccess = () => {
         const cursor = request.result;
         if (!cursor) return;
-        if (doomed(cursor.value)) cursor.delete();
+        visit(cursor);
         cursor.continue();
       };
       return request;

@@ -2,27 +2,47 @@
 
 import { Uploader } from "./uploader.js";
 
-/** Sends those of a page of work; whether there were any. Raises Stopped when the server refuses them. */
-export async function sendLeft({ api, connection, journal }, work, acked = {}) {
-  const left = await journal.unsent(work).catch(() => []);
+/**
+ * Sends those of a page of work, epoch by epoch: {sent: whether there were any, refused: [Stopped] of epochs that the
+ * server will never take}. These are settled: they stay in the journal, and are neither sent nor told of again. Raises
+ * Stopped for what it may take later.
+ */
+export async function sendLeft(given, work, acked = {}) {
+  const left = await given.journal.unsent(work).catch(() => []);
   const unsent = left.filter((event) => event.seq > (acked[event.epoch] ?? 0));
-  if (!unsent.length) return false;
-  const uploader = new Uploader({ api, connection, journal, work, changed() {}, stopped() {} });
-  for (const { epoch, ...event } of unsent) {
-    uploader.lane(epoch, acked[epoch] ?? 0);
-    uploader.push(epoch, [event]);
+  const refused = [];
+  for (const epoch of new Set(unsent.map((event) => event.epoch))) {
+    const events = unsent.filter((event) => event.epoch === epoch).map(({ epoch: _, ...event }) => event);
+    try {
+      await sendEpoch(given, work, epoch, acked[epoch] ?? 0, events);
+    } catch (error) {
+      if (!error.forever) throw error;
+      await given.journal.settle(work, epoch).catch(() => {});
+      refused.push(error);
+    }
   }
+  return { sent: unsent.length > 0, refused };
+}
+
+async function sendEpoch({ api, connection, journal }, work, epoch, acked, events) {
+  const uploader = new Uploader({ api, connection, journal, work, changed() {}, stopped() {} });
+  uploader.lane(epoch, acked);
+  uploader.push(epoch, events);
   try {
     await uploader.drain();
   } finally {
     uploader.close();
   }
-  return true;
 }
 
-/** Sends those of all other pages of work. What is refused stays for thirty days: it may be another annotator's. */
+/** Sends those of all other pages of work. What may be another annotator's stays for her, for thirty days. */
 export async function sendOthers(given, current) {
   for (const work of await given.journal.others(current).catch(() => [])) {
-    await sendLeft(given, work).catch((error) => console.warn(`events of page ${work} stay here:`, error));
+    try {
+      const { refused } = await sendLeft(given, work);
+      for (const error of refused) console.warn(`events of page ${work} were refused, and stay here:`, error);
+    } catch (error) {
+      console.warn(`events of page ${work} stay here:`, error);
+    }
   }
 }

@@ -82,21 +82,23 @@ class Studio {
 
   async #page(next) {
     if (await this.#begins(next)) await this.#instructions(false);
-    let left = false;
+    let left = { sent: false, refused: [] };
     try {
       left = await sendLeft(this, next.page.work, next.page.acked);
     } catch (error) {
-      // Refused for good. They stay in the journal for thirty days; the page goes on from what the server has.
-      if (error.code === "session" || error.code === "withdrawn") return error.code;
-      console.warn("events of an earlier tab were refused:", error);
-      banner("banner.refused", { reason: error.message });
+      if (error.code in ENDS) return error.code;
+      left.refused.push(error);
     }
-    const page = left ? (await this.connection.persist(() => this.api.get("work"))).page : next.page;
+    // They stay in the journal for thirty days; the page goes on from what the server has.
+    for (const error of left.refused) console.warn("events of an earlier tab were refused:", error);
+    if (left.refused.length) banner("banner.refused", { reason: left.refused[0].message });
+    const page = left.sent ? (await this.connection.persist(() => this.api.get("work"))).page : next.page;
     if (page?.work !== next.page.work) return "closed";
     sendOthers(this, page.work);
     this.work = new Work({ ...this, ...next, page });
     const result = await this.work.run(!this.unfinished);
     this.unfinished = result === "unfinished";
+    if (result === "submitted") unbanner("banner.refused"); // it was about this page
     return result;
   }
 

@@ -9,11 +9,13 @@ const MOST = 192 * 1024; // bytes in one batch, when there is a backlog
 const MOST_EVENTS = 4000;
 const LAST_BIT = 60 * 1024;
 
-/** The server will not take the events; `code` says why, `epoch` whose they are. */
+const NOT_NOW = [401, 403, 404]; // who asks is at fault, not what is sent: another annotator's page, a session's end
+
+/** The server will not take the events; `code` says why, `epoch` whose they are. `forever`: not later either. */
 export class Stopped extends Error {
-  constructor(code, epoch, reason) {
+  constructor(code, epoch, reason, forever = false) {
     super(reason ?? code);
-    Object.assign(this, { code, epoch });
+    Object.assign(this, { code, epoch, forever });
   }
 }
 
@@ -150,12 +152,13 @@ export class Uploader {
     lane.frozen = null;
     if (error.code === "gap") {
       const through = error.body.acked_through;
-      if (lane.events[0].seq > through + 1) throw new Stopped("gap", lane.epoch, error.message);
+      if (lane.events[0].seq > through + 1) throw new Stopped("gap", lane.epoch, error.message, true);
       this.#acknowledge(lane, through);
     } else if (error.status === 413 && count > 1) {
       this.most = text.length / 2; // also for all later ones
     } else {
-      throw new Stopped(error.code || String(error.status), lane.epoch, error.message);
+      const forever = !NOT_NOW.includes(error.status);
+      throw new Stopped(error.code || String(error.status), lane.epoch, error.message, forever);
     }
   }
 }

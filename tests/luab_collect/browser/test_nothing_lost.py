@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from fixtures.annotating import wait
+from fixtures.annotating import images_shown, wait
 from fixtures.paging import EVENTS, SUBMIT, click, journal, selected, selects, stored, submit
 from sqlalchemy import delete
 
@@ -209,11 +209,31 @@ def test_leftovers_that_are_refused_are_said_and_the_page_shows_what_the_server_
     page.reload()
     page.wait_for_selector("[data-banner='banner.refused']:has-text('<b>reason</b>')")
     assert selected(page) == [0]
-    page.get_by_role("button", name="Close").click()
+    images_shown(page)
     click(page, 2)
+    page.reload()  # it was told: it is settled, and stays on this disk
+    assert selected(page) == [0, 2]
+    assert page.locator("[data-banner]").count() == 0
     submit(page)
     result = page_result(annotator.works()[0])
     assert [number for number, item in enumerate(result.items) if item.selected] == [0, 2]
+    assert [kind for epoch, _, kind in journal(page) if epoch == 1].count("select") == 1
+
+
+def test_what_is_said_of_refused_leftovers_goes_with_the_page(birds, begin, contexts):
+    annotator, context = birds.annotator(), contexts()
+    page = begin(annotator, context)
+    context.route(EVENTS, lambda route: route.abort())
+    click(page, 1)
+    page.evaluate("() => { window.fetch = () => Promise.reject(new Error()); }")  # no last request either
+    context.unroute_all()
+    context.route(EVENTS, answer_once(409, "superseded"))
+    page.reload()
+    page.wait_for_selector("[data-banner='banner.refused']")
+    images_shown(page)
+    click(page, 2)
+    submit(page)
+    assert page.locator("[data-banner]").count() == 0
 
 
 def test_a_page_that_the_server_finds_unfinished_comes_back(birds, begin, contexts):
