@@ -13,6 +13,7 @@ from luab_collect.server.bodies import Body, parse, parse_json, read_body
 from luab_collect.server.callers import SECURITY, session_of, takes
 from luab_collect.server.entry import PROLIFIC, RETURNED, Entrance
 from luab_collect.server.studio import Studio
+from luab_collect.server.wrong_tokens import WrongTokens
 from luab_collect.store import people
 from luab_collect.store import tables as t
 from luab_collect.store.keys import keyed
@@ -22,6 +23,7 @@ from luab_collect.store.work import has_begun
 
 Text = Annotated[str, StringConstraints(max_length=255)]
 MAX_TOKEN = 8192
+WRONG = ("link", "signature")  # refusals of tokens that are not ours
 
 
 class EnterBody(Body):
@@ -52,6 +54,7 @@ def entry_routes(studio: Studio, entry: Entrance) -> APIRouter:
     routes = APIRouter()
     secret = studio.store.secret
     same_for_all = describe.description(studio)
+    wrong_tokens = WrongTokens()
 
     @routes.get("/api/health", summary="Whether the server is there")
     async def health() -> dict[str, str]:
@@ -67,8 +70,17 @@ def entry_routes(studio: Studio, entry: Entrance) -> APIRouter:
         given = parse(EnterBody, await read_body(request))
         now = studio.now()
         visitor = None
-        if given.platform != people.LINK:
-            visitor = await run_in_threadpool(entry.visitor, given.platform, given.token, given.parameters)
+        try:
+            if given.platform != people.LINK:
+                visitor = await run_in_threadpool(
+                    entry.visitor, given.platform, given.token, given.parameters
+                )
+            else:  # before it is the writer's turn, so that wrong links keep nobody's events waiting
+                await run_in_threadpool(_require_link, studio, given.token or "")
+        except Refusal as error:
+            if error.code in WRONG:
+                await wrong_tokens.answer_slowly()
+            raise
 
         def change(connection: Connection) -> dict[str, Any]:
             if visitor is None:
@@ -129,13 +141,24 @@ def entry_routes(studio: Studio, entry: Entrance) -> APIRouter:
         body = await read_body(request)
         headers, now = request.headers, studio.now()
         signature = headers.get("x-prolific-request-signature", "")
-        digest = entry.webhook(body, headers.get("x-prolific-request-timestamp", ""), signature, now)
+        try:
+            digest = entry.webhook(body, headers.get("x-prolific-request-timestamp", ""), signature, now)
+        except Refusal as error:
+            if error.code in WRONG:
+                await wrong_tokens.answer_slowly()
+            raise
         content = parse_json(body)
         if not isinstance(content, dict):
             raise Refusal("request", "the webhook is no object")
         return await studio.write(lambda c: {"state": _take_webhook(c, secret, digest, content, now)})
 
     return routes
+
+
+def _require_link(studio: Studio, token: str) -> None:
+    """Raises Refusal (`link`, `withdrawn`)."""
+    with studio.store.reading() as connection:
+        people.annotator_of_link(connection, token)
 
 
 def _consented(studio: Studio, annotator: int) -> bool:
