@@ -353,7 +353,7 @@ def test_pymovements_columns_in_pixels(gaze, tmp_path):
     assert len(lines) == 30
     names = ("image_id", "trace", "segment", "time", "x_pix", "y_pix")
     assert [lines[1][name] for name in names] == ["one", "0", "0", "500.0", "300.0", "400.0"]
-    pymovements = pytest.importorskip("pymovements", reason="pip install pymovements")
+    pymovements = pytest.importorskip("pymovements", reason="pip install 'luab[traces]'")
     read = pymovements.gaze.from_csv(
         str(out), time_column="time", pixel_columns=["x_pix", "y_pix"],
         trial_columns=["image_id", "trace", "segment"],

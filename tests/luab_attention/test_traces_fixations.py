@@ -78,7 +78,7 @@ def gaze(seed: int, number: int = 400) -> Scanpath:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_fixations_by_speed_are_those_of_pymovements(seed):
-    detection = pytest.importorskip("pymovements.events.detection", reason="pip install pymovements")
+    detection = pytest.importorskip("pymovements.events.detection", reason="pip install 'luab[traces]'")
     samples = gaze(seed)
     velocity = np.diff(samples.xy, axis=0) / 0.004
     velocity = np.concatenate([velocity[:1], velocity])
@@ -94,7 +94,7 @@ def test_fixations_by_speed_are_those_of_pymovements(seed):
 @pytest.mark.parametrize("seed", range(5))
 def test_fixations_by_dispersion_are_those_of_pymovements(seed):
     """Its windows have one sample less at the start, and keep the sample that breaks the threshold."""
-    detection = pytest.importorskip("pymovements.events.detection", reason="pip install pymovements")
+    detection = pytest.importorskip("pymovements.events.detection", reason="pip install 'luab[traces]'")
     samples = gaze(seed)
     theirs = detection.idt(
         samples.xy, samples.time.astype(int), minimum_duration=64, dispersion_threshold=0.05
@@ -108,7 +108,7 @@ def test_fixations_by_dispersion_are_those_of_pymovements(seed):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_speeds_are_those_of_pymovements(seed):
-    transforms = pytest.importorskip("pymovements.transforms.numpy", reason="pip install pymovements")
+    transforms = pytest.importorskip("pymovements.transforms.numpy", reason="pip install 'luab[traces]'")
     samples = gaze(seed)
     theirs = transforms.pos2vel(samples.xy, sampling_rate=250, method="preceding")
     assert np.allclose(speeds(samples), np.hypot(*np.asarray(theirs)[1:].T))
