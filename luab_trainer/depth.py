@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import nn
 
-from luab_vision.adapters.timm_models import timm_model
+from luab_vision.adapters.timm_models import timm_heads, timm_model
 from luab_vision.hooks import output_linear, plain
 
 # Share of the stack's parameters that other lists may hold; with more, the stack is not one list.
@@ -59,7 +59,7 @@ def depth_of(model: nn.Module) -> Depth:
     if stack is None or not size[stack_name] or others > _OTHERS * size[stack_name]:
         raise ValueError(
             f"the blocks of {type(classifier).__name__} are not in one list of modules, so their order is "
-            "not known: take --freeze backbone instead of a number, and leave --layer_decay out."
+            "not known."
         )
     stages: dict[int, int] = {}  # id of a parameter -> number of its stage
     blocks: dict[int, int] = {}
@@ -84,13 +84,24 @@ def depth_of(model: nn.Module) -> Depth:
 
 
 def _of_timm(own: Any) -> Depth:
-    """The same of timm's own model. What it adds to the last block, such as the last norm, stays there."""
+    """The same of timm's own model. What it adds to the last block, such as the last norm, stays there.
+
+    Raises:
+        ValueError: it does not say which parameters belong together, as MetaFormer and PiT.
+    """
     from timm.models import group_parameters  # it made the model: it is there
 
     parameters = dict(own.named_parameters())
 
     def parts_of(coarse: bool) -> list[list[nn.Parameter]]:
-        numbers = group_parameters(own, own.group_matcher(coarse=coarse), reverse=True)
+        try:
+            matcher = own.group_matcher(coarse=coarse)
+        except (AttributeError, AssertionError, NotImplementedError) as error:
+            raise ValueError(
+                f"timm's {type(own).__name__} does not say which of its parameters belong together, so the "
+                "order of its blocks is not known."
+            ) from error
+        numbers = group_parameters(own, matcher, reverse=True)
         parts: list[list[nn.Parameter]] = [[] for _ in range(max(numbers.values()) + 1)]
         for name, parameter in parameters.items():
             parts[numbers[name]].append(parameter)
@@ -108,8 +119,9 @@ def head_parameters(model: nn.Module) -> list[nn.Parameter]:
         ValueError: the classifier has no backbone of its own, and does not end in a Linear.
     """
     classifier = plain(model)
-    if timm_model(classifier) is not None:
-        return list(output_linear(model).parameters())
+    if (own := timm_model(classifier)) is not None:
+        output_linear(model)  # raises, if it has none
+        return [parameter for head in timm_heads(own) for parameter in head.parameters()]
     backbone = {id(parameter) for parameter in classifier.base_model.parameters()}
     head = [parameter for parameter in classifier.parameters() if id(parameter) not in backbone]
     return head or list(output_linear(classifier).parameters())
@@ -118,14 +130,13 @@ def head_parameters(model: nn.Module) -> list[nn.Parameter]:
 def looking_parameters(model: nn.Module) -> list[nn.Parameter]:
     """The parameters that decide where a classifier looks: those before the last norm and the head.
 
-    If the layers are not in one list, those that are not of the last Linear.
+    If the layers are not in one list, those that are not of the head.
     """
     try:
         return [parameter for part in depth_of(model).stages[:-1] for parameter in part]
     except ValueError:
-        classifier = plain(model)
-        head = {id(parameter) for parameter in output_linear(classifier).parameters()}
-        return [parameter for parameter in classifier.parameters() if id(parameter) not in head]
+        head = {id(parameter) for parameter in head_parameters(model)}
+        return [parameter for parameter in plain(model).parameters() if id(parameter) not in head]
 
 
 def _outermost_lists(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:

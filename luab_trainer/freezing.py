@@ -26,11 +26,17 @@ def freeze(model: nn.Module, what: str) -> None:
         ValueError: the model has fewer blocks, or they are not in one list.
     """
     if what == BACKBONE:
-        head = {id(parameter) for parameter in head_parameters(model)}
+        try:
+            head = {id(parameter) for parameter in head_parameters(model)}
+        except ValueError as error:
+            raise ValueError(f"--freeze {what}: {error} Take another model, or freeze N blocks.") from error
         for parameter in model.parameters():
             parameter.requires_grad_(id(parameter) in head)
         return
-    depth = depth_of(model)
+    try:
+        depth = depth_of(model)
+    except ValueError as error:
+        raise ValueError(f"--freeze {what}: {error} Take --freeze {BACKBONE}.") from error
     there = len(depth.stages) - 2
     if int(what) > there:
         raise ValueError(

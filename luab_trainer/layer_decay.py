@@ -62,7 +62,10 @@ def check_layer_decay(trainer: Any) -> None:
     args: Any = trainer.args
     if args.layer_decay is None:
         return
-    share = scales(trainer.luab.model, args.layer_decay)  # raises where the blocks are not in one list
+    try:
+        share = scales(trainer.luab.model, args.layer_decay)
+    except ValueError as error:
+        raise ValueError(f"--layer_decay {args.layer_decay:g}: {error} Leave it out.") from error
     trained = {share[id(each)] for each in trainer.luab.model.parameters() if each.requires_grad}
     if args.layer_decay < 1 and trained == {1.0}:
         raise ValueError(

@@ -7,20 +7,23 @@ adapter alone in the folder `adapter`, from which a run resumes.
 import copy
 import hashlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
+from torch.func import functional_call
 from transformers import PreTrainedModel
 
 from luab_data.console.missing import require_extra
 from luab_data.console.names import few
 from luab_trainer.config import LUABConfig
 from luab_trainer.depth import depth_of, head_parameters
-from luab_vision.adapters.timm_models import timm_head, timm_model
+from luab_vision.adapters.timm_models import timm_heads, timm_model
 from luab_vision.hooks import output_linear, plain
+from luab_vision.tracing import Wanted, traced
 
 ADAPTER_FOLDER = "adapter"  # in a checkpoint
 ADAPTER_FILE = "adapter_model.safetensors"  # PEFT's
@@ -45,7 +48,12 @@ def adapted(model: PreTrainedModel, rank: int, args: LUABConfig) -> Any:
     require_extra("peft", f"--lora_r {rank}")
     from peft import LoraConfig, get_peft_model
 
+    try:
+        output_linear(model)
+    except ValueError as error:
+        raise ValueError(f"--lora_r {rank}: {error} Take another model, or train without LoRA.") from error
     head, targets = _head_modules(model), _targets(model, args.lora_targets)
+    _require_merging({name: model.get_submodule(name) for name in targets})
     most = max(min(weight.shape[0], weight[0].numel()) for weight in _weights_of(model, targets))
     if rank > most:
         raise ValueError(
@@ -92,10 +100,29 @@ def check_adapter(model: Any) -> None:
             "the adapter is on the head: a new head is trained in full. Leave it out of target_modules, and "
             "give modules_to_save=['classifier']."
         )
-    for layer in model.modules():  # TensorFlow's padding (MobileNet) asks a convolution for its stride
-        if isinstance(layer, BaseTunerLayer) and isinstance(layer.get_base_layer(), nn.Conv2d):
-            for name in _OF_CONVOLUTIONS:
-                setattr(layer, name, getattr(layer.get_base_layer(), name))
+    named = plain(model).named_modules()
+    layers = {name: each for name, each in named if isinstance(each, BaseTunerLayer)}
+    bases = {name: each.get_base_layer() for name, each in layers.items()}
+    bases = {name: each for name, each in bases.items() if isinstance(each, nn.Linear | nn.Conv2d)}
+    _require_merging(bases)
+    for name, base in bases.items():
+        if isinstance(base, nn.Conv2d):  # TensorFlow's padding (MobileNet) asks a convolution for its stride
+            for attribute in _OF_CONVOLUTIONS:
+                setattr(layers[name], attribute, getattr(base, attribute))
+    try:
+        merged(model)
+    except Exception as error:  # such as DLA's, whose blocks have a name that PEFT keeps for itself
+        raise ValueError(
+            f"PEFT cannot merge its adapter into {type(plain(model)).__name__} ({error}), and a checkpoint "
+            "is the merged model. Take another model, or train without LoRA."
+        ) from error
+    ran = _ran(plain(model))
+    if idle := [name for name in bases if f"{name}.base_layer" not in ran]:
+        raise ValueError(
+            f"the adapter on {few(idle)} would learn nothing: {type(plain(model)).__name__} reads these "
+            "weights without running their modules. Leave them out of --lora_targets (target_modules in "
+            "Python)."
+        )
 
 
 def merged(model: Any) -> PreTrainedModel:
@@ -189,8 +216,9 @@ def _head_modules(model: PreTrainedModel) -> list[str]:
         ValueError: the classifier has no backbone of its own, and does not end in a Linear.
     """
     own = timm_model(model)
-    if own is not None and (head := timm_head(own)) is not None:
-        return [name for name, each in model.named_modules() if each is head]
+    if own is not None:
+        heads = {id(head) for head in timm_heads(own)}
+        return [name for name, each in model.named_modules() if id(each) in heads]
     backbone = model.base_model
     if backbone is model:  # such as CLIP and HGNetV2
         last = output_linear(model)
@@ -213,14 +241,25 @@ def _targets(model: PreTrainedModel, asked: list[str] | None) -> list[str]:
     known = {
         name: each
         for name, each in backbone.named_modules()
-        if _adaptable(each) and id(each.weight) not in head
+        if _is_plain(each) and id(each.weight) not in head
     }
     if asked is None:
-        blocks = {id(parameter) for part in depth_of(model).blocks[1:-1] for parameter in part}
+        try:
+            depth = depth_of(model)
+        except ValueError as error:
+            ends = sorted({name.rpartition(".")[2] for name in known})
+            raise ValueError(
+                f"LoRA: {error} Name the modules to adapt with --lora_targets: {few(ends, 12)}."
+            ) from error
+        blocks = {id(parameter) for part in depth.blocks[1:-1] for parameter in part}
         inside = {name: each for name, each in known.items() if id(each.weight) in blocks}
         linear = [name for name, each in inside.items() if isinstance(each, nn.Linear)]
         # Not those without a name of their own, such as SwinV2's for the bias of positions.
         linear = [name for name in linear if not name.rpartition(".")[2].isdigit()] or linear
+        ran = _ran(
+            model
+        )  # timm's BEiT reads a weight without running its module, which an adapter cannot reach
+        linear = [name for name in linear if f"{prefix}{name}" in ran]
         if not inside:
             raise ValueError(
                 f"LoRA finds no Linear and no convolution in the blocks of {type(model).__name__}."
@@ -239,12 +278,62 @@ def _targets(model: PreTrainedModel, asked: list[str] | None) -> list[str]:
     return [f"{prefix}{name}" for name in found]
 
 
+def _ran(model: nn.Module) -> set[str]:
+    """The names of the modules without parts that a forward pass runs."""
+    return {name for name, _ in traced(model, Wanted(frozenset())).last}
+
+
+def _require_merging(modules: dict[str, nn.Module]) -> None:
+    """Raises ValueError if there are modules into which no adapter merges."""
+    if wrong := [name for name, each in modules.items() if not (_is_plain(each) and merges(each))]:
+        kinds = sorted({type(modules[name]).__name__ for name in wrong})
+        raise ValueError(
+            f"LoRA does not merge into {few(wrong)} ({', '.join(kinds)}): what is added to such a weight is "
+            "not what is added to the output. Give others as --lora_targets (target_modules in Python), or "
+            "train without LoRA."
+        )
+
+
 def _weights_of(model: PreTrainedModel, names: list[str]) -> list[torch.Tensor]:
     return [model.get_parameter(f"{name}.weight") for name in names]
 
 
-def _adaptable(module: nn.Module) -> bool:
-    """Whether PEFT adapts and merges a module: a Linear, or a convolution without groups and dilation."""
+def _is_plain(module: nn.Module) -> bool:
+    """Whether PEFT's matrices fit a module: a Linear, or a convolution without groups and dilation."""
     if isinstance(module, nn.Conv2d):
         return module.groups == 1 and set(module.dilation) == {1} and module.padding_mode == "zeros"
     return isinstance(module, nn.Linear)
+
+
+def merges(module: Any) -> bool:
+    """Whether a Linear or convolution is linear in its weight, as merging takes for granted.
+
+    One that standardizes its weight (BiT, NFNet) is not: there a sum of weights does not give a sum of
+    outputs. The type does not tell (some only pad in another way), so it is tried on noise.
+    """
+    names = [name for name, _ in module.named_parameters()]
+    if "weight" not in names or type(module) in (nn.Linear, nn.Conv2d):
+        return "weight" in names  # else it is computed from others, by weight or spectral normalization
+    generator = torch.Generator().manual_seed(0)
+
+    def noise(shape: Sequence[int]) -> torch.Tensor:
+        return torch.randn(shape, generator=generator).double()
+
+    # All of it noise: a gain may be 0 at first, and hide what the weight does.
+    fixed = {name: noise(value.shape) for name, value in module.named_parameters()}
+    shape = [1, module.weight.shape[1]]
+    if isinstance(module, nn.Conv2d):
+        shape += [kernel + stride for kernel, stride in zip(module.kernel_size, module.stride, strict=True)]
+    first, second, seen = fixed["weight"], noise(module.weight.shape), noise(shape)
+
+    def output(weight: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = functional_call(module, {**fixed, "weight": weight}, (seen,))
+        return found
+
+    try:
+        with torch.no_grad():
+            whole = output(first + second)
+            parts = output(first) + output(second) - output(torch.zeros_like(first))
+    except Exception:  # made for another input; each raises its own kind of error
+        return False
+    return bool((whole - parts).abs().max() <= 1e-6 * whole.abs().max())

@@ -124,9 +124,12 @@ class LUABModel(nn.Module):
         self.weights: dict[str, float] = {}
         share = MULTI_LABEL_SHARE if self.binary else 1.0
         if POINT in LOSSES[loss]:
-            linear = output_linear(model)
+            try:
+                linear = output_linear(model)
+            except ValueError as error:
+                raise ValueError(f"the {POINT} loss: {error} Use --loss none, or another model.") from error
             watch_input(linear)
-            self.point = PointLoss(linear.in_features, self.config.num_labels if self.multi_label else 1)
+            self.point = PointLoss(linear.weight.shape[1], self.config.num_labels if self.multi_label else 1)
             self.weights[POINT] = share * PointLoss.default_weight if point_weight is None else point_weight
         if ATTENTION in LOSSES[loss]:
             self.spatial = spatial_attention(model, attention_layers, attention_heads)
@@ -205,7 +208,7 @@ class LUABModel(nn.Module):
 
         terms = {CLASSIFICATION: self._classification_term(logits, labels)}
         if linear is not None:
-            features = recorded(linear)
+            features = recorded(linear).flatten(1)  # of a 1 x 1 convolution [B, D, 1, 1]
             points = (target_points, target_weights) if target_maps is None else map_centers(target_maps)
             terms[POINT] = self.point(features, *points, target_labels, target_shares)
         if with_terms and ATTENTION in self.weights:

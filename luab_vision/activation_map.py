@@ -39,7 +39,7 @@ class ActivationMap:
     def activation_maps(self, model: nn.Module, size: Size, classes: Tensor) -> Tensor:
         """The class-activation maps [B, C, h, w]: mean over the grid = the class's logit - `constant`."""
         features = self._feature_map(model, size)
-        weight = self._linear(model).weight[classes.clamp(min=0)]  # [B, C, D]
+        weight = self._weight(model)[classes.clamp(min=0)]  # [B, C, D]
         norm = self._norm(model)
         if norm is not None:
             weight = _folded(weight, norm, features)
@@ -47,18 +47,18 @@ class ActivationMap:
 
     def constant(self, model: nn.Module) -> Tensor:
         """[K]: the logits minus the mean of the map, in evaluation mode."""
-        linear, norm = self._linear(model), self._norm(model)
-        bias = torch.zeros_like(linear.weight[:, 0]) if linear.bias is None else linear.bias
+        weight, norm, bias = self._weight(model), self._norm(model), self._linear(model).bias
+        bias = torch.zeros_like(weight[:, 0]) if bias is None else bias
         if norm is None:
             return bias
         shift = getattr(norm, "bias", None)
-        shift = torch.zeros_like(linear.weight[0]) if shift is None else shift
+        shift = torch.zeros_like(weight[0]) if shift is None else shift
         if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d):
             mean, variance = norm.running_mean, norm.running_var
             if mean is not None and variance is not None:
-                scale = _scale(norm, linear.weight) / (variance + norm.eps).sqrt()
+                scale = _scale(norm, weight) / (variance + norm.eps).sqrt()
                 shift = shift - mean * scale
-        return linear.weight @ shift + bias
+        return weight @ shift + bias
 
     def _feature_map(self, model: nn.Module, size: Size) -> Tensor:
         """The watched feature map [B, D, h, w]."""
@@ -77,6 +77,11 @@ class ActivationMap:
 
     def _linear(self, model: nn.Module) -> Any:
         return model.get_submodule(self.readout.linear)
+
+    def _weight(self, model: nn.Module) -> Tensor:
+        """[K, D], of a 1 x 1 convolution too."""
+        weight: Tensor = self._linear(model).weight
+        return weight.flatten(1)
 
     def _norm(self, model: nn.Module) -> Any:
         return None if self.readout.norm is None else model.get_submodule(self.readout.norm)

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from luab_vision.adapters.timm_models import timm_head, timm_model
+from luab_vision.adapters.timm_models import timm_heads, timm_model
 
 RECORD = "luab_record"  # the attribute of a module that holds its record
 HOOKED = "luab_hooks"  # the attribute that names the hooks that it has
@@ -76,47 +76,41 @@ def outputs_of(model: nn.Module) -> int:
     return (getattr(model, "num_classes", 0) if config is None else config.num_labels) or 0
 
 
-def convolution_for_classes(model: nn.Module) -> str | None:
-    """The name of the last 1 x 1 convolution with one output per class; None if there is none."""
-    names = [
-        name
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Conv2d)
-        and module.out_channels == outputs_of(model)
-        and module.kernel_size == (1, 1)
-    ]
-    return names[-1] if names else None
+def is_classifier(module: nn.Module, outputs: int) -> bool:
+    """Whether a module may compute the logits: a Linear, or a 1 x 1 convolution, with one output per class.
+
+    After the pooling such a convolution is a Linear.
+    """
+    if isinstance(module, nn.Conv2d):
+        one = (module.kernel_size, module.stride, module.padding, module.groups)
+        return module.out_channels == outputs and one == ((1, 1), (1, 1), (0, 0), 1)
+    return isinstance(module, nn.Linear) and module.out_features == outputs
 
 
-def output_linear(model: nn.Module) -> nn.Linear:
+def output_linear(model: nn.Module) -> nn.Linear | nn.Conv2d:
     """The Linear that computes the logits of an image classifier of transformers or timm.
 
-    Its input is the pooled features. Every `...ForImageClassification` builds its head after the backbone, so
-    it is the last Linear of the model. A `PeftModel` keeps two heads, of which the last is the one in use.
-    timm's models say which it is.
+    Its input is the pooled features: [B, D], or of a 1 x 1 convolution [B, D, 1, 1]. Every
+    `...ForImageClassification` builds its head after the backbone, so it is the last Linear of the model.
+    timm's models say what their head is, and it may hold the Linear. Of two heads, as DeiT's for the class
+    and the distillation token, it is the last. A `PeftModel` keeps two, of which the last is the one in use.
 
     Raises:
         ValueError: the classifier does not end in a Linear with one output per label.
     """
-    own = timm_model(model)
-    if own is not None:
-        last = timm_head(own)
-        found = (
-            f"its head is a {type(last).__name__}" if last is not None else "it has several heads, or none"
-        )
-        kept = getattr(last, "modules_to_save", None)  # PEFT's, of a head that is trained in full
-        linears = [last] if isinstance(last, nn.Linear) else []
-        linears += [] if kept is None else [each for each in kept.modules() if isinstance(each, nn.Linear)]
-    else:
-        linears = [module for module in model.modules() if isinstance(module, nn.Linear)]
-        found = "it has no Linear"
-    outputs = outputs_of(model)
-    if not linears or linears[-1].out_features != outputs:
-        found = f"its last Linear has {linears[-1].out_features} outputs" if linears else found
-        if (convolution := convolution_for_classes(model)) is not None:
-            found = f"its classifier is a convolution ({convolution})"
+    own, outputs = timm_model(model), outputs_of(model)
+    within = [model] if own is None else timm_heads(own)
+    modules = [module for each in within for module in each.modules()]
+    linears: list[Any] = [
+        module for module in modules if isinstance(module, nn.Linear) or is_classifier(module, outputs)
+    ]
+    if not linears or not is_classifier(linears[-1], outputs):
+        found = f"its last Linear has {linears[-1].out_features} outputs" if linears else "it has no Linear"
+        if own is not None:
+            found = f"its head is a {type(within[-1]).__name__}" if within else "it has no head"
         raise ValueError(
             f"{type(model if own is None else own).__name__} must end in an nn.Linear with one output per "
-            f"label ({outputs}), but {found}. Use --loss none, or another model."
+            f"label ({outputs}), but {found}."
         )
-    return linears[-1]
+    last: nn.Linear | nn.Conv2d = linears[-1]
+    return last

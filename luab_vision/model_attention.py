@@ -77,7 +77,7 @@ def _other_loss(model: nn.Module, takes_images: bool) -> str:
     try:
         output_linear(model)
     except ValueError:
-        return "The point loss needs one Linear that gives the logits: use --loss none."
+        return "The point loss needs a Linear that gives the logits: use --loss none."
     return "The point loss only needs the Linear: use --loss point."
 
 

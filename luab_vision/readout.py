@@ -7,14 +7,14 @@ works if it is built this way; if not, `NoReadout` says what was found instead.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from luab_data.console.names import few
 from luab_vision.grids import Grid, Size, grid_of
-from luab_vision.hooks import convolution_for_classes, outputs_of
+from luab_vision.hooks import is_classifier, outputs_of
 from luab_vision.token_order import changes, in_order
 from luab_vision.tracing import Call, Trace, Wanted, traced
 
@@ -78,16 +78,12 @@ def find_readout(model: nn.Module) -> Readout:
     """
     if not outputs_of(model):
         raise NoReadout("it says nowhere how many classes it has (config.num_labels, or num_classes of timm)")
-    linears = {
-        name: module
-        for name, module in model.named_modules()
-        if isinstance(module, nn.Linear) and module.out_features == outputs_of(model)
+    linears: dict[str, Any] = {
+        name: module for name, module in model.named_modules() if is_classifier(module, outputs_of(model))
     }
     if not linears:
-        convolution = convolution_for_classes(model)
-        instead = "" if convolution is None else f": its classifier is a convolution ({convolution})"
-        raise NoReadout(f"it has no Linear with {outputs_of(model)} outputs, one per class{instead}")
-    sizes = {module.in_features for module in linears.values()}
+        raise NoReadout(f"it has no Linear with {outputs_of(model)} outputs, one per class")
+    sizes = {module.weight.shape[1] for module in linears.values()}
     wanted = frozenset(sizes | {size // 2 for size in sizes} | {outputs_of(model)})
     try:
         trace = traced(model, Wanted(wanted))
@@ -112,6 +108,7 @@ def _equal(one: Tensor, other: Tensor) -> bool:
 def _heads(trace: Trace, linears: list[str]) -> list[str]:
     """The Linears that the logits come from: one, or two whose mean they are."""
     given = {name: value for name, key, value in trace.tensors if name in linears and key is None}
+    given = {name: value.flatten(1) for name, value in given.items()}
     given = {name: value for name, value in given.items() if value.shape == trace.logits.shape}
     for name, value in reversed(list(given.items())):
         if close(value, trace.logits):

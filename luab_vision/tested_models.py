@@ -74,7 +74,7 @@ TESTED = (
             *("regnety_002", "resnet18", "swin_tiny_patch4_window7_224", "swinv2_tiny_window8_256"),
             *("maxvit_rmlp_pico_rw_256", "hiera_tiny_224", "pvt_v2_b0", "davit_tiny"),
             *("focalnet_tiny_srf", "poolformer_s12", "mobilevit_xxs", "tiny_vit_5m_224", "shvit_s1"),
-            *("densenet121",),
+            *("densenet121", "resnetv2_50"),
         ),
     ),
 )

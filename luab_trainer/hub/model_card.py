@@ -15,6 +15,7 @@ from luab_trainer.lora import is_adapted, merged_size
 from luab_trainer.metrics.multi_label import PRIMARY_METRIC as MAP
 from luab_trainer.model import LUABModel
 from luab_vision.hooks import plain
+from luab_vision.timm_checkpoints import is_timm
 
 TASK = "image-classification"
 OWN_LICENCE = "apache-2.0"  # license of weights trained from scratch
@@ -130,8 +131,13 @@ def model_card(
 
 
 def _adapter(luab: LUABModel, args: LUABConfig, resized: bool) -> str:
-    """How to load the adapter of a model that is merged with it: into the initial model, if that fits."""
-    if resized or not luab.config.name_or_path:
+    """How to load the adapter of a model that is merged with it: into the initial model, if that fits.
+
+    PEFT alone does not load it where transformers takes no number of classes (timm's own layout), or where a
+    convolution is asked for its stride (TensorFlow's padding of MobileNet): `check_adapter` completes those.
+    """
+    padded = getattr(luab.config, "tf_padding", False)
+    if resized or padded or is_timm(luab.config) or not luab.config.name_or_path:
         return "\nThese weights have the adapter merged in. It is also in `adapter/`, for further training.\n"
     base, _ = _name_and_id(luab.config.name_or_path)
     return _ADAPTER.format(base=base, location=args.hub_model_id or ".", classes=luab.config.num_labels)

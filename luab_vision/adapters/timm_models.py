@@ -23,10 +23,11 @@ def timm_model(model: nn.Module) -> Any:
     return model if type(model).__module__.startswith("timm.") else None
 
 
-def timm_head(model: Any) -> nn.Module | None:
-    """The module that computes the logits of one of timm's models; None if it has several, or none."""
-    head = model.get_classifier()
-    return head if isinstance(head, nn.Module) and not isinstance(head, nn.Identity) else None
+def timm_heads(model: Any) -> list[nn.Module]:
+    """The modules that compute the logits of one of timm's models: several if their mean is the logits."""
+    given = model.get_classifier()
+    heads = list(given) if isinstance(given, tuple | list | nn.ModuleList) else [given]
+    return [head for head in heads if isinstance(head, nn.Module) and not isinstance(head, nn.Identity)]
 
 
 def timm_size(model: nn.Module) -> tuple[int, int] | None:

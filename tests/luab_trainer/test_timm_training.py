@@ -75,7 +75,9 @@ def check_from_config(data, folder, name):
 
 
 @needs_timm
-@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "convnext_atto"])
+@pytest.mark.parametrize(
+    "name", ["vit_tiny_patch16_224", "convnext_atto", "poolformer_s12", "deit_tiny_distilled_patch16_224"]
+)
 def test_a_new_model_trains_resumes_and_goes_on(timm, data, tmp_path, name):
     timm(check_from_config, data, tmp_path, name)
 
@@ -130,6 +132,41 @@ def check_other_classes(data, folder, layout):
 @pytest.mark.parametrize("layout", ["timm", "transformers"])
 def test_a_checkpoint_gets_a_head_for_other_classes_and_keeps_its_images(timm, data, tmp_path, layout):
     timm(check_other_classes, data, tmp_path, layout)
+
+
+def check_adapted(data, folder):
+    import timm
+
+    from luab_trainer.run import main
+
+    source = folder / "source"
+    model = timm.create_model(
+        "test_resnet", num_classes=3, pretrained_cfg_overlay={"input_size": [3, 64, 64]}
+    )
+    timm.models.save_for_hf(model, source, safe_serialization=True)
+    run = {"from_config": None, "model": source, "lora_r": 2, "save_strategy": "steps", "save_steps": 2}
+    for name, steps in (("whole", 4), ("parts", 2), ("parts", 4)):
+        resumed = {"resume_from_checkpoint": True} if (folder / name).is_dir() else {}
+        more = {"loss": "attention", "max_steps": steps, "lr_scheduler_type": "constant", **run, **resumed}
+        main(options(None, data, folder / name, **more))
+    whole, parts = (
+        json.loads((folder / name / "checkpoint-4" / "trainer_state.json").read_text())["log_history"]
+        for name in ("whole", "parts")
+    )
+    losses = [entry["loss"] for entry in whole if "loss" in entry]
+    assert [entry["loss"] for entry in parts if "loss" in entry] == pytest.approx(losses, rel=1e-6)
+    card = (folder / "whole" / "README.md").read_text()
+    assert card.count("```python") == 1, "the base takes no num_labels"
+    assert "have the adapter merged in" in card
+    check_answers(folder / "whole")
+
+
+@needs_timm
+def test_an_adapter_of_timm_s_own_layout_resumes_and_its_card_points_to_the_merged_model(
+    timm, data, tmp_path
+):
+    pytest.importorskip("peft")
+    timm(check_adapted, data, tmp_path)
 
 
 def check_evaluation(data, folder):

@@ -206,14 +206,25 @@ class ConvolutionHead(nn.Module):
         return self.convolution(pooled.flatten(1)[..., None, None]).flatten(1)
 
 
-def test_a_classifier_that_is_a_convolution_is_named():
-    model = tiny_model("resnet")
+def test_a_convolution_after_the_pooling_is_a_linear():
+    model = tiny_model("resnet").eval()
     model.classifier = ConvolutionHead(32)
-    message = r"its classifier is a convolution \(classifier.convolution\)"
-    with pytest.raises(NoReadout, match=message) as found:
+    attention, pixel_values = spatial_attention(model), images()
+    attention.watch(model)
+    logits = model(pixel_values).logits
+    classes = torch.arange(NUM_LABELS).expand(len(logits), NUM_LABELS)
+    maps = attention.activation_maps(model, pixel_values.shape[-2:], classes)
+    torch.testing.assert_close(maps.mean((2, 3)) + attention.constant(model), logits, atol=1e-5, rtol=1e-5)
+    assert output_linear(model) is model.classifier.convolution
+
+
+def test_a_model_whose_last_linear_gives_no_logits_is_refused():
+    model = tiny_model("resnet")
+    model.classifier = nn.Linear(32, NUM_LABELS + 1)
+    with pytest.raises(NoReadout, match="no Linear with 5 outputs") as found:
         spatial_attention(model)
-    assert "The point loss needs one Linear that gives the logits: use --loss none" in str(found.value)
-    with pytest.raises(ValueError, match=f"one output per label .*, but {message}. Use --loss none"):
+    assert "The point loss needs a Linear that gives the logits: use --loss none" in str(found.value)
+    with pytest.raises(ValueError, match=r"one output per label \(5\), but its last Linear has 6 outputs\.$"):
         output_linear(model)
 
 
