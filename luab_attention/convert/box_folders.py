@@ -24,7 +24,6 @@ def box_records(folder: Path, base: int, one_class: bool) -> Read:
     Raises:
         SourceError: there is no XML.
     """
-    place = folder if folder.is_dir() else folder.parent
     found = files_below(folder, (".xml",)) if folder.is_dir() else iter([(folder.name, folder)])
     empty = True
     for each in found:
@@ -34,7 +33,7 @@ def box_records(folder: Path, base: int, one_class: bool) -> Read:
             continue
         name, path = each
         try:
-            yield _record(name, read_regular(place / path, MAX_BYTES), base, one_class)
+            yield _record(name, read_regular(path, MAX_BYTES), base, one_class)
         except RejectedRecord as error:
             yield Reject(BYPRODUCTS, name, error.reason)
     if empty:
