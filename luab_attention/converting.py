@@ -86,7 +86,7 @@ def convert(
         "boxes": None if boxes is None else fingerprint(boxes),
         "boxes_reader": boxes_reader,
         "classes": None if classes is None else list(classes),
-        "attention_source": found.source.column(),
+        "attention_source": found.source.column(found.source.pixels_per_degree),
     }
     with open_workers(engine, num_proc, ray_address) as ordered_map:
         text = card_text(raw, reader)

@@ -86,15 +86,17 @@ class Screen:
     fit: Fit = "letterbox"
     base: int = 0
 
+    def shown(self, size: Size | None) -> Size:
+        """Width and height of the image on the screen, in the screen's pixels."""
+        if self.fit == "stretch":
+            return self.width, self.height
+        width, height = _needed(size)
+        scale = min(self.width / width, self.height / height) if self.fit == "letterbox" else 1.0
+        return width * scale, height * scale
+
     def region(self, size: Size | None) -> Region:
         """The rectangle of the image on the screen, in the screen's units."""
-        if self.fit == "stretch":
-            shown: Size = (self.width, self.height)
-        else:
-            shown = _needed(size)
-            if self.fit == "letterbox":
-                scale = min(self.width / shown[0], self.height / shown[1])
-                shown = (shown[0] * scale, shown[1] * scale)
+        shown = self.shown(size)
         x, y = (self.width - shown[0]) / 2, (self.height - shown[1]) / 2
         if self.units == "pixels":
             return Region(x + self.base / 2, y + self.base / 2, *shown)

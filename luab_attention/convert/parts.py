@@ -21,7 +21,7 @@ from luab_attention.columns import (
     ColumnLayout,
 )
 from luab_attention.convert.check import Positions, Truth
-from luab_attention.convert.frames import Region
+from luab_attention.convert.frames import Region, Screen, Size
 from luab_attention.convert.masks import mask_pixels, mask_png
 from luab_attention.convert.records import HeatmapPart, PathPart, SourceRecord
 from luab_attention.points import FAR_OUTSIDE, SIGN, WEIGHT, X, Y
@@ -40,6 +40,10 @@ class RowParts:
     Args:
         layout: the columns.
         size: width and height of the row's image in pixels, None if unknown.
+        measured: width and height of the image that the numbers of records without a size are of: the file
+            before it is shrunk.
+        degree: pixels in a degree of visual angle for records that do not tell: of the screen that a source
+            has, otherwise of the image as measured.
 
     Attributes:
         labels: numbers of the classes, in order, each once.
@@ -47,12 +51,16 @@ class RowParts:
         truths: the boxes and masks that it compares them with.
     """
 
-    def __init__(self, layout: ColumnLayout, size: tuple[float, float] | None):
+    def __init__(
+        self, layout: ColumnLayout, size: Size | None, measured: Size | None = None, degree: float | None = None
+    ):
         self.size = size
         self.labels: list[int] = []
         self.positions: list[Positions] = []
         self.truths: list[Truth] = []
         self._layout = layout
+        self._measured = measured or size
+        self._degree = degree
         self._numbers = {name: number for number, name in enumerate(layout.classes)}
         self._values: dict[str, list[dict[str, Any]]] = {kind: [] for kind in layout.fields}
         self._degrees: list[float] = []
@@ -60,12 +68,12 @@ class RowParts:
 
     @property
     def pixels_per_degree(self) -> float | None:
-        """The median of the records'."""
+        """Pixels of the row's image in a degree: the median of the records'."""
         return median(self._degrees) if self._degrees else None
 
     def add(self, record: SourceRecord) -> None:
         """Adds a record as a whole, or raises RejectedRecord and adds nothing of it."""
-        size = record.size or self.size
+        size = record.size or self._measured
         region = record.frame.region(size) if record.points or record.paths or record.boxes else None
         labels = [self._number(label) for label in record.present()]
         values: list[tuple[str, dict[str, Any]]] = []
@@ -97,6 +105,7 @@ class RowParts:
         for heatmap in record.heatmaps:
             values.append((HEATMAPS, _heatmap_value(heatmap)))
         self._keep(record, values, labels)
+        self._note_degree(record, size)
         self.positions += positions
         self.truths += truths
 
@@ -125,8 +134,17 @@ class RowParts:
                 self._keys[key] = value
                 self._values[kind].append(value)
         self.labels += [label for label in dict.fromkeys(labels) if label not in self.labels]
-        if record.pixels_per_degree is not None:
-            self._degrees.append(record.pixels_per_degree)
+
+    def _note_degree(self, record: SourceRecord, measured: Size | None) -> None:
+        """Pixels of the row's image, which may be a smaller copy of the measured one."""
+        degree, across = record.pixels_per_degree, measured
+        if degree is None:
+            if self._degree is None or not record.count:
+                return
+            degree = self._degree
+            across = record.frame.shown(measured) if isinstance(record.frame, Screen) else measured
+        scale = 1.0 if self.size is None or across is None else self.size[0] / across[0]
+        self._degrees.append(degree * scale)
 
     def _number(self, label: str | None) -> int:
         if label is None:

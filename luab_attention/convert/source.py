@@ -15,7 +15,7 @@ class AttentionSource:
         device: how attention was measured.
         license: of the byproducts, "" if unknown.
         refusal: why the data may not be passed on; "" if they may.
-        pixels_per_degree: image pixels in a degree of visual angle.
+        pixels_per_degree: in a degree of visual angle: of the screen that the source has, otherwise of the image.
         sigma: of the blur that its authors use, ratio of the image's width.
         homepage: where it is published.
         citation: BibTeX.
@@ -33,10 +33,14 @@ class AttentionSource:
     brings_images: bool = False
 
     def column(self, pixels_per_degree: float | None = None) -> dict[str, Any]:
-        """The value of a row's column `attention_source`."""
+        """The value of a row's column `attention_source`.
+
+        Args:
+            pixels_per_degree: of the row's image.
+        """
         return {
             "device": self.device,
-            "pixels_per_degree": pixels_per_degree or self.pixels_per_degree,
+            "pixels_per_degree": pixels_per_degree,
             "sigma": self.sigma,
             "license": self.license or None,
             "may_be_passed_on": not self.refusal,

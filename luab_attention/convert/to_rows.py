@@ -49,13 +49,15 @@ class AttentionToRow:
         """The outcome of one pair."""
         records: Sequence[SourceRecord] = pair.byproducts
         try:
-            encoded = self._image(pair, records)
+            found = self._image(pair, records)
+            encoded = None if found is None else checked_image(found, self.max_side)
         except RejectedRecord as error:
             rejects = [Reject(IMAGES, pair.id, error.reason)] if pair.image is not None else []
             why = f"its image {pair.id}: {error.reason}"
             return Outcome(None, (*rejects, *self._rejects(records, why)))
-        size: Size | None = upright_size(encoded) if encoded is not None else None
-        parts, rejects, used, unfit = self._parts(records, size)
+        size: Size | None = None if encoded is None else upright_size(encoded)
+        measured: Size | None = size if found is None or found is encoded else upright_size(found)
+        parts, rejects, used, unfit = self._parts(records, size, measured)
         if not used:
             if self.joined:
                 rejects.append(Reject(IMAGES, pair.id, "none of its records can be used"))
@@ -83,19 +85,19 @@ class AttentionToRow:
             raise found
         if found is None:
             raise RejectedRecord("there is no image of this name")
-        return checked_image(found, self.max_side)
+        return bytes(found)
 
     def _parts(
-        self, records: Sequence[SourceRecord], size: Size | None
+        self, records: Sequence[SourceRecord], size: Size | None, measured: Size | None
     ) -> tuple[RowParts, list[Reject], int, bool]:
         stated = next((record.size for record in records if record.size is not None), None)
-        parts = RowParts(self.layout, size or stated)
+        parts = RowParts(self.layout, size or stated, measured, self.source.pixels_per_degree)
         rejects: list[Reject] = []
         used, unfit = 0, False
         for record in records:
             try:
                 if record.size is not None and stated is not None:
-                    _require_shape(record.size, size or stated, same=size is None)
+                    _require_shape(record.size, measured or stated, same=measured is None)
                 parts.add(record)
             except RejectedRecord as error:
                 rejects += record.rejects(error.reason, self.role)

@@ -58,6 +58,16 @@ def test_a_name_that_fits_two_files_is_rejected(tmp_path):
     assert found.manifest.rejected == {"byproducts": 1, "images": 1}
 
 
+def test_pixels_are_those_of_the_image_before_it_is_shrunk(tmp_path):
+    images = write_images(tmp_path / "photos", {"cat/1.jpg": (400, 200)})
+    (tmp_path / "a.csv").write_text("file,x,y\ncat/1.jpg,100,50\n")
+    for side in (None, 100):
+        options = {"units": "pixels", "max_side": side}
+        found = converted(tmp_path / f"out{side}", "table", tmp_path / "a.csv", images, **options)
+        assert found.rows["cat/1"]["points"] == [{"x": 0.25, "y": 0.25}]
+        assert found.rows["cat/1"]["width"] == (side or 400)
+
+
 def test_a_source_may_know_more_folders_than_there_are(tmp_path):
     images = packed(tmp_path, "folder") / "dog"
     path = table(tmp_path / "a.csv", "C:\\all\\dog\\1.jpg")

@@ -60,5 +60,8 @@ def test_part_clicks_are_compared_with_the_birds_boxes(tmp_path):
     row = found.rows[NAME.removesuffix(".jpg")]
     assert [(p["x"], p["y"]) for p in row["points"]] == [near((0.25, 0.5)), near((0.5, 0.2))]
     assert row["objects"]["bbox"] == [[10, 20, 100, 50]] and row["label"] == 0
+    small = converted(tmp_path / "small", "cub_parts", tmp_path / "CUB_200_2011", images, max_side=100)
+    of_small = small.rows[NAME.removesuffix(".jpg")]
+    assert of_small["points"] == row["points"] and of_small["objects"]["bbox"] == [[5, 10, 50, 25]]
     assert found.rejects["parts/part_click_locs.txt, line 2"] == "the part is not visible"
     assert "no image 9" in found.rejects["parts/part_click_locs.txt, line 4"]

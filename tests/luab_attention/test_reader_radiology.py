@@ -4,6 +4,8 @@ import pytest
 from fixtures.converted import converted, near, write_images
 
 from luab.cli import main
+from luab.traces.rows import scale_of
+from luab_attention.blur import PEOPLE, TARGET, fixation_sigma
 from luab_data.errors import SourceError
 
 DICOM = "1a2b3c4d-00000000-11111111-22222222-33333333"
@@ -92,11 +94,26 @@ def test_only_what_was_shown_counts(tmp_path):
     (path,) = found.rows[DICOM]["scanpaths"]
     assert path["x"] == near([0.25, 0.75]) and path["y"] == near([0.25, 0.9])
     assert path["time"] == [500, 1000] and path["duration"] == near([250, 100])
-    assert found.rows[DICOM]["attention_source"]["pixels_per_degree"] == 40
+    # 40 pixels of 2000; the image has 200
+    assert found.rows[DICOM]["attention_source"]["pixels_per_degree"] == near(4)
     assert "outside the part" in found.rejects["main_data/P1/fixations.csv, line 4"]
     assert "before it begins" in found.rejects["main_data/P1/fixations.csv, line 5"]
     reasons = [found.rejects[f"metadata_phase_1.csv, line {number}"] for number in (3, 4, 5)]
     assert ["discarded" in reasons[0], "leads nowhere" in reasons[1], "'../x'" in reasons[2]] == 3 * [True]
+
+
+def test_a_degree_is_as_large_in_a_smaller_copy_for_training_alignment_and_traces(tmp_path):
+    readings = [f"P1,train,False,i,{DICOM},1,2000,1000\n"]
+    folder = reflacx(tmp_path, readings, {"P1": ["0.5,0.75,500,250,1,0.5,1,40,41,0,0,2000,1000\n"]})
+    images = write_images(tmp_path / "jpg", {f"{DICOM}.jpg": (200, 100)})
+    for name, side in (("whole", None), ("small", 50)):
+        row = converted(tmp_path / name, "reflacx", folder, images, max_side=side).rows[DICOM]
+        source, width = row["attention_source"], row["width"]
+        assert width == (side or 200) and source["pixels_per_degree"] == near(width / 50)
+        size = (width, row["height"])
+        assert fixation_sigma(source, size, None, PEOPLE) == near((0.02, 0.04))  # a degree: 40 of 2000 pixels
+        assert fixation_sigma(source, size, None, TARGET) == near((0.04, 0.08))
+        assert scale_of(row, "degrees") == near((50, 25))
 
 
 def test_other_folders_are_an_error(tmp_path):
