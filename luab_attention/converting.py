@@ -1,6 +1,7 @@
 """A source of human attention -> a dataset folder, checked and drawn."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from luab_attention.convert.card import card_text
 from luab_attention.convert.check import check_report, check_warning, outside_warning
 from luab_attention.convert.conversion import Conversion
 from luab_attention.convert.picture import PICTURE, draw_folder
+from luab_attention.convert.records import Read
 from luab_attention.readers import reader_named
 from luab_data.build.dataset_folder import build_folder, require_build_arguments
 from luab_data.build.manifest import Manifest, ShardStore
@@ -17,7 +19,7 @@ from luab_data.build.raw import BYPRODUCTS_ONLY, FULL
 from luab_data.build.workers import LOCAL, open_workers
 from luab_data.errors import SourceError
 from luab_data.files.fingerprint import fingerprint
-from luab_data.sources.entries import BYPRODUCTS
+from luab_data.sources.entries import BYPRODUCTS, Reject
 
 logger = get_logger(__name__)
 
@@ -31,6 +33,7 @@ def convert(
     boxes_reader: str | None = None,
     classes: Sequence[str] | None = None,
     options: dict[str, Any] | None = None,
+    stated: dict[str, Any] | None = None,
     max_side: int | None = None,
     rows_per_shard: int | None = None,
     num_proc: int | None = None,
@@ -50,6 +53,8 @@ def convert(
         boxes_reader: its reader. None: `coco` for a file, `imagenet_boxes` for a folder.
         classes: names of the classes in order. None: those that the source names, sorted.
         options: further arguments of the reader.
+        stated: what is known about the source, in place of what its reader says: the arguments of
+            `AttentionSource.stated`.
         max_side: larger images are shrunk to this many pixels.
         rows_per_shard: rows of a Parquet file.
         num_proc: see `luab_data.build.workers.open_workers`.
@@ -61,8 +66,12 @@ def convert(
         SourceError: an unknown reader, an unusable source, or `out` is of another build.
     """
     found = reader_named(reader)
+    source = found.source.stated(**stated or {})
     if store is not None:
-        found.source.require_may_be_passed_on("--push-to-hub")
+        source.require_may_be_passed_on("--push-to-hub")
+        warning = source.license_warning("--push-to-hub")
+        if warning is not None:
+            logger.warning(warning)
     place, own = Path(path), dict(options or {})
     if not place.exists():
         raise SourceError(f"{reader}: there is no {str(path)!r}.")
@@ -73,7 +82,10 @@ def convert(
         boxes_reader = boxes_reader or ("imagenet_boxes" if Path(boxes).is_dir() else "coco")
         truth = reader_named(boxes_reader).read(Path(boxes))
     try:
-        raw = Conversion(found.read(place, **own), found.source, place, images, truth, classes)
+        records = found.read(place, **own)
+        if (stated or {}).get("pixels_per_degree") is not None:
+            records = _without_degrees(records)
+        raw = Conversion(records, source, place, images, truth, classes)
     except SourceError as error:  # readers name the file by its role in a build
         raise SourceError(str(error).replace(f"{BYPRODUCTS}=", f"{reader}: ")) from error
     config = FULL if raw.layout.images else BYPRODUCTS_ONLY
@@ -86,7 +98,7 @@ def convert(
         "boxes": None if boxes is None else fingerprint(boxes),
         "boxes_reader": boxes_reader,
         "classes": None if classes is None else list(classes),
-        "attention_source": found.source.column(found.source.pixels_per_degree),
+        "attention_source": source.column(source.pixels_per_degree),
     }
     with open_workers(engine, num_proc, ray_address) as ordered_map:
         text = card_text(raw, reader)
@@ -104,6 +116,12 @@ def convert(
     if draw_folder(Path(out), manifest):
         print(f"{Path(out) / PICTURE}: what was read, on twelve images")
     return manifest
+
+
+def _without_degrees(records: Read) -> Read:
+    """The records without the pixels per degree that each states."""
+    for record in records:
+        yield record if isinstance(record, Reject) else replace(record, pixels_per_degree=None)
 
 
 def _stated(value: Any) -> Any:

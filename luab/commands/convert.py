@@ -15,6 +15,8 @@ from typing import Any
 from luab_data.console.boundary import boundary
 from luab_data.console.text import did_you_mean, printable
 
+STATED = ("device", "license", "pixels_per_degree", "sigma", "refusal")
+
 
 def usage() -> str:
     """The text of `luab convert --help`."""
@@ -69,12 +71,33 @@ def _convert(name: str, argv: list[str]) -> None:
         "--boxes-reader", metavar="SOURCE", help="default: coco for a file, imagenet_boxes for a folder"
     )
     options.add_argument("--classes", nargs="+", metavar="NAME", help="in order (default: all, sorted)")
+    about = options.add_argument_group("what is known about the source, in place of what its reader says")
+    about.add_argument("--device", metavar="TEXT", help="how attention was measured")
+    about.add_argument("--license", metavar="TEXT", help="of the data, such as 'CC BY 4.0'")
+    about.add_argument(
+        "--pixels-per-degree",
+        type=float,
+        metavar="N",
+        help="pixels in a degree of visual angle: of the screen if there is one (--screen), otherwise of the "
+        "image as it was measured",
+    )
+    about.add_argument(
+        "--sigma", type=float, metavar="RATIO", help="of the blur around a fixation, of the image's width"
+    )
+    about.add_argument(
+        "--do-not-pass-on",
+        dest="refusal",
+        metavar="REASON",
+        help="says so in each row and on the card; --push-to-hub is then refused",
+    )
     if reader.add_options is not None:
         reader.add_options(options.add_argument_group("options of this source"))
     given = options.parse_args(argv)
+    stated = {each: getattr(given, each) for each in STATED}
     with boundary("error", given.debug):
+        source = reader.source.stated(**stated)
         if given.push_to_hub is not None:
-            reader.source.require_may_be_passed_on("--push-to-hub")
+            source.require_may_be_passed_on("--push-to-hub")
     given.config = "full" if given.images is not None or reader.source.brings_images else "byproducts"
     own = {each: getattr(given, each) for each in reader.option_names()}
 
@@ -82,6 +105,6 @@ def _convert(name: str, argv: list[str]) -> None:
         from luab_attention.converting import convert
 
         arguments.pop("config")
-        return convert(out, name, options=own, **arguments)
+        return convert(out, name, options=own, stated=stated, **arguments)
 
     run(given, build, "path", "images", "boxes", "boxes_reader", "classes")

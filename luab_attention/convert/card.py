@@ -16,7 +16,9 @@ def card_text(raw: Conversion, reader: str) -> CardText:
     """The card of a conversion by this reader."""
     source = raw.source
     where = f" Published at {source.homepage}." if source.homepage else ""
-    license = source.license or "The terms of the data and images that it was made of."
+    license = source.license or (
+        "Not known: the terms of the data and images that it was made of. Check them before you pass it on."
+    )
     if source.refusal:
         license += f"\n\n**Do not pass this dataset on.** {source.refusal}"
     metadata: dict[str, Any] = {"tags": ["human-attention", "luab", reader.replace("_", "-")]}

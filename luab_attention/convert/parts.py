@@ -52,7 +52,11 @@ class RowParts:
     """
 
     def __init__(
-        self, layout: ColumnLayout, size: Size | None, measured: Size | None = None, degree: float | None = None
+        self,
+        layout: ColumnLayout,
+        size: Size | None,
+        measured: Size | None = None,
+        degree: float | None = None,
     ):
         self.size = size
         self.labels: list[int] = []

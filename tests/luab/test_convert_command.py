@@ -3,11 +3,14 @@
 import subprocess
 import sys
 
+import pyarrow.parquet as pq
 import pytest
+from fixtures.converted import near, write_images
 
 from luab.cli import main
 from luab_attention.columns import KINDS, ColumnLayout, attention_features
 from luab_attention.convert.source import AttentionSource
+from luab_attention.converting import convert
 from luab_attention.readers import reader_named, readers
 from luab_data.errors import SourceError
 
@@ -84,6 +87,67 @@ def test_a_source_that_may_not_be_passed_on_is_not_uploaded():
         source.require_may_be_passed_on("--push-to-hub")
     assert source.column()["may_be_passed_on"] is False
     AttentionSource("Open", "mouse").require_may_be_passed_on("--push-to-hub")
+
+
+def test_what_is_known_about_ones_own_data_is_in_the_rows_and_on_the_card(tmp_path):
+    (tmp_path / "c.csv").write_text("file,x,y\na.jpg,960,540\n")
+    write_images(tmp_path / "photos", {"a.jpg": (640, 480)})
+    command = ["convert", "table", str(tmp_path / "c.csv"), "--units", "pixels", "--screen", "1920x1080"]
+    command += ["--images", str(tmp_path / "photos"), "--max-side", "320", "--out", str(tmp_path / "out")]
+    about = ["--device", "eye tracker", "--license", "CC0", "--pixels-per-degree", "45", "--sigma", "0.02"]
+    assert main([*command, *about]) == 0
+    source = pq.read_table(tmp_path / "out" / "data").to_pylist()[0]["attention_source"]
+    # 45 pixels of the screen, which shows the image 1440 wide; the row's image has 320
+    assert (source["pixels_per_degree"], source["sigma"]) == near((10, 0.02))
+    assert (source["device"], source["license"], source["may_be_passed_on"]) == ("eye tracker", "CC0", True)
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "where people looked (eye tracker)" in card and "## License\n\nCC0" in card
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--pixels-per-degree", "0"], "--pixels-per-degree 0: allowed is a number above 0, at most 10000"),
+        (["--pixels-per-degree", "nan"], "--pixels-per-degree nan"),
+        (["--sigma", "1.5"], "--sigma 1.5: allowed is a number above 0, at most 1."),
+        (["--device", " "], "--device: allowed is a text of 1 to 1,000 characters"),
+        (
+            ["--do-not-pass-on", "Our ethics vote.", "--push-to-hub", "a/b"],
+            "passed on, not even to a private",
+        ),
+    ],
+)
+def test_what_cannot_be_stated_is_refused_before_anything_is_read(tmp_path, capsys, options, message):
+    (tmp_path / "c.csv").write_text("file,x,y\na.jpg,0.5,0.5\n")
+    command = ["convert", "table", str(tmp_path / "c.csv"), "--out", str(tmp_path / "out")]
+    assert main([*command, *options]) == 1
+    assert message in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+def test_whether_data_may_be_passed_on_is_known_only_with_a_license(tmp_path, caplog, capsys):
+    unknown = AttentionSource("Mine", "mouse")
+    assert unknown.column()["may_be_passed_on"] is None
+    assert unknown.stated(license="CC BY 4.0").column()["may_be_passed_on"] is True
+    secret = AttentionSource("Secret", "eye tracker", refusal="Its license forbids it.")
+    again = secret.stated(license="CC0", refusal="Mine.")
+    assert again.refusal == "Its license forbids it." and again.may_be_passed_on is False
+    (tmp_path / "c.csv").write_text("file,x,y\na.jpg,0.5,0.5\n")
+    for number, stated in enumerate(({}, {"license": "CC0"})):
+        convert(tmp_path / str(number), "table", tmp_path / "c.csv", stated=stated, store=Kept())
+        said = capsys.readouterr().err + caplog.text
+        assert ("the license of Human attention from a table is not known here" in said) == (not stated)
+        caplog.clear()
+    assert "Not known: the terms of the data" in (tmp_path / "0" / "README.md").read_text()
+
+
+class Kept:
+    """A store that leaves the shards where they are."""
+
+    def holds(self, name, sha256):
+        return False
+
+    def add(self, path, name, sha256):
+        pass
 
 
 def test_the_columns_have_the_fields_that_there_are():

@@ -116,6 +116,13 @@ def test_a_degree_is_as_large_in_a_smaller_copy_for_training_alignment_and_trace
         assert scale_of(row, "degrees") == near((50, 25))
 
 
+def test_stated_pixels_per_degree_replace_those_of_the_records(tmp_path):
+    readings = [f"P1,train,False,i,{DICOM},1,2000,1000\n"]
+    folder = reflacx(tmp_path, readings, {"P1": ["0.5,0.75,500,250,1,0.5,1,40,41,0,0,2000,1000\n"]})
+    found = converted(tmp_path / "out", "reflacx", folder, stated={"pixels_per_degree": 20.0})
+    assert found.rows[DICOM]["attention_source"]["pixels_per_degree"] == 20
+
+
 def test_other_folders_are_an_error(tmp_path):
     for name in ("egd_cxr", "reflacx"):
         with pytest.raises(SourceError, match="pass the folder"):
