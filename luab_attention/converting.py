@@ -76,6 +76,8 @@ def convert(
     if not place.exists():
         raise SourceError(f"{reader}: there is no {str(path)!r}.")
     truth = None
+    if boxes is None and boxes_reader is not None:
+        raise SourceError(f"--boxes-reader {boxes_reader} goes with --boxes.")
     if boxes is not None:
         if not Path(boxes).exists():
             raise SourceError(f"boxes={str(boxes)!r}: there is no such file.")

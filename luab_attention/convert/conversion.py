@@ -160,13 +160,18 @@ class _WithTruth:
         common = [key for key in truth.ids() if key in self._gathered]
         if not common:
             names = ", ".join(key for key, _ in zip(truth.ids(), range(3), strict=False)) or "none"
-            raise SourceError(f"the true boxes are of none of the images: they are of {names}.")
+            raise SourceError(
+                f"the true boxes are of none of the images: they are of {names}{_first(truth)}."
+            )
         for kind in (OBJECTS, MASKS):
             if kind in truth.fields:
                 self.fields.setdefault(kind, set()).update(truth.fields[kind])
         for key in common:
             self.labels |= dict.fromkeys(label for record in truth.get(key) for label in record.labels())
         logger.warning(f"true boxes: of {len(common):,} of {len(self._gathered):,} images")
+        refused = sum(1 for _ in truth.rejects())
+        if refused:
+            logger.warning(f"true boxes: {refused:,} entries cannot be used{_first(truth)}")
 
 
 def _first(gathered: Gathered) -> str:

@@ -24,6 +24,7 @@ from luab_attention.convert.check import Positions, Truth
 from luab_attention.convert.frames import Region, Screen, Size
 from luab_attention.convert.masks import mask_pixels, mask_png
 from luab_attention.convert.records import HeatmapPart, PathPart, SourceRecord
+from luab_attention.gray import gray_image
 from luab_attention.points import FAR_OUTSIDE, SIGN, WEIGHT, X, Y
 from luab_data.constants import IMAGE, LABEL, NO_LABEL, OBJECTS, POINTS
 from luab_data.errors import RejectedRecord
@@ -211,6 +212,11 @@ def _extend(value: dict[str, Any], more: dict[str, Any]) -> None:
     for name in (X, Y, TIME, DURATION, SEGMENT):
         if (value[name] is None) != (more[name] is None):
             raise RejectedRecord(f"the pieces of a path do not all have {name}")
+    if value[WEIGHT] != more[WEIGHT]:
+        raise RejectedRecord(
+            f"the weight {_weight(more)} in a path of the weight {_weight(value)}: a path has one weight. "
+            "Tell the paths apart by annotator or task"
+        )
     lists = [name for name in (X, Y, TIME, DURATION, SEGMENT) if value[name] is not None]
     for name in lists:
         value[name] = [*value[name], *more[name]]
@@ -220,10 +226,18 @@ def _extend(value: dict[str, Any], more: dict[str, Any]) -> None:
             value[name] = [value[name][at] for at in order]
 
 
+def _weight(value: dict[str, Any]) -> str:
+    return "1 (not stated)" if value[WEIGHT] is None else f"{value[WEIGHT]:g}"
+
+
 def _heatmap_value(heatmap: HeatmapPart) -> dict[str, Any]:
     content = heatmap.content
     data = content if isinstance(content, bytes) else read_regular(content, MAX_IMAGE_BYTES)
     image = {"bytes": checked_image(data), "path": None}
+    try:
+        gray_image(image, HEATMAPS)
+    except ValueError as error:  # training would refuse it
+        raise RejectedRecord(str(error)) from error
     return {IMAGE: image, LABEL: heatmap.label, ANNOTATOR: heatmap.annotator}
 
 

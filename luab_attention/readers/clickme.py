@@ -1,8 +1,8 @@
 """ClickMe: maps of what people revealed to name an image (Harmonization's TFRecords).
 
 A record has `image` and `heatmap`, JPEGs of one size, and `label`, ImageNet's number of the class. There is
-no id of the image, so that rows have the records' own images. Maps that Harmonization's code blurs again are
-half a cell off center, because its kernel is even; these here are as stored.
+no id of the image, so that rows have the records' own images. Maps are as stored; Harmonization's loader
+blurs them again, which moves them by half a cell to the upper left, because its kernel is even.
 """
 
 from pathlib import Path

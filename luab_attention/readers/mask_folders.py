@@ -37,7 +37,7 @@ def add_options(add: Any) -> None:
     )
     option("--mask-suffix", default="", metavar="TEXT", help="end of a mask's name, such as _mask")
     option("--names", nargs="+", metavar="NAME", help="of the classes 1, 2, ... (default: the numbers)")
-    option("--ignore", nargs="+", type=int, default=[255], metavar="N", help="numbers (default: 255)")
+    option("--ignore", nargs="+", type=int, metavar="N", help="numbers of a class map (default: 255)")
 
 
 def read(
@@ -47,7 +47,7 @@ def read(
     folders: Folders = "path",
     mask_suffix: str = "",
     names: list[str] | None = None,
-    ignore: list[int] | tuple[int, ...] = (255,),
+    ignore: list[int] | tuple[int, ...] | None = None,
 ) -> Read:
     """A record for each file below the folder.
 
@@ -56,8 +56,10 @@ def read(
     """
     if not path.is_dir():
         raise SourceError(f"{BYPRODUCTS}={str(path)!r} is no folder of mask images.")
-    if names is not None and pixels != "classes":
-        raise SourceError("--names goes with --pixels classes.")
+    for option, value in (("--names", names), ("--ignore", ignore)):
+        if value is not None and pixels != "classes":
+            raise SourceError(f"{option} goes with --pixels classes.")
+    ignored = (255,) if ignore is None else tuple(ignore)
     if folders == "class" and pixels == "classes":
         raise SourceError("--folders class goes with --pixels binary: a class map has its classes inside.")
     for each in files_below(path, IMAGE_SUFFIXES):
@@ -70,7 +72,7 @@ def read(
             folder, _, rest = image.partition("/")
             data = read_regular(file, MAX_IMAGE_BYTES)
             if pixels == "classes":
-                yield class_record(name, image, file, data, names, tuple(ignore))
+                yield class_record(name, image, file, data, names, ignored)
                 continue
             numbers = class_map(data)
             mask = MaskPart(MaskFile(file), folder if folders == "class" and rest else None)

@@ -12,6 +12,8 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from datasets.utils.logging import get_logger
+
 from luab_attention.columns import NOT_HERE
 from luab_attention.convert import fields
 from luab_attention.convert.frames import Fit, Frame, Units, frame_of
@@ -21,6 +23,8 @@ from luab_attention.convert.tables import table_rows
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.files.json_items import json_lines
 from luab_data.sources.entries import BYPRODUCTS, Reject
+
+logger = get_logger(__name__)
 
 SOURCE = AttentionSource("Human attention from a table", "unknown")
 
@@ -47,6 +51,13 @@ COLUMNS = {
 }
 _DEFAULTS = {"image_column": "file"}
 _NEEDED = ("image_column", "x_column", "y_column")
+# The columns that points and scanpaths do not have.
+UNREAD: dict[Kind, tuple[str, ...]] = {
+    "points": ("annotator_column", "task_column", "time_column", "duration_column", "segment_column"),
+    "scanpaths": ("sign_column",),
+}
+OTHER_KIND: dict[Kind, Kind] = {"points": "scanpaths", "scanpaths": "points"}
+JSON = (".jsonl", ".ndjson")
 _TIMES = {"ms": 1.0, "s": 1000.0, "us": 0.001}
 
 
@@ -71,16 +82,15 @@ def add_options(add: Any) -> None:
     option(
         "--fit",
         choices=get_args(Fit),
-        default="letterbox",
         help="how the screen showed the image: as large as possible, in its own size in the middle, or "
-        "stretched (default: %(default)s)",
+        "stretched (default: letterbox)",
     )
     option("--image-size", type=size, metavar="WxH", help="size of all images, if nothing else states it")
-    option("--time-unit", choices=_TIMES, default="ms", help="of time and duration (default: %(default)s)")
-    option("--separator", help="default: a comma, in .tsv a tab")
+    option("--time-unit", choices=_TIMES, help="of time and duration (default: ms)")
+    option("--separator", metavar="CHARACTER", help="default: a comma, in .tsv a tab")
     for name, what in COLUMNS.items():
         default = _default(name)
-        option(f"--{name.replace('_', '-')}", metavar="NAME", help=f"{what} (default: {default})")
+        option(_option(name), metavar="NAME", help=f"{what} (default: {default})")
 
 
 def read(
@@ -91,9 +101,9 @@ def read(
     order: Order = "xy",
     base: int = 0,
     screen: tuple[float, float] | None = None,
-    fit: Fit = "letterbox",
+    fit: Fit | None = None,
     image_size: tuple[float, float] | None = None,
-    time_unit: str = "ms",
+    time_unit: str | None = None,
     separator: str | None = None,
     image_column: str | None = None,
     x_column: str | None = None,
@@ -115,12 +125,26 @@ def read(
         SourceError: no table, a column that was named and is not there, or options that contradict each
         other.
     """
-    if base and units != "pixels":
-        raise SourceError(f"--base {base} goes with --units pixels, not with {units}.")
-    if path.suffix.lower() not in (*SEPARATORS, ".txt", ".jsonl", ".ndjson"):
-        raise SourceError(f"{str(path)!r}: allowed are .csv, .tsv, .txt, .jsonl.")
     given = {name: value for name, value in locals().items() if name in COLUMNS and value is not None}
-    lines = _TableLines(kind, order, frame_of(units, base, screen, fit), image_size, _TIMES[time_unit], given)
+    if path.suffix.lower() not in (*SEPARATORS, ".txt", *JSON):
+        raise SourceError(f"{str(path)!r}: allowed are .csv, .tsv, .txt, .jsonl.")
+    _require_used(
+        {
+            f"--base {base}": (bool(base) and units != "pixels", f"--units pixels, not with {units}"),
+            f"--fit {fit}": (fit is not None and screen is None, "--screen"),
+            f"--time-unit {time_unit}": (time_unit is not None and kind == "points", "--kind scanpaths"),
+            f"--separator {separator}": (
+                separator is not None and path.suffix.lower() in JSON,
+                "a CSV or TSV",
+            ),
+        }
+    )
+    for name in given:
+        _require_used({_option(name): (name in UNREAD[kind], f"--kind {OTHER_KIND[kind]}, not with {kind}")})
+    if separator is not None and len(separator) != 1:
+        raise SourceError(f"--separator {separator!r}: allowed is one character; a tab is $'\\t'.")
+    frame = frame_of(units, base, screen, fit or "letterbox")
+    lines = _TableLines(kind, order, frame, image_size, _TIMES[time_unit or "ms"], given)
     for _, group in groupby(_checked(path, lines, separator), attrgetter("key")):
         batch: list[_Line] = []
         for line in group:
@@ -133,6 +157,17 @@ def read(
                 batch = []
         if batch:
             yield lines.record(batch)
+
+
+def _require_used(options: dict[str, tuple[bool, str]]) -> None:
+    """Raises SourceError for an option that would change nothing.
+
+    Args:
+        options: for each option as given, whether nothing would use it, and what it goes with.
+    """
+    for option, (unused, partner) in options.items():
+        if unused:
+            raise SourceError(f"{option} goes with {partner}.")
 
 
 @dataclass
@@ -262,14 +297,18 @@ class _TableLines:
 
 def _checked(path: Path, lines: _TableLines, separator: str | None) -> Iterator[_Line | _BadLine]:
     rows: Iterator[tuple[int, Any]]
-    if path.suffix.lower() in (".jsonl", ".ndjson"):
+    if path.suffix.lower() in JSON:
         rows = json_lines(path, BYPRODUCTS)
     else:
         needed = [lines.columns.get(name, _default(name)) for name in _NEEDED]
         needed += [name for name in lines.columns.values() if name not in needed]
         separator = separator or SEPARATORS.get(path.suffix.lower(), ",")
         rows = table_rows(path, BYPRODUCTS, needed, separator)
+    first = True
     for number, row in rows:
+        if first and isinstance(row, dict):
+            first = False
+            _warn_of_unread(path, lines.kind, row)
         name = f"{path.name}, line {number}"
         try:
             if isinstance(row, RejectedRecord):
@@ -279,6 +318,19 @@ def _checked(path: Path, lines: _TableLines, separator: str | None) -> Iterator[
             yield lines.line(row, name)
         except RejectedRecord as error:
             yield _BadLine(name, error.reason)
+
+
+def _warn_of_unread(path: Path, kind: Kind, row: dict[str, Any]) -> None:
+    unread = [name for option in UNREAD[kind] if (name := _default(option)) in row]
+    if unread:
+        logger.warning(
+            f"{path.name}: {', '.join(unread)} not read: {kind} have no such field "
+            f"(--kind {OTHER_KIND[kind]} reads them)"
+        )
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _sign(value: Any) -> int:

@@ -8,8 +8,12 @@ from fixtures.converted import converted
 from fixtures.factories import image_bytes, noise_image
 from PIL import Image
 
+from luab_attention.area_maps import area_in_view
+from luab_attention.areas import areas_of
 from luab_attention.convert.tfrecords import crc32c, example, masked_crc32c
 from luab_data.errors import RejectedRecord, SourceError
+from luab_data.rows.columns import Columns
+from luab_vision.geometry import WHOLE_IMAGE
 
 
 def varint(value):
@@ -82,6 +86,44 @@ def test_records_become_rows_with_their_own_image(tmp_path):
     assert [text in reason for text, reason in zip(texts, reasons, strict=True)] == 5 * [True], reasons
     with pytest.raises(SourceError, match="brings its images"):
         converted(tmp_path / "2", "clickme", tmp_path / "train.tfrecords", images=tmp_path)
+
+
+def test_a_map_in_colors_is_rejected_as_training_would(tmp_path):
+    colors = image_bytes(noise_image(16, 16), "JPEG")
+    records = [framed(record(**click())), framed(record(**click() | {"heatmap": colors}))]
+    (tmp_path / "a.tfrecord").write_bytes(b"".join(records))
+    found = converted(tmp_path / "out", "clickme", tmp_path / "a.tfrecord")
+    assert list(found.rows) == ["a/000001"]
+    assert "of the mode RGB; needed is a gray one" in found.rejects["a.tfrecord, record 2"]
+
+
+def test_a_planted_block_is_where_it_was_after_the_conversion(tmp_path):
+    """Cell i of 256 lies at (i + 0.5) / 256, through the JPEG, the crop's view and the grid's averages."""
+    values = np.zeros((256, 256), np.uint8)
+    values[40:48, 200:208] = 255
+    planted = image_bytes(Image.fromarray(values), "JPEG")
+    image = image_bytes(noise_image(256, 256), "JPEG")
+    (tmp_path / "a.tfrecord").write_bytes(framed(record(image=image, heatmap=planted, label=0)))
+    row = converted(tmp_path / "out", "clickme", tmp_path / "a.tfrecord").rows["a/000001"]
+    (area,) = areas_of(row, "heatmap", Columns(), [row["label"]], (256, 256))
+    for cells in (256, 64):
+        grid = area_in_view(area, WHOLE_IMAGE, (cells, cells))
+        y, x = (np.indices(grid.shape) + 0.5) * grid / grid.sum()
+        assert (x.sum() / cells, y.sum() / cells) == pytest.approx((204 / 256, 44 / 256), abs=2e-3)
+
+
+def test_harmonizations_blur_moves_a_map_to_the_upper_left_by_half_a_cell():
+    """Its kernel of 10 x 10 (sigma 10), from -5 to 4 across and 4 to -5 down, padded as TensorFlow's SAME."""
+    across, down = np.arange(-5, 5), np.arange(4, -6, -1)
+    kernel = np.exp(-(across[None] ** 2 + down[:, None] ** 2) / 200)
+    kernel /= kernel.sum()
+    padded = np.zeros((64 + 9, 64 + 9))  # SAME pads 4 in front and 5 behind
+    padded[4 + 30, 4 + 30] = 1  # a map of one cell
+    blurred = np.array(
+        [[(padded[r : r + 10, c : c + 10] * kernel).sum() for c in range(64)] for r in range(64)]
+    )
+    y, x = (np.indices(blurred.shape) * blurred).sum(axis=(1, 2))
+    assert (x - 30, y - 30) == pytest.approx((-0.54, -0.46), abs=0.005)
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,16 @@ def test_points_are_compared_with_cocos_boxes(tmp_path, caplog):
     assert found.rows["000000000009"]["objects"]["bbox"] == [[2, 1, 4, 3]]
 
 
+def test_true_boxes_that_cannot_be_used_are_counted(tmp_path, capsys, caplog):
+    (tmp_path / "c.csv").write_text("file,x,y\n000000000009.jpg,0.5,0.5\n")
+    bad = [BOX | {"bbox": [1, 2, 3]}, BOX | {"category_id": 4}]
+    converted(tmp_path / "out", "table", tmp_path / "c.csv", boxes=write(tmp_path / "i.json", [BOX, *bad]))
+    said = capsys.readouterr().err + caplog.text
+    assert "true boxes: 2 entries cannot be used (of 3, the first: i.json, object 2: bbox has 3 num" in said
+    with pytest.raises(SourceError, match=r"they are of none \(of 2, the first: j.json, object 1: bbox has"):
+        converted(tmp_path / "2", "table", tmp_path / "c.csv", boxes=write(tmp_path / "j.json", bad))
+
+
 def test_true_masks_are_compared_too_and_those_of_another_image_left_out(tmp_path):
     (tmp_path / "c.csv").write_text("file,x,y\n000000000009.jpg,2.5,1.5\n000000000010.jpg,1,1\n")
     both = [*IMAGES, {"id": 10, "file_name": "000000000010.jpg", "width": 80, "height": 20}]

@@ -63,6 +63,6 @@ def test_imagenet_s_counts_red_and_green_and_ignores_1000(tmp_path):
 
 def test_options_that_contradict_each_other_are_an_error(tmp_path):
     save(tmp_path / "m/a.png", [[1]])
-    for options in ({"names": ["a"]}, {"folders": "class", "pixels": "classes"}):
+    for options in ({"names": ["a"]}, {"ignore": [9]}, {"folders": "class", "pixels": "classes"}):
         with pytest.raises(SourceError, match="goes with"):
             converted(tmp_path / "out", "mask_folders", tmp_path / "m", **options)

@@ -129,6 +129,21 @@ def test_every_bad_line_is_rejected_with_its_reason(tmp_path):
         ("file,x,y,x\na,1,2,3\n", {}, "the column x twice"),
         ("file,x,y\na.jpg,1,2\n", {"label_column": "klass"}, "has no column klass"),
         ("file,x,y\na.jpg,1,2\n", {"base": 1}, "--base 1 goes with --units pixels"),
+        ("file,x,y\na.jpg,1,2\n", {"fit": "center"}, "--fit center goes with --screen."),
+        ("file,x,y\na.jpg,1,2\n", {"time_unit": "ms"}, "--time-unit ms goes with --kind scanpaths."),
+        ("file,x,y,t\na.jpg,1,2,3\n", {"time_column": "t"}, "--time-column goes with --kind scanpaths, not"),
+        (
+            "file,x,y,who\na.jpg,1,2,b\n",
+            {"annotator_column": "who"},
+            "--annotator-column goes with --kind",
+        ),
+        (
+            "file,x,y,s\na.jpg,1,2,1\n",
+            {"kind": "scanpaths", "sign_column": "s"},
+            "--sign-column goes with --kind points, not with scanpaths",
+        ),
+        ("file,x,y\na.jpg,1,2\n", {"separator": "ab"}, "--separator 'ab': allowed is one character"),
+        ("file,x,y\na.jpg,1,2\n", {"boxes_reader": "voc"}, "--boxes-reader voc goes with --boxes."),
         ("file,x,y\na.jpg,,2\n", {}, "holds no usable entry (of 1, the first: a.csv, line 2"),
     ],
 )
@@ -136,6 +151,33 @@ def test_an_unusable_table_is_one_error(tmp_path, text, options, message):
     with pytest.raises(SourceError) as error:
         converted(tmp_path / "out", "table", write(tmp_path / "a.csv", text), **options)
     assert message in str(error.value)
+
+
+def test_json_has_no_separator(tmp_path):
+    path = write(tmp_path / "a.jsonl", '{"file": "a.png", "x": 0.1, "y": 0.3}\n')
+    with pytest.raises(SourceError, match="--separator ; goes with a CSV or TSV"):
+        converted(tmp_path / "out", "table", path, separator=";")
+
+
+@pytest.mark.parametrize(
+    ("kind", "unread"), [("points", "annotator, time not read"), ("scanpaths", "sign not read")]
+)
+def test_columns_that_the_other_kind_has_are_named(tmp_path, capsys, caplog, kind, unread):
+    path = write(tmp_path / "a.csv", "file,x,y,time,annotator,sign\na.jpg,0.1,0.1,5,ann,1\n")
+    converted(tmp_path / "out", "table", path, kind=kind)
+    assert f"a.csv: {unread}: {kind} have no such field" in capsys.readouterr().err + caplog.text
+
+
+def test_a_path_has_one_weight(tmp_path):
+    """Lines of one path follow each other, or come later in the file."""
+    lines = ["file,x,y,annotator,weight", "a.jpg,0.1,0.1,ann,2", "a.jpg,0.2,0.2,ann,3", "b.jpg,0.5,0.5,ann,",
+             "a.jpg,0.3,0.3,ann,2", "a.jpg,0.4,0.4,ann,", "a.jpg,0.5,0.5,bob,3"]  # fmt: skip
+    path = write(tmp_path / "a.csv", "\n".join(lines) + "\n")
+    found = converted(tmp_path / "out", "table", path, kind="scanpaths")
+    ann, bob = found.rows["a"]["scanpaths"]
+    assert ann["x"] == near([0.1, 0.3]) and (ann["weight"], bob["weight"]) == (2, 3)
+    assert found.rejects["a.csv, line 3"].startswith("the weight 3 in a path of the weight 2")
+    assert found.rejects["a.csv, line 6"].startswith("the weight 1 (not stated) in a path of the weight 2")
 
 
 def test_pixels_need_a_size(tmp_path):
