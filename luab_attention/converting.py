@@ -11,7 +11,7 @@ from luab_attention.convert.card import card_text
 from luab_attention.convert.check import check_report, check_warning, outside_warning
 from luab_attention.convert.conversion import Conversion
 from luab_attention.convert.picture import PICTURE, draw_folder
-from luab_attention.convert.records import Read
+from luab_attention.convert.records import Read, SourceRecord
 from luab_attention.readers import reader_named
 from luab_data.build.dataset_folder import build_folder, require_build_arguments
 from luab_data.build.manifest import Manifest, ShardStore
@@ -19,7 +19,7 @@ from luab_data.build.raw import BYPRODUCTS_ONLY, FULL
 from luab_data.build.workers import LOCAL, open_workers
 from luab_data.errors import SourceError
 from luab_data.files.fingerprint import fingerprint
-from luab_data.sources.entries import BYPRODUCTS, Reject
+from luab_data.sources.entries import BYPRODUCTS
 
 logger = get_logger(__name__)
 
@@ -107,6 +107,8 @@ def convert(
         manifest = build_folder(
             raw, text, out, config, arguments, max_side, rows_per_shard, ordered_map, store
         )
+    for what, count in raw.gathered.unannotated.items():
+        print(f"ignored: {count:,} {what}")
     for line in check_report(manifest.facts):
         print(line)
     warning = check_warning(manifest.facts)
@@ -123,7 +125,7 @@ def convert(
 def _without_degrees(records: Read) -> Read:
     """The records without the pixels per degree that each states."""
     for record in records:
-        yield record if isinstance(record, Reject) else replace(record, pixels_per_degree=None)
+        yield replace(record, pixels_per_degree=None) if isinstance(record, SourceRecord) else record
 
 
 def _stated(value: Any) -> Any:

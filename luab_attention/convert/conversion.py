@@ -176,4 +176,6 @@ class _WithTruth:
 
 def _first(gathered: Gathered) -> str:
     first = next(gathered.rejects(), None)
+    if first is None and gathered.unannotated:
+        return " (" + ", ".join(f"{count:,} {what}" for what, count in gathered.unannotated.items()) + ")"
     return "" if first is None else f" (of {gathered.found:,}, the first: {first.id}: {first.reason})"

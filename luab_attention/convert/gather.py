@@ -4,12 +4,12 @@ import pickle
 import tempfile
 import zlib
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from luab_attention.columns import HEATMAPS, MASKS, OPTIONAL, SCANPATHS
 from luab_attention.convert.image_keys import image_key
-from luab_attention.convert.records import SourceRecord
+from luab_attention.convert.records import Read, SourceRecord, Unannotated
 from luab_data.constants import OBJECTS, POINTS
 from luab_data.errors import RejectedRecord
 from luab_data.sources.entries import BYPRODUCTS, Reject
@@ -34,12 +34,14 @@ class Gathered:
         single: whether each image has exactly one class, its own.
         sized: whether each image has a size.
         found: the number of the source's entries.
+        unannotated: how many entries of each kind nobody annotated; `ignored` counts them all.
     """
 
-    def __init__(self, records: Iterable[SourceRecord | Reject], place: str | Path, role: str = BYPRODUCTS):
+    def __init__(self, records: Read, place: str | Path, role: str = BYPRODUCTS):
         self.role = role
         self.place = place
         self.ignored = 0
+        self.unannotated: dict[str, int] = {}
         self.fields: dict[str, set[str]] = {}
         self.labels: dict[str, int] = {}
         self.found = 0
@@ -53,7 +55,10 @@ class Gathered:
         self._own: dict[str, str | None] = {}  # image -> its own class; None: several
         self._part_labels = False
         for record in records:
-            if isinstance(record, Reject):
+            if isinstance(record, Unannotated):
+                self.ignored += 1
+                self.unannotated[record.what] = self.unannotated.get(record.what, 0) + 1
+            elif isinstance(record, Reject):
                 self.found += 1
                 self._rejects.extend(self._write(record))
             else:

@@ -116,4 +116,13 @@ class SourceRecord:
         return [Reject(role, f"{self.name}, {n} of {self.count}", reason) for n in range(1, self.count + 1)]
 
 
-Read = Iterator[SourceRecord | Reject]  # what a reader's function gives
+class Unannotated(NamedTuple):
+    """An entry that nobody annotated: it is counted, and neither used nor rejected.
+
+    `what` names its kind in the plural, such as "images without an object".
+    """
+
+    what: str
+
+
+Read = Iterator[SourceRecord | Reject | Unannotated]  # what a reader's function gives

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from luab_attention.convert import fields
 from luab_attention.convert.frames import ImagePixels
 from luab_attention.convert.masks import MaskContent, Polygons, Runs, coco_counts, require_pixels
-from luab_attention.convert.records import BoxPart, MaskPart, Read, SourceRecord
+from luab_attention.convert.records import BoxPart, MaskPart, Read, SourceRecord, Unannotated
 from luab_attention.convert.source import AttentionSource
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.files.json_items import json_items
@@ -53,15 +53,20 @@ def read(path: Path, *, masks: bool = True) -> Read:
     if missing := [name for name in ("images", "annotations", "categories") if name not in members]:
         raise SourceError(f"{BYPRODUCTS}={str(path)!r} is no COCO file: it has no {', '.join(missing)}.")
     number = 0
+    empty = set(known.images)
     for member, item in json_items(path, BYPRODUCTS):
         if member != "annotations":
             continue
         number += 1
         name = f"{path.name}, object {number}"
         try:
+            if isinstance(item, dict):
+                empty.discard(item.get("image_id"))
             yield _record(known, item, name, masks)
         except RejectedRecord as error:
             yield Reject(BYPRODUCTS, name, error.reason)
+    for _ in empty:
+        yield Unannotated("images without an object")
 
 
 def _read_image(known: _Known, item: Any) -> None:

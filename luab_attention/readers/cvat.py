@@ -8,7 +8,7 @@ from pathlib import Path
 from luab_attention.convert import fields
 from luab_attention.convert.frames import ImagePixels
 from luab_attention.convert.masks import Polygons, Runs, require_pixels
-from luab_attention.convert.records import BoxPart, MaskPart, PointPart, Read, SourceRecord
+from luab_attention.convert.records import BoxPart, MaskPart, PointPart, Read, SourceRecord, Unannotated
 from luab_attention.convert.source import AttentionSource
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.sources.entries import BYPRODUCTS, Reject
@@ -39,6 +39,8 @@ def read(path: Path) -> Read:
         except RejectedRecord as error:
             yield Reject(BYPRODUCTS, where, error.reason)
             continue
+        if not image.children:
+            yield Unannotated("images without a shape")
         for place, shape in enumerate(image.children, start=1):
             entry = f"{where}, shape {place}"
             try:

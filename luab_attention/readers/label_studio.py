@@ -1,11 +1,10 @@
 """Label Studio's JSON export: keypoints, boxes, polygons, brushes, choices.
 
 Numbers are percent of the image, and a brush is a packed mask; both become ratios. A choice is the image's
-class.
+class. A task may have several pages, a list of images; a region is on the one of its `item_index`.
 """
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,11 @@ from luab_attention.convert.brush import brush_mask
 from luab_attention.convert.frames import PERCENT
 from luab_attention.convert.image_keys import name_in_url
 from luab_attention.convert.masks import MaskBytes, Polygons, require_pixels
-from luab_attention.convert.records import BoxPart, MaskPart, PointPart, Read, SourceRecord
+from luab_attention.convert.records import BoxPart, MaskPart, PointPart, Read, SourceRecord, Unannotated
 from luab_attention.convert.source import AttentionSource
-from luab_data.errors import RejectedRecord
+from luab_data.console.names import few
+from luab_data.console.text import counted
+from luab_data.errors import RejectedRecord, SourceError
 from luab_data.files.json_items import json_items
 from luab_data.sources.entries import BYPRODUCTS, Reject
 
@@ -35,27 +36,64 @@ def add_options(add: Any) -> None:
     add.add_argument(
         "--image-key", default="image", help="the name of the image in a task's data (default: %(default)s)"
     )
+    add.add_argument(
+        "--to-name",
+        metavar="NAME",
+        help="the labeling interface's name of this image, if the tasks show several: others are rejected",
+    )
 
 
-def read(path: Path, *, image_key: str = "image") -> Read:
+def read(path: Path, *, image_key: str = "image", to_name: str | None = None) -> Read:
     """A `SourceRecord` for each region of each annotation that was not skipped.
 
     Raises:
-        SourceError: it is no JSON.
+        SourceError: it is no JSON, or the regions are on several things and none is chosen.
     """
+    shown = _shown(path)
+    if to_name is not None and to_name not in shown:
+        raise SourceError(f"--to-name {to_name}: the regions are on {few(list(shown)) or 'nothing'}.")
+    if to_name is None and len(shown) > 1:
+        counts = ", ".join(f"{name} ({count:,})" for name, count in shown.items())
+        raise SourceError(
+            f"{BYPRODUCTS}={str(path)!r}: the regions are on {counts}. Say with --to-name which of them is "
+            f"data.{image_key}, or choose another image with --image-key."
+        )
     for number, (_, task) in enumerate(json_items(path, BYPRODUCTS), start=1):
         where = f"{path.name}, task {number}"
         try:
-            image = _image(task, image_key)
+            pages = _pages(task, image_key)
             annotations = fields.items(fields.member(task, "annotations"), "annotations")
         except RejectedRecord as error:
             yield Reject(BYPRODUCTS, where, f"{error.reason}. Export it as JSON, not as JSON-MIN")
             continue
         for place, annotation in enumerate(annotations, start=1):
-            yield from _regions(image, annotation, f"{where}, annotation {place}")
+            yield from _regions(pages, annotation, f"{where}, annotation {place}", to_name)
+        if not annotations:
+            yield Unannotated("tasks without an annotation")
 
 
-def _regions(image: str, annotation: Any, where: str) -> Iterator[SourceRecord | Reject]:
+def _shown(path: Path) -> dict[str, int]:
+    """What the regions that are read are on, by the labeling interface's names, and how many."""
+    shown: dict[str, int] = {}
+    for _, task in json_items(path, BYPRODUCTS):
+        for annotation in _list(task, "annotations"):
+            for region in _list(annotation, "result"):
+                name = region.get("to_name") if isinstance(region, dict) else None
+                if isinstance(name, str) and _shape(region.get("type")) in (*SHAPES, CHOICES):
+                    shown[name] = shown.get(name, 0) + 1
+    return shown
+
+
+def _list(value: Any, name: str) -> list[Any]:
+    found = value.get(name) if isinstance(value, dict) else None
+    return found if isinstance(found, list) else []
+
+
+def _shape(kind: Any) -> str:
+    return kind.removesuffix("labels") if isinstance(kind, str) else ""
+
+
+def _regions(pages: list[str], annotation: Any, where: str, to_name: str | None) -> Read:
     try:
         regions = fields.items(fields.member(annotation, "result"), "result")
         if annotation.get("was_cancelled"):
@@ -63,16 +101,26 @@ def _regions(image: str, annotation: Any, where: str) -> Iterator[SourceRecord |
     except RejectedRecord as error:
         yield Reject(BYPRODUCTS, where, error.reason)
         return
+    if not regions:
+        yield Unannotated("annotations without a region")
     for number, region in enumerate(regions, start=1):
         name = f"{where}, region {number}"
         try:
-            yield _record(image, region, name)
+            yield _record(pages, region, name, to_name)
         except RejectedRecord as error:
             yield Reject(BYPRODUCTS, name, error.reason)
 
 
-def _image(task: Any, key: str) -> str:
-    address = fields.text(fields.member(fields.member(task, "data"), key), f"data.{key}")
+def _pages(task: Any, key: str) -> list[str]:
+    """The images of a task: one, or a list of pages."""
+    value = fields.member(fields.member(task, "data"), key)
+    if isinstance(value, list) and value:
+        return [_image(page, f"data.{key}[{place}]") for place, page in enumerate(value)]
+    return [_image(value, f"data.{key}")]
+
+
+def _image(value: Any, field: str) -> str:
+    address = fields.text(value, field)
     name = name_in_url(address)
     if address.startswith("/data/upload/"):
         folder, _, last = name.rpartition("/")
@@ -80,10 +128,13 @@ def _image(task: Any, key: str) -> str:
     return name
 
 
-def _record(image: str, region: Any, name: str) -> SourceRecord:
+def _record(pages: list[str], region: Any, name: str, to_name: str | None) -> SourceRecord:
     kind = fields.text(fields.member(region, "type"), "type")
     value = fields.member(region, "value")
-    shape = kind.removesuffix("labels")
+    shape = _shape(kind)
+    if to_name is not None and region.get("to_name") != to_name:
+        raise RejectedRecord(f"it is on {str(region.get('to_name'))[:40]!a}, not on --to-name {to_name}")
+    image = _page(pages, region)
     if kind == CHOICES:
         chosen = fields.items(fields.member(value, CHOICES), CHOICES)
         if len(chosen) != 1:
@@ -113,6 +164,18 @@ def _record(image: str, region: Any, name: str) -> SourceRecord:
         content = _polygon(value, width, height) if shape == "polygon" else _brush(value, width, height)
         record.masks.append(MaskPart(content, label))
     return record
+
+
+def _page(pages: list[str], region: Any) -> str:
+    """The image that a region is on."""
+    if region.get("item_index") is None:
+        if len(pages) > 1:
+            raise RejectedRecord(f"no item_index says on which of the {len(pages)} pages it is")
+        return pages[0]
+    place = fields.whole(region["item_index"], "item_index")
+    if place >= len(pages):
+        raise RejectedRecord(f"item_index {place}, but the task has {counted(len(pages), 'image')}")
+    return pages[place]
 
 
 def _box(value: Any, label: str | None) -> BoxPart:

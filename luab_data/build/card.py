@@ -92,7 +92,7 @@ def _metadata(text: CardText, config_name: str, features: Features, manifest: Ma
 
 
 def _counts(manifest: Manifest) -> str:
-    lines = ["| | found | in rows | rejected | other files, ignored |", "|---|---:|---:|---:|---:|"]
+    lines = ["| | found | in rows | rejected | others, ignored |", "|---|---:|---:|---:|---:|"]
     for role in manifest.found:
         numbers = (manifest.found[role], manifest.used[role], manifest.rejected[role], manifest.ignored[role])
         lines.append(f"| {role} | " + " | ".join(f"{number:,}" for number in numbers) + " |")

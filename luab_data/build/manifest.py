@@ -58,7 +58,7 @@ class Manifest:
             lines.append(
                 f"{role}: {self.found[role]:,} found = {self.used[role]:,} in rows + "
                 f"{self.rejected[role]:,} rejected ({share(self.used[role], self.found[role])} in rows); "
-                f"{self.ignored[role]:,} other files ignored"
+                f"{self.ignored[role]:,} others ignored"
             )
         if not self.arguments.get("classes"):
             places = {role: without_states(str(self.arguments.get(role))) for role in self.found}

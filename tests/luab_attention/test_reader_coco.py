@@ -42,6 +42,13 @@ def test_boxes_and_masks_of_any_categories(tmp_path):
     assert found.manifest.ignored["images"] == 1
 
 
+def test_images_without_an_object_are_counted(tmp_path):
+    more = [*IMAGES, IMAGES[0] | {"id": 10}, IMAGES[0] | {"id": 11}]
+    wrong = BOX | {"image_id": 11, "category_id": 5}
+    found = converted(tmp_path / "out", "coco", write(tmp_path / "i.json", [BOX, wrong], more))
+    assert found.manifest.ignored == {"byproducts": 1} and len(found.rejects) == 1
+
+
 def test_boxes_are_scaled_to_a_smaller_copy_of_the_image(tmp_path):
     images = write_images(tmp_path / "val", {"000000000009.jpg": (4, 3)})
     found = converted(tmp_path / "out", "coco", write(tmp_path / "i.json", [BOX]), images, masks=False)

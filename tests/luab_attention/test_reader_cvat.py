@@ -42,6 +42,11 @@ def test_all_shapes(tmp_path, monkeypatch, chunk):
     assert found.rows["b"]["labels"] == [0]
 
 
+def test_images_without_a_shape_are_counted(tmp_path):
+    found = converted(tmp_path / "out", "cvat", write(tmp_path, image(POINTS), image(name="b.png"), image()))
+    assert found.manifest.ignored == {"byproducts": 2} and found.manifest.found == {"byproducts": 1}
+
+
 def test_every_bad_shape_is_rejected(tmp_path):
     bad = [
         '<polyline label="a" points="1,1;2,2"/>', '<points label="a" points="1;2"/>',

@@ -3,7 +3,10 @@
 import json
 
 import numpy as np
+import pytest
 from fixtures.converted import converted, near
+
+from luab_data.errors import SourceError
 
 SIZE = {"original_width": 200, "original_height": 100, "image_rotation": 0}
 
@@ -71,3 +74,41 @@ def test_what_cannot_be_used_is_rejected_with_its_reason(tmp_path):
     ):  # fmt: skip
         assert sum(text in reason for reason in reasons) == 1, text
     assert len(reasons) == 8
+
+
+def test_regions_on_two_images_are_told_apart_or_refused(tmp_path):
+    both = task("a.png", key(5, 5, to_name="img"), key(50, 50, to_name="img2"))
+    other = task("b.png", key(50, 50, to_name="img2"), key(7, 7))
+    with pytest.raises(SourceError, match=r"are on img \(1\), img2 \(2\). Say with --to-name which"):
+        convert(tmp_path, both, other)
+    with pytest.raises(SourceError, match="--to-name img3: the regions are on img, img2"):
+        convert(tmp_path, both, other, to_name="img3")
+    found = convert(tmp_path, both, other, to_name="img")
+    assert list(found.rows) == ["a"] and len(found.rows["a"]["points"]) == 1
+    assert [reason[:16] for reason in found.rejects.values()] == ["it is on 'img2',"] * 2 + [
+        "it is on 'None',"
+    ]
+
+
+def test_a_region_is_on_the_page_of_its_index(tmp_path):
+    pages = task(["a.png", "b.png"], key(5, 5, item_index=0), key(50, 50, item_index=1), key(7, 7))
+    single = task("c.png", key(5, 5, item_index=0), key(5, 5, item_index=1))
+    found = convert(tmp_path, pages, single)
+    assert {name: row["points"][0]["x"] for name, row in found.rows.items()} == near(
+        {"a": 0.05, "b": 0.5, "c": 0.05}
+    )
+    first, second = found.rejects.values()
+    assert first == "no item_index says on which of the 2 pages it is"
+    assert second == "item_index 1, but the task has 1 image"
+
+
+def test_tasks_that_nobody_annotated_are_counted(tmp_path, capsys):
+    open_task = {"data": {"image": "b.png"}, "annotations": []}
+    found = convert(tmp_path, task("a.png", key(5, 5)), open_task, open_task, task("c.png"))
+    assert found.manifest.found == found.manifest.used == {"byproducts": 1}
+    assert found.manifest.ignored == {"byproducts": 3} and not found.rejects
+    shown = capsys.readouterr().out
+    assert "ignored: 2 tasks without an annotation" in shown
+    assert "ignored: 1 annotations without a region" in shown
+    with pytest.raises(SourceError, match=r"no usable entry \(2 tasks without an annotation\)"):
+        convert(tmp_path, open_task, open_task, name="none")
