@@ -10,6 +10,7 @@ from datasets.utils.logging import get_logger
 from luab_attention.convert.card import card_text
 from luab_attention.convert.check import check_report, check_warning, outside_warning
 from luab_attention.convert.conversion import Conversion
+from luab_attention.convert.images import DEFAULT, ImageRows
 from luab_attention.convert.picture import PICTURE, draw_folder
 from luab_attention.convert.records import Read, SourceRecord
 from luab_attention.readers import reader_named
@@ -29,6 +30,8 @@ def convert(
     reader: str,
     path: str | Path,
     images: str | Path | None = None,
+    images_split: str | None = None,
+    images_config: str | None = None,
     boxes: str | Path | None = None,
     boxes_reader: str | None = None,
     classes: Sequence[str] | None = None,
@@ -48,6 +51,8 @@ def convert(
         reader: a module of `luab_attention.readers`.
         path: the source's file or folder.
         images: folder, zip, tar or Hub id of the images. None: rows without images, or with the source's own.
+        images_split: their split, if they are a dataset. None: `train`.
+        images_config: their configuration, if they are a dataset. None: the default one.
         boxes: file or folder with the true boxes or masks of the images. They are in the rows, and the points
             are compared with them.
         boxes_reader: its reader. None: `coco` for a file, `imagenet_boxes` for a folder.
@@ -83,11 +88,14 @@ def convert(
             raise SourceError(f"boxes={str(boxes)!r}: there is no such file.")
         boxes_reader = boxes_reader or ("imagenet_boxes" if Path(boxes).is_dir() else "coco")
         truth = reader_named(boxes_reader).read(Path(boxes))
+    choice = ImageRows(images_split, images_config)
+    if images is None and choice != DEFAULT:
+        raise SourceError("--images-split and --images-config go with --images.")
     try:
         records = found.read(place, **own)
         if (stated or {}).get("pixels_per_degree") is not None:
             records = _without_degrees(records)
-        raw = Conversion(records, source, place, images, truth, classes)
+        raw = Conversion(records, source, place, images, truth, classes, choice)
     except SourceError as error:  # readers name the file by its role in a build
         raise SourceError(str(error).replace(f"{BYPRODUCTS}=", f"{reader}: ")) from error
     config = FULL if raw.layout.images else BYPRODUCTS_ONLY
@@ -100,6 +108,7 @@ def convert(
         "boxes": None if boxes is None else fingerprint(boxes),
         "boxes_reader": boxes_reader,
         "classes": None if classes is None else list(classes),
+        **{f"images_{name}": value for name, value in choice._asdict().items() if value is not None},
         "attention_source": source.column(source.pixels_per_degree),
     }
     with open_workers(engine, num_proc, ray_address) as ordered_map:

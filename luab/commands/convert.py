@@ -62,6 +62,8 @@ def _convert(name: str, argv: list[str]) -> None:
     options = build_options(f"luab convert {name}", reader.help, configurations=False)
     options.add_argument("path", help="the source's file or folder")
     options.add_argument("--images", help="folder, zip, tar or Hub id; without it, rows have no images")
+    options.add_argument("--images-split", metavar="NAME", help="of a dataset of images (default: train)")
+    options.add_argument("--images-config", metavar="NAME", help="of it (default: its default configuration)")
     options.add_argument(
         "--boxes",
         metavar="PATH",
@@ -107,4 +109,5 @@ def _convert(name: str, argv: list[str]) -> None:
         arguments.pop("config")
         return convert(out, name, options=own, stated=stated, **arguments)
 
-    run(given, build, "path", "images", "boxes", "boxes_reader", "classes")
+    shared = ("path", "images", "images_split", "images_config", "boxes", "boxes_reader", "classes")
+    run(given, build, *shared)

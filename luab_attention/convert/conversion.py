@@ -9,7 +9,7 @@ from datasets.utils.logging import get_logger
 
 from luab_attention.columns import MASKS, ColumnLayout, attention_features
 from luab_attention.convert.gather import Gathered
-from luab_attention.convert.images import NOT_NAMED, open_images
+from luab_attention.convert.images import DEFAULT, NOT_NAMED, ImageRows, open_images
 from luab_attention.convert.records import Read, SourceRecord
 from luab_attention.convert.source import AttentionSource
 from luab_attention.convert.to_rows import AttentionToRow
@@ -34,6 +34,7 @@ class Conversion:
         images: folder, zip, tar or Hub id of the images; None: rows without images.
         truth: records with the true boxes or masks of the same images; others are left out.
         classes: names of the classes in order; None: those that the records name, sorted.
+        choice: which rows of a dataset have the images.
 
     Raises:
         SourceError: no usable record, or no image that one of them names.
@@ -47,6 +48,7 @@ class Conversion:
         images: str | Path | None = None,
         truth: Read | None = None,
         classes: Sequence[str] | None = None,
+        choice: ImageRows = DEFAULT,
     ):
         self.source = source
         self.gathered = Gathered(records, place)
@@ -55,7 +57,7 @@ class Conversion:
         if images is not None and self.gathered.with_images:
             raise SourceError(f"{IMAGES}={str(images)!r}: {source.title} brings its images. Leave it out.")
         self._records = _WithTruth(self.gathered, None if truth is None else Gathered(truth, "boxes"))
-        self.images = None if images is None else open_images(images, self.gathered)
+        self.images = None if images is None else open_images(images, self.gathered, choice)
         self.layout = self._layout(classes)
 
     @property

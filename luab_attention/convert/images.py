@@ -8,11 +8,12 @@ import tarfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from luab_attention.convert.gather import Gathered
 from luab_attention.convert.image_keys import ends, image_key
 from luab_data.console.names import few
+from luab_data.constants import TRAIN
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.files.regular import read_regular
 from luab_data.hub.source import HubImages, hub_id
@@ -121,19 +122,40 @@ def no_match(place: str | Path, wanted: Gathered, seen: list[str]) -> SourceErro
     )
 
 
-def open_images(images: str | Path, wanted: Gathered) -> MatchedImages | HubImages:
+class ImageRows(NamedTuple):
+    """Which of a dataset's rows have the images. None: `train`, of the default configuration."""
+
+    split: str | None = None
+    config: str | None = None
+
+
+DEFAULT = ImageRows()
+
+
+def open_images(
+    images: str | Path, wanted: Gathered, choice: ImageRows = DEFAULT
+) -> MatchedImages | HubImages:
     """The images of a folder, a zip, a plain tar, or a dataset on the Hub (`owner/name`).
 
     Those of the Hub, and of a folder of Parquet files, are a stream with the source's keys as ids; the others
     are looked up.
 
     Raises:
-        SourceError: there is no such place, it cannot be read, or it holds none of the images.
+        SourceError: there is no such place, it cannot be read, or it holds none of the images; a choice among
+            files that are no dataset.
     """
     path = Path(images)
+    chosen = {"split": choice.split or TRAIN, "config": choice.config}
+    if path.is_dir() and (any(path.glob("*.parquet")) or any(path.glob("data/*.parquet"))):
+        return HubImages(str(path), None, _Ids(wanted), **chosen)  # type: ignore[arg-type]  # split is a text
+    if path.exists():
+        for option, value in choice._asdict().items():
+            if value is not None:
+                raise SourceError(
+                    f"--images-{option} {value} goes with a dataset on the Hub or a folder of Parquet files, "
+                    f"not with {str(images)!r}."
+                )
     if path.is_dir():
-        if any(path.glob("*.parquet")) or any(path.glob("data/*.parquet")):
-            return HubImages(str(path), None, _Ids(wanted))
         return MatchedImages(_Folder(path), path, wanted)
     if path.is_file():
         store = _Zip(path) if zipfile.is_zipfile(path) else _Tar(path)
@@ -144,7 +166,7 @@ def open_images(images: str | Path, wanted: Gathered) -> MatchedImages | HubImag
             f"{IMAGES}={str(images)!r} is neither a folder of images, nor a zip or tar of them, nor a "
             "dataset on the Hub (owner/name)."
         )
-    return HubImages(*parsed, id_of=_Ids(wanted))
+    return HubImages(*parsed, id_of=_Ids(wanted), **chosen)  # type: ignore[arg-type]  # split is a text
 
 
 NOT_NAMED = "the source does not name this image"

@@ -49,24 +49,35 @@ class HubImages:
     """A Stream of the images of a dataset with an `image` column; nothing is stored.
 
     The column's file names contain the ids. `dataset` is the id of a dataset on the Hub, or a local folder
-    that `load_dataset` opens. `id_of` turns a file name into an id, or raises `RejectedRecord`.
+    that `load_dataset` opens. `id_of` turns a file name into an id, or raises `RejectedRecord`. `split` of
+    the configuration `config` (None: the default one) is read.
     """
 
-    def __init__(self, dataset: str, revision: str | None, id_of: Callable[[str], str], role: str = IMAGES):
+    def __init__(
+        self,
+        dataset: str,
+        revision: str | None,
+        id_of: Callable[[str], str],
+        role: str = IMAGES,
+        split: str = TRAIN,
+        config: str | None = None,
+    ):
         self.role = role
         self.ignored = 0
         self._id_of = id_of
         with access_errors(role, dataset, instead="the folder of the unpacked images"):
             require_sound_parquets(role, Path(dataset))
-            builder = load_dataset_builder(dataset, revision=revision)
-            images = builder.as_streaming_dataset(split=TRAIN)
+            with _choice(role, "config", config, dataset):
+                builder = load_dataset_builder(dataset, name=config, revision=revision)
+            with _choice(role, "split", split, dataset):
+                images = builder.as_streaming_dataset(split=split)
             columns = images.column_names or []
         if IMAGE not in columns:
             raise SourceError(f"{role}={dataset!r} has no column {IMAGE!r}; it has {columns}.")
         self.place = dataset if revision is None else f"{dataset}@{revision}"
         self._images = images.select_columns([IMAGE]).cast_column(IMAGE, datasets.Image(decode=False))
         if isinstance(builder.config, ParquetConfig) and Path(dataset).is_dir():
-            self._images = ParquetImages(builder.config.data_files[TRAIN])
+            self._images = ParquetImages(builder.config.data_files[split])
 
     def classes(self) -> None:
         """None: the classes are in the file names, which are known only once all have been streamed."""
@@ -89,6 +100,18 @@ class HubImages:
                     yield Reject(self.role, printable(name) or f"row {number}", error.reason)
                     continue
                 yield Entry(entry_id, row[IMAGE]["bytes"] or b"")
+
+
+@contextmanager
+def _choice(role: str, option: str, given: str | None, dataset: str) -> Iterator[None]:
+    """Turns the error about a missing configuration or split into one that names the option."""
+    try:
+        yield
+    except (SourceError, HFValidationError):
+        raise
+    except ValueError as error:
+        said = f" {given!r}" if given is not None else ""
+        raise SourceError(f"--{role}-{option}{said} of {role}={dataset!r}: {reason(error)}") from error
 
 
 def require_sound_parquets(role: str, folder: Path) -> None:

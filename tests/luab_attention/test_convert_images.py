@@ -8,6 +8,7 @@ from fixtures.converted import converted, write_images
 from fixtures.factories import image_bytes, noise_image, write_tar
 
 from luab_attention.convert.image_keys import ends, image_key, name_in_url
+from luab_attention.converting import convert
 from luab_data.errors import RejectedRecord, SourceError
 
 FILES = {"cat/1.jpg": (8, 6), "dog/1.jpg": (8, 6), "cat/2.jpg": (8, 6)}
@@ -81,6 +82,14 @@ def test_a_damaged_image_costs_its_records_alone(tmp_path):
     found = converted(tmp_path / "out", "table", table(tmp_path / "a.csv", "dog/1.jpg", "2", "2"), images)
     assert list(found.rows) == ["dog/1"]
     assert sorted(found.rejects) == ["2", "a.csv, line 3, 1 of 2", "a.csv, line 3, 2 of 2"]
+
+
+def test_a_choice_among_files_is_an_error(tmp_path):
+    path, images = table(tmp_path / "a.csv", "cat/1.jpg"), packed(tmp_path, "folder")
+    with pytest.raises(SourceError, match="--images-split val goes with a dataset on the Hub"):
+        convert(tmp_path / "out", "table", path, images, images_split="val")
+    with pytest.raises(SourceError, match="go with --images"):
+        convert(tmp_path / "out", "table", path, images_config="small")
 
 
 def test_a_place_without_images_is_an_error(tmp_path):

@@ -1,0 +1,56 @@
+"""The images of `luab convert` from a dataset on the Hub: any split of any configuration."""
+
+import io
+
+import datasets
+import pytest
+from fixtures.factories import image_bytes, noise_image
+
+from luab_attention.converting import convert
+from luab_data.errors import SourceError
+
+CARD = b"""---
+configs:
+- config_name: small
+  data_files: [{split: train, path: small/train.parquet}, {split: val, path: small/val.parquet}]
+- config_name: large
+  data_files: [{split: train, path: large/train.parquet}]
+---
+"""
+
+
+def parquet(name, width):
+    columns = {"image": [{"bytes": image_bytes(noise_image(width, 6), "PNG"), "path": name}]}
+    buffer = io.BytesIO()
+    datasets.Dataset.from_dict(columns, datasets.Features({"image": datasets.Image()})).to_parquet(buffer)
+    return buffer.getvalue()
+
+
+def width_of(folder, choice):
+    """The width of the row's image, or the error's line."""
+    try:
+        convert(folder / "out", "table", folder / "a.csv", "you/photos", **choice)
+    except SourceError as error:
+        return str(error)
+    return datasets.load_dataset(str(folder / "out"), split="train")[0]["width"]
+
+
+@pytest.mark.parametrize(
+    ("choice", "found"),
+    [
+        ({"images_config": "small", "images_split": "val"}, 9),
+        ({"images_config": "large"}, 10),
+        ({"images_config": "small"}, 8),
+        ({"images_config": "small", "images_split": "test"}, "--images-split 'test' of images='you/photos'"),
+        ({"images_config": "huge"}, "--images-config 'huge' of images='you/photos'"),
+        ({}, "--images-config of images='you/photos': Config name is missing"),
+    ],
+)
+def test_a_split_of_a_configuration(hub, clients, tmp_path, choice, found):
+    files = {"small/train.parquet": 8, "small/val.parquet": 9, "large/train.parquet": 10}
+    parquets = {path: parquet("a.png", width) for path, width in files.items()}
+    hub.add("dataset", "you/photos").add(**{"README.md": CARD, **parquets})
+    (tmp_path / "a.csv").write_text("file,x,y\na.png,0.5,0.5\n")
+    result = clients.call(width_of, tmp_path, choice)
+    assert result.status == 0, result.output
+    assert result.value == found if isinstance(found, int) else found in result.value
