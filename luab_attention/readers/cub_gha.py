@@ -52,10 +52,11 @@ def read(path: Path, *, cub: Path | None = None) -> Read:
     if not files:
         raise SourceError(f"{BYPRODUCTS}={str(path)!r} holds no .txt file.")
     for name, file in files:
+        viewer = name.removesuffix(file.suffix) if "run" in file.stem.lower() else None
         for number, cells in plain_rows(file, BYPRODUCTS, ","):
             where = f"{name}, line {number}"
             try:
-                yield _record(cells, where, file.stem if "run" in file.stem.lower() else None, names)
+                yield _record(cells, where, viewer, names)
             except RejectedRecord as error:
                 yield Reject(BYPRODUCTS, where, error.reason)
 

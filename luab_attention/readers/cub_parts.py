@@ -1,7 +1,7 @@
 """CUB-200-2011 parts: where annotators clicked on birds (part_click_locs.txt), and the birds' boxes.
 
 A click on a part that is not visible is rejected. Numbers are pixels of the image, whose size only the images
-tell.
+tell. The clicks' times are not read: points have none.
 """
 
 from pathlib import Path

@@ -1,7 +1,8 @@
 """SALICON: mouse-contingent viewing of COCO images (JSON of 2015, or the folder of .mat files).
 
 The JSON has fixations y first, the .mat files x first; both count pixels from 1. Only the .mat files have
-times. Images have 640 x 480 pixels.
+times: of the mouse's samples, which are read, or with `--fixations` the fixations among them, without times.
+Images have 640 x 480 pixels.
 """
 
 from pathlib import Path
@@ -31,20 +32,31 @@ SOURCE = AttentionSource(
 PIXELS = ImagePixels(base=1)
 
 
-def read(path: Path) -> Read:
+def add_options(add: Any) -> None:
+    """The options of this source."""
+    add.add_argument(
+        "--fixations",
+        action="store_true",
+        help="of .mat files: the fixations, which have no times, in place of the samples",
+    )
+
+
+def read(path: Path, *, fixations: bool = False) -> Read:
     """A `SourceRecord` for each viewing: of a JSON's annotations, or of a folder's .mat files.
 
     Raises:
-        SourceError: neither.
+        SourceError: neither, or an option of the other.
     """
     if path.is_dir():
         files = sorted(path.glob("*.mat"))
         if not files:
             raise SourceError(f"{BYPRODUCTS}={str(path)!r} holds no .mat file.")
         for file in files:
-            yield from _of_mat(file)
+            yield from _of_mat(file, fixations)
     elif path.suffix.lower() == ".mat":
-        yield from _of_mat(path)
+        yield from _of_mat(path, fixations)
+    elif fixations:
+        raise SourceError("--fixations goes with .mat files: the JSON has fixations alone.")
     else:
         yield from _of_json(path)
 
@@ -80,7 +92,7 @@ def _record(item: Any, name: str, names: dict[int, str]) -> SourceRecord:
     return SourceRecord(names.get(image_id, coco_key(image_id)), name, PIXELS, SIZE, paths=[path])
 
 
-def _of_mat(file: Path) -> Read:
+def _of_mat(file: Path, fixations: bool) -> Read:
     try:
         content = read_mat(file)
         width, height = SIZE
@@ -94,28 +106,37 @@ def _of_mat(file: Path) -> Read:
     for number, viewing in enumerate(gaze, start=1):
         name = f"{file.name}, viewing {number}"
         try:
-            yield SourceRecord(file.stem, name, PIXELS, SIZE, paths=[_path_of_mat(viewing, number)])
+            part = (_fixations_of_mat if fixations else _samples_of_mat)(viewing)
+            # A number tells the viewers of one file apart, and is nobody in another file.
+            path = part._replace(annotator=f"{file.stem}/{number}")
+            yield SourceRecord(file.stem, name, PIXELS, SIZE, paths=[path])
         except RejectedRecord as error:
             yield Reject(BYPRODUCTS, name, error.reason)
 
 
-def _path_of_mat(viewing: Any, number: int) -> PathPart:
+def _samples_of_mat(viewing: Any) -> PathPart:
     """The samples with their times; x comes first here."""
-    names = getattr(viewing.dtype, "names", None) or ()
-    if not {"location", "timestamp"} <= set(names):
-        raise RejectedRecord(f"a viewing has the fields {', '.join(names)}; needed are location, timestamp")
-    places = np.asarray(viewing["location"])
-    times = np.ravel(np.asarray(viewing["timestamp"]))
-    if places.dtype.kind not in "iuf" or times.dtype.kind not in "iuf" or places.ndim != 2:
-        raise RejectedRecord("location or timestamp holds no numbers")
+    places, times = _numbers(viewing, "location"), np.ravel(_numbers(viewing, "timestamp"))
     if places.shape != (len(times), 2) or not len(times):
         raise RejectedRecord(f"location has the shape {places.shape}, of {len(times)} times")
-    if not (np.isfinite(places).all() and np.isfinite(times).all()):
-        raise RejectedRecord("location or timestamp has values that are not finite")
-    times = times.astype(np.float64)
-    return PathPart(
-        x=places[:, 0].astype(float).tolist(),
-        y=places[:, 1].astype(float).tolist(),
-        time=(times - times[0]).tolist(),
-        annotator=f"{number}",
-    )
+    return PathPart(places[:, 0].tolist(), places[:, 1].tolist(), time=(times - times[0]).tolist())
+
+
+def _fixations_of_mat(viewing: Any) -> PathPart:
+    places = _numbers(viewing, "fixations")
+    if places.ndim != 2 or places.shape[1] != 2:
+        raise RejectedRecord(f"fixations has the shape {places.shape}; allowed is one of (n, 2)")
+    return PathPart(places[:, 0].tolist(), places[:, 1].tolist())
+
+
+def _numbers(viewing: Any, name: str) -> np.ndarray:
+    """A field of a viewing, float64."""
+    names = getattr(viewing.dtype, "names", None) or ()
+    if name not in names:
+        raise RejectedRecord(f"a viewing has the fields {', '.join(names)}; needed is {name}")
+    found = np.asarray(viewing[name])
+    if found.dtype.kind not in "iuf":
+        raise RejectedRecord(f"{name} holds no numbers")
+    if not np.isfinite(found).all():
+        raise RejectedRecord(f"{name} has values that are not finite")
+    return found.astype(np.float64)

@@ -3,7 +3,8 @@
 import random
 
 import pytest
-from fixtures.attention_files import SEEDS
+from fixtures.attention_files import NO_SIZES, SEEDS
+from fixtures.converted import write_images
 
 from luab_attention.convert.conversion import Conversion
 from luab_attention.readers import reader_named
@@ -31,11 +32,13 @@ def damaged(seed, chance):
 def test_damaged_files_give_documented_errors_only(tmp_path, name):
     file, seed, options = SEEDS[name]
     reader, chance = reader_named(name), random.Random(0)
+    images = write_images(tmp_path / "photos", {"a.jpg": (8, 6)}) if name in NO_SIZES else None
     usable = 0
     for number in range(150):
         (tmp_path / file).write_bytes(damaged(seed, chance) if number else seed)
         try:
-            raw = Conversion(reader.read(tmp_path / file, **options), reader.source, tmp_path / file)
+            records = reader.read(tmp_path / file, **options)
+            raw = Conversion(records, reader.source, tmp_path / file, images)
             schema, make_batch = raw.features().arrow_schema, raw.to_batch()
             for group in groups(raw.pairs(), 100):
                 batch = make_batch(group, schema)

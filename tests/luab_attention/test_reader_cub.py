@@ -29,6 +29,15 @@ def test_lines_of_a_run_are_in_pixels_of_the_image(tmp_path):
     assert second["duration"] == [9] and first["annotator"] == "Fixation_run1"
 
 
+def test_runs_of_one_name_in_two_folders_are_two_viewers(tmp_path):
+    for folder in ("a", "b"):
+        (tmp_path / "runs" / folder).mkdir(parents=True)
+        (tmp_path / "runs" / folder / "Fixation_run1.txt").write_text("8464,500,375,200,145,179\n")
+    found = converted(tmp_path / "out", "cub_gha", tmp_path / "runs")
+    viewers = [path["annotator"] for path in found.rows["8464"]["scanpaths"]]
+    assert viewers == ["a/Fixation_run1", "b/Fixation_run1"]
+
+
 def test_lines_of_all_runs_are_places_on_the_display(tmp_path):
     # 500 x 375 shown as 1000 x 750 at (460, 165): (860, 455) is (0.4, 0.386667).
     (tmp_path / "Fixation.txt").write_text("8464,500,375,1000,750,460,165,860,455,179\n8465,5,5,5,5,5,5,5\n")

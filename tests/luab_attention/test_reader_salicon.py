@@ -9,7 +9,7 @@ import pytest
 from fixtures.converted import converted, near
 
 from luab_attention.convert.mat_files import read_mat
-from luab_data.errors import RejectedRecord
+from luab_data.errors import RejectedRecord, SourceError
 
 
 def test_json_has_y_first_and_counts_from_1(tmp_path):
@@ -36,6 +36,12 @@ def test_json_has_y_first_and_counts_from_1(tmp_path):
     assert ["no fixation" in reasons[0], "has 3 numbers" in reasons[1], "-1" in reasons[2]] == 3 * [True]
 
 
+def test_the_json_has_fixations_alone(tmp_path):
+    (tmp_path / "a.json").write_text("{}")
+    with pytest.raises(SourceError, match=r"--fixations goes with .mat files"):
+        converted(tmp_path / "out", "salicon", tmp_path / "a.json", fixations=True)
+
+
 def viewing(places, times):
     kind = [("location", object), ("timestamp", object), ("fixations", object)]
     found = np.zeros((1, 1), kind)
@@ -57,10 +63,15 @@ def test_mat_files_have_x_first_and_times(tmp_path):
     write_mat(folder / "COCO_train2014_000000000010.mat", good, resolution=(600, 800))
     (folder / "COCO_train2014_000000000011.mat").write_bytes(b"MATLAB 7.3 MAT-file, ...".ljust(200))
     (folder / "COCO_train2014_000000000012.mat").write_bytes(b"rubbish")
+    write_mat(folder / "COCO_train2014_000000000013.mat", good)
     found = converted(tmp_path / "out", "salicon", folder)
+    (other,) = found.rows["000000000013"]["scanpaths"]
     (path,) = found.rows["000000000009"]["scanpaths"]
     assert path["x"] == near([0.48984375, 699.5 / 640]) and path["y"] == near([0.503125, -5.5 / 480])
     assert path["time"] == [0, 16]
+    assert path["annotator"] == "COCO_train2014_000000000009/1" != other["annotator"]
+    read = converted(tmp_path / "fixations", "salicon", folder, fixations=True).rows["000000000009"]
+    assert read["scanpaths"][0]["x"] == near([0.48984375]) and "time" not in read["scanpaths"][0]
     name = "COCO_train2014_0000000000{}.mat"
     assert "shape (1, 2), of 2 times" in found.rejects["COCO_train2014_000000000009.mat, viewing 2"]
     assert "resolution is [600, 800]" in found.rejects[name.format(10)]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from fixtures.attention_files import FOLDERS, SEEDS, VOC, write_files
+from fixtures.attention_files import FOLDERS, NO_SIZES, SEEDS, VOC, write_files
 from fixtures.converted import converted, write_images
 
 from luab_attention.converting import convert
@@ -20,9 +20,8 @@ def test_every_source_is_here():
 def test_a_relative_path_gives_the_rows_of_an_absolute_one(tmp_path, monkeypatch, name, folder):
     file, content, options = ("", b"", {}) if folder else SEEDS[name]
     write_files(tmp_path / "in", FOLDERS[name] if folder else {file: content})
-    if name == "cub_parts":  # nothing else tells the sizes of its images
-        write_images(tmp_path / "photos", {"001.Albatross/a.jpg": (8, 6)})
-    images = Path("photos") if name == "cub_parts" else None
+    write_images(tmp_path / "photos", {"a.jpg": (8, 6)})
+    images = Path("photos") if name in NO_SIZES else None
     monkeypatch.chdir(tmp_path)
     relative = converted(tmp_path / "relative", name, Path("in") / file, images, **options)
     absolute = converted(tmp_path / "absolute", name, tmp_path / "in" / file, images, **options)
