@@ -60,7 +60,7 @@ SOURCE_FEATURE = {
     "pixels_per_degree": Value("float32"),  # image pixels in a degree of visual angle
     "sigma": Value("float32"),  # of the blur that its authors use, ratio of the image's width
     "license": Value("string"),
-    "may_be_passed_on": Value("bool"),
+    "may_be_passed_on": Value("bool"),  # null: no license is known, and nothing forbids it
 }
 
 
