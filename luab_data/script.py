@@ -16,6 +16,7 @@ from luab_data.console.boundary import boundary
 from luab_data.console.disk import full_disk_explained
 from luab_data.console.options import CommandParser
 from luab_data.console.text import printable_lines
+from luab_data.errors import SourceError
 from luab_data.hub.publish import Release
 from luab_data.images.pillow import JPEG_QUALITY
 
@@ -124,6 +125,9 @@ def _every_interrupt_counts() -> Iterator[None]:
 
 def _release(arguments: argparse.Namespace) -> AbstractContextManager[Release | None]:
     if arguments.push_to_hub is None:
+        for option in ("public", "private", "keep_shards", "i_may_publish_the_images"):
+            if getattr(arguments, option):
+                raise SourceError(f"--{option.replace('_', '-')} goes with --push-to-hub.")
         return nullcontext()
     return Release(
         arguments.push_to_hub,

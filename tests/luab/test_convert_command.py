@@ -171,6 +171,14 @@ def test_samples_in_another_unit_are_warned_about_without_boxes(tmp_path, capsys
     assert ("6 of 6 points are outside their image: they may be in another unit" in said) == warned
 
 
+@pytest.mark.parametrize("option", ["--public", "--private", "--keep-shards", "--i-may-publish-the-images"])
+def test_options_of_an_upload_go_with_it(tmp_path, capsys, option):
+    (tmp_path / "c.csv").write_text("file,x,y\na.jpg,0.2,0.7\n")
+    assert main(["convert", "table", str(tmp_path / "c.csv"), "--out", str(tmp_path / "out"), option]) == 1
+    assert f"{option} goes with --push-to-hub." in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_unusable_file_is_named_by_its_source(tmp_path, capsys):
     (tmp_path / "c.csv").write_text("file;x;y\n")
     assert main(["convert", "table", str(tmp_path / "c.csv"), "--out", str(tmp_path / "out")]) == 1
