@@ -4,7 +4,12 @@ Shapes: points `[..., P, 2]` crop ratios, x first; weights `[..., P]`, 0 for a p
 (padding, or outside the crop); grid `(h, w)`; maps `[..., h, w]`. The center of the grid's cell in row i and
 column j is x = (j + 0.5) / w, y = (i + 0.5) / h.
 
-Maps of areas (`luab_attention.area_maps`) have a grid of their own, `[..., H, W]`, and are averaged.
+Of points, radius and sigma are ratios of the crop, not of the image, and cells count by their centers, not by
+the mean over their area: the defaults of clicks were searched so (`luab_trainer/losses/attention.py`), and
+others would not fit them.
+
+Maps of areas (`luab_attention.area_maps`) are in ratios of the image and exact. They have a grid of their
+own, `[..., H, W]`, and are averaged.
 """
 
 import torch
