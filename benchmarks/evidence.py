@@ -18,8 +18,9 @@ Models with `-started` go on from the checkpoint of the plain natural run. Arms:
     attention, mix    one half of luab
     point      the paper's loss: the click regressed from the features
     clicks-50, -10, -1, astray-10, -30, centers, anywhere   luab with fewer or other clicks (worlds.py)
-    boxes, masks, traces   luab with these of the demo's world instead of clicks (--byproduct)
-    shuffled-boxes, shuffled-masks, shuffled-traces   their controls: each image has those of another one
+    boxes, masks, traces, gaze   luab with these of the demo's world instead of clicks (--byproduct);
+        gaze: the traces as a density, as `--byproduct scanpath` reads them
+    shuffled-boxes, shuffled-masks, ...   their controls: each image has those of another one
 """
 
 import argparse
@@ -66,6 +67,7 @@ OTHER_BYPRODUCTS: dict[str, tuple[str, ByproductKind]] = {
     "boxes": (REGIONS, "boxes"),
     "masks": (REGIONS, "masks"),
     "traces": ("train", "trace"),
+    "gaze": ("train", "scanpath"),
 }
 ARMS |= {
     f"{control}{name}": (split, {"byproduct": kind}, {})
