@@ -67,7 +67,7 @@ OTHER_BYPRODUCTS: dict[str, tuple[str, ByproductKind]] = {
     "boxes": (REGIONS, "boxes"),
     "masks": (REGIONS, "masks"),
     "traces": ("train", "trace"),
-    "gaze": ("train", "scanpath"),
+    "gaze": (REGIONS, "scanpath"),
 }
 ARMS |= {
     f"{control}{name}": (split, {"byproduct": kind}, {})
@@ -152,6 +152,7 @@ class Run:
 
     def of_byproduct(self) -> list[Any]:
         """The trainer's defaults for another byproduct than clicks."""
+        from luab_attention.blur import TARGET
         from luab_trainer.config import LUABConfig
         from luab_trainer.data import area_mix
         from luab_trainer.data.background import BackgroundMix
@@ -160,7 +161,9 @@ class Run:
         assert self.byproduct is not None
         config = LUABConfig("unused", use_cpu=True, byproduct=self.byproduct)
         config.settle_mix(multi_label=False)
-        areas = [area_mix.LEVELS, area_mix.HOLES] if self.byproduct in AREA_KINDS else []
+        areas: list[Any] = [area_mix.LEVELS, area_mix.HOLES] if self.byproduct in AREA_KINDS else []
+        if self.byproduct == "scanpath":
+            areas += TARGET
         losses = [defaults(kind, "hinge", self.byproduct) for kind in ("cls", "map")]
         return [config.background_mix, asdict(BackgroundMix()), losses, areas]
 

@@ -153,7 +153,7 @@ def test_the_kept_results_are_found_by_the_settings_of_today(evidence):
     assert {line["world"] for line in lines} == {"demo", "real", "natural"}
 
 
-@pytest.mark.parametrize("arm", ["boxes", "masks", "traces"])
+@pytest.mark.parametrize("arm", ["boxes", "masks", "traces", "gaze"])
 def test_an_arm_of_another_byproduct_has_its_control_and_depends_on_its_own_defaults(
     evidence, monkeypatch, arm
 ):
@@ -178,6 +178,9 @@ def test_regions_are_where_the_objects_are_drawn(worlds, tmp_path):
                 "image": {"bytes": (raw / "images" / "train" / file).read_bytes(), "path": None},
                 "image_id": file.removesuffix(".JPEG"),
                 "label": label // 3,
+                "annotations": [
+                    {"mouse_tracking": [{"x": 0.1, "y": 0.2, "time": 5}, {"x": 0.3, "y": 0.4, "time": 21}]}
+                ],
             }
             for label, file in enumerate(boxes)
         ]
@@ -199,3 +202,6 @@ def test_regions_are_where_the_objects_are_drawn(worlds, tmp_path):
         assert not inside[~whole].any()
         assert inside[int(y)].any() and inside[int(y + height) - 1].any()
         assert row["objects"]["category"] == [row["label"]]
+        (path,) = row["scanpaths"]
+        assert path["x"] == pytest.approx([0.1, 0.3]) and path["y"] == pytest.approx([0.2, 0.4])
+        assert path["time"] == [0, 16]
