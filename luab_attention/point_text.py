@@ -13,14 +13,14 @@ from luab_data.rows.arrow import OddRows
 
 SHOWN = 60  # characters of a text in a message
 _NUMBER = r"([-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?)"
-_PAIR = re.compile(rf"\s*{_NUMBER}\s*[,\s]\s*{_NUMBER}\s*")
+_PAIR = re.compile(rf"\s*(\(\s*)?{_NUMBER}\s*[,;\s]\s*{_NUMBER}\s*(?(1)\)\s*)")
 
 
 def parsed_points(values: pa.ChunkedArray, column: str) -> tuple[pa.ChunkedArray, Any]:
     """Texts [N] -> points as `flat_points` reads them, and the feature of a point.
 
-    A text is a point `{"x": 0.5, "y": 0.3}` or `[0.5, 0.3]`, a list of these, or `0.5, 0.3`. Fields other
-    than x, y, weight and label are ignored. An empty text is no point.
+    A text is a point `{"x": 0.5, "y": 0.3}` or `[0.5, 0.3]`, a list of these, or `0.5, 0.3`, `0.5;0.3`,
+    `(0.5, 0.3)`. Fields other than x, y, weight and label are ignored. An empty text is no point.
 
     Raises:
         OddRows: a text that is none of these.
@@ -56,7 +56,7 @@ def _points_of(text: str | None, number: int, column: str) -> Any:
         return None
     if pair := _PAIR.fullmatch(text):
         try:
-            return _point([float(pair[1]), float(pair[2])])
+            return _point([float(pair[2]), float(pair[3])])
         except ValueError as error:
             raise _odd(text, number, column) from error
     try:

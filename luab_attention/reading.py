@@ -178,9 +178,33 @@ def with_usual_points(rows: datasets.Dataset, reading: Reading) -> tuple[Reading
     for name in OTHER_POINTS:
         if has_column(rows.features, name):
             return replace(reading, point=name), [f"points: they are read from column {name!r}"]
-    if {X, Y} <= set(rows.column_names):
-        return replace(reading, x=X, y=Y), [f"points: they are read from the columns {X!r} and {Y!r}"]
+    if (pair := _pair_of_columns(rows.features)) is not None:
+        x, y = pair
+        return replace(reading, x=x, y=y), [f"points: they are read from the columns {x!r} and {y!r}"]
     return reading, []
+
+
+def _pair_of_columns(features: datasets.Features) -> tuple[str, str] | None:
+    """`x` and `y`, or the only columns of numbers whose names end so alike: `click_x` and `click_y`.
+
+    None: there are none or several. A corner of a box, which has a width beside it, is no point.
+    """
+    if {X, Y} <= features.keys():
+        return X, Y
+    numbers = {name for name, each in features.items() if _is_number(each)}
+    pairs = []
+    for name in numbers:
+        prefix, end = name[:-1], name[-1:]
+        other = f"{prefix}{'Y' if end == 'X' else 'y'}"
+        sides = {f"{prefix}{side}".lower() for side in ("w", "h", "width", "height") if prefix}
+        if end in ("x", "X") and other in numbers and not sides & {each.lower() for each in features}:
+            pairs.append((name, other))
+    return pairs[0] if len(pairs) == 1 else None
+
+
+def _is_number(feature: Any) -> bool:
+    dtype = feature.dtype if isinstance(feature, datasets.Value) else ""
+    return dtype.startswith(("int", "uint", "float"))
 
 
 def points_as_in(training: Columns, rows: datasets.Dataset, reading: Reading) -> Reading:

@@ -26,7 +26,8 @@ class OddRows(SourceError):
 
 # The fix for a missing column, besides setting its option.
 FIXES = {
-    "point_column": "Set --point_column, give a table of points with --points_file, or take --loss none.",
+    "point_column": "Set --point_column, or --x_column and --y_column, give a table of points with "
+    "--points_file, or take --loss none.",
     "annotations_column": "Set --annotations_column, or take --byproduct click.",
 }
 

@@ -27,6 +27,9 @@ def points_read(reading=None, **columns):
         [json.dumps(each) for each in XY],
         [f"{x}, {y}" for x, y in XY],
         [f" {x} {y}" for x, y in XY],
+        [f"({x}, {y})" for x, y in XY],
+        [f" ( {x} {y} ) " for x, y in XY],
+        [f"{x};{y}" for x, y in XY],
         [json.dumps({**each, "width": 0.3, "keypointlabels": ["nose"]}) for each in DICTS],
     ],
 )
@@ -54,7 +57,7 @@ def test_several_points_as_text():
     [
         "left", "0.5", "[0.5]", "[0.1, 0.2, 0.3]", '{"x": 0.5}', '{"cx": 1, "cy": 2}', '{"x": "a", "y": 1}',
         "{", "[true, false]", "[[1]]", "NaN, 1", '{"x": NaN, "y": 0.5}', "0,5 0,5", "1.2.3, 4", "[" * 10_000,
-        '{"x": 1, "y": 1, "label": 1.5}', "5",
+        '{"x": 1, "y": 1, "label": 1.5}', "5", "(0.1, 0.2", "0.1, 0.2)", "0,5;0,5", "((0.1, 0.2))",
     ],
 )  # fmt: skip
 def test_text_that_is_no_point_is_refused_with_its_row(text):
@@ -74,6 +77,35 @@ def test_other_usual_names_are_taken_and_said(name):
     assert found == DICTS
     assert notes == [f"points: they are read from column {name!r}"]
     assert points_read(**{name: DICTS, "click": DICTS[::-1]}) == (DICTS[::-1], [])
+
+
+@pytest.mark.parametrize(
+    ("x", "y"),
+    [("click_x", "click_y"), ("X", "Y"), ("point_x", "point_y"), ("px", "py"), ("CLICK_X", "CLICK_Y")],
+)
+def test_the_only_two_columns_that_end_in_x_and_y_are_taken_and_said(x, y):
+    columns = {x: [each for each, _ in XY], y: [each for _, each in XY]}
+    found, notes = points_read(**columns, width=[40] * 8, index=list(range(8)), max=[1] * 8)
+    assert found == DICTS
+    assert notes == [f"points: they are read from the columns {x!r} and {y!r}"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("click_x", "click_y", "other_x", "other_y"), ("box_x", "box_y", "box_w", "box_h"),
+        ("bbox_x", "bbox_y", "bbox_width", "bbox_height"), ("click_x", "mouse_y"), ("click_x",),
+    ],
+)  # fmt: skip
+def test_columns_that_may_be_something_else_are_not_taken(names):
+    fix = "Set --point_column, or --x_column and --y_column, give"
+    with pytest.raises(SourceError, match=f"no column 'click'; it has .*{names[0]}.* {fix}"):
+        points_read(**{name: [0.5] * 8 for name in names})
+
+
+def test_text_in_columns_that_end_in_x_and_y_is_not_taken():
+    with pytest.raises(SourceError, match="no column 'click'"):
+        points_read(click_x=["0.5"] * 8, click_y=["0.5"] * 8)
 
 
 def test_x_and_y_are_taken_and_said():
