@@ -1,13 +1,16 @@
 """Training on gaze, boxes, masks and heat maps: from the rows to the loss, and through run.py."""
 
 import json
+from itertools import product
 
 import numpy as np
 import pytest
 import torch
+from fixtures.factories import image_bytes
 from fixtures.looked import CLASSES, looked_dataset
 from fixtures.small_runs import options, write_config
 from fixtures.tiny_models import IMAGE_SIZE, tiny_model
+from PIL import Image
 
 from luab import CutMix, LUABConfig, LUABModel, LUABTrainer, MixUp, ViewDataset
 from luab_data.rows.columns import AREA_KINDS, Columns
@@ -138,6 +141,57 @@ def test_cutmix_cuts_the_maps_as_the_pixels(kind):
                     assert ((values > 0.9) & (pixels < 0.1)).mean() < 0.02  # what is covered is gone
                 seen += bool(values.any())
     assert seen > 100
+
+
+def squares(count: int) -> list[dict]:
+    """Black images with a bright square, which is the object; of row 0 in red, of the others in blue."""
+    rng, rows, size = np.random.default_rng(0), [], 60
+    for number in range(count):
+        left, top = (int(each) for each in rng.integers(5, 30, 2))
+        inside = np.zeros((size, size), np.uint8)
+        inside[top : top + 25, left : left + 25] = 255
+        pixels = np.zeros((size, size, 3), np.uint8)
+        pixels[..., 2 if number else 0] = inside // 255 * 250
+        image, mask = (
+            {"bytes": image_bytes(Image.fromarray(each), "PNG"), "path": None} for each in (pixels, inside)
+        )
+        rows.append(
+            {
+                "image": image, "label": number, "width": size, "height": size,
+                "objects": {"bbox": [[left, top, 25, 25]], "category": [number]},
+                "masks": [{"label": number, "image": mask}],
+                "heatmaps": [{"label": number, "annotator": "a", "image": mask}],
+            }
+        )  # fmt: skip
+    return rows
+
+
+@pytest.mark.parametrize(
+    "mixed", [{"mixup": MixUp(alpha=1.0)}, {"cutmix": CutMix()}], ids=["mixup", "cutmix"]
+)
+@pytest.mark.parametrize("kind", [kind for kind in AREA_KINDS if kind != "scanpath"])
+def test_a_crop_is_as_bright_under_each_map_as_the_share_of_its_target(kind, mixed):
+    """MixUp blends what is under the map; of CutMix, what is seen of an object is seen whole."""
+    rows, counted = squares(6), {"own": 0, "other": 0, "gone": 0}
+    transform = TrainTransform(SETTINGS, scale=(0.3, 1.0))
+    for seed in range(100):
+        sample = ViewDataset(
+            rows, transform, seed, byproduct=kind, num_labels=6, grid=(IMAGE_SIZE, IMAGE_SIZE), **mixed
+        )[0]
+        maps, labels = sample["target_maps"], sample["target_labels"]
+        shares = sample.get("target_shares", [1.0] * len(maps))
+        for values, label, share in zip(maps, labels, shares, strict=True):
+            around = np.stack([np.roll(values, move, (0, 1)) for move in product((-1, 0, 1), repeat=2)])
+            inside = around.min(0) > 0.99  # not at a border, where pixels are between two
+            if not values.any():
+                counted["gone"] += 1
+            elif inside.any():
+                pixels = sample["pixel_values"][..., 2 if label else 0].numpy()
+                assert np.median(pixels[inside]) == pytest.approx(250 * share, abs=6)
+                counted["other" if label else "own"] += 1
+                if "mixup" in mixed:
+                    assert share == pytest.approx(float(sample["labels"][label]), abs=1e-6)
+    assert min(counted["own"], counted["other"]) > 20, counted
 
 
 def test_mixup_counts_the_maps_by_their_shares():

@@ -5,6 +5,7 @@ workers. Image sizes other than the model's are 64 pixels. All else is the recip
 """
 
 import io
+import json
 import re
 from contextlib import redirect_stdout
 from operator import attrgetter
@@ -75,7 +76,40 @@ def test_a_recipe_with_lamb_starts(timm, recipe, tmp_path):
     timm(check_start, recipe, tmp_path)
 
 
-def check_start(recipe, tmp_path):
+# As the recipes say themselves: what they lack, timm's model has.
+WITH_TIMM = {
+    "deit-s": ("deit-s", 0.1),
+    "resnet-50-a1": ("resnet-50", 0.05),
+    "resnet-50-a2": ("resnet-50", 0.05),
+}
+SMALL = {"deit-s": {"embed_dim": 32, "depth": 3, "num_heads": 4}, "resnet-50": {"layers": [1, 1, 1, 1]}}
+
+
+@needs_timm
+@pytest.mark.parametrize("name", WITH_TIMM)
+def test_a_recipe_starts_with_timms_model_and_its_drop_path(timm, name, tmp_path):
+    timm(check_start_with_timm, name, tmp_path)
+
+
+def check_start_with_timm(name, tmp_path):
+    model, drop_path = WITH_TIMM[name]
+    recipe = ROOT / "configs" / "recipes" / f"{name}.yaml"
+    given = f"--from_config configs/models/timm/{model}.json --drop_path {drop_path}"
+    head = " ".join(
+        recipe.read_text(encoding="utf-8").partition("\nfrom_config:")[0].replace("\n#", "").split()
+    )
+    assert given in head or name == "resnet-50-a2", "A2 refers to A1"
+    config = json.loads((ROOT / "configs" / "models" / "timm" / f"{model}.json").read_text())
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps({**config, "model_args": SMALL[model]}))
+    processor = ROOT / "configs" / "models" / "timm" / "preprocessor_config.json"
+    (folder / processor.name).write_bytes(processor.read_bytes())
+    check_start(recipe, tmp_path, ["--from_config", str(folder), "--drop_path", str(drop_path)])
+
+
+def check_start(recipe, tmp_path, instead=None):
+    """`instead`: the options of another model than the tiny one, with a drop path of its own."""
     said = values(recipe)
     given = {
         "dataset": "coco_ab" if "coco" in recipe.stem else "imagenet_ab", "output_dir": tmp_path / "out",
@@ -87,7 +121,7 @@ def check_start(recipe, tmp_path):
     if "image_size" in said:
         given["image_size"] = 64
     options = [text for name, value in given.items() for text in (f"--{name}", str(value))]
-    run, args = parse([str(recipe), *started_from(recipe, tmp_path / "model"), *options], "")
+    run, args = parse([str(recipe), *(instead or started_from(recipe, tmp_path / "model")), *options], "")
     for name, value in said.items():
         if name not in given and name not in ("model", "from_config", "lr_scheduler_kwargs"):
             kept = getattr(run, name, getattr(args, name, None))
@@ -102,7 +136,7 @@ def check_start(recipe, tmp_path):
     settings = image_settings(load_processor(str(tmp_path / "out")))
     if "eval_crop" in said:
         assert settings.resize == int(settings.size / said["eval_crop"])
-    assert (drop_path_of(trainer.luab.model) > 0) == ("drop_path" in said)
+    assert (drop_path_of(trainer.luab.model) > 0) == ("drop_path" in said or instead is not None)
     pairer = trainer.train_dataset.to_sample.pairer
     assert (pairer is not None) == ("mixup" in said or "cutmix" in said)
 
