@@ -3,7 +3,8 @@
 `tests/luab_data/test_hf_builders.py` says what a new version of `datasets` changed.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from types import FunctionType
 from typing import Any
 
@@ -28,7 +29,29 @@ def with_names(function: FunctionType, **names: Any) -> FunctionType:
 
 
 class OpenImageFolder(imagefolder.ImageFolder):
-    """The library's builder for folders of images, with `read_metadata` to fill in."""
+    """The library's builder for folders of images, with `read_metadata` and `split_rows` to fill in."""
+
+    def _split_generators(self, dl_manager: Any) -> list[Any]:
+        splits: list[Any] = super()._split_generators(dl_manager)
+        for split in splits:
+            given = split.gen_kwargs
+            # A set of the library's, whose order would differ between processes.
+            given["metadata_files"] = tuple(sorted(given["metadata_files"], key=str))
+            plain = all(isinstance(names[-1], str) for names in given["files"])  # no archive
+            if dl_manager.is_streaming and (given["add_metadata"] or plain):
+                files = given["metadata_files"] if given["add_metadata"] else ()
+                given["parts"] = self.split_rows(given["files"], files)  # a list: the library's shards
+        return splits
+
+    def _generate_examples(self, parts: list[tuple[int, int]] | None = None, **given: Any) -> Iterator[Any]:
+        if parts is None:
+            yield from super()._generate_examples(**given)
+        for start, stop in parts or ():
+            yield from islice(super()._generate_examples(**given), start, stop)
+
+    def split_rows(self, files: Sequence[Any], metadata: Sequence[Any]) -> list[tuple[int, int]]:
+        """Rows from and to, of each shard of a stream."""
+        raise NotImplementedError
 
     def _read_metadata(self, metadata_file: str, metadata_ext: str = "") -> Iterator[pa.Table]:
         return self.read_metadata(metadata_file, metadata_ext)

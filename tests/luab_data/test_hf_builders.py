@@ -32,6 +32,12 @@ def test_files_are_opened_through_these_names(function, names):
     assert names <= set(function.__code__.co_names), CHANGED.format(what=function.__qualname__)
 
 
+def test_a_folder_of_images_is_read_from_these():
+    found = list(inspect.signature(FolderBasedBuilder._generate_examples).parameters)
+    expected = ["self", "files", "metadata_files", "add_metadata", "add_labels"]
+    assert found == expected, CHANGED.format(what="FolderBasedBuilder._generate_examples")
+
+
 def test_a_name_that_is_not_used_is_an_error():
     with pytest.raises(AttributeError, match="nonsense"):
         with_names(Csv._generate_tables, nonsense=1)

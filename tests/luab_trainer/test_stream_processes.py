@@ -15,8 +15,10 @@ from fixtures.clicked import clicked_dataset
 from fixtures.launched import LIMIT, launch_forks
 from fixtures.processes import ROOT, run_script
 from fixtures.tiny_models import tiny_model
+from fixtures.ways_in import FILES, write_images, write_lines
 
 from luab_data.errors import SourceError
+from luab_data.rows.splits import load_splits
 from luab_trainer.data.stream_inputs import shard_notes
 from luab_trainer.data.streaming import StreamedSamples
 from luab_vision.transforms import EvalTransform, ImageSettings
@@ -122,6 +124,22 @@ def test_the_processes_of_a_pass_have_all_rows_once(folder, shards, processes, m
     ]
     assert all(seen)
     assert sorted(chain(*seen)) == list(range(ROWS))
+
+
+@pytest.mark.parametrize("metadata", [None, "metadata.csv", "metadata.jsonl"])
+def test_a_folder_of_images_has_shards_of_all_its_rows_in_their_order(tmp_path, metadata):
+    """One of its workers read all, and the others nothing."""
+    write_images(tmp_path)
+    files = sorted(FILES)
+    if metadata is not None:
+        write_lines(tmp_path / metadata, [{"file_name": file, "x": 0.5} for file in files])
+    stream = load_splits(str(tmp_path), streaming=True)["train"].decode(False)
+    whole = load_splits(str(tmp_path))["train"].cast_column("image", datasets.Image(decode=False))
+    expected = [row["image"]["path"] for row in whole]
+    assert stream.num_shards == len(expected) == 8
+    assert [row["image"]["path"] for row in stream] == expected
+    parts = [[row["image"]["path"] for row in stream.shard(3, number)] for number in range(3)]
+    assert sorted(chain(*parts)) == sorted(expected) and min(map(len, parts)) >= 2
 
 
 @pytest.mark.parametrize(
