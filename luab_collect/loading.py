@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 LOADED, MISSING = "loaded", "missing"
 ARRIVALS = frozenset({LOADED, MISSING})
+_PROOFS = frozenset({LOADED, "select"})  # only an image that came can be selected, in pages of all versions
 
 
 def unseen(events: Iterable[tuple[str, str | None]]) -> set[str]:
@@ -13,8 +14,12 @@ def unseen(events: Iterable[tuple[str, str | None]]) -> set[str]:
         events: Kind and image (None: of no image) of each event of all epochs. Pages of earlier versions say
             neither: theirs count as seen.
     """
-    told: dict[str, set[str]] = {LOADED: set(), MISSING: set()}
+    seen, missing = set(), set()
     for kind, item in events:
-        if kind in told and item is not None:
-            told[kind].add(item)
-    return told[MISSING] - told[LOADED]
+        if item is None:
+            continue
+        if kind in _PROOFS:
+            seen.add(item)
+        elif kind == MISSING:
+            missing.add(item)
+    return missing - seen

@@ -13,9 +13,9 @@ from luab_collect.quality.facts import Gold, PageFacts, page_facts
 from luab_collect.quality.figures import ProjectQuality, quality
 from luab_collect.quality.rules import Proposal, proposals
 from luab_collect.store import tables as t
-from luab_collect.store.results import stored_work
+from luab_collect.store.leases import REJECT
+from luab_collect.store.results import standing, stored_work
 
-REJECT = "reject"
 Facts = MutableMapping[str, PageFacts]  # page of work -> its facts, which never change once it is submitted
 
 
@@ -109,7 +109,7 @@ def _submitted(connection: Connection) -> Iterator[tuple[str, str | None]]:
         .order_by(w.submission)
     )
     for row in connection.execute(query):
-        yield row.id, REJECT if REJECT in (row.verdict, row.of_all) else row.verdict
+        yield row.id, standing(row.verdict, row.of_all)
 
 
 def _gold(connection: Connection) -> dict[str, Gold]:

@@ -23,7 +23,7 @@ from luab_collect.server.studio import Studio
 from luab_collect.store import tables as t
 from luab_collect.store.decisions import MAX_REASON, decide
 from luab_collect.store.refusals import Refusal
-from luab_collect.store.results import stored_work
+from luab_collect.store.results import standing, stored_work
 
 WORKS = 100  # pages of work in a list
 BY = "admin's page"
@@ -110,7 +110,7 @@ def _works(connection: Connection, annotator: str | None, offset: int) -> dict[s
                 "class_name": row.class_name,
                 "minutes": (row.submitted - row.created) / 60,
                 "submitted": row.submitted,
-                "verdict": row.verdict or row.of_all,
+                "verdict": standing(row.verdict, row.of_all),
             }
             for row in rows
         ],

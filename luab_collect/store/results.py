@@ -10,6 +10,7 @@ from luab_collect.events import DURABLE, Event
 from luab_collect.loading import unseen
 from luab_collect.store import tables as t
 from luab_collect.store.ingest import RawEvent, unpack
+from luab_collect.store.leases import REJECT
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def stored_work(
             state=row.state,
             created=row.created,
             submitted=row.submitted,
-            verdict="reject" if "reject" in (row.verdict, row.of_all) else row.verdict or row.of_all,
+            verdict=standing(row.verdict, row.of_all),
             items=page_items(connection, row.page_id),
             events={
                 epoch: [_event(each) for each in events]
@@ -102,6 +103,11 @@ def stored_work(
             },
             conflicts=len(connection.execute(conflicts).all()),
         )
+
+
+def standing(of_page: str | None, of_all: str | None) -> str | None:
+    """What was decided about a page of work, from the last decisions about it and about its annotator."""
+    return REJECT if REJECT in (of_page, of_all) else of_page or of_all
 
 
 def page_items(connection: Connection, page_id: int) -> tuple[StoredItem, ...]:

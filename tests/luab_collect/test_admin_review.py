@@ -107,6 +107,20 @@ def test_a_decision_is_kept_with_its_reason(admin):
     assert sum(admin.get("/admin/api/review").json()["rejected"].values()) == 1
 
 
+def test_the_list_says_of_work_what_the_export_does(admin):
+    """An accepted page of an annotator all of whose work is rejected is not exported."""
+    one = works(admin)["works"][-1]
+    about = [{"work": one["id"], "verdict": "accept"}]
+    about += [{"annotator": one["annotator"], "verdict": verdict} for verdict in ("reject", "accept")]
+    seen = []
+    for body in about:
+        assert admin.post("/admin/api/decisions", json=body | {"reason": "looked"}).status_code == 200
+        listed = {each["id"]: each["verdict"] for each in works(admin)["works"]}
+        seen.append(listed[one["id"]])
+        assert seen[-1] == admin.get(f"/admin/api/work/{one['id']}").json()["verdict"]
+    assert seen == ["accept", "reject", "accept"]
+
+
 @pytest.mark.parametrize(
     ("body", "status"),
     [

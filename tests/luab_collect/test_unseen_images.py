@@ -8,7 +8,7 @@ import pytest
 from fixtures.finished_work import all_work, make_project
 from fixtures.page_results import page, place_item, select_item
 from fixtures.pages_of_work import Screen
-from fixtures.shops import Running, event
+from fixtures.shops import POINTER, POSITION, Running, event
 
 from luab_collect.commands.status import lines
 from luab_collect.derive import page_result
@@ -59,6 +59,19 @@ def test_an_image_that_came_in_an_earlier_tab_was_seen():
     work = second.work()
     work.events = {1: first.parsed(), 2: second.parsed()}
     assert page_result(work).items[0].loaded
+
+
+def test_what_was_selected_was_seen_though_its_page_was_of_a_version_that_did_not_say_so():
+    """Begun before an upgrade, reloaded after it, when the images could not be read."""
+    box = [0.0, 0.0, 10.0, 10.0]
+    first = Screen({"a": box, "b": box}).open().later(10).add("select", item="a", **POINTER, **POSITION)
+    second = Screen({"a": box, "b": box}).open()
+    for item in "ab":
+        second.later(10).add("missing", item=item)
+    work = second.submit().work()
+    work.events = {1: first.parsed(), 2: second.parsed()}
+    a, b = page_result(work).items
+    assert (a.selected, a.loaded, b.loaded) == (True, True, False)
 
 
 def test_it_counts_neither_for_agreement_nor_against_gold():

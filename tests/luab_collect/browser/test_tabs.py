@@ -40,6 +40,29 @@ def test_a_second_tab_offers_to_take_over_and_the_first_one_stops(birds, begin, 
     assert selects(annotator) == 3
 
 
+def test_images_that_are_missing_in_some_tabs_and_come_in_the_last_were_seen(birds, begin, contexts):
+    annotator, context = birds.annotator(), contexts()
+    context.route("**/media/*", lambda route: route.abort())
+    first = begin(annotator, context)
+    first.wait_for_selector(".picture.is-given-up >> nth=11")
+    first.reload()
+    first.wait_for_selector(".picture.is-given-up >> nth=11")
+    second = context.new_page()
+    second.goto(annotator.link)
+    second.get_by_role("button", name="Go on here").click()
+    second.wait_for_selector(".picture.is-given-up >> nth=11")
+    first.wait_for_selector("h1:has-text('another tab')")
+    context.unroute("**/media/*")
+    first.get_by_role("button", name="Go on here").click()
+    first.bring_to_front()
+    click(first, 3)
+    submit(first)
+    work = annotator.works()[0]
+    missing = [epoch for epoch, events in work.events.items() if any(e.kind == "missing" for e in events)]
+    assert (missing, work.state) == ([1, 2, 3], "submitted")
+    assert all(item.loaded for item in page_result(work).items)
+
+
 def test_without_web_locks_tabs_ask_each_other(birds, begin, contexts):
     annotator, context = birds.annotator(), contexts()
     # A plain HTTP address in a network: no locks, no coalesced samples, no clipboard.
