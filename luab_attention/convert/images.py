@@ -145,7 +145,7 @@ def open_images(
             files that are no dataset.
     """
     path = Path(images)
-    chosen = {"split": choice.split or TRAIN, "config": choice.config}
+    chosen = {"split": TRAIN if choice.split is None else choice.split, "config": choice.config}
     if path.is_dir() and (any(path.glob("*.parquet")) or any(path.glob("data/*.parquet"))):
         return HubImages(str(path), None, _Ids(wanted), **chosen)  # type: ignore[arg-type]  # split is a text
     if path.exists():

@@ -1,7 +1,7 @@
 """Datasets on the Hub as sources, and errors that say what to do without access."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from datasets.exceptions import DatasetNotFoundError
 from datasets.packaged_modules.parquet.parquet import ParquetConfig
+from datasets.utils.file_utils import xopen
 from huggingface_hub import HfFileSystem, hf_hub_download
 from huggingface_hub.errors import (
     EntryNotFoundError,
@@ -34,6 +35,9 @@ from luab_data.sources.entries import IMAGES, MAX_IMAGE_BYTES, Entry, Reject, pr
 MAX_COLUMN_BYTES = 1 << 30  # of a row group, unpacked
 
 _HUB_ID = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
+
+# A file of a dataset repository, or of a zip in it.
+_IN_REPOSITORY = re.compile(r"(zip://[^:]*::)?hf://datasets/(?P<repo>[\w.-]+/[\w.-]+)@[^:]*")
 
 
 def hub_id(text: str) -> tuple[str, str | None] | None:
@@ -65,19 +69,21 @@ class HubImages:
         self.role = role
         self.ignored = 0
         self._id_of = id_of
+        self._repository = dataset
         with access_errors(role, dataset, instead="the folder of the unpacked images"):
             require_sound_parquets(role, Path(dataset))
             with _choice(role, "config", config, dataset):
                 builder = load_dataset_builder(dataset, name=config, revision=revision)
             with _choice(role, "split", split, dataset):
-                images = builder.as_streaming_dataset(split=split)
+                # Image files of a repository are otherwise decoded, in threads.
+                images = builder.as_streaming_dataset(split=split).decode(False)
             columns = images.column_names or []
         if IMAGE not in columns:
             raise SourceError(f"{role}={dataset!r} has no column {IMAGE!r}; it has {columns}.")
         self.place = dataset if revision is None else f"{dataset}@{revision}"
         self._images = images.select_columns([IMAGE]).cast_column(IMAGE, datasets.Image(decode=False))
         if isinstance(builder.config, ParquetConfig) and Path(dataset).is_dir():
-            self._images = ParquetImages(builder.config.data_files[split])
+            self._images = ParquetImages(_files(builder.config.data_files, split))
 
     def classes(self) -> None:
         """None: the classes are in the file names, which are known only once all have been streamed."""
@@ -93,13 +99,33 @@ class HubImages:
                 try:
                     if not name:
                         raise RejectedRecord("the image has no file name, so nothing tells its id")
-                    entry_id = same_form(self._id_of(name))
-                    if len(row[IMAGE]["bytes"] or b"") > MAX_IMAGE_BYTES:
+                    in_zip = _IN_REPOSITORY.fullmatch(name) is not None
+                    entry_id = same_form(self._id_of(name.partition("::")[0] if in_zip else name))
+                    content = row[IMAGE]["bytes"]
+                    if content is None:
+                        content = self._file(name)
+                    if len(content) > MAX_IMAGE_BYTES:
                         raise RejectedRecord(f"more than the allowed {MAX_IMAGE_BYTES:,} bytes")
                 except RejectedRecord as error:
                     yield Reject(self.role, printable(name) or f"row {number}", error.reason)
                     continue
-                yield Entry(entry_id, row[IMAGE]["bytes"] or b"")
+                yield Entry(entry_id, content)
+
+    def _file(self, name: str) -> bytes:
+        """An image that is a file of the repository. Other paths are strangers' words, never opened."""
+        place = _IN_REPOSITORY.fullmatch(name)
+        if place is None or place["repo"] != self._repository:
+            raise RejectedRecord("the dataset has the image's path alone, without its bytes")
+        with xopen(name, "rb") as file:
+            return bytes(file.read(MAX_IMAGE_BYTES + 1))
+
+
+def _files(files: Mapping[str, Sequence[str]], split: str) -> list[str]:
+    """The files of a split, or of several, as `datasets` writes them: `all` or `train+validation`."""
+    if split in files:
+        return list(files[split])
+    names = list(files) if split == "all" else [name.strip() for name in split.split("+")]
+    return [path for name in names for path in files[name]]
 
 
 @contextmanager

@@ -92,6 +92,49 @@ def test_a_choice_among_files_is_an_error(tmp_path):
         convert(tmp_path / "out", "table", path, images_config="small")
 
 
+def images_in_parquet(folder, **splits):
+    """A Parquet file a split, with the rows of its column `image`."""
+    features = datasets.Features({"image": datasets.Image()})
+    (folder / "data").mkdir(parents=True)
+    for split, rows in splits.items():
+        dataset = datasets.Dataset.from_dict({"image": rows}, features)
+        dataset.to_parquet(folder / f"data/{split}-00000-of-00001.parquet")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("split", "found"),
+    [
+        (None, ["a"]),
+        ("validation", ["b"]),
+        ("train+validation", ["a", "b"]),
+        ("all", ["a", "b"]),
+        ("", "--images-split ''"),
+        ("train[:1]", "--images-split 'train\\[:1\\]'"),
+    ],
+)
+def test_the_splits_of_a_parquet_folder(tmp_path, split, found):
+    stored = image_bytes(noise_image(8, 6), "PNG")
+    a, b = ([{"bytes": stored, "path": name}] for name in ("a.png", "b.png"))
+    images = images_in_parquet(tmp_path / "images", train=a, validation=b)
+    path = table(tmp_path / "a.csv", "a.png", "b.png")
+    if isinstance(found, str):
+        with pytest.raises(SourceError, match=found):
+            convert(tmp_path / "out", "table", path, images, images_split=split)
+    else:
+        assert list(converted(tmp_path / "out", "table", path, images, images_split=split).rows) == found
+
+
+def test_a_path_in_a_parquet_file_is_never_opened(tmp_path):
+    kept = tmp_path / "b.png"
+    kept.write_bytes(image_bytes(noise_image(8, 6), "PNG"))
+    rows = [{"bytes": kept.read_bytes(), "path": "a.png"}, {"bytes": None, "path": str(kept)}]
+    images = images_in_parquet(tmp_path / "images", train=rows)
+    found = converted(tmp_path / "out", "table", table(tmp_path / "a.csv", "a.png", "b.png"), images)
+    assert list(found.rows) == ["a"]
+    assert "the dataset has the image's path alone, without its bytes" in found.rejects.values()
+
+
 def test_a_place_without_images_is_an_error(tmp_path):
     path = table(tmp_path / "a.csv", "1.jpg")
     (tmp_path / "a.tar.gz").write_bytes(b"\x1f\x8b" + bytes(600))

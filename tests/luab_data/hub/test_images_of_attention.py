@@ -1,6 +1,7 @@
 """The images of `luab convert` from a dataset on the Hub: any split of any configuration."""
 
 import io
+import zipfile
 
 import datasets
 import pytest
@@ -54,3 +55,20 @@ def test_a_split_of_a_configuration(hub, clients, tmp_path, choice, found):
     result = clients.call(width_of, tmp_path, choice)
     assert result.status == 0, result.output
     assert result.value == found if isinstance(found, int) else found in result.value
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_images_that_are_files_of_the_repository(hub, clients, tmp_path, packed):
+    image = image_bytes(noise_image(9, 6), "PNG")
+    files = {"train/a.png": image, "train/b.png": image}
+    if packed:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            for name, content in files.items():
+                archive.writestr(name, content)
+        files = {"train.zip": buffer.getvalue()}
+    hub.add("dataset", "you/photos").add(**files)
+    (tmp_path / "a.csv").write_text("file,x,y\na.png,0.5,0.5\n")
+    result = clients.call(width_of, tmp_path, {})
+    assert result.status == 0, result.output
+    assert result.value == 9
