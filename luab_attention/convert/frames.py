@@ -116,6 +116,6 @@ def frame_of(units: Units, base: int = 0, screen: Size | None = None, fit: Fit =
 def _needed(size: Size | None) -> Size:
     if size is None:
         raise RejectedRecord(
-            "its numbers are pixels, and the size of its image is not known: give the images, or the size"
+            "its numbers need the size of its image, which is not known: give --images, or the size"
         )
     return size

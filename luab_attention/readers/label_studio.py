@@ -25,6 +25,8 @@ from luab_data.sources.entries import BYPRODUCTS, Reject
 
 SOURCE = AttentionSource("Label Studio export", "drawn in Label Studio")
 
+Page = str | RejectedRecord  # an image's name, or why there is none
+
 MAX_SIDE = 10**5
 SHAPES = ("keypoint", "rectangle", "polygon", "brush")
 CHOICES = "choices"
@@ -61,10 +63,10 @@ def read(path: Path, *, image_key: str = "image", to_name: str | None = None) ->
     for number, (_, task) in enumerate(json_items(path, BYPRODUCTS), start=1):
         where = f"{path.name}, task {number}"
         try:
-            pages = _pages(task, image_key)
-            annotations = fields.items(fields.member(task, "annotations"), "annotations")
+            annotations = _annotations(task)
+            pages = _pages(task["data"], image_key)
         except RejectedRecord as error:
-            yield Reject(BYPRODUCTS, where, f"{error.reason}. Export it as JSON, not as JSON-MIN")
+            yield Reject(BYPRODUCTS, where, error.reason)
             continue
         for place, annotation in enumerate(annotations, start=1):
             yield from _regions(pages, annotation, f"{where}, annotation {place}", to_name)
@@ -93,7 +95,7 @@ def _shape(kind: Any) -> str:
     return kind.removesuffix("labels") if isinstance(kind, str) else ""
 
 
-def _regions(pages: list[str], annotation: Any, where: str, to_name: str | None) -> Read:
+def _regions(pages: list[Page], annotation: Any, where: str, to_name: str | None) -> Read:
     try:
         regions = fields.items(fields.member(annotation, "result"), "result")
         if annotation.get("was_cancelled"):
@@ -111,12 +113,32 @@ def _regions(pages: list[str], annotation: Any, where: str, to_name: str | None)
             yield Reject(BYPRODUCTS, name, error.reason)
 
 
-def _pages(task: Any, key: str) -> list[str]:
-    """The images of a task: one, or a list of pages."""
-    value = fields.member(fields.member(task, "data"), key)
-    if isinstance(value, list) and value:
-        return [_image(page, f"data.{key}[{place}]") for place, page in enumerate(value)]
-    return [_image(value, f"data.{key}")]
+def _annotations(task: Any) -> list[Any]:
+    """The annotations of a task, which has data."""
+    try:
+        fields.member(task, "data")
+        return fields.items(fields.member(task, "annotations"), "annotations")
+    except RejectedRecord as error:
+        raise RejectedRecord(f"{error.reason}. Export it as JSON, not as JSON-MIN") from error
+
+
+def _pages(data: Any, key: str) -> list[Page]:
+    """The images of a task: one, or a list of pages, some of which may be no image."""
+    if isinstance(data, dict) and key not in data:
+        names = ", ".join(data)[:100] or "nothing"
+        raise RejectedRecord(f"its data has no {key!r}, but {names}: say with --image-key which is the image")
+    value = fields.member(data, key)
+    if not isinstance(value, list):
+        return [_image(value, f"data.{key}")]
+    if not value:
+        raise RejectedRecord(f"data.{key} is an empty list of images")
+    pages: list[Page] = []
+    for place, page in enumerate(value):
+        try:
+            pages.append(_image(page, f"data.{key}[{place}]"))
+        except RejectedRecord as error:
+            pages.append(error)
+    return pages
 
 
 def _image(value: Any, field: str) -> str:
@@ -128,7 +150,7 @@ def _image(value: Any, field: str) -> str:
     return name
 
 
-def _record(pages: list[str], region: Any, name: str, to_name: str | None) -> SourceRecord:
+def _record(pages: list[Page], region: Any, name: str, to_name: str | None) -> SourceRecord:
     kind = fields.text(fields.member(region, "type"), "type")
     value = fields.member(region, "value")
     shape = _shape(kind)
@@ -166,16 +188,19 @@ def _record(pages: list[str], region: Any, name: str, to_name: str | None) -> So
     return record
 
 
-def _page(pages: list[str], region: Any) -> str:
+def _page(pages: list[Page], region: Any) -> str:
     """The image that a region is on."""
-    if region.get("item_index") is None:
-        if len(pages) > 1:
-            raise RejectedRecord(f"no item_index says on which of the {len(pages)} pages it is")
-        return pages[0]
-    place = fields.whole(region["item_index"], "item_index")
+    place = 0
+    if region.get("item_index") is not None:
+        place = fields.whole(region["item_index"], "item_index")
+    elif len(pages) > 1:
+        raise RejectedRecord(f"no item_index says on which of the {len(pages)} pages it is")
     if place >= len(pages):
         raise RejectedRecord(f"item_index {place}, but the task has {counted(len(pages), 'image')}")
-    return pages[place]
+    page = pages[place]
+    if isinstance(page, RejectedRecord):
+        raise RejectedRecord(page.reason)
+    return page
 
 
 def _box(value: Any, label: str | None) -> BoxPart:

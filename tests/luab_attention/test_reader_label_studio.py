@@ -102,6 +102,18 @@ def test_a_region_is_on_the_page_of_its_index(tmp_path):
     assert second == "item_index 1, but the task has 1 image"
 
 
+def test_a_missing_page_costs_its_own_regions_alone(tmp_path):
+    pages = task(["a.png", None], key(5, 5, item_index=0), key(50, 50, item_index=1))
+    found = convert(tmp_path, pages, task([], key(5, 5)), {"data": {"photo": "c.png"}, "annotations": []})
+    assert list(found.rows) == ["a"]
+    assert found.rejects == {
+        "export.json, task 1, annotation 1, region 2": "data.image[1] is None; allowed is a text of "
+        "1 to 1000 characters",
+        "export.json, task 2": "data.image is an empty list of images",
+        "export.json, task 3": "its data has no 'image', but photo: say with --image-key which is the image",
+    }
+
+
 def test_tasks_that_nobody_annotated_are_counted(tmp_path, capsys):
     open_task = {"data": {"image": "b.png"}, "annotations": []}
     found = convert(tmp_path, task("a.png", key(5, 5)), open_task, open_task, task("c.png"))
