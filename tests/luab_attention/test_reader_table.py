@@ -181,7 +181,7 @@ def test_a_path_has_one_weight(tmp_path):
 
 
 def test_pixels_need_a_size(tmp_path):
-    with pytest.raises(SourceError, match="size of its image is not known"):
+    with pytest.raises(SourceError, match="the size of its image, which is not known: give --images"):
         converted(
             tmp_path / "out", "table", write(tmp_path / "a.csv", "file,x,y\na.jpg,1,2\n"), units="pixels"
         )
