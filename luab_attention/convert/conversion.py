@@ -9,7 +9,7 @@ from datasets.utils.logging import get_logger
 
 from luab_attention.columns import MASKS, ColumnLayout, attention_features
 from luab_attention.convert.gather import Gathered
-from luab_attention.convert.images import DEFAULT, NOT_NAMED, ImageRows, open_images
+from luab_attention.convert.images import DEFAULT, NOT_NAMED, ImageRows, Matching, open_images
 from luab_attention.convert.records import Read, SourceRecord
 from luab_attention.convert.source import AttentionSource
 from luab_attention.convert.to_rows import AttentionToRow
@@ -140,7 +140,9 @@ class _WithTruth:
         self.labels = dict.fromkeys(gathered.labels)
         self._gathered = gathered
         self._truth = truth
+        self._truths: dict[str, str] = {}  # image -> its key in the truth
         if truth is not None:
+            self._truths = _matched(gathered, truth)
             self._note(truth)
 
     def __contains__(self, entry_id: str) -> bool:
@@ -149,9 +151,9 @@ class _WithTruth:
     def get(self, entry_id: str) -> list[SourceRecord]:
         """The records of an image; those of the truth come last, without a count."""
         found = self._gathered.get(entry_id)
-        if self._truth is None or entry_id not in self._truth:
+        if self._truth is None or entry_id not in self._truths:
             return found
-        truth = self._truth.get(entry_id)
+        truth = self._truth.get(self._truths[entry_id])
         return [*found, *(replace(each, points=[], paths=[], label=None, count=0) for each in truth)]
 
     def ids(self) -> Iterator[str | Reject]:
@@ -159,8 +161,7 @@ class _WithTruth:
         return self._gathered.ids()
 
     def _note(self, truth: Gathered) -> None:
-        common = [key for key in truth.ids() if key in self._gathered]
-        if not common:
+        if not self._truths:
             names = ", ".join(key for key, _ in zip(truth.ids(), range(3), strict=False)) or "none"
             raise SourceError(
                 f"the true boxes are of none of the images: they are of {names}{_first(truth)}."
@@ -168,12 +169,24 @@ class _WithTruth:
         for kind in (OBJECTS, MASKS):
             if kind in truth.fields:
                 self.fields.setdefault(kind, set()).update(truth.fields[kind])
-        for key in common:
+        for key in self._truths.values():
             self.labels |= dict.fromkeys(label for record in truth.get(key) for label in record.labels())
-        logger.warning(f"true boxes: of {len(common):,} of {len(self._gathered):,} images")
+        logger.warning(f"true boxes: of {len(self._truths):,} of {len(self._gathered):,} images")
         refused = sum(1 for _ in truth.rejects())
         if refused:
             logger.warning(f"true boxes: {refused:,} entries cannot be used{_first(truth)}")
+
+
+def _matched(gathered: Gathered, truth: Gathered) -> dict[str, str]:
+    """The key in the truth of each image that has one: the same, or the only one that ends as it does."""
+    matching = Matching(gathered)
+    fitting: dict[str, list[str]] = {}
+    for key in truth.ids():
+        image = matching.key(key)
+        if image is not None:
+            fitting.setdefault(image, []).append(key)
+    exact = {image: image for image in fitting if image in truth}
+    return {image: keys[0] for image, keys in fitting.items() if len(keys) == 1} | exact
 
 
 def _first(gathered: Gathered) -> str:

@@ -20,6 +20,13 @@ def coco_key(image_id: int) -> str:
     return f"{image_id:012d}"
 
 
+def coco_forms(key: str) -> tuple[str, ...]:
+    """A bare number with and without COCO's zeros, nothing of another name: `000000000009` and `9`."""
+    if not (key.isascii() and key.isdigit() and len(key) <= 12):
+        return ()
+    return coco_key(int(key)), str(int(key))
+
+
 def image_key(name: str) -> str:
     """The name without suffix, with `/`, and with COCO's ids as 12 digits. It is never opened as a path.
 

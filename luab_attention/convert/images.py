@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from luab_attention.convert.gather import Gathered
-from luab_attention.convert.image_keys import ends, image_key
+from luab_attention.convert.image_keys import coco_forms, ends, image_key
 from luab_data.console.names import few
 from luab_data.constants import TRAIN
 from luab_data.errors import RejectedRecord, SourceError
@@ -110,7 +110,9 @@ class Matching:
         if found is not None:
             return found
         fitting = [key for key in self._longer.get(path.rpartition("/")[2], ()) if key.endswith(f"/{path}")]
-        return fitting[0] if len(fitting) == 1 else None
+        if len(fitting) == 1:
+            return fitting[0]
+        return next((key for key in coco_forms(path.rpartition("/")[2]) if key in self._wanted), None)
 
 
 def no_match(place: str | Path, wanted: Gathered, seen: list[str]) -> SourceError:

@@ -76,6 +76,17 @@ def test_a_source_may_know_more_folders_than_there_are(tmp_path):
     assert list(found.rows) == ["C:/all/dog/1"]
 
 
+def test_cocos_ids_match_with_and_without_zeros(tmp_path):
+    sizes = {"COCO_val2014_000000000009.jpg": (8, 6), "000000000012.jpg": (9, 6), "x/30.jpg": (10, 6)}
+    images = write_images(tmp_path / "photos", sizes)
+    path = table(tmp_path / "a.csv", "9", "12.jpg", "COCO_val2014_000000000030.jpg", "00012.jpg")
+    found = converted(tmp_path / "out", "table", path, images)
+    assert {name: row["width"] for name, row in found.rows.items()} == {
+        "9": 8, "12": 9, "000000000030": 10,
+    }  # fmt: skip
+    assert found.rejects == {"a.csv, line 5": "its image 00012: there is no image of this name"}
+
+
 def test_a_damaged_image_costs_its_records_alone(tmp_path):
     images = packed(tmp_path, "folder")
     (images / "cat/2.jpg").write_bytes(image_bytes(noise_image(300, 300), "PNG")[:400])

@@ -70,3 +70,26 @@ def test_hostile_and_broken_files_are_rejected(tmp_path):
 def test_a_folder_without_xml_is_an_error(tmp_path):
     with pytest.raises(SourceError, match="holds no XML"):
         converted(tmp_path / "out", "voc", write(tmp_path / "x", {"a.txt": ""}))
+
+
+def test_true_boxes_match_images_by_the_end_of_their_path(tmp_path):
+    (tmp_path / "a.csv").write_text("file,x,y\n1.jpg,50,50\nn01/2.jpg,150,50\n3.jpg,0,0\n4.jpg,9,9\n")
+    files = {
+        "n01/1.xml": xml(box("n01", 0, 0, 99, 99)),
+        "2.xml": xml(box("n01", 100, 0, 199, 99)),
+        "n01/3.xml": xml(box("n01", 0, 0, 9, 9)),
+        "3.xml": xml(box("n01", 20, 0, 29, 9)),  # the same name wins
+        "n01/4.xml": xml(box("n01", 0, 0, 9, 9)),
+        "n02/4.xml": xml(box("n02", 0, 0, 9, 9)),  # which of the two is not known
+    }
+    boxes = write(tmp_path / "boxes", files)
+    options = {"boxes": boxes, "units": "pixels", "image_size": (500.0, 375.0)}
+    found = converted(tmp_path / "out", "table", tmp_path / "a.csv", **options)
+    assert {name: row["objects"]["bbox"] for name, row in found.rows.items()} == {
+        "1": [[0, 0, 100, 100]],
+        "n01/2": [[100, 0, 100, 100]],
+        "3": [[20, 0, 10, 10]],
+        "4": [],
+    }
+    facts = found.manifest.facts
+    assert (facts["points compared with true boxes or masks"], facts["of these inside, as read"]) == (3, 2)
