@@ -13,6 +13,7 @@ from pydantic import StringConstraints
 from sqlalchemy import Connection, func, select
 
 from luab_collect import pages
+from luab_collect.loading import unseen
 from luab_collect.quality.facts import PageFacts
 from luab_collect.review.review import decisions, read_review
 from luab_collect.review.timeline import timeline
@@ -132,6 +133,9 @@ def _work(connection: Connection, identifier: str) -> dict[str, Any]:
         "state": work.state,
         "verdict": work.verdict,
         "conflicts": work.conflicts,
+        "unseen": sorted(
+            unseen((each.kind, each.fields.get("item")) for some in work.events.values() for each in some)
+        ),
         "items": [{**asdict(item), "url": f"/admin/media/{item.key}"} for item in work.items],
         "events": timeline(work),
         "decisions": [asdict(each) for each in decisions(connection) if each.id in about],

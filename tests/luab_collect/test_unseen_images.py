@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import datasets
 import pytest
+from fastapi.testclient import TestClient
 from fixtures.finished_work import all_work, make_project
 from fixtures.page_results import page, place_item, select_item
 from fixtures.pages_of_work import Screen
@@ -22,6 +23,7 @@ from luab_collect.quality.rules import proposals
 from luab_collect.quality.thresholds import QualityThresholds
 from luab_collect.review.review import read_review
 from luab_collect.review.text import summary, table
+from luab_collect.server.admin import create_admin_app
 from luab_collect.store.decisions import decide
 from luab_collect.store.progress import progress
 from luab_collect.store.results import stored_work
@@ -219,6 +221,11 @@ def test_a_page_of_which_nothing_was_seen_goes_to_another_annotator(studio):
     assert any("no answer about 4 of 9 images shown" in line for line in summary(review))
     assert any(line.split()[-1] == "4" for line in table(review) if line.startswith(ann.pseudonym))
     assert number_of(running, second) != number_of(running, first)
+    headers = {"Authorization": f"Bearer {running.studio.admin_token()}"}
+    admin = TestClient(create_admin_app(running.studio), base_url="http://127.0.0.1:8001", headers=headers)
+    shown = {each["work"]: [item["id"] for item in each["items"]] for each in (first, second)}
+    told = {work: admin.get(f"/admin/api/work/{work}").json()["unseen"] for work in shown}
+    assert told == {first["work"]: sorted(shown[first["work"]]), second["work"]: [shown[second["work"]][1]]}
 
 
 def test_a_page_that_several_could_not_see_waits_for_a_person(studio):

@@ -78,8 +78,12 @@ function answers(work) {
     if (work.class_name === null) return Object.keys(gold).filter((name) => gold[name] !== null).join(", ") || "nothing";
     return work.class_name in gold ? (gold[work.class_name] === null ? "not shown" : "shown") : "";
   };
-  return table("Images of this page", ["file", "role", "known", "clicks", "moves"],
-    work.items.map((item) => [item.file, item.role, known(item), count(item, "select", "deselect"), count(item, "move")]));
+  const unseen = new Set(work.unseen); // in the replay they are empty, as an image is that cannot be read now
+  return table("Images of this page", ["file", "role", "known", "clicks", "moves", "seen"],
+    work.items.map((item) => [
+      item.file, item.role, known(item), count(item, "select", "deselect"), count(item, "move"),
+      unseen.has(item.id) ? "never came: no answer" : "",
+    ]));
 }
 
 async function route() {
