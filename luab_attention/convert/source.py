@@ -90,7 +90,7 @@ class AttentionSource:
         if self.refusal:
             raise SourceError(
                 f"{option}: {self.title} may not be passed on, not even to a private repository: "
-                f"{self.refusal} Leave the option out; the folder stays on this machine."
+                f"{self.refusal.rstrip('.')}. Leave the option out; the folder stays on this machine."
             )
 
     def license_warning(self, option: str) -> str | None:

@@ -113,7 +113,11 @@ def test_what_is_known_about_ones_own_data_is_in_the_rows_and_on_the_card(tmp_pa
         (["--device", " "], "--device: allowed is a text of 1 to 1,000 characters"),
         (
             ["--do-not-pass-on", "Our ethics vote.", "--push-to-hub", "a/b"],
-            "passed on, not even to a private",
+            "passed on, not even to a private repository: Our ethics vote. Leave the option out",
+        ),
+        (
+            ["--do-not-pass-on", "Our ethics vote", "--push-to-hub", "a/b"],
+            "ethics vote. Leave the option out",
         ),
     ],
 )
