@@ -97,6 +97,10 @@ def reading_of(options: object) -> Reading:
 
 
 OTHER_POINTS = ("point", "clicks", "keypoint", "keypoints")  # columns, after `click` and `points`
+# What stands before x and y in names of columns of points, without a separator.
+POINT_STEMS = (
+    "", "p", "pos", "position", "point", "keypoint", "click", "tap", "mouse", "cursor", "gaze", "fixation",
+)  # fmt: skip
 
 
 class ReadRows(NamedTuple):
@@ -108,6 +112,7 @@ class ReadRows(NamedTuple):
         multi_hot: number of classes of multi-hot lists, or None.
         notes: messages on how ambiguous columns were read, one line each.
         left_out: number of images whose points are left out, as a note says.
+        pair: the columns x and y that the points were made from, or None.
     """
 
     rows: datasets.Dataset
@@ -115,6 +120,7 @@ class ReadRows(NamedTuple):
     multi_hot: int | None
     notes: list[str]
     left_out: int = 0
+    pair: tuple[str, str] | None = None
 
 
 def read_rows(
@@ -136,7 +142,7 @@ def read_rows(
     Raises:
         SourceError: a missing column, or one with unreadable values; names the column and a row.
     """
-    of_points = byproduct is not None and byproduct not in AREA_KINDS
+    of_points = byproduct is not None and "click" in byproduct
     reading, said = with_usual_points(rows, reading) if of_points else (reading, [])
     rows, image = _images(rows, reading.image, root)
     rows, label, labels = _labels(rows, image, reading)
@@ -160,7 +166,8 @@ def read_rows(
     if traces in needed and traces not in rows.column_names and has_column(rows.features, traces):  # nested
         feature = require_column(rows.features, traces, "annotations_column")
         rows = replace_column(rows, traces, read_column(rows, traces), feature)
-    return ReadRows(rows, columns, labels.multi_hot, notes, left_out)
+    pair = None if reading.x is None or reading.y is None else (reading.x, reading.y)
+    return ReadRows(rows, columns, labels.multi_hot, notes, left_out, pair)
 
 
 def label_name(rows: datasets.Dataset, reading: Reading) -> str:
@@ -185,21 +192,22 @@ def with_usual_points(rows: datasets.Dataset, reading: Reading) -> tuple[Reading
 
 
 def _pair_of_columns(features: datasets.Features) -> tuple[str, str] | None:
-    """`x` and `y`, or the only columns of numbers whose names end so alike: `click_x` and `click_y`.
+    """`x` and `y`, or the only columns of numbers with such ends, if named as points: `click_x`, `click_y`.
 
-    None: there are none or several. A corner of a box, which has a width beside it, is no point.
+    None: there are none or several. Other names, such as of a box's corner or a screen, are not guessed.
     """
     if {X, Y} <= features.keys():
         return X, Y
     numbers = {name for name, each in features.items() if _is_number(each)}
     pairs = []
     for name in numbers:
-        prefix, end = name[:-1], name[-1:]
-        other = f"{prefix}{'Y' if end == 'X' else 'y'}"
-        sides = {f"{prefix}{side}".lower() for side in ("w", "h", "width", "height") if prefix}
-        if end in ("x", "X") and other in numbers and not sides & {each.lower() for each in features}:
+        stem, end = name[:-1], name[-1:]
+        other = f"{stem}{'Y' if end == 'X' else 'y'}"
+        if end in ("x", "X") and other in numbers:
             pairs.append((name, other))
-    return pairs[0] if len(pairs) == 1 else None
+    if len(pairs) != 1 or (pairs[0] == ("X", "Y") and {"W", "H"} & features.keys()):  # a box's
+        return None
+    return pairs[0] if pairs[0][0][:-1].rstrip("_.- ").lower() in POINT_STEMS else None
 
 
 def _is_number(feature: Any) -> bool:
@@ -207,11 +215,15 @@ def _is_number(feature: Any) -> bool:
     return dtype.startswith(("int", "uint", "float"))
 
 
-def points_as_in(training: Columns, rows: datasets.Dataset, reading: Reading) -> Reading:
-    """How evaluation rows' points are read: from the training rows' column, or from x and y."""
-    usual, _ = with_usual_points(rows, reading)
-    made = training.point is None or not has_column(rows.features, training.point)
-    return usual if made and usual.x is not None else replace(reading, point=training.point)
+def points_as_in(training: ReadRows, rows: datasets.Dataset, reading: Reading) -> Reading:
+    """How evaluation rows' points are read: from the training rows' column or columns, or from x and y."""
+    point = training.columns.point
+    given = (reading.point, reading.x, reading.y, reading.points_file)
+    if all(each is None for each in given) and (point is None or not has_column(rows.features, point)):
+        for x, y in filter(None, (training.pair, (X, Y))):
+            if {x, y} <= rows.features.keys():
+                return replace(reading, x=x, y=y)
+    return replace(reading, point=point)
 
 
 def point_name(rows: datasets.Dataset, reading: Reading, labels: Labels) -> str:

@@ -95,7 +95,11 @@ def check_adapter(model: Any) -> None:
             "merges into the weights is needed, such as LoRA."
         )
     linears = [name for name, each in plain(model).named_modules() if isinstance(each, nn.Linear)]
-    if linears and _OF_LORA in linears[-1]:
+    timm = timm_model(plain(model))
+    heads = (
+        [] if timm is None else [f".{name}" for head in timm_heads(timm) for name, _ in head.named_modules()]
+    )
+    if any(_OF_LORA in name for name in [*linears[-1:], *heads]):
         raise ValueError(
             "the adapter is on the head: a new head is trained in full. Leave it out of target_modules, and "
             "give modules_to_save=['classifier']."

@@ -194,7 +194,7 @@ def read_evaluation(
         reading = replace(reading, label=whole.columns.label, label_format=layout)
         reading = _naming(reading, splits[own.split])
         if reading.x is None and reading.points_file is None:
-            reading = points_as_in(whole.columns, splits[own.split], reading)
+            reading = points_as_in(whole, splits[own.split], reading)
     rows = part_of(splits[own.split], own)
     read = read_rows(rows, reading, byproduct, root_of(source), required=False)
     if whole is not None:

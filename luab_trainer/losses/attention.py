@@ -40,10 +40,10 @@ TELLS: dict[ByproductKind, str] = {
     "boxes": REGION, "masks": REGION,
 }  # fmt: skip
 # Defaults by (kind of attention, form, what the byproduct tells). Those of points with "hinge" and "kl" were
-# found on 64x64 real objects pasted on scenes. The others follow from them: attention that is as spread as gaze
-# that is one Gaussian has half of its mass near, by N = D / max D; "energy" never ends, so that it weighs half.
-# Of these, the CLS hinge of gaze and regions was compared with tolerance 0.2, and of gaze with "kl", each with
-# its shuffled control: none was better (docs/evidence.md).
+# found on 64x64 real objects pasted on scenes. The others follow from them: attention that is as spread as
+# gaze that is one Gaussian has half of its mass near, by N = D / max D; "energy" never ends, so it weighs
+# half. Of these, the CLS hinge of gaze and regions was compared with tolerance 0.2, and of gaze with "kl",
+# each with its shuffled control: none was better (docs/evidence.md).
 DEFAULTS = {
     ("cls", "hinge", POINTS): Defaults(radius=0.25, tolerance=0.5, weight=2.0),
     ("map", "hinge", POINTS): Defaults(radius=0.35, tolerance=0.2, weight=2.0),

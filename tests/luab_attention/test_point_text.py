@@ -2,14 +2,16 @@
 
 import json
 
+import datasets
 import pyarrow as pa
 import pytest
 from datasets import Value
 from fixtures.ways_in import table
 
 from luab_attention.point_text import parsed_points
-from luab_attention.reading import Reading, read_rows
+from luab_attention.reading import Reading, ReadRows, points_as_in, read_rows
 from luab_data.errors import SourceError
+from luab_data.rows.columns import Columns
 
 XY = [(0.1 + i / 20, 0.5) for i in range(8)]
 DICTS = [{"x": x, "y": y} for x, y in XY]
@@ -90,6 +92,19 @@ def test_the_only_two_columns_that_end_in_x_and_y_are_taken_and_said(x, y):
     assert notes == [f"points: they are read from the columns {x!r} and {y!r}"]
 
 
+@pytest.mark.parametrize("stem", ["resolution_", "tile_", "bbox_", "topleft_", "ma"])
+def test_columns_of_other_places_are_not_guessed(stem):
+    names = ("max", "may") if stem == "ma" else (f"{stem}x", f"{stem}y")
+    with pytest.raises(SourceError, match="--x_column"):
+        points_read(**dict(zip(names, ([each for each, _ in XY], [each for _, each in XY]), strict=True)))
+
+
+def test_corners_of_boxes_are_no_points():
+    sides = {"X": [0.1] * 8, "Y": [0.1] * 8, "W": [0.5] * 8, "H": [0.5] * 8}
+    with pytest.raises(SourceError, match="--x_column"):
+        points_read(**sides)
+
+
 @pytest.mark.parametrize(
     "names",
     [
@@ -119,3 +134,17 @@ def test_x_and_y_are_taken_and_said():
     text = rows.cast_column("x", Value("string"))
     with pytest.raises(SourceError, match="--x_column x: the column holds string, but numbers are needed"):
         read_rows(text, Reading(), "click")
+
+
+def test_an_evaluation_reads_the_columns_that_training_read():
+    def read(*names, pair=None):
+        rows = datasets.Dataset.from_dict(dict.fromkeys(names, [0.1]))
+        training = ReadRows(rows, Columns(point="click"), None, [], 0, pair)
+        reading = points_as_in(training, rows, Reading())
+        return reading.point, reading.x, reading.y
+
+    assert read("click_x", "click_y", pair=("click_x", "click_y")) == (None, "click_x", "click_y")
+    assert read("X", "Y", pair=("click_x", "click_y")) == ("click", None, None)
+    assert read("click_x", "click_y") == ("click", None, None)
+    assert read("x", "y") == (None, "x", "y")
+    assert read("click", "x", "y") == ("click", None, None)
