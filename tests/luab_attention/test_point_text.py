@@ -138,7 +138,7 @@ def test_x_and_y_are_taken_and_said():
 
 def test_an_evaluation_reads_the_columns_that_training_read():
     def read(*names, pair=None):
-        rows = datasets.Dataset.from_dict(dict.fromkeys(names, [0.1]))
+        rows = datasets.Dataset.from_dict({name: [0.1] for name in names})
         training = ReadRows(rows, Columns(point="click"), None, [], 0, pair)
         reading = points_as_in(training, rows, Reading())
         return reading.point, reading.x, reading.y
