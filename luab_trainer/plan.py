@@ -98,9 +98,11 @@ def fingerprint(dataset: Any) -> dict[str, Any]:
     """A fingerprint of a `ViewDataset`: the number of rows, their labels and byproducts.
 
     It covers the images of some rows too. It covers traces only if they are the byproduct to learn from.
-    Without rows for those that are made on the fly, and for a stream. What no option says of a background mix
-    is added.
+    Without rows for those that are made on the fly. Of a stream, which is not read, the number of its shards:
+    the order of its rows depends on it. What no option says of a background mix is added.
     """
+    if isinstance(dataset, ViewIterableDataset):
+        return {**_of_mix(dataset), "the shards of the stream": dataset.rows.num_shards}
     return {**_of_mix(dataset), **_of_rows(dataset)}
 
 

@@ -4,7 +4,7 @@ import functools
 import gc
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +12,15 @@ from fixtures.hub.served import _served, clients, hub
 from fixtures.releases import coco_release, imagenet_release, printed_records
 
 __all__ = ["_served", "clients", "coco_release", "hub", "imagenet_release", "printed_records"]
+
+
+@pytest.fixture(scope="module")
+def timm() -> Iterator[Callable[..., Any]]:
+    """Runs a function of the test's module in a process with timm, and raises what it raises."""
+    from fixtures.tiny_timm import process_with_timm
+
+    with process_with_timm() as process:
+        yield lambda function, *arguments: process.submit(function, *arguments).result()
 
 
 @pytest.hookimpl(optionalhook=True)

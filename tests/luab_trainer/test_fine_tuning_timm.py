@@ -2,19 +2,12 @@
 
 import pytest
 from fixtures.adapting import check_learns_and_merges, settle
-from fixtures.tiny_timm import process_with_timm, wrapped
+from fixtures.tiny_timm import wrapped
 from fixtures.with_timm import needs_timm
 
 from luab_vision.tested_models import TIMM, names_of
 
 pytestmark = needs_timm
-
-
-@pytest.fixture(scope="module")
-def timm():
-    """Runs a function of this module in a process with timm, and raises what it raises."""
-    with process_with_timm() as process:
-        yield lambda function, *arguments: process.submit(function, *arguments).result()
 
 
 def names(model, parameters):

@@ -7,7 +7,6 @@ import torch
 from fixtures.clicked import clicked_dataset
 from fixtures.small_runs import options, write_config, write_splits
 from fixtures.tiny_models import IMAGE_SIZE, tiny_model
-from fixtures.tiny_timm import process_with_timm
 from fixtures.with_timm import needs_timm
 from safetensors.torch import load_file
 from transformers import TrainerCallback
@@ -27,12 +26,6 @@ LAMB = {
     "lamb": True, "learning_rate": RATE, "weight_decay": DECAY, "max_grad_norm": CLIP, "adam_beta1": BETAS[0],
     "adam_beta2": BETAS[1], "adam_epsilon": EPSILON,
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def timm():
-    with process_with_timm() as process:
-        yield lambda function, *arguments: process.submit(function, *arguments).result()
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ import pytest
 import torch
 import yaml
 from fixtures.tiny_models import NUM_LABELS, tiny_model
-from fixtures.tiny_timm import process_with_timm
 from fixtures.with_timm import needs_timm
 from transformers import AutoConfig, AutoModelForImageClassification
 
@@ -56,12 +55,6 @@ def started_from(recipe: Path, folder: Path) -> list[str]:
     model_type = AutoConfig.from_pretrained(ROOT / said["from_config"]).model_type
     tiny_model(model_type, **DEPTHS.get(model_type, {})).config.save_pretrained(folder)
     return ["--from_config", str(folder)]
-
-
-@pytest.fixture(scope="module")
-def timm():
-    with process_with_timm() as process:
-        yield lambda function, *arguments: process.submit(function, *arguments).result()
 
 
 @pytest.mark.parametrize("recipe", [each for each in RECIPES if "lamb" not in values(each)], ids=NAME)

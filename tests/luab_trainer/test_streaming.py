@@ -1,6 +1,7 @@
 """`run.py --streaming`: rows are read while they are trained on, by the reader of whole datasets."""
 
 import json
+import shutil
 
 import datasets
 import numpy as np
@@ -99,6 +100,10 @@ def test_a_run_goes_on_with_the_same_batches(config, tmp_path):  # noqa: F811
     assert weights[0] == weights[1]
     with pytest.raises(SystemExit, match="--shuffle_buffer is 4, the checkpoint's is 3"):
         main(arguments(tmp_path, **(given | {"shuffle_buffer": 4}), **on))
+    for number in (1, 2):  # the same rows again: another shard, and so another order
+        shutil.copy(folder / "train.parquet", folder / f"train-{number}.parquet")
+    with pytest.raises(SystemExit, match="the shards of the stream is 3, the checkpoint's is 1"):
+        main(arguments(tmp_path, **given, **on))
 
 
 def test_each_pass_has_another_order_and_other_workers_have_other_rows(tmp_path):

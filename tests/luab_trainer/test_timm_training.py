@@ -9,14 +9,8 @@ import pytest
 import torch
 from fixtures.clicked import clicked_dataset
 from fixtures.small_runs import options, write_splits
-from fixtures.tiny_timm import MODEL_ARGS, process_with_timm, wrapped
+from fixtures.tiny_timm import MODEL_ARGS, wrapped
 from fixtures.with_timm import needs_timm
-
-
-@pytest.fixture(scope="module")
-def timm():
-    with process_with_timm() as process:
-        yield lambda function, *arguments: process.submit(function, *arguments).result()
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from fixtures.tiny_timm import CLASSES, process_with_timm, wrapped
+from fixtures.tiny_timm import CLASSES, wrapped
 from fixtures.with_timm import needs_timm
 from torch import nn
 from torch.overrides import TorchFunctionMode
@@ -13,13 +13,6 @@ from luab_vision.tested_models import TIMM, names_of
 
 pytestmark = needs_timm
 CLS, MAP = names_of(TIMM, "cls"), names_of(TIMM, "map")
-
-
-@pytest.fixture(scope="module")
-def timm():
-    """Runs a function of this module in a process with timm, and raises what it raises."""
-    with process_with_timm() as process:
-        yield lambda function, *arguments: process.submit(function, *arguments).result()
 
 
 def noise(model, batch=2):

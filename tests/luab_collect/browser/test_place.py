@@ -2,7 +2,19 @@
 
 import pytest
 from fixtures.annotating import wait
-from fixtures.paging import PHONE, center, chip, drag, of_kind, press, spot, submit, tab_to, touch
+from fixtures.paging import (
+    PHONE,
+    begin_without_images,
+    center,
+    chip,
+    drag,
+    of_kind,
+    press,
+    spot,
+    submit,
+    tab_to,
+    touch,
+)
 from sqlalchemy import select
 
 from luab_collect.derive import page_result
@@ -144,11 +156,7 @@ def test_a_page_is_submitted_only_when_all_categories_were_seen(things, begin):
 
 def test_a_page_whose_image_never_came_goes_to_another_annotator(things, contexts):
     annotator = things.annotator()
-    context = contexts()
-    context.route("**/media/*", lambda route: route.abort())
-    page = context.new_page()
-    page.goto(annotator.link)
-    page.get_by_role("button", name="Start").click()
+    page = begin_without_images(annotator, contexts())
     page.wait_for_selector(".picture.is-given-up")
     for name in ("street", "kitchen"):
         page.get_by_role("tab", name=name).click()

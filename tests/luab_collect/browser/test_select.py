@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from fixtures.annotating import images_shown, wait
-from fixtures.paging import PHONE, center, of_kind, press, submit, tab_to, touch
+from fixtures.paging import MEDIA, PHONE, begin_without_images, center, of_kind, press, submit, tab_to, touch
 
 from luab_collect.derive import page_result
 
@@ -135,7 +135,7 @@ def test_an_image_that_fails_is_recorded_as_missing_and_one_that_comes_as_loaded
         failed[:] = failed or [route.request.url]
         route.abort() if route.request.url == failed[0] else route.continue_()
 
-    context.route("**/media/*", fail)
+    context.route(MEDIA, fail)
     page = context.new_page()
     page.goto(annotator.link)
     page.get_by_role("button", name="Start").click()
@@ -151,12 +151,9 @@ def test_an_image_that_fails_is_recorded_as_missing_and_one_that_comes_as_loaded
 def test_an_image_that_comes_at_a_later_try_was_seen(birds, contexts):
     annotator = birds.annotator()
     context = contexts()
-    context.route("**/media/*", lambda route: route.abort())
-    page = context.new_page()
-    page.goto(annotator.link)
-    page.get_by_role("button", name="Start").click()
+    page = begin_without_images(annotator, context)
     wait(lambda: len(of_kind(annotator, "missing")) == 12, page)
-    context.unroute("**/media/*")
+    context.unroute(MEDIA)
     page.evaluate("window.dispatchEvent(new Event('online'))")
     submit(page)
     assert len(of_kind(annotator, "loaded")) == 12
