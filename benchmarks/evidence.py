@@ -18,8 +18,8 @@ Models with `-started` go on from the checkpoint of the plain natural run. Arms:
     attention, mix    one half of luab
     point      the paper's loss: the click regressed from the features
     clicks-50, -10, -1, astray-10, -30, centers, anywhere   luab with fewer or other clicks (worlds.py)
-    boxes, masks, traces, gaze   luab with these of the demo's world instead of clicks (--byproduct);
-        gaze: the traces as a density, as `--byproduct scanpath` reads them
+    boxes, masks, heatmaps, traces, gaze   luab with these of the demo's world instead of clicks
+        (--byproduct); gaze: the traces as a density, as `--byproduct scanpath` reads them
     shuffled-boxes, shuffled-masks, ...   their controls: each image has those of another one
 """
 
@@ -66,6 +66,7 @@ ARMS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 OTHER_BYPRODUCTS: dict[str, tuple[str, ByproductKind]] = {
     "boxes": (REGIONS, "boxes"),
     "masks": (REGIONS, "masks"),
+    "heatmaps": (REGIONS, "heatmap"),
     "traces": ("train", "trace"),
     "gaze": (REGIONS, "scanpath"),
 }

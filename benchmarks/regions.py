@@ -1,27 +1,34 @@
-"""The split of a demo's world with the true boxes and masks of its objects, and with its traces as gaze."""
+"""The split of a demo's world with other byproducts: true boxes and masks, heat maps, traces as gaze."""
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
+import torch
 from PIL import Image
 from worlds import SIZE, TRAIN, encoded, objects_of
 
 from imagenet_ab.simulate.release import training_masks
 from luab_attention.columns import column_feature
+from luab_attention.density import density
 from luab_attention.traces.rows import scanpaths_of, trace_column
 from luab_attention.traces.scanpath import Scanpath
 from luab_data.simulate.drawing import box_of
 
 REGIONS = "regions"
+# A heat map: dabs of a soft brush on random places of the object, as players of ClickMe paint what tells it.
+DABS = 8
+BRUSH = 0.06  # sigma, ratio of the image
 
 
 def add_regions(folder: Path, seed: int, images_per_class: int) -> None:
     """Adds the split `REGIONS` to a demo's world, unless it is there.
 
     `objects` has the box around each mask, `masks` what the drawing covers by more than half, of all images:
-    also of those that nobody clicked. `scanpaths` has the cursor's traces.
+    also of those that nobody clicked. `heatmaps` has dabs of a brush on the object, and `scanpaths` the
+    cursor's traces.
     """
     if (folder / REGIONS).is_dir():
         return
@@ -36,15 +43,33 @@ def add_regions(folder: Path, seed: int, images_per_class: int) -> None:
         objects_of((box.x0, box.y0, box.x1 + 1, box.y1 + 1), label)  # the last pixel is inside
         for box, label in zip(boxes, rows["label"], strict=True)
     ]
-    masks = [[{"image": encoded(Image.fromarray(np.uint8(255) * each), "PNG")}] for each in inside]
+    masks = [[_picture(each)] for each in inside]
+    rng = np.random.default_rng(seed)
+    heatmaps = [[_picture(_painted(each, rng))] for each in inside]
     rows = rows.add_column("objects", objects)
-    rows = rows.add_column("masks", masks, feature=datasets.List({"image": datasets.Image()}))
+    for name, pictures in (("masks", masks), ("heatmaps", heatmaps)):
+        rows = rows.add_column(name, pictures, feature=datasets.List({"image": datasets.Image()}))
     rows = rows.add_column("scanpaths", paths, feature=column_feature("scanpaths", ("time",), None))
     unfinished = folder / f"{REGIONS}.unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
     rows.to_parquet(unfinished / "train.parquet")
     unfinished.rename(folder / REGIONS)
+
+
+def _picture(values: np.ndarray) -> dict[str, Any]:
+    """An entry of the columns `masks` and `heatmaps`; values of at most 1."""
+    return {"image": encoded(Image.fromarray(np.uint8(255 * values)), "PNG")}
+
+
+def _painted(inside: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A heat map of an object, `[h, w]` of peak 1."""
+    y, x = np.nonzero(inside)
+    places = rng.integers(len(x), size=DABS)
+    h, w = inside.shape
+    points = torch.tensor(np.stack(((x + 0.5) / w, (y + 0.5) / h), axis=1)[places])
+    found: np.ndarray = density(points, torch.ones(DABS), (h, w), BRUSH).numpy()
+    return found / found.max()
 
 
 def _entry(path: Scanpath) -> dict[str, list[float]]:

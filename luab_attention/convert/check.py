@@ -12,6 +12,7 @@ import numpy as np
 
 from luab_attention.boxes.boxes import inside
 from luab_attention.convert.frames import Frame, ImagePixels, Region, Screen
+from luab_data.build.manifest import INNER
 
 COMPARED = "points compared with true boxes or masks"
 PLACES, OUTSIDE = "points and samples", "points and samples outside the image"
@@ -83,12 +84,12 @@ def check_row(positions: Sequence[Positions], truths: Sequence[Truth]) -> dict[s
 
 def only(reading: str) -> str:
     """The fact that counts the points that are inside in this other reading alone."""
-    return f"inside only if {reading}"
+    return f"{INNER}inside only if {reading}"
 
 
 def not_in(reading: str) -> str:
     """The fact that counts the points that are inside as read, and not in this other reading."""
-    return f"no longer inside if {reading}"
+    return f"{INNER}no longer inside if {reading}"
 
 
 class ReadingCount(NamedTuple):

@@ -96,8 +96,8 @@ def _counts(manifest: Manifest) -> str:
     for role in manifest.found:
         numbers = (manifest.found[role], manifest.used[role], manifest.rejected[role], manifest.ignored[role])
         lines.append(f"| {role} | " + " | ".join(f"{number:,}" for number in numbers) + " |")
-    facts = [f"{manifest.rows:,} rows"] + [f"{name} {number:,}" for name, number in manifest.facts.items()]
-    return "\n".join(lines) + "\n\n" + "; ".join(facts) + "."
+    facts = [f"{name} {number:,}" for name, number in manifest.shown_facts().items()]
+    return "\n".join(lines) + "\n\n" + "; ".join([f"{manifest.rows:,} rows", *facts]) + "."
 
 
 def _arguments(manifest: Manifest) -> str:

@@ -29,6 +29,9 @@ class ShardStore(Protocol):
         ...
 
 
+INNER = "inner: "  # begins the names of facts that the builder sums up itself, so that no summary shows them
+
+
 @dataclass(frozen=True)
 class Manifest:
     """Counts of a finished build, by role.
@@ -47,11 +50,15 @@ class Manifest:
     facts: dict[str, int]
     arguments: dict[str, Any]
 
+    def shown_facts(self) -> dict[str, int]:
+        """The facts for a summary."""
+        return {name: number for name, number in self.facts.items() if not name.startswith(INNER)}
+
     def report(self) -> str:
         """The counts as a few lines of text."""
         shards = counted(len(self.shards), "shard")
         lines = [f"{counted(self.rows, 'row')} in {shards}, {self.file_bytes / 1e6:,.1f} MB"]
-        for name, number in self.facts.items():
+        for name, number in self.shown_facts().items():
             of_all = f" ({share(number, self.rows)})" if name.startswith("rows with") else ""
             lines.append(f"{name}: {number:,}{of_all}")
         for role in self.found:

@@ -25,7 +25,7 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
-from luab_data.constants import IMAGE, TRAIN
+from luab_data.constants import IMAGE, IMAGE_ID, TRAIN
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.hub.retry import reason
 from luab_data.rows.loading import load_dataset_builder
@@ -52,9 +52,9 @@ def hub_id(text: str) -> tuple[str, str | None] | None:
 class HubImages:
     """A Stream of the images of a dataset with an `image` column; nothing is stored.
 
-    The column's file names contain the ids. `dataset` is the id of a dataset on the Hub, or a local folder
-    that `load_dataset` opens. `id_of` turns a file name into an id, or raises `RejectedRecord`. `split` of
-    the configuration `config` (None: the default one) is read.
+    The column's file names contain the ids, or the column `image_id` where an image has no name. `dataset` is
+    the id of a dataset on the Hub, or a local folder that `load_dataset` opens. `id_of` turns a name into an
+    id, or raises `RejectedRecord`. `split` of the configuration `config` (None: the default one) is read.
     """
 
     def __init__(
@@ -81,7 +81,8 @@ class HubImages:
         if IMAGE not in columns:
             raise SourceError(f"{role}={dataset!r} has no column {IMAGE!r}; it has {columns}.")
         self.place = dataset if revision is None else f"{dataset}@{revision}"
-        self._images = images.select_columns([IMAGE]).cast_column(IMAGE, datasets.Image(decode=False))
+        read = [name for name in (IMAGE, IMAGE_ID) if name in columns]
+        self._images = images.select_columns(read).cast_column(IMAGE, datasets.Image(decode=False))
         if isinstance(builder.config, ParquetConfig) and Path(dataset).is_dir():
             self._images = ParquetImages(_files(builder.config.data_files, split))
 
@@ -95,10 +96,10 @@ class HubImages:
             access_errors(self.role, self.place, instead="the folder of the unpacked images"),
         ):
             for number, row in enumerate(self._images):
-                name = (row[IMAGE] or {}).get("path") or ""
+                name = (row[IMAGE] or {}).get("path") or row.get(IMAGE_ID)
                 try:
-                    if not name:
-                        raise RejectedRecord("the image has no file name, so nothing tells its id")
+                    if not isinstance(name, str) or not name:
+                        raise RejectedRecord("no file name of the image and no text in image_id tell its id")
                     in_zip = _IN_REPOSITORY.fullmatch(name) is not None
                     entry_id = same_form(self._id_of(name.partition("::")[0] if in_zip else name))
                     content = row[IMAGE]["bytes"]
@@ -107,7 +108,7 @@ class HubImages:
                     if len(content) > MAX_IMAGE_BYTES:
                         raise RejectedRecord(f"more than the allowed {MAX_IMAGE_BYTES:,} bytes")
                 except RejectedRecord as error:
-                    yield Reject(self.role, printable(name) or f"row {number}", error.reason)
+                    yield Reject(self.role, printable(str(name or f"row {number}")), error.reason)
                     continue
                 yield Entry(entry_id, content)
 
@@ -174,9 +175,11 @@ class ParquetImages:
     def __iter__(self) -> Iterator[dict[str, Any]]:
         for path in self._paths:
             with Path(path).open("rb") as file:
-                for batch in ParquetRows(file, str(path), whole=False).batches(columns=[IMAGE]):
-                    for image in batch.column(IMAGE).to_pylist():
-                        yield {IMAGE: image if isinstance(image, dict) or image is None else {"bytes": None}}
+                rows = ParquetRows(file, str(path), whole=False)
+                for batch in rows.batches(columns=[IMAGE, IMAGE_ID]):  # the latter if it is there
+                    for row in batch.to_pylist():
+                        image = row[IMAGE]
+                        yield row if isinstance(image, dict | None) else row | {IMAGE: {"bytes": None}}
 
 
 @contextmanager

@@ -136,6 +136,24 @@ def test_the_splits_of_a_parquet_folder(tmp_path, split, found):
         assert list(converted(tmp_path / "out", "table", path, images, images_split=split).rows) == found
 
 
+def test_the_images_of_another_conversion(tmp_path):
+    images = packed(tmp_path, "folder")
+    path = table(tmp_path / "a.csv", "dog/1.jpg", "2")
+    first = converted(tmp_path / "first", "table", path, images)
+    second = converted(tmp_path / "second", "table", path, tmp_path / "first")
+    assert sorted(second.rows) == ["2", "dog/1"]
+    assert second.rows == first.rows
+    assert second.manifest.rejected == {"byproducts": 0, "images": 0}
+
+
+def test_an_image_without_a_name_is_rejected(tmp_path):
+    stored = image_bytes(noise_image(8, 6), "PNG")
+    rows = [{"bytes": stored, "path": "a.png"}, {"bytes": stored, "path": None}]
+    images = images_in_parquet(tmp_path / "images", train=rows)
+    found = converted(tmp_path / "out", "table", table(tmp_path / "a.csv", "a.png"), images)
+    assert found.rejects == {"row 1": "no file name of the image and no text in image_id tell its id"}
+
+
 def test_a_path_in_a_parquet_file_is_never_opened(tmp_path):
     kept = tmp_path / "b.png"
     kept.write_bytes(image_bytes(noise_image(8, 6), "PNG"))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from fixtures.converted import converted, near, write_images
 
+from luab_attention.convert.check import SWAPPED, only
 from luab_data.errors import SourceError
 
 IMAGES = [{"id": 9, "file_name": "COCO_train2014_000000000009.jpg", "width": 8, "height": 6}]
@@ -116,7 +117,7 @@ def test_points_are_compared_with_cocos_boxes(tmp_path, caplog):
     options = {"units": "pixels", "image_size": (8, 6), "boxes": boxes}
     found = converted(tmp_path / "out", "table", tmp_path / "c.csv", **options)
     assert found.manifest.facts["of these inside, as read"] == 0
-    assert found.manifest.facts["inside only if x and y swapped"] == 60
+    assert found.manifest.facts[only(SWAPPED)] == 60
     assert found.manifest.used == {"byproducts": 60}
     assert found.rows["000000000009"]["objects"]["bbox"] == [[2, 1, 4, 3]]
 

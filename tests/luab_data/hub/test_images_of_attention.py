@@ -20,10 +20,11 @@ configs:
 """
 
 
-def parquet(name, width):
-    columns = {"image": [{"bytes": image_bytes(noise_image(width, 6), "PNG"), "path": name}]}
+def parquet(name, width, **columns):
+    image = {"bytes": image_bytes(noise_image(width, 6), "PNG"), "path": name}
+    rows = datasets.Dataset.from_dict({"image": [image], **columns})
     buffer = io.BytesIO()
-    datasets.Dataset.from_dict(columns, datasets.Features({"image": datasets.Image()})).to_parquet(buffer)
+    rows.cast_column("image", datasets.Image()).to_parquet(buffer)
     return buffer.getvalue()
 
 
@@ -55,6 +56,15 @@ def test_a_split_of_a_configuration(hub, clients, tmp_path, choice, found):
     result = clients.call(width_of, tmp_path, choice)
     assert result.status == 0, result.output
     assert result.value == found if isinstance(found, int) else found in result.value
+
+
+def test_images_that_are_named_by_a_column(hub, clients, tmp_path):
+    named = parquet(None, 9, image_id=["photos/a"], label=[1])
+    hub.add("dataset", "you/photos").add(**{"train.parquet": named})
+    (tmp_path / "a.csv").write_text("file,x,y\na.png,0.5,0.5\n")
+    result = clients.call(width_of, tmp_path, {})
+    assert result.status == 0, result.output
+    assert result.value == 9
 
 
 @pytest.mark.parametrize("packed", [False, True])
