@@ -268,7 +268,12 @@ def _run_export(options: argparse.Namespace) -> None:
 
     if options.to == "pymovements":
         require_table(options.output, "--output")
-        written, empty = write_pymovements(open_rows(options), options.output)
+        written, empty, timeless = write_pymovements(open_rows(options), options.output)
+        if timeless:
+            print(
+                f"{counted(timeless, 'trace')} without times: of these `time` is empty, so leave them out of "
+                "what needs it, such as speed"
+            )
     else:
         written, empty = write_bids(
             open_rows(options), options.output, options.rate, options.method, options.recorded_eye,

@@ -65,9 +65,12 @@ def write_features(
     return written, empty
 
 
-def write_pymovements(traced: TraceRows, out: Path) -> tuple[int, int]:
-    """The samples in pymovements' columns; the number of traces, and of entries without a sample."""
-    written = empty = 0
+def write_pymovements(traced: TraceRows, out: Path) -> tuple[int, int, int]:
+    """The samples in pymovements' columns.
+
+    Returns the numbers of traces, of entries without a sample, and of traces without times.
+    """
+    written = empty = timeless = 0
     with table(out, PYMOVEMENTS_SCHEMA) as add:
         for _, image_id, row, paths in traced.read(*SIZES):
             for at, path in enumerate(paths):
@@ -77,7 +80,8 @@ def write_pymovements(traced: TraceRows, out: Path) -> tuple[int, int]:
                 for line in pymovements_rows(image_id, at, path, size_of(row)):
                     add(line)
                 written += 1
-    return written, empty
+                timeless += path.time is None
+    return written, empty, timeless
 
 
 def require_table(path: Path, option: str) -> None:

@@ -361,6 +361,17 @@ def test_pymovements_columns_in_pixels(gaze, tmp_path):
     assert read.samples["pixel"].to_list()[1] == [300.0, 400.0]
 
 
+def test_an_export_tells_of_traces_without_times(tmp_path, capsys):
+    (tmp_path / "gaze").mkdir()
+    rows = {"width": [10], "height": [10], "scanpaths": [[{"x": [0.2, 0.4], "y": [0.5, 0.5]}]]}
+    datasets.Dataset.from_dict(rows).to_parquet(tmp_path / "gaze" / "train.parquet")
+    out = tmp_path / "g.csv"
+    assert main(["export", str(tmp_path / "gaze"), "--to", "pymovements", "--output", str(out)]) == 0
+    assert "1 trace without times: of these `time` is empty" in capsys.readouterr().out
+    with out.open(newline="") as file:
+        assert [line["time"] for line in csv.DictReader(file)] == ["", ""]
+
+
 def test_bids_recordings_have_a_rate_and_gaps(gaze, tmp_path, capsys):
     out = tmp_path / "bids"
     options = ["--to", "bids", "--rate", "10", "--recorded-eye", "cyclopean", "--output", str(out)]
