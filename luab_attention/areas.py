@@ -22,7 +22,7 @@ from luab_attention.points import FAR_OUTSIDE
 from luab_attention.targets import ROW_LABEL
 from luab_attention.traces.dwell import mixture
 from luab_attention.traces.rows import TraceColumn, scanpaths_of
-from luab_data.constants import IMAGE, LABEL, NO_LABEL
+from luab_data.constants import IMAGE, LABEL, NO_LABEL, SHUFFLED
 from luab_data.rows.columns import AreaKind, Columns
 from luab_vision.geometry import MEASURE_UPRIGHT, other_orientation
 
@@ -66,7 +66,9 @@ def areas_of(
             of_source = row.get(ATTENTION_SOURCE)
             parts = _gaze(own, column, fixation_sigma(of_source, size, sigma, TARGET))
         else:
-            read = [(entry.get("annotator"), _picture(entry[IMAGE], column, size)) for entry in own]
+            # Of a control they are another image's, of any shape: they are stretched onto this one, as ratios are.
+            shape = None if row.get(SHUFFLED) else size
+            read = [(entry.get("annotator"), _picture(entry[IMAGE], column, shape)) for entry in own]
             parts = [_united([picture for _, picture in read], column)] if kind == "masks" else _each(read)
         parts = [part for part in parts if part.mass > 0]
         if parts:
@@ -131,10 +133,10 @@ def rectangles(boxes: np.ndarray) -> Picture:
     return Picture((down[:, :, None] & across[:, None]).any(axis=0), x, y)
 
 
-def _picture(value: Any, column: str, size: tuple[int, int]) -> Picture:
-    """A mask or a map, 0 to 255, that covers the whole image."""
+def _picture(value: Any, column: str, size: tuple[int, int] | None) -> Picture:
+    """A mask or a map, 0 to 255, that covers the whole image. `size`: of its own image; None: not known."""
     image = gray_image(value, column)
-    if other_orientation(image.size, size):
+    if size is not None and other_orientation(image.size, size):
         raise ValueError(
             f"column {column!r} has an image of {image.width} x {image.height} pixels for one of {size[0]} x "
             f"{size[1]}: {MEASURE_UPRIGHT}"

@@ -16,7 +16,7 @@ from datasets.fingerprint import Hasher
 from luab_attention.boxes.boxes import BBOX, CATEGORY
 from luab_attention.boxes.rows import RowBoxes, row_size
 from luab_data.adapters.hf_datasets import fingerprint_of, stored_order
-from luab_data.constants import HEIGHT, LABEL, NO_LABEL, WIDTH
+from luab_data.constants import HEIGHT, LABEL, NO_LABEL, SHUFFLED, WIDTH
 from luab_data.rows.arrow import is_list, replace_column
 from luab_data.rows.columns import ByproductKind, Columns
 
@@ -30,7 +30,8 @@ def shuffle_byproducts(
 
     The places are those of another image, the classes this image's: the first class of the other row becomes
     the first of this row, and so on, around. What is of a class that the other row does not have is left
-    out. Boxes become ratios of their image: the columns width and height are then 1.
+    out. Boxes become ratios of their image: the columns width and height are then 1. Masks and heat maps are
+    stretched onto the image, of whatever shape: the column byproducts_shuffled says that they may be.
 
     Args:
         rows: As training reads them.
@@ -50,6 +51,8 @@ def shuffle_byproducts(
             name: (_moved(base, name, columns.label, source), rows.features[name])
             for name in columns.of_byproduct(kind)
         }
+    if kind in ("masks", "heatmap"):
+        found[SHUFFLED] = (pa.chunked_array([pa.array(np.ones(len(base), bool))]), datasets.Value("bool"))
     for name, (values, feature) in found.items():
         fingerprint = Hasher.hash([fingerprint_of(rows), name, kind, seed])  # not of the masks' bytes
         base = replace_column(base, name, values, feature, fingerprint)

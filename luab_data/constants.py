@@ -20,6 +20,7 @@ SCANPATHS = "scanpaths"
 ATTENTION_SOURCE = "attention_source"  # how scanpaths were recorded
 MASKS = "masks"
 HEATMAPS = "heatmaps"
+SHUFFLED = "byproducts_shuffled"  # of a control: whether the row's byproducts are another image's
 
 # ClassLabel's own value for "no label": an image whose class is not among the dataset's classes.
 NO_LABEL = -1

@@ -64,5 +64,7 @@ class Columns:
         more: dict[ByproductKind | None, tuple[str, ...]] = {
             "boxes": (constants.WIDTH, constants.HEIGHT),
             "scanpath": (constants.ATTENTION_SOURCE,),
+            "masks": (constants.SHUFFLED,),
+            "heatmap": (constants.SHUFFLED,),
         }
         return [*self.of_byproduct(kind), *(name for name in more.get(kind, ()) if name in names)]

@@ -2,7 +2,9 @@
 
 import json
 from itertools import product
+from typing import get_args
 
+import datasets
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,8 @@ from fixtures.tiny_models import IMAGE_SIZE, tiny_model
 from PIL import Image
 
 from luab import CutMix, LUABConfig, LUABModel, LUABTrainer, MixUp, ViewDataset
-from luab_data.rows.columns import AREA_KINDS, Columns
+from luab_attention.shuffling import shuffle_byproducts
+from luab_data.rows.columns import AREA_KINDS, ByproductKind, Columns
 from luab_trainer.announcement import model_facts
 from luab_trainer.arguments import parse
 from luab_trainer.data.collator import collate
@@ -299,6 +302,50 @@ def test_the_control_shuffles_and_says_so(tmp_path, config, capsys, kind):
     assert [each["target_labels"] for each in shuffled if each["target_labels"]] == [
         [each["labels"]] for each in shuffled if each["target_labels"]
     ]
+
+
+@pytest.mark.parametrize("kind", get_args(ByproductKind))
+def test_the_control_takes_byproducts_between_portraits_and_landscapes(kind):
+    """Each row looks at the left third; the control's too, stretched onto an image of the other shape."""
+    rows = []
+    for number in range(6):
+        width, height = (60, 90) if number % 2 else (90, 60)
+        left = np.zeros((height, width), np.uint8)
+        left[:, : width // 3] = 255
+        area = {"image": {"bytes": image_bytes(Image.fromarray(left), "PNG"), "path": None}}
+        point = {"x": 1 / 6, "y": 0.5}
+        rows.append(
+            {
+                "image": {"bytes": image_bytes(Image.new("RGB", (width, height))), "path": None},
+                "label": number, "width": width, "height": height, "click": point,
+                "annotations": [
+                    {
+                        "selected": True, "selected_record": [{**point, "time": 50}],
+                        "mouse_tracking": [{**point, "time": 0}],
+                    }
+                ],
+                "scanpaths": [{"x": [1 / 6], "y": [0.5]}], "masks": [area], "heatmaps": [area],
+                "objects": {"bbox": [[0, 0, width / 3, height]], "category": [number]},
+            }
+        )  # fmt: skip
+    table = datasets.Dataset.from_list(rows).cast_column("image", datasets.Image())
+    for column in ("masks", "heatmaps"):
+        table = table.cast_column(column, datasets.List({"image": datasets.Image()}))
+    shuffled = shuffle_byproducts(table, kind, Columns())
+    for row in ViewDataset(shuffled, EvalTransform(SETTINGS), byproduct=kind, grid=(1, 6)):
+        assert row["target_labels"] == [row["labels"]]
+        if "target_maps" in row:
+            # The evaluation's crop is the image's middle, 2/3 of a landscape's width: 1/6 to 5/6.
+            first = row["target_maps"][0][0].argmax()
+            assert first == 0 and row["target_maps"][0][0, 3:].max() < 0.3
+        else:
+            assert len(row["target_points"][0])
+    # In rows of their own a mask of the other shape is still of the stored pixels of a turned photo.
+    if kind in ("masks", "heatmap"):
+        column = {"masks": "masks", "heatmap": "heatmaps"}[kind]
+        turned = [{**rows[0], column: rows[1][column]}]
+        with pytest.raises(ValueError, match="60 x 90 pixels for one of 90 x 60"):
+            ViewDataset(turned, EvalTransform(SETTINGS), byproduct=kind)[0]
 
 
 @pytest.mark.parametrize(
