@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from luab_attention.area_maps import LEAST
 from luab_attention.columns import NOT_HERE
 from luab_attention.points import FAR_OUTSIDE
 from luab_attention.traces import trace
@@ -114,8 +115,9 @@ def target_in_view(
     """A byproduct in the crop -> points `[P, 2]` crop ratios, weights `[P]`, both float32.
 
     Weights sum to 1, or are all 0 without a usable target. With "drop", the authors' rule, points outside the
-    crop are (-1, -1) with weight 0. With "keep" they stay outside the border, for densities whose tail may
-    reach into the crop.
+    crop are (-1, -1) with weight 0, and all are if the crop shows less than `LEAST` of the weight, as of an
+    area: the start of a trace is not where the object is. With "keep" they stay outside the border, for
+    densities whose tail may reach into the crop.
 
     Args:
         byproduct: Points of the image.
@@ -124,19 +126,35 @@ def target_in_view(
         moves: What moved the crop's pixels after that, `[2, 3]` each; see `luab_vision.geometry.moved`. A
             point that is outside after any of them has lost its pixel, also if a later one takes it back.
     """
-    points = to_view(byproduct.points, view)
+    points, seen = _seen(byproduct.points, view, moves)
     weights = np.asarray(byproduct.weights, np.float64)
-    seen = inside(points)
-    for move in moves:
-        points = moved(points, move)
-        seen &= inside(points)
     if outside == "drop":
-        points = np.where(seen[:, None], points, NO_POINT)
-        weights = np.where(seen, weights, 0.0)
-    elif outside != "keep":
+        return only(points, weights, seen)
+    if outside != "keep":
         raise ValueError(f"outside={outside!r} is unknown; take 'drop' or 'keep'.")
-    total = weights.sum()
-    return points.astype(np.float32), (weights / total if total > 0 else weights).astype(np.float32)
+    return points.astype(np.float32), of_sum_1(weights)
+
+
+def only(points: np.ndarray, weights: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The target of some of a target's points, `[P, 2]` and `[P]` float32; the others are (-1, -1), weight 0.
+
+    So are all of them if those have less than `LEAST` of the weight.
+    """
+    kept = np.where(which, weights, 0.0)
+    if kept.sum() < LEAST * np.sum(weights, dtype=np.float64):
+        which, kept = np.zeros_like(which), np.zeros_like(kept)
+    return np.where(which[:, None], points, NO_POINT).astype(np.float32), of_sum_1(kept)
+
+
+def of_sum_1(weights: np.ndarray) -> np.ndarray:
+    """Weights `[P]` float32 of sum 1, or all 0 if none counts."""
+    total = weights.sum(dtype=np.float64)
+    return (weights / total if total > 0 else weights).astype(np.float32)
+
+
+def is_in_view(byproduct: Byproduct, view: View, moves: Sequence[np.ndarray] = ()) -> bool:
+    """Whether any point with a weight is in the crop. Arguments as for `target_in_view`."""
+    return bool((_seen(byproduct.points, view, moves)[1] & (byproduct.weights > 0)).any())
 
 
 def away_in_view(byproduct: Byproduct, view: View, moves: Sequence[np.ndarray] = ()) -> np.ndarray:
@@ -144,13 +162,19 @@ def away_in_view(byproduct: Byproduct, view: View, moves: Sequence[np.ndarray] =
 
     Arguments as for `target_in_view`.
     """
-    points = to_view(byproduct.away, view)
+    points, seen = _seen(byproduct.away, view, moves)
+    kept: np.ndarray = points[seen].astype(np.float32)
+    return kept
+
+
+def _seen(points: np.ndarray, view: View, moves: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Points `[P, 2]` in crop ratios, and which of them the crop shows, bool `[P]`."""
+    points = to_view(points, view)
     seen = inside(points)
     for move in moves:
         points = moved(points, move)
         seen &= inside(points)
-    kept: np.ndarray = points[seen].astype(np.float32)
-    return kept
+    return points, seen
 
 
 def _point(value: Any, column: str) -> np.ndarray | None:

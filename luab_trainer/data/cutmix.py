@@ -5,8 +5,9 @@ ICCV 2019. There the other image is of the same batch; here it is any training r
 depend on its batch.
 
 The byproducts go with their pixels. What the rectangle covers no longer counts, and what it shows is a target
-of the other image's class. A target counts as any other, however little is seen of its image: its class is
-there to be looked at. So the term of a loss does not depend on the shares, only the cross-entropy does.
+of the other image's class. Less than a twentieth of a crop's target is none: it may be the start of a trace. A
+target counts as any other, however little is seen of its image: its class is there to be looked at. So the term
+of a loss does not depend on the shares, only the cross-entropy does.
 """
 
 import math
@@ -16,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from luab_attention.targets import NO_POINT
+from luab_attention.targets import of_sum_1, only
 from luab_trainer.data.mixed_maps import away_of_both, covered, pasted_maps
 from luab_vision.geometry import inside
 
@@ -129,12 +130,12 @@ def _targets(sample: dict[str, Any], other: dict[str, Any], rectangle: Rectangle
     size = sample["pixel_values"].shape[:2]
     points, weights, classes = [], [], list(sample["target_labels"])
     for own, counts in zip(sample["target_points"], sample["target_weights"], strict=True):
-        kept = _only(own, counts, ~rectangle.covers(own, *size))
+        kept = only(own, counts, ~rectangle.covers(own, *size))
         points.append(kept[0])
         weights.append(kept[1])
     names = ("target_points", "target_weights", "target_labels")
     for theirs, counts, label in zip(*(other[name] for name in names), strict=True):
-        shown, shares = _only(theirs, counts, rectangle.covers(theirs, *size))
+        shown, shares = only(theirs, counts, rectangle.covers(theirs, *size))
         if not shares.any():
             continue
         if label in classes:
@@ -151,15 +152,3 @@ def _targets(sample: dict[str, Any], other: dict[str, Any], rectangle: Rectangle
         for each_sample, seen in ((sample, False), (other, True))
     )
     return mixed | away_of_both(sample, own_away, other, their_away, classes)
-
-
-def _only(points: np.ndarray, weights: np.ndarray, which: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The target of some of its points, `[P, 2]` and `[P]` float32; the others have weight 0."""
-    points = np.where(which[:, None], points, np.float32(NO_POINT))
-    return points, of_sum_1(np.where(which, weights, np.float32(0)))
-
-
-def of_sum_1(weights: np.ndarray) -> np.ndarray:
-    """Weights `[P]` float32 of sum 1, or all 0 if none counts."""
-    total = weights.sum(dtype=np.float64)
-    return (weights / total).astype(np.float32) if total > 0 else weights

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from luab_trainer.data.cutmix import check_drawn, of_sum_1
+from luab_attention.targets import of_sum_1
+from luab_trainer.data.cutmix import check_drawn
 from luab_trainer.data.mixed_maps import away_of_both, blended_maps
 
 

@@ -26,7 +26,7 @@ import numpy as np
 from torch import Tensor
 
 from luab_attention.area_maps import GRID, Area, area_in_view
-from luab_attention.targets import Byproduct, LabelPolicy, Outside, away_in_view, target_in_view
+from luab_attention.targets import Byproduct, LabelPolicy, Outside, away_in_view, is_in_view, target_in_view
 from luab_data.rows.columns import AREA_KINDS, ByproductKind, Columns
 from luab_trainer.data.background import BackgroundMix, Donors, Mixer
 from luab_trainer.data.cutmix import CutMix
@@ -206,4 +206,4 @@ class RowToSample:
     def _is_in_view(self, byproduct: Byproduct | Area, view: View, moves: Sequence[np.ndarray]) -> bool:
         if isinstance(byproduct, Area):
             return bool(area_in_view(byproduct, view, self.grid, moves).any())
-        return bool(target_in_view(byproduct, view, moves=moves)[1].any())
+        return is_in_view(byproduct, view, moves)

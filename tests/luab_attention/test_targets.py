@@ -234,6 +234,22 @@ def test_points_outside_the_view_are_dropped_and_the_rest_renormalized():
     assert points.dtype == weights.dtype == np.float32
 
 
+def test_the_start_of_a_trace_without_its_end_is_no_target():
+    """The cursor is at 0.1 and at 0.3 on the way to 0.9, where the click is."""
+    points = np.array([(0.1, 0.5), (0.3, 0.5), (0.9, 0.5)])
+    start = Byproduct(0, points, np.array([0.01, 0.03, 0.96]))
+    points_seen, weights = target_in_view(start, LEFT_HALF)
+    assert weights.tolist() == [0, 0, 0] and (points_seen == -1).all()  # 4 %
+    enough = start._replace(weights=np.array([0.01, 0.05, 0.94]))
+    points_seen, weights = target_in_view(enough, LEFT_HALF)
+    np.testing.assert_allclose(weights, [1 / 6, 5 / 6, 0], rtol=1e-6)  # 6 %
+    np.testing.assert_allclose(points_seen, [(0.8, 0.5), (0.4, 0.5), (-1, -1)], rtol=1e-6)
+    # The tail of what is outside may reach into the crop: nothing is left out.
+    np.testing.assert_allclose(
+        target_in_view(start, LEFT_HALF, outside="keep")[1], [0.01, 0.03, 0.96], rtol=1e-6
+    )
+
+
 def test_a_target_wholly_outside_has_no_weight():
     byproduct = Byproduct(ROW_LABEL, np.array([[0.8, 0.5]]), np.ones(1))
     points, weights = target_in_view(byproduct, LEFT_HALF)

@@ -214,7 +214,7 @@ class Seen(EvalTransform):
 @pytest.mark.parametrize("byproduct", ["trace", "click+trace"])
 def test_of_a_trace_only_the_end_is_at_the_object(byproduct):
     click = {"x": 0.75, "y": 0.5}
-    path = [{"x": 0.25, "y": place, "time": 1000 * place} for place in (0.7, 0.8, 0.9)]
+    path = [{"x": 0.25, "y": place, "time": 2000 * place - 400} for place in (0.7, 0.8, 0.9)]
     annotation = {
         "selected": True,
         "selected_record": [{**click, "time": 2000.0}],

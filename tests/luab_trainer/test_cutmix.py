@@ -134,6 +134,20 @@ def test_a_target_of_many_points_keeps_what_is_seen_worked_by_hand():
     assert own["pixel_values"].max() == 0 and own["target_weights"][0].all()  # the inputs stay
 
 
+def test_the_start_of_a_trace_whose_click_is_not_seen_is_no_target():
+    line = [[0.1, 0.5], [0.8, 0.5]]
+    little, enough = [0.04, 0.96], [0.06, 0.94]
+    right, left = Rectangle(5, 0, 10, 10), Rectangle(0, 0, 5, 10)
+    for weights, kept in ((little, [0, 0]), (enough, [1, 0])):
+        own, other = pair({0: (line, weights)}, {2: (line, weights)})
+        covered, shown = pasted(own, other, right), pasted(own, other, left)
+        np.testing.assert_allclose(covered["target_weights"][0], kept)
+        assert (covered["target_points"][0][1] == -1).all()
+        assert shown["target_labels"] == ([0, 2] if any(kept) else [0])
+    own, other = pair({1: (line, little)}, {1: (line, little)})
+    assert pasted(own, other, right)["target_weights"][0].tolist() == [0, 0, 0, 1]
+
+
 def test_a_class_of_both_images_has_one_target_and_the_whole_label():
     own, other = pair({1: ([[0.2, 0.2]], [1])}, {1: ([[0.8, 0.8]], [1])})
     mixed = pasted(own, other, Rectangle(5, 5, 10, 10))

@@ -106,6 +106,16 @@ def test_authors_take_the_label_of_a_class_whose_point_is_cropped_away(outside):
     assert sample["target_labels"] == [0]
 
 
+def test_authors_keep_the_label_of_a_class_with_one_of_many_points_in_the_crop():
+    """One of 25 points is less than a twentieth of the weight, so no target, but the class is there."""
+    points = [{"label": 1, "x": 0.1, "y": 0.5}] * 24 + [{"label": 1, "x": 0.9, "y": 0.5}]
+    row = {"image": noise_image(40, 40), "labels": [1], "points": points}
+    more = {"byproduct": "click", "columns": COLUMNS, "num_labels": 4, "label_policy": "authors"}
+    sample = ViewDataset([row], Through(RIGHT_HALF), **more)[0]
+    assert sample["labels"].tolist() == [0, 1, 0, 0] and sample["target_labels"] == [1]
+    assert not sample["target_weights"][0].any()
+
+
 def test_authors_labels_do_not_need_a_byproduct_loss():
     sample = seen_through(RIGHT_HALF, label_policy="authors", byproduct=None)
     assert sample["labels"].tolist() == [1, 0, 1, 0]
