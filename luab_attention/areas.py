@@ -66,7 +66,7 @@ def areas_of(
             of_source = row.get(ATTENTION_SOURCE)
             parts = _gaze(own, column, fixation_sigma(of_source, size, sigma, TARGET))
         else:
-            # Of a control they are another image's, of any shape: they are stretched onto this one, as ratios are.
+            # A control's are of an image of any shape: they are stretched onto this one, as ratios are.
             shape = None if row.get(SHUFFLED) else size
             read = [(entry.get("annotator"), _picture(entry[IMAGE], column, shape)) for entry in own]
             parts = [_united([picture for _, picture in read], column)] if kind == "masks" else _each(read)

@@ -5,9 +5,9 @@ ICCV 2019. There the other image is of the same batch; here it is any training r
 depend on its batch.
 
 The byproducts go with their pixels. What the rectangle covers no longer counts, and what it shows is a target
-of the other image's class. Less than a twentieth of a crop's target is none: it may be the start of a trace. A
-target counts as any other, however little is seen of its image: its class is there to be looked at. So the term
-of a loss does not depend on the shares, only the cross-entropy does.
+of the other image's class. Less than a twentieth of a crop's target is none: it may be the start of a trace.
+A target counts as any other, however little is seen of its image: its class is there to be looked at. So the
+term of a loss does not depend on the shares, only the cross-entropy does.
 """
 
 import math
