@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from luab_attention.boxes.rows import RowBoxes
 from luab_attention.columns import DURATION, SEGMENT, TIME
-from luab_attention.points import FAR_OUTSIDE, MARGIN, X, Y
+from luab_attention.points import MARGIN, X, Y, require_ratios
 from luab_data.constants import IMAGE, LABEL, NO_LABEL
 from luab_data.errors import SourceError
 from luab_data.rows.arrow import fields_of, is_list, plain_list, read_column, require, valid
@@ -100,14 +100,7 @@ def _check_paths(rows: datasets.Dataset, column: str, entry: dict[str, Any]) -> 
             "Each sample needs one value in each list.",
         )
     x, y, of = _positions(entries)
-    far = (np.abs(x) > FAR_OUTSIDE) | (np.abs(y) > FAR_OUTSIDE)
-    require(
-        far,
-        owner[of],
-        f"column {column!r} holds positions that are not ratios of the image, 0 to 1, x first",
-        "Divide x by the image's width and y by its height, or convert the source with `luab convert`.",
-        lambda first: f"{x[first]:g}, {y[first]:g}",
-    )
+    require_ratios(np.stack([x, y], axis=1), owner[of], column)
 
 
 def _check_classes(rows: datasets.Dataset, column: str, entry: dict[str, Any], label: str) -> None:

@@ -68,8 +68,8 @@ def areas_of(
         else:
             # A control's are of an image of any shape: they are stretched onto this one, as ratios are.
             shape = None if row.get(SHUFFLED) else size
-            read = [(entry.get("annotator"), _picture(entry[IMAGE], column, shape)) for entry in own]
-            parts = [_united([picture for _, picture in read], column)] if kind == "masks" else _each(read)
+            read = [(entry.get("annotator"), picture_of(entry[IMAGE], column, shape)) for entry in own]
+            parts = [united([picture for _, picture in read], column)] if kind == "masks" else _each(read)
         parts = [part for part in parts if part.mass > 0]
         if parts:
             areas.append(Area(label, tuple(parts)))
@@ -133,8 +133,17 @@ def rectangles(boxes: np.ndarray) -> Picture:
     return Picture((down[:, :, None] & across[:, None]).any(axis=0), x, y)
 
 
-def _picture(value: Any, column: str, size: tuple[int, int] | None) -> Picture:
-    """A mask or a map, 0 to 255, that covers the whole image. `size`: of its own image; None: not known."""
+def picture_of(value: Any, column: str, size: tuple[int, int] | None) -> Picture:
+    """A mask or a map, 0 to 255, that covers the whole image.
+
+    Args:
+        value: A gray image, as it is stored.
+        column: Its column, for errors.
+        size: Width and height of the upright image, pixels. None: not known.
+
+    Raises:
+        ValueError: it cannot be read, is not gray, or is of an image of another orientation.
+    """
     image = gray_image(value, column)
     if size is not None and other_orientation(image.size, size):
         raise ValueError(
@@ -149,8 +158,8 @@ def _picture(value: Any, column: str, size: tuple[int, int] | None) -> Picture:
     return Picture(values, np.arange(width + 1) / width, np.arange(height + 1) / height)
 
 
-def _united(pictures: Sequence[Picture], column: str) -> Picture:
-    """The union of the masks of one class."""
+def united(pictures: Sequence[Picture], column: str) -> Picture:
+    """The union of the masks of one class. Raises ValueError for masks of several sizes."""
     shapes = {picture.values.shape for picture in pictures}
     if len(shapes) > 1:
         raise ValueError(

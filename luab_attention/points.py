@@ -24,6 +24,8 @@ PointUnits = Literal["ratio", "percent", "pixels"]
 MARGIN = 0.1
 # Clicks on a border are slightly outside 0 to 1; beyond this a value cannot be a ratio.
 FAR_OUTSIDE = 2.0
+# What to do about places in another unit, for messages.
+CONVERT = "Divide x by the image's width and y by its height, or convert the source with `luab convert`."
 X, Y, WEIGHT, SIGN, LABEL = "x", "y", "weight", "sign", "label"
 
 LAYOUTS = (
@@ -145,12 +147,7 @@ def to_ratios(
     """
     xy, row = points.xy, points.row
     if units == "ratio":
-        far = (np.abs(xy) > FAR_OUTSIDE).any(axis=1)
-        require(
-            far, row, f"column {column!r} has points that are no ratios of the image, 0 to 1, x first",
-            "Say what they are: --point_units percent, or pixels.",
-            lambda first: _pair(xy[first]),
-        )  # fmt: skip
+        require_ratios(xy, row, column, "Say what they are: --point_units percent, or pixels.")
         return xy
     if whole and len(xy) and xy.max() <= 1:
         raise SourceError(
@@ -165,6 +162,25 @@ def to_ratios(
         lambda first: f"{_pair(xy[first])}" + ("" if sizes is None else f" in {_pair(sizes[first])}"),
     )  # fmt: skip
     return ratios
+
+
+def require_ratios(xy: np.ndarray, row: np.ndarray, column: str, fix: str = CONVERT) -> None:
+    """Check that places of a column are ratios of the image.
+
+    Args:
+        xy: [P, 2] places, x first; NaN where there is none.
+        row: [P] the row of each.
+        column: The column's name.
+        fix: What to do.
+
+    Raises:
+        SourceError: some are so far outside the image that they are in another unit.
+    """
+    require(
+        (np.abs(xy) > FAR_OUTSIDE).any(axis=1), row,
+        f"column {column!r} has places that are no ratios of the image, 0 to 1, x first", fix,
+        lambda first: _pair(xy[first]),
+    )  # fmt: skip
 
 
 def point_column(points: FlatPoints, ratios: np.ndarray, labels: np.ndarray | None) -> pa.Array:

@@ -19,6 +19,7 @@ from scipy.special import ndtr
 from luab_eval.metrics.fixation_prediction.fixation_prediction import cells_of
 
 GRID = 56  # cells a side: the grids of 7 and 14 of common models divide it
+ROUNDING = 1e-6  # of its mean: a map that varies less is a constant one in float32
 
 
 class Viewing(NamedTuple):
@@ -90,7 +91,8 @@ def people_of(viewings: Sequence[Viewing], sigma: tuple[float, float]) -> People
             gaussians(each.xy, each.shares, sigma) if each.area is None else each.area / each.area.sum()
             for each in own
         ]
-        maps.append(np.average(densities, axis=0, weights=[each.weight for each in own]))
+        mean = np.average(densities, axis=0, weights=[each.weight for each in own])
+        maps.append(without_rounding(mean))
     sizes = [sum(len(each.xy) for each in own) for own in groups.values()]
     return People(
         fixations=np.concatenate([each.xy for own in groups.values() for each in own]),
@@ -116,37 +118,11 @@ def gaussians(xy: np.ndarray, shares: np.ndarray, sigma: tuple[float, float]) ->
     return mixed / mixed.sum()
 
 
-def area_average(
-    values: np.ndarray, rows: np.ndarray | None = None, columns: np.ndarray | None = None
-) -> np.ndarray:
-    """A map `[h, w]` -> `[GRID, GRID]`, the mean over the area of each cell; exact.
+def without_rounding(maps: np.ndarray) -> np.ndarray:
+    """Maps `[..., GRID, GRID]`, those that are constant but for rounding made constant.
 
-    Args:
-        values: A map that is constant on each of its cells.
-        rows: `[h + 1]` the edges of its rows, 0 to 1; default: equal rows.
-        columns: `[w + 1]` the edges of its columns.
+    Resizing moves a constant map by the last digits of its numbers, and metrics of ranks would rank these.
     """
-    height, width = values.shape
-    rows = np.linspace(0, 1, height + 1) if rows is None else rows
-    columns = np.linspace(0, 1, width + 1) if columns is None else columns
-    return _overlap(rows) @ values @ _overlap(columns).T
-
-
-def box_area(boxes: np.ndarray) -> np.ndarray:
-    """The union of boxes `[n, 4]` (x, y, w, h; ratios) -> the share of each cell that they cover."""
-    low, high = boxes[:, :2].clip(0, 1), (boxes[:, :2] + boxes[:, 2:]).clip(0, 1)
-    columns, rows = (np.unique([0.0, 1.0, *low[:, axis], *high[:, axis]]) for axis in (0, 1))
-    inside_x, inside_y = (
-        (middle >= low[:, axis, None]) & (middle <= high[:, axis, None])
-        for axis, middle in ((0, (columns[1:] + columns[:-1]) / 2), (1, (rows[1:] + rows[:-1]) / 2))
-    )  # [n, pieces]
-    covered = (inside_y[:, :, None] & inside_x[:, None, :]).any(axis=0)
-    return area_average(covered.astype(np.float64), rows, columns)
-
-
-def _overlap(edges: np.ndarray) -> np.ndarray:
-    """`[GRID, n]` which share of each cell each of n pieces between `edges` [n + 1] covers."""
-    cells = np.linspace(0, 1, GRID + 1)
-    low = np.maximum(cells[:-1, None], edges[None, :-1])
-    high = np.minimum(cells[1:, None], edges[None, 1:])
-    return (high - low).clip(0) * GRID
+    mean = maps.mean(axis=(-2, -1), keepdims=True)
+    spread = np.ptp(maps, axis=(-2, -1), keepdims=True)
+    return np.where(spread <= ROUNDING * mean, mean, maps)

@@ -22,7 +22,7 @@ import torch
 from torch.nn import functional as F
 
 from luab_data.console.bars import progress
-from luab_eval.alignment.people import GRID, People
+from luab_eval.alignment.people import GRID, People, without_rounding
 from luab_eval.metrics.fixation_prediction.fixation_prediction import (
     area_under_curve,
     auc_judd,
@@ -195,7 +195,7 @@ def on_grid(maps: np.ndarray) -> np.ndarray:
         align_corners=False,
         antialias=True,  # for a model's grid finer than ours
     )[:, 0].numpy()
-    resized = resized.clip(0)
+    resized = without_rounding(resized.clip(0))
     total = resized.sum(axis=(1, 2), keepdims=True)
     return np.where(total > 0, resized / np.where(total > 0, total, 1), 1 / GRID**2)
 

@@ -21,9 +21,11 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
+from luab_attention.area_maps import Picture
+from luab_attention.areas import picture_of, rectangles, united
 from luab_attention.boxes.rows import RowBoxes, row_size
 from luab_attention.columns import ANNOTATOR, HEATMAPS, MASKS, SCANPATHS
-from luab_attention.points import flat_points
+from luab_attention.points import flat_points, require_ratios
 from luab_attention.traces.dwell import in_image, weights
 from luab_attention.traces.rows import scanpaths_of, trace_column
 from luab_data.console.names import few
@@ -32,8 +34,8 @@ from luab_data.errors import SourceError
 from luab_data.rows.arrow import in_order, read_column
 from luab_data.rows.columns import Columns
 from luab_data.rows.same_classes import class_feature
-from luab_eval.alignment.people import Viewing, area_average, box_area
-from luab_vision.images import decode
+from luab_eval.alignment.people import GRID, Viewing
+from luab_vision.geometry import WHOLE_IMAGE
 
 Against = Literal["click", "points", "scanpaths", "heatmaps", "masks", "boxes"]
 AGAINST: tuple[Against, ...] = get_args(Against)
@@ -99,6 +101,7 @@ def raw_rows(rows: datasets.Dataset, names: Sequence[str]) -> Iterator[dict[str,
 def _points(rows: datasets.Dataset, columns: Columns, name: str, left_out: Counter[str]) -> list[ByClass]:
     """All points of one class of a row are one viewing."""
     points = flat_points(read_column(rows, name), name)
+    require_ratios(points.xy, points.row, name)
     feature = class_feature(rows.features[name])
     number = _numbering(feature.get(LABEL) if isinstance(feature, dict) else None, rows, columns)
     left_out["points that say where a class is not (sign -1)"] += points.negative
@@ -125,16 +128,17 @@ def _scanpaths(rows: datasets.Dataset, columns: Columns, left_out: Counter[str])
     found: list[ByClass] = []
     for at, row in enumerate(raw_rows(rows, [column.name])):
         of_class: ByClass = defaultdict(list)
-        for path in _of_row(partial(scanpaths_of, row, column), column.name, at):
-            if path.end is not None:
-                path = path.before(path.end)
+        for path in _of_row(partial(scanpaths_of, row, column), f"column {column.name!r}, row {at}"):
+            require_ratios(path.xy, np.full(len(path), at), column.name)
+            end = path.end
+            path = path if end is None else path.before(end)
             here = in_image(path.xy)
             left_out["samples outside the image"] += int((~here).sum())
             left_out["samples without a place or a time"] += path.missing
             if not here.any() or path.weight <= 0:
                 left_out["scanpaths without a sample in the image, or of weight 0"] += 1
                 continue
-            shares = weights(path)[here]
+            shares = weights(path, end)[here]
             shares = shares if shares.sum() > 0 else np.ones(len(shares))
             viewing = Viewing(path.annotator, path.xy[here], shares, weight=path.weight)
             of_class[number(path.label)].append(viewing)
@@ -152,20 +156,25 @@ def _pictures(rows: datasets.Dataset, columns: Columns, name: str, left_out: Cou
         )
     number = _numbering(entry.get(LABEL), rows, columns)
     found: list[ByClass] = []
-    for at, row in enumerate(raw_rows(rows, [name])):
-        pixels: dict[int | None, list[tuple[str | None, np.ndarray]]] = defaultdict(list)
-        for value in row[name] or ():
-            gray = _of_row(partial(_gray, value[IMAGE]), name, at)
-            if not gray.any():
+    for at, row in enumerate(raw_rows(rows, [name, columns.image])):
+        where = f"row {at}"
+        size = _of_row(partial(row_size, row, columns.image), where)
+        read: dict[int | None, list[tuple[str | None, Picture]]] = defaultdict(list)
+        for entry in row[name] or ():
+            if entry is None:
+                continue
+            picture = _of_row(partial(picture_of, entry[IMAGE], name, size), where)
+            if not picture.mass:
                 left_out[f"empty {name}"] += 1
                 continue
-            pixels[number(value.get(LABEL))].append((value.get(ANNOTATOR), gray))
+            read[number(entry.get(LABEL))].append((entry.get(ANNOTATOR), picture))
         of_class: ByClass = {}
-        for label, several in pixels.items():
+        for label, several in read.items():
             if name == MASKS:
-                of_class[label] = [_of_area(None, _union([mask > 0 for _, mask in several]))]
+                union = _of_row(partial(united, [mask for _, mask in several], name), where)
+                of_class[label] = [_of_picture(None, union)]
             else:
-                of_class[label] = [_of_area(who, area_average(gray)) for who, gray in several]
+                of_class[label] = [_of_picture(*each) for each in several]
         found.append(of_class)
     return found
 
@@ -180,13 +189,14 @@ def _boxes(rows: datasets.Dataset, columns: Columns) -> tuple[list[ByClass], str
     found: list[ByClass] = []
     for at, row in enumerate(raw_rows(rows, names)):
         size = partial(row_size, row, columns.image)
+        where = f"column {OBJECTS!r}, row {at}"
         boxes: dict[int | None, Any]
         if label is None:
-            boxes = {None: _of_row(partial(reader.read, row, size), OBJECTS, at)[0]}
+            boxes = {None: _of_row(partial(reader.read, row, size), where)[0]}
         else:
-            boxes = dict(_of_row(partial(reader.by_label, row, size), OBJECTS, at))
+            boxes = dict(_of_row(partial(reader.by_label, row, size), where))
         found.append(
-            {own: [_of_area(None, box_area(each.ratios()))] for own, each in boxes.items() if each.bbox}
+            {own: [_of_picture(None, rectangles(each.ratios()))] for own, each in boxes.items() if each.bbox}
         )
     return found, reader.box_note()
 
@@ -214,32 +224,13 @@ def _numbering(feature: Any, rows: datasets.Dataset, columns: Columns) -> Callab
     return number
 
 
-def _of_row(read: Callable[[], Any], name: str, at: int) -> Any:
+def _of_row(read: Callable[[], Any], where: str) -> Any:
     try:
         return read()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise SourceError(f"column {name!r}, row {at}: {error}") from error
+        raise SourceError(f"{where}: {error}") from error
 
 
-def _gray(value: Any) -> np.ndarray:
-    """The values of a gray picture `[H, W]`.
-
-    Raises:
-        ValueError: no picture, or one in color, whose colors say no order.
-    """
-    pixels = decode(value)
-    if (pixels != pixels[..., :1]).any():
-        raise ValueError("the picture has colors; a map or mask is gray, brighter for more")
-    return pixels[..., 0].astype(np.float64)
-
-
-def _union(masks: Sequence[np.ndarray]) -> np.ndarray:
-    """Masks `[H, W]` -> the share of each cell that any covers; of masks of several sizes, the largest."""
-    by_size: dict[tuple[int, ...], np.ndarray] = {}
-    for mask in masks:
-        by_size[mask.shape] = mask | by_size.get(mask.shape, False)
-    return np.max([area_average(mask.astype(np.float64)) for mask in by_size.values()], axis=0)
-
-
-def _of_area(annotator: str | None, area: np.ndarray) -> Viewing:
+def _of_picture(annotator: str | None, picture: Picture) -> Viewing:
+    area = picture.averages(WHOLE_IMAGE, (GRID, GRID))
     return Viewing(annotator, np.zeros((0, 2)), np.zeros(0), area.astype(np.float32))

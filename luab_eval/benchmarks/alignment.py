@@ -95,7 +95,15 @@ class AlignmentBenchmark(Benchmark):
             raise ValueError(
                 "these predictions do not say where the model looks: their image set has no maps"
             )
-        return self.own.judged(self._root).alignment.of_model(answers.looks[MAP])
+        maps = answers.looks[MAP]
+        odd = ~np.isfinite(maps).all(axis=(1, 2))
+        if odd.any():
+            raise ValueError(
+                f"the model's map of image {answers.ids[odd.argmax()].decode(errors='replace')} has values "
+                f"that are not finite ({int(odd.sum()):,} of {len(odd):,} images): the model's weights, or "
+                "the precision (--bf16), do not suit it"
+            )
+        return self.own.judged(self._root).alignment.of_model(maps)
 
 
 NO_FIXATIONS = "say in which area people looked and not at which places, so that there are no fixations"

@@ -8,9 +8,9 @@ from fixtures.factories import image_bytes
 from PIL import Image
 
 from luab_attention.area_maps import Area, Gaze, Picture, area_in_view, map_grid
-from luab_attention.areas import areas_of
+from luab_attention.areas import areas_of, picture_of
 from luab_data.rows.columns import Columns
-from luab_eval.alignment.people import Viewing, area_average, people_of
+from luab_eval.alignment.people import GRID, Viewing, people_of
 from luab_vision.geometry import WHOLE_IMAGE, View, move_of_pixels, random_resized_view
 
 SIZE = (100, 50)  # width and height of the images
@@ -88,8 +88,9 @@ def test_the_maps_of_an_annotator_are_averaged_as_luab_align_does():
     found = area_in_view(heat, WHOLE_IMAGE, (1, 4))
     np.testing.assert_allclose(shares(found), [[0.25, 0.5, 0, 0.25]], atol=1e-6)
     viewings = [
-        Viewing(name, np.zeros((0, 2)), np.zeros(0), area_average(np.array(values, float)))
+        Viewing(name, np.zeros((0, 2)), np.zeros(0), picture.averages(WHOLE_IMAGE, (GRID, GRID)))
         for name, values in maps[:3]
+        for picture in [picture_of(gray(values), "heatmaps", (40, 10))]
     ]
     people = people_of(viewings, (0.03, 0.03)).map
     np.testing.assert_allclose(people.sum(axis=0).reshape(4, 14).sum(axis=1), shares(found)[0], atol=1e-6)

@@ -18,6 +18,7 @@ from luab.commands.align import KINDS, main
 from luab.commands.compare import main as compare
 from luab_attention.columns import SOURCE_FEATURE
 from luab_attention.converting import convert
+from luab_data.errors import SourceError
 from luab_eval.alignment.viewings import AGAINST
 from luab_eval.benchmark import Scores
 from luab_eval.benchmarks import ALIGN, BENCHMARKS, find_benchmarks
@@ -297,6 +298,87 @@ def test_annotations_are_scanpaths_up_to_the_click(tmp_path):
     assert people.told_apart
 
 
+def test_the_last_place_before_the_click_is_held_until_it(tmp_path):
+    """A at 0 and 100 ms, B at 400, click at 500, C after it: A 0.8, B 0.2."""
+    sample = {"time": Value("int64"), "x": Value("float32"), "y": Value("float32")}
+    kinds = {"annotations": List({"mouse_tracking": List(sample), "selected_record": List(sample)})}
+    track = [(0, 0.1), (100, 0.1), (400, 0.9), (700, 0.5)]
+    annotation = {
+        "mouse_tracking": [{"time": 1000 + time, "x": x, "y": 0.5} for time, x in track],
+        "selected_record": [{"time": 1500, "x": 0.9, "y": 0.5}],
+    }
+    rows = [{"image": image, "label": 0, "annotations": [annotation]} for image in TWO]
+    text = stored(tmp_path, rows, **kinds).partition("=")[2]
+    source = AttentionDataset("toy", f"{text}?against=scanpaths&sigma=0.01")
+    people = source.judged(Path()).alignment.people[0]
+    assert [people.map[:, :14].sum(), people.map[:, 42:].sum()] == pytest.approx([0.8, 0.2])
+    assert len(people.fixations) == 3
+
+
+PICTURES = {
+    "masks": List({"label": LABEL, "image": datasets.Image()}),
+    "heatmaps": List({"label": LABEL, "image": datasets.Image()}),
+}
+
+
+@pytest.mark.parametrize("column", PICTURES)
+@pytest.mark.parametrize(
+    ("drawn", "message"),
+    [
+        (Image.merge("LA", [Image.new("L", (32, 32), 255), Image.fromarray(squares(0))]), "of the mode LA"),
+        (Image.new("L", (32, 48), 255), r"of 32 x 48 pixels for one of 64 x 32: .* upright"),
+    ],
+)
+def test_masks_and_maps_are_read_as_training_reads_them(tmp_path, column, drawn, message):
+    file = io.BytesIO()
+    drawn.save(file, "PNG")
+    rows = [
+        {"image": image.resize((64, 32)), "label": 0, column: [{"label": 0, "image": value}]}
+        for image, value in zip(TWO, (gray(squares(0)), {"bytes": file.getvalue()}), strict=True)
+    ]
+    text = stored(tmp_path, rows, **PICTURES).partition("=")[2]
+    with pytest.raises(SourceError, match=f"row 1: column '{column}' has an image {message}"):
+        AttentionDataset("toy", f"{text}?against={column}").judged(Path())
+
+
+@pytest.mark.parametrize("column", ["click", "points", "scanpaths", "annotations"])
+def test_places_in_another_unit_are_refused(tmp_path, column):
+    point = {"x": Value("float32"), "y": Value("float32")}
+    sample = {"time": Value("int64"), **point}
+    kinds = {
+        "click": point,
+        "points": List(point),
+        "annotations": List({"mouse_tracking": List(sample), "selected_record": List(sample)}),
+    }
+    track = [{"time": 0, "x": 0.5, "y": 0.5}, {"time": 1, "x": 50.0, "y": 1.0}]
+    values = {
+        "click": ({"x": 1.0, "y": 0.5}, {"x": 50.0, "y": 1.0}),
+        "points": ([{"x": 1.0, "y": 0.5}], [{"x": 0.5, "y": 0.5}, {"x": 50.0, "y": 1.0}]),
+        "scanpaths": ([path(0.5, 0.5)], [path([0.5, 50], [0.5, 1])]),
+        "annotations": ([], [{"mouse_tracking": track, "selected_record": []}]),
+    }[column]
+    rows = [{"image": image, "label": 0, column: value} for image, value in zip(TWO, values, strict=True)]
+    text = stored(tmp_path, rows, **kinds).partition("=")[2]
+    against = "scanpaths" if column == "annotations" else column
+    message = rf"column '{column}' .* no ratios of the image.*in row 1.*\(50, 1\).*luab convert"
+    with pytest.raises(SourceError, match=message):
+        AttentionDataset("toy", f"{text}?against={against}").judged(Path())
+
+
+def test_a_map_that_is_not_finite_is_named(tmp_path):
+    rows = [
+        {"image": image, "label": 0, "scanpaths": [path(*at, "a")]}
+        for image, at in zip(TWO, CORNERS, strict=True)
+    ]
+    benchmark = find_benchmarks(f"align_nss:{stored(tmp_path, rows)}?against=scanpaths")[0]
+    (images,) = benchmark.image_sets(Path())
+    classifier = Classifier("model", color_model(), ("red", "green"), SETTINGS)
+    answers = predict(classifier, images, tmp_path, QUIET)
+    answers.looks[MAP][1, 0, 0] = np.nan
+    with pytest.raises(ValueError, match=r"map of image 1 has values that are not finite \(1 of 2 images\)"):
+        benchmark.score([answers])
+
+
 def test_one_pass_serves_every_metric_and_kind(tmp_path):
     rows = [
         {"image": image, "label": 0, "scanpaths": [path(*at, "a")]}
@@ -333,7 +415,9 @@ def test_wrong_arguments_and_rows_are_named(tmp_path):
     kinds = {"heatmaps": List({"image": datasets.Image()})}
     colored = [{"image": TWO[0], "label": 0, "heatmaps": [{"image": TWO[0]}]}] * 2
     (cc,) = find_benchmarks(f"align_cc:{stored(tmp_path / 'colored', colored, **kinds)}?against=heatmaps")
-    with pytest.raises(ValueError, match="column 'heatmaps', row 0: the picture has colors"):
+    with pytest.raises(
+        ValueError, match="row 0: column 'heatmaps' has an image of the mode RGB; needed is a gray one"
+    ):
         list(cc.image_sets(Path()))
 
 

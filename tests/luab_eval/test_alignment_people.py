@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from luab_attention.area_maps import Picture
 from luab_attention.blur import PEOPLE, fixation_sigma
-from luab_eval.alignment.people import GRID, Viewing, area_average, box_area, gaussians, people_of
+from luab_eval.alignment.people import GRID, Viewing, gaussians, people_of
 from luab_eval.alignment.scores import Alignment, on_grid
+from luab_vision.geometry import WHOLE_IMAGE
 
 FINE = (1e-4, 1e-4)
 NOWHERE = np.zeros((0, 2))
@@ -66,26 +68,6 @@ def test_gaussians_are_averaged_over_cells():
     assert gaussians(np.array([[0.0, 1.0]]), np.ones(1), (0.2, 0.2)).sum() == pytest.approx(1)
 
 
-def test_boxes_cover_shares_of_cells():
-    # A box from 0.25 to 0.625: of four columns the shares are 0, 2/3, 1/3, 0.
-    covered = box_area(np.array([[0.25, 0.0, 0.375, 1.0]]))
-    columns = covered.sum(axis=0).reshape(4, GRID // 4).sum(axis=1) / covered.sum()
-    assert columns == pytest.approx([0, 2 / 3, 1 / 3, 0])
-    # Overlapping boxes are a union, and parts outside the image do not count.
-    two = box_area(np.array([[0.1, 0.1, 0.2, 0.2], [0.2, 0.2, 0.3, 0.1], [-1, 0.9, 1.1, 0.5]]))
-    assert two.mean() == pytest.approx(0.04 + 0.03 - 0.01 + 0.01)
-
-
-def test_pictures_are_averaged_over_cells():
-    rng = np.random.default_rng(0)
-    picture = rng.random((3 * GRID, 2 * GRID))
-    mean = picture.reshape(GRID, 3, GRID, 2).mean(axis=(1, 3))
-    np.testing.assert_allclose(area_average(picture), mean)
-    odd = area_average(rng.random((37, 101)))  # of any size, the mean stays
-    assert odd.shape == (GRID, GRID)
-    assert area_average(np.full((37, 101), 0.3)) == pytest.approx(0.3)
-
-
 def test_sigma_is_isotropic_in_pixels():
     def sigma_of(source, width, height, given=None):
         return fixation_sigma(source, (width, height), given, PEOPLE)
@@ -110,6 +92,21 @@ def test_a_models_map_becomes_a_density_on_the_grid():
     assert on_grid(fine)[0].reshape(4, -1).sum(axis=1) == pytest.approx(
         fine[0].reshape(4, -1).sum(axis=1) / fine.sum(), abs=5e-3
     )
+
+
+@pytest.mark.parametrize("side", [4, 37, 64, 96])
+def test_a_constant_map_stays_one_on_the_grid(side):
+    flat = on_grid(np.full((2, side, side), np.float32(1 / side**2)))
+    assert np.ptp(flat) == 0
+    alignment = Alignment([looked_at([at]) for at in PLACES[:2]], range(2))
+    found = alignment.of_model(np.full((2, side, side), np.float32(1 / side**2)))
+    assert {metric: found[metric]["model"].tolist() for metric in ("nss", "spearman", "cc", "auc_judd")} == {
+        "nss": [0, 0], "spearman": [0, 0], "cc": [0, 0], "auc_judd": [0.5, 0.5],
+    }  # fmt: skip
+    # 255 everywhere, of any size, is the same everywhere for people too.
+    borders = np.arange(side + 1) / side
+    picture = Picture(np.full((side, side), 255), borders, borders).averages(WHOLE_IMAGE, (GRID, GRID))
+    assert np.ptp(people_of([Viewing("a", NOWHERE, np.zeros(0), picture)], FINE).map) == 0
 
 
 def map_at(x, y):
