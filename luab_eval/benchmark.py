@@ -50,7 +50,7 @@ class RowImage:
     column: str = "image"
 
     def __str__(self) -> str:  # the key in the cache
-        return f"{fingerprint_of(self.dataset)}:{self.row}"
+        return f"{fingerprint_of(self.dataset)}:{self.column}:{self.row}"
 
     def __call__(self) -> Mapping[str, Any]:
         """Reads the image of the row: its bytes or its path."""
@@ -76,6 +76,8 @@ class ImageSet:
         maps: The pass keeps the model's map of each item's class (`looks`), or of the class that it predicts
             for a target of -1. The whole image is resized to the input.
         people: For each item, where people looked; for the galleries.
+        folder: Of published files, which are the same wherever it is, so that predictions are reused after a
+            move. None: other files in another place are evaluated again.
     """
 
     name: str
@@ -89,6 +91,7 @@ class ImageSet:
     boxes: Sequence[ImageBoxes] | None = None
     maps: bool = False
     people: Sequence[People] | None = field(default=None, repr=False)
+    folder: Path | None = field(default=None, repr=False)
 
     @property
     def stretched(self) -> bool:

@@ -8,6 +8,7 @@ first missing part. A second benchmark with the same image set reads no image.
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 import time
 import warnings
@@ -29,7 +30,7 @@ from luab_eval.passes import PIXELS, PassSettings, lead
 from luab_eval.tasks import UnsuitedModel
 from luab_vision.transforms import ImageSettings
 
-FORMAT = 2  # version of the cache; increased when the same images would give other predictions
+FORMAT = 3  # version of the cache; increased when the same images would give other predictions
 PART = 5_000  # images
 
 
@@ -78,15 +79,20 @@ def predict(classifier: Classifier, images: ImageSet, cache: Path, settings: Pas
 
 
 def fingerprint(images: ImageSet, settings: ImageSettings, outputs: Sequence[int]) -> str:
-    """Hash of everything but the weights that determines the predictions; for files name, size and time."""
+    """Hash of everything but the weights that determines the predictions; for files path, size and time.
+
+    The target counts only where the model is asked for its class: with boxes, or for maps.
+    """
     digest = hashlib.blake2b(digest_size=8)
     digest.update(repr((FORMAT, PART, settings, outputs, replace(images, items=()))).encode())
+    within = "" if images.folder is None else f"{images.folder.absolute()}{os.sep}"
     for item in images.items:
         source: object = item.image
         if isinstance(item.image, Path):
             status = item.image.stat()
-            source = (status.st_size, status.st_mtime_ns)
-        digest.update(f"{item.id}\0{source}\n".encode())
+            source = (str(item.image.absolute()).removeprefix(within), status.st_size, status.st_mtime_ns)
+        asked = item.target if images.stretched else ""
+        digest.update(f"{item.id}\0{asked}\0{source}\n".encode())
     return digest.hexdigest()
 
 

@@ -69,7 +69,7 @@ class Backgrounds(Benchmark):
         for variant in self._present(folder):
             targets = {name: index for index, name in enumerate(CLASSES)}
             items += labeled_items(folder / variant / "val", targets, variant, f"{variant}/")
-        yield ImageSet(self.name, items, whole=True)
+        yield ImageSet(self.name, items, whole=True, folder=folder)
 
     def score(self, predictions: Sequence[Predictions]) -> Scores:
         (answers,) = predictions

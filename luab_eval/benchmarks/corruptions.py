@@ -72,13 +72,15 @@ class ImageNetC(Benchmark):
         return None
 
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
+        folder = self.folder(root)
         for corruption in CORRUPTIONS:
-            if place := corruption_folder(self.folder(root), corruption):
+            if place := corruption_folder(folder, corruption):
                 items: list[Item] = []
                 for severity in SEVERITIES:
                     prefix = f"{corruption}/{severity}/"
                     items += labeled_items(place / str(severity), wnid_index(), prefix[:-1], prefix)
-                yield ImageSet(f"{self.name}-{corruption}", items, whole=True, keep_logits=False)
+                name = f"{self.name}-{corruption}"
+                yield ImageSet(name, items, whole=True, keep_logits=False, folder=folder)
 
     def score(self, predictions: Sequence[Predictions]) -> Scores:
         ids, groups, targets = (

@@ -137,7 +137,8 @@ class ImageNetV2(Top1, Benchmark):
 
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
         targets = {str(index): index for index in range(len(wnids()))}
-        yield ImageSet(self.name, labeled_items(self.folder(root), targets))
+        folder = self.folder(root)
+        yield ImageSet(self.name, labeled_items(folder, targets), folder=folder)
 
 
 class ImageNetV2Threshold(ImageNetV2):
@@ -179,4 +180,5 @@ class Sketch(Top1, Benchmark):
         return wrong_folders(folder, wnid_index(), partial)
 
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
-        yield ImageSet(self.name, labeled_items(self.folder(root), wnid_index()))
+        folder = self.folder(root)
+        yield ImageSet(self.name, labeled_items(folder, wnid_index()), folder=folder)

@@ -37,14 +37,13 @@ class ObjectNet(Benchmark):
         return wrong_folders(folder, objectnet_folders(), partial, also=objectnet_all_folders())
 
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
+        folder = self.folder(root)
         # Several ImageNet classes may be right; the target is the first of them, the group is the folder.
         items = [
             item._replace(group=item.id.partition("/")[0])
-            for item in labeled_items(
-                self.folder(root), {name: right[0] for name, right in objectnet_folders().items()}
-            )
+            for item in labeled_items(folder, {name: right[0] for name, right in objectnet_folders().items()})
         ]
-        yield ImageSet(self.name, items, border=BORDER)
+        yield ImageSet(self.name, items, border=BORDER, folder=folder)
 
     def score(self, predictions: Sequence[Predictions]) -> Scores:
         (answers,) = predictions

@@ -59,8 +59,11 @@ class SIScore(Top1, Benchmark):
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
         folder = self.folder(root)
         values = self._values(folder)
-        items = labeled_items(folder, targets())
-        yield ImageSet(self.name, [item._replace(group=values.get(Path(item.id).stem, "")) for item in items])
+        items = [
+            item._replace(group=values.get(Path(item.id).stem, ""))
+            for item in labeled_items(folder, targets())
+        ]
+        yield ImageSet(self.name, items, folder=folder)
 
     def score(self, predictions: Sequence[Predictions]) -> Scores:
         (answers,) = predictions

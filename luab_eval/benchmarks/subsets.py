@@ -29,7 +29,8 @@ class SubsetBenchmark(Benchmark):
         return wrong_folders(folder, [wnids()[index] for index in subset(self.letter)], partial)
 
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
-        yield ImageSet(self.name, labeled_items(self.folder(root), wnid_index()))
+        folder = self.folder(root)
+        yield ImageSet(self.name, labeled_items(folder, wnid_index()), folder=folder)
 
     def score(self, predictions: Sequence[Predictions]) -> Scores:
         (answers,) = predictions
@@ -118,7 +119,8 @@ class ImageNetO(ValBenchmark):
             raise ValueError(f"{self.key}: {self.missing(root)}")
         strange = labeled_items(folder, wnid_index())
         # The folder names the class whose validation images it belongs to, not what the image shows.
-        yield ImageSet(self.name, [Item(item.id, item.image, -1, OUT) for item in strange])
+        items = [Item(item.id, item.image, -1, OUT) for item in strange]
+        yield ImageSet(self.name, items, folder=folder)
         yield self.val_set(root)
 
     def score(self, predictions: Sequence[Predictions]) -> Scores:

@@ -65,6 +65,7 @@ class ValBenchmark(Benchmark):
     def val_set(self, root: Path, **changes: Any) -> ImageSet:
         """The validation images; `changes`: further fields of the `ImageSet`."""
         items: Sequence[Item]
+        folder: Path | None = None
         if self.val is not None and self.find(root) is None:
             items = hub_items(self.val)
         elif class_folders(folder := self.folder(root)):
@@ -72,7 +73,7 @@ class ValBenchmark(Benchmark):
         else:
             labels = flat_labels(folder)
             items = [Item(name, folder / name, labels[Path(name).stem]) for name in image_files(folder)]
-        return ImageSet(**{"name": "imagenet_val", "items": items} | changes)
+        return ImageSet(**{"name": "imagenet_val", "items": items, "folder": folder} | changes)
 
 
 class Own(Protocol):

@@ -397,6 +397,17 @@ def test_one_pass_serves_every_metric_and_kind(tmp_path):
         assert kept[MAP].shape == (2, 8, 8)
 
 
+def test_another_label_column_asks_for_other_maps(tmp_path):
+    """People looked at the red squares; the other column says green, and is read from the same cache."""
+    rows = [
+        {"image": image, "label": 0, "other": 1, "scanpaths": [path(*at, "a", None)]}
+        for image, at in zip(TWO, CORNERS, strict=True)
+    ]
+    argument = f"{stored(tmp_path, rows, other=LABEL)}?against=scanpaths"
+    assert judged(argument, cache=tmp_path)["nss"].metrics["nss"] > 1
+    assert judged(f"{argument}&label=other", cache=tmp_path)["nss"].metrics["nss"] < 0
+
+
 def test_wrong_arguments_and_rows_are_named(tmp_path):
     rows = [{"image": TWO[0], "label": 0, "scanpaths": [path(0.1, 0.1)]}] * 2
     argument = stored(tmp_path, rows)

@@ -5,11 +5,13 @@ import os
 import numpy as np
 import pytest
 import torch
+from datasets import Dataset
 from fixtures.miniatures import PLAIN, QUIET, ColorClassifier, color_classifier, paint
 from PIL import Image
 
+from luab_attention.boxes.boxes import ImageBoxes
 from luab_eval import predict as module
-from luab_eval.benchmark import ImageSet, Item
+from luab_eval.benchmark import ImageSet, Item, RowImage
 from luab_eval.models import Classifier, fingerprint
 from luab_eval.passes import PassSettings
 from luab_eval.pixels import PixelValues, occlude
@@ -113,6 +115,46 @@ def test_what_changes_the_answers_is_asked_again(images, tmp_path):
     os.utime(file, ns=(0, 1))
     predict(classifier, images, tmp_path / "cache", QUIET)
     assert classifier.model.seen == 2 * COUNT
+
+
+def test_a_map_of_another_class_is_asked_again(images):
+    """Maps are of the target's class, and hits of its boxes; logits are of no class."""
+    other = [item._replace(target=item.target + 1) for item in images.items]
+
+    def changed(**fields) -> bool:
+        one, two = (
+            module.fingerprint(ImageSet("toy", items, **fields), PLAIN, [0, 1])
+            for items in (images.items, other)
+        )
+        return one != two
+
+    boxes = [ImageBoxes([[0, 0, 1, 1]], 8, 8)] * COUNT
+    assert changed(maps=True)
+    assert changed(boxes=boxes)
+    assert not changed()
+
+
+def test_files_at_another_place_are_asked_again(tmp_path):
+    """Two splits whose files have the same names, sizes and times; published files may move."""
+    sets = []
+    for split, k in (("train", 1), ("test", 2)):
+        paint(tmp_path / split / "0.bmp", k)
+        os.utime(tmp_path / split / "0.bmp", ns=(0, 1))
+        sets.append([Item("0", tmp_path / split / "0.bmp", 0)])
+    assert len({items[0].image.stat().st_size for items in sets}) == 1
+
+    def keys(*folders):
+        sets_of = [ImageSet("toy", items, folder=folder) for items, folder in zip(sets, folders, strict=True)]
+        return {module.fingerprint(images, PLAIN, [0]) for images in sets_of}
+
+    assert len(keys(None, None)) == 2
+    assert len(keys(tmp_path, tmp_path)) == 2
+    assert len(keys(tmp_path / "train", tmp_path / "test")) == 1
+
+
+def test_another_image_column_is_asked_again(tmp_path):
+    rows = Dataset.from_dict({"photo": [b"a"], "drawing": [b"b"]})
+    assert str(RowImage(rows, 0, "photo")) != str(RowImage(rows, 0, "drawing"))
 
 
 def test_the_name_of_the_model_is_no_part_of_the_cache(images, tmp_path):
