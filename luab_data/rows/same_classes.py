@@ -7,12 +7,16 @@ from typing import Any
 
 import datasets
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from datasets.fingerprint import Hasher
 from datasets.utils.logging import get_logger
 
+from luab_data.adapters.hf_datasets import fingerprint_of
 from luab_data.console.names import few
 from luab_data.constants import CLASS_NAME, NO_LABEL
 from luab_data.errors import SourceError
-from luab_data.rows.arrow import is_list, replace_column
+from luab_data.rows.arrow import is_list, offsets_of, plain_list, replace_column
 from luab_data.rows.class_names import Names, match
 
 logger = get_logger(__name__)
@@ -115,12 +119,12 @@ def _renumbered(
     mapping = np.array([NO_LABEL if number is None else number for number in found] + [NO_LABEL])
     for column in rows.column_names:
         feature = rows.features[column]
-        if not _holds(feature, own):
-            continue
-        values = rows.select_columns(column)[:][column]
-        renumbered = [_mapped(value, feature, own, mapping) for value in values]
-        table = rows.remove_columns(column)
-        rows = table.add_column(column, renumbered, feature=_replaced(feature, own, known))
+        if _holds(feature, own):
+            values = rows.select_columns(column).with_format("arrow")[:][column]
+            renumbered = [_mapped(chunk, feature, own, mapping) for chunk in values.chunks]
+            values = pa.chunked_array(renumbered, None if renumbered else values.type)
+            fingerprint = Hasher.hash([fingerprint_of(rows), column, mapping.tolist(), known.names])
+            rows = replace_column(rows, column, values, _replaced(feature, own, known), fingerprint)
     moved = [number for number in used if found[number] != number]
     renamed = [number for number in used if own.names[number] != known.names[found[number]]]
     if moved or renamed:
@@ -159,14 +163,21 @@ def _replaced(feature: Any, own: Any, known: datasets.ClassLabel) -> Any:
     return known if feature == own else feature
 
 
-def _mapped(value: Any, feature: Any, own: datasets.ClassLabel, mapping: np.ndarray) -> Any:
-    if value is None:
-        return None
+def _mapped(values: pa.Array, feature: Any, own: datasets.ClassLabel, mapping: np.ndarray) -> pa.Array:
+    """Values as Arrow stores them, with other class numbers; images beside these stay files."""
+    if not _holds(feature, own):
+        return values
+    mask = values.is_null()
     if isinstance(feature, dict):
-        return {name: _mapped(value[name], part, own, mapping) for name, part in feature.items()}
+        parts = [_mapped(pc.struct_field(values, name), part, own, mapping) for name, part in feature.items()]
+        return pa.StructArray.from_arrays(parts, names=list(feature), mask=mask)
     if is_list(feature):
-        return [_mapped(item, feature.feature, own, mapping) for item in value]
-    return int(mapping[value]) if feature == own else value
+        values = plain_list(values)
+        counts = pc.fill_null(pc.list_value_length(values), 0).to_numpy(zero_copy_only=False)
+        inner = _mapped(pc.list_flatten(values), feature.feature, own, mapping)
+        return pa.ListArray.from_arrays(offsets_of(counts), inner, mask=mask)
+    numbers = pc.fill_null(values, NO_LABEL).to_numpy(zero_copy_only=False)
+    return pa.array(mapping[numbers], mask=mask.to_numpy(zero_copy_only=False))
 
 
 def _is_number(feature: Any) -> bool:

@@ -4,6 +4,7 @@ import unicodedata
 
 import datasets
 import pytest
+from fixtures.factories import image_bytes, noise_image
 
 from luab_data.errors import SourceError
 from luab_data.imagenet_classes import imagenet_names
@@ -128,3 +129,51 @@ def test_equal_and_nameless_classes_are_left_alone():
     numbers = rows.cast_column("label", datasets.Value("int64"))
     small = numbers.cast_column("label", datasets.Value("int32"))
     assert with_classes_of(numbers, small, "label") is small
+
+
+@pytest.mark.parametrize("images_as", ["PNG", "JPEG"])
+def test_masks_of_another_class_order_stay_files(images_as):
+    """Only the class numbers beside the images change: no image is decoded, and none is written again."""
+    stored = [image_bytes(noise_image(6, 4, seed), images_as) for seed in range(3)]
+    names = ["dog", "cat"]
+    own = datasets.ClassLabel(names=names)
+    masks = [
+        [{"label": 0, "image": {"bytes": stored[0], "path": None}}, {"label": None, "image": None}],
+        None,
+        [{"label": 1, "image": {"bytes": stored[1], "path": None}}, None],
+        [{"label": -1, "image": {"bytes": stored[2], "path": "mask.png"}}],
+    ]
+    feature = datasets.List({"label": own, "image": datasets.Image()})
+    rows = labeled(names, [0, 1, 1, -1], masks=(masks, feature))
+    train = labeled(["cat", "dog"], [0, 1])
+    for other, order in ((rows, [0, 1, 2, 3]), (rows.select([3, 2, 0]), [3, 2, 0])):
+        found = with_classes_of(train, other, "label")
+        assert found.features["masks"] == datasets.List(
+            {"label": train.features["label"], "image": datasets.Image()}
+        )
+        expected = [
+            each
+            and [
+                entry and {**entry, "label": {0: 1, 1: 0}.get(entry["label"], entry["label"])}
+                for entry in each
+            ]
+            for each in masks
+        ]
+        assert found.with_format("arrow")[:]["masks"].to_pylist() == [expected[at] for at in order]
+        assert found["row"][:] == order and found["label"][:] == [[1, 0, 0, -1][at] for at in order]
+
+
+@pytest.mark.parametrize("kind", ["list", "large", "fixed"])
+def test_lists_of_any_kind_get_the_training_sets_numbers(kind):
+    own, values = datasets.ClassLabel(names=["dog", "cat"]), [[0, 1], None, [1, None]]
+    feature = {
+        "list": datasets.List(own),
+        "large": datasets.LargeList(own),
+        "fixed": datasets.List(own, length=2),
+    }[kind]
+    other = labeled(["dog", "cat"], [0, 1, 0], seen=(values, feature))
+    found = with_classes_of(labeled(["cat", "dog"], [0]), other, "label")
+    assert found["seen"][:] == [[1, 0], None, [0, None]]
+    assert type(found.features["seen"]) is type(feature)
+    no_rows = with_classes_of(labeled(["cat", "dog"], [0]), other.select([]), "label")
+    assert len(no_rows) == 0 and no_rows.features == found.features
