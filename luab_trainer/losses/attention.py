@@ -146,9 +146,12 @@ class AttentionLoss(CheckedLoss):
             targets = maps.shape[1]
         elif points is not None and weights is not None:
             check_targets(points, weights, len(attention), shares)
+            # DeepSpeed hands on half precision, in which the floor of "kl" is 0 and the loss not a number.
+            points, weights = points.float(), weights.float()
             targets = points.shape[1]
         else:
             raise ValueError("there are no targets: give points and weights, or maps.")
+        shares, away = (None if each is None else each.float() for each in (shares, away))
         if attention.shape[1] not in (1, targets):
             raise ValueError(
                 f"the attention has maps of {attention.shape[1]} classes, but the targets are of {targets}; "
@@ -181,19 +184,30 @@ class AttentionLoss(CheckedLoss):
     def _of_points(
         self, points: Tensor, weights: Tensor, shares: Tensor | None, grid: tuple[int, int], merge: bool
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """N or D [B, C, h, w], which targets are usable [B, C], and the shares [B, C]; C = 1 if merged."""
-        if merge:
-            if shares is not None:
-                shares = shares * (weights.sum(dim=-1) > 0)
-                weights = weights * shares.unsqueeze(-1)
-                shares = shares.sum(dim=1, keepdim=True)
-            points, weights = points.flatten(1, 2).unsqueeze(1), weights.flatten(1, 2).unsqueeze(1)
-            total = weights.sum(dim=-1, keepdim=True)
-            weights = weights / torch.where(total > 0, total, 1)
+        """N or D [B, C, h, w], which targets are usable [B, C], and the shares [B, C]; C = 1 if merged.
+
+        Merged, D is the mean by the shares, and N the largest, each by its share, as `_of_maps`.
+        """
         if self.radius is None:
             raise ValueError("attention_radius=None is for maps, but the targets are points: give a radius.")
         made = density if self.form == "kl" else nearness
-        return made(points, weights, grid, self.radius), weights.sum(dim=-1) > 0, shares
+        if not merge:
+            return made(points, weights, grid, self.radius), weights.sum(dim=-1) > 0, shares
+        if shares is not None:
+            shares = shares * (weights.sum(dim=-1) > 0)
+            weights = weights * shares.unsqueeze(-1)
+            shares = shares.sum(dim=1, keepdim=True)
+        total = weights.flatten(1, 2).sum(dim=-1)[:, None, None]
+        weights = weights / torch.where(total > 0, total, 1)
+        usable = weights.flatten(1, 2).sum(dim=-1, keepdim=True) > 0
+        if self.form == "kl":
+            points, weights = points.flatten(1, 2).unsqueeze(1), weights.flatten(1, 2).unsqueeze(1)
+            return density(points, weights, grid, self.radius), usable, shares
+        # Each target by all of its weight: that of a point says how it compares with others of its target.
+        counts = weights.sum(dim=-1)
+        counts = counts / torch.where(usable, counts.amax(dim=1, keepdim=True), 1)
+        near = nearness(points, weights, grid, self.radius) * counts[..., None, None]
+        return near.amax(dim=1, keepdim=True), usable, shares
 
     def _without(self, wanted: Tensor, away: Tensor, grid: tuple[int, int], radius: float) -> Tensor:
         """N or D [B, C, h, w] without the discs around points `away` [B, C, Q, 2]."""

@@ -80,6 +80,8 @@ class PointLoss(CheckedLoss):
             raise ValueError(f"labels are {list(labels.shape)}; needed is {list(points.shape[:2])}, [B, C].")
         if self.is_first_call():
             check_weights(weights)
+        points, weights = points.float(), weights.float()  # DeepSpeed hands on half precision
+        shares = None if shares is None else shares.float()
         predicted = self.head(features.to(self.head.weight.dtype)).float().unflatten(-1, (self.outputs, 2))
         if self.outputs > 1:
             index = labels.clamp(min=0).unsqueeze(-1).expand(*labels.shape, 2)

@@ -108,6 +108,58 @@ def test_one_map_for_all_classes_merges_the_targets():
     )
 
 
+@pytest.mark.parametrize("shares", [None, [0.5, 0.5], [0.4, 0.4]])
+def test_merged_targets_count_the_same_however_many_points_they_have(shares):
+    """A click, and four points that share a target's weight, none of which is as heavy as the click."""
+    points = torch.tensor([[[[1 / 8, 0.5]] + [[-1.0, -1.0]] * 3, [[7 / 8, 0.5]] * 4]])
+    weights = torch.tensor([[[1.0, 0, 0, 0], [0.4, 0.2, 0.2, 0.2]]])
+    loss = AttentionLoss("hinge", radius=0.1, tolerance=0.0)
+    given = (points, weights, None if shares is None else torch.tensor([shares]))
+    for masses in ([1.0, 0, 0, 0], [0, 0, 0, 1.0], [0.5, 0, 0, 0.5]):
+        assert loss(attention_map([masses]), *given).item() == pytest.approx(0, abs=1e-6)
+    whole = 1.0 if shares is None else sum(shares)
+    assert loss(attention_map([[0, 1.0, 0, 0]]), *given).item() == pytest.approx(whole)
+
+
+def test_a_merged_target_of_a_smaller_share_is_less_near_whatever_its_points():
+    """Worked by hand: of shares 0.6 and 0.2, the cells near the second target count 0.2 / 0.6 as near."""
+    points = torch.tensor([[[[1 / 8, 0.5], [1 / 8, 0.5]], [[5 / 8, 0.5], [7 / 8, 0.5]]]])
+    weights = torch.tensor([[[0.5, 0.5], [0.75, 0.25]]])
+    loss, shares = AttentionLoss("energy", radius=0.1, tolerance=0.0), torch.tensor([[0.6, 0.2]])
+    for masses, near in (([1.0, 0, 0, 0], 1.0), ([0, 0, 1.0, 0], 1 / 3), ([0, 0, 0, 1.0], 1 / 9)):
+        found = loss(attention_map([masses]), points, weights, shares)
+        assert found.item() == pytest.approx(0.8 * (1 - near), abs=1e-6)
+
+
+@pytest.mark.parametrize("form", ["hinge", "energy", "kl"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_targets_in_half_precision_give_the_loss_of_their_values(form, dtype):
+    """DeepSpeed hands on all floats of a batch in half precision."""
+    generator = torch.Generator().manual_seed(0)
+    attention = torch.rand(3, 1, 2, 14, 14, generator=generator).flatten(3).softmax(-1).unflatten(3, (14, 14))
+    points = (0.2 * torch.rand(3, 2, 40, 2, generator=generator)).to(dtype)  # of a trace in a corner
+    weights = torch.rand(3, 2, 40, generator=generator).softmax(-1).to(dtype)
+    shares, away = torch.tensor([[0.3, 0.7]] * 3).to(dtype), torch.rand(3, 2, 2, 2, generator=generator).to(dtype)
+    loss = AttentionLoss(form, 0.15, 0.0)
+    for given in ((points, weights), (points, weights, shares), (points[:, :1], weights[:, :1])):
+        not_here = away[:, : given[0].shape[1]]
+        found = loss(attention, *given, away=not_here)
+        expected = loss(attention, *(each.float() for each in given), away=not_here.float())
+        assert found.isfinite().all() and found.dtype == torch.float32
+        torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_the_point_loss_in_half_precision_is_that_of_the_values(dtype):
+    point = PointLoss(8)
+    features, points = torch.randn(2, 8), torch.rand(2, 1, 40, 2).to(dtype)
+    weights, labels = torch.rand(2, 1, 40).softmax(-1).to(dtype), torch.zeros(2, 1, dtype=torch.long)
+    shares = torch.tensor([[0.3], [0.7]]).to(dtype)
+    found = point(features, points, weights, labels, shares)
+    expected = point(features, points.float(), weights.float(), labels, shares.float())
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
