@@ -59,6 +59,20 @@ def nearness(
     return (disc * share[..., None, None]).amax(-3)
 
 
+def nearer(points: Tensor, weights: Tensor, others: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Which cells are nearer to one of `others` `[..., Q, 2]` than to each point -> bool `[..., h, w]`.
+
+    Not the cells that hold a point. Infinity in `others` is padding.
+    """
+    x, y = (each.abs() for each in _distances(points, grid))
+    distance = torch.hypot(x[..., None, :], y[..., :, None])  # [..., P, h, w]
+    half = 0.5 + 1e-4  # of a cell; a point on the border of two is in both
+    inside = (x * grid[1] <= half)[..., None, :] & (y * grid[0] <= half)[..., :, None]
+    distance = distance.masked_fill(inside, 0).masked_fill((weights == 0)[..., None, None], torch.inf)
+    x, y = _distances(others, grid)
+    return torch.hypot(x[..., None, :], y[..., :, None]).amin(-3) < distance.amin(-3)
+
+
 def on_grid(maps: Tensor, grid: tuple[int, int]) -> Tensor:
     """The mean of maps `[..., H, W]` over each cell of a grid -> `[..., h, w]`. Exact."""
     height, width = maps.shape[-2:]

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from luab_attention.density import density, map_density, map_nearness, nearness
+from luab_attention.density import density, map_density, map_nearness, nearer, nearness
 from luab_data.rows.columns import ByproductKind
 from luab_trainer.losses.checks import (
     CheckedLoss,
@@ -87,7 +87,12 @@ class AttentionLoss(CheckedLoss):
 
     Of points, N is 1 within radius r, 0 farther, with a soft edge, and D are Gaussians of sigma r. Points
     that say "not here", with the nearness F, take their discs out: N becomes N (1 - F), and D becomes
-    D (1 - F) of sum 1. Where several targets are merged they do nothing, as another class may be there.
+    D (1 - F) of sum 1. F counts only in cells whose center is nearer to one of them than to each point of the
+    class, and not in a cell that holds one: two points may be nearer to each other than r. Where several
+    targets are merged they do nothing, as another class may be there.
+
+    Merged targets (one map for all classes) are one: N is the largest of theirs, each by its share of the
+    largest share, and D their mean by the shares.
 
     Of maps M (gaze, boxes, masks, heat maps), N = M / max M and D = M / sum M.
 
@@ -169,9 +174,11 @@ class AttentionLoss(CheckedLoss):
             wanted, usable, shares = self._of_maps(maps.float(), shares, grid, merge)
         elif points is not None and weights is not None:
             wanted, usable, shares = self._of_points(points, weights, shares, grid, merge)
-            if away is not None and self.radius is not None:
-                away = of_single_targets(away, weights) if merge else away
-                wanted = self._without(wanted, away, grid, self.radius)
+            if away is not None:
+                if merge:
+                    away = of_single_targets(away, weights)
+                    points, weights = points.flatten(1, 2).unsqueeze(1), weights.flatten(1, 2).unsqueeze(1)
+                wanted = self._without(wanted, away, points, weights)
         attention, wanted = attention.float(), wanted.unsqueeze(2)
         if self.form == "kl":
             # Where D is 0 the summand is 0; the floor keeps both logarithms finite.
@@ -209,13 +216,16 @@ class AttentionLoss(CheckedLoss):
         near = nearness(points, weights, grid, self.radius) * counts[..., None, None]
         return near.amax(dim=1, keepdim=True), usable, shares
 
-    def _without(self, wanted: Tensor, away: Tensor, grid: tuple[int, int], radius: float) -> Tensor:
-        """N or D [B, C, h, w] without the discs around points `away` [B, C, Q, 2]."""
-        left = wanted * (1 - nearness(away, torch.ones_like(away[..., 0]), grid, radius))
+    def _without(self, wanted: Tensor, away: Tensor, points: Tensor, weights: Tensor) -> Tensor:
+        """N or D [B, C, h, w] without the discs around points `away` [B, C, Q, 2], where these are nearer."""
+        grid = (wanted.shape[-2], wanted.shape[-1])
+        assert self.radius is not None
+        far = nearness(away, torch.ones_like(away[..., 0]), grid, self.radius)
+        left = wanted * (1 - far * nearer(points, weights, away, grid))
         if self.form != "kl":
             return left
         total = left.sum(dim=(-2, -1), keepdim=True)
-        # Where the discs take all of it, they contradict the points: these alone count.
+        # Of points outside the crop they may take all: they contradict the points, and these alone count.
         return torch.where(total > 1e-6, left / total.clamp(min=1e-6), wanted)
 
     def _of_maps(

@@ -139,7 +139,10 @@ def test_targets_in_half_precision_give_the_loss_of_their_values(form, dtype):
     attention = torch.rand(3, 1, 2, 14, 14, generator=generator).flatten(3).softmax(-1).unflatten(3, (14, 14))
     points = (0.2 * torch.rand(3, 2, 40, 2, generator=generator)).to(dtype)  # of a trace in a corner
     weights = torch.rand(3, 2, 40, generator=generator).softmax(-1).to(dtype)
-    shares, away = torch.tensor([[0.3, 0.7]] * 3).to(dtype), torch.rand(3, 2, 2, 2, generator=generator).to(dtype)
+    shares, away = (
+        torch.tensor([[0.3, 0.7]] * 3).to(dtype),
+        torch.rand(3, 2, 2, 2, generator=generator).to(dtype),
+    )
     loss = AttentionLoss(form, 0.15, 0.0)
     for given in ((points, weights), (points, weights, shares), (points[:, :1], weights[:, :1])):
         not_here = away[:, : given[0].shape[1]]

@@ -1,5 +1,8 @@
 """Points that say where a class is not: from the row to the loss."""
 
+import itertools
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -43,14 +46,16 @@ def test_they_go_into_the_crop_and_the_batch():
 
 
 @pytest.mark.parametrize("form", ["hinge", "energy", "kl"])
-def test_their_discs_are_taken_out(form):
+def test_their_discs_are_taken_out_of_the_cells_nearer_to_them(form):
     torch.manual_seed(0)
     attention = torch.rand(1, 1, 1, *GRID).flatten(3).softmax(-1).unflatten(3, GRID)
     points, away = torch.tensor([[[[0.4, 0.4]]]]), torch.tensor([[[[0.6, 0.6], [np.inf, np.inf]]]])
     weights = torch.ones(1, 1, 1)
     tolerance = 0.1 if form == "hinge" else 0.0
     found = AttentionLoss(form, 0.3, tolerance)(attention, points, weights, away=away)
-    disc = nearness(away[:, :, :1], weights, GRID, 0.3)
+    # The centers are at 1/8, 3/8, 5/8, 7/8; those with x + y > 1 are nearer to (0.6, 0.6) than to (0.4, 0.4).
+    nearer = torch.tensor([[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 1], [0, 1, 1, 1]])
+    disc = nearness(away[:, :, :1], weights, GRID, 0.3) * nearer
     if form == "kl":
         wanted = density(points, weights, GRID, 0.3) * (1 - disc)
         wanted = wanted / wanted.sum()
@@ -69,10 +74,51 @@ def test_their_discs_are_taken_out(form):
     )
 
 
-def test_a_disc_that_takes_all_leaves_the_density_as_it_was():
-    attention, point = torch.full((1, 1, 1, *GRID), 1 / 16), torch.tensor([[[[0.5, 0.5]]]])
-    loss, weights = AttentionLoss("kl", 3.0, 0.0), torch.ones(1, 1, 1)
-    torch.testing.assert_close(loss(attention, point, weights, away=point), loss(attention, point, weights))
+@pytest.mark.parametrize("radius", [0.05, 0.25, 0.35])
+@pytest.mark.parametrize("grid", [(4, 4), (7, 5), (14, 14)])
+def test_attention_on_the_click_costs_what_it_costs_without_them(grid, radius):
+    """However near to it a point says "not here": a click is where its class is."""
+    rows, columns = grid
+    loss = AttentionLoss("energy", radius, 0.0)
+    for beside, (x, y) in itertools.product(
+        (0.0, 0.001, 0.03, 0.06, 0.1, 0.3, 0.4), ((0.5, 0.5), (0.52, 0.31), (0.01, 0.99), (1.0, 0.0))
+    ):
+        points, weights = torch.tensor([[[[x, y], [-1.0, -1.0]]]]), torch.tensor([[[1.0, 0.0]]])
+        away = torch.tensor([[[[x + beside, y], [x - beside, y], [x, y + beside]]]])
+        for column in {min(int(x * columns), columns - 1), max(math.ceil(x * columns) - 1, 0)}:
+            attention = torch.zeros(1, 1, 1, *grid)
+            attention[..., min(int(y * rows), rows - 1), column] = 1
+            found = loss(attention, points, weights, away=away)
+            torch.testing.assert_close(found, loss(attention, points, weights), rtol=0, atol=0)
+
+
+def test_of_several_points_the_nearest_one_decides():
+    """By hand: the 2nd of 4 cells is as far from the click as from "not here", the 3rd is nearer to that."""
+    loss, weights = AttentionLoss("energy", 0.5, 0.0), torch.ones(1, 1, 1)
+    click, away = torch.tensor([[[[0.125, 0.5]]]]), torch.tensor([[[[0.625, 0.5]]]])
+    costs = []
+    for column in range(4):
+        attention = torch.zeros(1, 1, 1, 1, 4)
+        attention[..., column] = 1
+        costs.append(loss(attention, click, weights, away=away).item())
+    # Without the third point: N is 1, 1 (0.25 away, the edge is 0.25), 0.5 and 0. F is 1 at the third cell.
+    assert costs == pytest.approx([0, 0, 1, 1])
+    with_another = torch.tensor([[[[0.125, 0.5], [0.6, 0.5], [0.9, 0.5]]]])
+    attention = torch.zeros(1, 1, 1, 1, 4)
+    attention[..., 2] = 1
+    of_another = torch.tensor([[[0.5, 0.5, 0.0]]])  # the last one is padding, and says nothing
+    assert loss(attention, with_another, of_another, away=away).item() == 0, "the cell of a click"
+    off = torch.tensor([[[[0.125, 0.5], [0.45, 0.5]]]])
+    assert loss(attention, off, of_another[..., :2], away=away).item() == 1
+
+
+def test_points_outside_the_crop_leave_the_density_as_it_was():
+    """Kept outside, as "kl" does: each cell is nearer to "not here", which contradicts the point."""
+    attention, point = torch.full((1, 1, 1, *GRID), 1 / 16), torch.tensor([[[[2.5, 0.5]]]])
+    loss, weights, away = AttentionLoss("kl", 3.0, 0.0), torch.ones(1, 1, 1), torch.tensor([[[[0.5, 0.5]]]])
+    torch.testing.assert_close(
+        loss(attention, point, weights, away=away), loss(attention, point, weights), rtol=0, atol=0
+    )
 
 
 def test_attention_leaves_them_in_training():
