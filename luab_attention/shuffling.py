@@ -21,6 +21,7 @@ from luab_data.rows.arrow import is_list, replace_column
 from luab_data.rows.columns import ByproductKind, Columns
 
 AT_ONCE = 1000  # rows
+VERSION = 2  # of what a seed gives, for caches of the rows
 
 
 def shuffle_byproducts(
@@ -28,10 +29,11 @@ def shuffle_byproducts(
 ) -> datasets.Dataset:
     """The rows with all columns of a byproduct permuted together, missing byproducts included.
 
-    The places are those of another image, the classes this image's: the first class of the other row becomes
-    the first of this row, and so on, around. What is of a class that the other row does not have is left
-    out. Boxes become ratios of their image: the columns width and height are then 1. Masks and heat maps are
-    stretched onto the image, of whatever shape: the column byproducts_shuffled says that they may be.
+    The places are those of another image, the classes this image's: the first class of this row gets those of
+    the first of the other row, and so on, around. So each class gets places, also where the other row has
+    fewer classes, and those of further classes are left out. Boxes become ratios of their image: the columns
+    width and height are then 1. Masks and heat maps are stretched onto the image, of whatever shape: the
+    column byproducts_shuffled says that they may be.
 
     Args:
         rows: As training reads them.
@@ -54,7 +56,7 @@ def shuffle_byproducts(
     if kind in ("masks", "heatmap"):
         found[SHUFFLED] = (pa.chunked_array([pa.array(np.ones(len(base), bool))]), datasets.Value("bool"))
     for name, (values, feature) in found.items():
-        fingerprint = Hasher.hash([fingerprint_of(rows), name, kind, seed])  # not of the masks' bytes
+        fingerprint = Hasher.hash([VERSION, fingerprint_of(rows), name, kind, seed])  # of no mask's bytes
         base = replace_column(base, name, values, feature, fingerprint)
     return base if stored is None else base.select(stored)
 
@@ -86,15 +88,20 @@ def _of_this_row(entries: Sequence[Mapping[str, Any]] | None, theirs: Any, own: 
     kept = []
     for entry in entries:
         label = NO_LABEL if entry is None or entry[LABEL] is None else entry[LABEL]
-        if label == NO_LABEL or label in numbers:
-            kept.append(entry if label == NO_LABEL else {**entry, LABEL: numbers[label]})
+        if label == NO_LABEL:
+            kept.append(entry)
+        else:
+            kept += [{**entry, LABEL: number} for number in numbers.get(label, ())]
     return kept
 
 
-def _renumbering(theirs: Any, own: Any) -> dict[int, int]:
-    """The class of this row for each of another row."""
-    one, two = _classes(theirs), _classes(own)
-    return {label: two[k % len(two)] for k, label in enumerate(one)} if two else {}
+def _renumbering(theirs: Any, own: Any) -> dict[int, list[int]]:
+    """For each class of another row those of this row that get its places."""
+    one = _classes(theirs)
+    found: dict[int, list[int]] = {label: [] for label in one}
+    for k, label in enumerate(_classes(own) if one else ()):
+        found[one[k % len(one)]].append(label)
+    return found
 
 
 def _classes(labels: Any) -> list[int]:
@@ -122,9 +129,9 @@ def _boxes(
         theirs, boxes, categories = read[at]
         numbers = _renumbering(theirs, own)
         # Without categories all boxes are of the row's class.
-        first = next(iter(_classes(own)), None)
-        named = [first] * len(boxes) if categories is None else [numbers.get(int(c)) for c in categories]
-        kept = [(box, label) for box, label in zip(boxes.tolist(), named, strict=True) if label is not None]
+        first = _classes(own)[:1]
+        named = [first] * len(boxes) if categories is None else [numbers.get(int(c), ()) for c in categories]
+        kept = [(box, label) for box, labels in zip(boxes.tolist(), named, strict=True) for label in labels]
         objects.append({BBOX: [box for box, _ in kept], CATEGORY: [label for _, label in kept]})
     number, ratio = datasets.Value("int64"), datasets.Value("float64")
     feature = {BBOX: datasets.List(datasets.List(ratio)), CATEGORY: datasets.List(number)}

@@ -52,18 +52,50 @@ def test_the_classes_of_several_go_around():
         donor = rows[int(order[number])]
         mapping = dict(zip(sorted(donor["labels"]), sorted(row["labels"]), strict=True))
         assert [e["label"] for e in row["scanpaths"]] == [mapping[e["label"]] for e in donor["scanpaths"]]
-    few = datasets.Dataset.from_list(
-        [
-            {"labels": [0], "scanpaths": [{"label": 0, "x": [0.1], "y": [0.1]}]},
-            {"labels": [1, 2], "scanpaths": [{"label": of, "x": [0.1], "y": [0.5]} for of in (1, 2, 3)]},
-        ]
-    )
-    for seed in range(5):
-        shuffled = shuffle_byproducts(few, "scanpath", SEVERAL, seed)[0]["scanpaths"]
-        if len(shuffled) == 2:  # the third is of no class of the other row
-            assert [each["label"] for each in shuffled] == [0, 0]
-            return
-    raise AssertionError("no seed permutes two rows")
+
+
+def swapped(rows: list[dict], kind: str) -> datasets.Dataset:
+    """Two rows with the byproducts of each other."""
+    seed = next(seed for seed in range(9) if np.random.default_rng(seed).permutation(2)[0] == 1)
+    return shuffle_byproducts(datasets.Dataset.from_list(rows), kind, SEVERAL, seed)
+
+
+def test_each_class_gets_places_also_of_a_row_with_fewer_classes():
+    one, three = [0], [1, 2, 4]
+    few = [{"label": 0, "x": [0.1], "y": [0.2]}]
+    many = [{"label": of, "x": [of / 10], "y": [0.5]} for of in (1, 2, 3, 4)]  # 3 is none of its classes
+    rows = [{"labels": one, "scanpaths": few}, {"labels": three, "scanpaths": many}]
+    found = swapped(rows, "scanpath")["scanpaths"]
+    assert list(found[0]) == [{"label": 0, "x": [0.1], "y": [0.5]}]  # the first class's, not all of them
+    assert list(found[1]) == [{"label": of, "x": [0.1], "y": [0.2]} for of in three]
+    boxes = [
+        {"labels": one, "objects": {"bbox": [[0, 0, 5, 5]], "category": [0]}, "width": 10, "height": 10},
+        {
+            "labels": three,
+            "objects": {"bbox": [[of, 0, 1, 1] for of in (1, 2, 3, 4)], "category": [1, 2, 3, 4]},
+            "width": 10,
+            "height": 10,
+        },
+    ]
+    found = swapped(boxes, "boxes")["objects"]
+    assert found[0] == {"bbox": [[0.1, 0, 0.1, 0.1]], "category": [0]}
+    assert found[1] == {"bbox": [[0, 0, 0.5, 0.5]] * 3, "category": three}
+
+
+def test_as_many_classes_have_places_in_the_control():
+    """Each class of these rows has a point; so does each in the control, the first of a row as the last."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for _ in range(200):
+        labels = sorted(rng.choice(20, rng.integers(1, 6), replace=False).tolist())
+        rows.append(
+            {"labels": labels, "points": [{"label": of, "x": rng.random(), "y": 0.5} for of in labels]}
+        )
+    columns = Columns(label="labels", point="points")
+    shuffled = shuffle_byproducts(datasets.Dataset.from_list(rows), "click", columns)
+    found = [sorted(each["label"] for each in row) for row in shuffled["points"]]
+    assert found == shuffled["labels"][:]
+    assert sum(a["points"] == b for a, b in zip(rows, shuffled["points"], strict=True)) < 10
 
 
 @pytest.mark.parametrize("sized", [True, False])
