@@ -235,6 +235,22 @@ def hurts(luab: LUABModel, args: LUABConfig) -> str | None:
     )
 
 
+def control_text(args: LUABConfig, seed: int) -> str:
+    """What a control is, and what else than the places differs from a run with the rows' own byproducts."""
+    text = f"byproducts shuffled between the training rows, seed {seed}"
+    harms = {}
+    if args.background_mix:
+        harms["--background_mix 0"] = "the background mix covers labeled objects"
+    if args.label_policy == "authors":
+        harms["--label_policy keep"] = "--label_policy authors drops labels by other images' points"
+    if not harms:
+        return text
+    return (
+        f"{text}. {' and '.join(harms.values())}, so a difference to the control is also that damage: "
+        f"compare with a plain run too, or train both with {' '.join(harms)}"
+    )
+
+
 def precision(args: LUABConfig) -> str:
     """Precision of the computation; the weights are float32."""
     return {"no": "float32", "bf16": "bfloat16, mixed", "fp16": "float16, mixed"}.get(

@@ -30,7 +30,7 @@ from luab_data.console.disk import full_disk_explained
 from luab_data.console.text import printable
 from luab_data.errors import SourceError
 from luab_data.rows.columns import AREA_KINDS, ByproductKind, Columns
-from luab_trainer.announcement import announcement, data_facts, model_facts, run_facts
+from luab_trainer.announcement import announcement, control_text, data_facts, model_facts, run_facts
 from luab_trainer.arguments import RunArguments, parse
 from luab_trainer.classifier import load_start
 from luab_trainer.config import LUABConfig
@@ -217,11 +217,11 @@ def announce(
     transform = (
         dataset.to_sample.transform if isinstance(dataset, ViewDataset | ViewIterableDataset) else None
     )
-    control = f"byproducts shuffled between the training rows, seed {run.shuffle_byproducts}"
+    seed = run.shuffle_byproducts
     crop = f"{run.eval_crop} of the resized image's side"
     trainer.facts = [
         *data_facts(inputs.train_facts, inputs.eval_facts, args, names),
-        *([] if run.shuffle_byproducts is None else [("control", control)]),
+        *([] if seed is None else [("control", control_text(args, seed))]),
         *model_facts(luab, args, start, transform),
         *([] if run.eval_crop is None else [("evaluation crop", crop)]),
     ]

@@ -17,7 +17,7 @@ from PIL import Image
 from luab import CutMix, LUABConfig, LUABModel, LUABTrainer, MixUp, ViewDataset
 from luab_attention.shuffling import shuffle_byproducts
 from luab_data.rows.columns import AREA_KINDS, ByproductKind, Columns
-from luab_trainer.announcement import model_facts
+from luab_trainer.announcement import control_text, model_facts
 from luab_trainer.arguments import parse
 from luab_trainer.data.collator import collate
 from luab_trainer.losses.attention import AttentionLoss
@@ -302,6 +302,25 @@ def test_the_control_shuffles_and_says_so(tmp_path, config, capsys, kind):
     assert [each["target_labels"] for each in shuffled if each["target_labels"]] == [
         [each["labels"]] for each in shuffled if each["target_labels"]
     ]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"background_mix": 0.0}, None),
+        ({"background_mix": 0.9}, "train both with --background_mix 0"),
+        ({"background_mix": 0.0, "label_policy": "authors"}, "train both with --label_policy keep"),
+        (
+            {"background_mix": 0.9, "label_policy": "authors"},
+            "train both with --background_mix 0 --label_policy keep",
+        ),
+    ],
+)
+def test_the_control_says_what_else_differs(tmp_path, options, said):
+    args = LUABConfig(output_dir=str(tmp_path), report_to="none", use_cpu=True, **options)
+    text = control_text(args, 3)
+    assert text.startswith("byproducts shuffled between the training rows, seed 3")
+    assert text.endswith("seed 3") if said is None else text.endswith(f"with a plain run too, or {said}")
 
 
 @pytest.mark.parametrize("kind", get_args(ByproductKind))
