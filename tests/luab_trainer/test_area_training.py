@@ -419,7 +419,7 @@ def test_options_that_do_not_go_together_are_refused(data, config, tmp_path, cap
                 "scanpaths", [[{"x": [310.0], "y": [20.0]}]] * 8
             ),
             "scanpath",
-            "not ratios",
+            "no ratios",
         ),
         (
             lambda rows: rows.remove_columns("scanpaths").add_column(
