@@ -61,6 +61,11 @@ def read_arrays(file: Path, digest_needed: bool = False) -> dict[str, np.ndarray
     return arrays
 
 
+def hash_of(content: bytes) -> int:
+    """A hash as a signed int of 64 bits, for a column of an array file."""
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little", signed=True)
+
+
 def _digest(arrays: Mapping[str, np.ndarray]) -> bytes:
     digest = hashlib.sha256()
     for name in sorted(arrays):

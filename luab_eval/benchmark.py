@@ -166,6 +166,8 @@ class Scores:
         ids, groups, targets: `[M]` of the images that count.
         per_image: `[M]` float, the input of `Benchmark.statistic` for the primary metric.
         class_names: Names for `targets` if a value per class makes sense, else None.
+        references: `[M]` int64, a hash of what each image's score is measured against besides its class: its
+            boxes, its people. None: nothing else.
     """
 
     metrics: dict[str, float]
@@ -174,6 +176,7 @@ class Scores:
     targets: np.ndarray
     per_image: np.ndarray
     class_names: Sequence[str] | None = field(default=None, repr=False)
+    references: np.ndarray | None = field(default=None, repr=False)
 
     def per_class(self) -> dict[str, float]:
         """Class name -> mean of `per_image`; empty if that makes no sense."""
@@ -241,6 +244,8 @@ class Benchmark(ABC):
     in_percent: ClassVar[bool] = True  # how its metrics are shown
     sum_of: ClassVar[SumOf] = SumOf.IMAGES  # what `statistic` is
     shows_verdicts: ClassVar[bool] = False  # `verdicts` says of its images which are right
+    # Why results that do not tell what they were measured against are not compared; "": a remark is enough.
+    truths_needed: ClassVar[str] = ""
     images: int | None = None  # as published, where known
     argument_help: ClassVar[str] = ""
     left_out: str = ""  # skipped files in words; known after `image_sets`

@@ -10,7 +10,8 @@
      "skipped": {KEY: why}}
 
 Rates are 0 to 1. A `per_image` file is an npz without pickle: `ids` (UTF-8 bytes), `groups`, `targets`,
-`score`, `pixels` (a hash of each image as it was decoded, int64), all `[M]`.
+`score`, `pixels` (a hash of each image as it was decoded, int64), `truths` (a hash of what it was measured
+against: its class, boxes or people, int64), all `[M]`.
 `benchmark_class(KEY's "benchmark").statistic(score, groups)` is the primary metric, of a resample of the
 images as well; the rows of two models of one run are the same images in the same order.
 """
@@ -121,7 +122,12 @@ class Results:
         self._skipped[key] = self.content["skipped"][key] = why
 
     def add(
-        self, benchmark: Benchmark, model: Classifier, scores: Scores, pixels: np.ndarray | None = None
+        self,
+        benchmark: Benchmark,
+        model: Classifier,
+        scores: Scores,
+        pixels: np.ndarray | None = None,
+        truths: np.ndarray | None = None,
     ) -> None:
         """Writes the scores of each image, and the results so far.
 
@@ -130,6 +136,7 @@ class Results:
             model: The model.
             scores: Its scores.
             pixels: `[M]` int64, a hash of each image.
+            truths: `[M]` int64, a hash of what each score is measured against.
 
         Raises:
             ValueError: a score or a metric is NaN or infinite.
@@ -142,7 +149,9 @@ class Results:
             PER_IMAGE, file_name(benchmark.key), f"{file_name(model.name)}-{model.fingerprint[:8]}.npz"
         )
         arrays = {"ids": scores.ids, "groups": scores.groups, "targets": scores.targets}
-        arrays |= {"score": scores.per_image} | ({} if pixels is None else {"pixels": pixels})
+        arrays |= {"score": scores.per_image}
+        arrays |= {} if pixels is None else {"pixels": pixels}
+        arrays |= {} if truths is None else {"truths": truths}
         write_arrays(self.folder / file, arrays, compressed=True)
         former = self.content["benchmarks"].get(benchmark.key, {"models": {}})
         entry = describe(benchmark) | {"models": former["models"]}

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from luab_eval.benchmark import Benchmark, Predictions
+from luab_eval.arrays import hash_of
+from luab_eval.benchmark import Benchmark, Predictions, Scores
 from luab_eval.models import Classifier
 from luab_eval.passes import PassSettings
 from luab_eval.predict import predict
@@ -95,7 +96,8 @@ def run(
                 continue
             except ValueError as error:
                 raise ValueError(f"benchmark {benchmark.key}, model {classifier.name}: {error}") from error
-            results.add(benchmark, classifier, scores, pixels_of(scores.ids, answers))
+            pixels, truths = pixels_of(scores.ids, answers), truths_of(scores, answers)
+            results.add(benchmark, classifier, scores, pixels, truths)
     results.write()
     return results
 
@@ -103,14 +105,27 @@ def run(
 def pixels_of(ids: np.ndarray, answers: Sequence[Predictions]) -> np.ndarray | None:
     """`[M]` the hash of each image of `ids` `[M]`; None if an image set has none."""
     hashes = [one.pixels for one in answers if one.pixels is not None]
-    if len(hashes) < len(answers):
-        return None
+    return _of_images(ids, answers, hashes) if len(hashes) == len(answers) else None
+
+
+def truths_of(scores: Scores, answers: Sequence[Predictions]) -> np.ndarray:
+    """`[M]` int64, a hash of what each score is measured against: the image's class, and its `references`."""
+    classes = []
+    for one in answers:
+        of_class = np.array([hash_of(name.encode()) for name in (*one.classes, "")], np.int64)
+        classes.append(of_class[one.targets])  # -1: none of the classes
+    truths = _of_images(scores.ids, answers, classes)
+    return truths if scores.references is None else truths ^ scores.references
+
+
+def _of_images(ids: np.ndarray, answers: Sequence[Predictions], columns: Sequence[np.ndarray]) -> np.ndarray:
+    """`[M]` int64, the values of the images `ids` `[M]` in `columns`, which are `[N]` for each image set."""
     if len(answers) == 1 and np.array_equal(ids, answers[0].ids):
-        return hashes[0]
+        return columns[0]
     known = {
-        image: pixels
-        for one, of_images in zip(answers, hashes, strict=True)
-        for image, pixels in zip(one.ids.tolist(), of_images.tolist(), strict=True)
+        image: value
+        for one, column in zip(answers, columns, strict=True)
+        for image, value in zip(one.ids.tolist(), column.tolist(), strict=True)
     }
     return np.array([known[image] for image in ids.tolist()], np.int64)
 

@@ -165,12 +165,19 @@ class Alignment:
                 yield self.reference(at, people), people
                 bar.update()
 
+    def fingerprints(self) -> np.ndarray:
+        """`[N]` int64, of each image's people (`People.fingerprint`)."""
+        self._totals()
+        return self._fingerprints
+
     def _totals(self) -> tuple[np.ndarray, np.ndarray]:
         """The sum of all densities, and how many fixations fall into each cell."""
         if self._sums is None:
             sums, counts = np.zeros((2, GRID, GRID))
+            self._fingerprints = np.zeros(len(self.people), np.int64)
             for at in range(len(self.people)):
                 people = self.people[at]
+                self._fingerprints[at] = people.fingerprint
                 sums += people.map
                 counts += _counts(people)
             self._sums = sums, counts

@@ -35,6 +35,7 @@ class AlignmentBenchmark(Benchmark):
     in_percent = False
     bounds = (-1.0, 1.0)
     needs_fixations: ClassVar[bool] = False
+    truths_needed = "do not tell which people they were measured against"
 
     def __init__(self, argument: str = "", val: str | None = None):
         super().__init__(argument, val)
@@ -79,7 +80,13 @@ class AlignmentBenchmark(Benchmark):
         names = answers.classes if (answers.targets >= 0).all() else None
         per_image = found[self.primary][MODEL]
         return Scores(
-            metrics | self.further(metrics), answers.ids, answers.groups, answers.targets, per_image, names
+            metrics | self.further(metrics),
+            answers.ids,
+            answers.groups,
+            answers.targets,
+            per_image,
+            names,
+            self.own.judged(self._root).alignment.fingerprints(),
         )
 
     def also(self) -> tuple[str, ...]:

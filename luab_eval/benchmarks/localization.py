@@ -9,8 +9,11 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from luab_attention.boxes.ilsvrc import find_xml, read_box_file, xml_files
 from luab_data.console.names import few
+from luab_eval.arrays import hash_of
 from luab_eval.benchmark import ImageSet, Predictions, Scores, Verdicts
 from luab_eval.benchmarks.val import NUMBER, ValBenchmark, ValOrOwn
 from luab_eval.image_sets.boxes import BoxDataset, BoxFolder, box_dataset
@@ -77,7 +80,8 @@ class BoxBenchmark(ValOrOwn):
     def image_sets(self, root: Path) -> Iterator[ImageSet]:
         if root not in self._images:
             self._images[root] = self.image_set(root) if self.own else self._official(root)
-        yield self._images[root]
+        self._asked = self._images[root]
+        yield self._asked
 
     def _official(self, root: Path) -> ImageSet:
         images = self.val_set(root)
@@ -100,7 +104,10 @@ class BoxBenchmark(ValOrOwn):
         metrics, per_image = self.metrics(localization), localization.per_image(self.primary)
         # A mean over images is summed in another order than the metric, so the last bits differ.
         metrics[self.primary] = self.statistic(per_image, answers.groups)
-        return Scores(metrics, answers.ids, answers.groups, answers.targets, per_image, answers.classes)
+        boxes = np.array([hash_of(repr(each).encode()) for each in self._asked.boxes or ()], np.int64)
+        return Scores(
+            metrics, answers.ids, answers.groups, answers.targets, per_image, answers.classes, boxes
+        )
 
     @abstractmethod
     def metrics(self, localization: LocalizationScores) -> dict[str, float]:

@@ -105,6 +105,11 @@ def _row(key: str, models: dict[str, list[EvaluatedRun]], resamples: int, seed: 
     entry = runs[0].benchmarks[key]
     benchmark = benchmark_class(entry["benchmark"])
     scores = read_scores(runs, key)
+    if benchmark.truths_needed and len(runs) > 1 and scores.untold:
+        raise ValueError(
+            f"{key}: the results of {few(scores.untold)} are of an earlier version and "
+            f"{benchmark.truths_needed}, so that they are not compared; evaluate it again"
+        )
     values = np.array([run.result(key)["metrics"][benchmark.primary] for run in runs])
     _check(benchmark, scores, values, runs, key)
     rows_of, start = {}, 0  # which rows of `scores` are a model's
@@ -137,9 +142,14 @@ def _label_of(key: str, name: str) -> str:
 
 
 def _unchecked(scores: RunScores, runs: Sequence[EvaluatedRun]) -> str:
-    """A remark on compared runs whose results only have the images' names."""
-    if len(runs) < 2 or not scores.unchecked:
+    """A remark on compared runs whose results only have the images' names, or only the images."""
+    if len(runs) < 2 or not scores.untold:
         return ""
+    if not scores.unchecked:
+        return (
+            "only the images are compared, and not the classes and boxes that they were measured against, "
+            f"for the results of {few(scores.untold)} are of an earlier version"
+        )
     return (
         f"only the images' names are compared, for the results of {few(scores.unchecked)} are of an earlier "
         "version and tell no pixels"

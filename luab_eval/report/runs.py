@@ -126,12 +126,14 @@ class RunScores:
         ids: `[N]` bytes.
         groups: `[N]` str.
         unchecked: Runs whose results have no hash of the images' pixels, only their names.
+        untold: Runs whose results have no hash of what the scores were measured against.
     """
 
     scores: np.ndarray
     ids: np.ndarray
     groups: np.ndarray
     unchecked: tuple[str, ...] = ()
+    untold: tuple[str, ...] = ()
 
 
 def read_scores(runs: Sequence[EvaluatedRun], key: str) -> RunScores:
@@ -139,17 +141,18 @@ def read_scores(runs: Sequence[EvaluatedRun], key: str) -> RunScores:
 
     Raises:
         ValueError: a file is missing, damaged or outside its results' folder, or the runs saw different
-            images: other names, or other pixels.
+            images: other names, or other pixels; or were measured against different classes, boxes or people.
     """
     tables = [_per_image(run, key) for run in runs]
     first = tables[0]
     rows = [first["score"]]
     for run, table in zip(runs[1:], tables[1:], strict=True):
         rows.append(_in_order(table, first, f"{key}: {runs[0].name} and {run.name}")["score"])
-    unchecked = [run.name for run, table in zip(runs, tables, strict=True) if "pixels" not in table]
-    return RunScores(
-        np.stack(rows).astype(np.float64), first["ids"], first["groups"], tuple(dict.fromkeys(unchecked))
+    unchecked, untold = (
+        tuple(dict.fromkeys(run.name for run, table in zip(runs, tables, strict=True) if name not in table))
+        for name in ("pixels", "truths")
     )
+    return RunScores(np.stack(rows).astype(np.float64), first["ids"], first["groups"], unchecked, untold)
 
 
 def _read(path: Path) -> list[EvaluatedRun]:
@@ -188,8 +191,7 @@ def _per_image(run: EvaluatedRun, key: str) -> dict[str, np.ndarray]:
     try:
         table = read_arrays(file)
         columns = {name: table[name] for name in ("ids", "groups", "score")}
-        if "pixels" in table:
-            columns["pixels"] = table["pixels"]
+        columns |= {name: table[name] for name in ("pixels", "truths") if name in table}
         _check(columns)
     except (KeyError, ValueError) as error:
         raise ValueError(
@@ -201,7 +203,7 @@ def _per_image(run: EvaluatedRun, key: str) -> dict[str, np.ndarray]:
 
 def _check(columns: dict[str, np.ndarray]) -> None:
     """Raises ValueError for arrays that `Results.add` does not write."""
-    kinds = {"ids": "S", "groups": "U", "score": "fiub", "pixels": "iu"}
+    kinds = {"ids": "S", "groups": "U", "score": "fiub", "pixels": "iu", "truths": "iu"}
     for name, column in columns.items():
         if column.dtype.kind not in kinds[name] or column.shape != (len(columns["ids"]),):
             raise ValueError(f"{name} is {column.dtype} {column.shape}")
@@ -231,6 +233,13 @@ def _in_order(table: dict[str, np.ndarray], first: dict[str, np.ndarray], who: s
             f"{who} were evaluated on different images: {other.sum():,} of {len(other):,} have the same name "
             f"and other pixels, such as {name}; evaluate both on the same files"
         )
+    if "truths" in table and "truths" in first and (other := table["truths"] != first["truths"]).any():
+        name = first["ids"][other.argmax()].decode(errors="replace")
+        raise ValueError(
+            f"{who} were measured against different truths: {other.sum():,} of {len(other):,} images have "
+            f"another class, other boxes or other people, such as {name}; evaluate both again on the same "
+            "data with the same options (--label-column, --against, --sigma)"
+        )
     return table
 
 
@@ -238,7 +247,10 @@ def _matched(table: dict[str, np.ndarray], first: dict[str, np.ndarray], by: str
     """Which row of `table` has the value of `by`, and the group, of each row of `first`; None: not all do."""
     if np.array_equal(first[by], table[by]) and np.array_equal(first["groups"], table["groups"]):
         return np.arange(len(first[by]))
-    wanted, found = (np.lexsort((one["ids"], one["groups"], one[by])) for one in (first, table))
+    wanted, found = (
+        np.lexsort((one["ids"], one.get("truths", one["ids"]), one["groups"], one[by]))
+        for one in (first, table)
+    )
     if len(wanted) != len(found) or not all(
         np.array_equal(first[name][wanted], table[name][found]) for name in (by, "groups")
     ):

@@ -20,6 +20,7 @@ from luab_attention.columns import SOURCE_FEATURE
 from luab_attention.converting import convert
 from luab_data.errors import SourceError
 from luab_eval.alignment.viewings import AGAINST
+from luab_eval.arrays import read_arrays, write_arrays
 from luab_eval.benchmark import Scores
 from luab_eval.benchmarks import ALIGN, BENCHMARKS, find_benchmarks
 from luab_eval.image_sets.attention import NO_HUMANS, AttentionDataset
@@ -28,6 +29,7 @@ from luab_eval.models import Classifier
 from luab_eval.predict import predict
 from luab_eval.report.figures import figures
 from luab_eval.results import Results
+from luab_eval.suite import run
 from luab_vision.transforms import ImageSettings
 
 SETTINGS = ImageSettings(size=32, mean=(0, 0, 0), std=(1, 1, 1), resize=48)
@@ -484,6 +486,31 @@ def test_command(tmp_path, checkpoints, capsys):
     assert "worse" in text
 
 
+def test_results_with_other_people_are_not_compared(tmp_path):
+    rows = [{"image": TWO[k % 2], "label": 0, "scanpaths": [path(*CORNERS[k % 2], "a")]} for k in range(8)]
+    argument = f"{stored(tmp_path, rows)}?against=scanpaths&sigma="
+
+    def evaluated(name, sigma):
+        model = Classifier(name, color_model(), ["red", "green"], SETTINGS, fingerprint=name)
+        benchmarks = find_benchmarks(f"align:{argument}{sigma}")
+        run([model], benchmarks, Path(), tmp_path / "out", QUIET, load=None)
+
+    evaluated("a", 0.02)
+    evaluated("b", 0.3)
+    with pytest.raises(
+        ValueError, match=r"a and b .* 8 of 8 images have .* other people, such as 0; .*--sigma"
+    ):
+        figures([tmp_path / "out"])
+    evaluated("a", 0.3)
+    assert all(row.remark == "" for row in figures([tmp_path / "out"]).rows)
+    (file,) = (tmp_path / "out" / "per_image").glob("align_nss*/a-*.npz")
+    arrays = read_arrays(file)
+    del arrays["truths"]
+    write_arrays(file, arrays)
+    with pytest.raises(ValueError, match=r"the results of a are of an earlier version .*evaluate it again"):
+        figures([tmp_path / "out"])
+
+
 def test_a_converted_source_and_its_only_split(tmp_path, checkpoints, capsys):
     """Gaze in a table to figures: what docs/alignment.md promises."""
     rng = np.random.default_rng(0)
@@ -536,7 +563,8 @@ def test_unbounded_figures_have_intervals_and_tests(tmp_path):
         results.add_model(classifier)
         nothing = np.full(20, "")
         metrics = {"nss": benchmark.statistic(per_image, nothing)}
-        results.add(benchmark, classifier, Scores(metrics, ids, nothing, np.zeros(20, int), per_image))
+        found = Scores(metrics, ids, nothing, np.zeros(20, int), per_image)
+        results.add(benchmark, classifier, found, truths=np.zeros(20, np.int64))
     (row,) = figures([tmp_path]).rows
     estimate = row.estimates["worse"]
     half = 2.093 * scores.std(ddof=1) / np.sqrt(20)  # Student's t with 19 degrees of freedom

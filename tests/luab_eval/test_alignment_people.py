@@ -1,5 +1,7 @@
 """Densities of people's attention, and what maps are compared with: values worked out by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,21 @@ def test_each_annotator_counts_the_same():
     people = people_of([*mine, viewing(there, annotator="b")], FINE)
     assert mass(people.map, 0, 0, 0.5, 0.5) == pytest.approx(0.125)
     assert people.count == 2
+
+
+def test_people_have_a_fingerprint():
+    both = [viewing((0.2, 0.2), annotator="a"), viewing((0.8, 0.8), (0.5, 0.5), annotator="b")]
+    own = people_of(both, (0.05, 0.05))
+    assert own.fingerprint == people_of(both, (0.05, 0.05)).fingerprint
+    # Another machine may add in another order.
+    assert own.fingerprint == replace(own, maps=own.maps * (1 + 1e-15)).fingerprint
+    moved = [both[0], viewing((0.8, 0.801), (0.5, 0.5), annotator="b")]
+    weighed = [both[0], viewing((0.8, 0.8), (0.5, 0.5), annotator="b", shares=[1.0, 2.0])]
+    of_one = [each._replace(annotator="a") for each in both]
+    unknown = [each._replace(annotator=None) for each in both]
+    others = [people_of(each, (0.05, 0.05)) for each in (moved, weighed, of_one, unknown)]
+    others += [people_of(both, (0.05, 0.051)), people_of(both, (0.051, 0.05))]
+    assert len({each.fingerprint for each in (own, *others)}) == 7
 
 
 def test_viewings_without_an_annotator_are_not_told_apart():

@@ -20,12 +20,14 @@ from luab.commands.localize import main
 from luab_attention.boxes.boxes import ImageBoxes
 from luab_eval import suite
 from luab_eval.benchmark import ImageSet, Item
-from luab_eval.benchmarks import WHERE, find_benchmark
+from luab_eval.benchmarks import WHERE, find_benchmark, find_benchmarks
 from luab_eval.image_sets.boxes import BoxFolder, set_of_rows
 from luab_eval.image_sets.class_maps import wnids
 from luab_eval.localization import HITS, LocalizationScores, LocalizationTask, attention_of, maps_after
 from luab_eval.models import Classifier, load_classifier
 from luab_eval.predict import predict
+from luab_eval.report.figures import figures
+from luab_eval.suite import run
 from luab_eval.tasks import UnsuitedModel
 from luab_vision.transforms import ImageSettings
 
@@ -273,6 +275,27 @@ def test_command_compares_models(checkpoint, colored, capsys):
     assert "MaxBoxAccV2 at IoU 0.7" in (out / "report.html").read_text()
     assert compare([str(out)]) == 0
     assert "Pointing game (images)" in capsys.readouterr().out
+
+
+def test_results_with_other_boxes_are_not_compared(colored, tmp_path):
+    """The red object's box is corrected between the evaluations of two models."""
+    source = f"images={colored / 'images'}{os.pathsep}{colored / 'boxes.csv'}"
+    out = tmp_path / "out"
+
+    def evaluated(name):
+        model = Classifier(name, color_model(), ["red", "green"], SETTINGS, fingerprint=name)
+        run([model], find_benchmarks(f"where:{source}"), Path(), out, QUIET, load=None)
+
+    evaluated("a")
+    evaluated("b")
+    assert all(row.remark == "" for row in figures([out]).rows)
+    text = (colored / "boxes.csv").read_text()
+    (colored / "boxes.csv").write_text(text.replace("64,64,127,127", "0,0,63,63"))
+    evaluated("b")
+    with pytest.raises(
+        ValueError, match=r"a and b .* 1 of 2 images have another class, other boxes .* red/a;"
+    ):
+        figures([out])
 
 
 def test_command_reads_a_dataset(checkpoint, colored, capsys):

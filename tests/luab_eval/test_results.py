@@ -251,6 +251,34 @@ def test_two_runs_are_compared_on_the_same_pixels(images, tmp_path):
     assert row.differences["c"].differing == 0 and row.remark == ""
 
 
+def test_two_runs_are_compared_on_the_same_truth(images, tmp_path):
+    one = one_evaluated(tmp_path / "one", images, "a")
+    # Its label is corrected: the same pixels, under another class.
+    (images / wnids()[1]).mkdir()
+    (images / wnids()[123] / "2.png").rename(images / wnids()[1] / "2.png")
+    (images / wnids()[123]).rmdir()
+    two = one_evaluated(tmp_path / "two", images, "b")
+    with pytest.raises(
+        ValueError,
+        match=rf"a and b .* 1 of 3 images have another class, other boxes or other people, such as "
+        rf"{wnids()[123]}/2\.png; evaluate both again",
+    ):
+        figures([one, two])
+    assert len(figures([two]).rows) == 1
+
+
+def test_results_of_an_earlier_version_tell_no_truth(images, tmp_path):
+    out = one_evaluated(one_evaluated(tmp_path / "out", images, "a"), images, "b")
+    assert not any("earlier" in note for note in figures([out]).notes())
+    (file,) = (out / "per_image").rglob("a-*.npz")
+    arrays = read_arrays(file)
+    del arrays["truths"]
+    write_arrays(file, arrays)
+    assert "not the classes and boxes that they were measured against, for the results of a are of" in (
+        " ".join(figures([out]).notes())
+    )
+
+
 def test_results_of_an_earlier_version_tell_no_pixels(tmp_path):
     out = evaluated(tmp_path, {name: {"imagenet": right_on(50, range(20))} for name in ("a", "b")})
     assert "only the images' names are compared, for the results of a, b are of an earlier" in " ".join(
