@@ -47,7 +47,8 @@ def parser() -> argparse.ArgumentParser:
         "--sigma",
         type=float,
         help="deviation of the Gaussian around a fixation, a ratio of the image's width (default: the "
-        "data's own sigma, or one degree of visual angle if the data has pixels_per_degree, or 0.03)",
+        "data's own sigma, or one degree of visual angle if the data has pixels_per_degree, or 0.03); "
+        "heatmaps are blurred by it if it is given",
     )
     add("--image-column", help="default: image")
     add("--label-column", help="default: label or labels, if present")

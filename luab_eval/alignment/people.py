@@ -37,6 +37,9 @@ class Viewing(NamedTuple):
         shares: `[P]` how much each weighs in the density; some are above 0.
         area: `[GRID, GRID]` a map with some mass; None: it is made from the fixations.
         weight: Among the entries of its annotator, above 0.
+        sigma: Deviation in x and y of the Gaussians around its fixations, or of the blur of its map; ratios
+            of the image. None: a map is not blurred.
+        entries: How many entries of the data it is.
     """
 
     annotator: str | None
@@ -44,6 +47,18 @@ class Viewing(NamedTuple):
     shares: np.ndarray
     area: np.ndarray | None = None
     weight: float = 1.0
+    sigma: tuple[float, float] | None = None
+    entries: int = 1
+
+    @property
+    def density(self) -> np.ndarray:
+        """`[GRID, GRID]` of sum 1."""
+        if self.area is None:
+            if self.sigma is None:
+                raise ValueError("a density of fixations needs a sigma")
+            return gaussians(self.xy, self.shares, self.sigma)
+        area = self.area if self.sigma is None else blurred(self.area, self.sigma)
+        return without_rounding(area / area.sum())
 
 
 @dataclass(frozen=True)
@@ -87,7 +102,7 @@ class People:
         return cells_of(xy[:, 0], xy[:, 1], (GRID, GRID)) if len(xy) else None
 
 
-def people_of(viewings: Sequence[Viewing], sigma: tuple[float, float]) -> People:
+def people_of(viewings: Sequence[Viewing]) -> People:
     """The annotators of an image.
 
     All annotators count the same, however much each left; the viewings of one share that by their weight. A
@@ -95,19 +110,14 @@ def people_of(viewings: Sequence[Viewing], sigma: tuple[float, float]) -> People
 
     Args:
         viewings: At least one, each with fixations or with a map.
-        sigma: Deviation of the Gaussians in x and y, ratios of the image.
     """
     groups: dict[object, list[Viewing]] = {}
     for number, viewing in enumerate(viewings):
         groups.setdefault(number if viewing.annotator is None else viewing.annotator, []).append(viewing)
     maps = []
     for own in groups.values():
-        densities = [
-            gaussians(each.xy, each.shares, sigma) if each.area is None else each.area / each.area.sum()
-            for each in own
-        ]
-        mean = np.average(densities, axis=0, weights=[each.weight for each in own])
-        maps.append(without_rounding(mean))
+        densities = [each.density for each in own]
+        maps.append(np.average(densities, axis=0, weights=[each.weight for each in own]))
     sizes = [sum(len(each.xy) for each in own) for own in groups.values()]
     return People(
         fixations=np.concatenate([each.xy for own in groups.values() for each in own]),
@@ -125,12 +135,17 @@ def gaussians(xy: np.ndarray, shares: np.ndarray, sigma: tuple[float, float]) ->
         shares: `[P]` how much each weighs, some above 0.
         sigma: Deviations in x and y, above 0, ratios of the image. The mass outside the image is cut off.
     """
-    edges = np.linspace(0, 1, GRID + 1)
-    across, down = (
-        np.diff(ndtr((edges - xy[:, axis, None]) / sigma[axis]), axis=1) for axis in (0, 1)
-    )  # [P, GRID]
+    across, down = (_cells_of_gaussians(xy[:, axis], sigma[axis]) for axis in (0, 1))  # [P, GRID]
     mixed = (down * shares[:, None]).T @ across
     return mixed / mixed.sum()
+
+
+def blurred(area: np.ndarray, sigma: tuple[float, float]) -> np.ndarray:
+    """A map `[GRID, GRID]` as `gaussians` around the centers of its cells."""
+    centers = (np.arange(GRID) + 0.5) / GRID
+    across, down = (_cells_of_gaussians(centers, sigma[axis]) for axis in (0, 1))  # [GRID, GRID]
+    found: np.ndarray = down.T @ area @ across
+    return found
 
 
 def without_rounding(maps: np.ndarray) -> np.ndarray:
@@ -141,3 +156,10 @@ def without_rounding(maps: np.ndarray) -> np.ndarray:
     mean = maps.mean(axis=(-2, -1), keepdims=True)
     spread = np.ptp(maps, axis=(-2, -1), keepdims=True)
     return np.where(spread <= ROUNDING * mean, mean, maps)
+
+
+def _cells_of_gaussians(centers: np.ndarray, sigma: float) -> np.ndarray:
+    """The mass of Gaussians around centers `[P]` in each cell along an axis, `[P, GRID]`."""
+    edges = np.linspace(0, 1, GRID + 1)
+    masses: np.ndarray = np.diff(ndtr((edges - centers[:, None]) / sigma), axis=1)
+    return masses

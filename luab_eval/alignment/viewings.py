@@ -31,7 +31,7 @@ from luab_attention.traces.rows import scanpaths_of, trace_column
 from luab_data.console.names import few
 from luab_data.constants import CLICK, HEIGHT, IMAGE, LABEL, NO_LABEL, OBJECTS, POINTS, WIDTH
 from luab_data.errors import SourceError
-from luab_data.rows.arrow import in_order, read_column
+from luab_data.rows.arrow import in_order, is_list, read_column
 from luab_data.rows.columns import Columns
 from luab_data.rows.same_classes import class_feature
 from luab_eval.alignment.people import GRID, Viewing
@@ -49,7 +49,7 @@ COLUMN: Mapping[Against, str] = {
 }
 WITH_FIXATIONS: tuple[Against, ...] = ("click", "points", "scanpaths")
 ROWS_AT_ONCE = 16
-OTHER_CLASS = -2  # an entry's class that no row has
+OTHER_CLASS, UNNAMED = -2, -3  # the class of an entry: one that no row has; none
 
 # Of one row: class number (None: no class) -> its viewings.
 ByClass = dict[int | None, list[Viewing]]
@@ -116,7 +116,7 @@ def _points(rows: datasets.Dataset, columns: Columns, name: str, left_out: Count
     stored = np.empty(len(kept), object)
     stored[:] = kept
     return [
-        {label: [Viewing(None, points.xy[at], shares[at])] for label, at in row.items()}
+        {label: [Viewing(None, points.xy[at], shares[at], entries=len(at))] for label, at in row.items()}
         for row in in_order(rows, stored)
     ]
 
@@ -172,7 +172,7 @@ def _pictures(rows: datasets.Dataset, columns: Columns, name: str, left_out: Cou
         for label, several in read.items():
             if name == MASKS:
                 union = _of_row(partial(united, [mask for _, mask in several], name), where)
-                of_class[label] = [_of_picture(None, union)]
+                of_class[label] = [_of_picture(None, union, len(several))]
             else:
                 of_class[label] = [_of_picture(*each) for each in several]
         found.append(of_class)
@@ -182,22 +182,24 @@ def _pictures(rows: datasets.Dataset, columns: Columns, name: str, left_out: Cou
 def _boxes(rows: datasets.Dataset, columns: Columns) -> tuple[list[ByClass], str]:
     label = columns.label if columns.label in rows.column_names else None
     reader = RowBoxes(label, rows)
-    named = (OBJECTS, WIDTH, HEIGHT, columns.label)
+    several = label is not None and is_list(rows.features[label])
+    named = (OBJECTS, WIDTH, HEIGHT, columns.image)
     names = [name for name in named if name in rows.column_names]
-    if not {WIDTH, HEIGHT} <= set(names):
-        names.append(columns.image)
     found: list[ByClass] = []
     for at, row in enumerate(raw_rows(rows, names)):
-        size = partial(row_size, row, columns.image)
         where = f"column {OBJECTS!r}, row {at}"
-        boxes: dict[int | None, Any]
-        if label is None:
-            boxes = {None: _of_row(partial(reader.read, row, size), where)[0]}
-        else:
-            boxes = dict(_of_row(partial(reader.by_label, row, size), where))
-        found.append(
-            {own: [_of_picture(None, rectangles(each.ratios()))] for own, each in boxes.items() if each.bbox}
-        )
+        boxes, categories = _of_row(partial(reader.read, row, partial(row_size, row, columns.image)), where)
+        if boxes.bbox and categories is None and several:
+            raise SourceError(f"{where}: the image has several classes, so that the boxes need categories.")
+        edges = boxes.ratios()
+        of: np.ndarray = np.full(len(edges), UNNAMED)
+        if categories is not None:
+            of = np.where(categories == NO_LABEL, OTHER_CLASS, categories)
+        of_class: ByClass = {}
+        for own in np.unique(of).tolist():
+            mine = edges[of == own]
+            of_class[None if own == UNNAMED else own] = [_of_picture(None, rectangles(mine), len(mine))]
+        found.append(of_class)
     return found, reader.box_note()
 
 
@@ -231,6 +233,6 @@ def _of_row(read: Callable[[], Any], where: str) -> Any:
         raise SourceError(f"{where}: {error}") from error
 
 
-def _of_picture(annotator: str | None, picture: Picture) -> Viewing:
-    area = picture.averages(WHOLE_IMAGE, (GRID, GRID))
-    return Viewing(annotator, np.zeros((0, 2)), np.zeros(0), area.astype(np.float32))
+def _of_picture(annotator: str | None, picture: Picture, entries: int = 1) -> Viewing:
+    area = picture.averages(WHOLE_IMAGE, (GRID, GRID)).astype(np.float32)
+    return Viewing(annotator, np.zeros((0, 2)), np.zeros(0), area, entries=entries)

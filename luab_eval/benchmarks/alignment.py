@@ -117,11 +117,11 @@ NO_FIXATIONS = "say in which area people looked and not at which places, so that
 
 
 class SpearmanAlignment(AlignmentBenchmark):
-    """ClickMe's protocol."""
+    """The rank correlation of maps, as in ClickMe's protocol."""
 
     name = "align_spearman"
     title = "Alignment: Spearman"
-    summary = "rank correlation of the model's map with people's, mean over images (ClickMe's protocol)"
+    summary = "rank correlation of the model's map with people's, mean over images (as in ClickMe's protocol)"
     paper = (
         "Linsley et al., Learning what and where to attend, ICLR 2019, arXiv 1805.08819; Fel et al., "
         "Harmonizing the object recognition strategies of deep neural networks with humans, NeurIPS 2022, "

@@ -50,8 +50,8 @@ Sigma = tuple[float, float]
 class LazyPeople(Sequence[People]):
     """The people of each item; densities are made when they are read, and not kept."""
 
-    def __init__(self, viewings: Sequence[Sequence[Viewing]], sigmas: Sequence[Sigma]):
-        self.viewings, self.sigmas = viewings, sigmas
+    def __init__(self, viewings: Sequence[Sequence[Viewing]]):
+        self.viewings = viewings
 
     def __len__(self) -> int:
         return len(self.viewings)
@@ -63,7 +63,7 @@ class LazyPeople(Sequence[People]):
         return any(None not in names and len(names) > 1 for names in whose)
 
     def __getitem__(self, at: Any) -> Any:
-        return people_of(self.viewings[at], self.sigmas[at])
+        return people_of(self.viewings[at])
 
 
 class Judged(NamedTuple):
@@ -77,8 +77,8 @@ class Judged(NamedTuple):
 class AttentionDataset(OwnDataset):
     """A dataset with human attention: `DATASET@SPLIT?against=COLUMN`.
 
-    `sigma=0.05` sets the deviation of the Gaussian around a fixation, a ratio of the image's width. Further
-    options are those of `OwnDataset`.
+    `sigma=0.05` sets the deviation of the Gaussian around a fixation, or blurs heat maps: a ratio of the
+    image's width. Further options are those of `OwnDataset`.
 
     Raises:
         ValueError: another form, or a value that is not allowed.
@@ -96,6 +96,8 @@ class AttentionDataset(OwnDataset):
         super().__init__(own_name, f"{place}?{urlencode(given)}" if given else place)
         self.against: Against = against
         self.sigma = _sigma(sigma)
+        if self.sigma is not None and against in ("masks", "boxes"):
+            raise ValueError(f"sigma={sigma}: {against} have edges and are not blurred; leave it out")
         self._judged: dict[Path, Judged] = {}
 
     @property
@@ -138,18 +140,19 @@ class AttentionDataset(OwnDataset):
         ids = _ids(rows, numbers)
         images = row_images(rows.select_columns(columns.image), columns.image)
         labels = rows[columns.label][:] if feature is not None else [None] * len(rows)
+        sigmas = self._sigmas(rows, columns)
         for at, (of_class, image, label) in enumerate(zip(viewings, images, labels, strict=True)):
             asked = list(_asked(of_class, label, left_out))
             for target, own in asked:
                 suffix = f"/{names[target]}" if isinstance(label, list) and target != ANY_CLASS else ""
                 items.append(Item(f"{ids[at]}{suffix}", image, target))
                 pictures.append(at)
-                found.append(own)
+                found.append([viewing._replace(sigma=sigmas[at]) for viewing in own])
         if not items:
             raise SourceError(
                 f"{self.own_name}: no row has anything usable in column {COLUMN[self.against]!r}"
             )
-        people = LazyPeople(found, self._sigmas(rows, columns, pictures))
+        people = LazyPeople(found)
         notes = [f"{reason}: {count:,}" for reason, count in left_out.items() if count]
         if not people.several:
             notes.append(NO_HUMANS)
@@ -166,18 +169,17 @@ class AttentionDataset(OwnDataset):
             images_of, Alignment(people, pictures), ", ".join(filter(None, (*notes, note, without)))
         )
 
-    def _sigmas(self, rows: datasets.Dataset, columns: Columns, pictures: Sequence[int]) -> list[Sigma]:
-        """The Gaussian's deviation in x and y of each item."""
-        if not self.has_fixations:
-            return [(PEOPLE.ratio, PEOPLE.ratio)] * len(pictures)
+    def _sigmas(self, rows: datasets.Dataset, columns: Columns) -> Sequence[Sigma | None]:
+        """The Gaussian's deviation in x and y of each row. None: its maps are not blurred."""
+        if not self.has_fixations and self.sigma is None:
+            return [None] * len(rows)
         names = [name for name in (WIDTH, HEIGHT, ATTENTION_SOURCE) if name in rows.column_names]
         if not {WIDTH, HEIGHT} <= set(names):
             names.append(columns.image)
-        of_rows = [
+        return [
             fixation_sigma(row.get(ATTENTION_SOURCE), _size(row, columns.image), self.sigma, PEOPLE)
             for row in raw_rows(rows, names)
         ]
-        return [of_rows[at] for at in pictures]
 
 
 @lru_cache(8)
@@ -191,7 +193,11 @@ def _asked(of_class: ByClass, label: Any, left_out: Counter[str]) -> Iterator[tu
     several = isinstance(label, list)
     classes = [one for one in dict.fromkeys(label if several else [label]) if one not in (None, NO_LABEL)]
     of_classes = [(one, of_class[one]) for one in classes if of_class.get(one)]
+    others = (own for one, own in of_class.items() if one is not None and one not in classes)
+    left_out["entries of other classes than the image's"] += sum(map(_entries, others))
     if of_classes:
+        unnamed = _entries(of_class.get(None, ()))
+        left_out["entries without a class, beside others of the image's class"] += unnamed
         yield from of_classes
     elif of_class.get(None):
         yield (classes[0] if len(classes) == 1 else ANY_CLASS), of_class[None]
@@ -199,6 +205,10 @@ def _asked(of_class: ByClass, label: Any, left_out: Counter[str]) -> Iterator[tu
         left_out["images whose attention is of other classes"] += 1
     else:
         left_out["images without attention"] += 1
+
+
+def _entries(viewings: Sequence[Viewing]) -> int:
+    return sum(viewing.entries for viewing in viewings)
 
 
 def _ids(rows: datasets.Dataset, numbers: Sequence[int]) -> list[str]:

@@ -92,7 +92,7 @@ def test_the_maps_of_an_annotator_are_averaged_as_luab_align_does():
         for name, values in maps[:3]
         for picture in [picture_of(gray(values), "heatmaps", (40, 10))]
     ]
-    people = people_of(viewings, (0.03, 0.03)).map
+    people = people_of(viewings).map
     np.testing.assert_allclose(people.sum(axis=0).reshape(4, 14).sum(axis=1), shares(found)[0], atol=1e-6)
 
 

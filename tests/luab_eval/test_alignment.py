@@ -19,6 +19,7 @@ from luab.commands.compare import main as compare
 from luab_attention.columns import SOURCE_FEATURE
 from luab_attention.converting import convert
 from luab_data.errors import SourceError
+from luab_eval.alignment.people import gaussians
 from luab_eval.alignment.viewings import AGAINST
 from luab_eval.arrays import read_arrays, write_arrays
 from luab_eval.benchmark import Scores
@@ -198,7 +199,8 @@ def test_what_is_left_out_is_counted(tmp_path):
     images, alignment, left_out = source.judged(Path())
     assert [item.id for item in images.items] == ["0", "1"]
     assert left_out == (
-        "samples outside the image: 3, scanpaths without a sample in the image, or of weight 0: 1, images "
+        "samples outside the image: 3, scanpaths without a sample in the image, or of weight 0: 1, entries "
+        "of other classes than the image's: 1, images "
         f"whose attention is of other classes: 1, images without attention: 2, {NO_HUMANS}, "
         "1 row without a class"
     )
@@ -257,8 +259,9 @@ def test_every_column(tmp_path, against):
     assert people[0].map[:14, :14].sum() == pytest.approx(1, abs=0.05)
     assert people[1].map[42:, 42:].sum() == pytest.approx(1, abs=0.05)
     negative = ["points that say where a class is not (sign -1): 2"] * (against == "points")
+    others = ["entries of other classes than the image's: 2"] * (against in ("points", "masks", "boxes"))
     alone = [NO_HUMANS] * (against != "heatmaps")
-    assert left_out == ", ".join([*negative, *alone])
+    assert left_out == ", ".join([*negative, *others, *alone])
     found = judged(argument, cache=tmp_path)
     fixations = against in ("click", "points")
     assert ("nss" in found) is ("auc_judd" in found) is ("information_gain" in found) is fixations
@@ -379,6 +382,56 @@ def test_a_map_that_is_not_finite_is_named(tmp_path):
     answers.looks[MAP][1, 0, 0] = np.nan
     with pytest.raises(ValueError, match=r"map of image 1 has values that are not finite \(1 of 2 images\)"):
         benchmark.score([answers])
+
+
+def test_entries_that_do_not_count_are_counted(tmp_path):
+    """One viewing names the image's class: three without a class and one of another do not count."""
+    paths = [path(0.1, 0.1, "a"), *(path(0.9, 0.9, who, None) for who in "bcd"), path(0.5, 0.5, "e", 1)]
+    rows = [{"image": image, "label": 0, "scanpaths": paths} for image in TWO]
+    source = AttentionDataset("toy", f"{stored(tmp_path, rows).partition('=')[2]}?against=scanpaths")
+    _, alignment, left_out = source.judged(Path())
+    assert alignment.people[0].fixations == pytest.approx(np.array([[0.1, 0.1]]))
+    assert left_out == (
+        "entries of other classes than the image's: 2, "
+        f"entries without a class, beside others of the image's class: 6, {NO_HUMANS}"
+    )
+
+
+def test_heat_maps_are_blurred_by_sigma_and_areas_are_not(tmp_path):
+    dot = np.zeros((56, 56), np.uint8)
+    dot[20, 30] = 255
+    rows = [
+        {"image": image.resize((64, 32)), "label": 0, "heatmaps": [{"label": 0, "image": gray(values)}]}
+        for image, values in zip(TWO, (dot, dot.T), strict=True)
+    ]
+    text = stored(tmp_path, rows, **PICTURES).partition("=")[2]
+
+    def people(options):
+        return AttentionDataset("toy", f"{text}?{options}").judged(Path()).alignment.people[0].map
+
+    assert people("against=heatmaps") == pytest.approx(dot / 255)
+    # Of the width: the image is half as high. So it is the Gaussian of a fixation in the cell's center.
+    center = np.array([[30.5, 20.5]]) / 56
+    fixation = gaussians(center, np.ones(1), (0.05, 0.1))
+    assert people("against=heatmaps&sigma=0.05") == pytest.approx(fixation)
+    for area in ("masks", "boxes"):
+        with pytest.raises(ValueError, match=f"sigma=0.05: {area} .* not blurred"):
+            AttentionDataset("toy", f"{text}?against={area}&sigma=0.05")
+
+
+def test_boxes_of_another_orientation_are_not_judged(tmp_path):
+    box = {"bbox": List(List(Value("float32"), length=4)), "category": List(LABEL)}
+    kinds = {"objects": box, "width": Value("int32"), "height": Value("int32")}
+    objects = {"bbox": [[0, 0, 16, 16]], "category": [0]}
+    sizes = [(64, 32), (64, 32), (32, 64)]  # the last as stored, and turned by EXIF
+    rows = [
+        {"image": TWO[0].resize((64, 32)), "label": 0, "objects": objects, "width": width, "height": height}
+        for width, height in sizes
+    ]
+    text = stored(tmp_path, rows, **kinds).partition("=")[2]
+    images, _, left_out = AttentionDataset("toy", f"{text}?against=boxes").judged(Path())
+    assert len(images.items) == 2
+    assert "images without attention: 1" in left_out and "orientation" in left_out
 
 
 def test_one_pass_serves_every_metric_and_kind(tmp_path):

@@ -15,15 +15,16 @@ FINE = (1e-4, 1e-4)
 NOWHERE = np.zeros((0, 2))
 
 
-def viewing(*xy, annotator=None, shares=None, weight=1.0):
-    places = np.array(xy, np.float64)
-    return Viewing(annotator, places, np.ones(len(xy)) if shares is None else np.array(shares), weight=weight)
+def viewing(*xy, annotator=None, shares=None, weight=1.0, sigma=FINE):
+    shares = np.ones(len(xy)) if shares is None else np.array(shares)
+    return Viewing(annotator, np.array(xy, np.float64), shares, weight=weight, sigma=sigma)
 
 
 def looked_at(*annotators):
     """An image of which annotator n looked at `annotators[n]`."""
-    viewings = [viewing(*xy, annotator=str(number)) for number, xy in enumerate(annotators)]
-    return people_of(viewings, (0.05, 0.05))
+    return people_of(
+        [viewing(*xy, annotator=str(number), sigma=(0.05, 0.05)) for number, xy in enumerate(annotators)]
+    )
 
 
 def mass(density, x0, y0, x1, y1):
@@ -34,35 +35,39 @@ def mass(density, x0, y0, x1, y1):
 
 def test_each_annotator_counts_the_same():
     here, there = (0.2, 0.2), (0.8, 0.8)
-    people = people_of([viewing(here, annotator="a"), viewing(*[there] * 99, annotator="b")], FINE)
+    people = people_of([viewing(here, annotator="a"), viewing(*[there] * 99, annotator="b")])
     assert mass(people.map, 0, 0, 0.5, 0.5) == pytest.approx(0.5)
     assert mass(people.map, 0.5, 0.5, 1, 1) == pytest.approx(0.5)
     assert people.count == 2
     assert len(people.fixations) == 100
     # Two viewings of one annotator share his half by their weight.
     mine = [viewing(here, annotator="a"), viewing(there, annotator="a", weight=3.0)]
-    people = people_of([*mine, viewing(there, annotator="b")], FINE)
+    people = people_of([*mine, viewing(there, annotator="b")])
     assert mass(people.map, 0, 0, 0.5, 0.5) == pytest.approx(0.125)
     assert people.count == 2
 
 
 def test_people_have_a_fingerprint():
     both = [viewing((0.2, 0.2), annotator="a"), viewing((0.8, 0.8), (0.5, 0.5), annotator="b")]
-    own = people_of(both, (0.05, 0.05))
-    assert own.fingerprint == people_of(both, (0.05, 0.05)).fingerprint
+
+    def people(viewings, sigma=(0.05, 0.05)):
+        return people_of([each._replace(sigma=sigma) for each in viewings])
+
+    own = people(both)
+    assert own.fingerprint == people(both).fingerprint
     # Another machine may add in another order.
     assert own.fingerprint == replace(own, maps=own.maps * (1 + 1e-15)).fingerprint
     moved = [both[0], viewing((0.8, 0.801), (0.5, 0.5), annotator="b")]
     weighed = [both[0], viewing((0.8, 0.8), (0.5, 0.5), annotator="b", shares=[1.0, 2.0])]
     of_one = [each._replace(annotator="a") for each in both]
     unknown = [each._replace(annotator=None) for each in both]
-    others = [people_of(each, (0.05, 0.05)) for each in (moved, weighed, of_one, unknown)]
-    others += [people_of(both, (0.05, 0.051)), people_of(both, (0.051, 0.05))]
+    others = [people(each) for each in (moved, weighed, of_one, unknown)]
+    others += [people(both, (0.05, 0.051)), people(both, (0.051, 0.05))]
     assert len({each.fingerprint for each in (own, *others)}) == 7
 
 
 def test_viewings_without_an_annotator_are_not_told_apart():
-    people = people_of([viewing((0.2, 0.2)), viewing((0.8, 0.8), (0.8, 0.8))], FINE)
+    people = people_of([viewing((0.2, 0.2)), viewing((0.8, 0.8), (0.8, 0.8))])
     assert people.count == 1
     assert mass(people.map, 0, 0, 0.5, 0.5) == pytest.approx(0.5)
 
@@ -123,7 +128,7 @@ def test_a_constant_map_stays_one_on_the_grid(side):
     # 255 everywhere, of any size, is the same everywhere for people too.
     borders = np.arange(side + 1) / side
     picture = Picture(np.full((side, side), 255), borders, borders).averages(WHOLE_IMAGE, (GRID, GRID))
-    assert np.ptp(people_of([Viewing("a", NOWHERE, np.zeros(0), picture)], FINE).map) == 0
+    assert np.ptp(people_of([Viewing("a", NOWHERE, np.zeros(0), picture)]).map) == 0
 
 
 def map_at(x, y):
@@ -188,19 +193,19 @@ def test_one_picture_asked_for_two_classes_is_no_other_image():
 
 def test_people_are_compared_only_where_they_are_told_apart():
     several = looked_at([(0.2, 0.2)], [(0.8, 0.8)])
-    alignment = Alignment([several, people_of([viewing((0.5, 0.5))], FINE)], range(2))
+    alignment = Alignment([several, people_of([viewing((0.5, 0.5))])], range(2))
     found = alignment.baselines()["nss"]
     assert np.isfinite(found["one_human"]).tolist() == [True, False]
     assert found["one_human"][0] < 0  # they look at different places
     assert found["split_halves"][0] == pytest.approx(found["one_human"][0])
-    alone = Alignment([people_of([viewing((0.5, 0.5))], FINE)] * 2, range(2))
+    alone = Alignment([people_of([viewing((0.5, 0.5))])] * 2, range(2))
     assert set(alone.baselines()["nss"]) == {"uniform", "center"}
 
 
 def test_maps_without_fixations_have_no_metrics_of_fixations():
     area = np.zeros((GRID, GRID))
     area[:7] = 1
-    people = [people_of([Viewing("a", NOWHERE, np.zeros(0), area)], FINE)] * 2
+    people = [people_of([Viewing("a", NOWHERE, np.zeros(0), area)])] * 2
     assert set(Alignment(people, range(2)).baselines()) == {"spearman", "cc", "sim", "kl"}
 
 
