@@ -19,7 +19,7 @@ from scipy.special import ndtr
 from luab_eval.arrays import hash_of
 from luab_eval.metrics.fixation_prediction.fixation_prediction import cells_of
 
-VERSION = 1  # of the figures; increased when the same maps and people give others
+VERSION = 2  # of the figures; increased when the same maps and people give others
 GRID = 56  # cells a side: the grids of 7 and 14 of common models divide it
 ROUNDING = 1e-6  # of its mean: a map that varies less is a constant one in float32
 
@@ -125,6 +125,13 @@ def people_of(viewings: Sequence[Viewing]) -> People:
         maps=np.stack(maps),
         told_apart=all(viewing.annotator is not None for viewing in viewings),
     )
+
+
+def united_areas(viewings: Sequence[Viewing]) -> Viewing:
+    """The areas of one class in several rows of an image, as one: of each cell, the most that one covers."""
+    areas = [each.area for each in viewings if each.area is not None]
+    entries = sum(each.entries for each in viewings)
+    return viewings[0]._replace(area=np.max(areas, axis=0), entries=entries)
 
 
 def gaussians(xy: np.ndarray, shares: np.ndarray, sigma: tuple[float, float]) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 The columns are those of `luab_attention.columns`, or `click` and `annotations`. An image with several classes
 is asked once for each class that attention names. Attention without a class is compared with the map of the
-image's only class, or else of the class that the model predicts.
+image's only class, or else of the class that the model predicts. Rows of one image are judged together.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from luab_data.errors import SourceError
 from luab_data.rows.columns import Columns
 from luab_data.rows.same_classes import class_feature
 from luab_data.rows.splits import find_part, part_of
-from luab_eval.alignment.people import People, Viewing, people_of
+from luab_eval.alignment.people import People, Viewing, people_of, united_areas
 from luab_eval.alignment.scores import Alignment
 from luab_eval.alignment.viewings import (
     AGAINST,
@@ -40,6 +40,7 @@ from luab_eval.alignment.viewings import (
 from luab_eval.benchmark import ImageSet, Item
 from luab_eval.image_sets.class_maps import wnids
 from luab_eval.image_sets.own_datasets import OwnDataset, OwnRows, label_names, row_images
+from luab_eval.image_sets.pictures import same_pictures
 
 EXPECTED = "NAME=DATASET@SPLIT?against=COLUMN"
 NO_HUMANS = "figures of humans, for no image has several annotators who are told apart"
@@ -134,25 +135,31 @@ class AttentionDataset(OwnDataset):
         viewings, left_out, note = read_viewings(rows, columns, self.against)
         feature = class_feature(rows.features[columns.label]) if columns.label in rows.column_names else None
         names = [] if feature is None else list(label_names(rows, columns))
-        items: list[Item] = []
-        pictures: list[int] = []
-        found: list[list[Viewing]] = []
-        ids = _ids(rows, numbers)
-        images = row_images(rows.select_columns(columns.image), columns.image)
         labels = rows[columns.label][:] if feature is not None else [None] * len(rows)
         sigmas = self._sigmas(rows, columns)
-        for at, (of_class, image, label) in enumerate(zip(viewings, images, labels, strict=True)):
-            asked = list(_asked(of_class, label, left_out))
-            for target, own in asked:
-                suffix = f"/{names[target]}" if isinstance(label, list) and target != ANY_CLASS else ""
-                items.append(Item(f"{ids[at]}{suffix}", image, target))
-                pictures.append(at)
-                found.append([viewing._replace(sigma=sigmas[at]) for viewing in own])
-        if not items:
+        shown = same_pictures(rows, columns.image)
+        found: dict[tuple[int, int], list[Viewing]] = {}  # picture, class
+        for at, (of_class, label) in enumerate(zip(viewings, labels, strict=True)):
+            for target, own in _asked(of_class, label, left_out):
+                of_picture = found.setdefault((shown[at], target), [])
+                of_picture += [viewing._replace(sigma=sigmas[at]) for viewing in own]
+        if not found:
             raise SourceError(
                 f"{self.own_name}: no row has anything usable in column {COLUMN[self.against]!r}"
             )
-        people = LazyPeople(found)
+        if self.against in ("masks", "boxes"):
+            found = {key: [united_areas(own)] for key, own in found.items()}
+        pictures = [picture for picture, _ in found]
+        classes = Counter(pictures)
+        ids = _ids(rows, numbers, shown)
+        images = list(row_images(rows.select_columns(columns.image), columns.image))
+        items = []
+        for picture, target in found:
+            several = classes[picture] > 1 or isinstance(labels[picture], list)
+            suffix = f"/{names[target]}" if several and target != ANY_CLASS else ""
+            items.append(Item(f"{ids[picture]}{suffix}", images[picture], target))
+        people = LazyPeople(list(found.values()))
+        left_out["rows of an image of another row, judged together with it"] += len(rows) - len(set(shown))
         notes = [f"{reason}: {count:,}" for reason, count in left_out.items() if count]
         if not people.several:
             notes.append(NO_HUMANS)
@@ -202,21 +209,21 @@ def _asked(of_class: ByClass, label: Any, left_out: Counter[str]) -> Iterator[tu
     elif of_class.get(None):
         yield (classes[0] if len(classes) == 1 else ANY_CLASS), of_class[None]
     elif any(of_class.values()):
-        left_out["images whose attention is of other classes"] += 1
+        left_out["rows whose attention is of other classes"] += 1
     else:
-        left_out["images without attention"] += 1
+        left_out["rows without attention"] += 1
 
 
 def _entries(viewings: Sequence[Viewing]) -> int:
     return sum(viewing.entries for viewing in viewings)
 
 
-def _ids(rows: datasets.Dataset, numbers: Sequence[int]) -> list[str]:
-    """A name for each row: its id, with its number in front where ids repeat."""
+def _ids(rows: datasets.Dataset, numbers: Sequence[int], shown: Sequence[int]) -> list[str]:
+    """A name for each row: its id, with its number in front where other images have that id too."""
     if IMAGE_ID not in rows.column_names:
         return [str(number) for number in numbers]
     ids = [str(one) for one in rows[IMAGE_ID][:]]
-    if len(set(ids)) == len(ids):
+    if len({ids[picture] for picture in shown}) == len(set(shown)):
         return ids
     return [f"{number} {one}" for number, one in zip(numbers, ids, strict=True)]
 

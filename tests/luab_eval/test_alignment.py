@@ -200,8 +200,9 @@ def test_what_is_left_out_is_counted(tmp_path):
     assert [item.id for item in images.items] == ["0", "1"]
     assert left_out == (
         "samples outside the image: 3, scanpaths without a sample in the image, or of weight 0: 1, entries "
-        "of other classes than the image's: 1, images "
-        f"whose attention is of other classes: 1, images without attention: 2, {NO_HUMANS}, "
+        "of other classes than the image's: 1, rows "
+        f"whose attention is of other classes: 1, rows without attention: 2, "
+        f"rows of an image of another row, judged together with it: 3, {NO_HUMANS}, "
         "1 row without a class"
     )
     assert alignment.people[0].fixations == pytest.approx(np.array([[0.1, 0.1]]))
@@ -425,13 +426,68 @@ def test_boxes_of_another_orientation_are_not_judged(tmp_path):
     objects = {"bbox": [[0, 0, 16, 16]], "category": [0]}
     sizes = [(64, 32), (64, 32), (32, 64)]  # the last as stored, and turned by EXIF
     rows = [
-        {"image": TWO[0].resize((64, 32)), "label": 0, "objects": objects, "width": width, "height": height}
-        for width, height in sizes
+        {"image": image.resize((64, 32)), "label": 0, "objects": objects, "width": width, "height": height}
+        for image, (width, height) in zip([*TWO, TWO[0].rotate(180)], sizes, strict=True)
     ]
     text = stored(tmp_path, rows, **kinds).partition("=")[2]
     images, _, left_out = AttentionDataset("toy", f"{text}?against=boxes").judged(Path())
     assert len(images.items) == 2
-    assert "images without attention: 1" in left_out and "orientation" in left_out
+    assert "rows without attention: 1" in left_out and "orientation" in left_out
+
+
+@pytest.mark.parametrize("ids", [None, ("one", "other"), ("one", "one")])
+def test_rows_of_one_image_are_judged_together(tmp_path, ids):
+    """A row for each annotator gives what one row of all annotators gives."""
+    paths = [[path(*at, who) for who in "abc"] for at in CORNERS]
+    named = [{} if ids is None else {"image_id": one} for one in ids or (None, None)]
+    whole = [
+        {"image": image, "label": 0, "scanpaths": own} | more
+        for image, own, more in zip(TWO, paths, named, strict=True)
+    ]
+    apart = [row | {"scanpaths": [one]} for one_of in range(3) for row in whole
+             for one in [row["scanpaths"][one_of]]]  # fmt: skip
+    of_rows, of_annotators = (
+        AttentionDataset("toy", f"{stored(tmp_path / name, rows).partition('=')[2]}?against=scanpaths")
+        for name, rows in (("whole", whole), ("apart", apart))
+    )
+    images, alignment, left_out = of_annotators.judged(Path())
+    other_images, other, _ = of_rows.judged(Path())
+    assert [item.id for item in images.items] == [item.id for item in other_images.items]
+    assert left_out == "rows of an image of another row, judged together with it: 4"
+    for at in range(2):
+        assert alignment.people[at].fingerprint == other.people[at].fingerprint
+        one, two = (each.reference(at, each.people[at]) for each in (alignment, other))
+        assert one.center == pytest.approx(two.center)
+        assert one.negatives.tolist() == two.negatives.tolist()
+
+
+def test_equal_images_of_two_ids_are_two(tmp_path):
+    rows = [
+        {"image": TWO[0], "label": label, "scanpaths": [path(*at, label=None)], "image_id": name}
+        for name, label, at in zip("aab", (0, 1, 0), [*CORNERS, (0.5, 0.5)], strict=True)
+    ]
+    source = AttentionDataset("toy", f"{stored(tmp_path, rows).partition('=')[2]}?against=scanpaths")
+    images, alignment, _ = source.judged(Path())
+    assert [item.id for item in images.items] == ["a/red", "a/green", "b"]
+    assert alignment.pictures.tolist() == [0, 0, 1]
+    # Without ids they are one, which is too few.
+    for row in rows:
+        del row["image_id"]
+    text = stored(tmp_path / "unnamed", rows).partition("=")[2]
+    with pytest.raises(ValueError, match="at least two images, and got 1"):
+        AttentionDataset("toy", f"{text}?against=scanpaths").judged(Path())
+
+
+def test_masks_of_the_rows_of_one_image_are_united(tmp_path):
+    rows = [
+        {"image": TWO[k], "label": 0, "masks": [{"label": 0, "image": gray(squares(corner))}]}
+        for k in (0, 1)
+        for corner in (0, 8, 8)
+    ]
+    text = stored(tmp_path, rows, **PICTURES).partition("=")[2]
+    people = AttentionDataset("toy", f"{text}?against=masks").judged(Path()).alignment.people[1]
+    assert people.map[:14, :14].sum() == pytest.approx(0.5)
+    assert people.map[14:28, 14:28].sum() == pytest.approx(0.5)
 
 
 def test_one_pass_serves_every_metric_and_kind(tmp_path):
@@ -504,6 +560,7 @@ def test_command(tmp_path, checkpoints, capsys):
     rows = [
         {
             "image": TWO[k % 2],
+            "image_id": str(k),
             "label": 0,
             "scanpaths": [path(*CORNERS[k % 2], "a"), path(*CORNERS[k % 2], "b")],
         }
@@ -540,7 +597,10 @@ def test_command(tmp_path, checkpoints, capsys):
 
 
 def test_results_with_other_people_are_not_compared(tmp_path):
-    rows = [{"image": TWO[k % 2], "label": 0, "scanpaths": [path(*CORNERS[k % 2], "a")]} for k in range(8)]
+    rows = [
+        {"image": TWO[k % 2], "image_id": str(k), "label": 0, "scanpaths": [path(*CORNERS[k % 2], "a")]}
+        for k in range(8)
+    ]
     argument = f"{stored(tmp_path, rows)}?against=scanpaths&sigma="
 
     def evaluated(name, sigma):

@@ -1,0 +1,51 @@
+"""Which rows of a dataset show one image: datasets often have a row for each annotator or object."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from typing import Any
+
+import datasets
+
+from luab_data.constants import IMAGE_ID
+from luab_data.errors import SourceError
+from luab_eval.alignment.viewings import raw_rows
+from luab_vision.images import read_file
+
+
+def same_pictures(rows: datasets.Dataset, image: str) -> list[int]:
+    """For each row the first one that shows its image.
+
+    These have the same bytes, and the same `image_id` if rows have one. Only images that may be the same are
+    read.
+
+    Args:
+        rows: The rows; images are not decoded.
+        image: The column of the image.
+
+    Raises:
+        SourceError: an image that cannot be read.
+    """
+    ids = rows[IMAGE_ID][:] if IMAGE_ID in rows.column_names else [None] * len(rows)
+    count = Counter(ids)
+    if max(count.values(), default=1) == 1:
+        return list(range(len(rows)))
+    first: dict[tuple[Any, bytes | None], int] = {}
+    found = []
+    for at, (row, own) in enumerate(zip(raw_rows(rows, [image]), ids, strict=True)):
+        content = _digest(row[image], at) if count[own] > 1 else None
+        found.append(first.setdefault((own, content), at))
+    return found
+
+
+def _digest(value: Any, at: int) -> bytes:
+    """A hash of an image as it is stored, `datasets.Image(decode=False)`'s `{bytes, path}`."""
+    value = value or {}
+    if not (value.get("bytes") or value.get("path")):
+        raise SourceError(f"row {at} has no image. Filter these rows out.")
+    try:
+        data = value["bytes"] or read_file(value["path"])
+    except ValueError as error:
+        raise SourceError(f"row {at}: {error}") from error
+    return hashlib.blake2b(data, digest_size=16).digest()
