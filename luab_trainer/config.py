@@ -20,6 +20,7 @@ from luab_trainer.options.numbers import check_numbers
 from luab_vision.cls_attention import ALL
 
 BACKGROUND_SHARE, BACKGROUND_RADIUS = 0.9, 0.75  # of `luab_trainer.data.background`, by default
+GAZE_SHARE = 0.5  # of gaze and heat maps, which do not tell how far an object reaches
 
 
 @dataclass
@@ -120,7 +121,7 @@ class LUABConfig(TrainingArguments):
         metadata={
             "help": "Share of the training crops with a byproduct that get another image's background: "
             "outside boxes and masks; of gaze and heat maps, where people looked little (default: .9 with "
-            "the attention loss and one label per image, but 0 with gaze and heat maps; else 0)."
+            "the attention loss and one label per image, .5 with gaze and heat maps; else 0)."
         },
     )
     background_radius: float = field(
@@ -270,15 +271,15 @@ class LUABConfig(TrainingArguments):
             self.ddp_find_unused_parameters = not self.gradient_checkpointing
 
     def settle_mix(self, multi_label: bool) -> None:
-        """Gives `background_mix` its default, that of `BackgroundMix`, once the labels of an image are known.
+        """Gives `background_mix` its default, once the labels of an image are known.
 
         Args:
             multi_label: Whether an image may have several labels.
         """
         if self.background_mix is None:
             mixes = self.do_train and self.loss in ("attention", "both") and not multi_label
-            mixes = mixes and TELLS[self.byproduct] != GAZE  # which does not tell how far an object reaches
-            self.background_mix = BACKGROUND_SHARE if mixes else 0.0
+            share = GAZE_SHARE if TELLS[self.byproduct] == GAZE else BACKGROUND_SHARE
+            self.background_mix = share if mixes else 0.0
 
     @property
     def learned(self) -> ByproductKind | None:

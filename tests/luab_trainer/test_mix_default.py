@@ -77,6 +77,18 @@ def test_the_defaults_are_those_of_the_mix():
     assert config.background_mix == MIX.share, "settled once"
 
 
+@pytest.mark.parametrize(
+    ("kind", "share"), [("boxes", MIX.share), ("masks", MIX.share), ("scanpath", 0.5), ("heatmap", 0.5)]
+)
+def test_the_share_is_that_of_what_the_byproduct_tells(kind, share):
+    config = LUABConfig("out", use_cpu=True, byproduct=kind)
+    config.settle_mix(multi_label=False)
+    assert config.background_mix == share
+    config = LUABConfig("out", use_cpu=True, byproduct=kind)
+    config.settle_mix(multi_label=True)
+    assert config.background_mix == 0
+
+
 @pytest.mark.parametrize("streaming", [False, True])
 def test_a_run_with_the_default_resumes_and_without_it_does_not(folders, tmp_path, monkeypatch, streaming):
     # `datasets` waits 5 s after each shuffled pass for Arrow's threads to end (Arrow's issue 45214).
