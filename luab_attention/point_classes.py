@@ -1,4 +1,4 @@
-"""Points of several classes: the class number of each."""
+"""Points with classes: the class number of each, and the row's for those that name none."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from luab_attention.points import FlatPoints
 from luab_data.console.names import few
 from luab_data.constants import NO_LABEL
 from luab_data.errors import SourceError
-from luab_data.rows.arrow import is_list_type, plain_list, require, valid
+from luab_data.rows.arrow import is_list_type, is_number_type, is_text_type, plain_list, require, valid
 from luab_data.rows.class_names import match
 from luab_data.rows.labels import class_numbers
 
@@ -31,11 +31,11 @@ def of_own_classes(labels: pa.ChunkedArray, row: np.ndarray, numbers: np.ndarray
     owner = np.repeat(np.arange(len(lists)), pc.list_value_length(lists).to_numpy())
     flat = pc.list_flatten(lists).to_numpy().astype(np.int64)
     size = 1 + max(flat.max(initial=0), numbers.max(initial=0))
-    return np.isin(row * size + numbers, owner * size + flat)
+    return (numbers >= 0) & np.isin(row * size + numbers, owner * size + flat)
 
 
 def number_points(points: FlatPoints, feature: Any, classes: Any, column: str) -> np.ndarray:
-    """The class number [P] of each point of a column of `{label, x, y}`.
+    """The class number [P] of each point of a column of `{label, x, y}`; `NO_LABEL` of null, -1 and "".
 
     Args:
         points: The column's points.
@@ -43,16 +43,23 @@ def number_points(points: FlatPoints, feature: Any, classes: Any, column: str) -
         classes: Feature of the label column: `ClassLabel`, or int for classes without names.
         column: The column's name, for errors.
     """
-    values = pa.chunked_array([points.label])
-    require(
-        ~valid(values),
-        points.row,
-        f"column {column!r} has points without a label",
-        "Give each one its class.",
-    )
-    if not len(points.row):
-        return np.zeros(0, np.int64)
-    labels = class_numbers(values, points.row, feature, column)
+    label = points.label
+    named = valid(label)
+    if is_number_type(label.type):
+        named &= pc.fill_null(pc.not_equal(label, NO_LABEL), False).to_numpy(zero_copy_only=False)
+    elif is_text_type(label.type):
+        named &= pc.fill_null(pc.not_equal(pc.utf8_trim_whitespace(label), ""), False).to_numpy(
+            zero_copy_only=False
+        )
+    found = np.full(len(named), NO_LABEL, np.int64)
+    if named.any():
+        found[named] = _numbered(points.only(named), feature, classes, column)
+    return found
+
+
+def _numbered(points: FlatPoints, feature: Any, classes: Any, column: str) -> np.ndarray:
+    """`number_points` where each point names a class."""
+    labels = class_numbers(pa.chunked_array([points.label]), points.row, feature, column)
     numbers = labels.values.to_numpy()
     if isinstance(labels.feature, datasets.ClassLabel) and labels.feature != classes:
         if not isinstance(classes, datasets.ClassLabel) and all(map(str.isdecimal, labels.feature.names)):
@@ -78,6 +85,38 @@ def number_points(points: FlatPoints, feature: Any, classes: Any, column: str) -
             "Number them as the labels.", lambda first: str(numbers[first]),
         )  # fmt: skip
     return numbers
+
+
+def of_unnamed(
+    points: FlatPoints, numbers: np.ndarray, labels: pa.ChunkedArray, name: str
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """What becomes of points that name no class: class numbers [P], which points count [P], and a note.
+
+    In a row of one class they are of that one, unless another point names it, as with gaze and masks. The
+    others do not count: of which class of several they are is not known.
+
+    Args:
+        points: The points.
+        numbers: [P] see `number_points`.
+        labels: [N] class numbers of the rows, or lists of them.
+        name: The column's name.
+    """
+    unnamed = numbers == NO_LABEL
+    if not unnamed.any() or len(labels) != points.count:  # labels that were not read, as training would
+        return numbers, np.ones(len(numbers), bool), []
+    count, several = np.zeros(len(numbers), bool), is_list_type(labels.type)
+    if not several:
+        own = pc.fill_null(labels, NO_LABEL).to_numpy().astype(np.int64)[points.row]
+        count = unnamed & ~np.isin(points.row, points.row[numbers == own])
+        numbers = np.where(count, own, numbers)
+    kept = ~unnamed | count
+    why = "which of their image's classes they are of is not known" if several else "others name its class"
+    ends = [
+        *([f"{count.sum():,} count for the class of their image"] if count.any() else []),
+        *([f"{(~kept).sum():,} are left out, as {why}"] if not kept.all() else []),
+    ]
+    note = f"{name}: {unnamed.sum():,} of {len(unnamed):,} points name no class: {', '.join(ends)}"
+    return numbers, kept, [note]
 
 
 def strangers_note(points: FlatPoints, numbers: np.ndarray, labels: pa.ChunkedArray, name: str) -> list[str]:

@@ -15,7 +15,7 @@ from datasets.fingerprint import Hasher
 
 from luab_attention.area_columns import check_areas
 from luab_attention.facts import has_image
-from luab_attention.point_classes import number_points, strangers_note
+from luab_attention.point_classes import number_points, of_unnamed, strangers_note
 from luab_attention.point_sizes import sized_points, stated_sizes
 from luab_attention.point_text import parsed_points
 from luab_attention.points import SIGN, PointUnits, X, Y, flat_points, point_column, to_ratios
@@ -304,13 +304,17 @@ def read_points(
             f"column {name!r} has points without a class, but an image has several labels (column "
             f"{columns.label!r}): give points as a list of {{label, x, y}}."
         )
-    numbers, class_feature = None, None
+    numbers, class_feature, all_named = None, None, True
     if points.label is not None:
         class_feature = labels.feature.feature if several else labels.feature
         numbers = number_points(points, feature, class_feature, name)
-        points = points._replace(several=True)
+        all_named = bool((numbers != constants.NO_LABEL).all())
+        numbers, kept, more = of_unnamed(points, numbers, labels.values, name)
+        numbers, ratios = numbers[kept], ratios[kept]
+        points = points.only(kept)._replace(several=True)
+        notes += more
         notes += strangers_note(points, numbers, labels.values, name)
-    if joined is None and _is_plain(rows, point, reading, class_feature):
+    if joined is None and all_named and _is_plain(rows, point, reading, class_feature):
         return rows, notes, left_out
     array = point_column(points, ratios, numbers)
     feature = _point_feature(array, class_feature)

@@ -71,9 +71,10 @@ def clicks_of(value: Any, column: str) -> list[Byproduct]:
     """The point column's value -> one byproduct for each class, with all points of that class.
 
     `{x, y}` or `[x, y]` is one point of the row's class. A list of these is several points, of the row's
-    class or of the class in `label`. `weight` is a point's weight; by default all weights are equal. A `sign`
-    of -1 says that the class is not there; a class that only has such points has no byproduct, as they do not
-    say where to look. Null, and null for both coordinates, mean no point. A missing field is an error.
+    class or of the class in `label`; null and -1 are the row's. `weight` is a point's weight; by default all
+    weights are equal. A `sign` of -1 says that the class is not there; a class that only has such points has
+    no byproduct, as they do not say where to look. Null, and null for both coordinates, mean no point. A
+    missing field is an error.
     """
     if value is None or len(value) == 0:
         return []
@@ -91,10 +92,11 @@ def clicks_of(value: Any, column: str) -> list[Byproduct]:
         label, weight = ROW_LABEL, 1.0
         if isinstance(entry, Mapping):
             label, weight = entry.get("label", ROW_LABEL), entry.get("weight", 1.0)
-        if label is None or weight is None or not 0 <= weight < math.inf:
+        label = ROW_LABEL if label is None else label
+        if weight is None or not 0 <= weight < math.inf:
             raise ValueError(
-                f"Column {column!r} holds {entry!r}; a point's label is a class number and its weight 0 or "
-                "more: give each one, or leave the field out."
+                f"Column {column!r} holds {entry!r}; a point's weight is 0 or more: give each one, or leave "
+                "the field out."
             )
         if isinstance(entry, Mapping) and entry.get("sign") == NOT_HERE:
             away.setdefault(int(label), []).append(point)

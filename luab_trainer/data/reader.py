@@ -170,8 +170,9 @@ class RowReader:
             return []
         if isinstance(labels, int):
             byproducts = byproducts_of(row, self.byproduct, self.columns)
-            own = (b for b in byproducts if b.label == ROW_LABEL or self._checked(b.label) == labels)
-            return [b._replace(label=labels) for b in own]
+            named = [b for b in byproducts if b.label != ROW_LABEL and self._checked(b.label) == labels]
+            # What names no class counts unless something names the row's, as with gaze and masks.
+            return named or [b._replace(label=labels) for b in byproducts if b.label == ROW_LABEL]
         if self.byproduct != "click":
             raise ValueError(
                 f"byproduct={self.byproduct!r} does not say which of the image's labels a trace belongs to; "

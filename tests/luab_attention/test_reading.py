@@ -243,6 +243,48 @@ def test_several_points(kind, value):
     assert [(point["x"], point["y"]) for point in points[5]] == [(0.1, 0.2), (0.3, 0.4)]
 
 
+@pytest.mark.parametrize(
+    ("names", "nothing"), [(False, -1), (False, None), (True, -1), (True, None), (True, ""), (True, " ")]
+)
+def test_points_that_name_no_class_count_for_the_class_of_their_image(names, nothing):
+    """Unless another point names it: row 2's unnamed point is left out, row 3's counts."""
+    label = ClassLabel(names=["a", "b"])
+    kind = Value("int64") if not names else label if nothing == -1 else Value("string")
+    as_stored = "ab" if kind == Value("string") else (0, 1)
+    points = [
+        [{"label": as_stored[0], "x": 0.1, "y": 0.2}],
+        [{"label": nothing, "x": 0.3, "y": 0.4}],
+        [{"label": as_stored[0], "x": 0.5, "y": 0.5}, {"label": nothing, "x": 0.6, "y": 0.6}],
+        [{"label": as_stored[0], "x": 0.7, "y": 0.7}, {"label": nothing, "x": 0.8, "y": 0.8}],
+    ]
+    rows = typed(List({"label": kind, **XY}), points=points + [[]] * 4).select(range(4))
+    rows = rows.add_column("label", [0, 1, 0, 1], feature=label if names else Value("int64"))
+    read, found = points_read(rows)
+    assert [[(each["label"], round(each["x"], 4)) for each in row] for row in found] == [
+        [(0, 0.1)], [(1, 0.3)], [(0, 0.5)], [(0, 0.7), (1, 0.8)],
+    ]  # fmt: skip
+    (note,) = [note for note in read.notes if "name no class" in note]
+    assert note == (
+        "points: 3 of 6 points name no class: 2 count for the class of their image, 1 are left out, as "
+        "others name its class"
+    )
+    assert describe_rows(read.rows, read.columns, "click").with_target == 4
+
+
+def test_points_that_name_no_class_of_several_are_left_out_and_said():
+    label = ClassLabel(names=["a", "b"])
+    points = [[{"label": 0, "x": 0.1, "y": 0.2}, {"label": -1, "x": 0.3, "y": 0.4}], []]
+    rows = typed(List({"label": label, **XY}), points=points * 4)
+    rows = rows.add_column("labels", [[0, 1]] * 8, feature=List(label))
+    read, found = points_read(rows, label_format="indices")
+    assert [[each["label"] for each in row] for row in found] == [[0], []] * 4
+    assert describe_rows(read.rows, read.columns, "click").with_target == 4
+    assert [note for note in read.notes if "no class" in note] == [
+        "points: 4 of 8 points name no class: 4 are left out, as which of their image's classes they are of "
+        "is not known"
+    ]
+
+
 @pytest.mark.parametrize("several", [False, True])
 def test_points_of_a_class_that_the_image_does_not_have_are_left_out_and_said(several):
     """Row 0 has class 0: its point of class 1 is no target. Row 1 has only such a point."""

@@ -68,9 +68,8 @@ def test_two_labeled_points_are_not_taken_for_one_point():
         ([[0.1, 0.2, 0.3]], r"a point is \{x, y\} or \[x, y\]"),
         ({"X": 0.5, "Y": 0.5}, "a point with the fields X, Y; it needs x and y"),
         ([{"label": 1, "cx": 0.5, "cy": 0.5}], "the fields label, cx, cy"),
-        ([{"label": None, "x": 0.5, "y": 0.5}], "a point's label is a class number"),
-        ([{"weight": None, "x": 0.5, "y": 0.5}], "its weight 0 or more"),
-        ([{"weight": -1, "x": 0.5, "y": 0.5}], "its weight 0 or more"),
+        ([{"weight": None, "x": 0.5, "y": 0.5}], "weight is 0 or more"),
+        ([{"weight": -1, "x": 0.5, "y": 0.5}], "weight is 0 or more"),
     ],
 )
 def test_a_wrong_point_says_what_is_allowed(click, message):

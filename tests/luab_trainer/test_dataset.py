@@ -311,6 +311,14 @@ def test_a_point_of_another_class_is_no_target_of_an_image_with_one_label():
     data = ViewDataset(rows, transform, byproduct="click", columns=Columns(point="points"), num_labels=2)
     assert [data[number]["target_labels"] for number in range(3)] == [[0], [], [1]]
     np.testing.assert_allclose(data[0]["target_points"], [[[0.1, 0.2]]], atol=1e-6)
+    unnamed = {"x": 0.9, "y": 0.9}  # counts where nothing names the class of the image, as in masks
+    for nothing in (-1, None):
+        for row in rows[:2]:
+            row["points"] = [*row["points"][:2], {"label": nothing, **unnamed}]
+        assert [data[number]["target_labels"] for number in range(2)] == [[0], [1]]
+        np.testing.assert_allclose(data[0]["target_points"], [[[0.1, 0.2]]], atol=1e-6)
+        np.testing.assert_allclose(data[1]["target_points"], [[[0.9, 0.9]]], atol=1e-6)
+        rows[1]["points"] = rows[1]["points"][:1]
     rows[0]["points"][1]["label"] = 7
     with pytest.raises(ValueError, match="7"):
         data[0]
