@@ -44,6 +44,7 @@ def number_points(points: FlatPoints, feature: Any, classes: Any, column: str) -
         column: The column's name, for errors.
     """
     label = points.label
+    assert label is not None
     named = valid(label)
     if is_number_type(label.type):
         named &= pc.fill_null(pc.not_equal(label, NO_LABEL), False).to_numpy(zero_copy_only=False)
