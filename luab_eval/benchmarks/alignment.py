@@ -15,6 +15,7 @@ from luab_eval.image_sets.folders import own_name
 from luab_eval.localization import MAP
 
 MODEL = "model"
+HUMAN_IMAGES = "human_images"
 BYLINSKII = (
     "Bylinskii et al., What do different evaluation metrics tell us about saliency models?, TPAMI 2019, "
     "arXiv 1604.03605"
@@ -75,6 +76,7 @@ class AlignmentBenchmark(Benchmark):
         for who, values in found[self.primary].items():
             if who != MODEL and not np.isnan(values).all():
                 metrics[f"{self.primary}_{who}"] = float(np.nanmean(values))
+        metrics |= self._of_several(found[self.primary])
         for metric in self.also():
             metrics[metric] = float(found[metric][MODEL].mean())
         names = answers.classes if (answers.targets >= 0).all() else None
@@ -96,6 +98,16 @@ class AlignmentBenchmark(Benchmark):
     def further(self, metrics: dict[str, float]) -> dict[str, float]:
         """Figures that follow from the metrics."""
         return {}
+
+    def _of_several(self, found: dict[str, np.ndarray]) -> dict[str, float]:
+        """How many images have figures of humans, and the model's mean over these, if they are not all."""
+        several = ~np.isnan(found.get(SPLIT_HALVES, np.full(1, np.nan)))
+        if not several.any():
+            return {}
+        count = {f"{self.primary}_{HUMAN_IMAGES}": float(several.sum())}
+        if several.all():
+            return count
+        return count | {f"{self.primary}_on_{HUMAN_IMAGES}": float(found[MODEL][several].mean())}
 
     def _found(self, answers: Predictions) -> dict[str, dict[str, np.ndarray]]:
         if answers.looks is None:
@@ -131,9 +143,10 @@ class SpearmanAlignment(AlignmentBenchmark):
     shows_verdicts = True
 
     def further(self, metrics: dict[str, float]) -> dict[str, float]:
-        """The share of the human ceiling, which is computed on these people."""
+        """The share of the human ceiling, over the images that have one."""
         ceiling = metrics.get(f"{self.primary}_{SPLIT_HALVES}", 0.0)
-        return {"spearman_of_ceiling": metrics[self.primary] / ceiling} if ceiling > 0 else {}
+        own = metrics.get(f"{self.primary}_on_{HUMAN_IMAGES}", metrics[self.primary])
+        return {"spearman_of_ceiling": own / ceiling} if ceiling > 0 else {}
 
     def verdicts(self, answers: Predictions) -> Verdicts:
         """An image is closer to people if the model's map correlates better than the center bias."""

@@ -47,12 +47,16 @@ _BESIDE = {
     "other_image": "the map of another image",
     "one_human": "one human against the others",
     "split_halves": "half of the people against the others",
+    "human_images": "images with several people",
+    "on_human_images": "the model, on the images with several people",
 }
 _METRIC_NAMES |= _ALIGNMENT | {
     f"{metric}_{who}": f"{name}, {beside}"
     for metric, name in _ALIGNMENT.items()
     for who, beside in _BESIDE.items()
 }
+# Metrics that are numbers of images.
+_COUNTS = tuple(f"{metric}_human_images" for metric in _ALIGNMENT)
 # Metrics that are no rates in %.
 _RATIOS = ("max_box_acc_threshold",)
 PERCENT = 100.0  # `Row.scale` of rates
@@ -252,7 +256,9 @@ def metric_name(metric: str) -> str:
 
 
 def metric_value(metric: str, value: float, scale: float = PERCENT) -> str:
-    """For people: a rate in percent, "76.1"; others as they are."""
+    """For people: a rate in percent, "76.1"; a number of images, "1,200"; others as they are."""
+    if metric in _COUNTS:
+        return f"{value:,.0f}"
     return f"{value:.3f}" if metric in _RATIOS or scale != PERCENT else shown(value)
 
 

@@ -29,6 +29,7 @@ from luab_eval.localization import MAP
 from luab_eval.models import Classifier
 from luab_eval.predict import predict
 from luab_eval.report.figures import figures
+from luab_eval.report.table import metric_name, metric_value
 from luab_eval.results import Results
 from luab_eval.suite import run
 from luab_vision.transforms import ImageSettings
@@ -118,12 +119,36 @@ def test_a_model_that_looks_where_people_look(tmp_path):
             assert better(numbers[metric], numbers[f"{metric}_{baseline}"]), (metric, baseline)
         assert better(numbers[f"{metric}_split_halves"], numbers[f"{metric}_center"])
         assert numbers[f"{metric}_one_human"] == pytest.approx(numbers[f"{metric}_split_halves"])
+        assert numbers[f"{metric}_human_images"] == 2
+        assert f"{metric}_on_human_images" not in numbers
     assert found["nss"].metrics["nss_uniform"] == 0
     assert found["auc_judd"].metrics["auc_judd"] > 0.9
     assert found["auc_judd"].metrics["auc_judd_unfixated"] >= found["auc_judd"].metrics["auc_judd"]
     assert found["spearman"].metrics["spearman_of_ceiling"] == pytest.approx(
         found["spearman"].metrics["spearman"] / found["spearman"].metrics["spearman_split_halves"]
     )
+
+
+def test_the_ceiling_is_compared_on_its_own_images(tmp_path):
+    """Two of four images have two annotators. On the others people look where the model does not."""
+    rows = [
+        {
+            "image": TWO[k % 2],
+            "label": 0,
+            "scanpaths": [path(*CORNERS[k % 2], "a"), path(*CORNERS[k % 2], "b")]
+            if k < 2
+            else [path(*CORNERS[1 - k % 2], "a")],
+        }
+        for k in range(4)
+    ]
+    scores = judged(f"{stored(tmp_path, rows)}?against=scanpaths", cache=tmp_path)["spearman"]
+    metrics, own = scores.metrics, scores.per_image
+    assert metrics["spearman_human_images"] == 2
+    assert metrics["spearman_on_human_images"] == pytest.approx(own[:2].mean())
+    assert own[:2].mean() > metrics["spearman"] + 0.1
+    assert metrics["spearman_of_ceiling"] == pytest.approx(own[:2].mean() / metrics["spearman_split_halves"])
+    assert metric_name("spearman_human_images") == "Spearman, images with several people"
+    assert metric_value("spearman_human_images", 12345.0, 1.0) == "12,345"
 
 
 def test_the_map_of_the_row_s_class_counts(tmp_path):
