@@ -19,7 +19,6 @@ import argparse
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
 
 from luab.commands._evaluating import add_evaluation_options, evaluation_options, in_team
 from luab_data.console.boundary import guarded
@@ -30,6 +29,7 @@ from luab_data.errors import SourceError
 from luab_eval.team import Team
 
 if TYPE_CHECKING:
+    from luab_eval.image_sets.attention import AttentionDataset
     from luab_eval.report.table import Row, Table
 
 KINDS = ("click", "points", "scanpaths", "heatmaps", "masks", "boxes")
@@ -90,9 +90,10 @@ def run(options: argparse.Namespace, team: Team) -> int:
     from luab_eval.suite import usable
 
     options.split = split_of(options)
-    every = [benchmark(argument(options)) for benchmark in ALIGN]
+    people = people_of(options)
+    every = [benchmark(own=people) for benchmark in ALIGN]
     try:
-        every[0].own.judged(Path())  # once for all metrics; what is wrong with it is said once too
+        people.judged(Path())  # once for all metrics; what is wrong with it is said once too
     except SourceError as error:
         raise SourceError(_in_options(str(error))) from error
     asked = [one for one in every if one.own.has_fixations or not one.needs_fixations]
@@ -126,13 +127,15 @@ def split_of(options: argparse.Namespace) -> str:
     return str(options.split)
 
 
-def argument(options: argparse.Namespace) -> str:
-    """The images and their people, as the argument of a benchmark.
+def people_of(options: argparse.Namespace) -> AttentionDataset:
+    """The images and their people.
 
     Raises:
         ValueError: an option with a value that is not allowed.
     """
-    split = f"{options.config}/{options.split}" if options.config else options.split
+    from luab_eval.image_sets.attention import attention_dataset
+    from luab_eval.image_sets.own_datasets import Place
+
     given = {
         "against": options.against,
         "sigma": options.sigma,
@@ -140,8 +143,9 @@ def argument(options: argparse.Namespace) -> str:
         "label": options.label_column,
         "label_format": options.label_format,
     }
-    query = urlencode({name: value for name, value in given.items() if value is not None})
-    return f"{Path(options.dataset).name or 'dataset'}={options.dataset}@{split}?{query}"
+    chosen = tuple((name, str(value)) for name, value in given.items() if value is not None)
+    place = Place(options.dataset, options.split, options.config, chosen)
+    return attention_dataset(Path(options.dataset).name or "dataset", place)
 
 
 def _in_options(message: str) -> str:

@@ -12,9 +12,9 @@ gets the same files as with luab evaluate; luab compare reads them too.
 from __future__ import annotations
 
 import argparse
-import os
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from luab.commands._evaluating import add_evaluation_options, evaluation_options, in_team
 from luab_data.console.boundary import guarded
@@ -22,6 +22,9 @@ from luab_data.console.missing import require_extra
 from luab_data.console.options import CommandParser
 from luab_data.console.text import printable
 from luab_eval.team import Team
+
+if TYPE_CHECKING:
+    from luab_eval.image_sets.boxes import BoxDataset, BoxFolder
 
 
 def parser() -> argparse.ArgumentParser:
@@ -56,16 +59,16 @@ def run(options: argparse.Namespace, team: Team) -> int:
     Raises:
         ValueError: rows, boxes or a model that cannot be used.
     """
-    source = where(options)
+    own = where(options)
     evaluation = evaluation_options(options)
-    from luab_eval.benchmarks import find_benchmarks
+    from luab_eval.benchmarks import WHERE
     from luab_eval.evaluate import evaluate
     from luab_eval.report.table import metric_value
     from luab_eval.report.terminal import grid
     from luab_eval.report.write import PAGE
     from luab_eval.suite import usable
 
-    present, _ = usable(find_benchmarks(f"where:{source}"), Path(), skip_absent=False)
+    present, _ = usable([benchmark(own=own) for benchmark in WHERE], Path(), skip_absent=False)
     results, _ = evaluate(benchmarks=present, root=Path(), **evaluation, team=team)
     shown = results.shown()
     evaluated = [results.content["benchmarks"][key]["models"] for key in shown.benchmarks]
@@ -85,17 +88,20 @@ def run(options: argparse.Namespace, team: Team) -> int:
     return 0
 
 
-def where(options: argparse.Namespace) -> str:
-    """The images and their boxes, as the argument of a benchmark.
+def where(options: argparse.Namespace) -> BoxFolder | BoxDataset:
+    """The images and their boxes.
 
     Raises:
         ValueError: neither or both of the two ways to give them.
     """
+    from luab_eval.image_sets.boxes import BoxFolder, box_dataset
+    from luab_eval.image_sets.own_datasets import Place
+
     if (options.dataset is None) == (options.images is None) or (options.images is None) != (
         options.boxes is None
     ):
         raise ValueError("give either --images and --boxes, or --dataset")
     if options.dataset is None:
-        return f"{options.images.name or 'images'}={options.images}{os.pathsep}{options.boxes}"
-    split = f"{options.config}/{options.split}" if options.config else options.split
-    return f"{Path(options.dataset).name or 'dataset'}={options.dataset}@{split}"
+        return BoxFolder(options.images.name or "images", options.images, options.boxes)
+    place = Place(options.dataset, options.split, options.config)
+    return box_dataset(Path(options.dataset).name or "dataset", place)

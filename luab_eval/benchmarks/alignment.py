@@ -10,7 +10,7 @@ import numpy as np
 
 from luab_eval.alignment.scores import CENTER, SPLIT_HALVES
 from luab_eval.benchmark import Benchmark, ImageSet, Predictions, Scores, Verdicts
-from luab_eval.image_sets.attention import EXPECTED, attention_dataset
+from luab_eval.image_sets.attention import EXPECTED, AttentionDataset, attention_dataset
 from luab_eval.image_sets.folders import own_name
 from luab_eval.localization import MAP
 
@@ -24,7 +24,13 @@ KUMMERER = "Kümmerer et al., Saliency benchmarking made easy, ECCV 2018, arXiv 
 
 
 class AlignmentBenchmark(Benchmark):
-    """A metric of `luab_eval.alignment` on a dataset with human attention."""
+    """A metric of `luab_eval.alignment` on a dataset with human attention.
+
+    Args:
+        argument: See `argument_help`.
+        val: See `Benchmark`.
+        own: The dataset, instead of an argument.
+    """
 
     download = "your own dataset with human attention: see docs/attention.md"
     layout = (
@@ -38,9 +44,9 @@ class AlignmentBenchmark(Benchmark):
     needs_fixations: ClassVar[bool] = False
     truths_needed = "do not tell which people they were measured against"
 
-    def __init__(self, argument: str = "", val: str | None = None):
-        super().__init__(argument, val)
-        self.own = attention_dataset(*own_name(self.name, argument, self.argument_help))
+    def __init__(self, argument: str = "", val: str | None = None, own: AttentionDataset | None = None):
+        super().__init__(argument if own is None else own.argument, val)
+        self.own = own or attention_dataset(*own_name(self.name, argument, self.argument_help))
 
     @property
     def label(self) -> str:

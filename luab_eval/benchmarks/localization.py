@@ -27,6 +27,11 @@ class BoxBenchmark(ValOrOwn):
     """Reads ImageNet's validation images with their official boxes, or the argument's images.
 
     Models without known attention are skipped in a suite.
+
+    Args:
+        argument: See `argument_help`.
+        val: See `Benchmark`.
+        own: The images, instead of an argument.
     """
 
     download = f"{ValBenchmark.download}; the boxes: ILSVRC2012_bbox_val_v3.tgz from image-net.org"
@@ -39,10 +44,10 @@ class BoxBenchmark(ValOrOwn):
     )
     argument_help = f"{BoxFolder.expected} or {EXPECTED}"
 
-    def __init__(self, argument: str = "", val: str | None = None):
-        super().__init__(argument, val)
-        if argument:
-            self.use(own_boxes(self.name, argument))
+    def __init__(self, argument: str = "", val: str | None = None, own: BoxFolder | BoxDataset | None = None):
+        super().__init__(argument if own is None else own.argument, val)
+        if argument or own is not None:
+            self.use(own_boxes(self.name, argument) if own is None else own)
         self._images: dict[Path, ImageSet] = {}  # per ROOT: many small files, read once for all models
 
     def find_boxes(self, root: Path) -> Path | None:

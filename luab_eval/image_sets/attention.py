@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, urlencode
 
 import datasets
 import numpy as np
@@ -39,7 +38,7 @@ from luab_eval.alignment.viewings import (
 )
 from luab_eval.benchmark import ImageSet, Item
 from luab_eval.image_sets.class_maps import wnids
-from luab_eval.image_sets.own_datasets import OwnDataset, OwnRows, label_names, row_images
+from luab_eval.image_sets.own_datasets import OwnDataset, OwnRows, Place, label_names, row_images
 from luab_eval.image_sets.pictures import same_pictures
 
 EXPECTED = "NAME=DATASET@SPLIT?against=COLUMN"
@@ -76,7 +75,7 @@ class Judged(NamedTuple):
 
 
 class AttentionDataset(OwnDataset):
-    """A dataset with human attention: `DATASET@SPLIT?against=COLUMN`.
+    """A dataset with human attention, in the column that the option `against` names.
 
     `sigma=0.05` sets the deviation of the Gaussian around a fixation, or blurs heat maps: a ratio of the
     image's width. Further options are those of `OwnDataset`.
@@ -85,16 +84,17 @@ class AttentionDataset(OwnDataset):
         ValueError: another form, or a value that is not allowed.
     """
 
-    def __init__(self, own_name: str, text: str):
-        place, _, options = text.partition("?")
-        given = dict(parse_qsl(options, keep_blank_values=True))
+    def __init__(self, own_name: str, place: str | Place):
+        whole = Place.read(place) if isinstance(place, str) else place
+        given = dict(whole.options)
         against, sigma = given.pop("against", None), given.pop("sigma", None)
         if against not in AGAINST:
             raise ValueError(
                 f"against={against}: what people's attention is read from is one of {', '.join(AGAINST)}; "
                 f"write {EXPECTED}"
             )
-        super().__init__(own_name, f"{place}?{urlencode(given)}" if given else place)
+        super().__init__(own_name, whole._replace(options=tuple(given.items())))
+        self.place = whole
         self.against: Against = against
         self.sigma = _sigma(sigma)
         if self.sigma is not None and against in ("masks", "boxes"):
@@ -190,9 +190,9 @@ class AttentionDataset(OwnDataset):
 
 
 @lru_cache(8)
-def attention_dataset(own_name: str, text: str) -> AttentionDataset:
+def attention_dataset(own_name: str, place: str | Place) -> AttentionDataset:
     """`AttentionDataset`, the same one for all metrics of one argument, so that it is read once."""
-    return AttentionDataset(own_name, text)
+    return AttentionDataset(own_name, place)
 
 
 def _asked(of_class: ByClass, label: Any, left_out: Counter[str]) -> Iterator[tuple[int, list[Viewing]]]:

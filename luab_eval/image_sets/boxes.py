@@ -18,7 +18,7 @@ from luab_data.rows.columns import Columns
 from luab_eval.benchmark import ImageSet, Item
 from luab_eval.image_sets.class_maps import wnids
 from luab_eval.image_sets.folders import existing
-from luab_eval.image_sets.own_datasets import OwnDataset, label_names, row_images
+from luab_eval.image_sets.own_datasets import OwnDataset, Place, label_names, row_images
 from luab_vision.geometry import MEASURE_STORED
 
 
@@ -30,9 +30,10 @@ class BoxFolder:
 
     expected = f"NAME=IMAGES{os.pathsep}BOXES"
 
-    def __init__(self, own_name: str, images: str, boxes: str):
+    def __init__(self, own_name: str, images: str | Path, boxes: str | Path):
         self.own_name = own_name
         self.left_out = ""
+        self.argument = f"{own_name}={images}{os.pathsep}{boxes}"  # of a benchmark
         self.images, self.boxes = Path(images).expanduser(), Path(boxes).expanduser()
 
     def find(self, root: Path) -> Path | None:
@@ -71,9 +72,9 @@ class BoxDataset(OwnDataset):
 
 
 @lru_cache(maxsize=1)
-def box_dataset(own_name: str, text: str) -> BoxDataset:
+def box_dataset(own_name: str, place: str | Place) -> BoxDataset:
     """`BoxDataset`, the same one for all metrics of one argument: it is read, and its notes said, once."""
-    return BoxDataset(own_name, text)
+    return BoxDataset(own_name, place)
 
 
 def set_of_rows(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, cast, get_args
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 import datasets
 import numpy as np
@@ -42,36 +42,81 @@ class OwnRows(NamedTuple):
     left_out: str
 
 
-class OwnDataset:
-    """A dataset to evaluate on: `DATASET@SPLIT` or `DATASET@CONFIG/SPLIT`.
+class Place(NamedTuple):
+    """Where a dataset's rows are, and how to read them.
 
-    `?image=COLUMN&label=COLUMN` names other columns; `label_format=indices` or `multi_hot` is for ambiguous
+    Attributes:
+        dataset: a folder or a Hub id.
+        split: its name, or a part of it: `train[80%:]`.
+        config: the dataset's configuration.
+        options: names and values.
+    """
+
+    dataset: str
+    split: str
+    config: str | None = None
+    options: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def read(cls, text: str) -> Place:
+        """`DATASET@SPLIT` or `DATASET@CONFIG/SPLIT`, each with `?NAME=VALUE&NAME=VALUE` or not.
+
+        Commands have the parts: no text could tell them apart in all paths.
+
+        Raises:
+            ValueError: another form.
+        """
+        place, _, options = text.rpartition("?")
+        if "@" not in place:  # no options: the ? is in a path
+            place, options = text, ""
+        dataset, _, rest = place.rpartition("@")
+        config, _, split = rest.rpartition("/")
+        if not (dataset and split):
+            raise ValueError(wrong_form(text))
+        return cls(dataset, split, config or None, tuple(parse_qsl(options, keep_blank_values=True)))
+
+    def __str__(self) -> str:
+        split = f"{self.config}/{self.split}" if self.config else self.split
+        return f"{self.dataset}@{split}{f'?{urlencode(self.options)}' if self.options else ''}"
+
+
+def wrong_form(text: str) -> str:
+    """The message on an argument of another form."""
+    return f"expected {EXPECTED}, or {EXPECTED}?image=COLUMN&label=COLUMN; got {text!r}"
+
+
+class OwnDataset:
+    """A dataset to evaluate on.
+
+    The options `image` and `label` name other columns; `label_format=indices` or `multi_hot` is for ambiguous
     lists.
 
     Args:
         own_name: name in tables.
-        text: the argument. DATASET is a folder or a Hub id; a part of a split is `train[80%:]`.
+        place: where its rows are; a text is read by `Place.read`.
 
     Raises:
         ValueError: another form.
     """
 
-    def __init__(self, own_name: str, text: str):
-        place, _, options = text.partition("?")
+    def __init__(self, own_name: str, place: str | Place):
         self.own_name = own_name
-        self.dataset, at, split = place.rpartition("@")
-        config, _, self.split = split.rpartition("/")
-        self.config = config or None
-        columns = dict(parse_qsl(options, keep_blank_values=True))
+        self.place = place = Place.read(place) if isinstance(place, str) else place
+        self.dataset, self.split, self.config, _ = place
+        columns = dict(place.options)
         layout = columns.get("label_format", "auto")
-        known = set(columns) <= set(OPTIONS) and layout in get_args(LabelFormat)
-        if not (at and self.dataset and self.split and known):
-            raise ValueError(f"expected {EXPECTED}, or {EXPECTED}?image=COLUMN&label=COLUMN; got {text!r}")
+        if not set(columns) <= set(OPTIONS) or layout not in get_args(LabelFormat):
+            raise ValueError(wrong_form(str(place)))
         self.reading = Reading(
             columns.get("image", IMAGE), columns.get("label"), label_format=cast(LabelFormat, layout)
         )
         self.left_out = ""
         self._read: dict[Path, OwnRows] = {}
+
+    @property
+    def argument(self) -> str:
+        """As the argument of a benchmark."""
+        return f"{self.own_name}={self.place}"
 
     def find(self, root: Path) -> Path | None:
         """DATASET as a folder, as given or below `root`."""

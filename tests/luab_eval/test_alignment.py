@@ -621,6 +621,26 @@ def test_command(tmp_path, checkpoints, capsys):
     assert "worse" in text
 
 
+@pytest.mark.parametrize("name", ["gaze=1", "gaze?x", "gaze@home", "gaze: 1, 2"])
+def test_a_folder_of_any_name(tmp_path, checkpoints, name):
+    rows = [{"image": TWO[k % 2], "label": 0, "scanpaths": [path(*CORNERS[k % 2], "a")]} for k in range(2)]
+    stored(tmp_path, rows)
+    (tmp_path / "people").rename(tmp_path / name)
+    source = [
+        "--dataset",
+        str(tmp_path / name),
+        "--against",
+        "scanpaths",
+        "--output-dir",
+        str(tmp_path / "out"),
+    ]
+    assert main(["--model", checkpoints[0], *source, *OPTIONS]) == 0
+    found = json.loads((tmp_path / "out" / "results.json").read_text())["benchmarks"]
+    assert found[f"align_nss:{name}, scanpaths"]["models"]["sees"]["n"] == 2
+    assert main(["--model", checkpoints[1], *source, *OPTIONS]) == 0
+    assert compare([str(tmp_path / "out")]) == 0
+
+
 def test_results_with_other_people_are_not_compared(tmp_path):
     rows = [
         {"image": TWO[k % 2], "image_id": str(k), "label": 0, "scanpaths": [path(*CORNERS[k % 2], "a")]}

@@ -342,6 +342,22 @@ def test_command_leaves_out_boxes_of_the_stored_pixels_and_says_so(checkpoint, c
     assert "red/a.png: measure them on the upright image" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["red=1", "red?x", "red@home", f"red{os.pathsep}1, 2"])
+def test_a_folder_of_any_name(checkpoint, colored, name):
+    (colored / "images").rename(colored / name)
+    (colored / "boxes.csv").rename(colored / f"{name}.csv")
+    image = Image.open(colored / name / "red" / "a.png")
+    row = {"image": image, "label": 0, "objects": {"bbox": [[0, 0, 64, 64]], "category": [0]}}
+    rows_of = colored / f"rows {name}"
+    datasets.DatasetDict(validation=rows(row, row)).save_to_disk(rows_of)
+    folders = ["--images", str(colored / name), "--boxes", str(colored / f"{name}.csv")]
+    out = colored / "out"
+    for source, images in ((folders, name), (["--dataset", str(rows_of)], rows_of.name)):
+        assert main(["--model", str(checkpoint), *source, "--output-dir", str(out), *OPTIONS]) == 0
+        found = json.loads((out / "results.json").read_text())["benchmarks"]
+        assert found[f"pointing_game:{images}"]["models"]["model"]["n"] == 2
+
+
 def test_command_says_what_is_wrong(checkpoint, colored, capsys):
     model = ["--model", str(checkpoint), "--output-dir", str(colored / "out"), *OPTIONS]
     assert main([*model, "--images", str(colored)]) == 1

@@ -12,6 +12,7 @@ from luab.commands.byproducts import main as byproducts
 from luab.commands.evaluate import main as evaluate
 from luab_eval.benchmarks import find_benchmark
 from luab_eval.image_sets.class_maps import wnids
+from luab_eval.image_sets.own_datasets import Place
 
 SHOWN = [(101, 0), (444, 1), (444, -1), (444, 0)]  # color, label: two right, one without a class, one wrong
 
@@ -98,6 +99,19 @@ def test_what_is_missing_is_said_before_a_model_is_loaded(own, tmp_path, argumen
 def test_a_wrong_argument_is_refused(argument):
     with pytest.raises(ValueError, match="NAME=DATASET@SPLIT"):
         find_benchmark(f"dataset:{argument.format('photos')}")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a/b@test", ("a/b", "test", None, ())),
+        ("a@b/c@CONFIG/test[:9]", ("a@b/c", "test[:9]", "CONFIG", ())),
+        ("a?x=1/b@test", ("a?x=1/b", "test", None, ())),
+        ("a?x/b@test?image=p@q&label=", ("a?x/b", "test", None, (("image", "p@q"), ("label", "")))),
+    ],
+)
+def test_a_place_of_rows(text, expected):
+    assert Place.read(text) == expected
 
 
 def test_what_run_py_reads_is_judged(tmp_path):
