@@ -134,6 +134,7 @@ def test_the_ceiling_is_compared_on_its_own_images(tmp_path):
     rows = [
         {
             "image": TWO[k % 2],
+            "image_id": str(k),
             "label": 0,
             "scanpaths": [path(*CORNERS[k % 2], "a"), path(*CORNERS[k % 2], "b")]
             if k < 2
