@@ -168,6 +168,7 @@ class Scores:
         class_names: Names for `targets` if a value per class makes sense, else None.
         references: `[M]` int64, a hash of what each image's score is measured against besides its class: its
             boxes, its people. None: nothing else.
+        of_classes: What `per_class` returns, for scores of images of several classes. None: see there.
     """
 
     metrics: dict[str, float]
@@ -177,9 +178,12 @@ class Scores:
     per_image: np.ndarray
     class_names: Sequence[str] | None = field(default=None, repr=False)
     references: np.ndarray | None = field(default=None, repr=False)
+    of_classes: dict[str, float] | None = field(default=None, repr=False)
 
     def per_class(self) -> dict[str, float]:
         """Class name -> mean of `per_image`; empty if that makes no sense."""
+        if self.of_classes is not None:
+            return self.of_classes
         if self.class_names is None:
             return {}
         present, position = np.unique(self.targets, return_inverse=True)

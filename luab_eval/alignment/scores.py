@@ -23,6 +23,7 @@ from torch.nn import functional as F
 
 from luab_data.console.bars import progress
 from luab_eval.alignment.people import GRID, People, without_rounding
+from luab_eval.arrays import hash_of
 from luab_eval.metrics.fixation_prediction.fixation_prediction import (
     area_under_curve,
     auc_judd,
@@ -89,7 +90,8 @@ class Alignment:
     Args:
         people: Those of each image; read when needed, so that it may be lazy.
         pictures: `[N]` the number of each image's picture. Images with one number show the same picture,
-            asked for different classes: they are no "other images" for each other.
+            asked for different classes: they are no "other images" for each other, and one image in figures
+            (`by_picture`).
 
     Raises:
         ValueError: fewer than two pictures.
@@ -98,7 +100,8 @@ class Alignment:
     def __init__(self, people: Sequence[People], pictures: Sequence[int]):
         self.people = people
         self.pictures = np.unique(np.asarray(pictures), return_inverse=True)[1]
-        count = int(self.pictures.max(initial=-1)) + 1
+        self.first = np.unique(self.pictures, return_index=True)[1]  # [P] image of each picture
+        count = len(self.first)
         if count < 2:
             raise ValueError(
                 f"alignment needs at least two images, and got {count}: the center bias, the shuffled AUC "
@@ -147,6 +150,13 @@ class Alignment:
             self._baselines = _columns(of_images)
         return self._baselines
 
+    def by_picture(self, values: np.ndarray) -> np.ndarray:
+        """`[N]` -> `[P]` the mean over the classes of each picture; NaN if it has no figure."""
+        known = ~np.isnan(values)
+        sums = np.bincount(self.pictures, np.where(known, values, 0))
+        counts = np.bincount(self.pictures, known)
+        return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
     def reference(self, at: int, people: People) -> Reference:
         """What maps of image `at` are compared with."""
         sums, counts = self._totals()
@@ -165,10 +175,15 @@ class Alignment:
                 yield self.reference(at, people), people
                 bar.update()
 
-    def fingerprints(self) -> np.ndarray:
-        """`[N]` int64, of each image's people (`People.fingerprint`)."""
+    def references(self, classes: Sequence[str]) -> np.ndarray:
+        """`[P]` int64, a hash of each picture's people (`People.fingerprint`) with the `[N]` classes."""
         self._totals()
-        return self._fingerprints
+        of_pictures: list[list[tuple[str, int]]] = [[] for _ in self.first]
+        for picture, of_class in zip(
+            self.pictures.tolist(), zip(classes, self._fingerprints.tolist(), strict=True), strict=True
+        ):
+            of_pictures[picture].append(of_class)
+        return np.array([hash_of(repr(sorted(each)).encode()) for each in of_pictures], np.int64)
 
     def _totals(self) -> tuple[np.ndarray, np.ndarray]:
         """The sum of all densities, and how many fixations fall into each cell."""
@@ -185,12 +200,10 @@ class Alignment:
 
     def _others(self) -> np.ndarray:
         """`[N]` for each image one of another picture: the next in a random order of the pictures."""
-        count = int(self.pictures.max()) + 1
-        order = np.random.default_rng(SEED).permutation(count)
-        following = np.empty(count, np.int64)
+        order = np.random.default_rng(SEED).permutation(len(self.first))
+        following = np.empty(len(order), np.int64)
         following[order] = np.roll(order, -1)
-        first = np.unique(self.pictures, return_index=True)[1]
-        return first[following[self.pictures]]
+        return self.first[following[self.pictures]]
 
 
 def on_grid(maps: np.ndarray) -> np.ndarray:

@@ -78,23 +78,31 @@ class AlignmentBenchmark(Benchmark):
         """The metric, and what the baselines reach on the same images."""
         (answers,) = predictions
         found = self._found(answers)
-        metrics = {self.primary: self.statistic(found[self.primary][MODEL], answers.groups)}
-        for who, values in found[self.primary].items():
+        alignment = self.own.judged(self._root).alignment
+        of_pictures = {
+            metric: {who: alignment.by_picture(values) for who, values in found[metric].items()}
+            for metric in (self.primary, *self.also())
+        }
+        per_image = of_pictures[self.primary][MODEL]
+        metrics = {self.primary: float(per_image.mean())}
+        for who, values in of_pictures[self.primary].items():
             if who != MODEL and not np.isnan(values).all():
                 metrics[f"{self.primary}_{who}"] = float(np.nanmean(values))
         metrics |= self._of_several(found[self.primary])
         for metric in self.also():
-            metrics[metric] = float(found[metric][MODEL].mean())
-        names = answers.classes if (answers.targets >= 0).all() else None
-        per_image = found[self.primary][MODEL]
+            metrics[metric] = float(of_pictures[metric][MODEL].mean())
+        first, targets = alignment.first, answers.targets
+        names = answers.classes if (targets >= 0).all() else None
+        single = np.bincount(alignment.pictures) == 1
+        whole = Scores({}, answers.ids, answers.groups, targets, found[self.primary][MODEL], names)
         return Scores(
             metrics | self.further(metrics),
-            answers.ids,
-            answers.groups,
-            answers.targets,
+            answers.ids[first],
+            answers.groups[first],
+            np.where(single, targets[first], -1),
             per_image,
-            names,
-            self.own.judged(self._root).alignment.fingerprints(),
+            references=alignment.references([answers.classes[k] if k >= 0 else "" for k in targets]),
+            of_classes=whole.per_class(),
         )
 
     def also(self) -> tuple[str, ...]:

@@ -516,6 +516,36 @@ def test_masks_of_the_rows_of_one_image_are_united(tmp_path):
     assert people.map[14:28, 14:28].sum() == pytest.approx(0.5)
 
 
+def test_an_image_of_several_classes_is_one_image_of_the_figure(tmp_path):
+    """Its score is the mean over its classes: its copies would prove what one image does not."""
+    rows = [
+        {"image": TWO[0], "labels": [0, 1], "scanpaths": [path(*CORNERS[0], "a"), path(*CORNERS[1], "b", 1)]},
+        {"image": TWO[1], "labels": [1], "scanpaths": [path(*CORNERS[1], "a", 1)]},
+    ]
+    argument = f"{stored(tmp_path, rows)}?against=scanpaths"
+    apart = Classifier("model", color_model(), ("red", "green"), SETTINGS)
+    benchmark = find_benchmarks(f"align_nss:{argument}")[0]
+    (images,) = benchmark.image_sets(Path())
+    answers = predict(apart, images, tmp_path, QUIET)
+    scores = benchmark.score([answers])
+    found = benchmark.own.judged(Path()).alignment.of_model(answers.looks[MAP])["nss"]
+    of_items = found["model"]
+    assert len(of_items) == 3
+    assert scores.ids.tolist() == [b"0/red", b"1/green"]
+    assert scores.per_image == pytest.approx([of_items[:2].mean(), of_items[2]])
+    assert scores.metrics["nss"] == pytest.approx((of_items[:2].mean() + of_items[2]) / 2)
+    center = found["center"]
+    assert scores.metrics["nss_center"] == pytest.approx((center[:2].mean() + center[2]) / 2)
+    assert scores.targets.tolist() == [-1, 1]
+    assert scores.per_class() == pytest.approx({"red": of_items[0], "green": of_items[1:].mean()})
+    # Results of other people of its second class are not of the same people.
+    rows[0]["scanpaths"][1] = path(0.5, 0.5, "b", 1)
+    (other,) = find_benchmarks(f"align_nss:{stored(tmp_path / 'other', rows)}?against=scanpaths")
+    (images,) = other.image_sets(Path())
+    references = other.score([predict(apart, images, tmp_path, QUIET)]).references
+    assert (references == scores.references).tolist() == [False, True]
+
+
 def test_one_pass_serves_every_metric_and_kind(tmp_path):
     rows = [
         {"image": image, "label": 0, "scanpaths": [path(*at, "a")]}
