@@ -16,6 +16,8 @@ p is below 0.05. With fewer than 6 differing images there is no verdict.
 from __future__ import annotations
 
 import argparse
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,10 +44,11 @@ def parser() -> argparse.ArgumentParser:
     )
     options.add_argument(
         "--min-difference",
-        type=float,
-        default=0.0,
-        metavar="POINTS",
-        help="smallest difference to report, in percentage points (default: any)",
+        action="append",
+        default=[],
+        metavar="[METRIC=]VALUE",
+        help="smallest difference to report: 0.5, percentage points of the figures in %%; nss=0.1, of one "
+        "metric in its own unit. May be given for several metrics (default: any)",
     )
     return options
 
@@ -57,14 +60,37 @@ def main(argv: list[str]) -> int:
     require_extra("eval")
     if options.resamples < 100:
         raise ValueError(f"--resamples {options.resamples}: at least 100, or the intervals mean nothing")
-    if not 0 <= options.min_difference <= 100:
-        raise ValueError(f"--min-difference {options.min_difference}: percentage points, 0 to 100")
-    print(compare(options.results, options.resamples, options.json, options.min_difference / 100))
+    print(compare(options.results, options.resamples, options.json, smallest(options.min_difference)))
     return 0
 
 
-def compare(results: list[Path], resamples: int, as_json: bool, min_difference: float = 0.0) -> str:
-    """The text to print. `min_difference`: the smallest difference to report, as a rate.
+def smallest(given: list[str]) -> dict[str, float]:
+    """`--min-difference`: metric -> the smallest difference to report, "" for the figures in %.
+
+    Raises:
+        ValueError: another form, or a value that is not allowed.
+    """
+    found: dict[str, float] = {}
+    for text in given:
+        metric, _, value = text.rpartition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not 0 <= number < math.inf or (number > 100 and not metric):
+            raise ValueError(
+                f"--min-difference {text}: give percentage points, 0 to 100, or METRIC=VALUE, such as nss=0.1"
+            )
+        if metric in found:
+            raise ValueError(f"--min-difference {text}: a second value for {metric or 'the figures in %'}")
+        found[metric] = number
+    return found
+
+
+def compare(
+    results: list[Path], resamples: int, as_json: bool, min_difference: Mapping[str, float] | None = None
+) -> str:
+    """The text to print. `min_difference`: see `figures`.
 
     Raises:
         ValueError: the results cannot be read or compared.
@@ -72,7 +98,7 @@ def compare(results: list[Path], resamples: int, as_json: bool, min_difference: 
     from luab_data.files.whole import to_json
     from luab_eval.report.figures import figures
 
-    table = figures(results, resamples, min_difference=min_difference)
+    table = figures(results, resamples, min_difference=min_difference or {})
     if not table.comparisons:
         names = ", ".join(model.name for model in table.models)
         raise ValueError(
@@ -83,6 +109,8 @@ def compare(results: list[Path], resamples: int, as_json: bool, min_difference: 
 
 def as_dict(table: Table) -> dict[str, Any]:
     """What `--json` prints."""
+    from luab_eval.report.table import IN_PERCENT, PERCENT
+
     comparisons = [
         {
             "benchmark": row.benchmark,
@@ -100,6 +128,7 @@ def as_dict(table: Table) -> dict[str, Any]:
             "p_holm": difference.p_holm,
             "p_is_bound": difference.p_is_bound,
             "larger_than_chance": difference.larger_than_chance,
+            "min_difference": difference.smallest,
             "verdict": _verdict(row, model, "no difference shown"),
         }
         for row in table.rows
@@ -108,7 +137,7 @@ def as_dict(table: Table) -> dict[str, Any]:
     return {
         "level": table.level,
         "resamples": table.resamples,
-        "min_difference": table.min_difference,
+        "min_difference": table.min_difference.get(IN_PERCENT, 0.0) / PERCENT,
         "comparisons": comparisons,
     }
 

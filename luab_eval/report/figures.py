@@ -5,9 +5,10 @@
 The figure is the benchmark's own `statistic` of the scores of each image, the mean over a model's runs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -25,7 +26,7 @@ from luab_eval.report.runs import (
     read_runs,
     read_scores,
 )
-from luab_eval.report.table import PERCENT, Model, Row, Table, full_title
+from luab_eval.report.table import IN_PERCENT, PERCENT, Model, Row, Table, full_title, smallest_of
 from luab_eval.results import FILE, Shown
 from luab_eval.statistics.bootstrap import holm
 from luab_eval.statistics.defaults import LEVEL, RESAMPLES
@@ -35,7 +36,7 @@ def figures(
     paths: Sequence[Path],
     resamples: int = RESAMPLES,
     seed: int = 0,
-    min_difference: float = 0.0,
+    min_difference: Mapping[str, float] = MappingProxyType({}),
     shown: Shown | None = None,
 ) -> Table:
     """The table of some results.json files; the others are compared with the first model.
@@ -44,11 +45,13 @@ def figures(
         paths: The files, or the folders that they are in.
         resamples: Number of resamples of the bootstrap.
         seed: Seed of the bootstrap.
-        min_difference: The smallest difference to report, a rate.
+        min_difference: The smallest difference to report: metric -> value as figures are shown, and
+            `IN_PERCENT` -> percentage points of all others that are shown in %.
         shown: The models and benchmarks of the table; default: all.
 
     Raises:
-        ValueError: unreadable results, or results that do not fit together (see `runs`).
+        ValueError: unreadable results, or results that do not fit together (see `runs`); a smallest
+            difference of no figure.
     """
     everything = read_runs(paths)
     runs = everything if shown is None else only(everything, shown)
@@ -56,11 +59,12 @@ def figures(
     models = by_model(runs)
     keys = list(dict.fromkeys(key for run in runs for key in run.benchmarks))
     rows = [_row(key, models, resamples, seed) for key in keys]
+    _check_smallest(min_difference, rows)
     corrected = iter(holm([difference.p for row in rows for difference in row.differences.values()]))
     for row in rows:
         for name, difference in row.differences.items():
             row.differences[name] = replace(
-                difference, p_holm=float(next(corrected)), smallest=min_difference
+                difference, p_holm=float(next(corrected)), smallest=smallest_of(row, min_difference)
             )
     skipped = {key: why for run in runs for key, why in run.skipped.items() if key not in keys}
     columns = tuple(_column(name, group) for name, group in models.items())
@@ -71,8 +75,23 @@ def figures(
         resamples,
         skipped,
         (*_computed(precision), *_unshown(everything, runs)),
-        min_difference,
+        dict(min_difference),
     )
+
+
+def _check_smallest(min_difference: Mapping[str, float], rows: Sequence[Row]) -> None:
+    metrics = list(dict.fromkeys(row.metric for row in rows))
+    for metric, value in min_difference.items():
+        if metric != IN_PERCENT and metric not in metrics:
+            raise ValueError(
+                f"--min-difference {metric}={value:g}: there is no such metric here; there are "
+                f"{', '.join(metrics)}"
+            )
+    if min_difference.get(IN_PERCENT) and all(row.scale != PERCENT for row in rows):
+        raise ValueError(
+            f"--min-difference {min_difference[IN_PERCENT]:g} is in percentage points, and no figure here is "
+            f"in %. Name the metric: --min-difference {metrics[0]}=VALUE; there are {', '.join(metrics)}"
+        )
 
 
 def _computed(precision: str) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """The content of the report: benchmarks as rows, models as columns, each figure with its interval."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from luab_data.console.names import few
@@ -60,6 +61,7 @@ _COUNTS = tuple(f"{metric}_human_images" for metric in _ALIGNMENT)
 # Metrics that are no rates in %.
 _RATIOS = ("max_box_acc_threshold",)
 PERCENT = 100.0  # `Row.scale` of rates
+IN_PERCENT = ""  # in place of a metric: all that are shown in %
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ class Table:
         resamples: Number of resamples, if there is no closed form.
         skipped: Benchmarks that were not run, with the reason.
         remarks: Further sentences for the reader.
-        min_difference: The smallest difference to report, a rate.
+        min_difference: The smallest difference to report, see `figures.figures`.
     """
 
     models: tuple[Model, ...]
@@ -160,7 +162,7 @@ class Table:
     resamples: int
     skipped: dict[str, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
-    min_difference: float = 0.0
+    min_difference: dict[str, float] = field(default_factory=dict)
 
     @property
     def baseline(self) -> str:
@@ -196,10 +198,10 @@ class Table:
                 f"evaluated on the same images, p < {1 - self.level:.2g}{self._correction()}."
             )
             notes += self._without_verdict()
-        if self.min_difference:
+        if below := self._smallest():
             notes.append(
-                f"Differences below {100 * self.min_difference:g} points are not named; no relevant "
-                "difference is one whose whole interval is below that."
+                f"Differences below {below} are not named; no relevant difference is one whose whole "
+                "interval is below that."
             )
         partial = [
             f"{row.title} {row.images:,} of {row.published_images:,}"
@@ -227,6 +229,18 @@ class Table:
                 titles.setdefault(said, []).append(row.title)
         return {said: ", ".join(of) for said, of in titles.items()}
 
+    def _smallest(self) -> str:
+        """The smallest differences to report, in words."""
+        of_metrics = [
+            f"{value:g}{' points' if in_percent else ''} of {metric_name(metric)}"
+            for metric, value in self.min_difference.items()
+            if metric != IN_PERCENT and value
+            for in_percent in {row.scale == PERCENT for row in self.rows if row.metric == metric}
+        ]
+        if points := self.min_difference.get(IN_PERCENT):
+            of_metrics.insert(0, f"{points:g} points{' of other figures in %' if of_metrics else ''}")
+        return ", ".join(of_metrics)
+
     def _correction(self) -> str:
         return f" after Holm's correction for {self.comparisons} comparisons" if self.comparisons > 1 else ""
 
@@ -243,6 +257,12 @@ class Table:
         return [
             f"No verdict where the scores differ on fewer than {FEWEST_DIFFERING} images ({'; '.join(few)})."
         ]
+
+
+def smallest_of(row: Row, min_difference: Mapping[str, float]) -> float:
+    """The smallest difference to report of a row, in the unit of its figure."""
+    others = min_difference.get(IN_PERCENT, 0.0) if row.scale == PERCENT else 0.0
+    return min_difference.get(row.metric, others) / row.scale
 
 
 def full_title(title: str, label: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 from fixtures.evaluated import evaluated, right_on, scored
 
@@ -121,6 +122,42 @@ def test_the_smallest_difference_worth_naming(tmp_path, capsys, points, verdict)
     assert comparison["larger_than_chance"] and comparison["verdict"] == "no relevant difference"
     assert comparison["difference"] == pytest.approx(0.00024)
     assert main([folder, "--min-difference", "-1"]) == 1
+
+
+def test_the_smallest_difference_is_in_the_unit_of_the_figure(tmp_path, capsys):
+    """A Spearman that is better by 0.1 on each of 50 images, and an accuracy by 6 points."""
+    alignment, rng = "align_spearman:people=gaze@test?against=points", np.random.default_rng(0)
+    noise = rng.normal(0, 0.01, 50)
+    models = {
+        "a": {alignment: scored(alignment, 0.3 + noise), "imagenet": right_on(400, range(200))},
+        "b": {alignment: scored(alignment, 0.4 - noise), "imagenet": right_on(400, range(224))},
+    }
+    folder = str(evaluated(tmp_path / "both", models))
+    only = {name: {alignment: of[alignment]} for name, of in models.items()}
+    alone = str(evaluated(tmp_path / "alone", only))
+
+    def verdicts(*options):
+        assert main([folder, *options, "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)["comparisons"]
+        return {one["metric"]: (one["verdict"], one["min_difference"]) for one in found}
+
+    assert verdicts() == {"spearman": ("better", 0), "accuracy": ("better", 0)}
+    points = verdicts("--min-difference", "20")
+    assert points == {"spearman": ("better", 0), "accuracy": ("no relevant difference", 0.2)}
+    both = verdicts("--min-difference", "spearman=0.5", "--min-difference", "accuracy=7")
+    assert both["spearman"] == ("no relevant difference", 0.5)
+    assert both["accuracy"][1] == pytest.approx(0.07)
+    assert main([folder, "--min-difference", "spearman=0.5", "--min-difference", "2"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Differences below 2 points of other figures in %, 0.5 of Spearman are not named" in said
+    for wrong, message in (
+        ("0.5", "is in percentage points, and no figure here is in %. Name the metric"),
+        ("nss=0.1", "no such metric here; there are spearman"),
+        ("spearman=-1", "give percentage points, 0 to 100, or METRIC=VALUE"),
+        ("much", "give percentage points, 0 to 100, or METRIC=VALUE"),
+    ):
+        assert main([alone, "--min-difference", wrong]) == 1
+        assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("images", [1, 5])
