@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from luab_attention.boxes.rows import RowBoxes
 from luab_attention.columns import DURATION, SEGMENT, TIME
-from luab_attention.points import MARGIN, X, Y, require_ratios
+from luab_attention.points import FAR_OUTSIDE, MARGIN, WEIGHT, X, Y, far_samples
 from luab_data.constants import IMAGE, LABEL, NO_LABEL
 from luab_data.errors import SourceError
 from luab_data.rows.arrow import fields_of, is_list, plain_list, read_column, require, valid
@@ -24,8 +24,17 @@ LAYOUT = {
 FIX = "`luab convert` makes such columns from the usual formats (docs/attention.md)."
 
 
-def check_areas(rows: datasets.Dataset, kind: AreaKind, columns: Columns) -> None:
+def check_areas(rows: datasets.Dataset, kind: AreaKind, columns: Columns, whole: bool = True) -> list[str]:
     """Checks the column of a byproduct.
+
+    Args:
+        rows: The dataset.
+        kind: The byproduct.
+        columns: Names of the rows' columns.
+        whole: Whether there are enough rows to judge the unit of gaze by its samples.
+
+    Returns:
+        notes for the user.
 
     Raises:
         SourceError: it is missing, has another layout or other classes than the labels, or unreadable values.
@@ -38,7 +47,7 @@ def check_areas(rows: datasets.Dataset, kind: AreaKind, columns: Columns) -> Non
         )
     if kind == "boxes":
         RowBoxes(columns.label, rows)
-        return
+        return []
     feature = rows.features[column]
     entry = feature.feature if is_list(feature) else None
     needed = (X, Y) if kind == "scanpath" else (IMAGE,)
@@ -47,13 +56,34 @@ def check_areas(rows: datasets.Dataset, kind: AreaKind, columns: Columns) -> Non
             f"--byproduct {kind}: column {column!r} has {fields_of(feature)}, but needed is {LAYOUT[kind]}. "
             f"{FIX}"
         )
+    notes = []
     if kind == "scanpath":
         _check_paths(rows, column, entry)
+        notes = far_note(rows, column) if whole else []
     elif not isinstance(entry[IMAGE], datasets.Image):
         raise SourceError(
             f"column {column!r} has images of the type {entry[IMAGE]}; needed is datasets.Image."
         )
     _check_classes(rows, column, entry, columns.label)
+    return notes
+
+
+def far_note(rows: datasets.Dataset, column: str) -> list[str]:
+    """A note on samples of gaze far outside the image, which count nowhere.
+
+    Raises:
+        SourceError: more are than are in the image, so that they are in another unit.
+    """
+    entries, owner = _entries(read_column(rows, column))
+    x, y, of = _positions(entries)
+    far = far_samples(np.stack([x, y], axis=1), owner[of], column)
+    if not far.any():
+        return []
+    count = len(np.unique(owner[of][far]))
+    return [
+        f"{column}: {far.sum():,} of {len(far):,} samples, in {count:,} rows, are further than "
+        f"{FAR_OUTSIDE:g} times the image's size from its corner; as all outside it, they do not count"
+    ]
 
 
 def has_area(rows: datasets.Dataset, kind: AreaKind, columns: Columns) -> np.ndarray:
@@ -99,8 +129,22 @@ def _check_paths(rows: datasets.Dataset, column: str, entry: dict[str, Any]) -> 
             f"column {column!r} has paths whose lists {X} and {name} have different lengths",
             "Each sample needs one value in each list.",
         )
-    x, y, of = _positions(entries)
-    require_ratios(np.stack([x, y], axis=1), owner[of], column)
+    if WEIGHT in entry:
+        weight = pc.struct_field(entries, WEIGHT)
+        own = pc.cast(weight, pa.float64()).to_numpy(zero_copy_only=False)
+        require(
+            valid(weight) & ~(np.isfinite(own) & (own >= 0)), owner,
+            f"column {column!r} has paths whose weight is not 0 or more", "Give each one, or null for 1.",
+            lambda first: f"{own[first]:g}",
+        )  # fmt: skip
+    if DURATION in entry:
+        lists = plain_list(pc.struct_field(entries, DURATION))
+        flat = pc.cast(pc.list_flatten(lists), pa.float64()).to_numpy(zero_copy_only=False)
+        require(
+            ~(np.isfinite(flat) & (flat >= 0)), owner[pc.list_parent_indices(lists).to_numpy()],
+            f"column {column!r} has paths with a duration that is not 0 ms or more",
+            "Leave such samples out, or the field.", lambda first: f"{flat[first]:g}",
+        )  # fmt: skip
 
 
 def _check_classes(rows: datasets.Dataset, column: str, entry: dict[str, Any], label: str) -> None:

@@ -37,6 +37,7 @@ def areas_of(
     size: tuple[int, int],
     boxes: RowBoxes | None = None,
     sigma: float | None = None,
+    in_ratios: bool = False,
 ) -> list[Area]:
     """The areas of a row: one for each of its classes that has one.
 
@@ -52,6 +53,8 @@ def areas_of(
         boxes: Reads the boxes of the rows' dataset; by default class numbers.
         sigma: Of the Gaussian around a fixation, in ratios of the image's width. None: see
             `luab_attention.blur`.
+        in_ratios: Whether gaze is known to be in ratios, by all samples of the column. Else a row whose
+            samples are all far outside the image is taken to be in another unit.
 
     Raises:
         ValueError: unreadable values; names the column.
@@ -64,7 +67,7 @@ def areas_of(
     for label, own in _by_class(entries, classes, column).items():
         if kind == "scanpath":
             of_source = row.get(ATTENTION_SOURCE)
-            parts = _gaze(own, column, fixation_sigma(of_source, size, sigma, TARGET))
+            parts = _gaze(own, column, fixation_sigma(of_source, size, sigma, TARGET), in_ratios)
         else:
             # A control's are of an image of any shape: they are stretched onto this one, as ratios are.
             shape = None if row.get(SHUFFLED) else size
@@ -95,13 +98,13 @@ def _by_class(entries: Sequence[Entry], classes: Collection[int], column: str) -
     return {ROW_LABEL: unnamed} if unnamed else {}
 
 
-def _gaze(entries: Sequence[Entry], column: str, sigma: tuple[float, float]) -> list[Part]:
+def _gaze(entries: Sequence[Entry], column: str, sigma: tuple[float, float], in_ratios: bool) -> list[Part]:
     paths = scanpaths_of({column: entries}, TraceColumn(column, False, False, False))
-    for path in paths:
-        if not (np.abs(path.xy) <= FAR_OUTSIDE).all():
-            raise ValueError(
-                f"column {column!r} holds positions that are not ratios of the image, 0 to 1, x first."
-            )
+    places = np.concatenate([np.zeros((0, 2)), *(path.xy for path in paths)])
+    if not in_ratios and len(places) and (np.abs(places) > FAR_OUTSIDE).any(axis=1).all():
+        raise ValueError(
+            f"column {column!r} holds positions that are not ratios of the image, 0 to 1, x first."
+        )
     points, weights = mixture(paths)
     counts = weights > 0
     if not counts.any():

@@ -183,6 +183,33 @@ def require_ratios(xy: np.ndarray, row: np.ndarray, column: str, fix: str = CONV
     )  # fmt: skip
 
 
+def far_samples(xy: np.ndarray, row: np.ndarray, column: str) -> np.ndarray:
+    """Which samples of gaze are so far outside the image that one of them alone would be in another unit.
+
+    People also look beside a small or narrow image, so the unit is judged by all samples: in ratios, as many
+    are in the image.
+
+    Args:
+        xy: [P, 2] places, x first; NaN where there is none.
+        row: [P] the row of each.
+        column: The column's name.
+
+    Returns:
+        bool [P].
+
+    Raises:
+        SourceError: more are that far outside than are in the image.
+    """
+    far: np.ndarray = (np.abs(xy) > FAR_OUTSIDE).any(axis=1)
+    here = int(((xy >= -MARGIN) & (xy <= 1 + MARGIN)).all(axis=1).sum())
+    if far.sum() > here:
+        fix = (
+            f"{far.sum():,} are further than {FAR_OUTSIDE:g} times its size from its corner, {here:,} in it. "
+        )
+        require_ratios(xy, row, column, fix + CONVERT)
+    return far
+
+
 def point_column(points: FlatPoints, ratios: np.ndarray, labels: np.ndarray | None) -> pa.Array:
     """The column that training reads: `{x, y}` or null, or a list of them.
 

@@ -150,7 +150,7 @@ def read_rows(
     columns = Columns(image, label, point_name(rows, reading, labels), reading.annotations)
     if byproduct in AREA_KINDS:
         if required or set(columns.of_byproduct(byproduct)) <= set(rows.column_names):
-            check_areas(rows, byproduct, columns)
+            notes += check_areas(rows, byproduct, columns, reading.whole)
         return ReadRows(rows, columns, labels.multi_hot, notes)
     needed, left_out = columns.of_byproduct(byproduct), 0
     made = reading.x is not None or reading.points_file is not None  # the point column is made here

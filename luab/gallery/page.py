@@ -73,7 +73,7 @@ def write_page(options: argparse.Namespace, reading: Reading) -> tuple[int, int,
     names = [] if unlabeled else class_names(read.rows, columns)
     models = load_models(options.model)
     boxes = RowBoxes(columns.label, read.rows) if byproduct == "boxes" else None
-    look = ModelLook(columns, byproduct, names, models, options.min_crop, options.seed, boxes)
+    look = ModelLook(columns, byproduct, names, models, options.min_crop, options.seed, boxes, True)
     rows = rows.cast_column(columns.image, datasets.Image(decode=False))
     exhibits: list[ShownRow] = []
     left = MAX_BYTES

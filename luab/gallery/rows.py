@@ -81,6 +81,7 @@ class ModelLook:
         min_crop: smallest share of the image in a training crop.
         seed: seed of the crops.
         boxes: reads the boxes of the rows' dataset; by default their classes are numbers.
+        gaze_in_ratios: see `in_ratios` of `luab_attention.areas.areas_of`.
     """
 
     columns: Columns
@@ -90,6 +91,7 @@ class ModelLook:
     min_crop: float = 0.08
     seed: int = 0
     boxes: RowBoxes | None = None
+    gaze_in_ratios: bool = False
 
     @cached_property
     def crop(self) -> TrainTransform:
@@ -138,7 +140,8 @@ class ModelLook:
             return []
         value = row.get(self.columns.label)
         classes = value if isinstance(value, list) else [NO_LABEL if value is None else value]
-        return areas_of(row, self.byproduct, self.columns, classes, size, self.boxes)
+        kind, columns, known = self.byproduct, self.columns, self.gaze_in_ratios
+        return areas_of(row, kind, columns, classes, size, self.boxes, in_ratios=known)
 
     def _title(self, row: Mapping[str, Any]) -> str:
         value = row.get(self.columns.label)

@@ -4,6 +4,7 @@ scanpaths     the column of human attention (`luab_attention.columns`)
 annotations   ImageNet-AB's (`time`, epoch ms) and COCO-AB's (`time_at`, ms since the page opened)
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -74,7 +75,7 @@ def scanpaths_of(row: Mapping[str, Any], column: TraceColumn) -> list[Scanpath]:
     So the n-th scanpath is the n-th entry of the column.
 
     Raises:
-        SourceError: lists of different lengths, or a duration that is not 0 or more.
+        SourceError: lists of different lengths, or a duration or a weight that is not 0 or more.
     """
     entries = row[column.name] or []
     return [_of_annotation(each) if column.annotations else _of_entry(each) for each in entries]
@@ -87,6 +88,8 @@ def _of_entry(entry: Mapping[str, Any]) -> Scanpath:
         raise SourceError(f"a scanpath whose lists have different lengths: {lengths or 'no x and y'}.")
     label = entry.get("label")
     weight = entry.get("weight")
+    if weight is not None and not 0 <= weight < math.inf:
+        raise SourceError(f"a scanpath with the weight {weight:g}; it is 0 or more, or null for 1.")
     return _scanpath(
         np.stack([_floats(lists["x"]), _floats(lists["y"])], axis=1),
         None if lists["time"] is None else _floats(lists["time"]),

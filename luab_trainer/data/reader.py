@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from luab_attention.area_columns import check_areas
 from luab_attention.area_maps import Area
 from luab_attention.areas import areas_of
 from luab_attention.boxes.rows import RowBoxes
@@ -68,6 +69,7 @@ class RowReader:
         self.rows_name = rows_name
         self.sigma = sigma
         self.boxes = RowBoxes(columns.label)
+        self.gaze_in_ratios = False  # known by all samples, not by those of a row
         self.needed = [columns.image, columns.label, *columns.of_byproduct(byproduct)]
 
     def open(self, row: Row) -> OpenedRow:
@@ -107,6 +109,9 @@ class RowReader:
             rows = rows.select_columns(list(dict.fromkeys(names)))
         if self.byproduct == "boxes" and rows.features is not None:
             self.boxes = boxes_of(rows, self.columns)
+        elif self.byproduct == "scanpath" and isinstance(rows, datasets.Dataset):
+            check_areas(rows, "scanpath", self.columns)
+            self.gaze_in_ratios = True
         elif rows.features is not None and self.byproduct in ("masks", "heatmap"):
             for column in self.columns.of_byproduct(self.byproduct):
                 feature = _not_decoded(rows.features[column])
@@ -190,7 +195,9 @@ class RowReader:
         """The row's areas with their classes, in image ratios; only classes that the row has."""
         assert self.byproduct in AREA_KINDS
         classes = [labels] if isinstance(labels, int) else labels.nonzero().flatten().tolist()
-        areas = areas_of(row, self.byproduct, self.columns, classes, size, self.boxes, self.sigma)
+        areas = areas_of(
+            row, self.byproduct, self.columns, classes, size, self.boxes, self.sigma, self.gaze_in_ratios
+        )
         return [area._replace(label=classes[0]) if area.label == ROW_LABEL else area for area in areas]
 
     def _checked(self, label: Any) -> int:

@@ -158,6 +158,7 @@ class StreamedSamples(ViewIterableDataset):
         **options: Any,
     ):
         super().__init__(rows, transform, seed, **options)
+        self.to_sample.reader.gaze_in_ratios = True  # by the stream's first rows
         self.shuffle_buffer = shuffle_buffer
         self._process, self._processes = 0, 1
 

@@ -147,8 +147,19 @@ def test_samples_outside_the_image_do_not_count():
     row = {"scanpaths": [{"x": [0.25, 1.2], "y": [0.5, 0.5]}]}
     (area,) = areas(row, "scanpath")
     assert area.parts[0].points.tolist() == [[0.25, 0.5]]
+    far = {"x": [-3.0, 300.0], "y": [0.5, 0.5]}
     with pytest.raises(ValueError, match="not ratios"):
-        areas({"scanpaths": [{"x": [300.0], "y": [0.5]}]}, "scanpath")
+        areas({"scanpaths": [far]}, "scanpath")
+    # Beside the image, as other rows or samples tell.
+    assert areas({"scanpaths": [far]}, "scanpath", in_ratios=True) == []
+    (area,) = areas({"scanpaths": [far, *row["scanpaths"]]}, "scanpath")
+    assert area.parts[0].points.tolist() == [[0.25, 0.5]] and area.parts[0].weights.tolist() == [1]
+
+
+@pytest.mark.parametrize("weight", [-1.0, math.nan, math.inf])
+def test_a_weight_that_is_no_weight_is_refused(weight):
+    with pytest.raises(ValueError, match=f"the weight {weight:g}; it is 0 or more"):
+        areas({"scanpaths": [{"x": [0.5], "y": [0.5], "weight": weight}]}, "scanpath")
 
 
 @pytest.mark.parametrize(

@@ -382,11 +382,15 @@ def test_places_in_another_unit_are_refused(tmp_path, column):
         "points": List(point),
         "annotations": List({"mouse_tracking": List(sample), "selected_record": List(sample)}),
     }
-    track = [{"time": 0, "x": 0.5, "y": 0.5}, {"time": 1, "x": 50.0, "y": 1.0}]
+    track = [
+        {"time": 0, "x": 0.5, "y": 0.5},
+        {"time": 1, "x": 50.0, "y": 1.0},
+        {"time": 2, "x": 50.0, "y": 1.0},
+    ]
     values = {
         "click": ({"x": 1.0, "y": 0.5}, {"x": 50.0, "y": 1.0}),
         "points": ([{"x": 1.0, "y": 0.5}], [{"x": 0.5, "y": 0.5}, {"x": 50.0, "y": 1.0}]),
-        "scanpaths": ([path(0.5, 0.5)], [path([0.5, 50], [0.5, 1])]),
+        "scanpaths": ([], [path([0.5, 50, 50], [0.5, 1, 1])]),
         "annotations": ([], [{"mouse_tracking": track, "selected_record": []}]),
     }[column]
     rows = [{"image": image, "label": 0, column: value} for image, value in zip(TWO, values, strict=True)]

@@ -15,7 +15,9 @@ from fixtures.tiny_models import IMAGE_SIZE, tiny_model
 from PIL import Image
 
 from luab import CutMix, LUABConfig, LUABModel, LUABTrainer, MixUp, ViewDataset
+from luab_attention.reading import Reading, read_rows
 from luab_attention.shuffling import shuffle_byproducts
+from luab_data.errors import SourceError
 from luab_data.rows.columns import AREA_KINDS, ByproductKind, Columns
 from luab_trainer.announcement import control_text, model_facts
 from luab_trainer.arguments import parse
@@ -440,6 +442,61 @@ def test_columns_that_are_not_understood_are_refused_before_training(config, tmp
     data = write(tmp_path / "data", train=change(looked_dataset(8)))
     with pytest.raises(SystemExit, match=message):
         main(options(config, data, tmp_path / "out", byproduct=kind))
+
+
+def with_paths(rows: datasets.Dataset, *paths: dict) -> datasets.Dataset:
+    """The rows with this gaze, one viewing a row."""
+    return rows.remove_columns("scanpaths").add_column("scanpaths", [[path] for path in paths])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"weight": -1.0}, r"whose weight is not 0 or more \(in row 2: -1\)"),
+        ({"weight": float("nan")}, r"whose weight is not 0 or more \(in row 2: nan\)"),
+        ({"weight": float("inf")}, r"whose weight is not 0 or more \(in row 2: inf\)"),
+        ({"duration": [-1.0]}, r"a duration that is not 0 ms or more \(in row 2: -1\)"),
+        ({"duration": [None]}, r"a duration that is not 0 ms or more \(in row 2: nan\)"),
+    ],
+)
+def test_a_path_that_could_not_be_weighed_is_refused_before_training(wrong, message):
+    good = {"x": [0.5], "y": [0.5], "weight": 1.0, "duration": [100.0]}
+    rows = with_paths(looked_dataset(8), *[good, {**good, "weight": None}, {**good, **wrong}], *[good] * 5)
+    with pytest.raises(SourceError, match=message):
+        read_rows(rows, Reading(), "scanpath")
+
+
+@pytest.mark.parametrize("streaming", [False, True])
+def test_gaze_far_beside_the_image_does_not_count_and_is_said(config, tmp_path, capsys, streaming):
+    """Row 0 has a sample 6 image widths away, all of row 1 is so far: a narrow image on a screen."""
+    beside, near = {"x": [6.0, 0.5], "y": [0.5, 0.5]}, {"x": [0.5, 0.6], "y": [0.5, 0.5]}
+    rows = with_paths(looked_dataset(8), beside, {"x": [6.0, -4.0], "y": [0.5, 0.5]}, *[near] * 6)
+    data = write(tmp_path / "data", train=rows)
+    more = {"byproduct": "scanpath", "max_steps": 1, "do_eval": False, "eval_split": None}
+    if streaming:
+        more["streaming"] = True
+    main(options(config, data, tmp_path / "out", **more))
+    assert (
+        "scanpaths: 3 of 16 samples, in 2 rows, are further than 2 times the image's size from its corner"
+    ) in capsys.readouterr().err
+    dataset = ViewDataset(rows, EvalTransform(SETTINGS), byproduct="scanpath")
+    assert [len(dataset[number]["target_labels"]) for number in range(3)] == [1, 0, 1]
+    alone = [{**row, "image": row["image"]} for row in rows]
+    with pytest.raises(ValueError, match="Row 1: column 'scanpaths' holds positions that are not ratios"):
+        ViewDataset(alone, EvalTransform(SETTINGS), byproduct="scanpath")[1]
+
+
+def test_gaze_in_another_unit_is_refused_though_some_of_it_could_be_ratios():
+    pixels = {"x": [1.0, 20.0, 30.0], "y": [1.0, 20.0, 35.0]}
+    rows = with_paths(looked_dataset(8), *[pixels] * 8)
+    message = (
+        r"no ratios of the image, .*in 8 rows, the first is row 0: \(20, 20\).*16 are further than 2 times "
+        "its size from its corner, 8 in it. Divide"
+    )
+    with pytest.raises(SourceError, match=message):
+        read_rows(rows, Reading(), "scanpath")
+    with pytest.raises(SourceError, match=message):
+        ViewDataset(rows, EvalTransform(SETTINGS), byproduct="scanpath")
 
 
 def test_resuming_with_another_shuffle_is_refused(data, config, tmp_path):
