@@ -118,17 +118,13 @@ def _column(name: str, runs: Sequence[EvaluatedRun]) -> Model:
 
 
 def _row(key: str, models: dict[str, list[EvaluatedRun]], resamples: int, seed: int) -> Row:
-    runs_of = {name: _with_benchmark(group, key) for name, group in models.items()}
+    everything = [run for group in models.values() for run in group if key in run.benchmarks]
+    entry = everything[0].benchmarks[key]
+    benchmark = benchmark_class(entry["benchmark"])
+    runs_of = {name: _with_benchmark(benchmark, group, key) for name, group in models.items()}
     runs_of = {name: group for name, group in runs_of.items() if group}
     runs = [run for group in runs_of.values() for run in group]
-    entry = runs[0].benchmarks[key]
-    benchmark = benchmark_class(entry["benchmark"])
-    scores = read_scores(runs, key)
-    if benchmark.truths_needed and len(runs) > 1 and scores.untold:
-        raise ValueError(
-            f"{key}: the results of {few(scores.untold)} are of an earlier version and "
-            f"{benchmark.truths_needed}, so that they are not compared; evaluate it again"
-        )
+    scores = _scores(benchmark, runs, key)
     values = np.array([run.result(key)["metrics"][benchmark.primary] for run in runs])
     _check(benchmark, scores, values, runs, key)
     rows_of, start = {}, 0  # which rows of `scores` are a model's
@@ -188,9 +184,30 @@ def _further(primary: str, runs_of: dict[str, list[EvaluatedRun]], key: str) -> 
     }
 
 
-def _with_benchmark(runs: Sequence[EvaluatedRun], key: str) -> list[EvaluatedRun]:
-    """The runs with the benchmark; if a checkpoint is in several results, the last."""
-    return list({run.name: run for run in runs if key in run.benchmarks}.values())
+def _with_benchmark(benchmark: type[Benchmark], runs: Sequence[EvaluatedRun], key: str) -> list[EvaluatedRun]:
+    """The runs with the benchmark; if a checkpoint is in several results, the last.
+
+    Raises:
+        ValueError: these results are of different images, classes, boxes or people.
+    """
+    found: dict[str, EvaluatedRun] = {}
+    for run in runs:
+        if key in run.benchmarks:
+            if run.name in found and found[run.name].folder != run.folder:
+                _scores(benchmark, [found[run.name], run], key)
+            found[run.name] = run
+    return list(found.values())
+
+
+def _scores(benchmark: type[Benchmark], runs: Sequence[EvaluatedRun], key: str) -> RunScores:
+    """As `read_scores`; ValueError also if several runs need to tell what they were measured against."""
+    scores = read_scores(runs, key)
+    if benchmark.truths_needed and len(runs) > 1 and scores.untold:
+        raise ValueError(
+            f"{key}: the results of {few(scores.untold)} are of an earlier version and "
+            f"{benchmark.truths_needed}, so that they are not compared; evaluate it again"
+        )
+    return scores
 
 
 def _check(

@@ -147,7 +147,10 @@ def read_scores(runs: Sequence[EvaluatedRun], key: str) -> RunScores:
     first = tables[0]
     rows = [first["score"]]
     for run, table in zip(runs[1:], tables[1:], strict=True):
-        rows.append(_in_order(table, first, f"{key}: {runs[0].name} and {run.name}")["score"])
+        who = f"{runs[0].name} and {run.name}"
+        if run.name == runs[0].name:
+            who = f"the results of {run.name} in {runs[0].folder} and in {run.folder}"
+        rows.append(_in_order(table, first, f"{key}: {who}")["score"])
     unchecked, untold = (
         tuple(dict.fromkeys(run.name for run, table in zip(runs, tables, strict=True) if name not in table))
         for name in ("pixels", "truths")

@@ -265,6 +265,11 @@ def test_two_runs_are_compared_on_the_same_truth(images, tmp_path):
     ):
         figures([one, two])
     assert len(figures([two]).rows) == 1
+    # The same model in both: which one counts?
+    again = one_evaluated(tmp_path / "again", images, "a")
+    with pytest.raises(ValueError, match=r"the results of a in \S*one and in \S*again .* 1 of 3 images have"):
+        figures([one, again])
+    assert len(figures([again, one_evaluated(tmp_path / "more", images, "a")]).rows) == 1
 
 
 def test_results_of_an_earlier_version_tell_no_truth(images, tmp_path):
