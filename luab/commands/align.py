@@ -134,7 +134,7 @@ def people_of(options: argparse.Namespace) -> AttentionDataset:
         ValueError: an option with a value that is not allowed.
     """
     from luab_eval.image_sets.attention import attention_dataset
-    from luab_eval.image_sets.own_datasets import Place
+    from luab_eval.image_sets.own_datasets import DatasetPlace
 
     given = {
         "against": options.against,
@@ -144,7 +144,7 @@ def people_of(options: argparse.Namespace) -> AttentionDataset:
         "label_format": options.label_format,
     }
     chosen = tuple((name, str(value)) for name, value in given.items() if value is not None)
-    place = Place(options.dataset, options.split, options.config, chosen)
+    place = DatasetPlace(options.dataset, options.split, options.config, chosen)
     return attention_dataset(Path(options.dataset).name or "dataset", place)
 
 

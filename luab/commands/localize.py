@@ -95,7 +95,7 @@ def where(options: argparse.Namespace) -> BoxFolder | BoxDataset:
         ValueError: neither or both of the two ways to give them.
     """
     from luab_eval.image_sets.boxes import BoxFolder, box_dataset
-    from luab_eval.image_sets.own_datasets import Place
+    from luab_eval.image_sets.own_datasets import DatasetPlace
 
     if (options.dataset is None) == (options.images is None) or (options.images is None) != (
         options.boxes is None
@@ -103,5 +103,5 @@ def where(options: argparse.Namespace) -> BoxFolder | BoxDataset:
         raise ValueError("give either --images and --boxes, or --dataset")
     if options.dataset is None:
         return BoxFolder(options.images.name or "images", options.images, options.boxes)
-    place = Place(options.dataset, options.split, options.config)
+    place = DatasetPlace(options.dataset, options.split, options.config)
     return box_dataset(Path(options.dataset).name or "dataset", place)

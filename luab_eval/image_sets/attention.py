@@ -38,7 +38,7 @@ from luab_eval.alignment.viewings import (
 )
 from luab_eval.benchmark import ImageSet, Item
 from luab_eval.image_sets.class_maps import wnids
-from luab_eval.image_sets.own_datasets import OwnDataset, OwnRows, Place, label_names, row_images
+from luab_eval.image_sets.own_datasets import DatasetPlace, OwnDataset, OwnRows, label_names, row_images
 from luab_eval.image_sets.pictures import same_pictures
 
 EXPECTED = "NAME=DATASET@SPLIT?against=COLUMN"
@@ -84,8 +84,8 @@ class AttentionDataset(OwnDataset):
         ValueError: another form, or a value that is not allowed.
     """
 
-    def __init__(self, own_name: str, place: str | Place):
-        whole = Place.read(place) if isinstance(place, str) else place
+    def __init__(self, own_name: str, place: str | DatasetPlace):
+        whole = DatasetPlace.read(place) if isinstance(place, str) else place
         given = dict(whole.options)
         against, sigma = given.pop("against", None), given.pop("sigma", None)
         if against not in AGAINST:
@@ -190,7 +190,7 @@ class AttentionDataset(OwnDataset):
 
 
 @lru_cache(8)
-def attention_dataset(own_name: str, place: str | Place) -> AttentionDataset:
+def attention_dataset(own_name: str, place: str | DatasetPlace) -> AttentionDataset:
     """`AttentionDataset`, the same one for all metrics of one argument, so that it is read once."""
     return AttentionDataset(own_name, place)
 

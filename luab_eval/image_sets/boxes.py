@@ -18,7 +18,7 @@ from luab_data.rows.columns import Columns
 from luab_eval.benchmark import ImageSet, Item
 from luab_eval.image_sets.class_maps import wnids
 from luab_eval.image_sets.folders import existing
-from luab_eval.image_sets.own_datasets import OwnDataset, Place, label_names, row_images
+from luab_eval.image_sets.own_datasets import DatasetPlace, OwnDataset, label_names, row_images
 from luab_vision.geometry import MEASURE_STORED
 
 
@@ -72,7 +72,7 @@ class BoxDataset(OwnDataset):
 
 
 @lru_cache(maxsize=1)
-def box_dataset(own_name: str, place: str | Place) -> BoxDataset:
+def box_dataset(own_name: str, place: str | DatasetPlace) -> BoxDataset:
     """`BoxDataset`, the same one for all metrics of one argument: it is read, and its notes said, once."""
     return BoxDataset(own_name, place)
 

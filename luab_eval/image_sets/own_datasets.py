@@ -42,7 +42,7 @@ class OwnRows(NamedTuple):
     left_out: str
 
 
-class Place(NamedTuple):
+class DatasetPlace(NamedTuple):
     """Where a dataset's rows are, and how to read them.
 
     Attributes:
@@ -58,7 +58,7 @@ class Place(NamedTuple):
     options: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def read(cls, text: str) -> Place:
+    def read(cls, text: str) -> DatasetPlace:
         """`DATASET@SPLIT` or `DATASET@CONFIG/SPLIT`, each with `?NAME=VALUE&NAME=VALUE` or not.
 
         Commands have the parts: no text could tell them apart in all paths.
@@ -93,15 +93,15 @@ class OwnDataset:
 
     Args:
         own_name: name in tables.
-        place: where its rows are; a text is read by `Place.read`.
+        place: where its rows are; a text is read by `DatasetPlace.read`.
 
     Raises:
         ValueError: another form.
     """
 
-    def __init__(self, own_name: str, place: str | Place):
+    def __init__(self, own_name: str, place: str | DatasetPlace):
         self.own_name = own_name
-        self.place = place = Place.read(place) if isinstance(place, str) else place
+        self.place = place = DatasetPlace.read(place) if isinstance(place, str) else place
         self.dataset, self.split, self.config, _ = place
         columns = dict(place.options)
         layout = columns.get("label_format", "auto")

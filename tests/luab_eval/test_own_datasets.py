@@ -12,7 +12,7 @@ from luab.commands.byproducts import main as byproducts
 from luab.commands.evaluate import main as evaluate
 from luab_eval.benchmarks import find_benchmark
 from luab_eval.image_sets.class_maps import wnids
-from luab_eval.image_sets.own_datasets import Place
+from luab_eval.image_sets.own_datasets import DatasetPlace
 
 SHOWN = [(101, 0), (444, 1), (444, -1), (444, 0)]  # color, label: two right, one without a class, one wrong
 
@@ -111,7 +111,7 @@ def test_a_wrong_argument_is_refused(argument):
     ],
 )
 def test_a_place_of_rows(text, expected):
-    assert Place.read(text) == expected
+    assert DatasetPlace.read(text) == expected
 
 
 def test_what_run_py_reads_is_judged(tmp_path):
