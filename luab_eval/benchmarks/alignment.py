@@ -88,6 +88,8 @@ class AlignmentBenchmark(Benchmark):
         for who, values in of_pictures[self.primary].items():
             if who != MODEL and not np.isnan(values).all():
                 metrics[f"{self.primary}_{who}"] = float(np.nanmean(values))
+            if (share := alignment.center_shares.get((self.primary, who))) is not None:
+                metrics[f"{self.primary}_{who}_center_share"] = share
         metrics |= self._of_several(found[self.primary])
         for metric in self.also():
             metrics[metric] = float(of_pictures[metric][MODEL].mean())
@@ -118,10 +120,12 @@ class AlignmentBenchmark(Benchmark):
         several = ~np.isnan(found.get(SPLIT_HALVES, np.full(1, np.nan)))
         if not several.any():
             return {}
-        count = {f"{self.primary}_{HUMAN_IMAGES}": float(several.sum())}
+        by_picture = self.own.judged(self._root).alignment.by_picture
+        on = by_picture(np.where(several, found[MODEL], np.nan))  # the same images and classes
+        count = {f"{self.primary}_{HUMAN_IMAGES}": float((~np.isnan(on)).sum())}
         if several.all():
             return count
-        return count | {f"{self.primary}_on_{HUMAN_IMAGES}": float(found[MODEL][several].mean())}
+        return count | {f"{self.primary}_on_{HUMAN_IMAGES}": float(np.nanmean(on))}
 
     def _found(self, answers: Predictions) -> dict[str, dict[str, np.ndarray]]:
         if answers.looks is None:

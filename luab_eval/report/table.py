@@ -58,6 +58,11 @@ _METRIC_NAMES |= _ALIGNMENT | {
 }
 # Metrics that are numbers of images.
 _COUNTS = tuple(f"{metric}_human_images" for metric in _ALIGNMENT)
+_METRIC_NAMES |= {
+    f"{metric}_{who}_center_share": f"{_METRIC_NAMES[f'{metric}_{who}']}, share of the center bias in it"
+    for metric in ("kl", "information_gain")
+    for who in ("one_human", "split_halves")
+}
 # Metrics that are no rates in %.
 _RATIOS = ("max_box_acc_threshold",)
 PERCENT = 100.0  # `Row.scale` of rates

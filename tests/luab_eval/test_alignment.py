@@ -523,7 +523,11 @@ def test_masks_of_the_rows_of_one_image_are_united(tmp_path):
 def test_an_image_of_several_classes_is_one_image_of_the_figure(tmp_path):
     """Its score is the mean over its classes: its copies would prove what one image does not."""
     rows = [
-        {"image": TWO[0], "labels": [0, 1], "scanpaths": [path(*CORNERS[0], "a"), path(*CORNERS[1], "b", 1)]},
+        {
+            "image": TWO[0],
+            "labels": [0, 1],
+            "scanpaths": [path(*CORNERS[0], "a"), path(*CORNERS[1], "b", 1), path(0.3, 0.3, "c")],
+        },
         {"image": TWO[1], "labels": [1], "scanpaths": [path(*CORNERS[1], "a", 1)]},
     ]
     argument = f"{stored(tmp_path, rows)}?against=scanpaths"
@@ -535,6 +539,9 @@ def test_an_image_of_several_classes_is_one_image_of_the_figure(tmp_path):
     found = benchmark.own.judged(Path()).alignment.of_model(answers.looks[MAP])["nss"]
     of_items = found["model"]
     assert len(of_items) == 3
+    # Two people only at its first class: what is set beside them is the model's figure of this class.
+    assert scores.metrics["nss_human_images"] == 1
+    assert scores.metrics["nss_on_human_images"] == pytest.approx(of_items[0])
     assert scores.ids.tolist() == [b"0/red", b"1/green"]
     assert scores.per_image == pytest.approx([of_items[:2].mean(), of_items[2]])
     assert scores.metrics["nss"] == pytest.approx((of_items[:2].mean() + of_items[2]) / 2)
@@ -649,6 +656,7 @@ def test_command(tmp_path, checkpoints, capsys):
     assert page.count("<figcaption>people</figcaption>") == 4
     assert "Only sees is closer to people than the center" in page
     assert "NSS, half of the people against the others" in page
+    assert "KL, half of the people against the others, share of the center bias in it" in page
     assert f"<b>{entry['metrics']['nss']:.3f}</b>" in page
     assert compare([str(tmp_path / "out")]) == 0
     text = capsys.readouterr().out

@@ -9,6 +9,7 @@ from luab_attention.area_maps import Picture
 from luab_attention.blur import PEOPLE, fixation_sigma
 from luab_eval.alignment.people import GRID, Viewing, gaussians, people_of
 from luab_eval.alignment.scores import Alignment, on_grid
+from luab_eval.metrics.map_similarity.map_similarity import kl
 from luab_vision.geometry import WHOLE_IMAGE
 
 FINE = (1e-4, 1e-4)
@@ -200,6 +201,42 @@ def test_people_are_compared_only_where_they_are_told_apart():
     assert found["split_halves"][0] == pytest.approx(found["one_human"][0])
     alone = Alignment([people_of([viewing((0.5, 0.5))])] * 2, range(2))
     assert set(alone.baselines()["nss"]) == {"uniform", "center"}
+
+
+def test_people_predict_people_with_a_share_of_the_center():
+    """Few narrow fixations miss the others': without the center bias, people are worse than a uniform map."""
+    rng = np.random.default_rng(0)
+    people = [
+        people_of(
+            [
+                viewing(*rng.normal(place, 0.1, (10, 2)).clip(0, 1), annotator=str(who), sigma=(0.03, 0.03))
+                for who in range(4)
+            ]
+        )
+        for place in PLACES
+    ]
+    alignment = Alignment(people, range(4))
+    found = alignment.baselines()
+    for who in ("one_human", "split_halves"):
+        for metric, sign in (("kl", -1), ("information_gain", 1)):
+            of = {name: sign * values.mean() for name, values in found[metric].items()}
+            assert of[who] > max(of["center"], of["uniform"])
+        assert 0 < alignment.center_shares["kl", who] < 1
+    # The figure of an image: two people, each against the other.
+    two = [
+        looked_at([(0.2, 0.2), (0.5, 0.5)], [(0.8, 0.8), (0.5, 0.5)]),
+        looked_at([(0.5, 0.5)], [(0.4, 0.5)]),
+    ]
+    alignment = Alignment(two, range(2))
+    value = alignment.baselines()["kl"]["one_human"][0]
+    share = alignment.center_shares["kl", "one_human"]
+    center, (one, other) = alignment.reference(0, two[0]).center, two[0].maps
+    mixed = [(1 - share) * density + share * center for density in (one, other)]
+    assert value == pytest.approx((kl(mixed[0], other) + kl(mixed[1], one)) / 2)
+    # People who agree need no center bias.
+    agreeing = Alignment([looked_at([at], [at]) for at in PLACES], range(4))
+    assert agreeing.baselines()["kl"]["one_human"] == pytest.approx(np.zeros(4), abs=1e-9)
+    assert set(agreeing.center_shares.values()) == {0}
 
 
 def test_maps_without_fixations_have_no_metrics_of_fixations():
