@@ -170,7 +170,7 @@ class Alignment:
         sums, counts = self._totals()
         own = np.flatnonzero(self.pictures == self.pictures[at])
         same = [people if other == at else self.people[other] for other in own.tolist()]
-        blur = _blur(CENTER_SPREAD * len(self.pictures) ** (-1 / 6))
+        blur = _blur(CENTER_SPREAD * len(self.first) ** (-1 / 6))
         rest = (blur @ (sums - np.sum([each.map for each in same], axis=0)) @ blur.T).clip(0)
         center = (1 - CENTER_UNIFORM) * rest / rest.sum() + CENTER_UNIFORM / rest.size
         negatives = counts - np.sum([_counts(each) for each in same], axis=0)

@@ -188,6 +188,9 @@ def test_one_picture_asked_for_two_classes_is_no_other_image():
     assert alignment.reference(0, people[0]).negatives.sum() == 1
     assert mass(alignment.reference(0, people[0]).center, 0, 0, 1, 0.5) > 0.9
     assert alignment.reference(2, people[2]).negatives.sum() == 2
+    # Its classes are no further images for the blur of the center bias either.
+    once = Alignment(people[1:], [7, 9]).reference(0, people[1]).center
+    assert alignment.reference(0, people[0]).center == pytest.approx(once)
     with pytest.raises(ValueError, match="at least two images, and got 1"):
         Alignment(people, [7, 7, 7])
 
