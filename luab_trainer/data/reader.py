@@ -114,7 +114,7 @@ class RowReader:
             self.gaze_in_ratios = True
         elif rows.features is not None and self.byproduct in ("masks", "heatmap"):
             for column in self.columns.of_byproduct(self.byproduct):
-                feature = _not_decoded(rows.features[column])
+                feature = not_decoded(rows.features[column])
                 if isinstance(rows, datasets.Dataset):
                     rows = with_feature(rows, column, feature)
                 else:
@@ -229,10 +229,11 @@ def boxes_of(rows: datasets.Dataset | datasets.IterableDataset, columns: Columns
         ) from error
 
 
-def _not_decoded(feature: Any) -> Any:
-    """The feature of a column of images with other fields, which then stay files."""
+def not_decoded(feature: Any) -> Any:
+    """The feature of a column of images, alone or with other fields in lists: they stay files."""
     if isinstance(feature, dict):
-        return {name: _not_decoded(part) for name, part in feature.items()}
+        return {name: not_decoded(part) for name, part in feature.items()}
     if is_list(feature):
-        return type(feature)(_not_decoded(feature.feature))
+        length = {"length": feature.length} if isinstance(feature, datasets.List) else {}
+        return type(feature)(not_decoded(feature.feature), **length)
     return datasets.Image(decode=False) if isinstance(feature, datasets.Image) else feature
