@@ -7,8 +7,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from luab_attention.boxes.counting import count_boxes, flat_lists
 from luab_attention.boxes.rows import RowBoxes
 from luab_attention.columns import DURATION, SEGMENT, TIME
+from luab_attention.point_classes import of_own_or_no_class
 from luab_attention.points import FAR_OUTSIDE, MARGIN, WEIGHT, X, Y, far_samples
 from luab_data.constants import IMAGE, LABEL, NO_LABEL
 from luab_data.errors import SourceError
@@ -74,7 +76,7 @@ def far_note(rows: datasets.Dataset, column: str) -> list[str]:
     Raises:
         SourceError: more are than are in the image, so that they are in another unit.
     """
-    entries, owner = _entries(read_column(rows, column))
+    entries, owner = flat_lists(read_column(rows, column))
     x, y, of = _positions(entries)
     far = far_samples(np.stack([x, y], axis=1), owner[of], column)
     if not far.any():
@@ -87,15 +89,15 @@ def far_note(rows: datasets.Dataset, column: str) -> list[str]:
 
 
 def has_area(rows: datasets.Dataset, kind: AreaKind, columns: Columns) -> np.ndarray:
-    """Which stored rows have an area of one of their classes, bool [N]. Opens no image.
+    """Which stored rows have an area of one of their classes, bool [N]. Opens no image: a mask may be empty.
 
-    Boxes are counted as they are stated: a box may still be empty. A mask may have no pixel.
+    Of boxes, `luab_attention.boxes.counting.count_boxes` says more.
     """
+    if kind == "boxes":
+        return count_boxes(rows, columns).found
     (column,) = columns.of_byproduct(kind)
     values = read_column(rows, column)
-    if kind == "boxes":
-        return _has_boxes(values)
-    entries, owner = _entries(values)
+    entries, owner = flat_lists(values)
     counts = np.ones(len(owner), bool)
     if kind == "scanpath":
         x, y, of = _positions(entries)
@@ -106,14 +108,15 @@ def has_area(rows: datasets.Dataset, kind: AreaKind, columns: Columns) -> np.nda
         parts = [name for name in ("bytes", "path") if image.type.get_field_index(name) >= 0]
         counts = np.any([valid(pc.struct_field(image, name)) for name in parts], axis=0)
     if entries.type.get_field_index(LABEL) >= 0:
-        counts &= _of_own_class(rows, pc.struct_field(entries, LABEL), owner, columns.label)
+        numbers = pc.fill_null(pc.struct_field(entries, LABEL), NO_LABEL).to_numpy(zero_copy_only=False)
+        counts &= of_own_or_no_class(read_column(rows, columns.label), owner, numbers.astype(np.int64))
     found = np.zeros(len(values), bool)
     found[owner[counts]] = True
     return found
 
 
 def _check_paths(rows: datasets.Dataset, column: str, entry: dict[str, Any]) -> None:
-    entries, owner = _entries(read_column(rows, column))
+    entries, owner = flat_lists(read_column(rows, column))
     lengths = {
         name: pc.fill_null(pc.list_value_length(pc.struct_field(entries, name)), 0).to_numpy(
             zero_copy_only=False
@@ -167,16 +170,6 @@ def _check_classes(rows: datasets.Dataset, column: str, entry: dict[str, Any], l
         )
 
 
-def _entries(values: pa.ChunkedArray) -> tuple[pa.StructArray, np.ndarray]:
-    """The entries of a column of lists, and the stored row of each."""
-    chunks = [plain_list(chunk) for chunk in values.chunks]
-    starts = np.cumsum([0, *(len(chunk) for chunk in chunks)])
-    owner = [start + pc.list_parent_indices(c).to_numpy() for start, c in zip(starts, chunks, strict=False)]
-    flat = [pc.list_flatten(chunk) for chunk in chunks]
-    entries = pa.chunked_array(flat, values.type.value_type).combine_chunks()
-    return entries, np.concatenate([np.zeros(0, np.int64), *owner])
-
-
 def _positions(entries: pa.StructArray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """X and y of all samples, NaN for missing ones, and the entry of each."""
     lists = [plain_list(pc.struct_field(entries, name)) for name in (X, Y)]
@@ -185,29 +178,3 @@ def _positions(entries: pa.StructArray) -> tuple[np.ndarray, np.ndarray, np.ndar
         for each in lists
     )
     return x, y, pc.list_parent_indices(lists[0]).to_numpy()
-
-
-def _of_own_class(rows: datasets.Dataset, labels: pa.Array, owner: np.ndarray, label: str) -> np.ndarray:
-    """Which entries are of a class of their row; in rows of one class also those of no class."""
-    own = pc.fill_null(labels, NO_LABEL).to_numpy(zero_copy_only=False).astype(np.int64)
-    values = read_column(rows, label)
-    if not is_list(rows.features[label]):
-        single = pc.fill_null(values, NO_LABEL).to_numpy().astype(np.int64)
-        return (own == NO_LABEL) | (own == single[owner])
-    lists = pa.chunked_array([plain_list(chunk) for chunk in values.chunks], pa.list_(values.type.value_type))
-    lengths = pc.fill_null(pc.list_value_length(lists), 0).to_numpy()
-    flat = pc.list_flatten(lists).to_numpy().astype(np.int64)
-    size = 1 + max(flat.max(initial=0), own.max(initial=0))
-    known = np.repeat(np.arange(len(lists)), lengths) * size + flat
-    return (own >= 0) & np.isin(owner * size + own, known)
-
-
-def _has_boxes(values: pa.ChunkedArray) -> np.ndarray:
-    """Which stored rows have a box, in both layouts of the column."""
-    found = []
-    for chunk in values.chunks:
-        if pa.types.is_struct(chunk.type):  # {bbox: [...], category: [...]}
-            lists = [name for name in (f.name for f in chunk.type) if name in ("bbox", "bboxes", "boxes")]
-            chunk = pc.struct_field(chunk, lists[0])
-        found.append(pc.fill_null(pc.list_value_length(chunk), 0).to_numpy(zero_copy_only=False) > 0)
-    return np.concatenate([np.zeros(0, bool), *found])

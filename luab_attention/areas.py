@@ -121,9 +121,10 @@ def _boxes(
     edges = found.ratios()
     if categories is None:
         return [Area(ROW_LABEL, (rectangles(edges),))] if len(edges) else []
-    return [
-        Area(label, (rectangles(edges[categories == label]),)) for label in classes if label in categories
-    ]
+    of_class = {label: edges[categories == label] for label in classes if label in categories}
+    if not of_class and len(classes) == 1 and NO_LABEL in categories:
+        of_class = {ROW_LABEL: edges[categories == NO_LABEL]}
+    return [Area(label, (rectangles(own),)) for label, own in of_class.items()]
 
 
 def rectangles(boxes: np.ndarray) -> Picture:

@@ -1,4 +1,4 @@
-"""Counts how much of a dataset a run can use, from the columns, without opening an image."""
+"""Counts how much of a dataset a run can use: from the columns, and for boxes from the images' headers."""
 
 from typing import NamedTuple
 
@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from luab_attention.area_columns import has_area
+from luab_attention.boxes.counting import count_boxes
 from luab_attention.point_classes import of_own_classes
 from luab_attention.points import MARGIN, flat_points
 from luab_data.constants import NO_LABEL
@@ -28,12 +29,14 @@ class RowFacts(NamedTuple):
         with_target: rows with a byproduct that a loss can use. None: the byproduct's column is missing, or no
             byproduct is requested. A click may still be outside a crop, and a trace entirely after its click.
         classes: number of classes that occur.
+        left_out: why parts of byproducts cannot be used, in words; "" if all can, or nothing is known of it.
     """
 
     rows: int
     with_image: int
     with_target: int | None
     classes: int
+    left_out: str = ""
 
     @property
     def target_share(self) -> float | None:
@@ -47,10 +50,14 @@ def describe_rows(rows: datasets.Dataset, columns: Columns, byproduct: Byproduct
     Raises:
         SourceError: annotations without the fields of a trace.
     """
-    usable = None
+    usable, left_out = None, ""
     if byproduct is not None and set(columns.of_byproduct(byproduct)) <= set(rows.column_names):
         usable = np.zeros(len(rows.data), bool)
-        if byproduct in AREA_KINDS:
+        if byproduct == "boxes":
+            counts = count_boxes(rows, columns)
+            usable |= counts.found
+            left_out = counts.note
+        elif byproduct in AREA_KINDS:
             usable |= has_area(rows, byproduct, columns)
         if "click" in byproduct:
             usable |= has_point(rows, columns)
@@ -62,15 +69,25 @@ def describe_rows(rows: datasets.Dataset, columns: Columns, byproduct: Byproduct
         with_image=int(in_order(rows, has_image(rows, columns.image)).sum()),
         with_target=None if usable is None else int(in_order(rows, usable).sum()),
         classes=len(classes_of(rows, columns.label)),
+        left_out=left_out,
     )
 
 
-def no_target(which: str, columns: Columns, byproduct: ByproductKind) -> SourceError:
-    """The error if no training row has a usable byproduct. `which`: such as "none of the 8"."""
+def no_target(which: str, columns: Columns, byproduct: ByproductKind, why: str = "") -> SourceError:
+    """The error if no training row has a usable byproduct.
+
+    Args:
+        which: Such as "none of the 8".
+        columns: Where it is read from.
+        byproduct: The byproduct.
+        why: Why none can be used, if that is known.
+    """
+    reason = f"{why}. " if why else ""
+    options = "--byproduct" if byproduct in AREA_KINDS else "--point_column or --byproduct"
     return SourceError(
         f"--byproduct {byproduct}: {which} training rows has a usable one in column "
-        f"{', '.join(columns.of_byproduct(byproduct))}, so that nothing can be learned from it. Set "
-        f"{'' if byproduct in AREA_KINDS else '--point_column or '}--byproduct, or take --loss none."
+        f"{', '.join(columns.of_byproduct(byproduct))}, so that nothing can be learned from it. "
+        f"{reason}Set {options}, or take --loss none."
     )
 
 

@@ -28,10 +28,18 @@ def of_own_classes(labels: pa.ChunkedArray, row: np.ndarray, numbers: np.ndarray
         found = pc.fill_null(labels, NO_LABEL).to_numpy().astype(np.int64)
         return np.asarray(found[row] == numbers)
     lists = pa.chunked_array([plain_list(chunk) for chunk in labels.chunks], pa.list_(labels.type.value_type))
-    owner = np.repeat(np.arange(len(lists)), pc.list_value_length(lists).to_numpy())
+    owner = np.repeat(np.arange(len(lists)), pc.fill_null(pc.list_value_length(lists), 0).to_numpy())
     flat = pc.list_flatten(lists).to_numpy().astype(np.int64)
     size = 1 + max(flat.max(initial=0), numbers.max(initial=0))
     return (numbers >= 0) & np.isin(row * size + numbers, owner * size + flat)
+
+
+def of_own_or_no_class(labels: pa.ChunkedArray, row: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """`of_own_classes`, and those of no class (-1) in a row of one class."""
+    single: np.ndarray = np.ones(len(labels), bool)
+    if is_list_type(labels.type):
+        single = pc.fill_null(pc.list_value_length(labels), 0).to_numpy() == 1
+    return of_own_classes(labels, row, numbers) | ((numbers == NO_LABEL) & single[row])
 
 
 def number_points(points: FlatPoints, feature: Any, classes: Any, column: str) -> np.ndarray:

@@ -47,7 +47,7 @@ def sized_points(
     Raises:
         SourceError: an unreadable image, or no point stays.
     """
-    upright = _image_sizes(rows, image, points.row)
+    upright = image_sizes(rows, image, points.row)
     if sizes is None:
         return points, upright, [], 0
     turned = other_orientation(sizes, upright)
@@ -75,8 +75,8 @@ def _numbers(rows: datasets.Dataset, column: str) -> np.ndarray:
     return values.cast(pa.float64()).to_numpy()
 
 
-def _image_sizes(rows: datasets.Dataset, image: str, row: np.ndarray) -> np.ndarray:
-    """Width and height of each point's upright image [P, 2], from the files' headers."""
+def image_sizes(rows: datasets.Dataset, image: str, row: np.ndarray) -> np.ndarray:
+    """Width and height of the upright images of rows `row` [P] -> [P, 2], from the files' headers."""
     images = rows.select_columns(image).cast_column(image, datasets.Image(decode=False))
     needed, place = np.unique(row, return_inverse=True)
     sizes = np.ones((len(needed), 2))
@@ -85,7 +85,7 @@ def _image_sizes(rows: datasets.Dataset, image: str, row: np.ndarray) -> np.ndar
             opened = open_image(images[number][image])
         except Exception as error:
             raise OddRows(
-                "cannot read the image for the size that its points are in",
+                "cannot read the image for its size",
                 f"row {number}",
                 str(error),
                 "Repair the image, or filter the row out.",

@@ -127,7 +127,7 @@ def _boxes(
     objects = []
     for own, at in zip((label for label, _, _ in read), source, strict=True):
         theirs, boxes, categories = read[at]
-        numbers = _renumbering(theirs, own)
+        numbers = {NO_LABEL: [NO_LABEL]} | _renumbering(theirs, own)
         # Without categories all boxes are of the row's class.
         first = _classes(own)[:1]
         named = [first] * len(boxes) if categories is None else [numbers.get(int(c), ()) for c in categories]

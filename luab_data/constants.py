@@ -24,6 +24,8 @@ SHUFFLED = "byproducts_shuffled"  # of a control: whether the row's byproducts a
 
 # ClassLabel's own value for "no label": an image whose class is not among the dataset's classes.
 NO_LABEL = -1
+# The class of a box, point or mask that is none of those of the labels.
+OTHER_CLASS = -2
 
 TRAIN = "train"
 WIDTH, HEIGHT = "width", "height"  # pixels of the image that boxes and points in pixels refer to

@@ -14,7 +14,7 @@ from luab_attention.boxes.boxes import BBOX_NAMES, CATEGORY_NAMES, NOTHING, Imag
 from luab_attention.boxes.reader import BoxReader, Row, Size
 from luab_data import constants
 from luab_data.console.names import few
-from luab_data.constants import HEIGHT, NO_LABEL, OBJECTS, WIDTH
+from luab_data.constants import HEIGHT, NO_LABEL, OBJECTS, OTHER_CLASS, WIDTH
 from luab_data.errors import SourceError
 from luab_data.images.pillow import open_file
 from luab_data.rows.arrow import is_list
@@ -65,14 +65,21 @@ class RowBoxes(BoxReader):
             return NOTHING, None if categories is None else np.zeros(0, np.int64)
         width, height = _stated_size(row) or size()
         boxes, good = self._usable(bbox, width, height)
-        return boxes, None if categories is None else self._class_numbers(categories)[good]
+        return boxes, None if categories is None else self.class_numbers(categories)[good]
 
-    def _class_numbers(self, categories: Sequence[Any]) -> np.ndarray:
+    def class_numbers(self, categories: Sequence[Any]) -> np.ndarray:
+        """The rows' class number of each category: `NO_LABEL` for none, `OTHER_CLASS` for none of the rows'.
+
+        Raises:
+            SourceError: class numbers are needed, and these are none.
+        """
+        stated = [NO_LABEL if category is None else category for category in categories]
         if self._number is not None:
-            return np.array([self._number.get(category, NO_LABEL) for category in categories], np.int64)
-        if not all(_is_whole(category) for category in categories):
+            known = {NO_LABEL: NO_LABEL} | self._number
+            return np.array([known.get(category, OTHER_CLASS) for category in stated], np.int64)
+        if not all(_is_whole(category) for category in stated):
             raise SourceError(f"categories of boxes are {few(categories)}, but class numbers are needed.")
-        return np.array(categories, np.int64)
+        return np.array(stated, np.int64)
 
 
 def row_size(row: Row, image: str = constants.IMAGE, upright: bool = True) -> tuple[int, int]:
@@ -95,6 +102,19 @@ def row_size(row: Row, image: str = constants.IMAGE, upright: bool = True) -> tu
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise SourceError(f"cannot read the image: {error}") from error
     return opened.width, opened.height
+
+
+def field_names(feature: Any) -> tuple[str, str | None]:
+    """The names of the fields of the boxes and of their categories, which there may not be.
+
+    Raises:
+        SourceError: the column's feature has no such fields, or several.
+    """
+    _part(feature, CATEGORY_NAMES)
+    _part(feature, BBOX_NAMES)
+    fields = class_feature(feature)
+    bbox = next(name for name in BBOX_NAMES if name in fields)
+    return bbox, next((name for name in CATEGORY_NAMES if name in fields), None)
 
 
 def require_upright(rows: datasets.Dataset, image: str = constants.IMAGE) -> None:
@@ -206,7 +226,7 @@ def _numbers(rows: datasets.Dataset, label: str, category: Any) -> dict[Any, int
     else:
         return None
     found = match([(name,) for name in names], class_names_of(rows, label), "category", "the rows'")
-    return {key: NO_LABEL if at is None else at for key, at in zip(keys, found, strict=True)}
+    return {key: OTHER_CLASS if at is None else at for key, at in zip(keys, found, strict=True)}
 
 
 def _strings(rows: datasets.Dataset) -> set[str]:

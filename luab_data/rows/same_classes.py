@@ -14,7 +14,7 @@ from datasets.utils.logging import get_logger
 
 from luab_data.adapters.hf_datasets import fingerprint_of
 from luab_data.console.names import few
-from luab_data.constants import CLASS_NAME, NO_LABEL
+from luab_data.constants import CLASS_NAME, NO_LABEL, OTHER_CLASS
 from luab_data.errors import SourceError
 from luab_data.rows.arrow import is_list, offsets_of, plain_list, replace_column
 from luab_data.rows.class_names import Names, match
@@ -115,8 +115,9 @@ def _renumbered(
             f"set's {len(known.names):,}: {few(strangers)}. The training set has {few(known.names)}. Leave "
             "their rows out, or give the classes the training set's names."
         )
-    # A box or a point may be of a class that is no row's label. There is no number for it.
-    mapping = np.array([NO_LABEL if number is None else number for number in found] + [NO_LABEL])
+    # A box or a point may be of a class that is no row's label. No class, -1, would be the image's own.
+    mapping = np.array([OTHER_CLASS if number is None else number for number in found])
+    mapping = np.append(mapping, [OTHER_CLASS, NO_LABEL])  # of -2 and -1
     for column in rows.column_names:
         feature = rows.features[column]
         if _holds(feature, own):

@@ -29,7 +29,7 @@ from luab_attention.points import far_samples, flat_points, require_ratios
 from luab_attention.traces.dwell import in_image, weights
 from luab_attention.traces.rows import scanpaths_of, trace_column
 from luab_data.console.names import few
-from luab_data.constants import CLICK, HEIGHT, IMAGE, LABEL, NO_LABEL, OBJECTS, POINTS, WIDTH
+from luab_data.constants import CLICK, HEIGHT, IMAGE, LABEL, NO_LABEL, OBJECTS, OTHER_CLASS, POINTS, WIDTH
 from luab_data.errors import SourceError
 from luab_data.rows.arrow import in_order, is_list, read_column
 from luab_data.rows.columns import Columns
@@ -49,7 +49,7 @@ COLUMN: Mapping[Against, str] = {
 }
 WITH_FIXATIONS: tuple[Against, ...] = ("click", "points", "scanpaths")
 ROWS_AT_ONCE = 16
-OTHER_CLASS, UNNAMED = -2, -3  # the class of an entry: one that no row has; none
+UNNAMED = -3  # the class of an entry that names none
 
 # Of one row: class number (None: no class) -> its viewings.
 ByClass = dict[int | None, list[Viewing]]
@@ -197,7 +197,7 @@ def _boxes(rows: datasets.Dataset, columns: Columns) -> tuple[list[ByClass], str
         edges = boxes.ratios()
         of: np.ndarray = np.full(len(edges), UNNAMED)
         if categories is not None:
-            of = np.where(categories == NO_LABEL, OTHER_CLASS, categories)
+            of = np.where(categories == NO_LABEL, UNNAMED, categories)
         of_class: ByClass = {}
         for own in np.unique(of).tolist():
             mine = edges[of == own]

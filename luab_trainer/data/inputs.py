@@ -93,12 +93,17 @@ def read_inputs(run: RunArguments, args: LUABConfig) -> Inputs:
     multi_label = is_multi_label(known.rows, columns)
     check_task(known.rows, columns, multi_label, args.used, args.label_policy)
     eval_rows = None if evaluated is None else evaluated.rows
-    if train is not None and byproduct is not None and run.shuffle_byproducts is not None:
-        train = shuffle_byproducts(train, byproduct, columns, run.shuffle_byproducts)
     train_facts = None if train is None else describe_rows(train, columns, byproduct)
     eval_facts = None if eval_rows is None else describe_rows(eval_rows, columns, learned)
     if args.do_train and byproduct is not None and train_facts is not None:
         _require_targets(train_facts, columns, byproduct)
+    more += left_out_note(train_facts, columns, byproduct)
+    more += [f"evaluation rows: {note}" for note in left_out_note(eval_facts, columns, learned)]
+    if train is not None and byproduct is not None and run.shuffle_byproducts is not None:
+        train = shuffle_byproducts(train, byproduct, columns, run.shuffle_byproducts)
+        train_facts = describe_rows(train, columns, byproduct)
+        if args.do_train:
+            _require_targets(train_facts, columns, byproduct)
     if train is not None and eval_rows is not None:
         of_classes = _class_notes(train, eval_rows, columns.label, names)
         more += of_classes if args.do_train else []
@@ -255,7 +260,14 @@ def read_evaluation_boxes(run: RunArguments, boxes: str, whole: ReadRows | None)
 
 def _require_targets(facts: RowFacts, columns: Columns, byproduct: ByproductKind) -> None:
     if facts.rows and not facts.with_target:
-        raise no_target(f"none of the {facts.rows:,}", columns, byproduct)
+        raise no_target(f"none of the {facts.rows:,}", columns, byproduct, facts.left_out)
+
+
+def left_out_note(facts: RowFacts | None, columns: Columns, byproduct: ByproductKind | None) -> list[str]:
+    """A note on parts of byproducts that cannot be used, if there are some."""
+    if facts is None or byproduct is None or not facts.left_out:
+        return []
+    return [f"{', '.join(columns.of_byproduct(byproduct))}: {facts.left_out}"]
 
 
 def require_known_classes(evaluated: set[int], names: list[str]) -> None:

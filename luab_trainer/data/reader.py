@@ -15,7 +15,7 @@ from luab_attention.area_maps import Area
 from luab_attention.areas import areas_of
 from luab_attention.boxes.rows import RowBoxes
 from luab_attention.targets import ROW_LABEL, Byproduct, byproducts_of
-from luab_data.constants import IMAGE_ID
+from luab_data.constants import IMAGE_ID, OTHER_CLASS
 from luab_data.errors import SourceError
 from luab_data.rows.arrow import is_list, with_feature
 from luab_data.rows.columns import AREA_KINDS, ByproductKind, Columns
@@ -174,7 +174,7 @@ class RowReader:
         if self.byproduct is None:
             return []
         if isinstance(labels, int):
-            byproducts = byproducts_of(row, self.byproduct, self.columns)
+            byproducts = self._known(row)
             named = [b for b in byproducts if b.label != ROW_LABEL and self._checked(b.label) == labels]
             # What names no class counts unless something names the row's, as with gaze and masks.
             return named or [b._replace(label=labels) for b in byproducts if b.label == ROW_LABEL]
@@ -183,13 +183,18 @@ class RowReader:
                 f"byproduct={self.byproduct!r} does not say which of the image's labels a trace belongs to; "
                 "take byproduct='click', or 'scanpath' where each path has its label"
             )
-        byproducts = byproducts_of(row, self.byproduct, self.columns)
+        byproducts = self._known(row)
         if any(byproduct.label == ROW_LABEL for byproduct in byproducts):
             raise ValueError(
                 f"column {self.columns.point!r} has a point without a class, but the image several labels; "
                 "give points as a list of {'label': int, 'x': float, 'y': float}"
             )
         return [byproduct for byproduct in byproducts if labels[self._checked(byproduct.label)]]
+
+    def _known(self, row: Row) -> list[Byproduct]:
+        """The row's byproducts, without those of a class that the rows do not have."""
+        assert self.byproduct is not None
+        return [b for b in byproducts_of(row, self.byproduct, self.columns) if b.label != OTHER_CLASS]
 
     def _areas(self, row: Row, labels: int | torch.Tensor, size: tuple[int, int]) -> list[Area]:
         """The row's areas with their classes, in image ratios; only classes that the row has."""

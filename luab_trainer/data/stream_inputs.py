@@ -24,6 +24,7 @@ from luab_trainer.data.inputs import (
     Inputs,
     check_task,
     evaluated_byproduct,
+    left_out_note,
     read_evaluation,
     require_known_classes,
 )
@@ -84,6 +85,12 @@ def read_stream_inputs(run: RunArguments, args: LUABConfig) -> Inputs:
         rows, facts = evaluated.rows, describe_rows(evaluated.rows, columns, learned)
         require_known_classes(set(classes_of(rows, columns.label)), classes.names)
     usable, more = evaluated_byproduct(facts, columns, learned)
+    more += [f"evaluation rows: {note}" for note in left_out_note(facts, columns, learned)]
+    if byproduct == "boxes":
+        first = describe_rows(head.rows, columns, byproduct)
+        more += [
+            f"the first {first.rows:,} rows: {note}" for note in left_out_note(first, columns, byproduct)
+        ]
     return Inputs(
         read_stream(stream.rows, reader, head.rows.features),
         rows,

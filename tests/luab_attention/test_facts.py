@@ -7,6 +7,7 @@ from datasets import ClassLabel, Features, List, Value
 from fixtures.clicked import clicked_dataset
 
 import imagenet_ab  # noqa: F401  (registers its sample)
+from luab_attention.area_columns import has_area
 from luab_attention.facts import RowFacts, describe_rows
 from luab_attention.targets import byproducts_of
 from luab_data.errors import SourceError
@@ -78,3 +79,17 @@ def test_annotations_without_traces_are_refused_by_their_fields():
     rows = clicked_dataset(2).add_column("annotations", [[{"path": "a"}]] * 2)
     with pytest.raises(SourceError, match=r"needs a list of annotations with selected, .*; it has path"):
         describe_rows(rows, Columns(), "trace")
+
+
+def test_masks_of_no_class_count_in_a_row_of_one_class():
+    image = {"bytes": b"not opened", "path": None}
+    masks = [[{"label": label, "image": image}] for label in (-1, -1, 1, 3, 0, -2)]
+    labels = [[2], [0, 1], [0, 1], [0, 1], [2], [3]]  # -1 and 3 are next to each other if classes are 0 to 3
+    features = Features({"image": datasets.Image(), "labels": List(Value("int64")),
+                         "masks": List({"label": Value("int64"), "image": datasets.Image()})})  # fmt: skip
+    table = {"image": [None] * 6, "labels": labels, "masks": masks}
+    columns = Columns(label="labels")
+    rows = datasets.Dataset.from_dict(table, features)
+    assert has_area(rows, "masks", columns).tolist() == [True, False, True, False, False, False]
+    single = rows.remove_columns("labels").add_column("label", [2, 0, 1, 0, 2, 3])
+    assert has_area(single, "masks", Columns()).tolist() == [True, True, True, False, False, False]

@@ -81,7 +81,8 @@ def test_rows_get_the_training_sets_numbers(caplog):
     assert found["label"][:] == [0, 1, -1]
     assert found.features["label"] == train.features["label"]
     assert found["row"][:] == [0, 1, 2]
-    assert [each and each["category"] for each in found["objects"]] == [[1, -1], None, []]
+    # A class that the training set does not have is -2: -1 would be no class, which is the image's own.
+    assert [each and each["category"] for each in found["objects"]] == [[1, -2], None, []]
     assert [[point["label"] for point in each] for each in found["points"]] == [[0], [], [-1]]
     assert "tench, Tinca tinca is n01440764 (2 -> 0)" in caplog.text
     assert len(caplog.records) == 1

@@ -557,6 +557,19 @@ def test_an_image_of_several_classes_is_one_image_of_the_figure(tmp_path):
     assert (references == scores.references).tolist() == [False, True]
 
 
+def test_boxes_of_no_class_are_of_the_images_class(tmp_path):
+    kinds = {"objects": {"bbox": List(List(Value("float32"), length=4)), "category": List(LABEL)}}
+    categories = ([-1], [-1, 0], [1])
+    rows = [
+        {"image": image, "label": 0, "objects": {"bbox": [[0, 0, 16, 16]] * len(each), "category": each}}
+        for image, each in zip((*TWO, TWO[0].point(lambda value: 255 - value)), categories, strict=True)
+    ]
+    text = stored(tmp_path, rows, **kinds).partition("=")[2]
+    images, _, left_out = AttentionDataset("toy", f"{text}?against=boxes").judged(Path())
+    assert len(images.items) == 2
+    assert "images whose attention is of other classes: 1" in left_out
+
+
 def test_one_pass_serves_every_metric_and_kind(tmp_path):
     rows = [
         {"image": image, "label": 0, "scanpaths": [path(*at, "a")]}

@@ -22,6 +22,7 @@ from luab_data.rows.columns import AREA_KINDS, ByproductKind, Columns
 from luab_trainer.announcement import control_text, model_facts
 from luab_trainer.arguments import parse
 from luab_trainer.data.collator import collate
+from luab_trainer.data.inputs import read_inputs
 from luab_trainer.data.stream_inputs import read_stream_inputs
 from luab_trainer.data.streaming import StreamedSamples
 from luab_trainer.losses.attention import AttentionLoss
@@ -299,6 +300,36 @@ def test_a_stream_keeps_the_files_of_masks_and_maps(data, config, tmp_path, kind
         assert found[row["image"]["bytes"]] == row[column]
     assert len(found) == 16
     assert next(iter(samples))["target_maps"]
+
+
+@pytest.mark.parametrize("more", [{}, {"shuffle_byproducts": 0}, {"streaming": True, "max_steps": 2}])
+def test_a_run_says_which_boxes_it_leaves_out_and_needs_some(config, tmp_path, more):
+    rows = looked_dataset(10)
+    boxes = rows["objects"][:]
+    boxes[0] = {"bbox": [[30, 30, 40, 5]], "category": boxes[0]["category"]}
+    boxes[1] = {"bbox": boxes[1]["bbox"], "category": [(rows[1]["label"] + 1) % CLASSES]}
+    feature, rows = rows.features["objects"], rows.remove_columns("objects")
+    odd, none = (
+        write(
+            tmp_path / name, train=rows.add_column("objects", each, feature=feature), test=looked_dataset(5)
+        )
+        for name, each in (("odd", boxes), ("none", [boxes[0]] * 10))
+    )
+    read = read_stream_inputs if "streaming" in more else read_inputs
+    given = {"byproduct": "boxes", **more} | ({"eval_split": "test"} if more else {})
+    said = [
+        note for note in read(*parse(options(config, odd, tmp_path, **given), "")).notes if "left out" in note
+    ]
+    assert len(said) == 1 and said[0].removeprefix("the first 10 rows: ").startswith(
+        "objects: 2 of 8 boxes are left out: 1 box that reaches out of its image, 1 box of a class that"
+    )
+    assert said[0].startswith("the first 10 rows: ") == ("streaming" in more)
+    if "streaming" not in more:
+        message = (
+            "none of the 10 training rows has a usable one .* 10 of 10 boxes are left out: 10 boxes that"
+        )
+        with pytest.raises(SourceError, match=message):
+            read(*parse(options(config, none, tmp_path, **given), ""))
 
 
 @pytest.mark.parametrize("kind", ["scanpath", "boxes"])
