@@ -567,7 +567,7 @@ def test_boxes_of_no_class_are_of_the_images_class(tmp_path):
     text = stored(tmp_path, rows, **kinds).partition("=")[2]
     images, _, left_out = AttentionDataset("toy", f"{text}?against=boxes").judged(Path())
     assert len(images.items) == 2
-    assert "images whose attention is of other classes: 1" in left_out
+    assert "rows whose attention is of other classes: 1" in left_out
 
 
 def test_one_pass_serves_every_metric_and_kind(tmp_path):
