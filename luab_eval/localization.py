@@ -22,7 +22,7 @@ from luab_attention.boxes.boxes import ImageBoxes, inside
 from luab_data.console.bars import progress
 from luab_eval.benchmark import ImageSet
 from luab_eval.metrics.energy_pointing_game.energy_pointing_game import energy_inside
-from luab_eval.models import Classifier
+from luab_eval.models import Classifier, NotFinite
 from luab_eval.pointing import maxima
 from luab_eval.tasks import UnsuitedModel, best
 from luab_vision.activation_map import ActivationMap
@@ -65,13 +65,20 @@ def attention_of(model: torch.nn.Module) -> ActivationMap | CLSAttention:
 def maps_after(
     model: torch.nn.Module, attention: ActivationMap | CLSAttention, size: tuple[int, int], classes: Tensor
 ) -> Maps:
-    """The maps of `classes` [B], after a watched forward pass on images of `size`."""
+    """The maps of `classes` [B], after a watched forward pass on images of `size`.
+
+    Raises:
+        NotFinite: NaN or infinity.
+    """
     classes = classes[:, None]
     if isinstance(attention, ActivationMap):
         scores = attention.activation_maps(model, size, classes)[:, 0].float()
         spread = scores.flatten(1).softmax(dim=1).view_as(scores)
     else:
         scores = spread = attention.maps(model, size, classes)[:, 0].mean(dim=1)  # over the layers
+    finite = (torch.isfinite(scores) & torch.isfinite(spread)).flatten(1).all(dim=1)
+    if not finite.all():
+        raise NotFinite(finite.logical_not().nonzero()[:, 0].tolist(), "attention maps")
     upsampled = F.interpolate(spread[:, None], size=size, mode="bilinear", align_corners=False)[:, 0]
     return Maps(scores, spread, maxima(upsampled))
 

@@ -32,11 +32,11 @@ BF16 = "-bf16"  # end of the fingerprint of a model that computes in it
 
 
 class NotFinite(ValueError):
-    """A model's outputs for some images of a batch, at `positions`, are NaN or infinite."""
+    """A model's outputs, or `what`, for some images of a batch, at `positions`, are NaN or infinite."""
 
-    def __init__(self, positions: Sequence[int]):
-        super().__init__(f"the outputs are NaN or infinite for the images {few(positions)} of a batch")
-        self.positions = positions
+    def __init__(self, positions: Sequence[int], what: str = "outputs"):
+        super().__init__(f"the {what} are NaN or infinite for the images {few(positions)} of a batch")
+        self.positions, self.what = positions, what
 
 
 @dataclass(frozen=True)

@@ -262,7 +262,7 @@ def _ask(
     except NotFinite as error:
         ids = [images.items[batch[at]].id for at in error.positions]
         raise ValueError(
-            f"{classifier.name}: its outputs are NaN or infinite for {few(ids)}: not evaluated"
+            f"{classifier.name}: its {error.what} are NaN or infinite for {few(ids)}: not evaluated"
         ) from error
 
 

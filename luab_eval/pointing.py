@@ -15,6 +15,8 @@ from transformers import PreTrainedModel
 from luab_attention.boxes.boxes import ImageBoxes, inside
 from luab_attention.boxes.rows import RowBoxes
 from luab_attention.targets import NO_TARGET
+from luab_data.constants import IMAGE_ID
+from luab_data.errors import SourceError
 from luab_data.rows.columns import Columns
 from luab_vision.geometry import View, to_view
 from luab_vision.images import decode
@@ -31,6 +33,7 @@ class _Question:
     [N, 4] (x, y, w, h), in crop ratios, clipped to the crop.
     """
 
+    name: str
     pixel_values: Tensor
     boxes: dict[int, np.ndarray]
 
@@ -75,7 +78,11 @@ class PointingGameEvaluator:
         self.boxes = RowBoxes(self.columns.label, rows if isinstance(rows, datasets.Dataset) else None)
 
     def __call__(self, model: PreTrainedModel) -> dict[str, float]:
-        """The metrics of a model."""
+        """The metrics of a model.
+
+        Raises:
+            SourceError: a map that is not finite.
+        """
         return self.metrics(self.counts(model))
 
     @classmethod
@@ -125,7 +132,7 @@ class PointingGameEvaluator:
         return counts.to(model.device)
 
     def _questions(self) -> Iterator[_Question]:
-        for row in self.rows:
+        for number, row in enumerate(self.rows):
             pixels = decode(row[self.columns.image])
             pixel_values, view = self.transform(pixels)
             height, width = pixels.shape[:2]
@@ -133,7 +140,7 @@ class PointingGameEvaluator:
             boxes = {label: visible_boxes(found, view) for label, found in of_label.items()}
             boxes = {label: found for label, found in boxes.items() if len(found)}
             if boxes:
-                yield _Question(pixel_values, boxes)
+                yield _Question(str(row.get(IMAGE_ID, f"of row {number}")), pixel_values, boxes)
 
     def _ask(self, model: PreTrainedModel, batch: list[_Question], counts: Tensor) -> None:
         """Add the batch's hits, hits of the center, and total to `counts` [K, 3]."""
@@ -145,6 +152,12 @@ class PointingGameEvaluator:
         for row, question in enumerate(batch):
             classes[row, : len(question.boxes)] = torch.tensor(list(question.boxes))
         maps = attention_maps(model, pixel_values, classes.to(model.device))  # [B, C, H, W], C = 1 for CLS
+        odd = ~maps.isfinite().flatten(1).all(dim=1)
+        if odd.any():
+            raise SourceError(
+                f"the model's map of image {batch[int(odd.int().argmax())].name} has values that are not "
+                "finite: the model's weights, or the precision, do not suit it"
+            )
         points = maxima(maps.flatten(0, 1)).unflatten(0, maps.shape[:2]).expand(-1, most, -1).cpu().numpy()
         for question, found in zip(batch, points, strict=True):
             for (label, boxes), point in zip(question.boxes.items(), found, strict=False):

@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from itertools import pairwise
 from pathlib import Path
 
 from luab.commands._evaluating import add_evaluation_options, evaluation_options, in_team
 from luab_data.console.boundary import guarded
 from luab_data.console.missing import require_extra
 from luab_data.console.options import CommandParser
-from luab_data.console.text import printable_lines
+from luab_data.console.text import did_you_mean, printable_lines
 from luab_eval.team import Team
 
 DEFAULT_SUITE = "robustness"
@@ -43,7 +44,11 @@ def parser() -> argparse.ArgumentParser:
         help="all benchmarks of a suite that are below ROOT; absent ones are listed as skipped "
         f"(default: {DEFAULT_SUITE}, unless --benchmarks is given)",
     )
-    add("--benchmarks", metavar="A,B", help="only these benchmarks; an absent one is an error")
+    add(
+        "--benchmarks",
+        metavar="A,B",
+        help="only these benchmarks; an absent one is an error (paths in it have no commas)",
+    )
     add("--val", metavar="DIR_OR_ID", help="ImageNet's validation images: their folder, or a dataset's id")
     add("--partial", action="store_true", help="evaluate even if class folders are missing")
     add("--list", action="store_true", help="list the benchmarks that are there, and where to get the others")
@@ -81,8 +86,8 @@ def run(options: argparse.Namespace, team: Team) -> int:
     evaluation = evaluation_options(options)
     if options.suite and options.benchmarks:
         raise ValueError("give either --suite or --benchmarks")
-    named = options.benchmarks.split(",") if options.benchmarks else suite(options.suite or DEFAULT_SUITE)
-    benchmarks = [found for name in named for found in find_benchmarks(name.strip(), options.val)]
+    named = cut(options.benchmarks) if options.benchmarks else suite(options.suite or DEFAULT_SUITE)
+    benchmarks = [found for name in named for found in find_benchmarks(name, options.val)]
 
     from luab_eval.evaluate import evaluate
     from luab_eval.report.terminal import terminal
@@ -99,6 +104,26 @@ def run(options: argparse.Namespace, team: Team) -> int:
     print(terminal(table))
     print(f"More in {options.output_dir / PAGE} and {options.output_dir / FILE}")
     return 0
+
+
+def cut(benchmarks: str) -> list[str]:
+    """`A,B:ARGUMENT` -> each benchmark.
+
+    Raises:
+        ValueError: what is after a comma is no benchmark, but probably the rest of a path.
+    """
+    from luab_eval.benchmarks import BENCHMARKS, SUITES
+
+    named = [name.strip() for name in benchmarks.split(",")]
+    for before, name in pairwise(named):
+        kind, path = name.partition(":")[0], f"{before.partition(':')[2]},{name}"
+        if ":" in before and kind not in {*BENCHMARKS, *SUITES}:
+            raise ValueError(
+                f"--benchmarks is cut at each comma, and {name!r} is no benchmark"
+                f"{did_you_mean(kind, BENCHMARKS)}. If the path is {path!r}, give one without commas: rename "
+                "it, or make a link to it (luab localize and luab align take paths with commas)"
+            )
+    return named
 
 
 def overview(root: Path, val: str | None, partial: bool, names: list[str]) -> str:

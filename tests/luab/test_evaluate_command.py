@@ -109,6 +109,23 @@ def test_own_folders(checkpoints, root, tmp_path, capsys):
     assert "Image folder (a) accuracy ↑ 100.0" in shown
 
 
+@pytest.mark.parametrize(
+    ("named", "rest", "path"),
+    [
+        ("folder:a=photos,2026", "2026", "a=photos,2026"),
+        ("imagenet,dataset:a=my,rows@train", "rows@train", "a=my,rows@train"),
+        ("where:a=in,out:boxes.csv,sketch", "out:boxes.csv", "a=in,out:boxes.csv"),
+    ],
+)
+def test_a_comma_in_a_path_is_named(checkpoints, root, capsys, named, rest, path):
+    message = refused(capsys, "--model", checkpoints / "straight", "--data", root, "--benchmarks", named)
+    assert f"cut at each comma, and '{rest}' is no benchmark. If the path is '{path}'" in message
+    typo = refused(
+        capsys, "--model", checkpoints / "straight", "--data", root, "--benchmarks", "folder:a=b,occlusio"
+    )
+    assert "'occlusio' is no benchmark (did you mean occlusion?)." in typo
+
+
 def test_validation_images_elsewhere(checkpoints, root, tmp_path, capsys):
     (root / "imagenet").rename(tmp_path / "elsewhere")
     arguments = [

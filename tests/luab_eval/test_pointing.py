@@ -7,6 +7,7 @@ from fixtures.factories import image_bytes, noise_image
 from fixtures.tiny_models import images, tiny_model
 
 from luab_attention.boxes.boxes import ImageBoxes
+from luab_data.errors import SourceError
 from luab_eval.pointing import PointingGameEvaluator, attention_maps, maxima, visible_boxes
 from luab_vision.framing import framing
 from luab_vision.geometry import WHOLE_IMAGE, View
@@ -111,3 +112,18 @@ def test_several_labels_are_asked_one_by_one():
     metrics = PointingGameEvaluator([row], SETTINGS, Columns(label="labels"))(tiny_model("convnext"))
     assert metrics["pointing_game_images"] == 1, "class 4 has no box"
     assert metrics["pointing_game"] == 1, "class 1 fills the image"
+
+
+def test_a_map_that_is_not_finite_is_named(monkeypatch):
+    """Its highest place was the first cell that is not a number."""
+    from luab_eval import pointing
+
+    def broken(*arguments):
+        maps = attention_maps(*arguments).clone()
+        maps[1, 0, 3, 3] = torch.nan
+        return maps
+
+    monkeypatch.setattr(pointing, "attention_maps", broken)
+    rows = [row | {"image_id": f"n{number}"} for number, row in enumerate(rows_around([(0.5, 0.5)] * 5))]
+    with pytest.raises(SourceError, match=r"map of image n1 has values that are not finite"):
+        PointingGameEvaluator(rows, SETTINGS, batch_size=3)(tiny_model("vit"))
