@@ -169,6 +169,8 @@ class Scores:
         references: `[M]` int64, a hash of what each image's score is measured against besides its class: its
             boxes, its people. None: nothing else.
         of_classes: What `per_class` returns, for scores of images of several classes. None: see there.
+        weights: `[M]` float of mean 1, where an image counts as often as it has classes: its `per_image` is
+            its own score times its weight. None: all count the same.
     """
 
     metrics: dict[str, float]
@@ -179,6 +181,7 @@ class Scores:
     class_names: Sequence[str] | None = field(default=None, repr=False)
     references: np.ndarray | None = field(default=None, repr=False)
     of_classes: dict[str, float] | None = field(default=None, repr=False)
+    weights: np.ndarray | None = field(default=None, repr=False)
 
     def per_class(self) -> dict[str, float]:
         """Class name -> mean of `per_image`; empty if that makes no sense."""

@@ -152,6 +152,7 @@ class Results:
         arrays |= {"score": scores.per_image}
         arrays |= {} if pixels is None else {"pixels": pixels}
         arrays |= {} if truths is None else {"truths": truths}
+        arrays |= {} if scores.weights is None else {"weights": scores.weights}
         write_arrays(self.folder / file, arrays, compressed=True)
         former = self.content["benchmarks"].get(benchmark.key, {"models": {}})
         entry = describe(benchmark) | {"models": former["models"]}

@@ -8,6 +8,7 @@ resampled images (`bootstrap`). Several training runs of a model add their sprea
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -29,6 +30,7 @@ from luab_eval.statistics.defaults import LEVEL
 from luab_eval.statistics.intervals import (
     Figure,
     mean_interval,
+    moments,
     moments_interval,
     runs_interval,
     swap_test,
@@ -74,7 +76,7 @@ def assess(
     low, high = benchmark.bounds
     estimates = {}
     for name, own in rows.items():
-        ends = _ends(values[own], [_mean_part(part, own) for part in parts], LEVEL)
+        ends = _ends(values[own], [replace(part, scores=part.scores[own]) for part in parts], LEVEL)
         estimates[name] = _estimate(values[own].mean(), ends, low, high, own)
     differences = {
         name: _difference(parts, values, rows[name], rows[baseline], images, resamples, seed)
@@ -83,25 +85,20 @@ def assess(
     return estimates, differences, ""
 
 
-def _mean_part(part: FigurePart, own: slice) -> tuple[np.ndarray, float, float]:
-    return _mean_of_runs(part.scores, own), part.low, part.high
-
-
 def _mean_of_runs(scores: np.ndarray, own: slice) -> np.ndarray:
     return scores[own].mean(axis=0)
 
 
-def _ends(
-    runs: np.ndarray, parts: Sequence[tuple[np.ndarray, float, float]], level: float
-) -> tuple[float, float]:
-    """The interval of a model's figure, from the scores `[n]` of each part and their bounds."""
+def _ends(runs: np.ndarray, parts: Sequence[FigurePart], level: float) -> tuple[float, float]:
+    """The interval of a model's figure, from the scores of its runs in each part."""
     of_images: list[tuple[Figure, Figure, Figure]] = []
-    for scores, low, high in parts:
+    for part in parts:
+        scores, low, high = part.scores.mean(axis=0), part.low, part.high
         if not np.isfinite(high - low):
             of_images.append(_by_t(scores, level))
             continue
-        lower, upper = mean_interval(scores.clip(low, high), low, high, level)
-        of_images.append((scores.mean(), lower, upper))
+        lower, upper = mean_interval(scores.clip(low, high), low, high, level, part.weights)
+        of_images.append((np.average(scores, weights=part.weights), lower, upper))
     return together(float(runs.mean()), [*of_images, runs_interval(runs, level)])
 
 
@@ -131,20 +128,24 @@ def _difference(
     pairs = [_mean_of_runs(part.scores, own) - _mean_of_runs(part.scores, base) for part in parts]
     value = float((values[own].mean() - values[base].mean()).round(12)) + 0.0
     width = [part.high - part.low for part in parts]
-    moments = [
-        (pair.mean(), (pair / (2 * wide)).var(), len(pair), -wide, wide)
-        for pair, wide in zip(pairs, width, strict=True)
+    of_parts = [
+        (*moments(pair, 2 * wide, part.weights), -wide, wide)
+        for part, pair, wide in zip(parts, pairs, width, strict=True)
     ]
 
     def ends(level: float) -> tuple[float, float]:
         of_images: list[tuple[Figure, Figure, Figure]] = [
             (of[0], *moments_interval(*of, level)) if np.isfinite(of[-1]) else _by_t(pair, level)
-            for of, pair in zip(moments, pairs, strict=True)
+            for of, pair in zip(of_parts, pairs, strict=True)
         ]
         runs = [runs_interval(values[rows], level) for rows in (own, base)]
         return together(value, [*of_images, *runs])
 
-    p, bound = swap_test(np.concatenate([pair / len(pair) for pair in pairs]), resamples, seed)
+    swapped = [
+        (pair if part.weights is None else pair * part.weights) / len(pair)
+        for part, pair in zip(parts, pairs, strict=True)
+    ]
+    p, bound = swap_test(np.concatenate(swapped), resamples, seed)
     if own.stop - own.start > 1 or base.stop - base.start > 1:
         of_runs = _level_at_zero(ends)
         p, bound = max(p, of_runs), bound and p >= of_runs

@@ -19,11 +19,13 @@ class FigurePart:
 
     Attributes:
         scores: `[runs, n]`, each from `low` to `high`, whatever the model.
+        weights: `[n]` of the images in the mean; None: all count the same.
     """
 
     scores: np.ndarray
     low: float
     high: float
+    weights: np.ndarray | None = None
 
 
 def parts_of(benchmark: type[Benchmark], of: RunScores) -> list[FigurePart] | None:
@@ -36,7 +38,8 @@ def parts_of(benchmark: type[Benchmark], of: RunScores) -> list[FigurePart] | No
         return None
     if benchmark.sum_of is SumOf.IMAGES:  # whatever their groups
         low, high = benchmark.bounds
-        return _within([FigurePart(of.scores, low, high)])
+        scores = of.scores if of.weights is None else of.scores / of.weights
+        return _within([FigurePart(scores, low, high, of.weights)])
     names, group = groups_of(of.groups)
     weights = np.array([benchmark.statistic(single, names) for single in np.eye(len(names))])
     if not np.isfinite(weights).all():  # a group is missing

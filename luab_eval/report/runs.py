@@ -122,11 +122,12 @@ class RunScores:
     """The scores of several runs on the same images.
 
     Attributes:
-        scores: `[runs, N]`.
+        scores: `[runs, N]`, as `Scores.per_image`.
         ids: `[N]` bytes.
         groups: `[N]` str.
         unchecked: Runs whose results have no hash of the images' pixels, only their names.
         untold: Runs whose results have no hash of what the scores were measured against.
+        weights: `[N]`, as `Scores.weights`.
     """
 
     scores: np.ndarray
@@ -134,6 +135,7 @@ class RunScores:
     groups: np.ndarray
     unchecked: tuple[str, ...] = ()
     untold: tuple[str, ...] = ()
+    weights: np.ndarray | None = None
 
 
 def read_scores(runs: Sequence[EvaluatedRun], key: str) -> RunScores:
@@ -155,7 +157,8 @@ def read_scores(runs: Sequence[EvaluatedRun], key: str) -> RunScores:
         tuple(dict.fromkeys(run.name for run, table in zip(runs, tables, strict=True) if name not in table))
         for name in ("pixels", "truths")
     )
-    return RunScores(np.stack(rows).astype(np.float64), first["ids"], first["groups"], unchecked, untold)
+    scores = np.stack(rows).astype(np.float64)
+    return RunScores(scores, first["ids"], first["groups"], unchecked, untold, first.get("weights"))
 
 
 def _read(path: Path) -> list[EvaluatedRun]:
@@ -194,7 +197,7 @@ def _per_image(run: EvaluatedRun, key: str) -> dict[str, np.ndarray]:
     try:
         table = read_arrays(file)
         columns = {name: table[name] for name in ("ids", "groups", "score")}
-        columns |= {name: table[name] for name in ("pixels", "truths") if name in table}
+        columns |= {name: table[name] for name in ("pixels", "truths", "weights") if name in table}
         _check(columns)
     except (KeyError, ValueError) as error:
         raise ValueError(
@@ -206,7 +209,7 @@ def _per_image(run: EvaluatedRun, key: str) -> dict[str, np.ndarray]:
 
 def _check(columns: dict[str, np.ndarray]) -> None:
     """Raises ValueError for arrays that `Results.add` does not write."""
-    kinds = {"ids": "S", "groups": "U", "score": "fiub", "pixels": "iu", "truths": "iu"}
+    kinds = {"ids": "S", "groups": "U", "score": "fiub", "pixels": "iu", "truths": "iu", "weights": "f"}
     for name, column in columns.items():
         if column.dtype.kind not in kinds[name] or column.shape != (len(columns["ids"]),):
             raise ValueError(f"{name} is {column.dtype} {column.shape}")
@@ -214,6 +217,8 @@ def _check(columns: dict[str, np.ndarray]) -> None:
         raise ValueError("no images")
     if not np.isfinite(columns["score"]).all():
         raise ValueError("a score is not a finite number")
+    if "weights" in columns and not (np.isfinite(columns["weights"]) & (columns["weights"] > 0)).all():
+        raise ValueError("a weight is not a finite number above 0")
 
 
 def _in_order(table: dict[str, np.ndarray], first: dict[str, np.ndarray], who: str) -> dict[str, np.ndarray]:

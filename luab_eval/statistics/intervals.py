@@ -6,6 +6,8 @@
   happen to agree prove no small variance: z² images of 0/1 scores are counted in, as many as Wilson's own
   interval adds. No end is further in than the exact one-sided limit (Clopper and Pearson, 1934): Wilson's
   interval alone covers 80% at N = 1 and a true mean of 0.8, and 90% at N = 5 and 0.98.
+* Images that count differently, as those of several classes, are as many as images of one weight that would
+  give this variance: the square of the weights' sum over the sum of their squares (Kish, 1965).
 * One test for a paired difference: which of the two models gave which score is swapped at random, image by
   image (Fisher's randomization test). For 0/1 scores this is the exact McNemar test. Its p is at least
   2 / 2^m where the models differ on m images, so that fewer than 6 never give p < 5%.
@@ -33,7 +35,11 @@ Figure: TypeAlias = float | np.ndarray  # one number, also as an array of no dim
 
 
 def mean_interval(
-    scores: ArrayLike, low: float = 0.0, high: float = 1.0, level: float = LEVEL
+    scores: ArrayLike,
+    low: float = 0.0,
+    high: float = 1.0,
+    level: float = LEVEL,
+    weights: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The interval of a mean over images.
 
@@ -42,18 +48,35 @@ def mean_interval(
         low: The smallest possible score.
         high: The largest possible score.
         level: The confidence level.
+        weights: `[N]` of the images in the mean; None: all count the same.
 
     Returns:
         Its ends, `[...]` each, from `low` to `high`.
     """
-    share = (np.asarray(scores, dtype=np.float64) - low) / (high - low)
-    return moments_interval(
-        low + share.mean(axis=-1) * (high - low), share.var(axis=-1), share.shape[-1], low, high, level
+    share, variance, images = moments(
+        (np.asarray(scores, dtype=np.float64) - low) / (high - low), weights=weights
     )
+    return moments_interval(low + share * (high - low), variance, images, low, high, level)
+
+
+def moments(
+    scores: np.ndarray, width: float = 1.0, weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """What `moments_interval` needs of scores `[..., N]`: mean, variance, number of images.
+
+    Args:
+        scores: Of each image.
+        width: The variance is of scores / width.
+        weights: `[N]`; None: all count the same.
+    """
+    weights = np.ones(scores.shape[-1]) if weights is None else weights
+    mean = np.average(scores, axis=-1, weights=weights)
+    variance = np.average(((scores - mean[..., None]) / width) ** 2, axis=-1, weights=weights**2)
+    return mean, variance, float(weights.sum() ** 2 / (weights**2).sum())
 
 
 def moments_interval(
-    mean: ArrayLike, variance: ArrayLike, images: int, low: float, high: float, level: float = LEVEL
+    mean: ArrayLike, variance: ArrayLike, images: float, low: float, high: float, level: float = LEVEL
 ) -> tuple[np.ndarray, np.ndarray]:
     """`mean_interval` of `images` scores with this mean; `variance` is of (score - low) / (high - low)."""
     share = np.clip((np.asarray(mean, dtype=np.float64) - low) / (high - low), 0, 1)

@@ -9,7 +9,14 @@ import pytest
 from luab_eval.benchmarks import find_benchmark
 from luab_eval.report.certainty import assess
 from luab_eval.report.runs import RunScores
-from luab_eval.statistics.intervals import mean_interval, runs_interval, swap_test, together
+from luab_eval.statistics.intervals import (
+    mean_interval,
+    moments,
+    moments_interval,
+    runs_interval,
+    swap_test,
+    together,
+)
 
 IMAGES = (1, 5, 20, 1000)
 RATES = (0.5, 0.8, 0.98)
@@ -34,6 +41,43 @@ def compared(scores: np.ndarray):
 def test_the_interval_of_a_proportion_is_wilsons(right, images, low, high):
     found = mean_interval(right_wrong(right, images))
     assert found == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))
+
+
+def test_images_that_count_differently():
+    """Weights 3, 1, 1, 1 are 36 / 12 images; the deviations by hand: (9/9 + 4/9 + 1/9 + 4/9) / 12."""
+    mean, variance, images = moments(np.array([1.0, 0, 1, 0]), weights=np.array([3, 1, 1, 1]) / 1.5)
+    assert (mean, variance, images) == pytest.approx((4 / 6, 1 / 6, 3))
+    scores = np.array([[0.2, 1, 0.6], [0, 0, 1]])
+    same = np.array(mean_interval(scores, weights=np.full(3, 2.0)))
+    assert same == pytest.approx(np.array(mean_interval(scores)))
+
+
+def test_the_interval_of_images_of_several_classes_covers():
+    """Right or wrong on one of 1 to 9 classes of an image, which are right together more often than not."""
+    rng = np.random.default_rng(0)
+    for images in (20, 300):
+        covered = []
+        for _ in range(600):
+            classes = rng.integers(1, 10, images)
+            means = rng.binomial(classes, rng.choice([0.5, 0.95], images)) / classes
+            low, high = mean_interval(means, weights=classes / classes.mean())
+            covered.append(low <= 0.725 <= high)
+        assert 0.92 < np.mean(covered) < 0.99  # as independent images the classes cover 0.8
+
+
+def test_whole_images_are_swapped():
+    """Five images of 1 to 5 classes, all better: one way of 32 is as good, and one as bad."""
+    weights = np.arange(1, 6) / 3
+    of = RunScores(
+        np.stack([np.zeros(5), weights]), np.arange(5).astype("S"), np.full(5, ""), weights=weights
+    )
+    rows = {"a": slice(0, 1), "b": slice(1, 2)}
+    estimates, differences, _ = assess(
+        find_benchmark("imagenet"), of, of.scores.mean(axis=1), rows, "a", 2000, 0
+    )
+    assert differences["b"].p == pytest.approx(2 / 32)
+    assert differences["b"].estimate.value == estimates["b"].value == 1
+    assert estimates["b"].low == pytest.approx(float(moments_interval(1, 0, 45 / 11, 0, 1)[0]))  # 15^2 / 55
 
 
 @pytest.mark.parametrize("score", [0.0, 1.0])

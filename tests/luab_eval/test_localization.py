@@ -27,6 +27,7 @@ from luab_eval.localization import HITS, LocalizationScores, LocalizationTask, a
 from luab_eval.models import Classifier, load_classifier
 from luab_eval.predict import predict
 from luab_eval.report.figures import figures
+from luab_eval.statistics.intervals import moments_interval
 from luab_eval.suite import run
 from luab_eval.tasks import UnsuitedModel
 from luab_vision.transforms import ImageSettings
@@ -113,6 +114,91 @@ def test_each_label_of_an_image_is_asked_with_its_own_boxes(tmp_path):
     assert [item.id for item in images.items] == ["a/red", "a/green"]
     assert [boxes.bbox for boxes in images.boxes] == [[[0, 0, 64, 64]], [[64, 64, 64, 64]]]
     assert seen_by(color_model(), images, tmp_path).per_image("pointing_game").tolist() == [1, 1]
+
+
+def two_colored(number: int) -> dict:
+    """A row of an image of its own with a red and a green object."""
+    image = picture(128, 128, (0, 0, 64, 64, "red"), (64, 64, 128, 128, "lime"))
+    image.putpixel((127, 0), (0, 0, int(number)))
+    return {
+        "image": image,
+        "labels": [0, 1],
+        "objects": {"bbox": [[0, 0, 64, 64], [64, 64, 64, 64]], "category": [0, 1]},
+    }
+
+
+def boxed(folder: Path, *own: dict) -> str:
+    """The argument of a benchmark for `own` rows."""
+    datasets.DatasetDict(validation=rows(*own, several=True)).save_to_disk(folder)
+    return f"toy={folder}@validation?label_format=indices"
+
+
+def test_the_classes_of_an_image_are_one_image_of_intervals_and_tests(tmp_path):
+    """Five images of nine classes, one model right on all and one on none: swaps of five say p = 2/32."""
+    single = two_colored(4) | {"labels": [1]}
+    argument = boxed(tmp_path / "rows", *map(two_colored, range(4)), single)
+    for labels in (("red", "green"), ("green", "red")):
+        model = Classifier(labels[0], color_model(), labels, SETTINGS, fingerprint=labels[0])
+        run([model], find_benchmarks(f"where:{argument}"), Path(), tmp_path / "out", QUIET, load=None)
+    table = figures([tmp_path / "out"])
+    assert [row.images for row in table.rows] == [5, 5, 5]
+    for row in table.rows:
+        assert row.differences["green"].p == pytest.approx(2 / 32)
+        assert row.differences["green"].differing == 5
+    pointing = next(row for row in table.rows if row.metric == "pointing_game")
+    assert pointing.estimates["red"].value == 1
+    alike = moments_interval(1, 0, 9**2 / (4 * 2**2 + 1), 0, 1)  # as so many images of one weight
+    assert pointing.estimates["red"].low == pytest.approx(float(alike[0]))
+
+
+def test_figures_stay_those_of_the_pairs_of_image_and_class(tmp_path):
+    """Of three pairs two are hit; one image has two of them. Its rows are one image, too."""
+    both = two_colored(0)
+    other = two_colored(1) | {"labels": [1], "objects": {"bbox": [[0, 0, 64, 64]], "category": [1]}}
+    first, second = (
+        both | {"labels": [k], "objects": {"bbox": [both["objects"]["bbox"][k]], "category": [k]}}
+        for k in (0, 1)
+    )
+    classifier = Classifier("model", color_model(), ("red", "green"), SETTINGS)
+    for own, ids in (
+        ([both, other], [b"0/red", b"1/green"]),
+        ([first, other, second], [b"0/red", b"1/green"]),
+    ):
+        (benchmark,) = find_benchmarks(f"pointing_game:{boxed(tmp_path / str(len(own)), *own)}")
+        found = score(benchmark, tmp_path, classifier)
+        assert found.ids.tolist() == ids
+        assert found.metrics["pointing_game"] == pytest.approx(2 / 3)
+        assert found.weights.tolist() == pytest.approx([4 / 3, 2 / 3])
+        assert found.per_image.tolist() == pytest.approx([4 / 3, 0])
+        assert found.targets.tolist() == [-1, 1]
+        assert found.per_class() == {"red": 1, "green": 0.5}
+    # Results with another box of its second class are not of the same boxes.
+    both["objects"]["bbox"][1] = [0, 64, 64, 64]
+    (benchmark,) = find_benchmarks(f"pointing_game:{boxed(tmp_path / 'corrected', both, other)}")
+    again = score(benchmark, tmp_path, classifier)
+    (benchmark,) = find_benchmarks(f"pointing_game:{boxed(tmp_path / 'same', two_colored(0), other)}")
+    found = score(benchmark, tmp_path, classifier)
+    assert (again.references == found.references).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("kind", ["vit", "resnet"])
+def test_a_map_that_is_not_finite_is_named(tmp_path, monkeypatch, kind):
+    model = color_model() if kind == "resnet" else tiny_model("vit", num_labels=2).eval()
+    attention = type(attention_of(model))
+    name = "activation_maps" if kind == "resnet" else "maps"
+    whole = getattr(attention, name)
+
+    def broken(self, *arguments):
+        maps = whole(self, *arguments).clone()
+        maps[1, ..., 0, 0] = torch.nan
+        return maps
+
+    monkeypatch.setattr(attention, name, broken)
+    images, _ = set_of_rows(
+        "toy", rows(*(two_colored(k) | {"image_id": f"n{k}"} for k in "12"), several=True)
+    )
+    with pytest.raises(ValueError, match=r"model: its attention maps are NaN or infinite for n1/green: not"):
+        seen_by(model, images, tmp_path)
 
 
 def test_boxes_of_rows_are_those_of_the_upright_image(tmp_path):
@@ -346,10 +432,16 @@ def test_command_leaves_out_boxes_of_the_stored_pixels_and_says_so(checkpoint, c
 def test_a_folder_of_any_name(checkpoint, colored, name):
     (colored / "images").rename(colored / name)
     (colored / "boxes.csv").rename(colored / f"{name}.csv")
-    image = Image.open(colored / name / "red" / "a.png")
-    row = {"image": image, "label": 0, "objects": {"bbox": [[0, 0, 64, 64]], "category": [0]}}
+    row, other = (
+        {
+            "image": Image.open(colored / name / color / "a.png"),
+            "label": label,
+            "objects": {"bbox": [[0, 0, 64, 64]], "category": [label]},
+        }
+        for label, color in enumerate(("red", "green"))
+    )
     rows_of = colored / f"rows {name}"
-    datasets.DatasetDict(validation=rows(row, row)).save_to_disk(rows_of)
+    datasets.DatasetDict(validation=rows(row, other)).save_to_disk(rows_of)
     folders = ["--images", str(colored / name), "--boxes", str(colored / f"{name}.csv")]
     out = colored / "out"
     for source, images in ((folders, name), (["--dataset", str(rows_of)], rows_of.name)):
