@@ -21,6 +21,7 @@ from luab_eval.report.runs import (
     EvaluatedRun,
     RunScores,
     by_model,
+    evaluate_again,
     only,
     precision_of,
     read_runs,
@@ -160,10 +161,11 @@ def _unchecked(scores: RunScores, runs: Sequence[EvaluatedRun]) -> str:
     """A remark on compared runs whose results only have the images' names, or only the images."""
     if len(runs) < 2 or not scores.untold:
         return ""
+    names = dict.fromkeys(run.name for run in scores.untold)
     if not scores.unchecked:
         return (
             "only the images are compared, and not the classes and boxes that they were measured against, "
-            f"for the results of {few(scores.untold)} are of an earlier version"
+            f"for the results of {few(list(names))} are of an earlier version"
         )
     return (
         f"only the images' names are compared, for the results of {few(scores.unchecked)} are of an earlier "
@@ -203,9 +205,10 @@ def _scores(benchmark: type[Benchmark], runs: Sequence[EvaluatedRun], key: str) 
     """As `read_scores`; ValueError also if several runs need to tell what they were measured against."""
     scores = read_scores(runs, key)
     if benchmark.truths_needed and len(runs) > 1 and scores.untold:
+        old = few([f"{run.name} in {run.folder}" for run in scores.untold])
         raise ValueError(
-            f"{key}: the results of {few(scores.untold)} are of an earlier version and "
-            f"{benchmark.truths_needed}, so that they are not compared; evaluate it again"
+            f"{key}: the results of {old} are of an earlier version and {benchmark.truths_needed}, "
+            f"so that they are not compared; {evaluate_again(scores.untold, runs)}"
         )
     return scores
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from luab_data.console.names import few
 from luab_eval.arrays import read_arrays
 from luab_eval.models import FLOAT32
 from luab_eval.results import FILE, Shown, read
@@ -125,7 +126,7 @@ class RunScores:
         scores: `[runs, N]`, as `Scores.per_image`.
         ids: `[N]` bytes.
         groups: `[N]` str.
-        unchecked: Runs whose results have no hash of the images' pixels, only their names.
+        unchecked: Names of runs whose results have no hash of the images' pixels, only their names.
         untold: Runs whose results have no hash of what the scores were measured against.
         weights: `[N]`, as `Scores.weights`.
     """
@@ -134,7 +135,7 @@ class RunScores:
     ids: np.ndarray
     groups: np.ndarray
     unchecked: tuple[str, ...] = ()
-    untold: tuple[str, ...] = ()
+    untold: tuple[EvaluatedRun, ...] = ()
     weights: np.ndarray | None = None
 
 
@@ -149,16 +150,25 @@ def read_scores(runs: Sequence[EvaluatedRun], key: str) -> RunScores:
     first = tables[0]
     rows = [first["score"]]
     for run, table in zip(runs[1:], tables[1:], strict=True):
-        who = f"{runs[0].name} and {run.name}"
-        if run.name == runs[0].name:
-            who = f"the results of {run.name} in {runs[0].folder} and in {run.folder}"
-        rows.append(_in_order(table, first, f"{key}: {who}")["score"])
-    unchecked, untold = (
-        tuple(dict.fromkeys(run.name for run, table in zip(runs, tables, strict=True) if name not in table))
-        for name in ("pixels", "truths")
+        try:
+            rows.append(_in_order(table, first, (run, runs[0]))["score"])
+        except ValueError as error:
+            raise ValueError(f"{key}: {error}") from error
+    unchecked = dict.fromkeys(
+        run.name for run, table in zip(runs, tables, strict=True) if "pixels" not in table
     )
+    untold = tuple(run for run, table in zip(runs, tables, strict=True) if "truths" not in table)
     scores = np.stack(rows).astype(np.float64)
-    return RunScores(scores, first["ids"], first["groups"], unchecked, untold, first.get("weights"))
+    return RunScores(scores, first["ids"], first["groups"], tuple(unchecked), untold, first.get("weights"))
+
+
+def evaluate_again(old: Sequence[EvaluatedRun], runs: Sequence[EvaluatedRun]) -> str:
+    """What to do with the results `old`, of an earlier version, among those of all `runs`."""
+    newer = {run.name for run in runs if run not in old}
+    if spare := dict.fromkeys(str(run.folder) for run in old if run.name in newer):
+        return f"leave out {few(list(spare))}: the other results of the same model are newer"
+    folders = dict.fromkeys(str(run.folder) for run in old)
+    return f"evaluate it again on the same data into {few(list(folders))}"
 
 
 def _read(path: Path) -> list[EvaluatedRun]:
@@ -221,19 +231,44 @@ def _check(columns: dict[str, np.ndarray]) -> None:
         raise ValueError("a weight is not a finite number above 0")
 
 
-def _in_order(table: dict[str, np.ndarray], first: dict[str, np.ndarray], who: str) -> dict[str, np.ndarray]:
-    """The rows of `table` in the order of `first`: the same images by name, or by their pixels."""
+def _in_order(
+    table: dict[str, np.ndarray], first: dict[str, np.ndarray], of: tuple[EvaluatedRun, EvaluatedRun]
+) -> dict[str, np.ndarray]:
+    """The rows of `table` in the order of `first`: the same images by name, or by their pixels.
+
+    Args:
+        table: The columns of the scores of the first run of `of`.
+        first: Those of the second.
+        of: Both runs.
+    """
+    who = f"{of[1].name} and {of[0].name}"
+    if of[0].name == of[1].name:
+        who = f"the results of {of[0].name} in {of[1].folder} and in {of[0].folder}"
     checked = "pixels" in table and "pixels" in first
+    old = [run for run, one in zip(of, (table, first), strict=True) if "truths" not in one]
     order = _matched(table, first, "ids")
     if order is None and checked:
         order = _matched(table, first, "pixels")
+        if order is not None and old and _ambiguous(table, "pixels") and _ambiguous(first, "pixels"):
+            raise ValueError(
+                f"{who}: several of the same pixels have other names and other scores, and the results of "
+                f"{few([run.name for run in old])} are of an earlier version and do not tell which is "
+                f"which; {evaluate_again(old, of)}"
+            )
     if order is None:
         ours, theirs = first["ids"], table["ids"]
         both = len(np.intersect1d(ours, theirs))
-        raise ValueError(
+        different = (
             f"{who} were evaluated on different images ({len(ours):,} and {len(theirs):,}, {both:,} of "
-            "them the same), so that they cannot be compared in pairs; evaluate both on the same data"
+            "them the same), so that they cannot be compared in pairs"
         )
+        if len(old) == 1:
+            raise ValueError(
+                f"{different}; the results of {old[0].name} in {old[0].folder} are of an earlier version, "
+                "which took an image of several classes, or of several rows, as several: "
+                f"{evaluate_again(old, of)}"
+            )
+        raise ValueError(f"{different}; evaluate both on the same data")
     table = {name: column[order] for name, column in table.items()}
     if checked and (other := table["pixels"] != first["pixels"]).any():
         name = first["ids"][other.argmax()].decode(errors="replace")
@@ -251,13 +286,25 @@ def _in_order(table: dict[str, np.ndarray], first: dict[str, np.ndarray], who: s
     return table
 
 
+def _ambiguous(table: dict[str, np.ndarray], by: str) -> bool:
+    """Whether rows with one value of `by` and one group have different scores."""
+    pairs: dict[tuple[object, object], object] = {}
+    return any(
+        pairs.setdefault((value, group), score) != score
+        for value, group, score in zip(
+            table[by].tolist(), table["groups"].tolist(), table["score"].tolist(), strict=True
+        )
+    )
+
+
 def _matched(table: dict[str, np.ndarray], first: dict[str, np.ndarray], by: str) -> np.ndarray | None:
     """Which row of `table` has the value of `by`, and the group, of each row of `first`; None: not all do."""
     if np.array_equal(first[by], table[by]) and np.array_equal(first["groups"], table["groups"]):
         return np.arange(len(first[by]))
+    # Rows of the same pixels are told apart by their truths, and by their names where one table has none.
+    names = ("ids", "truths") if "truths" in first and "truths" in table else ("ids",)
     wanted, found = (
-        np.lexsort((one["ids"], one.get("truths", one["ids"]), one["groups"], one[by]))
-        for one in (first, table)
+        np.lexsort((*(one[name] for name in names), one["groups"], one[by])) for one in (first, table)
     )
     if len(wanted) != len(found) or not all(
         np.array_equal(first[name][wanted], table[name][found]) for name in (by, "groups")

@@ -3,6 +3,7 @@
 import io
 import json
 from pathlib import Path
+from shutil import copytree
 
 import datasets
 import numpy as np
@@ -719,10 +720,18 @@ def test_results_with_other_people_are_not_compared(tmp_path):
     assert all(row.remark == "" for row in figures([tmp_path / "out"]).rows)
     (file,) = (tmp_path / "out" / "per_image").glob("align_nss*/a-*.npz")
     arrays = read_arrays(file)
-    del arrays["truths"]
+    truths = arrays.pop("truths")
     write_arrays(file, arrays)
-    with pytest.raises(ValueError, match=r"the results of a are of an earlier version .*evaluate it again"):
-        figures([tmp_path / "out"])
+    old = tmp_path / "out"
+    with pytest.raises(ValueError, match=rf"the results of a in {old} are of .* evaluate it again .* {old}$"):
+        figures([old])
+    # Evaluated again into another folder, the former results are of no use.
+    copytree(old, tmp_path / "again")
+    (file,) = (tmp_path / "again" / "per_image").glob("align_nss*/a-*.npz")
+    write_arrays(file, arrays | {"truths": truths})
+    for folders in ([old, tmp_path / "again"], [tmp_path / "again", old]):
+        with pytest.raises(ValueError, match=rf"results of a in {old} are of .* leave out {old}: the other"):
+            figures(folders)
 
 
 def test_a_converted_source_and_its_only_split(tmp_path, checkpoints, capsys):

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from fixtures.evaluated import evaluated, right_on, scored
 
+from luab_eval.arrays import read_arrays, write_arrays
 from luab_eval.benchmarks import find_benchmark
 from luab_eval.benchmarks.backgrounds import RAND, SAME
 from luab_eval.benchmarks.corruptions import CORRUPTIONS, SEVERITIES
 from luab_eval.report.certainty import assess
 from luab_eval.report.figures import figures
-from luab_eval.report.runs import RunScores
+from luab_eval.report.runs import RunScores, read_runs, read_scores
 from luab_eval.results import FILE
 from luab_eval.statistics.bootstrap import holm
 
@@ -162,6 +163,64 @@ def test_images_in_another_order_are_matched(tmp_path):
     (row,) = figures([a, b], resamples=200).rows
     difference = row.differences["b"]
     assert (difference.estimate.value, difference.differing, difference.p) == (0, 0, 1)
+
+
+def with_columns(folder: Path, **columns) -> Path:
+    """Results with these columns in each `per_image` file; None: without it, as in earlier versions."""
+    for file in (folder / "per_image").rglob("*.npz"):
+        arrays = read_arrays(file) | {name: np.array(one) for name, one in columns.items() if one is not None}
+        write_arrays(file, {name: one for name, one in arrays.items() if columns.get(name, one) is not None})
+    return folder
+
+
+def test_pixels_of_several_rows_are_told_apart_by_names_where_truths_are_missing(tmp_path):
+    """Two rows of the same pixels, and files that were renamed and reordered."""
+
+    def stored(name, scores, ids, **columns):
+        own = {name: {"imagenet": scored("imagenet", scores, ids=ids)}}
+        return with_columns(evaluated(tmp_path / name, own), **columns)
+
+    new_names = [b"z", b"y/cat", b"y/dog"]
+    old = stored("old", [1, 0, 0.5], [b"x/cat", b"x/dog", b"w"], pixels=[7, 7, 9])
+    new = stored("new", [0.5, 1, 0], new_names, pixels=[9, 7, 7], truths=[3, 50, -50])
+    # Names that changed do not tell which is which.
+    with pytest.raises(ValueError, match=r"old and new: several .* results of old are .* again .*/old"):
+        read_scores(read_runs([old, new]), "imagenet")
+    # With one score for both rows no order matters.
+    even = stored("even", [0.5, 1, 1], new_names, pixels=[9, 7, 7], truths=[3, 50, -50])
+    assert read_scores(read_runs([old, even]), "imagenet").scores.tolist() == [[1, 0, 0.5], [1, 1, 0.5]]
+    # The same names, reordered; and other names with truths.
+    with_columns(new, ids=[b"w", b"x/cat", b"x/dog"])
+    assert read_scores(read_runs([old, new]), "imagenet").scores.tolist() == [[1, 0, 0.5]] * 2
+    with_columns(new, ids=new_names)
+    with_columns(old, truths=[50, -50, 3])
+    assert read_scores(read_runs([old, new]), "imagenet").scores.tolist() == [[1, 0, 0.5]] * 2
+
+
+def test_an_earlier_version_that_counted_images_otherwise_is_named(tmp_path):
+    """An image of two classes was two; the data are the same."""
+
+    def stored(folder, name, scores, **columns):
+        ids = [f"{n}".encode() for n in range(len(scores))]
+        own = {name: {"imagenet": scored("imagenet", scores, ids=ids)}}
+        return with_columns(evaluated(tmp_path / folder, own), **columns)
+
+    old = stored("old", "a", [1, 0, 1], pixels=[5, 5, 6], truths=None)
+    new = stored("new", "b", [0.5, 1], pixels=[5, 6], truths=[1, 2])
+    for both in ([old, new], [new, old]):
+        with pytest.raises(ValueError, match=r"results of a in \S*old are of an earlier .* again .* \S*old$"):
+            figures(both)
+    again = stored("again", "a", [0.5, 1], pixels=[5, 6], truths=[1, 2])
+    for both in ([old, again], [again, old]):
+        with pytest.raises(
+            ValueError, match=r"results of a in \S*old are of .*: leave out \S*old: the other"
+        ):
+            figures(both)
+    other = stored("other", "b", [1, 0, 1], pixels=[5, 6, 7], truths=[1, 2, 3])
+    with pytest.raises(
+        ValueError, match=r"^imagenet: a and b were evaluated on different .* on the same data$"
+    ):
+        figures([again, other])
 
 
 def test_other_images_cannot_be_compared(tmp_path):
