@@ -15,6 +15,7 @@ import numpy as np
 
 from luab_attention.area_maps import Area, Gaze, Mean, Part, Picture
 from luab_attention.blur import TARGET, fixation_sigma
+from luab_attention.boxes.reader import of_class
 from luab_attention.boxes.rows import RowBoxes
 from luab_attention.columns import ATTENTION_SOURCE
 from luab_attention.gray import gray_image
@@ -24,6 +25,7 @@ from luab_attention.traces.dwell import mixture
 from luab_attention.traces.rows import TraceColumn, scanpaths_of
 from luab_data.constants import IMAGE, LABEL, NO_LABEL, SHUFFLED
 from luab_data.rows.columns import AreaKind, Columns
+from luab_data.rows.labels import names_no_class
 from luab_vision.geometry import MEASURE_UPRIGHT, other_orientation
 
 Entry = Mapping[str, Any]
@@ -94,7 +96,7 @@ def _by_class(entries: Sequence[Entry], classes: Collection[int], column: str) -
                 "each entry needs a label. What is about all classes of the image is repeated for each"
             )
         return found
-    unnamed = [entry for entry in entries if entry.get(LABEL) in (None, NO_LABEL)]
+    unnamed = [entry for entry in entries if names_no_class(entry.get(LABEL))]
     return {ROW_LABEL: unnamed} if unnamed else {}
 
 
@@ -121,10 +123,8 @@ def _boxes(
     edges = found.ratios()
     if categories is None:
         return [Area(ROW_LABEL, (rectangles(edges),))] if len(edges) else []
-    of_class = {label: edges[categories == label] for label in classes if label in categories}
-    if not of_class and len(classes) == 1 and NO_LABEL in categories:
-        of_class = {ROW_LABEL: edges[categories == NO_LABEL]}
-    return [Area(label, (rectangles(own),)) for label, own in of_class.items()]
+    own = {label: edges[of_class(categories, label, len(classes) == 1)] for label in classes}
+    return [Area(label, (rectangles(boxes),)) for label, boxes in own.items() if len(boxes)]
 
 
 def rectangles(boxes: np.ndarray) -> Picture:

@@ -34,6 +34,22 @@ def of_own_classes(labels: pa.ChunkedArray, row: np.ndarray, numbers: np.ndarray
     return (numbers >= 0) & np.isin(row * size + numbers, owner * size + flat)
 
 
+def only_classes(labels: pa.ChunkedArray) -> np.ndarray:
+    """The class of each row that has just one, int64 [N]; `NO_LABEL` of the others.
+
+    Args:
+        labels: [N] class numbers, or lists of them.
+    """
+    if not is_list_type(labels.type):
+        return np.asarray(pc.fill_null(labels, NO_LABEL).to_numpy().astype(np.int64))
+    counts = pc.fill_null(pc.list_value_length(labels), 0).to_numpy()
+    flat = pc.list_flatten(pa.chunked_array([plain_list(chunk) for chunk in labels.chunks]))
+    found = np.full(len(labels), NO_LABEL, np.int64)
+    one = counts == 1
+    found[one] = pc.fill_null(flat, NO_LABEL).to_numpy()[(np.cumsum(counts) - counts)[one]]
+    return found
+
+
 def of_own_or_no_class(labels: pa.ChunkedArray, row: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     """`of_own_classes`, and those of no class (-1) in a row of one class."""
     single: np.ndarray = np.ones(len(labels), bool)
@@ -101,8 +117,8 @@ def of_unnamed(
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """What becomes of points that name no class: class numbers [P], which points count [P], and a note.
 
-    In a row of one class they are of that one, unless another point names it, as with gaze and masks. The
-    others do not count: of which class of several they are is not known.
+    In a row of one class they are of that one, unless another point names it, as with gaze and masks: one
+    that says where it is. The others do not count: of which class of several they are is not known.
 
     Args:
         points: The points.
@@ -113,16 +129,21 @@ def of_unnamed(
     unnamed = numbers == NO_LABEL
     if not unnamed.any() or len(labels) != points.count:  # labels that were not read, as training would
         return numbers, np.ones(len(numbers), bool), []
-    count, several = np.zeros(len(numbers), bool), is_list_type(labels.type)
-    if not several:
-        own = pc.fill_null(labels, NO_LABEL).to_numpy().astype(np.int64)[points.row]
-        count = unnamed & ~np.isin(points.row, points.row[numbers == own])
-        numbers = np.where(count, own, numbers)
+    own = only_classes(labels)[points.row]
+    names = ~unnamed & (numbers == own)
+    if points.here is not None:
+        names &= points.here
+    if points.weight is not None:
+        names &= points.weight > 0
+    count = unnamed & (own != NO_LABEL) & ~np.isin(points.row, points.row[names])
+    numbers = np.where(count, own, numbers)
     kept = ~unnamed | count
-    why = "which of their image's classes they are of is not known" if several else "others name its class"
+    named, several = ~kept & (own != NO_LABEL), ~kept & (own == NO_LABEL)
+    why = "which of their image's classes they are of is not known"
     ends = [
         *([f"{count.sum():,} count for the class of their image"] if count.any() else []),
-        *([f"{(~kept).sum():,} are left out, as {why}"] if not kept.all() else []),
+        *([f"{named.sum():,} are left out, as others name its class"] if named.any() else []),
+        *([f"{several.sum():,} are left out, as {why}"] if several.any() else []),
     ]
     note = f"{name}: {unnamed.sum():,} of {len(unnamed):,} points name no class: {', '.join(ends)}"
     return numbers, kept, [note]

@@ -80,6 +80,12 @@ def clicks_of(value: Any, column: str) -> list[Byproduct]:
         return []
     if isinstance(value, Mapping) and not value.keys().isdisjoint(("label", "weight", "sign")):
         value = [value]
+    if not isinstance(value, Mapping):
+        entries = [entry for entry in value if entry is not None]
+        if not entries or isinstance(entries[0], Mapping | Sequence | np.ndarray):
+            value = entries  # null is no point
+    if not len(value):
+        return []
     if isinstance(value, Mapping) or not isinstance(value[0], Mapping | Sequence | np.ndarray):
         point = _point(value, column)
         return [] if point is None else [Byproduct(ROW_LABEL, point[None], np.ones(1))]

@@ -33,11 +33,12 @@ def with_clicks(image: Image.Image, byproducts: Sequence[Byproduct]) -> Image.Im
     return image
 
 
-def with_traces(image: Image.Image, annotations: Sequence[Mapping[str, Any]]) -> Image.Image:
+def with_traces(image: Image.Image, annotations: Sequence[Mapping[str, Any] | None]) -> Image.Image:
     """`image` with each annotation's trace, colored by time, and its clicks."""
     image = image.copy()
     draw = ImageDraw.Draw(image)
-    for annotation in annotations:
+    shown = [annotation for annotation in annotations if annotation is not None]
+    for annotation in shown:
         track = [
             (p["x"] * image.width, p["y"] * image.height, _time(p))
             for p in annotation["mouse_tracking"] or []
@@ -45,7 +46,7 @@ def with_traces(image: Image.Image, annotations: Sequence[Mapping[str, Any]]) ->
         for here, there in pairwise(track):
             share = (there[2] - track[0][2]) / max(track[-1][2] - track[0][2], 1)
             draw.line((*here[:2], *there[:2]), fill=time_color(share), width=2)
-    for annotation in annotations:
+    for annotation in shown:
         for click in annotation.get("selected_record") or []:
             image = with_cross(image, click["x"], click["y"], CLICK_COLORS[0])
     return image

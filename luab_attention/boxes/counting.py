@@ -158,7 +158,7 @@ def _stated(rows: datasets.Dataset, columns: Columns, position: np.ndarray) -> _
         index = pc.fill_null(encoded.indices, len(categories)).to_numpy(zero_copy_only=False)
         numbers = np.append(reader.class_numbers(categories), NO_LABEL).astype(np.int64)
         number[has[row]] = numbers[index]
-        which[has[row]] = np.where(index < len(categories), index, -1)
+        which[has[row]] = np.where(numbers[index] == NO_LABEL, -1, index)
     known = position[row] >= 0
     names = (
         _names(class_feature(class_feature(rows.features[OBJECTS])[category]), categories) if category else []

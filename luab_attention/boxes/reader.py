@@ -85,7 +85,8 @@ class BoxReader(ABC):
     def by_label(self, row: Row, size: Size) -> dict[int, ImageBoxes]:
         """Each class of the row that has boxes -> its boxes; -1 is no class.
 
-        Counts an image if none of its classes has a box.
+        In a row of one class, boxes of no class are of that one, unless another box names it. Counts an image
+        if none of its classes has a box.
         """
         labels: Any = row[self.label] if self.label is not None else 0
         labels = [] if labels is None else labels
@@ -101,7 +102,7 @@ class BoxReader(ABC):
         for label in asked:
             own = found
             if categories is not None:
-                mine = np.flatnonzero(categories == label)
+                mine = np.flatnonzero(of_class(categories, label, len(asked) == 1))
                 own = found._replace(bbox=[found.bbox[at] for at in mine])
             if own.bbox and label != NO_LABEL:
                 of_label[label] = own
@@ -162,6 +163,21 @@ class BoxesById(BoxReader):
         Raises:
             SourceError: invalid boxes.
         """
+
+
+def of_class(categories: np.ndarray, label: int, alone: bool = True) -> np.ndarray:
+    """Which of an image's boxes are of its class `label`, bool [n].
+
+    Args:
+        categories: [n] class number of each box; -1: it names none.
+        label: The class; -1 is none.
+        alone: Whether the image has no other class. Then boxes that name none are of it, unless another one
+            names it.
+    """
+    own: np.ndarray = (categories == label) & (label != NO_LABEL)
+    if alone and label != NO_LABEL and not own.any():
+        return np.asarray(categories == NO_LABEL)
+    return own
 
 
 def _turned(boxes: ImageBoxes, size: Size) -> bool:

@@ -19,6 +19,7 @@ from luab_data.errors import SourceError
 from luab_data.images.pillow import open_file
 from luab_data.rows.arrow import is_list
 from luab_data.rows.class_names import match
+from luab_data.rows.labels import names_no_class
 from luab_data.rows.same_classes import class_feature, class_names_of
 from luab_vision.images import open_image, read_file
 
@@ -73,7 +74,7 @@ class RowBoxes(BoxReader):
         Raises:
             SourceError: class numbers are needed, and these are none.
         """
-        stated = [NO_LABEL if category is None else category for category in categories]
+        stated = [NO_LABEL if names_no_class(category) else category for category in categories]
         if self._number is not None:
             known = {NO_LABEL: NO_LABEL} | self._number
             return np.array([known.get(category, OTHER_CLASS) for category in stated], np.int64)
@@ -235,5 +236,5 @@ def _strings(rows: datasets.Dataset) -> set[str]:
         category
         for objects in rows.select_columns(OBJECTS)[:][OBJECTS]
         for category in _objects(objects)[1] or ()
-        if category is not None
+        if not names_no_class(category)
     }

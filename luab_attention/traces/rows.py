@@ -14,9 +14,10 @@ import numpy as np
 from luab_attention.columns import SCANPATHS
 from luab_attention.traces.scanpath import Click, Scanpath
 from luab_data.console.names import few
-from luab_data.constants import ANNOTATIONS, NO_LABEL
+from luab_data.constants import ANNOTATIONS
 from luab_data.errors import SourceError
 from luab_data.rows.arrow import is_list
+from luab_data.rows.labels import names_no_class
 
 TRACKING = "mouse_tracking"
 PAGE_TIME = "time_at"  # COCO-AB's name of a time
@@ -70,7 +71,7 @@ def trace_column(features: datasets.Features, name: str | None = None) -> TraceC
 
 
 def scanpaths_of(row: Mapping[str, Any], column: TraceColumn) -> list[Scanpath]:
-    """The traces of a row in their order; entries without a sample give empty scanpaths.
+    """The traces of a row in their order; entries without a sample, and null, give empty scanpaths.
 
     So the n-th scanpath is the n-th entry of the column.
 
@@ -78,7 +79,14 @@ def scanpaths_of(row: Mapping[str, Any], column: TraceColumn) -> list[Scanpath]:
         SourceError: lists of different lengths, or a duration or a weight that is not 0 or more.
     """
     entries = row[column.name] or []
-    return [_of_annotation(each) if column.annotations else _of_entry(each) for each in entries]
+    read = _of_annotation if column.annotations else _of_entry
+    return [_nothing(column) if each is None else read(each) for each in entries]
+
+
+def _nothing(column: TraceColumn) -> Scanpath:
+    """A scanpath without samples, of a null entry."""
+    time, duration = (np.zeros(0) if there else None for there in (column.timed, column.fixations))
+    return _scanpath(np.zeros((0, 2)), time, duration, None)
 
 
 def _of_entry(entry: Mapping[str, Any]) -> Scanpath:
@@ -86,7 +94,7 @@ def _of_entry(entry: Mapping[str, Any]) -> Scanpath:
     lengths = {name: len(values) for name, values in lists.items() if values is not None}
     if lists["x"] is None or lists["y"] is None or len(set(lengths.values())) > 1:
         raise SourceError(f"a scanpath whose lists have different lengths: {lengths or 'no x and y'}.")
-    label = entry.get("label")
+    label: Any = entry.get("label")
     weight = entry.get("weight")
     if weight is not None and not 0 <= weight < math.inf:
         raise SourceError(f"a scanpath with the weight {weight:g}; it is 0 or more, or null for 1.")
@@ -97,7 +105,7 @@ def _of_entry(entry: Mapping[str, Any]) -> Scanpath:
         None if lists["segment"] is None else np.array(lists["segment"], np.int64),
         annotator=entry.get("annotator"),
         task=entry.get("task"),
-        label=None if label in (None, NO_LABEL) else int(label),
+        label=None if names_no_class(label) else int(label),
         weight=1.0 if weight is None else float(weight),
     )
 

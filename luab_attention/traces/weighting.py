@@ -15,7 +15,7 @@ TRACE_NEGLIGIBLE = 1e-3
 
 
 def trace(
-    annotations: list[Mapping[str, Any]], time_constant: float = TRACE_TIME_CONSTANT
+    annotations: list[Mapping[str, Any] | None], time_constant: float = TRACE_TIME_CONSTANT
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """A row's trace -> points `[P, 2]` in image ratios, weights `[P]` that sum to 1.
 
@@ -26,6 +26,8 @@ def trace(
     """
     tracks = []
     for annotation in annotations:
+        if annotation is None:
+            continue
         if not (annotation["selected"] and annotation["selected_record"] and annotation["mouse_tracking"]):
             continue
         clicked = min(record["time"] for record in annotation["selected_record"])

@@ -15,6 +15,7 @@ from datasets.utils.logging import get_logger
 
 from luab_data.console.names import few
 from luab_data.console.text import printable
+from luab_data.constants import NO_LABEL
 from luab_data.errors import SourceError
 from luab_data.rows.arrow import is_list, is_text_type, offsets_of, plain_list, require, valid
 from luab_data.rows.label_values import text_labels, whole_numbers
@@ -41,6 +42,11 @@ class Labels(NamedTuple):
     feature: Any
     multi_hot: int | None = None
     notes: tuple[str, ...] = ()
+
+
+def names_no_class(label: Any) -> bool:
+    """Whether the label of a point, box, mask, map or path says nothing: null, -1 and an empty text."""
+    return label is None or label == NO_LABEL or (isinstance(label, str) and not label.strip())
 
 
 def read_labels(

@@ -33,6 +33,7 @@ from luab_data.constants import CLICK, HEIGHT, IMAGE, LABEL, NO_LABEL, OBJECTS, 
 from luab_data.errors import SourceError
 from luab_data.rows.arrow import in_order, is_list, read_column
 from luab_data.rows.columns import Columns
+from luab_data.rows.labels import names_no_class
 from luab_data.rows.same_classes import class_feature
 from luab_eval.alignment.people import GRID, Viewing
 from luab_vision.geometry import WHOLE_IMAGE
@@ -218,7 +219,7 @@ def _numbering(feature: Any, rows: datasets.Dataset, columns: Columns) -> Callab
     names = feature.names if isinstance(feature, datasets.ClassLabel) else None
 
     def number(label: Any) -> int | None:
-        if label is None or label == NO_LABEL:
+        if names_no_class(label):
             return None
         name = names[label] if names is not None else label
         if classes is None or (isinstance(name, int) and names is None):

@@ -30,7 +30,7 @@ import pyarrow as pa
 
 from luab_attention.boxes.boxes import inside
 from luab_attention.boxes.formats import box_reader
-from luab_attention.boxes.reader import BoxReader
+from luab_attention.boxes.reader import BoxReader, of_class
 from luab_attention.boxes.rows import row_size
 from luab_attention.reading import Reading, label_name, point_name, read_points, with_usual_points
 from luab_attention.targets import ROW_LABEL, byproducts_of
@@ -196,12 +196,13 @@ class _Measuring:
         found, categories = self.reader.read(row, partial(row_size, row, self.columns.image))
         boxes = found.ratios()
         if not self.several and categories is not None:
-            boxes = boxes[(categories == label) & (label != constants.NO_LABEL)]
+            boxes = boxes[of_class(categories, label)] if label is not None else boxes[:0]
         if not len(boxes):
             self.quality.without_boxes += 1
             return
         self.quality.sides += np.sqrt(boxes[:, 2:].prod(axis=1)).tolist()
-        annotations = [] if self.columns.annotations is None else row[self.columns.annotations] or []
+        entries = [] if self.columns.annotations is None else row[self.columns.annotations] or []
+        annotations = [entry for entry in entries if entry is not None]
         own = ALL_CLASSES if self.several or label is None else self.name_of(label)
         if self.columns.point is not None:
             self._points(row, boxes, categories, annotations, own)

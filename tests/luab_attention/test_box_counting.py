@@ -77,6 +77,16 @@ def test_what_training_leaves_out_is_counted_with_its_reason(sizes, as_list):
     assert count_boxes(rows.select([4, 5]), Columns()).note == ""
 
 
+@pytest.mark.parametrize("nothing", ["", " ", None])
+def test_a_box_whose_category_is_empty_names_no_class(nothing):
+    rows = rows_of(
+        (0, [(GOOD, "cat")]), (1, [(GOOD, nothing)]), (1, [(GOOD, "fish")]), category=Value("string")
+    )
+    found, note = count_boxes(rows, Columns())
+    assert found.tolist() == trained(rows) == [True, True, False]
+    assert "they are of fish; the classes" in note
+
+
 def test_boxes_of_the_stored_pixels_of_a_turned_photo_are_counted():
     rows = rows_of(
         (0, [(GOOD, 0)]), (0, [([10.0, 10, 40, 60], 0)] * 2, (60, 90)), (0, [(GOOD, 0)], (100, 100))

@@ -469,6 +469,33 @@ def labeled():
     return rows if "label" in rows.column_names else rows.add_column("label", [0, 1] * (len(rows) // 2))
 
 
+def test_points_that_name_no_class_count_in_a_list_of_one_label():
+    """As masks and boxes do. Of two labels, which one is meant is not known."""
+    classes = ClassLabel(names=["a", "b"])
+    rows = typed(List({"label": classes, **XY}), points=[[{"label": -1, "x": 0.5, "y": 0.5}]] * 8)
+    labels = [[0], [0, 1], [1], []] * 2
+    rows = rows.add_column("labels", labels, feature=List(classes))
+    read, found = points_read(rows)
+    assert [[each["label"] for each in row] for row in found] == [[0], [], [1], []] * 2
+    assert (
+        "points: 8 of 8 points name no class: 4 count for the class of their image, 4 are left out, as which "
+        "of their image's classes they are of is not known"
+    ) in read.notes
+
+
+@pytest.mark.parametrize("other", [{"sign": -1}, {"weight": 0.0}])
+def test_a_point_that_does_not_count_does_not_name_the_class(other):
+    """A "not here" of the class, or a weight of 0, leaves the row's only click as it is."""
+    kind = {"label": Value("int64"), **XY, "sign": Value("int8"), "weight": Value("float64")}
+    click = {"label": -1, "x": 0.1, "y": 0.2, "sign": 1, "weight": 1.0}
+    rows = typed(List(kind), points=[[{**click, "label": 0, **other}, click]] * 8)
+    read, found = points_read(rows.add_column("label", [0] * 8))
+    for row in found:
+        (byproduct,) = clicks_of(row, "points")
+        assert byproduct.label == 0 and byproduct.points.tolist() == [[0.1, 0.2]]
+    assert describe_rows(read.rows, read.columns, "click").with_target == 8
+
+
 def test_points_that_say_where_a_class_is_not_are_kept_and_counted():
     rows = labeled()
     points = [[{"x": 0.1, "y": 0.2, "sign": 1}, {"x": 0.9, "y": 0.9, "sign": -1}]] * (len(rows) - 1)

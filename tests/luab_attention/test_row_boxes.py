@@ -45,6 +45,33 @@ def test_layouts(objects):
     assert reader.by_label(row, lambda: (32, 32)) == {0: ImageBoxes([SQUARE], 64, 16)}
 
 
+@pytest.mark.parametrize(
+    ("kind", "nothing"), [("int64", -1), ("int64", None), ("string", ""), ("string", " ")]
+)
+def test_boxes_of_no_class_are_of_the_rows_class_unless_another_names_it(kind, nothing):
+    """As training and `luab align` read them; with several classes they are of none."""
+    cat, other = (0, 1) if kind == "int64" else ("cat", "dog")
+    alone, beside = [[nothing], [other, nothing]], [cat, nothing]
+    rows = boxed_row({"bbox": [SQUARE], "category": [nothing]}, feature=datasets.Value(kind))
+    if kind == "string":
+        rows = datasets.concatenate_datasets(
+            [
+                rows,
+                boxed_row({"bbox": [SQUARE] * 2, "category": ["cat", "dog"]}, feature=datasets.Value(kind)),
+            ]
+        )
+
+    def found(categories, label=0):
+        boxes = [[k, 0, 8, 8] for k in range(len(categories))]
+        row = {"label": label, "objects": {"bbox": boxes, "category": categories}}
+        of_label = RowBoxes("label", rows).by_label(row, lambda: (32, 32))
+        return {own: [int(box[0]) for box in each.bbox] for own, each in of_label.items()}
+
+    assert [found(each) for each in alone] == [{0: [0]}, {0: [1]}]
+    assert found(beside) == {0: [0]} and found([other]) == {}
+    assert found(alone[0], [0]) == {0: [0]} and found(alone[0], [0, 1]) == {}
+
+
 def test_boxes_without_categories_are_of_the_rows_class():
     rows = boxed_row({"bbox": [], "category": []}).remove_columns("objects")
     rows = rows.add_column("objects", [{"bbox": [SQUARE]}])

@@ -111,6 +111,15 @@ def test_the_weight_and_label_of_a_single_point_count():
     assert clicks_of({"x": None, "y": None, "label": None}, "click") == []
 
 
+@pytest.mark.parametrize("entry", [{"x": 0.1, "y": 0.2}, [0.1, 0.2]])
+def test_null_in_a_list_of_points_is_no_point(entry):
+    (byproduct,) = clicks_of([None, entry, None], "points")
+    assert byproduct.points.tolist() == [[0.1, 0.2]]
+    assert clicks_of([None], "points") == clicks_of([None] * 3, "points") == []
+    with pytest.raises(ValueError, match="needs both x and y"):
+        clicks_of([None, 0.5], "points")
+
+
 def test_a_click_just_outside_the_image_is_kept_as_a_ratio():
     (byproduct,) = of_click({"x": 1.004, "y": -0.01})
     assert byproduct.points.tolist() == [[1.004, -0.01]]
@@ -266,3 +275,9 @@ def test_keep_leaves_points_beyond_the_border():
 def test_outside_must_be_known():
     with pytest.raises(ValueError, match="take 'drop' or 'keep'"):
         target_in_view(Byproduct(0, np.zeros((1, 2)), np.ones(1)), WHOLE_IMAGE, outside="clip")
+
+
+def test_a_null_annotation_has_no_trace():
+    shown = annotation(track((0.1, 0.1, 10)), track((0.2, 0.2, 25)))
+    assert trace([None, shown])[0].tolist() == trace([shown])[0].tolist()
+    assert trace([None]) is None

@@ -53,6 +53,13 @@ def test_missing_positions_are_left_out_and_break_the_path():
     assert path.time.tolist() == [0, 4] and path.segment.tolist() == [0, 1] and path.missing == 1
 
 
+@pytest.mark.parametrize("column", [SCANPATHS, TIMED, IMAGENET])
+def test_a_null_entry_is_an_empty_scanpath(column):
+    (path,) = scanpaths_of({column.name: [None]}, column)
+    assert len(path) == 0 and (path.duration is not None) == column.fixations
+    assert path.time.tolist() == []
+
+
 def test_times_that_go_back_are_sorted_and_counted():
     (path,) = scanpaths_of(
         {"scanpaths": [{"x": [1.0, 2, 3, 4], "y": [0.0] * 4, "time": [5, 4, 6, 6]}]}, TIMED

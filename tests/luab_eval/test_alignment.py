@@ -558,6 +558,29 @@ def test_an_image_of_several_classes_is_one_image_of_the_figure(tmp_path):
     assert (references == scores.references).tolist() == [False, True]
 
 
+@pytest.mark.parametrize("nothing", ["", " ", None])
+def test_points_of_an_empty_class_are_of_the_images_class(tmp_path, nothing):
+    kinds = {"points": List({"label": Value("string"), "x": Value("float32"), "y": Value("float32")})}
+    rows = [
+        {"image": image, "label": 0, "points": [{"label": label, "x": 0.5, "y": 0.5}]}
+        for image, label in zip(
+            (*TWO, TWO[0].point(lambda value: 255 - value)), [nothing, "red", "blue"], strict=True
+        )
+    ]
+    text = stored(tmp_path, rows, **kinds).partition("=")[2]
+    images, _, left_out = AttentionDataset("toy", f"{text}?against=points").judged(Path())
+    assert [item.target for item in images.items] == [0, 0]
+    assert "rows whose attention is of other classes: 1" in left_out
+
+
+def test_a_null_entry_is_no_scanpath(tmp_path):
+    rows = [{"image": image, "label": 0, "scanpaths": [None, path(0.1, 0.1, "a")]} for image in TWO]
+    text = stored(tmp_path, rows).partition("=")[2]
+    _, alignment, left_out = AttentionDataset("toy", f"{text}?against=scanpaths").judged(Path())
+    assert [people.count for people in alignment.people] == [1, 1]
+    assert "scanpaths without a sample in the image, or of weight 0: 2" in left_out
+
+
 def test_boxes_of_no_class_are_of_the_images_class(tmp_path):
     kinds = {"objects": {"bbox": List(List(Value("float32"), length=4)), "category": List(LABEL)}}
     categories = ([-1], [-1, 0], [1])
