@@ -253,6 +253,7 @@ class Benchmark(ABC):
     shows_verdicts: ClassVar[bool] = False  # `verdicts` says of its images which are right
     # Why results that do not tell what they were measured against are not compared; "": a remark is enough.
     truths_needed: ClassVar[str] = ""
+    truths_options: ClassVar[tuple[str, ...]] = ()  # that change what an image is measured against
     images: int | None = None  # as published, where known
     argument_help: ClassVar[str] = ""
     left_out: str = ""  # skipped files in words; known after `image_sets`

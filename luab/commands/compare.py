@@ -7,10 +7,11 @@
 Each argument is a results.json of luab evaluate, or its folder. All models are compared with the first.
 Models whose names differ only by a seed (plain-seed0, plain-seed1) are training runs of one model.
 
-Both models must be evaluated on the same images. p is two-sided: McNemar's exact test if each image is right
-or wrong, otherwise a permutation test. With several training runs, the spread between them counts as well. p
-is corrected over the benchmarks by Holm's method. A difference is called larger than chance if the corrected
-p is below 0.05. With fewer than 6 differing images there is no verdict.
+Both models must be evaluated on the same images, and measured against the same classes, boxes or people:
+other results are rejected, with the reason. p is two-sided: McNemar's exact test if each image is right or
+wrong, otherwise a permutation test. With several training runs, the spread between them counts as well. p is
+corrected over the benchmarks by Holm's method. A difference is called larger than chance if the corrected p
+is below 0.05. With fewer than 6 differing images there is no verdict.
 """
 
 from __future__ import annotations

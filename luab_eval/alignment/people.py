@@ -19,7 +19,7 @@ from scipy.special import ndtr
 from luab_eval.arrays import hash_of
 from luab_eval.metrics.fixation_prediction.fixation_prediction import cells_of
 
-VERSION = 4  # of the figures; increased when the same maps and people give others
+VERSION = 5  # of the figures; increased when the same maps and people give others
 GRID = 56  # cells a side: the grids of 7 and 14 of common models divide it
 ROUNDING = 1e-6  # of its mean: a map that varies less is a constant one in float32
 
@@ -57,7 +57,8 @@ class Viewing(NamedTuple):
             if self.sigma is None:
                 raise ValueError("a density of fixations needs a sigma")
             return gaussians(self.xy, self.shares, self.sigma)
-        area = self.area if self.sigma is None else blurred(self.area, self.sigma)
+        area = self.area.astype(np.float64)  # in float32 a sum depends on its order
+        area = area if self.sigma is None else blurred(area, self.sigma)
         return without_rounding(area / area.sum())
 
 
@@ -84,12 +85,16 @@ class People:
 
     @property
     def fingerprint(self) -> int:
-        """A signed int of 64 bits; the same for the same people, also on machines that round otherwise."""
+        """A signed int of 64 bits; the same for the same people.
+
+        Also in another order, and on machines that round otherwise.
+        """
         sums = (self.maps.reshape(len(self.maps), -1) @ _PROBES).round(6)
-        content = (self.fixations.astype(np.float64), self.owner.astype(np.int64), sums)
-        return hash_of(
-            b"\0".join([repr((VERSION, self.told_apart)).encode(), *(a.tobytes() for a in content)])
-        )
+        content = []
+        for annotator, own in enumerate(sums):
+            xy = self.fixations[self.owner == annotator].astype(np.float64)
+            content.append((xy[np.lexsort(xy.T)].tobytes(), own.tobytes()))
+        return hash_of(repr((VERSION, self.told_apart, sorted(content))).encode())
 
     @cached_property
     def map(self) -> np.ndarray:

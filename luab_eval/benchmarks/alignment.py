@@ -43,6 +43,7 @@ class AlignmentBenchmark(Benchmark):
     bounds = (-1.0, 1.0)
     needs_fixations: ClassVar[bool] = False
     truths_needed = "do not tell which people they were measured against"
+    truths_options = ("--label-column", "--label-format", "--sigma")
 
     def __init__(self, argument: str = "", val: str | None = None, own: AttentionDataset | None = None):
         super().__init__(argument if own is None else own.argument, val)

@@ -110,7 +110,20 @@ def _unshown(everything: Sequence[EvaluatedRun], runs: Sequence[EvaluatedRun]) -
         for run in everything
         if (left := [key for key in run.benchmarks if key not in shown.get(run.name, {})])
     ]
-    return (f"{FILE} also has {few(others)}; luab compare shows all of it.",) if others else ()
+    if not others:
+        return ()
+    also = f"{FILE} also has {few(others)}"
+    models = by_model(everything)
+    first, *rest = ({key for run in group for key in run.benchmarks} for group in models.values())
+    if not any(first & each for each in rest):
+        return (f"{also}.",)
+    try:
+        precision_of(everything)
+        for key in dict.fromkeys(key for run in everything for key in run.benchmarks):
+            _read_row(key, models)
+    except ValueError as error:
+        return (f"{also}; luab compare rejects the folder: {error}.",)
+    return (f"{also}; luab compare compares all of its models.",)
 
 
 def _column(name: str, runs: Sequence[EvaluatedRun]) -> Model:
@@ -118,9 +131,15 @@ def _column(name: str, runs: Sequence[EvaluatedRun]) -> Model:
     return Model(name, runs[0].revision, tuple(seeds), tuple(seeds.values()))
 
 
-def _row(key: str, models: dict[str, list[EvaluatedRun]], resamples: int, seed: int) -> Row:
-    everything = [run for group in models.values() for run in group if key in run.benchmarks]
-    entry = everything[0].benchmarks[key]
+def _read_row(
+    key: str, models: dict[str, list[EvaluatedRun]]
+) -> tuple[type[Benchmark], dict[str, list[EvaluatedRun]], RunScores, np.ndarray]:
+    """The benchmark, its runs of each model, their scores, and their values in the results.
+
+    Raises:
+        ValueError: results that do not fit together.
+    """
+    entry = next(run.benchmarks[key] for group in models.values() for run in group if key in run.benchmarks)
     benchmark = benchmark_class(entry["benchmark"])
     runs_of = {name: _with_benchmark(benchmark, group, key) for name, group in models.items()}
     runs_of = {name: group for name, group in runs_of.items() if group}
@@ -128,6 +147,13 @@ def _row(key: str, models: dict[str, list[EvaluatedRun]], resamples: int, seed: 
     scores = _scores(benchmark, runs, key)
     values = np.array([run.result(key)["metrics"][benchmark.primary] for run in runs])
     _check(benchmark, scores, values, runs, key)
+    return benchmark, runs_of, scores, values
+
+
+def _row(key: str, models: dict[str, list[EvaluatedRun]], resamples: int, seed: int) -> Row:
+    benchmark, runs_of, scores, values = _read_row(key, models)
+    runs = [run for group in runs_of.values() for run in group]
+    entry = runs[0].benchmarks[key]
     rows_of, start = {}, 0  # which rows of `scores` are a model's
     for name, group in runs_of.items():
         rows_of[name] = slice(start, start := start + len(group))

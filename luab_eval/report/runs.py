@@ -16,6 +16,7 @@ import numpy as np
 
 from luab_data.console.names import few
 from luab_eval.arrays import read_arrays
+from luab_eval.benchmarks import benchmark_class
 from luab_eval.models import FLOAT32
 from luab_eval.results import FILE, Shown, read
 
@@ -151,7 +152,7 @@ def read_scores(runs: Sequence[EvaluatedRun], key: str) -> RunScores:
     rows = [first["score"]]
     for run, table in zip(runs[1:], tables[1:], strict=True):
         try:
-            rows.append(_in_order(table, first, (run, runs[0]))["score"])
+            rows.append(_in_order(table, first, (run, runs[0]), key)["score"])
         except ValueError as error:
             raise ValueError(f"{key}: {error}") from error
     unchecked = dict.fromkeys(
@@ -232,7 +233,10 @@ def _check(columns: dict[str, np.ndarray]) -> None:
 
 
 def _in_order(
-    table: dict[str, np.ndarray], first: dict[str, np.ndarray], of: tuple[EvaluatedRun, EvaluatedRun]
+    table: dict[str, np.ndarray],
+    first: dict[str, np.ndarray],
+    of: tuple[EvaluatedRun, EvaluatedRun],
+    key: str,
 ) -> dict[str, np.ndarray]:
     """The rows of `table` in the order of `first`: the same images by name, or by their pixels.
 
@@ -240,6 +244,7 @@ def _in_order(
         table: The columns of the scores of the first run of `of`.
         first: Those of the second.
         of: Both runs.
+        key: The benchmark.
     """
     who = f"{of[1].name} and {of[0].name}"
     if of[0].name == of[1].name:
@@ -280,10 +285,16 @@ def _in_order(
         name = first["ids"][other.argmax()].decode(errors="replace")
         raise ValueError(
             f"{who} were measured against different truths: {other.sum():,} of {len(other):,} images have "
-            f"another class, other boxes or other people, such as {name}; evaluate both again on the same "
-            "data with the same options (--label-column, --against, --sigma)"
+            f"another class, other boxes or other people, such as {name}; evaluate both again with one "
+            f"version, on the same data{_with_options(of[0], key)}"
         )
     return table
+
+
+def _with_options(run: EvaluatedRun, key: str) -> str:
+    """Which options decide what images are measured against, in words."""
+    options = benchmark_class(run.benchmarks[key]["benchmark"]).truths_options
+    return f", with the same {few(options)}" if options else ""
 
 
 def _ambiguous(table: dict[str, np.ndarray], by: str) -> bool:

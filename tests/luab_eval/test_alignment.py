@@ -31,7 +31,7 @@ from luab_eval.models import Classifier
 from luab_eval.predict import predict
 from luab_eval.report.figures import figures
 from luab_eval.report.table import metric_name, metric_value
-from luab_eval.results import Results
+from luab_eval.results import Results, Shown
 from luab_eval.suite import run
 from luab_vision.transforms import ImageSettings
 
@@ -736,9 +736,14 @@ def test_results_with_other_people_are_not_compared(tmp_path):
     evaluated("a", 0.02)
     evaluated("b", 0.3)
     with pytest.raises(
-        ValueError, match=r"a and b .* 8 of 8 images have .* other people, such as 0; .*--sigma"
+        ValueError, match=r"a and b .* 8 of 8 images have .* other people, such as 0; .*data, with .*--sigma$"
     ):
         figures([tmp_path / "out"])
+    # The report of one of them says so.
+    keys = tuple(json.loads((tmp_path / "out" / "results.json").read_text())["benchmarks"])
+    (note,) = [n for n in figures([tmp_path / "out"], shown=Shown(("b",), keys, {})).notes() if "also" in n]
+    assert "results.json also has a (align_" in note and "rejects the folder: align_" in note
+    assert "of 8 images have another class" in note
     evaluated("a", 0.3)
     assert all(row.remark == "" for row in figures([tmp_path / "out"]).rows)
     (file,) = (tmp_path / "out" / "per_image").glob("align_nss*/a-*.npz")

@@ -67,6 +67,24 @@ def test_people_have_a_fingerprint():
     assert len({each.fingerprint for each in (own, *others)}) == 7
 
 
+def test_a_fingerprint_does_not_depend_on_order():
+    """Of annotators, of their fixations, and of the sum of a map's cells."""
+    rng = np.random.default_rng(0)
+    places = [[(0.8, 0.8), (0.5, 0.5)], [(0.2, 0.2)], [(0.2, 0.2), (0.2, 0.4)]]
+    several = [viewing(*xy, annotator=name, sigma=FINE) for xy, name in zip(places, "abc", strict=True)]
+    for told in (several, [each._replace(annotator=None) for each in several]):
+        back = [each._replace(xy=each.xy[::-1]) for each in told[::-1]]
+        assert people_of(told).fingerprint == people_of(back).fingerprint
+    for _ in range(100):
+        area = rng.random((GRID, GRID)).astype(np.float32) ** 4
+        # `ndarray.sum` adds the cells of a transposed array in another order.
+        found, other = (
+            people_of([Viewing("a", NOWHERE, np.zeros(0), each)]) for each in (area, area.copy("F"))
+        )
+        assert found.maps.dtype == np.float64
+        assert found.fingerprint == other.fingerprint
+
+
 def test_viewings_without_an_annotator_are_not_told_apart():
     people = people_of([viewing((0.2, 0.2)), viewing((0.8, 0.8), (0.8, 0.8))])
     assert people.count == 1

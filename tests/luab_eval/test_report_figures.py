@@ -15,7 +15,7 @@ from luab_eval.benchmarks.corruptions import CORRUPTIONS, SEVERITIES
 from luab_eval.report.certainty import assess
 from luab_eval.report.figures import figures
 from luab_eval.report.runs import RunScores, read_runs, read_scores
-from luab_eval.results import FILE
+from luab_eval.results import FILE, Shown
 from luab_eval.statistics.bootstrap import holm
 
 
@@ -252,6 +252,25 @@ def test_one_checkpoint_in_two_results_is_one_run(tmp_path):
     table = figures([a, b / "results.json"], resamples=100)
     assert [(model.name, model.runs) for model in table.models] == [("best", ("best",))]
     assert len(table.rows) == 2
+
+
+def test_results_that_nothing_is_compared_with_are_not_announced_for_it(tmp_path):
+    """`luab compare` compares with the first model, on benchmarks that both have."""
+    own = {"imagenet": right_on(50, range(20)), "imagenet_r": scored("imagenet_r", [1, 0])}
+    shown = Shown(("a",), ("imagenet",), {})
+    apart = {"a": {"imagenet": own["imagenet"]}, "b": {"imagenet_r": own["imagenet_r"]}}
+    for number, (models, says) in enumerate(
+        [
+            ({"a": own}, "a (imagenet_r)."),
+            (apart, "b (imagenet_r)."),
+            (
+                {"a": own, "b": own},
+                "a (imagenet_r), b (imagenet, imagenet_r); luab compare compares all of its models.",
+            ),
+        ]
+    ):
+        folder = evaluated(tmp_path / str(number), models)
+        assert f"results.json also has {says}" in figures([folder], shown=shown).notes()
 
 
 def test_what_was_skipped_and_what_is_partial_is_said(tmp_path):

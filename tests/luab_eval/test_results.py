@@ -69,7 +69,7 @@ def test_other_models_and_benchmarks_stay(checkpoints, images, tmp_path, capsys)
     both = f"folder:val={images},occlusion:val={images}"
     assert evaluate("--benchmarks", both, "--output-dir", out, "--model", checkpoints / "swapped") == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert "results.json also has straight (val); luab compare shows all of it." in shown
+    assert "results.json also has straight (val); luab compare compares all of its models." in shown
     found = results(out)
     assert [model["name"] for model in found["models"]] == ["straight", "swapped"]
     assert set(found["benchmarks"]["val"]["models"]) == {"straight", "swapped"}
@@ -261,7 +261,7 @@ def test_two_runs_are_compared_on_the_same_truth(images, tmp_path):
     with pytest.raises(
         ValueError,
         match=rf"a and b .* 1 of 3 images have another class, other boxes or other people, such as "
-        rf"{wnids()[123]}/2\.png; evaluate both again",
+        rf"{wnids()[123]}/2\.png; evaluate both again with one version, on the same data$",
     ):
         figures([one, two])
     assert len(figures([two]).rows) == 1
