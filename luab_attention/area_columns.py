@@ -11,7 +11,7 @@ from luab_attention.boxes.counting import count_boxes, flat_lists
 from luab_attention.boxes.rows import RowBoxes
 from luab_attention.columns import DURATION, SEGMENT, TIME
 from luab_attention.point_classes import of_own_or_no_class
-from luab_attention.points import FAR_OUTSIDE, MARGIN, WEIGHT, X, Y, far_samples
+from luab_attention.points import FAR_OUTSIDE, MARGIN, WEIGHT, GazeCounts, X, Y, count_gaze, require_ratios
 from luab_data.constants import IMAGE, LABEL, NO_LABEL
 from luab_data.errors import SourceError
 from luab_data.rows.arrow import fields_of, is_list, plain_list, read_column, require, valid
@@ -76,16 +76,31 @@ def far_note(rows: datasets.Dataset, column: str) -> list[str]:
     Raises:
         SourceError: more are than are in the image, so that they are in another unit.
     """
+    counts = gaze_counts(rows, column)
+    if not counts.are_ratios:
+        require_ratios(*_places(rows, column), column, str(counts))
+    return [f"{column}: {far_in_words(counts)}"] if counts.far else []
+
+
+def far_in_words(counts: GazeCounts) -> str:
+    """The samples far outside the image, in words."""
+    lost = f", and {counts.lost_rows:,} of these rows have no others" if counts.lost_rows else ""
+    return (
+        f"{counts.far:,} of {counts.samples:,} samples, in {counts.far_rows:,} rows, are further than "
+        f"{FAR_OUTSIDE:g} times the image's size from its corner; as all outside it, they do not count{lost}"
+    )
+
+
+def gaze_counts(rows: datasets.Dataset, column: str) -> GazeCounts:
+    """Where the samples of a column of gaze are."""
+    return count_gaze(*_places(rows, column))
+
+
+def _places(rows: datasets.Dataset, column: str) -> tuple[np.ndarray, np.ndarray]:
+    """All samples [P, 2], x first, NaN for missing ones; and the stored row of each."""
     entries, owner = flat_lists(read_column(rows, column))
     x, y, of = _positions(entries)
-    far = far_samples(np.stack([x, y], axis=1), owner[of], column)
-    if not far.any():
-        return []
-    count = len(np.unique(owner[of][far]))
-    return [
-        f"{column}: {far.sum():,} of {len(far):,} samples, in {count:,} rows, are further than "
-        f"{FAR_OUTSIDE:g} times the image's size from its corner; as all outside it, they do not count"
-    ]
+    return np.stack([x, y], axis=1), owner[of]
 
 
 def has_area(rows: datasets.Dataset, kind: AreaKind, columns: Columns) -> np.ndarray:

@@ -183,11 +183,43 @@ def require_ratios(xy: np.ndarray, row: np.ndarray, column: str, fix: str = CONV
     )  # fmt: skip
 
 
+class GazeCounts(NamedTuple):
+    """Where samples of gaze are, to judge their unit. Trackers write lost ones at (0, 0): these say nothing.
+
+    Attributes:
+        samples: All.
+        far: Further outside the image than a ratio can be.
+        here: In the image.
+        far_rows: Rows with one that far.
+        lost_rows: Rows whose samples are all that far.
+        rows: Rows with one in the image.
+    """
+
+    samples: int = 0
+    far: int = 0
+    here: int = 0
+    far_rows: int = 0
+    lost_rows: int = 0
+    rows: int = 0
+
+    def plus(self, other: "GazeCounts") -> "GazeCounts":
+        """The counts of both."""
+        return GazeCounts(*(one + two for one, two in zip(self, other, strict=True)))
+
+    @property
+    def are_ratios(self) -> bool:
+        """People also look beside a small or narrow image: in ratios, at least as many are in it."""
+        return self.far <= self.here and self.lost_rows <= self.rows
+
+    def __str__(self) -> str:
+        return (
+            f"{self.far:,} are further than {FAR_OUTSIDE:g} times its size from its corner, {self.here:,} in "
+            f"it; in {self.lost_rows:,} rows all are, in {self.rows:,} one is in it. {CONVERT}"
+        )
+
+
 def far_samples(xy: np.ndarray, row: np.ndarray, column: str) -> np.ndarray:
     """Which samples of gaze are so far outside the image that one of them alone would be in another unit.
-
-    People also look beside a small or narrow image, so the unit is judged by all samples: in ratios, as many
-    are in the image.
 
     Args:
         xy: [P, 2] places, x first; NaN where there is none.
@@ -198,16 +230,35 @@ def far_samples(xy: np.ndarray, row: np.ndarray, column: str) -> np.ndarray:
         bool [P].
 
     Raises:
-        SourceError: more are that far outside than are in the image.
+        SourceError: of all samples, or of the rows' samples, more are that far outside than are in the image.
     """
-    far: np.ndarray = (np.abs(xy) > FAR_OUTSIDE).any(axis=1)
-    here = int(((xy >= -MARGIN) & (xy <= 1 + MARGIN)).all(axis=1).sum())
-    if far.sum() > here:
-        fix = (
-            f"{far.sum():,} are further than {FAR_OUTSIDE:g} times its size from its corner, {here:,} in it. "
-        )
-        require_ratios(xy, row, column, fix + CONVERT)
-    return far
+    counts = count_gaze(xy, row)
+    if not counts.are_ratios:
+        require_ratios(xy, row, column, str(counts))
+    return _far(xy)
+
+
+def count_gaze(xy: np.ndarray, row: np.ndarray) -> GazeCounts:
+    """The counts of samples. Arguments as for `far_samples`."""
+    far, lost = _far(xy), (xy == 0).all(axis=1)
+    here = ((xy >= -MARGIN) & (xy <= 1 + MARGIN)).all(axis=1) & ~lost
+    there = np.isfinite(xy).all(axis=1) & ~lost
+    own, at = np.unique(row, return_inverse=True)
+    with_far, with_here, with_any = (
+        np.bincount(at[which], minlength=len(own)) for which in (far, here, there)
+    )
+    return GazeCounts(
+        len(far),
+        int(far.sum()),
+        int(here.sum()),
+        int((with_far > 0).sum()),
+        int(((with_far > 0) & (with_far == with_any)).sum()),
+        int((with_here > 0).sum()),
+    )
+
+
+def _far(xy: np.ndarray) -> np.ndarray:
+    return np.asarray((np.abs(xy) > FAR_OUTSIDE).any(axis=1))
 
 
 def point_column(points: FlatPoints, ratios: np.ndarray, labels: np.ndarray | None) -> pa.Array:

@@ -7,8 +7,9 @@ import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from datasets.fingerprint import Hasher
 
-from luab_data.adapters.hf_datasets import stored_order
+from luab_data.adapters.hf_datasets import fingerprint_of, stored_order
 from luab_data.errors import SourceError
 
 
@@ -197,7 +198,8 @@ def with_feature(rows: datasets.Dataset, name: str, feature: Any) -> datasets.Da
     features = rows.features.copy()
     features[name] = feature
     table = rows.data.cast(features.arrow_schema)
-    found = datasets.Dataset(table, info=datasets.DatasetInfo(features=features))
+    fingerprint = Hasher.hash([fingerprint_of(rows), name, repr(feature)])  # not of all bytes of the table
+    found = datasets.Dataset(table, info=datasets.DatasetInfo(features=features), fingerprint=fingerprint)
     order = stored_order(rows)
     return found if order is None else found.select(order)
 

@@ -22,16 +22,17 @@ from datasets.utils.logging import get_logger
 from torch.utils.data import DataLoader
 from transformers import TrainingArguments
 
+from luab_attention.area_columns import far_in_words, gaze_counts
 from luab_attention.facts import no_target
+from luab_attention.points import GazeCounts
 from luab_attention.reading import Reading, ReadRows, read_rows
 from luab_data.constants import IMAGE_ID
 from luab_data.errors import SourceError
-from luab_data.rows.arrow import OddRows, with_feature
+from luab_data.rows.arrow import OddRows
 from luab_data.rows.columns import ByproductKind
 from luab_data.rows.image_paths import check_image_paths
 from luab_data.rows.splits import root_of
 from luab_trainer.data.dataset import ViewIterableDataset
-from luab_trainer.data.reader import not_decoded
 from luab_trainer.data.samples import Sample
 from luab_vision.transforms import EvalTransform
 
@@ -41,6 +42,21 @@ AT_ONCE = 64  # rows per batch of the reader
 FIRST_ROWS = 1000  # one of them must have a usable byproduct, in each process that reads
 READ, LEFT_OUT = "rows", "rows whose points are left out"
 KEY = "__key__"  # a row's name in a WebDataset
+
+
+@dataclass
+class GazeRead:
+    """The samples of gaze that a process has read.
+
+    Attributes:
+        so_far: All.
+        newest: Those since their unit was judged.
+        rows: The rows of `newest`.
+    """
+
+    so_far: GazeCounts = field(default_factory=GazeCounts)
+    newest: GazeCounts = field(default_factory=GazeCounts)
+    rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,6 +75,7 @@ class StreamReader:
     byproduct: ByproductKind | None
     source: str
     counts: Counter[str] = field(default_factory=Counter, compare=False)  # of this process
+    gaze: GazeRead = field(default_factory=GazeRead, compare=False)
 
     def read(self, batch: Mapping[str, Sequence[Any]] | datasets.Dataset) -> ReadRows:
         """A batch of columns.
@@ -82,14 +99,15 @@ class StreamReader:
         except (SourceError, TypeError, ValueError) as error:  # the last two come from Arrow and `datasets`
             raise self._named(error, batch, numbers) from error
         self._count(len(read.rows), read.left_out)
+        if self.byproduct == "scanpath":
+            self._judge(gaze_counts(read.rows, *read.columns.of_byproduct("scanpath")), numbers)
         byproduct = read.columns.with_byproduct(self.byproduct, read.rows.column_names)
         columns = [read.columns.image, read.columns.label, *byproduct]
         columns += [IMAGE_ID] if IMAGE_ID in read.rows.column_names else []
-        rows = read.rows.select_columns(columns)
-        # Decoded, masks would fill the buffer that shuffles: 1,000 rows of three of 640 x 480 take 0.9 GB.
-        for name, feature in rows.features.items():
-            rows = with_feature(rows, name, not_decoded(feature))
-        return rows[:]
+        # As stored: decoded, masks would fill the buffer that shuffles, 1,000 rows of three of 640 x 480 with
+        # 0.9 GB. Casting their features instead would have `datasets` hash every batch.
+        found: dict[str, list[Any]] = read.rows.select_columns(columns).with_format("arrow")[:].to_pydict()
+        return found
 
     def _count(self, rows: int, left_out: int) -> None:
         """Counts the rows whose points are left out; says it for the first, and when they have doubled."""
@@ -97,13 +115,34 @@ class StreamReader:
         self.counts[READ] += rows
         self.counts[LEFT_OUT] += left_out
         if self.counts[LEFT_OUT].bit_length() > before.bit_length():
-            worker = torch.utils.data.get_worker_info()
-            where = "" if worker is None else f"loader process {worker.id}: "
-            logger.warning(
-                f"{where}the points of {self.counts[LEFT_OUT]:,} of the {self.counts[READ]:,} rows that were "
+            _warn(
+                f"the points of {self.counts[LEFT_OUT]:,} of the {self.counts[READ]:,} rows that were "
                 "read so far are left out: columns width and height are of another orientation than the "
                 "image. They are trained on without a byproduct."
             )
+
+    def _judge(self, counts: GazeCounts, numbers: Sequence[int]) -> None:
+        """Counts samples of gaze far outside the image, and says it as `_count`.
+
+        Raises:
+            SourceError: of about 1,000 rows, more are than are in the image: they are in another unit.
+        """
+        gaze = self.gaze
+        before = gaze.so_far.far_rows
+        gaze.so_far = gaze.so_far.plus(counts)
+        gaze.newest = gaze.newest.plus(counts)
+        gaze.rows += len(numbers)
+        if gaze.so_far.far_rows.bit_length() > before.bit_length():
+            _warn(
+                f"gaze of the {self.counts[READ]:,} rows that were read so far: {far_in_words(gaze.so_far)}"
+            )
+        if gaze.rows >= FIRST_ROWS:
+            if not gaze.newest.are_ratios:
+                raise SourceError(
+                    f"the {gaze.rows:,} rows of the stream up to row {numbers[-1]} have gaze that is no "
+                    f"ratios of the image, 0 to 1, x first. Of its samples {gaze.newest}"
+                )
+            gaze.newest, gaze.rows = GazeCounts(), 0
 
     def _named(
         self, error: Exception, batch: Mapping[str, Sequence[Any]], numbers: Sequence[int]
@@ -117,6 +156,11 @@ class StreamReader:
                 text = own.plain if isinstance(own, OddRows) else str(own)
                 return SourceError(f"row {number} of the stream{_name(row, self.reading.image)}: {text}")
         return SourceError(f"rows {numbers[0]} to {numbers[-1]} of the stream: {error}")
+
+
+def _warn(message: str) -> None:
+    worker = torch.utils.data.get_worker_info()
+    logger.warning(message if worker is None else f"loader process {worker.id}: {message}")
 
 
 def _name(row: Mapping[str, Any], image: str) -> str:
@@ -162,7 +206,7 @@ class StreamedSamples(ViewIterableDataset):
         **options: Any,
     ):
         super().__init__(rows, transform, seed, **options)
-        self.to_sample.reader.gaze_in_ratios = True  # by the stream's first rows
+        self.to_sample.reader.gaze_in_ratios = True  # by the stream's first rows, and while it is read
         self.shuffle_buffer = shuffle_buffer
         self._process, self._processes = 0, 1
 

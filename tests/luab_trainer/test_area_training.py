@@ -21,10 +21,11 @@ from luab_data.errors import SourceError
 from luab_data.rows.columns import AREA_KINDS, ByproductKind, Columns
 from luab_trainer.announcement import control_text, model_facts
 from luab_trainer.arguments import parse
+from luab_trainer.data import streaming as stream_module
 from luab_trainer.data.collator import collate
 from luab_trainer.data.inputs import read_inputs
 from luab_trainer.data.stream_inputs import read_stream_inputs
-from luab_trainer.data.streaming import StreamedSamples
+from luab_trainer.data.streaming import StreamedSamples, StreamReader
 from luab_trainer.losses.attention import AttentionLoss
 from luab_trainer.pictures import attention_picture
 from luab_trainer.run import main, train
@@ -541,12 +542,46 @@ def test_gaze_in_another_unit_is_refused_though_some_of_it_could_be_ratios():
     rows = with_paths(looked_dataset(8), *[pixels] * 8)
     message = (
         r"no ratios of the image, .*in 8 rows, the first is row 0: \(20, 20\).*16 are further than 2 times "
-        "its size from its corner, 8 in it. Divide"
+        "its size from its corner, 8 in it; in 0 rows all are, in 8 one is in it. Divide"
     )
     with pytest.raises(SourceError, match=message):
         read_rows(rows, Reading(), "scanpath")
     with pytest.raises(SourceError, match=message):
         ViewDataset(rows, EvalTransform(SETTINGS), byproduct="scanpath")
+
+
+def test_pixels_whose_lost_samples_are_at_0_are_refused():
+    """(0, 0) lies in the image also in ratios; people do not look at exactly this corner."""
+    rows = with_paths(looked_dataset(8), *[{"x": [20.0, 0.0], "y": [30.0, 0.0]}] * 8)
+    message = "8 are further than 2 times its size from its corner, 0 in it; in 8 rows all are, in 0 one is"
+    with pytest.raises(SourceError, match=message):
+        read_rows(rows, Reading(), "scanpath")
+
+
+def test_most_rows_in_pixels_are_refused_though_a_row_of_ratios_has_more_samples():
+    pixels, ratios = {"x": [20.0], "y": [30.0]}, {"x": [0.5] * 20, "y": [0.5] * 20}
+    rows = with_paths(looked_dataset(8), *[pixels] * 5, *[ratios] * 3)
+    with pytest.raises(SourceError, match=r"5 are further .* 60 in it; in 5 rows all are, in 3 one is in it"):
+        read_rows(rows, Reading(), "scanpath")
+
+
+def test_later_rows_of_a_stream_in_another_unit_are_said_and_refused(monkeypatch, caplog):
+    """The first rows were ratios. One row in pixels is said, more than those in ratios are refused."""
+    monkeypatch.setattr(stream_module, "FIRST_ROWS", 8)
+    near, pixels = {"x": [0.5], "y": [0.5]}, {"x": [20.0, 31.0], "y": [9.0, 9.0]}
+    good = with_paths(looked_dataset(8), pixels, *[near] * 7)
+    bad = with_paths(looked_dataset(8), *[pixels] * 5, *[near] * 3)
+    features = good.cast_column("image", datasets.Image(decode=False)).features
+    reader = StreamReader(features, Reading(whole=False), "scanpath", ".")
+    first, later = (rows.cast(features)[:] for rows in (good, bad))
+    reader(first, range(8))
+    assert (
+        "gaze of the 8 rows that were read so far: 2 of 9 samples, in 1 rows, are further than 2 times the "
+        "image's size from its corner; as all outside it, they do not count, and 1 of these rows have no "
+        "others"
+    ) in caplog.text
+    with pytest.raises(SourceError, match=r"up to row 15 .* 10 are .*, 3 in it; in 5 rows"):
+        reader(later, range(8, 16))
 
 
 def test_resuming_with_another_shuffle_is_refused(data, config, tmp_path):
