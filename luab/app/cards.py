@@ -10,7 +10,7 @@ from PIL import Image
 
 from luab.app.asking import ClickLoss, Seen, loss_of
 from luab_data.console.text import printable
-from luab_eval.report.galleries import FULL_LIGHT, data_uri, overlay, peak, with_cross
+from luab_eval.report.galleries import FULL_LIGHT, NOT_FINITE, data_uri, overlay, peak, with_cross
 from luab_eval.report.table import shown
 
 SIDE = 320  # pixels of a picture's longer side
@@ -86,9 +86,13 @@ def _looks(seen: Seen) -> str:
     picture, attention = sized(seen.picture), seen.map
     if attention is None:
         return _figure(picture, "What it reads. It is not known where models of this type look.")
-    full = max(peak(attention), FULL_LIGHT)
+    height = peak(attention)
+    if height is None:
+        caption = f"<b>{NOT_FINITE.capitalize()}:</b> the model's weights, or the precision, do not suit it."
+        return _figure(overlay(picture, attention), caption)
+    full = max(height, FULL_LIGHT)
     caption = (
-        f"<b>Where it looks.</b> Cross: the maximum, {peak(attention):.1f} times the even share. "
+        f"<b>Where it looks.</b> Cross: the maximum, {height:.1f} times the even share. "
         f"Full light: {full:.1f} times."
     )
     if seen.kind == "map":

@@ -22,7 +22,7 @@ from luab_data.constants import NO_LABEL
 from luab_data.rows.columns import AREA_KINDS, ByproductKind, Columns
 from luab_eval.models import Classifier
 from luab_eval.pointing import attention_maps
-from luab_eval.report.galleries import data_uri, lit_by, overlay, peak, thumbnail
+from luab_eval.report.galleries import NOT_FINITE, data_uri, lit_by, overlay, peak, thumbnail
 from luab_eval.report.table import shown
 from luab_trainer.losses.attention import defaults
 from luab_trainer.pictures import TARGET_GRID, target_light, usual_radius
@@ -206,7 +206,9 @@ class ModelLook:
             attention = attention_maps(model.model, batch, classes)[0, 0].float().cpu().numpy()
         if attention is None:
             return Panel(f"{says} (it is not known where it looks)", picture)
-        return Panel(f"{says}, maximum {peak(attention):.1f} times even", overlay(picture, attention))
+        height = peak(attention)
+        where = NOT_FINITE if height is None else f"maximum {height:.1f} times even"
+        return Panel(f"{says}, {where}", overlay(picture, attention))
 
 
 def show(

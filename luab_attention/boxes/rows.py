@@ -105,6 +105,30 @@ def row_size(row: Row, image: str = constants.IMAGE, upright: bool = True) -> tu
     return opened.width, opened.height
 
 
+class ImageSizes:
+    """`row_size` for many rows, which opens each file once.
+
+    Datasets often have a row for each annotator or object.
+
+    Args:
+        image: The column of the image.
+    """
+
+    def __init__(self, image: str = constants.IMAGE):
+        self._image = image
+        self._of_path: dict[str, tuple[int, int]] = {}
+
+    def __call__(self, row: Row) -> tuple[int, int]:
+        """Width and height in pixels of a row's image. Raises SourceError as `row_size`."""
+        value = row.get(self._image)
+        path = value.get("path") if isinstance(value, Mapping) and not value.get("bytes") else None
+        if path is None:
+            return row_size(row, self._image)
+        if path not in self._of_path:
+            self._of_path[path] = row_size(row, self._image)
+        return self._of_path[path]
+
+
 def field_names(feature: Any) -> tuple[str, str | None]:
     """The names of the fields of the boxes and of their categories, which there may not be.
 

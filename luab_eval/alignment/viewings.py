@@ -23,7 +23,7 @@ from PIL import Image
 
 from luab_attention.area_maps import Picture
 from luab_attention.areas import picture_of, rectangles, united
-from luab_attention.boxes.rows import RowBoxes, row_size
+from luab_attention.boxes.rows import ImageSizes, RowBoxes
 from luab_attention.columns import ANNOTATOR, HEATMAPS, MASKS, SCANPATHS
 from luab_attention.points import far_samples, flat_points, require_ratios
 from luab_attention.traces.dwell import in_image, weights
@@ -160,9 +160,10 @@ def _pictures(rows: datasets.Dataset, columns: Columns, name: str, left_out: Cou
         )
     number = _numbering(entry.get(LABEL), rows, columns)
     found: list[ByClass] = []
+    sizes = ImageSizes(columns.image)
     for at, row in enumerate(raw_rows(rows, [name, columns.image])):
         where = f"row {at}"
-        size = _of_row(partial(row_size, row, columns.image), where)
+        size = _of_row(partial(sizes, row), where)
         read: dict[int | None, list[tuple[str | None, Picture]]] = defaultdict(list)
         for entry in row[name] or ():
             if entry is None:
@@ -190,9 +191,10 @@ def _boxes(rows: datasets.Dataset, columns: Columns) -> tuple[list[ByClass], str
     named = (OBJECTS, WIDTH, HEIGHT, columns.image)
     names = [name for name in named if name in rows.column_names]
     found: list[ByClass] = []
+    sizes = ImageSizes(columns.image)
     for at, row in enumerate(raw_rows(rows, names)):
         where = f"column {OBJECTS!r}, row {at}"
-        boxes, categories = _of_row(partial(reader.read, row, partial(row_size, row, columns.image)), where)
+        boxes, categories = _of_row(partial(reader.read, row, partial(sizes, row)), where)
         if boxes.bbox and categories is None and several:
             raise SourceError(f"{where}: the image has several classes, so that the boxes need categories.")
         edges = boxes.ratios()

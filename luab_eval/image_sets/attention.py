@@ -17,7 +17,7 @@ import datasets
 import numpy as np
 
 from luab_attention.blur import PEOPLE, fixation_sigma
-from luab_attention.boxes.rows import row_size
+from luab_attention.boxes.rows import ImageSizes
 from luab_attention.columns import ATTENTION_SOURCE
 from luab_attention.reading import label_name
 from luab_data.constants import HEIGHT, IMAGE_ID, NO_LABEL, WIDTH
@@ -183,8 +183,9 @@ class AttentionDataset(OwnDataset):
         names = [name for name in (WIDTH, HEIGHT, ATTENTION_SOURCE) if name in rows.column_names]
         if not {WIDTH, HEIGHT} <= set(names):
             names.append(columns.image)
+        sizes = ImageSizes(columns.image)
         return [
-            fixation_sigma(row.get(ATTENTION_SOURCE), _size(row, columns.image), self.sigma, PEOPLE)
+            fixation_sigma(row.get(ATTENTION_SOURCE), _size(row, sizes), self.sigma, PEOPLE)
             for row in raw_rows(rows, names)
         ]
 
@@ -228,9 +229,9 @@ def _ids(rows: datasets.Dataset, numbers: Sequence[int], shown: Sequence[int]) -
     return [f"{number} {one}" for number, one in zip(numbers, ids, strict=True)]
 
 
-def _size(row: Any, image: str) -> tuple[float, float]:
+def _size(row: Any, sizes: ImageSizes) -> tuple[float, float]:
     width, height = row.get(WIDTH), row.get(HEIGHT)
-    return (width, height) if width and height else row_size(row, image)
+    return (width, height) if width and height else sizes(row)
 
 
 def _sigma(text: str | None) -> float | None:

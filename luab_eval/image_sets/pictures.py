@@ -18,7 +18,7 @@ def same_pictures(rows: datasets.Dataset, image: str) -> list[int]:
     """For each row the first one that shows its image.
 
     These have the same bytes, and the same `image_id` if rows have one. Only images that may be the same are
-    read.
+    read, and each file once.
 
     Args:
         rows: The rows; images are not decoded.
@@ -33,19 +33,28 @@ def same_pictures(rows: datasets.Dataset, image: str) -> list[int]:
         return list(range(len(rows)))
     first: dict[tuple[Any, bytes | None], int] = {}
     found = []
+    of_path: dict[str, bytes] = {}
     for at, (row, own) in enumerate(zip(raw_rows(rows, [image]), ids, strict=True)):
-        content = _digest(row[image], at) if count[own] > 1 else None
+        content = _digest(row[image], at, of_path) if count[own] > 1 else None
         found.append(first.setdefault((own, content), at))
     return found
 
 
-def _digest(value: Any, at: int) -> bytes:
-    """A hash of an image as it is stored, `datasets.Image(decode=False)`'s `{bytes, path}`."""
+def _digest(value: Any, at: int, of_path: dict[str, bytes]) -> bytes:
+    """A hash of an image as it is stored, `datasets.Image(decode=False)`'s `{bytes, path}`.
+
+    `of_path`: the hashes of the files so far.
+    """
     value = value or {}
-    if not (value.get("bytes") or value.get("path")):
+    data, path = value.get("bytes"), value.get("path")
+    if not (data or path):
         raise SourceError(f"row {at} has no image. Filter these rows out.")
+    if not data and path in of_path:
+        return of_path[path]
     try:
-        data = value["bytes"] or read_file(value["path"])
+        found = hashlib.blake2b(data or read_file(path), digest_size=16).digest()
     except ValueError as error:
         raise SourceError(f"row {at}: {error}") from error
-    return hashlib.blake2b(data, digest_size=16).digest()
+    if not data:
+        of_path[path] = found
+    return found

@@ -22,6 +22,7 @@ PEAK_COLOR = (255, 64, 129)
 # Attention that is this many times the even share is shown at full light, if nothing is higher: an even map
 # is a quarter lit everywhere, and does not look like the image.
 FULL_LIGHT = 4.0
+NOT_FINITE = "attention that is not finite"
 
 
 @dataclass(frozen=True)
@@ -126,8 +127,10 @@ def overlay(image: Image.Image, attention: np.ndarray) -> Image.Image:
 
     Brightness, not color, keeps the object recognizable and needs no color map. Full brightness is the
     image's maximum, or `FULL_LIGHT` times the even share if that is larger. So weak and even attention looks
-    weak and even.
+    weak and even. A map with values that are not finite is not drawn, and the picture says so.
     """
+    if not np.isfinite(attention).all():
+        return _said(_dimmed(image), NOT_FINITE)
     full = max(float(attention.max()), FULL_LIGHT * float(attention.mean()))
     lit = lit_by(image, attention / full if full > 0 else np.zeros_like(attention))
     return with_cross(lit, *highest(attention)) if full > 0 else lit
@@ -145,10 +148,24 @@ def highest(attention: np.ndarray) -> tuple[float, float]:
     return (column + 0.5) / attention.shape[1], (row + 0.5) / attention.shape[0]
 
 
-def peak(attention: np.ndarray) -> float:
-    """The maximum of a map [h, w] as a multiple of the even share; 1 for an even map."""
+def peak(attention: np.ndarray) -> float | None:
+    """The maximum of a map [h, w] as a multiple of the even share; 1 for an even map.
+
+    None: the map has values that are not finite.
+    """
+    if not np.isfinite(attention).all():
+        return None
     mean = float(attention.mean())
     return float(attention.max()) / mean if mean > 0 else 1.0
+
+
+def _said(image: Image.Image, text: str) -> Image.Image:
+    """`image` with a line of text at its top."""
+    image = image.copy()
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((0, 0, image.width, 16), fill=(0, 0, 0))
+    draw.text((3, 2), text, fill=(255, 255, 255))
+    return image
 
 
 def with_cross(

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -94,6 +95,12 @@ def test_a_model_that_shows_no_attention_is_asked_all_the_same():
     seen = ask(classifier("swiftformer"), picture())
     assert seen.map is None and loss_of(seen, (0.5, 0.5), "hinge") is None and len(seen.top) == 5
     assert "It is not known where models of this type look" in cards([seen], (0.5, 0.5), "kl")
+
+
+def test_attention_that_is_not_finite_is_named():
+    seen = ask(classifier(), picture())
+    seen = replace(seen, attention=torch.full_like(seen.attention, torch.nan))
+    assert "<b>Attention that is not finite:</b>" in cards([seen], None, "hinge")
 
 
 def test_names_stay_text_and_pictures_are_embedded():

@@ -6,6 +6,7 @@ import re
 import datasets
 import numpy as np
 import pytest
+import torch
 from fixtures.tiny_models import IMAGE_SIZE, tiny_model
 from PIL import Image
 
@@ -15,7 +16,9 @@ from luab.commands.show import main
 from luab.gallery.drawing import CLICK_COLORS, TIME_COLORS, time_color, with_traces
 from luab.gallery.rows import ModelLook
 from luab_data.rows.columns import Columns
+from luab_eval.models import Classifier
 from luab_vision.processors import square_processor
+from luab_vision.transforms import ImageSettings
 
 GRAY = Image.new("RGB", (120, 90), (128, 128, 128))
 
@@ -84,6 +87,15 @@ def test_names_stay_text_in_a_notebook():
     hostile = "<script>alert(1)</script>"
     shown = luab.show({"image": GRAY, "label": 0, "image_id": hostile}, names=[hostile])._repr_html_()
     assert "<script" not in shown and "&lt;script&gt;" in shown
+
+
+def test_attention_that_is_not_finite_is_named(monkeypatch):
+    odd = torch.full((1, 1, IMAGE_SIZE, IMAGE_SIZE), torch.nan)
+    monkeypatch.setattr("luab.gallery.rows.attention_maps", lambda *_: odd)
+    settings = ImageSettings(size=IMAGE_SIZE)
+    model = Classifier("m", tiny_model("vit"), [str(n) for n in range(10)], settings)
+    shown = ModelLook(Columns(), models=[model]).exhibit({"image": GRAY, "label": 0})
+    assert shown.panels[-1].caption.endswith(", attention that is not finite")
 
 
 def test_encoded_images_are_read_as_training_reads_them():

@@ -100,6 +100,17 @@ def test_even_attention_does_not_look_like_the_image():
     assert peak(even) == 1 and 1 < peak(nearly) < 1.05 and peak(focused) == pytest.approx(30 / (180 / 64))
 
 
+@pytest.mark.parametrize("odd", [np.nan, np.inf])
+def test_attention_that_is_not_finite_is_no_dark_picture(odd):
+    image = Image.new("RGB", (180, 120), (90, 90, 90))
+    attention = np.ones((7, 7))
+    attention[3, 3] = odd
+    assert peak(attention) is None
+    drawn = np.asarray(overlay(image, attention))
+    assert (drawn[:16] > 200).all(axis=2).sum() > 50  # the letters
+    assert not (drawn == (255, 64, 129)).all(axis=2).any()  # no cross
+
+
 def test_pictures_are_small():
     picture = thumbnail(Image.new("RGB", (1000, 500)))
     assert picture.size == (SIDE, SIDE // 2)
