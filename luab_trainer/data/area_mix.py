@@ -9,12 +9,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from luab_attention.area_maps import GRID, Area
+from luab_attention.area_maps import GRID, Area, Gaze
 from luab_attention.areas import rectangles
 from luab_vision.geometry import WHOLE_IMAGE, View
 
 # Light from which pixels stay; each crop draws its own. Of one Gaussian these are discs of 2.1 to 1.2 sigma.
 LEVELS = (0.1, 0.5)
+CELLS = 4  # in a Gaussian's sigma, where it is interpolated between them: off by at most 2 % of the peak
 HOLES = (0.1, 0.4)  # area of a hole, over the area that stays
 
 
@@ -68,6 +69,29 @@ def hole(near: np.ndarray, view: View, rng: np.random.Generator) -> tuple[np.nda
 
 def _light(area: Area, view: View, size: tuple[int, int]) -> np.ndarray:
     """The light of an area, 0 to 1, `[h, w]`."""
-    peak = area.density(WHOLE_IMAGE, GRID).max()
-    light: np.ndarray = (area.density(view, size) / peak).clip(0, 1)
+    whole = _density(area, WHOLE_IMAGE, GRID)
+    found = whole if (view, size) == (WHOLE_IMAGE, GRID) else _density(area, view, size)
+    light: np.ndarray = (found / whole.max()).clip(0, 1)
     return light
+
+
+def _density(area: Area, view: View, size: tuple[int, int]) -> np.ndarray:
+    """`Area.density`, of gaze on a coarser grid and interpolated: 600 samples a pixel take long."""
+    gaze = [part for part in area.parts if isinstance(part, Gaze)]
+    if len(gaze) < len(area.parts):
+        return area.density(view, size)
+    x, y = np.min([part.sigma for part in gaze], axis=0)
+    h, w = size
+    rows, down = _between(h, math.ceil(CELLS * view.height / y))
+    columns, across = _between(w, math.ceil(CELLS * view.width / x))
+    dy, dx = view.height / rows, view.width / columns  # of a cell: one more on each side
+    around = View(view.left - dx, view.top - dy, view.width + 2 * dx, view.height + 2 * dy, view.flipped)
+    found: np.ndarray = down @ area.density(around, (rows + 2, columns + 2)) @ across.T
+    return found
+
+
+def _between(pixels: int, cells: int) -> tuple[int, np.ndarray]:
+    """The cells along an axis, at most the pixels, and their linear weights [pixels, cells + 2] in each."""
+    cells = min(cells, pixels)
+    places = (np.arange(pixels) + 0.5) / pixels * cells + 0.5
+    return cells, (1 - np.abs(places[:, None] - np.arange(cells + 2))).clip(0)
