@@ -5,12 +5,15 @@ import numpy as np
 import pyarrow as pa
 
 from luab_attention.points import FlatPoints
+from luab_data.console.bars import progress
 from luab_data.constants import HEIGHT, WIDTH
 from luab_data.errors import SourceError
 from luab_data.rows.arrow import OddRows, is_number_type, read_column
 from luab_data.rows.image_columns import image_paths
 from luab_vision.geometry import MEASURE_UPRIGHT, other_orientation
 from luab_vision.images import open_image
+
+MANY = 5000  # images whose headers take a while: a bar shows it
 
 
 def stated_sizes(source: datasets.Dataset, row: np.ndarray) -> np.ndarray | None:
@@ -80,15 +83,17 @@ def image_sizes(rows: datasets.Dataset, image: str, row: np.ndarray) -> np.ndarr
     images = rows.select_columns(image).cast_column(image, datasets.Image(decode=False))
     needed, place = np.unique(row, return_inverse=True)
     sizes = np.ones((len(needed), 2))
-    for at, number in enumerate(needed.tolist()):
-        try:
-            opened = open_image(images[number][image])
-        except Exception as error:
-            raise OddRows(
-                "cannot read the image for its size",
-                f"row {number}",
-                str(error),
-                "Repair the image, or filter the row out.",
-            ) from error
-        sizes[at] = opened.width, opened.height
+    with progress(len(needed), "Reading the images' sizes", "img", disable=len(needed) < MANY) as bar:
+        for at, row_of_image in enumerate(images.select(needed)):
+            try:
+                opened = open_image(row_of_image[image])
+            except Exception as error:
+                raise OddRows(
+                    "cannot read the image for its size",
+                    f"row {needed[at]}",
+                    str(error),
+                    "Repair the image, or filter the row out.",
+                ) from error
+            sizes[at] = opened.width, opened.height
+            bar.update()
     return sizes[place]

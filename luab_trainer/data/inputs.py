@@ -93,17 +93,18 @@ def read_inputs(run: RunArguments, args: LUABConfig) -> Inputs:
     multi_label = is_multi_label(known.rows, columns)
     check_task(known.rows, columns, multi_label, args.used, args.label_policy)
     eval_rows = None if evaluated is None else evaluated.rows
-    train_facts = None if train is None else describe_rows(train, columns, byproduct)
+    counted = byproduct if args.do_train else None  # of boxes, images are opened
+    train_facts = None if train is None else describe_rows(train, columns, counted)
     eval_facts = None if eval_rows is None else describe_rows(eval_rows, columns, learned)
-    if args.do_train and byproduct is not None and train_facts is not None:
-        _require_targets(train_facts, columns, byproduct)
+    if counted is not None and train_facts is not None:
+        _require_targets(train_facts, columns, counted)
     more += left_out_note(train_facts, columns, byproduct)
     more += [f"evaluation rows: {note}" for note in left_out_note(eval_facts, columns, learned)]
     if train is not None and byproduct is not None and run.shuffle_byproducts is not None:
         train = shuffle_byproducts(train, byproduct, columns, run.shuffle_byproducts)
-        train_facts = describe_rows(train, columns, byproduct)
-        if args.do_train:
-            _require_targets(train_facts, columns, byproduct)
+        train_facts = describe_rows(train, columns, counted)
+        if counted is not None:
+            _require_targets(train_facts, columns, counted)
     if train is not None and eval_rows is not None:
         of_classes = _class_notes(train, eval_rows, columns.label, names)
         more += of_classes if args.do_train else []

@@ -204,6 +204,15 @@ def test_what_is_no_box_is_refused(change, message):
         count_boxes(rows.add_column("objects", objects), Columns())
 
 
+def test_a_bar_shows_that_many_images_are_opened(monkeypatch, capsys):
+    monkeypatch.setattr("luab_attention.point_sizes.MANY", 2)
+    monkeypatch.setattr("luab_data.console.bars.LINE_EVERY", 0)
+    count_boxes(rows_of(*[(0, [(GOOD, 0)])] * 2), Columns())
+    assert "Reading the images' sizes: 2 of 2" in capsys.readouterr().err
+    count_boxes(rows_of((0, [(GOOD, 0)])), Columns())
+    assert not capsys.readouterr().err
+
+
 def test_sizes_must_be_above_0():
     for width in (0, None):
         with pytest.raises(SourceError, match="column 'width' holds sizes of images that are not above 0"):

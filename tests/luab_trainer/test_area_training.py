@@ -286,6 +286,12 @@ def test_a_stream_trains_on_each(data, config, tmp_path, kind):
     main(options(config, data, tmp_path, max_steps=2, **more))
 
 
+def test_an_evaluation_opens_no_training_image_for_its_boxes(data, config, tmp_path):
+    more = {"byproduct": "boxes", "do_train": False, "model": str(tmp_path / "model"), "from_config": None}
+    found = read_inputs(*parse(options(config, data, tmp_path, **more), ""))
+    assert found.train_facts.with_target is None and found.eval_facts.with_target
+
+
 @pytest.mark.parametrize("kind", ["masks", "heatmap"])
 def test_a_stream_keeps_the_files_of_masks_and_maps(data, config, tmp_path, kind, monkeypatch):
     """Decoded, a mask of 640 x 480 takes 300 KB in the buffer instead of less than 1."""
