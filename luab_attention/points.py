@@ -177,7 +177,7 @@ def require_ratios(xy: np.ndarray, row: np.ndarray, column: str, fix: str = CONV
         SourceError: some are so far outside the image that they are in another unit.
     """
     require(
-        (np.abs(xy) > FAR_OUTSIDE).any(axis=1), row,
+        is_far(xy), row,
         f"column {column!r} has places that are no ratios of the image, 0 to 1, x first", fix,
         lambda first: _pair(xy[first]),
     )  # fmt: skip
@@ -218,29 +218,14 @@ class GazeCounts(NamedTuple):
         )
 
 
-def far_samples(xy: np.ndarray, row: np.ndarray, column: str) -> np.ndarray:
-    """Which samples of gaze are so far outside the image that one of them alone would be in another unit.
+def count_gaze(xy: np.ndarray, row: np.ndarray) -> GazeCounts:
+    """The counts of samples.
 
     Args:
         xy: [P, 2] places, x first; NaN where there is none.
         row: [P] the row of each.
-        column: The column's name.
-
-    Returns:
-        bool [P].
-
-    Raises:
-        SourceError: of all samples, or of the rows' samples, more are that far outside than are in the image.
     """
-    counts = count_gaze(xy, row)
-    if not counts.are_ratios:
-        require_ratios(xy, row, column, str(counts))
-    return _far(xy)
-
-
-def count_gaze(xy: np.ndarray, row: np.ndarray) -> GazeCounts:
-    """The counts of samples. Arguments as for `far_samples`."""
-    far, lost = _far(xy), (xy == 0).all(axis=1)
+    far, lost = is_far(xy), (xy == 0).all(axis=1)
     here = ((xy >= -MARGIN) & (xy <= 1 + MARGIN)).all(axis=1) & ~lost
     there = np.isfinite(xy).all(axis=1) & ~lost
     own, at = np.unique(row, return_inverse=True)
@@ -257,7 +242,8 @@ def count_gaze(xy: np.ndarray, row: np.ndarray) -> GazeCounts:
     )
 
 
-def _far(xy: np.ndarray) -> np.ndarray:
+def is_far(xy: np.ndarray) -> np.ndarray:
+    """Which places [P, 2] are so far outside the image that one of them alone would be in another unit."""
     return np.asarray((np.abs(xy) > FAR_OUTSIDE).any(axis=1))
 
 

@@ -25,7 +25,7 @@ from luab_attention.area_maps import Picture
 from luab_attention.areas import picture_of, rectangles, united
 from luab_attention.boxes.rows import ImageSizes, RowBoxes
 from luab_attention.columns import ANNOTATOR, HEATMAPS, MASKS, SCANPATHS
-from luab_attention.points import far_samples, flat_points, require_ratios
+from luab_attention.points import GazeCounts, count_gaze, flat_points, is_far, require_ratios
 from luab_attention.traces.dwell import in_image, weights
 from luab_attention.traces.rows import scanpaths_of, trace_column
 from luab_data.console.names import few
@@ -127,12 +127,16 @@ def _scanpaths(rows: datasets.Dataset, columns: Columns, left_out: Counter[str])
     entry = class_feature(rows.features[column.name])
     number = _numbering(None if column.annotations else entry.get(LABEL), rows, columns)
     found: list[ByClass] = []
-    places, owners = [np.zeros((0, 2))], [np.zeros(0, np.int64)]
+    counts, far_rows, far_places = GazeCounts(), [], []  # of each row only its first far place
     for at, row in enumerate(raw_rows(rows, [column.name])):
         of_class: ByClass = defaultdict(list)
-        for path in _of_row(partial(scanpaths_of, row, column), f"column {column.name!r}, row {at}"):
-            places.append(path.xy)
-            owners.append(np.full(len(path), at))
+        paths = _of_row(partial(scanpaths_of, row, column), f"column {column.name!r}, row {at}")
+        places = np.concatenate([np.zeros((0, 2)), *(path.xy for path in paths)])
+        counts = counts.plus(count_gaze(places, np.zeros(len(places), np.int64)))
+        if (far := is_far(places)).any():
+            far_rows.append(at)
+            far_places.append(places[far.argmax()])
+        for path in paths:
             end = path.end
             path = path if end is None else path.before(end)
             here = in_image(path.xy)
@@ -146,7 +150,8 @@ def _scanpaths(rows: datasets.Dataset, columns: Columns, left_out: Counter[str])
             viewing = Viewing(path.annotator, path.xy[here], shares, weight=path.weight)
             of_class[number(path.label)].append(viewing)
         found.append(of_class)
-    far_samples(np.concatenate(places), np.concatenate(owners), column.name)  # refuses another unit
+    if not counts.are_ratios:
+        require_ratios(np.array(far_places), np.array(far_rows), column.name, str(counts))
     return found
 
 
