@@ -42,8 +42,8 @@ TELLS: dict[ByproductKind, str] = {
 # Defaults by (kind of attention, form, what the byproduct tells). Those of points with "hinge" and "kl" were
 # found on 64x64 real objects pasted on scenes. The others follow from them: attention that is as spread as
 # gaze that is one Gaussian has half of its mass near, by N = D / max D; "energy" never ends, so it weighs
-# half. Of these, the CLS hinge of gaze and regions was compared with tolerance 0.2, and of gaze with "kl",
-# each with its shuffled control: none was better (docs/evidence.md).
+# half. The hinges of gaze and regions were compared with another tolerance and with "kl", each beside its
+# shuffled control: none was better (docs/evidence.md#other-byproducts).
 DEFAULTS = {
     ("cls", "hinge", POINTS): Defaults(radius=0.25, tolerance=0.5, weight=2.0),
     ("map", "hinge", POINTS): Defaults(radius=0.35, tolerance=0.2, weight=2.0),
