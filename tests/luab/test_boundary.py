@@ -66,7 +66,7 @@ CALLS = {
         "luab_eval.evaluate", "evaluate", ["--model", "x", "--benchmarks", "folder:f=FILLED"]
     ),
     "localize": (
-        "luab_eval.benchmarks", "find_benchmarks", ["--model", "x", "--dataset", "x"]
+        "luab_eval.suite", "usable", ["--model", "x", "--dataset", "x"]
     ),
     "models": ("luab_eval.models", "load_classifier", ["--model", "x"]),
     "show": ("luab.gallery.page", "write_page", ["x"]),
