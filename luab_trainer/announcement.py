@@ -246,7 +246,7 @@ def control_text(args: LUABConfig, seed: int) -> str:
     if not harms:
         return text
     return (
-        f"{text}. {' and '.join(harms.values())}, so a difference to the control is also that damage: "
+        f"{text}; {' and '.join(harms.values())}, so a difference to the control is also that damage: "
         f"compare with a plain run too, or train both with {' '.join(harms)}"
     )
 
