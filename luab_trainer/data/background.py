@@ -2,8 +2,8 @@
 
 What usually surrounds an object predicts its class too, so a classifier learns the surroundings. In a mixed
 crop only what is near the byproduct goes with the label. The other image's object is covered with the
-opposite part of its own crop, so that it is not a second object. What no point tells of stays: another
-object of the same class, the rest of one that is larger than what is covered. In some crops the background
+opposite part of its own crop: uncovered it would be a second object, of another class. What no point
+tells of stays: another object of the same class, the outer parts of a large one. In some crops the background
 also covers a part of the object, so that the rest must do, as where something stands in front of it.
 
 Of boxes, masks, gaze and heat maps, what is inside or what people looked at most stays, and the other image's
@@ -30,11 +30,12 @@ from luab_trainer.data.reader import Row, RowReader
 from luab_vision.geometry import WHOLE_IMAGE, View, inside, to_view
 from luab_vision.transforms import EvalTransform
 
-COVER = 0.8  # radius, over that of the mix, within which the other image's object is covered
+COVER = 0.8  # radius, over that of the mix, within which the other image's object is covered: most of it
 EDGE = 0.05  # width of a disc's soft edge, in image ratios
 HEAVY = 0.5  # share of a byproduct's largest weight from which a point is at the object, not on the way to it
-MAX_DONORS = 50  # rows that are drawn to find one with a byproduct
+MAX_DONORS = 1000  # rows that are drawn to find one with a byproduct; where few have one, few crops mix
 
+MAX_USELESS = 1_000_000  # rows whose numbers are kept
 # What tells where the objects are: points `[P, 2]` in crop ratios, x first, or areas of the image.
 Objects = np.ndarray | Sequence[Area]
 Donors = Callable[[np.random.Generator], tuple[Row, int]]  # draws a row, with its number
@@ -47,9 +48,10 @@ class BackgroundMix:
     Args:
         share: Share of the crops with a usable byproduct that are mixed, 0 to 1.
         radius: Distance from the byproduct within which pixels stay: about 0.8 of the side of a large object,
-            one than which nine in ten are smaller. Each crop draws it from half of `radius` to `radius`: some
-            crops show all of the object, others nothing of what is around it. Where it is too small, the
-            model unlearns the outer parts of large objects. Areas have no radius.
+            one than which nine in ten are smaller. Each crop draws it from half of `radius` to `radius`. With
+            more, what is left around the objects may tell their class; with less, the model unlearns the
+            outer parts of large objects, and clicks that are not at their centers do harm. Areas have no
+            radius.
         holes: Share of the mixed crops in which a part of the object is covered too, 0 to 1: a disc of 0.35
             to 0.7 times the crop's radius, with its center at most half that radius from the byproduct. Of
             areas, a disc in them, of 0.1 to 0.4 of what stays.
@@ -157,6 +159,7 @@ class Mixer:
 
     def __init__(self, mix: BackgroundMix, reader: RowReader, transform: EvalTransform):
         self.mix, self.reader, self.transform = mix, reader, transform
+        self._useless: set[int] = set()  # rows that give no background, which always is so
 
     def __call__(
         self,
@@ -192,15 +195,17 @@ class Mixer:
         return crop if background is None else self.mix.blend(crop, background, view, objects, rng)
 
     def _background(self, position: int, donors: Donors, rng: np.random.Generator) -> Tensor | None:
-        """The background of another row; None if no row has one."""
+        """The background of another row; None if none of the rows drawn has a byproduct."""
         for _ in range(MAX_DONORS):
             row, other = donors(rng)
-            if other == position:
+            if other == position or other in self._useless:
                 continue
             with self.reader.named(row, other):
                 image, labels, byproducts = self.reader.open(row)
                 objects = objects_in_view(labels, byproducts, WHOLE_IMAGE)
                 if objects is None:
+                    if len(self._useless) < MAX_USELESS:
+                        self._useless.add(other)
                     continue
                 view = self.transform.view(image.width, image.height, rng)
                 crop = self.transform.crop(self.reader.pixels(image), view)

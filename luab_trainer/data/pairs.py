@@ -7,10 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from luab_trainer.data.background import MAX_DONORS, Donors
+from luab_trainer.data.background import Donors
 from luab_trainer.data.cutmix import CutMix, pasted
 from luab_trainer.data.mixup import MixUp, blended, equal_shares
 from luab_trainer.data.reader import Row
+
+MAX_DRAWS = 50  # to find another row than the own
 
 
 class Pairer:
@@ -85,7 +87,7 @@ class Pairer:
 
     def _other(self, own: int, donors: Donors, rng: np.random.Generator) -> dict[str, Any] | None:
         """The sample of another row; None if there is no other."""
-        for _ in range(MAX_DONORS):
+        for _ in range(MAX_DRAWS):
             row, position = donors(rng)
             if position != own:
                 other = self.read(row, rng, position)

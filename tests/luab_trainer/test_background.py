@@ -365,3 +365,15 @@ def test_an_evaluation_says_nothing_of_the_mix_and_needs_no_clicks(tmp_path, cap
     main(options(None, data, tmp_path / "again", **only))
     said = capsys.readouterr().out
     assert "rows to evaluate on" in said and "background mix" not in said and "click" not in said
+
+
+def test_a_click_among_many_rows_without_one_finds_a_background():
+    """Two rows of 200 have a click: each is the other's background, after about 200 tries."""
+    rows = scenes(200)
+    for number, row in enumerate(rows):
+        if number not in (0, 100):
+            row["click"] = None
+    mixed = [samples(rows, BackgroundMix(share=1.0, radius=0.3), seed)[0] for seed in range(20)]
+    usable = [sample for sample in mixed if sample["target_weights"][0].any()]
+    assert len(usable) > 10
+    assert sum(green(sample) < 0.6 for sample in usable) >= len(usable) - 1
