@@ -23,9 +23,9 @@ from luab_attention.points import FAR_OUTSIDE
 from luab_attention.targets import ROW_LABEL
 from luab_attention.traces.dwell import mixture
 from luab_attention.traces.rows import TraceColumn, scanpaths_of
-from luab_data.constants import IMAGE, LABEL, NO_LABEL, SHUFFLED
+from luab_data.constants import IMAGE, LABEL, SHUFFLED
 from luab_data.rows.columns import AreaKind, Columns
-from luab_data.rows.labels import names_no_class
+from luab_data.rows.labels import class_number, names_no_class
 from luab_vision.geometry import MEASURE_UPRIGHT, other_orientation
 
 Entry = Mapping[str, Any]
@@ -86,9 +86,8 @@ def _by_class(entries: Sequence[Entry], classes: Collection[int], column: str) -
     found: dict[int, list[Entry]] = {}
     for entry in entries:
         label = entry.get(LABEL)
-        label = NO_LABEL if label is None else label
-        if label != NO_LABEL and label in classes:
-            found.setdefault(int(label), []).append(entry)
+        if not names_no_class(label) and (number := class_number(label, column)) in classes:
+            found.setdefault(number, []).append(entry)
     if found or len(classes) != 1:
         if entries and len(classes) > 1 and LABEL not in entries[0]:
             raise ValueError(

@@ -15,6 +15,7 @@ from luab_attention.columns import NOT_HERE
 from luab_attention.points import FAR_OUTSIDE
 from luab_attention.traces import trace
 from luab_data.rows.columns import ByproductKind, Columns
+from luab_data.rows.labels import class_number, names_no_class
 from luab_vision.geometry import View, inside, moved, to_view
 
 Outside = Literal["drop", "keep"]
@@ -98,16 +99,16 @@ def clicks_of(value: Any, column: str) -> list[Byproduct]:
         label, weight = ROW_LABEL, 1.0
         if isinstance(entry, Mapping):
             label, weight = entry.get("label", ROW_LABEL), entry.get("weight", 1.0)
-        label = ROW_LABEL if label is None else label
+        label = ROW_LABEL if names_no_class(label) else class_number(label, column)
         if weight is None or not 0 <= weight < math.inf:
             raise ValueError(
                 f"Column {column!r} holds {entry!r}; a point's weight is 0 or more: give each one, or leave "
                 "the field out."
             )
         if isinstance(entry, Mapping) and entry.get("sign") == NOT_HERE:
-            away.setdefault(int(label), []).append(point)
+            away.setdefault(label, []).append(point)
         elif weight > 0:
-            by_label.setdefault(int(label), []).append((point, weight))
+            by_label.setdefault(label, []).append((point, weight))
     byproducts = []
     for label, points in by_label.items():
         weights = np.array([weight for _, weight in points], np.float64)

@@ -6,6 +6,7 @@ annotations   ImageNet-AB's (`time`, epoch ms) and COCO-AB's (`time_at`, ms sinc
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import datasets
@@ -17,7 +18,7 @@ from luab_data.console.names import few
 from luab_data.constants import ANNOTATIONS
 from luab_data.errors import SourceError
 from luab_data.rows.arrow import is_list
-from luab_data.rows.labels import names_no_class
+from luab_data.rows.labels import class_number, names_no_class
 
 TRACKING = "mouse_tracking"
 PAGE_TIME = "time_at"  # COCO-AB's name of a time
@@ -77,9 +78,10 @@ def scanpaths_of(row: Mapping[str, Any], column: TraceColumn) -> list[Scanpath]:
 
     Raises:
         SourceError: lists of different lengths, or a duration or a weight that is not 0 or more.
+        ValueError: a label that is no number.
     """
     entries = row[column.name] or []
-    read = _of_annotation if column.annotations else _of_entry
+    read = _of_annotation if column.annotations else partial(_of_entry, column=column.name)
     return [_nothing(column) if each is None else read(each) for each in entries]
 
 
@@ -89,7 +91,7 @@ def _nothing(column: TraceColumn) -> Scanpath:
     return _scanpath(np.zeros((0, 2)), time, duration, None)
 
 
-def _of_entry(entry: Mapping[str, Any]) -> Scanpath:
+def _of_entry(entry: Mapping[str, Any], column: str) -> Scanpath:
     lists = {name: entry.get(name) for name in ("x", "y", "time", "duration", "segment")}
     lengths = {name: len(values) for name, values in lists.items() if values is not None}
     if lists["x"] is None or lists["y"] is None or len(set(lengths.values())) > 1:
@@ -105,7 +107,7 @@ def _of_entry(entry: Mapping[str, Any]) -> Scanpath:
         None if lists["segment"] is None else np.array(lists["segment"], np.int64),
         annotator=entry.get("annotator"),
         task=entry.get("task"),
-        label=None if names_no_class(label) else int(label),
+        label=None if names_no_class(label) else class_number(label, column),
         weight=1.0 if weight is None else float(weight),
     )
 

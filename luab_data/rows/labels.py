@@ -45,8 +45,28 @@ class Labels(NamedTuple):
 
 
 def names_no_class(label: Any) -> bool:
-    """Whether the label of a point, box, mask, map or path says nothing: null, -1 and an empty text."""
-    return label is None or label == NO_LABEL or (isinstance(label, str) and not label.strip())
+    """Whether the label of a point, box, mask, map or path says nothing: null, NaN, -1 and an empty text."""
+    if isinstance(label, str):
+        return not label.strip()
+    return bool(label is None or label == NO_LABEL or label != label)
+
+
+def class_number(label: Any, column: str) -> int:
+    """The class that an entry of a row names, where rows hold numbers.
+
+    Raises:
+        ValueError: it is no whole number, such as a name.
+    """
+    if isinstance(label, str) and label.strip().isdecimal():
+        return int(label)
+    if isinstance(label, int | np.integer) and not isinstance(label, bool):
+        return int(label)
+    if isinstance(label, float | np.floating) and float(label).is_integer():
+        return int(label)
+    raise ValueError(
+        f"column {column!r} has an entry with the label {label!r}; allowed are a class number, as in the "
+        "column of the labels, and null."
+    )
 
 
 def read_labels(

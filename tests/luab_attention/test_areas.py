@@ -174,6 +174,12 @@ def test_a_weight_that_is_no_weight_is_refused(weight):
             "masks",
             "one size",
         ),
+        (
+            {"scanpaths": [{"x": [0.5], "y": [0.5], "label": "dog"}]},
+            "scanpath",
+            "column 'scanpaths' has an entry with the label 'dog'; allowed are a class number",
+        ),
+        ({"masks": [{"image": gray(np.ones((2, 4))), "label": 0.5}]}, "masks", "the label 0.5"),
     ],
 )
 def test_what_is_not_understood_is_refused(row, kind, message):

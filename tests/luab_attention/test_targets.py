@@ -1,5 +1,7 @@
 """Rows to weighted points, and those to targets in a view."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -281,3 +283,16 @@ def test_a_null_annotation_has_no_trace():
     shown = annotation(track((0.1, 0.1, 10)), track((0.2, 0.2, 25)))
     assert trace([None, shown])[0].tolist() == trace([shown])[0].tolist()
     assert trace([None]) is None
+
+
+def test_a_point_whose_class_is_no_number_is_refused():
+    with pytest.raises(
+        ValueError, match="column 'click' has an entry with the label 'dog'; allowed are a class"
+    ):
+        byproducts_of({"click": [{"x": 0.5, "y": 0.5, "label": "dog"}]}, "click", COLUMNS)
+    for number in (3, 3.0, np.int32(3), "3"):
+        (found,) = byproducts_of({"click": [{"x": 0.5, "y": 0.5, "label": number}]}, "click", COLUMNS)
+        assert found.label == 3
+    for nothing in (None, -1, math.nan, " "):
+        (found,) = byproducts_of({"click": [{"x": 0.5, "y": 0.5, "label": nothing}]}, "click", COLUMNS)
+        assert found.label == -1
