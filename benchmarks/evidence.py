@@ -13,7 +13,7 @@ Models with `-started` go on from the checkpoint of the plain natural run. Arms:
     luab       the trainer's defaults
     shuffled   luab with the click of another image
     astray     luab with clicks outside the object's box: the gain that is left is not the clicks'
-    oracle     plain, on the same objects where backgrounds say nothing: the most that can be reached
+    oracle     plain, on the same objects where backgrounds say nothing
     cutmix, erasing   plain with an augmentation that needs no byproduct
     attention, mix    one half of luab
     point      the paper's loss: the click regressed from the features
@@ -85,7 +85,15 @@ BY_WORLD: dict[str, dict[str, Any]] = {
     "real": {"background_radius": 0.46},
     "natural": {},
 }
-# Options of the trainer by world and model, the same for all arms.
+# Options of the trainer, the same for all arms.
+COMMON = {
+    "per_device_train_batch_size": 64,
+    "weight_decay": 0.05,
+    "lr_scheduler_type": "cosine",
+    "warmup_steps": 0.1,
+}
+MIN_CROP = 0.5
+# The same by world and model.
 TRAINING: dict[tuple[str, str], dict[str, Any]] = {
     # No gradient is clipped: with the usual norm of 1, LUAB learned less (seed 100).
     ("demo", "vit"): {
@@ -123,50 +131,60 @@ class Run:
 
     @property
     def key(self) -> str:
-        """Name of the run in the results; other defaults of the trainer are another run."""
-        from luab_trainer.data.background import BackgroundMix
-        from luab_trainer.losses.attention import defaults as loss_defaults
+        """Name of the run in the results; with other settings or defaults of the trainer it is another."""
+        from worlds import VERSION
 
         start = self.start
-        training = [
-            TRAINING[self.world, self.model],
-            start and TRAINING[start.world, start.model] | dict(start.changed),
+        of_start = start and [*start.training.items(), *start.changed]
+        settings = [
+            VERSION,
+            asdict(self),
+            ARMS[self.arm],
+            self.training,
+            of_start,
+            MIN_CROP,
+            self.of_byproduct(),
         ]
-        defaults = [asdict(BackgroundMix()), [loss_defaults(kind, "hinge") for kind in ("cls", "map")]]
-        own = [] if self.arm in WITHOUT_CLICKS else [BY_WORLD[self.world], *defaults]
-        if self.byproduct is not None:
-            own = [self.options_of_world, self.of_byproduct()]
-        text = json.dumps([asdict(self), ARMS[self.arm], training, *own], sort_keys=True)
-        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
         return f"{self.world}-{self.model}-{self.arm}-{self.seed}-{digest}"
 
     @property
-    def byproduct(self) -> ByproductKind | None:
-        """What it learns from instead of clicks."""
-        found: ByproductKind | None = ARMS[self.arm][1].get("byproduct")
-        return found
+    def training(self) -> dict[str, Any]:
+        """Options of the trainer that all arms have."""
+        return COMMON | TRAINING[self.world, self.model]
 
     @property
-    def options_of_world(self) -> dict[str, Any]:
-        """Options of the trainer that are the world's. Areas have no radius."""
-        return {} if self.arm in WITHOUT_CLICKS or self.byproduct in AREA_KINDS else BY_WORLD[self.world]
+    def options(self) -> dict[str, Any]:
+        """All options of the trainer."""
+        own = ARMS[self.arm][1] | dict(self.changed)
+        mixes = self.arm not in WITHOUT_CLICKS and own.get("background_mix") != 0
+        radius = BY_WORLD[self.world] if mixes and own.get("byproduct") not in AREA_KINDS else {}
+        return self.training | radius | own
 
     def of_byproduct(self) -> list[Any]:
-        """The trainer's defaults for another byproduct than clicks."""
+        """What an arm with a byproduct depends on besides: the defaults of its loss and its mix."""
         from luab_attention.blur import TARGET
         from luab_trainer.config import LUABConfig
-        from luab_trainer.data import area_mix
-        from luab_trainer.data.background import BackgroundMix
+        from luab_trainer.data import area_mix, background
         from luab_trainer.losses.attention import defaults
+        from luab_trainer.losses.point import PointLoss
 
-        assert self.byproduct is not None
-        config = LUABConfig("unused", use_cpu=True, byproduct=self.byproduct)
+        if self.arm in WITHOUT_CLICKS:
+            return []
+        config = LUABConfig("unused", use_cpu=True, **self.options)
         config.settle_mix(multi_label=False)
-        areas: list[Any] = [area_mix.LEVELS, area_mix.HOLES] if self.byproduct in AREA_KINDS else []
-        if self.byproduct == "scanpath":
-            areas += TARGET
-        losses = [defaults(kind, "hinge", self.byproduct) for kind in ("cls", "map")]
-        return [config.background_mix, asdict(BackgroundMix()), losses, areas]
+        found: list[Any] = []
+        if config.loss in ("attention", "both"):
+            kind = "cls" if self.model.startswith("vit") else "map"
+            found.append(defaults(kind, config.attention_form, config.byproduct))
+        if config.loss in ("point", "both"):
+            found.append(PointLoss.default_weight)
+        if config.background_mix:
+            mix = background.BackgroundMix(config.background_mix, config.background_radius)
+            found += [asdict(mix), background.COVER, background.EDGE, background.HEAVY, background.MAX_DONORS]
+        if config.byproduct in AREA_KINDS:
+            found += [area_mix.LEVELS, area_mix.HOLES]
+        return [*found, list(TARGET)] if config.byproduct == "scanpath" else found
 
     @property
     def start(self) -> "Run | None":
@@ -304,22 +322,21 @@ def train_and_test(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
     transformers.logging.set_verbosity_error()
     datasets.disable_progress_bars()
     world = _world(arguments, run.world, run.seed)
-    split, options, of_data = ARMS[run.arm]
+    split, _, of_data = ARMS[run.arm]
     hard = "test" if run.world in NO_SHORTCUT else "swapped"
     folder = _checkpoint(run, arguments)
     values: dict[str, Any] = {
-        "per_device_train_batch_size": 64, "per_device_eval_batch_size": 100, "weight_decay": 0.05,
-        "lr_scheduler_type": "cosine", "warmup_steps": 0.1, "eval_strategy": "epoch", "save_strategy": "no",
+        "per_device_eval_batch_size": 100, "eval_strategy": "epoch", "save_strategy": "no",
         "report_to": "none", "disable_tqdm": True, "use_cpu": True, "dataloader_pin_memory": False,
         "bf16": not run.model.startswith("vit"),  # slower than float32 for such small ViTs
-        **TRAINING[run.world, run.model], **run.options_of_world, **options, **dict(run.changed),
+        **run.options,
     }  # fmt: skip
     trainer = train(
         RunArguments(
             **_start(run, arguments),
             dataset=str(world / split),
             eval_dataset=str(world / hard),
-            min_crop=0.5,
+            min_crop=MIN_CROP,
             shuffle_byproducts=run.seed if run.arm.startswith(CONTROL) else None,
             **of_data,
         ),

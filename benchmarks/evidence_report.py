@@ -3,7 +3,9 @@
     python benchmarks/evidence_report.py --results benchmarks/evidence.jsonl --output-dir runs/evidence
 
 `hard` is the accuracy on swapped backgrounds, in the natural world that with a gray center. `gap closed` is
-the share of the gap between plain and the oracle, on swapped backgrounds.
+the share of the gap between plain and the oracle, on swapped backgrounds: the mean gain of the seeds that all
+three have over their mean gap. Intervals are over the trainings, which test on the same images in all worlds
+but the demo's.
 """
 
 import argparse
@@ -52,10 +54,12 @@ def by_setting(lines: Iterable[Line]) -> dict[tuple[str, str], Arms]:
     """The lines by (world, model and what was changed), arm and seed."""
     settings: dict[tuple[str, str], Arms] = {}
     for line in lines:
-        changed = [f"{name}={value}" for name, value in line.get("changed", [])]
-        model = " ".join([line["model"], *changed]).replace("num_train_epochs=", "epochs ")
-        arms = settings.setdefault((line["world"], model), {})
-        arms.setdefault(line["arm"], {})[line["seed"]] = line
+        setting = line["world"], name_of(line, line.get("changed", []))
+        seeds = settings.setdefault(setting, {}).setdefault(line["arm"], {})
+        if line["seed"] in seeds:
+            keys = f"{seeds[line['seed']].get('key')} and {line.get('key')}"
+            raise SystemExit(f"{keys} are results of the same run: delete the line of former settings.")
+        seeds[line["seed"]] = line
     return settings
 
 
@@ -72,7 +76,9 @@ def table(settings: dict[tuple[str, str], Arms]) -> str:
             figures = [
                 _spread([each[name] for each in scores]) for name in ("test", hard, f"pointing_{hard}")
             ]
-            closed = _spread(gap_closed(arms, arm)) if hard == SWAPPED else ""
+            closed = (
+                gap_closed(arms, arm, settings.get((world, plain_name(arms)), {})) if hard == SWAPPED else ""
+            )
             difference = "" if arm == "luab" else _difference(arms, arm, hard)
             lines.append((world, model, arm, str(len(seeds)), *figures, closed, difference))
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -84,14 +90,40 @@ def hard_test(arms: Arms) -> str:
     return OCCLUDED if OCCLUDED in line["scores"] else SWAPPED
 
 
-def gap_closed(arms: Arms, arm: str) -> list[float]:
-    """The share of the gap between plain and the oracle that an arm closes, in %, by seed."""
-    plain, oracle = (_scores(arms, name, SWAPPED) for name in ("plain", "oracle"))
-    return [
-        100 * (score - plain[seed]) / (oracle[seed] - plain[seed])
-        for seed, score in _scores(arms, arm, SWAPPED).items()
-        if seed in plain and seed in oracle
-    ]
+def name_of(line: Line, changed: Iterable[tuple[str, Any]]) -> str:
+    """The model and what was changed of its options."""
+    text = " ".join([line["model"], *(f"{name}={value}" for name, value in changed)])
+    return text.replace("num_train_epochs=", "epochs ")
+
+
+def plain_name(arms: Arms) -> str:
+    """The name of the setting that has plain and the oracle, of which only the epochs are changed."""
+    line = next(iter(next(iter(arms.values())).values()))
+    return name_of(line, [each for each in line.get("changed", []) if each[0] == "num_train_epochs"])
+
+
+def gap_closed(arms: Arms, arm: str, reference: Arms) -> str:
+    """The share of the gap between plain and the oracle that an arm closes, in %, with its 95 % interval.
+
+    It is the ratio of the means over the seeds, so that a seed with a small gap does not count more.
+
+    Args:
+        arms: The arms of a setting.
+        arm: One of them.
+        reference: The arms that have plain and the oracle.
+    """
+    from luab_eval.statistics.intervals import runs_interval
+
+    plain, oracle = (_scores(reference, name, SWAPPED) for name in ("plain", "oracle"))
+    scores = _scores(arms, arm, SWAPPED)
+    shared = [seed for seed in scores if seed in plain and seed in oracle]
+    gains = np.array([scores[seed] - plain[seed] for seed in shared])
+    gaps = np.array([oracle[seed] - plain[seed] for seed in shared])
+    if not len(shared) or gaps.sum() <= 0:
+        return ""
+    share = gains.sum() / gaps.sum()
+    _, low, high = runs_interval((gains - share * gaps) / gaps.mean())
+    return _with_interval(100 * share, 100 * low, 100 * high, len(shared))
 
 
 def _scores(arms: Arms, arm: str, name: str) -> dict[int, float]:
@@ -102,11 +134,14 @@ def _spread(values: list[float]) -> str:
     """The mean with its 95 % interval."""
     from luab_eval.statistics.intervals import runs_interval
 
-    if len(values) < 2:
-        return "".join(f"{value:.1f}" for value in values)
+    if not values:
+        return ""
     _, low, high = runs_interval(values)
-    mean = float(np.mean(values))
-    return f"{mean:.1f} ({mean + low:.1f} to {mean + high:.1f})"
+    return _with_interval(float(np.mean(values)), low, high, len(values))
+
+
+def _with_interval(value: float, low: float, high: float, runs: int) -> str:
+    return f"{value:.1f}" if runs < 2 else f"{value:.1f} ({value + low:.1f} to {value + high:.1f})"
 
 
 def _difference(arms: Arms, arm: str, name: str) -> str:
@@ -123,8 +158,8 @@ def _difference(arms: Arms, arm: str, name: str) -> str:
 def draw(settings: dict[tuple[str, str], Arms], folder: Path) -> None:
     """`arms.png`: accuracy by arm, a point for each run. `epochs.png`: mean accuracy by epoch.
 
-    `annotation.png`, where there are such arms: accuracy by the share of images with a click, and with other
-    clicks.
+    `annotation.png`, where there are such arms: accuracy by the share of the clicks, and with other clicks.
+    They show the runs without changed options, or all if there are none.
     """
     import matplotlib
 
@@ -134,9 +169,11 @@ def draw(settings: dict[tuple[str, str], Arms], folder: Path) -> None:
     names = list(dict.fromkeys(arm for arms in settings.values() for arm in arms))
     colors = {name: f"C{number}" for number, name in enumerate(names)}
 
-    def figure(file: str, draw_one: Callable[[Any, Arms], None], label: str, shown: list[Any]) -> None:
+    def figure(
+        file: str, draw_one: Callable[[Any, Arms], None], label: str, shown: list[Any], width: float = 2.6
+    ) -> None:
         sheet, axes = plt.subplots(
-            1, len(shown), figsize=(2.6 * len(shown), 3), layout="constrained", squeeze=False
+            1, len(shown), figsize=(width * len(shown), 3), layout="constrained", squeeze=False
         )
         for axis, (world, model) in zip(axes[0], shown, strict=True):
             axis.set_title(f"{world}: {model}", fontsize=9)
@@ -170,14 +207,18 @@ def draw(settings: dict[tuple[str, str], Arms], folder: Path) -> None:
             points(axis, place, arms, arm, "C0" if arm in shares else "C1")
         means = [np.mean(list(_scores(arms, arm, hard_test(arms)).values())) for arm in shares]
         axis.plot(range(len(shares)), means, color="C0", alpha=0.5)
-        labels = [f"{CLICKS[arm]} % clicked" for arm in shares]
-        axis.set_xticks(range(len(shares) + len(others)), [*labels, *others], rotation=60, fontsize=8)
+        labels = [f"{CLICKS[arm]} % of the clicks" for arm in shares]
+        places = range(len(shares) + len(others))
+        axis.set_xticks(
+            places, [*labels, *others], rotation=40, fontsize=8, ha="right", rotation_mode="anchor"
+        )
 
-    figure("arms.png", by_arm, "accuracy, swapped or occluded, %", list(settings))
-    figure("epochs.png", by_epoch, "accuracy, swapped or natural, %", list(settings))
-    annotated = [key for key, arms in settings.items() if "clicks-10" in arms]
+    unchanged = [(world, model) for world, model in settings if "=" not in model] or list(settings)
+    figure("arms.png", by_arm, "accuracy, swapped or occluded, %", unchanged)
+    figure("epochs.png", by_epoch, "accuracy, swapped or natural, %", unchanged)
+    annotated = [(world, model) for world, model in unchanged if "clicks-10" in settings[world, model]]
     if annotated:
-        figure("annotation.png", by_annotation, "accuracy, swapped, %", annotated)
+        figure("annotation.png", by_annotation, "accuracy, swapped, %", annotated, width=5.2)
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ from luab_attention.boxes.formats import load_boxes
 from luab_attention.shuffling import shuffle_byproducts
 from luab_data.rows.columns import Columns
 
+VERSION = 1  # of the worlds: with another one, all runs are trained again
 SHARE = 0.95  # of the training images whose background goes with the class
 SIZE = 64  # pixels
 SCENES_PER_CLASS = 6

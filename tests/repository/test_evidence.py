@@ -61,7 +61,28 @@ def test_the_gap_closed_and_the_paired_differences(evidence_report, tmp_path):
 def test_a_seed_that_is_missing_in_an_arm_is_left_out_of_its_differences(evidence_report):
     found = [each for each in results() if (each["arm"], each["seed"]) != ("plain", 1)]
     arms = evidence_report.by_setting(found)["real", "vit"]
-    assert evidence_report.gap_closed(arms, "luab") == [75]
+    assert evidence_report.gap_closed(arms, "luab", arms) == "75.0"
+
+
+def test_a_seed_with_a_small_gap_does_not_count_more(evidence_report):
+    arms = evidence_report.by_setting(results(plain=[10, 48], oracle=[50, 50], luab=[40, 44]))["real", "vit"]
+    # Gains of 30 and -4 of gaps of 40 and 2, which by seed are 75 and -200 %.
+    assert evidence_report.gap_closed(arms, "luab", arms).startswith("61.9 (")
+    steady = evidence_report.by_setting(results(plain=[10, 20], oracle=[50, 40], luab=[30, 30]))[
+        "real", "vit"
+    ]
+    assert evidence_report.gap_closed(steady, "luab", steady) == "50.0 (50.0 to 50.0)"
+
+
+def test_other_options_are_measured_against_plain_and_the_oracle_as_they_are(evidence_report, tmp_path):
+    changed = [
+        {**line("luab", seed, swapped), "changed": [["background_radius", 0.5]]}
+        for seed, swapped in enumerate([30, 30])
+    ]
+    rows = [line.split(" | ") for line in evidence_report.report(results() + changed, tmp_path).splitlines()]
+    of_changed = [row for row in rows if row[1] == "vit background_radius=0.5"]
+    assert [row[2] for row in of_changed] == ["luab"]
+    assert of_changed[0][7].startswith("37.5 (")  # 50 and 25 %
 
 
 def test_a_world_without_a_shortcut_has_no_gap(evidence_report, tmp_path):
@@ -77,6 +98,18 @@ def test_figures_are_drawn(evidence_report, tmp_path):
     assert {file.name for file in tmp_path.iterdir()} == drawn
     evidence_report.report(results(**{"clicks-10": [30], "centers": [45]}), tmp_path)
     assert {file.name for file in tmp_path.iterdir()} == drawn | {"annotation.png"}
+
+
+def test_runs_that_all_have_changed_options_are_drawn_too(evidence_report, tmp_path):
+    changed = [{**each, "changed": [["background_mix", 0.0]]} for each in results()]
+    evidence_report.report(changed, tmp_path)
+    assert (tmp_path / "arms.png").is_file()
+
+
+def test_two_results_of_one_run_are_refused(evidence_report):
+    lines = [{**line("luab", 0, 40), "key": key} for key in ("former", "present")]
+    with pytest.raises(SystemExit, match="former and present are results of the same run"):
+        evidence_report.by_setting(lines)
 
 
 def test_a_result_is_found_again_only_by_the_same_settings(evidence, monkeypatch):
@@ -159,7 +192,7 @@ def test_an_arm_of_another_byproduct_has_its_control_and_depends_on_its_own_defa
 ):
     run, control = (evidence.Run("demo", "vit", name, 0, 250) for name in (arm, f"shuffled-{arm}"))
     assert evidence.ARMS[run.arm] == evidence.ARMS[control.arm]
-    assert run.options_of_world == ({"background_radius": 0.35} if arm == "traces" else {})
+    assert run.options.get("background_radius") == (0.35 if arm == "traces" else None)
     clicks = evidence.Run("demo", "vit", "luab", 0, 250)
     before = run.key, clicks.key
     monkeypatch.setattr("luab_trainer.data.area_mix.HOLES", (0.2, 0.3))
