@@ -45,10 +45,8 @@ class Labels(NamedTuple):
 
 
 def names_no_class(label: Any) -> bool:
-    """Whether the label of a point, box, mask, map or path says nothing: null, NaN, -1 and an empty text."""
-    if isinstance(label, str):
-        return not label.strip()
-    return bool(label is None or label == NO_LABEL or label != label)
+    """Whether the label of a point, box, mask, map or path says nothing: null, -1 and an empty text."""
+    return label is None or label == NO_LABEL or (isinstance(label, str) and not label.strip())
 
 
 def class_number(label: Any, column: str) -> int:

@@ -286,13 +286,14 @@ def test_a_null_annotation_has_no_trace():
 
 
 def test_a_point_whose_class_is_no_number_is_refused():
-    with pytest.raises(
-        ValueError, match="column 'click' has an entry with the label 'dog'; allowed are a class"
-    ):
-        byproducts_of({"click": [{"x": 0.5, "y": 0.5, "label": "dog"}]}, "click", COLUMNS)
+    for wrong in ("dog", 1.5, math.nan, True):
+        with pytest.raises(
+            ValueError, match=f"column 'click' has an entry with the label {wrong!r}; allowed"
+        ):
+            byproducts_of({"click": [{"x": 0.5, "y": 0.5, "label": wrong}]}, "click", COLUMNS)
     for number in (3, 3.0, np.int32(3), "3"):
         (found,) = byproducts_of({"click": [{"x": 0.5, "y": 0.5, "label": number}]}, "click", COLUMNS)
         assert found.label == 3
-    for nothing in (None, -1, math.nan, " "):
+    for nothing in (None, -1, " "):
         (found,) = byproducts_of({"click": [{"x": 0.5, "y": 0.5, "label": nothing}]}, "click", COLUMNS)
         assert found.label == -1
