@@ -38,7 +38,12 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.output_dir.mkdir(parents=True, exist_ok=True)
     lines = [json.loads(text) for text in arguments.results.read_text(encoding="utf-8").splitlines()]
-    print(report([line for line in lines if line["seed"] < CHOOSING], arguments.output_dir))
+    lines = [line for line in lines if line["seed"] < CHOOSING]
+    if not lines:
+        raise SystemExit(
+            f"{arguments.results} has no results of seeds below {CHOOSING}: run evidence.py first."
+        )
+    print(report(lines, arguments.output_dir))
 
 
 def report(lines: Iterable[Line], folder: Path) -> str:

@@ -35,7 +35,6 @@ EDGE = 0.05  # width of a disc's soft edge, in image ratios
 HEAVY = 0.5  # share of a byproduct's largest weight from which a point is at the object, not on the way to it
 MAX_DONORS = 1000  # rows that are drawn to find one with a byproduct; where few have one, few crops mix
 
-MAX_USELESS = 1_000_000  # rows whose numbers are kept
 # What tells where the objects are: points `[P, 2]` in crop ratios, x first, or areas of the image.
 Objects = np.ndarray | Sequence[Area]
 Donors = Callable[[np.random.Generator], tuple[Row, int]]  # draws a row, with its number
@@ -159,7 +158,6 @@ class Mixer:
 
     def __init__(self, mix: BackgroundMix, reader: RowReader, transform: EvalTransform):
         self.mix, self.reader, self.transform = mix, reader, transform
-        self._useless: set[int] = set()  # rows that give no background, which always is so
 
     def __call__(
         self,
@@ -196,16 +194,16 @@ class Mixer:
 
     def _background(self, position: int, donors: Donors, rng: np.random.Generator) -> Tensor | None:
         """The background of another row; None if none of the rows drawn has a byproduct."""
+        useless = {position}  # not kept: a position in a stream is another row in the next epoch
         for _ in range(MAX_DONORS):
             row, other = donors(rng)
-            if other == position or other in self._useless:
+            if other in useless:
                 continue
             with self.reader.named(row, other):
                 image, labels, byproducts = self.reader.open(row)
                 objects = objects_in_view(labels, byproducts, WHOLE_IMAGE)
                 if objects is None:
-                    if len(self._useless) < MAX_USELESS:
-                        self._useless.add(other)
+                    useless.add(other)
                     continue
                 view = self.transform.view(image.width, image.height, rng)
                 crop = self.transform.crop(self.reader.pixels(image), view)

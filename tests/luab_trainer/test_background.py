@@ -377,3 +377,23 @@ def test_a_click_among_many_rows_without_one_finds_a_background():
     usable = [sample for sample in mixed if sample["target_weights"][0].any()]
     assert len(usable) > 10
     assert sum(green(sample) < 0.6 for sample in usable) >= len(usable) - 1
+
+
+def test_a_streams_next_epoch_does_not_depend_on_the_one_before():
+    """Positions in a stream are other rows in each epoch: nothing that is known of one may be kept."""
+    rows = Dataset.from_list(
+        [row | {"click": None} if number % 2 else row for number, row in enumerate(scenes(120))],
+        features=Features({"image": Image(), "label": Value("int64"), "click": POINT}),
+    )
+
+    def second_epoch(after_the_first: bool) -> list:
+        stream = rows.to_iterable_dataset(num_shards=1).shuffle(seed=0, buffer_size=120)
+        transform = TrainTransform(ImageSettings(size=40), scale=(0.6, 1.0))
+        dataset = ViewIterableDataset(stream, transform, byproduct="click", mix=ALWAYS)
+        if after_the_first:
+            list(dataset)
+        dataset.set_epoch(1)
+        return [sample["pixel_values"] for sample in dataset]
+
+    for fresh, later in zip(second_epoch(False), second_epoch(True), strict=True):
+        assert torch.equal(fresh, later)
