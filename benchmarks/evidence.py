@@ -1,4 +1,4 @@
-"""Whether a gain is the click's: arms x worlds x models x seeds, with intervals, paired tests and figures.
+"""Whether a gain is the click's: trains what arms.py lists, with intervals, paired tests and figures.
 
     python benchmarks/evidence.py --data ../shared/data --mobilenet ../shared/models/mobilenet_v1_imagenet \
         --results benchmarks/evidence.jsonl --output-dir runs/evidence
@@ -6,194 +6,40 @@
 
 Every run is one process on one core. A finished run is a line of the results file, by all of its settings:
 the same command goes on where it was stopped, and with nothing left to train it only writes the table and the
-figures (benchmarks/evidence_report.py). Seed s trains in the world of seed s (benchmarks/worlds.py).
-Models with `-started` go on from the checkpoint of the plain natural run. Arms:
-
-    plain      cross-entropy alone
-    luab       the trainer's defaults
-    shuffled   luab with the click of another image
-    astray     luab with clicks outside the object's box: the gain that is left is not the clicks'
-    oracle     plain, on the same objects where backgrounds say nothing
-    cutmix, erasing   plain with an augmentation that needs no byproduct
-    attention, mix    one half of luab
-    point      the paper's loss: the click regressed from the features
-    clicks-50, -10, -1, astray-10, -30, centers, anywhere   luab with fewer or other clicks (worlds.py)
-    boxes, masks, heatmaps, traces, gaze   luab with these of the demo's world instead of clicks
-        (--byproduct); gaze: the traces as a density, as `--byproduct scanpath` reads them
-    shuffled-boxes, shuffled-masks, ...   their controls: each image has those of another one
+figures (evidence_report.py).
 """
 
 import argparse
-import hashlib
 import json
 import multiprocessing
 import os
 import shutil
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from luab_data.rows.columns import AREA_KINDS, ByproductKind
+import arms
+from arms import (
+    ARMS,
+    CONTROL,
+    FINAL_ARMS,
+    JTT,
+    MIN_CROP,
+    MODELS,
+    NO_SHORTCUT,
+    TRAINING,
+    WITHOUT_CLICKS,
+    WORLDS,
+    Run,
+)
+
+if TYPE_CHECKING:
+    from luab_trainer.trainer import LUABTrainer
 
 ROOT = Path(__file__).resolve().parents[1]
-WORLDS = ("demo", "real", "natural")
-MODELS = ("vit", "convnext", "mobilenet", "vit-started", "convnext-started")
-CONTROL = "shuffled-"
-REGIONS = "regions"  # of regions.py
-NOTHING = {"loss": "none", "background_mix": 0.0}
-# Dataset, options of the trainer, options of the data.
-ARMS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
-    "plain": ("train", NOTHING, {}),
-    "luab": ("train", {}, {}),
-    "shuffled": ("shuffled", {}, {}),
-    "astray": ("astray", {}, {}),
-    "oracle": ("oracle", NOTHING, {}),
-    "cutmix": ("train", NOTHING | {"cutmix": 0.5}, {}),
-    "erasing": ("train", NOTHING, {"random_erasing": 0.5}),
-    "attention": ("train", {"background_mix": 0.0}, {}),
-    "point": ("train", {"loss": "point", "background_mix": 0.0}, {}),
-    "mix": ("train", {"loss": "none", "background_mix": 0.9}, {}),
-    **{
-        name: (name, {}, {})
-        for name in (
-            "clicks-50", "clicks-10", "clicks-1", "astray-10", "astray-30", "centers", "anywhere"
-        )
-    },
-}  # fmt: skip
-# What other arms learn from instead of clicks, in the demo's world: split of the world, kind of byproduct.
-OTHER_BYPRODUCTS: dict[str, tuple[str, ByproductKind]] = {
-    "boxes": (REGIONS, "boxes"),
-    "masks": (REGIONS, "masks"),
-    "heatmaps": (REGIONS, "heatmap"),
-    "traces": ("train", "trace"),
-    "gaze": (REGIONS, "scanpath"),
-}
-ARMS |= {
-    f"{control}{name}": (split, {"byproduct": kind}, {})
-    for name, (split, kind) in OTHER_BYPRODUCTS.items()
-    for control in ("", CONTROL)
-}
-FINAL_ARMS = ("plain", "luab", "shuffled", "astray", "oracle", "cutmix")
-WITHOUT_CLICKS = ("plain", "oracle", "cutmix", "erasing")
-NO_SHORTCUT = ("natural",)  # worlds without an oracle
-# Options of the arms with clicks: 0.8 of the side of a large object. That side, the 90th percentile of the
-# roots of the areas of the training images' boxes, is 0.44 in `demo`, 0.58 in `real` and 0.96 in `natural`.
-BY_WORLD: dict[str, dict[str, Any]] = {
-    "demo": {"background_radius": 0.35},
-    "real": {"background_radius": 0.46},
-    "natural": {},
-}
-# Options of the trainer, the same for all arms.
-COMMON = {
-    "per_device_train_batch_size": 64,
-    "weight_decay": 0.05,
-    "lr_scheduler_type": "cosine",
-    "warmup_steps": 0.1,
-}
-MIN_CROP = 0.5
-# The same by world and model.
-TRAINING: dict[tuple[str, str], dict[str, Any]] = {
-    # No gradient is clipped: with the usual norm of 1, LUAB learned less (seed 100).
-    ("demo", "vit"): {
-        "num_train_epochs": 16,
-        "learning_rate": 2e-3,
-        "per_device_train_batch_size": 32,
-        "max_grad_norm": 1e3,
-    },
-    ("demo", "convnext"): {"num_train_epochs": 24, "learning_rate": 4e-3, "per_device_train_batch_size": 32},
-    ("real", "vit"): {"num_train_epochs": 10, "learning_rate": 1e-3},
-    ("real", "convnext"): {"num_train_epochs": 30, "learning_rate": 2e-3},
-    ("real", "mobilenet"): {"num_train_epochs": 2, "learning_rate": 5e-4},
-    ("real", "vit-started"): {"num_train_epochs": 5, "learning_rate": 5e-4},
-    ("real", "convnext-started"): {"num_train_epochs": 10, "learning_rate": 1e-3},
-    # With 10 and 30 epochs, LUAB learned less than plain on whole images; with these, more (seed 100).
-    ("natural", "vit"): {"num_train_epochs": 30, "learning_rate": 1e-3},
-    ("natural", "convnext"): {"num_train_epochs": 60, "learning_rate": 2e-3},
-    ("natural", "mobilenet"): {"num_train_epochs": 2, "learning_rate": 5e-4},
-}
-START_EPOCHS = {"vit": 10, "convnext": 30}  # of the natural runs that others go on from
 MOBILENET_SIZE = 128  # pixels
-STARTED = "-started"
-
-
-@dataclass(frozen=True)
-class Run:
-    """One training, and all that it depends on."""
-
-    world: str
-    model: str
-    arm: str
-    seed: int
-    images_per_class: int
-    changed: tuple[tuple[str, Any], ...] = ()  # options of the trainer that are not the arm's
-
-    @property
-    def key(self) -> str:
-        """Name of the run in the results; with other settings or defaults of the trainer it is another."""
-        from worlds import VERSION
-
-        start = self.start
-        of_start = start and [*start.training.items(), *start.changed]
-        settings = [
-            VERSION,
-            asdict(self),
-            ARMS[self.arm],
-            self.training,
-            of_start,
-            MIN_CROP,
-            self.of_byproduct(),
-        ]
-        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
-        return f"{self.world}-{self.model}-{self.arm}-{self.seed}-{digest}"
-
-    @property
-    def training(self) -> dict[str, Any]:
-        """Options of the trainer that all arms have."""
-        return COMMON | TRAINING[self.world, self.model]
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """All options of the trainer."""
-        own = ARMS[self.arm][1] | dict(self.changed)
-        mixes = self.arm not in WITHOUT_CLICKS and own.get("background_mix") != 0
-        radius = BY_WORLD[self.world] if mixes and own.get("byproduct") not in AREA_KINDS else {}
-        return self.training | radius | own
-
-    def of_byproduct(self) -> list[Any]:
-        """What an arm with a byproduct depends on besides: the defaults of its loss and its mix."""
-        from luab_attention.blur import TARGET
-        from luab_trainer.config import LUABConfig
-        from luab_trainer.data import area_mix, background
-        from luab_trainer.losses.attention import defaults
-        from luab_trainer.losses.point import PointLoss
-
-        if self.arm in WITHOUT_CLICKS:
-            return []
-        config = LUABConfig("unused", use_cpu=True, **self.options)
-        config.settle_mix(multi_label=False)
-        found: list[Any] = []
-        if config.loss in ("attention", "both"):
-            kind = "cls" if self.model.startswith("vit") else "map"
-            found.append(defaults(kind, config.attention_form, config.byproduct))
-        if config.loss in ("point", "both"):
-            found.append(PointLoss.default_weight)
-        if config.background_mix:
-            mix = background.BackgroundMix(config.background_mix, config.background_radius)
-            found += [asdict(mix), background.COVER, background.EDGE, background.HEAVY, background.MAX_DONORS]
-        if config.byproduct in AREA_KINDS:
-            found += [area_mix.LEVELS, area_mix.HOLES]
-        return [*found, list(TARGET)] if config.byproduct == "scanpath" else found
-
-    @property
-    def start(self) -> "Run | None":
-        """The run whose checkpoint this one goes on from."""
-        if not self.model.endswith(STARTED):
-            return None
-        model = self.model.removesuffix(STARTED)
-        epochs = ("num_train_epochs", START_EPOCHS[model])
-        return Run("natural", model, "plain", self.seed, self.images_per_class, (epochs,))
 
 
 def main() -> None:
@@ -225,7 +71,7 @@ def main() -> None:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=f"{__doc__}\n{arms.__doc__}", formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
         "--data", type=Path, required=True, help="folder of imagenet_ab_mini and coco_ab_mini"
@@ -311,10 +157,7 @@ def train_and_test(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
     import transformers
 
     from luab_eval.pointing import PointingGameEvaluator
-    from luab_trainer.arguments import RunArguments
-    from luab_trainer.config import LUABConfig
     from luab_trainer.data.dataset import ViewDataset
-    from luab_trainer.run import train
     from luab_vision.processors import image_settings
     from luab_vision.transforms import EvalTransform
 
@@ -322,26 +165,8 @@ def train_and_test(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
     transformers.logging.set_verbosity_error()
     datasets.disable_progress_bars()
     world = _world(arguments, run.world, run.seed)
-    split, _, of_data = ARMS[run.arm]
-    hard = "test" if run.world in NO_SHORTCUT else "swapped"
     folder = _checkpoint(run, arguments)
-    values: dict[str, Any] = {
-        "per_device_eval_batch_size": 100, "eval_strategy": "epoch", "save_strategy": "no",
-        "report_to": "none", "disable_tqdm": True, "use_cpu": True, "dataloader_pin_memory": False,
-        "bf16": not run.model.startswith("vit"),  # slower than float32 for such small ViTs
-        **run.options,
-    }  # fmt: skip
-    trainer = train(
-        RunArguments(
-            **_start(run, arguments),
-            dataset=str(world / split),
-            eval_dataset=str(world / hard),
-            min_crop=MIN_CROP,
-            shuffle_byproducts=run.seed if run.arm.startswith(CONTROL) else None,
-            **of_data,
-        ),
-        LUABConfig(output_dir=str(folder), seed=run.seed, **values),
-    )
+    trainer = (_train_twice if run.arm == JTT else _train)(run, arguments, world / ARMS[run.arm][0])
     processor: Any = trainer.processing_class
     settings = image_settings(processor)
     names = list(trainer.luab.config.id2label.values())
@@ -359,6 +184,50 @@ def train_and_test(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
     else:
         shutil.rmtree(folder)
     return {"scores": scores, "accuracy_by_epoch": history, "cpu_seconds": round(time.process_time())}
+
+
+def _train(run: Run, arguments: argparse.Namespace, split: Path, **options: Any) -> "LUABTrainer":
+    """Trains on a split; `options` of the trainer take the place of the run's."""
+    from luab_trainer.arguments import RunArguments
+    from luab_trainer.config import LUABConfig
+    from luab_trainer.run import train
+
+    hard = "test" if run.world in NO_SHORTCUT else "swapped"
+    values: dict[str, Any] = {
+        "per_device_eval_batch_size": 100, "eval_strategy": "epoch", "save_strategy": "no",
+        "report_to": "none", "disable_tqdm": True, "use_cpu": True, "dataloader_pin_memory": False,
+        "bf16": not run.model.startswith("vit"),  # slower than float32 for such small ViTs
+        **run.options, **options,
+    }  # fmt: skip
+    return train(
+        RunArguments(
+            **_start(run, arguments),
+            dataset=str(split),
+            eval_dataset=str(_world(arguments, run.world, run.seed) / hard),
+            min_crop=MIN_CROP,
+            shuffle_byproducts=run.seed if run.arm.startswith(CONTROL) else None,
+            **ARMS[run.arm][2],
+        ),
+        LUABConfig(output_dir=str(_checkpoint(run, arguments)), seed=run.seed, **values),
+    )
+
+
+def _train_twice(run: Run, arguments: argparse.Namespace, split: Path) -> "LUABTrainer":
+    """Trains on a split, and anew on the same with more of what the first model gets wrong."""
+    import jtt
+
+    epochs = run.options["num_train_epochs"]
+    first = _train(run, arguments, split, num_train_epochs=jtt.FIRST * epochs, eval_strategy="no")
+    rows = jtt.rows_with_repeated_errors(first, split)
+    repeated = arguments.output_dir / "repeated" / run.key
+    shutil.rmtree(repeated, ignore_errors=True)
+    repeated.mkdir(parents=True)
+    rows.to_parquet(repeated / "train.parquet")
+    steps = first.state.max_steps / jtt.FIRST
+    try:
+        return _train(run, arguments, repeated, max_steps=round(steps))
+    finally:
+        shutil.rmtree(repeated)
 
 
 def _start(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:

@@ -8,6 +8,13 @@ from pathlib import Path
 import datasets
 import numpy as np
 import pytest
+import torch
+from fixtures.tiny_models import tiny_model
+from PIL import Image
+from transformers import ViTImageProcessor
+
+from luab_trainer.config import LUABConfig
+from luab_trainer.trainer import LUABTrainer
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
@@ -18,7 +25,7 @@ def evidence(monkeypatch):
     import evidence
 
     yield evidence
-    for name in ("evidence", "evidence_report", "regions", "worlds"):
+    for name in ("arms", "evidence", "evidence_report", "jtt", "regions", "worlds"):
         sys.modules.pop(name, None)
 
 
@@ -27,6 +34,13 @@ def evidence_report(evidence):
     import evidence_report
 
     return evidence_report
+
+
+@pytest.fixture
+def arms(evidence):
+    import arms
+
+    return arms
 
 
 @pytest.fixture
@@ -112,27 +126,27 @@ def test_two_results_of_one_run_are_refused(evidence_report):
         evidence_report.by_setting(lines)
 
 
-def test_a_result_is_found_again_only_by_the_same_settings(evidence, monkeypatch):
-    run = evidence.Run("real", "vit", "luab", 0, 250)
-    plain = evidence.Run("real", "vit", "plain", 0, 250)
-    assert run.key == evidence.Run("real", "vit", "luab", 0, 250).key
+def test_a_result_is_found_again_only_by_the_same_settings(arms, monkeypatch):
+    run = arms.Run("real", "vit", "luab", 0, 250)
+    plain = arms.Run("real", "vit", "plain", 0, 250)
+    assert run.key == arms.Run("real", "vit", "luab", 0, 250).key
     others = [
-        evidence.Run("real", "vit", "luab", 1, 250),
-        evidence.Run("real", "vit", "luab", 0, 250, (("background_mix", 0.5),)),
-        evidence.Run("real", "vit", "shuffled", 0, 250),
+        arms.Run("real", "vit", "luab", 1, 250),
+        arms.Run("real", "vit", "luab", 0, 250, (("background_mix", 0.5),)),
+        arms.Run("real", "vit", "shuffled", 0, 250),
     ]
     assert len({each.key for each in [run, plain, *others]}) == 5
     before = run.key, plain.key
-    monkeypatch.setitem(evidence.BY_WORLD, "real", {"background_radius": 0.5})
+    monkeypatch.setitem(arms.BY_WORLD, "real", {"background_radius": 0.5})
     assert (run.key == before[0], plain.key == before[1]) == (False, True)
 
 
-def test_a_started_model_depends_on_the_training_of_its_checkpoint(evidence, monkeypatch):
-    run = evidence.Run("real", "vit-started", "oracle", 3, 250)
-    epochs = ("num_train_epochs", evidence.START_EPOCHS["vit"])
-    assert run.start == evidence.Run("natural", "vit", "plain", 3, 250, (epochs,))
+def test_a_started_model_depends_on_the_training_of_its_checkpoint(arms, monkeypatch):
+    run = arms.Run("real", "vit-started", "oracle", 3, 250)
+    epochs = ("num_train_epochs", arms.START_EPOCHS["vit"])
+    assert run.start == arms.Run("natural", "vit", "plain", 3, 250, (epochs,))
     before = run.key
-    monkeypatch.setitem(evidence.TRAINING, ("natural", "vit"), {"num_train_epochs": 1})
+    monkeypatch.setitem(arms.TRAINING, ("natural", "vit"), {"num_train_epochs": 1})
     assert run.key != before
 
 
@@ -175,25 +189,23 @@ def known(click):
     return click is not None and click["x"] is not None
 
 
-def test_the_kept_results_are_found_by_the_settings_of_today(evidence):
+def test_the_kept_results_are_found_by_the_settings_of_today(arms):
     """Hours of training are lines of this file: a change that renames them says so here."""
     lines = [json.loads(text) for text in (BENCHMARKS / "evidence.jsonl").read_text().splitlines()]
-    fields = [field.name for field in dataclasses.fields(evidence.Run)]
+    fields = [field.name for field in dataclasses.fields(arms.Run)]
     for line in lines:
         own = {name: line[name] for name in fields}
-        run = evidence.Run(**own | {"changed": tuple(tuple(each) for each in own["changed"])})
+        run = arms.Run(**own | {"changed": tuple(tuple(each) for each in own["changed"])})
         assert run.key == line["key"]
     assert {line["world"] for line in lines} == {"demo", "real", "natural"}
 
 
 @pytest.mark.parametrize("arm", ["boxes", "masks", "traces", "gaze"])
-def test_an_arm_of_another_byproduct_has_its_control_and_depends_on_its_own_defaults(
-    evidence, monkeypatch, arm
-):
-    run, control = (evidence.Run("demo", "vit", name, 0, 250) for name in (arm, f"shuffled-{arm}"))
-    assert evidence.ARMS[run.arm] == evidence.ARMS[control.arm]
+def test_an_arm_of_another_byproduct_has_its_control_and_depends_on_its_own_defaults(arms, monkeypatch, arm):
+    run, control = (arms.Run("demo", "vit", name, 0, 250) for name in (arm, f"shuffled-{arm}"))
+    assert arms.ARMS[run.arm] == arms.ARMS[control.arm]
     assert run.options.get("background_radius") == (0.35 if arm == "traces" else None)
-    clicks = evidence.Run("demo", "vit", "luab", 0, 250)
+    clicks = arms.Run("demo", "vit", "luab", 0, 250)
     before = run.key, clicks.key
     monkeypatch.setattr("luab_trainer.data.area_mix.HOLES", (0.2, 0.3))
     assert (run.key == before[0], clicks.key == before[1]) == (arm == "traces", True)
@@ -238,3 +250,27 @@ def test_regions_are_where_the_objects_are_drawn(worlds, tmp_path):
         (path,) = row["scanpaths"]
         assert path["x"] == pytest.approx([0.1, 0.3]) and path["y"] == pytest.approx([0.2, 0.4])
         assert path["time"] == [0, 16]
+
+
+def test_jtt_repeats_what_the_first_model_gets_wrong(evidence, tmp_path):
+    import jtt
+
+    model = tiny_model("vit")
+    processor = ViTImageProcessor(size={"height": 32, "width": 32})
+    pictures = [Image.fromarray(np.full((32, 32, 3), value, np.uint8)) for value in (0, 90, 255)]
+    with torch.no_grad():
+        right = model(processor(pictures, return_tensors="pt").pixel_values).logits.argmax(-1).tolist()
+    labels = [right[0], (right[1] + 1) % 5, right[2]]
+    rows = datasets.Dataset.from_dict(
+        {"image": pictures, "label": labels},
+        features=datasets.Features(
+            {"image": datasets.Image(), "label": datasets.ClassLabel(names=list("abcde"))}
+        ),
+    )
+    rows.to_parquet(tmp_path / "train.parquet")
+    options = {"loss": "none", "background_mix": 0.0, "report_to": "none", "use_cpu": True}
+    trainer = LUABTrainer(
+        model=model, args=LUABConfig(str(tmp_path / "run"), **options), processing_class=processor
+    )
+    found = jtt.rows_with_repeated_errors(trainer, tmp_path)
+    assert found["label"] == [*labels, *[labels[1]] * (jtt.TIMES - 1)]
