@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCKED = $(INSTALL) --no-deps --require-hashes -r
-BENCHMARKS := byproducts_xml coco_json loader step boxes build build_ray collect
+BENCHMARKS := byproducts_xml coco_json loader background step boxes build build_ray collect
 
 .PHONY: help env demo demo-full demo-collect test lint types docs wheel bench lock audit clean
 .DEFAULT_GOAL := help

@@ -154,8 +154,8 @@ class Run:
         import jtt
 
         from luab_attention.blur import TARGET
-        from luab_trainer.config import LUABConfig
-        from luab_trainer.data import area_mix, background
+        from luab_trainer.config import OBJECT, LUABConfig
+        from luab_trainer.data import area_mix, background, cutout
         from luab_trainer.losses.attention import defaults
         from luab_trainer.losses.point import PointLoss
 
@@ -172,8 +172,12 @@ class Run:
         if config.loss in ("point", "both"):
             found.append(PointLoss.default_weight)
         if config.background_mix:
-            mix = background.BackgroundMix(config.background_mix, config.background_radius)
+            mix = background.BackgroundMix(
+                config.background_mix, config.background_radius, shape=config.background_shape
+            )
             found += [asdict(mix), background.COVER, background.EDGE, background.HEAVY, background.MAX_DONORS]
+            if config.byproduct not in AREA_KINDS and mix.shape == OBJECT:
+                found += [cutout.SIDE, cutout.ROUNDS, cutout.SURE]
         if config.byproduct in AREA_KINDS:
             found += [area_mix.LEVELS, area_mix.HOLES]
         return [*found, list(TARGET)] if config.byproduct == "scanpath" else found

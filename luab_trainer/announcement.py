@@ -86,7 +86,7 @@ def model_facts(
     if args.background_mix and args.do_train:
         mixed = f"{args.background_mix:.0%} of the crops with a byproduct"
         if args.byproduct not in AREA_KINDS:
-            mixed += f", radius {args.background_radius:g}"
+            mixed += f", {args.background_shape} within radius {args.background_radius:g}"
         facts.append(("background mix", mixed))
     if args.cutmix and args.do_train:
         facts.append(("cutmix", f"{args.cutmix:.0%} of the crops, alpha {args.cutmix_alpha:g}"))

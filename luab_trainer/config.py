@@ -20,6 +20,7 @@ from luab_trainer.options.numbers import check_numbers
 from luab_vision.cls_attention import ALL
 
 BACKGROUND_SHARE, BACKGROUND_RADIUS = 0.9, 0.75  # of `luab_trainer.data.background`, by default
+OBJECT, DISC = "object", "disc"  # what stays around a point
 GAZE_SHARE = 0.5  # of gaze and heat maps, which do not tell how far an object reaches
 
 
@@ -130,6 +131,14 @@ class LUABConfig(TrainingArguments):
             "help": "With --background_mix: pixels farther from the click or trace are replaced; a ratio of "
             "the image, about 0.8 times the side of a large object (default: .75, for ImageNet's). Each crop "
             "draws from half of it to all of it."
+        },
+    )
+    background_shape: str = field(
+        default=OBJECT,
+        metadata={
+            "choices": [OBJECT, DISC],
+            "help": "With --background_mix: what stays around a click or trace. object = what GrabCut cuts "
+            "out within the radius, by color; disc = all of it (default: object).",
         },
     )
     cutmix: float = field(

@@ -13,7 +13,7 @@ from luab_data.constants import IMAGE_ID
 from luab_data.errors import SourceError
 from luab_data.files.whole import write_json
 from luab_data.rows.columns import AREA_KINDS
-from luab_trainer.config import LUABConfig
+from luab_trainer.config import DISC, LUABConfig
 from luab_trainer.data.dataset import ViewDataset, ViewIterableDataset
 from luab_trainer.model import LUABModel
 
@@ -30,8 +30,9 @@ DEPENDS = (
     "label_column", "point_column", "annotations_column", "min_crop", "flip", "augment",
     "color_jitter", "random_erasing", "x_column", "y_column", "point_units", "label_format", "class_names",
     "streaming",
-    "loss", "byproduct", "background_mix", "background_radius", "cutmix", "cutmix_alpha", "mixup",
-    "mixup_alpha", "shuffle_byproducts", "attention_form", "label_policy", "freeze", "layer_decay",
+    "loss", "byproduct", "background_mix", "background_radius", "background_shape", "cutmix",
+    "cutmix_alpha", "mixup", "mixup_alpha", "shuffle_byproducts", "attention_form", "label_policy",
+    "freeze", "layer_decay",
     "drop_path",
     "repeated_augmentation", "classification_loss",
     "lora_r", "lora_alpha", "lora_dropout", "lora_targets", "ema_decay",
@@ -65,6 +66,9 @@ def run_plan(
         plan |= {f"--attention_{what}": list(asked) for what, asked in luab.spatial.chosen.items()}
     if not args.background_mix or args.byproduct in AREA_KINDS:
         plan.pop("--background_radius", None)  # it changes nothing
+        plan.pop("--background_shape", None)
+    if plan.get("--background_shape") == DISC:
+        del plan["--background_shape"]  # as in the plan of a version without it
     if plan.get("--augment") == "none":
         plan.pop("--augment")  # as in the plan of a version without it
     if plan.get("--flip") is True:

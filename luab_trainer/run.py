@@ -284,7 +284,7 @@ def samples(
         columns=columns,
         num_labels=num_labels,
         label_policy=args.label_policy if training else "keep",
-        mix=BackgroundMix(args.background_mix, args.background_radius)
+        mix=BackgroundMix(args.background_mix, args.background_radius, shape=args.background_shape)
         if training and args.background_mix
         else None,
         cutmix=CutMix(args.cutmix, args.cutmix_alpha) if training and args.cutmix else None,

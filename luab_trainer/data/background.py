@@ -1,7 +1,8 @@
 """Background mix: the pixels far from the byproduct come from another image, and the label stays.
 
 What usually surrounds an object predicts its class too, so a classifier learns the surroundings. In a mixed
-crop only what is near the byproduct goes with the label. The other image's object is covered with the
+crop only the object at the byproduct goes with the label: what `luab_trainer.data.cutout` cuts out around a
+point. The other image's object is covered with the
 opposite part of its own crop: uncovered it would be a second object, of another class. What no point
 tells of stays: another object of the same class, the outer parts of a large one. In some crops the background
 also covers a part of the object, so that the rest must do, as where something stands in front of it.
@@ -24,10 +25,11 @@ from torch import Tensor
 
 from luab_attention.area_maps import Area
 from luab_attention.targets import Byproduct
-from luab_trainer.config import BACKGROUND_RADIUS, BACKGROUND_SHARE
+from luab_trainer.config import BACKGROUND_RADIUS, BACKGROUND_SHARE, DISC, OBJECT
 from luab_trainer.data import area_mix
+from luab_trainer.data.cutout import SIDE, cut_out, seen
 from luab_trainer.data.reader import Row, RowReader
-from luab_vision.geometry import WHOLE_IMAGE, View, inside, to_view
+from luab_vision.geometry import WHOLE_IMAGE, View, from_view, inside, to_view
 from luab_vision.transforms import EvalTransform
 
 COVER = 0.8  # radius, over that of the mix, within which the other image's object is covered: most of it
@@ -51,14 +53,16 @@ class BackgroundMix:
             more, what is left around the objects may tell their class; with less, the model unlearns the
             outer parts of large objects, and clicks that are not at their centers do harm. Areas have no
             radius.
-        holes: Share of the mixed crops in which a part of the object is covered too, 0 to 1: a disc of 0.35
-            to 0.7 times the crop's radius, with its center at most half that radius from the byproduct. Of
-            areas, a disc in them, of 0.1 to 0.4 of what stays.
+        holes: Share of the mixed crops in which a part of the object is covered too, 0 to 1: a disc in it, of
+            0.1 to 0.4 of what stays. With `shape` "disc", of 0.35 to 0.7 times the crop's radius, with its
+            center at most half that radius from the byproduct.
+        shape: What stays around points: "object", which is cut out within the radius, or the "disc".
     """
 
     share: float = BACKGROUND_SHARE
     radius: float = BACKGROUND_RADIUS
     holes: float = 0.25
+    shape: str = OBJECT
 
     def __post_init__(self) -> None:
         for name in ("share", "holes"):
@@ -66,6 +70,8 @@ class BackgroundMix:
                 raise ValueError(f"{name}={getattr(self, name)}: a share of the crops, 0 to 1.")
         if not 0 < self.radius < math.inf:
             raise ValueError(f"radius={self.radius}: a ratio of the image, more than 0.")
+        if self.shape not in (OBJECT, DISC):
+            raise ValueError(f"shape={self.shape!r}: take {OBJECT!r} or {DISC!r}.")
 
     def background(self, crop: Tensor, view: View, objects: Objects) -> Tensor:
         """The crop with its object covered, uint8 `[h, w, 3]`.
@@ -89,23 +95,39 @@ class BackgroundMix:
         return torch.lerp(opposite, pixels, free).round().to(torch.uint8)
 
     def blend(
-        self, crop: Tensor, background: Tensor, view: View, objects: Objects, rng: np.random.Generator
+        self,
+        crop: Tensor,
+        background: Tensor,
+        image: np.ndarray,
+        view: View,
+        objects: Objects,
+        rng: np.random.Generator,
     ) -> Tensor:
-        """The crop near the points or in the areas, the background elsewhere, uint8 `[h, w, 3]`.
+        """The crop at the points or in the areas, the background elsewhere, uint8 `[h, w, 3]`.
 
         Args:
             crop: uint8 `[h, w, 3]`, the view of the image.
             background: uint8 `[h, w, 3]`.
+            image: uint8 `[H, W, 3]`, the whole image. An object is cut out of it, as the crop shows less of
+                what is around.
             view: The crop's part of its image.
             objects: Points of the crop's byproducts, or areas.
             rng: Draws the radius or the level, and the hole.
         """
-        near = (self._near_points if isinstance(objects, np.ndarray) else self._in_areas)(
-            crop, view, objects, rng
-        )
+        if isinstance(objects, np.ndarray):
+            near = self._at_points(crop, image, view, objects, rng)
+        else:
+            near = self._in_areas(crop, view, objects, rng)
         return torch.lerp(background.float(), crop.float(), near).round().to(torch.uint8)
 
-    def _near_points(self, crop: Tensor, view: View, points: Any, rng: np.random.Generator) -> Tensor:
+    def _at_points(
+        self, crop: Tensor, image: np.ndarray, view: View, points: np.ndarray, rng: np.random.Generator
+    ) -> Tensor:
+        if self.shape == OBJECT:
+            there = _distance((SIDE, SIDE), WHOLE_IMAGE, from_view(points, view))
+            found = cut_out(image, there, self.radius)
+            if found is not None:
+                return self._with_holes(seen(found, view, _size(crop)), crop, view, rng)
         radius = rng.uniform(0.5, 1) * self.radius
         near = _nearness(crop, view, points, radius)
         if rng.random() < self.holes:
@@ -116,6 +138,10 @@ class BackgroundMix:
 
     def _in_areas(self, crop: Tensor, view: View, areas: Any, rng: np.random.Generator) -> Tensor:
         found = area_mix.kept(areas, view, _size(crop), rng.uniform(*area_mix.LEVELS))
+        return self._with_holes(found, crop, view, rng)
+
+    def _with_holes(self, found: np.ndarray, crop: Tensor, view: View, rng: np.random.Generator) -> Tensor:
+        """What stays, `[h, w]`, or in some crops a part of it, `[h, w, 3]`."""
         near = _of_pixels(found)
         if rng.random() < self.holes and found.any():
             center, radius = area_mix.hole(found, view, rng)
@@ -125,13 +151,19 @@ class BackgroundMix:
 
 def _nearness(crop: Tensor, view: View, points: np.ndarray, radius: float) -> Tensor:
     """1 within the radius of a point, 0 beyond it, with a soft edge; `[h, w, 3]`, equal for all channels."""
-    height, width = crop.shape[:2]
-    x = (points[:, :1] - (np.arange(width) + 0.5) / width) * view.width  # [P, w], image ratios
-    y = (points[:, 1:] - (np.arange(height) + 0.5) / height) * view.height  # [P, h]
-    squares = np.square(y, dtype=np.float32)[:, :, None] + np.square(x, dtype=np.float32)[:, None]
-    distance = torch.from_numpy(squares.min(0)).sqrt_()
+    distance = torch.from_numpy(_distance(_size(crop), view, points))
     near = (0.5 + (radius - distance) / EDGE).clamp_(0, 1)
     return _of_channels(near)
+
+
+def _distance(size: tuple[int, int], view: View, points: np.ndarray) -> np.ndarray:
+    """Of each of (h, w) pixels to the nearest point, float32 `[h, w]`, in image ratios."""
+    height, width = size
+    x = (points[:, :1] - (np.arange(width) + 0.5) / width) * view.width  # [P, w]
+    y = (points[:, 1:] - (np.arange(height) + 0.5) / height) * view.height  # [P, h]
+    squares = np.square(y, dtype=np.float32)[:, :, None] + np.square(x, dtype=np.float32)[:, None]
+    nearest: np.ndarray = np.sqrt(squares.min(0))
+    return nearest
 
 
 def _of_pixels(values: np.ndarray) -> Tensor:
@@ -162,6 +194,7 @@ class Mixer:
     def __call__(
         self,
         crop: Tensor,
+        image: np.ndarray,
         view: View,
         position: int,
         labels: int | Tensor,
@@ -176,6 +209,7 @@ class Mixer:
 
         Args:
             crop: uint8 `[h, w, 3]`, the view of the row's image.
+            image: uint8 `[H, W, 3]`, the row's whole image.
             view: The crop's part of the image.
             position: The row's number; it is not its own donor.
             labels: The crop's labels.
@@ -190,7 +224,7 @@ class Mixer:
         if objects is None or rng.random() >= self.mix.share:
             return crop
         background = self._background(position, donors, rng)
-        return crop if background is None else self.mix.blend(crop, background, view, objects, rng)
+        return crop if background is None else self.mix.blend(crop, background, image, view, objects, rng)
 
     def _background(self, position: int, donors: Donors, rng: np.random.Generator) -> Tensor | None:
         """The background of another row; None if none of the rows drawn has a byproduct."""

@@ -147,31 +147,32 @@ def check_mix(args: LUABConfig, dataset: Any) -> None:
     if not isinstance(dataset, ViewDataset | ViewIterableDataset):
         return
     mixer, pairer = dataset.to_sample.mixer, dataset.to_sample.pairer
-    mix = None if mixer is None else (mixer.mix.share, mixer.mix.radius)
+    mix = None if mixer is None else (mixer.mix.share, mixer.mix.radius, mixer.mix.shape)
     cutmix, mixup = (None, None) if pairer is None else (pairer.cutmix, pairer.mixup)
     cut = None if cutmix is None else (cutmix.share, cutmix.alpha)
     blend = None if mixup is None else (mixup.share, mixup.alpha)
-    _agree(args, ("background_mix", "background_radius"), mix, "mix=BackgroundMix({:g}, {:g})")
+    names = "background_mix", "background_radius", "background_shape"
+    _agree(args, names, mix, "mix=BackgroundMix({:g}, {:g}, shape={!r})")
     _agree(args, ("cutmix", "cutmix_alpha"), cut, "cutmix=CutMix({:g}, {:g}) and num_labels")
     _agree(args, ("mixup", "mixup_alpha"), blend, "mixup=MixUp({:g}, {:g}) and num_labels")
 
 
-def _agree(
-    args: LUABConfig, names: tuple[str, str], done: tuple[float, float] | None, made_with: str
-) -> None:
-    """Sets or checks two arguments: a share of the crops, and how they are changed. `done`: None is 0."""
-    share, how = names
-    done = done if done is not None and done[0] > 0 else (0.0, getattr(args, how))
+def _agree(args: LUABConfig, names: Sequence[str], done: Sequence[Any] | None, made_with: str) -> None:
+    """Sets or checks arguments: a share of the crops, and how they are changed. `done`: None is 0."""
+    share, *how = names
+    if done is None or done[0] == 0:
+        done = (0.0, *(getattr(args, name) for name in how))
     for name, value in zip(names, done, strict=True):
         if getattr(args, name) == getattr(LUABConfig, name):
             setattr(args, name, value)
-    said = (getattr(args, share), getattr(args, how))
-    if said != done:
+    said = tuple(getattr(args, name) for name in names)
+    if said != tuple(done):
         does = f"is made with {made_with.format(*done)}" if done[0] else "does not mix"
         fix = f"make it with {made_with.format(*said)}" if said[0] else f"make it without {share}"
+        *others, last = (f"{name}={value}" for name, value in zip(names, said, strict=True))
         raise ValueError(
-            f"{share}={said[0]:g} and {how}={said[1]:g}, but the training dataset {does}: {fix}, or leave "
-            f"{share} and {how} out."
+            f"{', '.join(others)} and {last}, but the training dataset {does}: {fix}, or leave these "
+            "arguments out."
         )
 
 

@@ -161,9 +161,10 @@ class RowToSample:
             sample = self._labels_and_targets(labels, byproducts, view, moves)
         yield {}
         with self.reader.named(row, position):
-            crop = self.transform.crop(self.reader.pixels(image), view)
+            pixels = self.reader.pixels(image)
+            crop = self.transform.crop(pixels, view)
         if self.mixer is not None and donors is not None:
-            crop = self.mixer(crop, view, position, sample["labels"], byproducts, donors, rng)
+            crop = self.mixer(crop, pixels, view, position, sample["labels"], byproducts, donors, rng)
         yield {"pixel_values": self.transform.changed(crop, steps), "row": position, **sample}
 
     def _unmixed(self, row: Row, rng: np.random.Generator, position: int) -> Sample:

@@ -30,3 +30,8 @@ def check_byproduct(args: Any) -> None:
             f"--background_radius {args.background_radius:g} is the distance from a point; with --byproduct "
             f"{name}, what is inside stays, or what people looked at most. Leave it out."
         )
+    if args.background_shape != type(args).background_shape:
+        raise ValueError(
+            f"--background_shape {args.background_shape} is what stays around a point; with --byproduct "
+            f"{name}, what is inside stays, or what people looked at most. Leave it out."
+        )

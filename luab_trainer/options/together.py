@@ -7,9 +7,9 @@ from typing import Any
 # Options that only training uses, of both kinds.
 _OF_TRAINING = (
     "min_crop", "augment", "flip", "color_jitter", "random_erasing", "background_mix", "background_radius",
-    "cutmix", "cutmix_alpha", "mixup", "mixup_alpha", "repeated_augmentation", "label_policy", "freeze",
-    "layer_decay", "lora_r", "lora_alpha", "lora_dropout", "lora_targets", "ema_decay", "lamb",
-    "drop_path",
+    "background_shape", "cutmix", "cutmix_alpha", "mixup", "mixup_alpha", "repeated_augmentation",
+    "label_policy", "freeze", "layer_decay", "lora_r", "lora_alpha", "lora_dropout", "lora_targets",
+    "ema_decay", "lamb", "drop_path",
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from fixtures.small_runs import options, write_config, write_splits
 from PIL import Image as PillowImage
 
 from luab_data.rows.columns import Columns
+from luab_trainer.config import DISC
 from luab_trainer.data.background import BackgroundMix
 from luab_trainer.data.dataset import ViewDataset, ViewIterableDataset
 from luab_trainer.run import main
@@ -69,13 +70,15 @@ def test_only_what_is_near_the_click_is_the_images_own(seed):
 
 
 def test_the_radius_is_a_ratio_of_the_image_whatever_the_crop():
-    mix = BackgroundMix(radius=0.3, holes=0.0)
+    mix = BackgroundMix(radius=0.3, holes=0.0, shape=DISC)
     white = torch.full((200, 100, 3), 255, dtype=torch.uint8)
     center = np.array([[0.5, 0.5]], np.float32)
     for view in (View(0, 0, 1, 1), View(0.25, 0, 0.5, 1), View(0, 0.1, 1, 0.7, flipped=True)):
         shares = []
         for seed in range(200):
-            crop = mix.blend(white, torch.zeros_like(white), view, center, np.random.default_rng(seed))
+            crop = mix.blend(
+                white, torch.zeros_like(white), white.numpy(), view, center, np.random.default_rng(seed)
+            )
             rows, columns = np.nonzero(crop[..., 0].numpy() > 127)
             kept = np.stack([(columns + 0.5) / 100, (rows + 0.5) / 200], axis=-1)
             spread = from_view(kept, view) - from_view(center[0], view)
@@ -94,8 +97,8 @@ def test_a_hole_shows_the_background_within_the_radius_only_and_leaves_some_of_t
     center = np.array([[0.5, 0.5]], np.float32)
     for seed in range(200):
         whole, holed = (
-            BackgroundMix(radius=0.3, holes=holes).blend(
-                white, black, view, center, np.random.default_rng(seed)
+            BackgroundMix(radius=0.3, holes=holes, shape=DISC).blend(
+                white, black, white.numpy(), view, center, np.random.default_rng(seed)
             )
             for holes in (0.0, 1.0)
         )
@@ -114,8 +117,8 @@ def test_a_share_of_the_mixed_crops_has_a_hole():
     for share in (0.0, 0.5, 1.0):
         crops = [
             [
-                BackgroundMix(radius=0.4, holes=holes).blend(
-                    white, torch.zeros_like(white), view, center, np.random.default_rng(seed)
+                BackgroundMix(radius=0.4, holes=holes, shape=DISC).blend(
+                    white, torch.zeros_like(white), white.numpy(), view, center, np.random.default_rng(seed)
                 )
                 for holes in (0.0, share)
             ]
@@ -135,7 +138,7 @@ def test_an_object_is_never_covered_whole():
         rows.append({"image": image, "label": number, "click": {"x": 0.5, "y": 0.5}})
 
     def red(holes: float, seed: int) -> list[float]:
-        mix = BackgroundMix(share=1.0, radius=0.24, holes=holes)
+        mix = BackgroundMix(share=1.0, radius=0.24, holes=holes, shape=DISC)
         mixed = ViewDataset(rows, Seen(View(0, 0, 1, 1)), seed, byproduct="click", mix=mix)
         return [float((sample["pixel_values"][..., 0] > 125).float().mean()) for sample in mixed]
 
@@ -327,13 +330,15 @@ def test_a_run_mixes_says_so_and_resumes_only_with_the_same_mix(loss, tmp_path, 
         "save_steps": 1,
     }
     main(options(config, data, tmp_path / "out", **mixed))
-    fact = f"75% of the crops with a byproduct, radius {ALWAYS.radius:g}"
+    fact = f"75% of the crops with a byproduct, object within radius {ALWAYS.radius:g}"
     assert f"background mix            {fact}\n" in capsys.readouterr().out
     card = (tmp_path / "out" / "README.md").read_text()
     assert f"| background mix | {fact} |" in card
     again = {**mixed, "max_steps": 2, "resume_from_checkpoint": True}
     with pytest.raises(SystemExit, match="--background_radius"):
         main(options(config, data, tmp_path / "out", **again, background_radius=0.2))
+    with pytest.raises(SystemExit, match="--background_shape"):
+        main(options(config, data, tmp_path / "out", **again, background_shape=DISC))
     main(options(config, data, tmp_path / "out", **again))
 
 

@@ -131,6 +131,7 @@ def test_a_hole_leaves_most_of_the_object_and_is_in_it():
                 BackgroundMix(holes=holes).blend(
                     white,
                     torch.zeros_like(white),
+                    white.numpy(),
                     view,
                     [Area(0, (Picture(inside, edges, edges),))],
                     np.random.default_rng(seed),

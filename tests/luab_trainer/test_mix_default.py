@@ -10,7 +10,7 @@ from fixtures.tiny_models import IMAGE_SIZE, NUM_LABELS, tiny_model
 
 from luab_data.errors import SourceError
 from luab_trainer.arguments import parse
-from luab_trainer.config import LUABConfig
+from luab_trainer.config import DISC, LUABConfig
 from luab_trainer.data.background import BackgroundMix
 from luab_trainer.data.cutmix import CutMix
 from luab_trainer.data.dataset import ViewDataset, ViewIterableDataset
@@ -49,6 +49,7 @@ def folders(tmp_path_factory):
         ("one", {"loss": "none"}, 0.0),
         ("one", {"loss": "attention", "background_mix": 0.0}, 0.0),
         ("one", {"loss": "none", "background_mix": 0.3, "background_radius": 0.2}, 0.3),
+        ("one", {"loss": "attention", "background_shape": DISC}, MIX.share),
         ("several", {"loss": "attention"}, 0.0),
         ("several", {"loss": "attention", "background_mix": 1.0}, 1.0),
     ],
@@ -59,20 +60,25 @@ def test_a_run_says_and_saves_the_mix_that_it_has(folders, tmp_path, capsys, dat
     trainer = train(*parse(arguments, ""))
     mixer = trainer.train_dataset.to_sample.mixer
     radius = given.get("background_radius", MIX.radius)
-    assert (None if mixer is None else mixer.mix) == (BackgroundMix(share, radius) if share else None)
-    fact = f"{share:.0%} of the crops with a byproduct, radius {radius:g}"
+    shape = given.get("background_shape", MIX.shape)
+    assert (None if mixer is None else mixer.mix) == (
+        BackgroundMix(share, radius, shape=shape) if share else None
+    )
+    fact = f"{share:.0%} of the crops with a byproduct, {shape} within radius {radius:g}"
     announced, card = capsys.readouterr().out, (tmp_path / "README.md").read_text()
     for said in (announced, card):
         assert ("background mix" in said) == (fact in said) == (share > 0)
     saved = json.loads((tmp_path / "training_args.json").read_text())
-    assert (saved["background_mix"], saved["background_radius"]) == (share, radius)
+    names = "background_mix", "background_radius", "background_shape"
+    assert [saved[name] for name in names] == [share, radius, shape]
 
 
 def test_the_defaults_are_those_of_the_mix():
     config = LUABConfig("out", use_cpu=True)
     assert config.background_mix is None
     config.settle_mix(multi_label=False)
-    assert BackgroundMix(config.background_mix, config.background_radius) == MIX
+    mix = BackgroundMix(config.background_mix, config.background_radius, shape=config.background_shape)
+    assert mix == MIX
     config.settle_mix(multi_label=True)
     assert config.background_mix == MIX.share, "settled once"
 
@@ -136,13 +142,14 @@ def trainer(folder, dataset, **arguments):
 
 @pytest.mark.parametrize("kind", [ViewDataset, ViewIterableDataset])
 def test_a_trainer_takes_the_mix_of_its_dataset(tmp_path, kind):
-    run = trainer(tmp_path, rows(BackgroundMix(0.75, 0.25), CutMix(0.5, 0.25), kind))
+    run = trainer(tmp_path, rows(BackgroundMix(0.75, 0.25, shape=DISC), CutMix(0.5, 0.25), kind))
     assert (run.args.background_mix, run.args.background_radius) == (0.75, 0.25)
+    assert run.args.background_shape == DISC
     assert (run.args.cutmix, run.args.cutmix_alpha) == (0.5, 0.25)
     run.train()
     run.save_model()
     card = (tmp_path / "README.md").read_text()
-    assert "| background mix | 75% of the crops with a byproduct, radius 0.25 |" in card
+    assert "| background mix | 75% of the crops with a byproduct, disc within radius 0.25 |" in card
     assert "| cutmix | 50% of the crops, alpha 0.25 |" in card
     assert json.loads((tmp_path / "training_args.json").read_text())["background_mix"] == 0.75
 
@@ -154,10 +161,23 @@ def test_a_trainer_takes_the_mix_of_its_dataset(tmp_path, kind):
 @pytest.mark.parametrize(
     ("mix", "arguments", "message"),
     [
-        (None, {"background_mix": 0.5}, r"does not mix: make it with mix=BackgroundMix\(0.5, R\), or leave"),
-        (MIX, {"background_mix": 0.5}, r"mix=BackgroundMix\(S, R\): make it with .*\(0.5, R\)"),
-        (MIX, {"background_radius": 0.2}, r"background_mix=S and background_radius=0.2, but"),
-        (MIX, {"background_mix": 0.0}, r"BackgroundMix\(S, R\): make it without background_mix"),
+        (
+            None,
+            {"background_mix": 0.5},
+            r"does not mix: make it with mix=BackgroundMix\(0.5, R, shape='object'\), or leave",
+        ),
+        (MIX, {"background_mix": 0.5}, r"mix=BackgroundMix\(S, R, .*\): make it with .*\(0.5, R, .*\)"),
+        (
+            MIX,
+            {"background_radius": 0.2},
+            r"background_mix=S, background_radius=0.2 and background_shape=object, but",
+        ),
+        (
+            MIX,
+            {"background_shape": DISC},
+            r"background_shape=disc, but .*\(S, R, shape='object'\): make it with",
+        ),
+        (MIX, {"background_mix": 0.0}, r"BackgroundMix\(S, R, .*\): make it without background_mix"),
     ],
 )
 def test_a_dataset_that_mixes_otherwise_is_refused(tmp_path, mix, arguments, message):

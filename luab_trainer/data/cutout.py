@@ -1,0 +1,62 @@
+"""The object at a click, cut out of what surrounds it: GrabCut (Rother et al., SIGGRAPH 2004).
+
+A click says where an object is, not how far it reaches. The pixels around the click are the object's, those
+beyond the radius are not, and of those between, GrabCut decides by color: it models the colors of both sides,
+and draws the border along edges of the image.
+"""
+
+import cv2
+import numpy as np
+
+from luab_vision.geometry import View
+
+SIDE = 32  # pixels of the reduced image in which the border is drawn: small objects are a few pixels there
+ROUNDS = 2  # of color models and border
+SURE = 0.25  # the radius of what is the object's in any case, over that of the mix
+COLORS = 5  # in each of GrabCut's color models
+
+cv2.setNumThreads(1)  # a forked process of the data loader waits forever for the others
+
+
+def cut_out(pixels: np.ndarray, distance: np.ndarray, radius: float) -> np.ndarray | None:
+    """How much of each part of an image is the object's, float32 `[SIDE, SIDE]`: 0 or 1.
+
+    None where too little of the image is within the radius, or beyond it, to tell colors apart.
+
+    Args:
+        pixels: The whole image, uint8 RGB `[H, W, 3]`.
+        distance: From each part of it to the nearest point, `[SIDE, SIDE]`, in image ratios.
+        radius: Distance beyond which nothing is the object's, in image ratios.
+    """
+    near = distance <= radius
+    if min(near.sum(), near.size - near.sum()) < COLORS:
+        return None
+    small = cv2.resize(pixels, near.shape, interpolation=cv2.INTER_AREA)
+    sides = np.where(near, cv2.GC_PR_FGD, cv2.GC_BGD).astype(np.uint8)
+    sides[(distance <= SURE * radius) | (distance == distance.min())] = cv2.GC_FGD
+    cv2.setRNGSeed(0)  # of the color models' first clusters
+    models = np.zeros((2, 1, 13 * COLORS))
+    cv2.grabCut(  # type: ignore[call-overload]  # its stubs know no mask of uint8
+        small, sides, None, *models, ROUNDS, cv2.GC_INIT_WITH_MASK
+    )
+    found: np.ndarray = np.isin(sides, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
+    return found
+
+
+def seen(found: np.ndarray, view: View, size: tuple[int, int]) -> np.ndarray:
+    """What `cut_out` found, in the pixels of a crop, `[h, w]`: linear between the parts of the image.
+
+    Args:
+        found: `[SIDE, SIDE]`, of the whole image.
+        view: The crop.
+        size: Pixels of the crop, (h, w).
+    """
+    height, width = size
+    x, y = view.width * SIDE / width, view.height * SIDE / height  # parts a pixel
+    left, top = view.left * SIDE + (x - 1) / 2, view.top * SIDE + (y - 1) / 2  # of the first pixel
+    there = np.array([[x, 0, left], [0, y, top]])
+    how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    crop: np.ndarray = cv2.warpAffine(
+        found, there, (width, height), flags=how, borderMode=cv2.BORDER_REPLICATE
+    )
+    return crop[:, ::-1] if view.flipped else crop
