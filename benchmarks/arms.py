@@ -177,7 +177,7 @@ class Run:
             )
             found += [asdict(mix), background.COVER, background.EDGE, background.HEAVY, background.MAX_DONORS]
             if config.byproduct not in AREA_KINDS and mix.shape == OBJECT:
-                found += [cutout.SIDE, cutout.ROUNDS, cutout.SURE]
+                found += [cutout.SIDE, cutout.ROUNDS, cutout.SURE, cutout.FAR]
         if config.byproduct in AREA_KINDS:
             found += [area_mix.LEVELS, area_mix.HOLES]
         return [*found, list(TARGET)] if config.byproduct == "scanpath" else found

@@ -129,8 +129,7 @@ class LUABConfig(TrainingArguments):
         default=BACKGROUND_RADIUS,
         metadata={
             "help": "With --background_mix: pixels farther from the click or trace are replaced; a ratio of "
-            "the image, about 0.8 times the side of a large object (default: .75, for ImageNet's). Each crop "
-            "draws from half of it to all of it."
+            "the image, about 0.8 times the side of a large object (default: .75, for ImageNet's)."
         },
     )
     background_shape: str = field(
@@ -138,7 +137,8 @@ class LUABConfig(TrainingArguments):
         metadata={
             "choices": [OBJECT, DISC],
             "help": "With --background_mix: what stays around a click or trace. object = what GrabCut cuts "
-            "out within the radius, by color; disc = all of it (default: object).",
+            "out within the radius, by color; disc = all within a radius that each crop draws from half of "
+            "--background_radius to all of it (default: object).",
         },
     )
     cutmix: float = field(

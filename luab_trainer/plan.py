@@ -67,8 +67,6 @@ def run_plan(
     if not args.background_mix or args.byproduct in AREA_KINDS:
         plan.pop("--background_radius", None)  # it changes nothing
         plan.pop("--background_shape", None)
-    if plan.get("--background_shape") == DISC:
-        del plan["--background_shape"]  # as in the plan of a version without it
     if plan.get("--augment") == "none":
         plan.pop("--augment")  # as in the plan of a version without it
     if plan.get("--flip") is True:
@@ -146,6 +144,8 @@ def require_same_run(checkpoint: Path, plan: dict[str, Any]) -> None:
         before = json.loads((checkpoint / PLAN_FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return
+    if "--background_radius" in before:
+        before.setdefault("--background_shape", DISC)  # a version without it had no other
     same_rows = ROWS in plan and before.get(ROWS) == plan[ROWS]
     differing = [
         f"{name} is {_shown(plan.get(name))}, the checkpoint's is {_shown(before.get(name))}"

@@ -2,10 +2,10 @@
 
 What usually surrounds an object predicts its class too, so a classifier learns the surroundings. In a mixed
 crop only the object at the byproduct goes with the label: what `luab_trainer.data.cutout` cuts out around a
-point. The other image's object is covered with the
-opposite part of its own crop: uncovered it would be a second object, of another class. What no point
-tells of stays: another object of the same class, the outer parts of a large one. In some crops the background
-also covers a part of the object, so that the rest must do, as where something stands in front of it.
+point. The other image's object is covered with the opposite part of its own crop: uncovered it would be a
+second object, of another class. What no point tells of stays: another object of the same class, the outer
+parts of a large one. In some crops the background also covers a part of the object, so that the rest must do,
+as where something stands in front of it.
 
 Of boxes, masks, gaze and heat maps, what is inside or what people looked at most stays, and the other image's
 are covered by rectangles: `luab_trainer.data.area_mix`.
@@ -48,11 +48,10 @@ class BackgroundMix:
 
     Args:
         share: Share of the crops with a usable byproduct that are mixed, 0 to 1.
-        radius: Distance from the byproduct within which pixels stay: about 0.8 of the side of a large object,
-            one than which nine in ten are smaller. Each crop draws it from half of `radius` to `radius`. With
-            more, what is left around the objects may tell their class; with less, the model unlearns the
-            outer parts of large objects, and clicks that are not at their centers do harm. Areas have no
-            radius.
+        radius: Distance from the byproduct within which an object may reach: about 0.8 of the side of a large
+            object, one than which nine in ten are smaller. With more, what is left around the objects may
+            tell their class; with less, the model unlearns the outer parts of large objects. Of discs, each
+            crop draws it from half of `radius` to `radius`. Areas have no radius.
         holes: Share of the mixed crops in which a part of the object is covered too, 0 to 1: a disc in it, of
             0.1 to 0.4 of what stays. With `shape` "disc", of 0.35 to 0.7 times the crop's radius, with its
             center at most half that radius from the byproduct.

@@ -1,9 +1,11 @@
 """The object at a click, cut out of what surrounds it: GrabCut (Rother et al., SIGGRAPH 2004).
 
-A click says where an object is, not how far it reaches. The pixels around the click are the object's, those
+A click says where an object is, not how far it reaches. The pixels next to the click are the object's, those
 beyond the radius are not, and of those between, GrabCut decides by color: it models the colors of both sides,
-and draws the border along edges of the image.
+and draws the border along edges of the image. Where colors say nothing, what is next to the click is left.
 """
+
+import math
 
 import cv2
 import numpy as np
@@ -13,6 +15,8 @@ from luab_vision.geometry import View
 SIDE = 32  # pixels of the reduced image in which the border is drawn: small objects are a few pixels there
 ROUNDS = 2  # of color models and border
 SURE = 0.25  # the radius of what is the object's in any case, over that of the mix
+FAR = 0.2  # share of the image, the farthest from the points, that is background whatever the radius
+PART = math.sqrt(0.5) / SIDE  # image ratios: the nearest part is at most so far from a point
 COLORS = 5  # in each of GrabCut's color models
 
 cv2.setNumThreads(1)  # a forked process of the data loader waits forever for the others
@@ -21,19 +25,20 @@ cv2.setNumThreads(1)  # a forked process of the data loader waits forever for th
 def cut_out(pixels: np.ndarray, distance: np.ndarray, radius: float) -> np.ndarray | None:
     """How much of each part of an image is the object's, float32 `[SIDE, SIDE]`: 0 or 1.
 
-    None where too little of the image is within the radius, or beyond it, to tell colors apart.
+    None where too little of the image is within the radius to tell colors apart.
 
     Args:
         pixels: The whole image, uint8 RGB `[H, W, 3]`.
         distance: From each part of it to the nearest point, `[SIDE, SIDE]`, in image ratios.
         radius: Distance beyond which nothing is the object's, in image ratios.
     """
+    radius = min(radius, float(np.quantile(distance, 1 - FAR)))
     near = distance <= radius
-    if min(near.sum(), near.size - near.sum()) < COLORS:
+    if near.sum() < COLORS:
         return None
     small = cv2.resize(pixels, near.shape, interpolation=cv2.INTER_AREA)
     sides = np.where(near, cv2.GC_PR_FGD, cv2.GC_BGD).astype(np.uint8)
-    sides[(distance <= SURE * radius) | (distance == distance.min())] = cv2.GC_FGD
+    sides[near & (distance <= max(SURE * radius, PART))] = cv2.GC_FGD
     cv2.setRNGSeed(0)  # of the color models' first clusters
     models = np.zeros((2, 1, 13 * COLORS))
     cv2.grabCut(  # type: ignore[call-overload]  # its stubs know no mask of uint8

@@ -142,7 +142,7 @@ def check_mix(args: LUABConfig, dataset: Any) -> None:
     Where `args` have the defaults, they become what the dataset does; otherwise they must say what it does.
 
     Raises:
-        ValueError: the dataset does something else than they, their radius or their alpha say.
+        ValueError: the dataset does something else than they, their radius, shape or alpha say.
     """
     if not isinstance(dataset, ViewDataset | ViewIterableDataset):
         return

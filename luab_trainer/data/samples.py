@@ -165,6 +165,7 @@ class RowToSample:
             crop = self.transform.crop(pixels, view)
         if self.mixer is not None and donors is not None:
             crop = self.mixer(crop, pixels, view, position, sample["labels"], byproducts, donors, rng)
+        del pixels  # they would stay until the group's last row
         yield {"pixel_values": self.transform.changed(crop, steps), "row": position, **sample}
 
     def _unmixed(self, row: Row, rng: np.random.Generator, position: int) -> Sample:

@@ -1,5 +1,7 @@
 """The background mix: near the byproduct stay the image's pixels, elsewhere come another image's."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -8,10 +10,12 @@ from fixtures.factories import image_bytes
 from fixtures.small_runs import options, write_config, write_splits
 from PIL import Image as PillowImage
 
+from luab_data.errors import SourceError
 from luab_data.rows.columns import Columns
-from luab_trainer.config import DISC
+from luab_trainer.config import DISC, OBJECT
 from luab_trainer.data.background import BackgroundMix
 from luab_trainer.data.dataset import ViewDataset, ViewIterableDataset
+from luab_trainer.plan import require_same_run, write_plan
 from luab_trainer.run import main
 from luab_vision.geometry import View, from_view, to_view
 from luab_vision.transforms import EvalTransform, ImageSettings, TrainTransform
@@ -337,9 +341,17 @@ def test_a_run_mixes_says_so_and_resumes_only_with_the_same_mix(loss, tmp_path, 
     again = {**mixed, "max_steps": 2, "resume_from_checkpoint": True}
     with pytest.raises(SystemExit, match="--background_radius"):
         main(options(config, data, tmp_path / "out", **again, background_radius=0.2))
-    with pytest.raises(SystemExit, match="--background_shape"):
+    with pytest.raises(SystemExit, match="--background_shape is disc, the checkpoint's is object"):
         main(options(config, data, tmp_path / "out", **again, background_shape=DISC))
     main(options(config, data, tmp_path / "out", **again))
+
+
+def test_a_checkpoint_from_before_the_cut_resumes_with_discs(tmp_path):
+    before = {"--background_mix": 0.75, "--background_radius": 0.75}
+    write_plan(tmp_path, before)
+    require_same_run(tmp_path, before | {"--background_shape": DISC})
+    with pytest.raises(SourceError, match="--background_shape is object, the checkpoint's is disc"):
+        require_same_run(tmp_path, before | {"--background_shape": OBJECT})
 
 
 def test_without_a_mix_its_radius_may_change_on_resume(tmp_path):
@@ -402,3 +414,19 @@ def test_a_streams_next_epoch_does_not_depend_on_the_one_before():
 
     for fresh, later in zip(second_epoch(False), second_epoch(True), strict=True):
         assert torch.equal(fresh, later)
+
+
+@pytest.mark.parametrize("mix", [None, ALWAYS], ids=["plain", "mixed"])
+def test_images_are_not_kept_beyond_their_crops(mix):
+    """A group of 16 rows is read in two steps: whole images would stay until its end."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (900, 1200, 3), np.uint8)
+    image = {"bytes": image_bytes(PillowImage.fromarray(pixels), "JPEG"), "path": None}
+    rows = [{"image": image, "label": 0, "click": {"x": 0.5, "y": 0.5}} for _ in range(16)]
+    dataset = samples(rows, mix)
+    dataset.__getitems__(range(2))
+    tracemalloc.start()
+    dataset.__getitems__(range(16))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5 * pixels.nbytes
