@@ -1,7 +1,5 @@
 """The background mix: near the byproduct stay the image's pixels, elsewhere come another image's."""
 
-import tracemalloc
-
 import numpy as np
 import pytest
 import torch
@@ -414,19 +412,3 @@ def test_a_streams_next_epoch_does_not_depend_on_the_one_before():
 
     for fresh, later in zip(second_epoch(False), second_epoch(True), strict=True):
         assert torch.equal(fresh, later)
-
-
-@pytest.mark.parametrize("mix", [None, ALWAYS], ids=["plain", "mixed"])
-def test_images_are_not_kept_beyond_their_crops(mix):
-    """A group of 16 rows is read in two steps: whole images would stay until its end."""
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (900, 1200, 3), np.uint8)
-    image = {"bytes": image_bytes(PillowImage.fromarray(pixels), "JPEG"), "path": None}
-    rows = [{"image": image, "label": 0, "click": {"x": 0.5, "y": 0.5}} for _ in range(16)]
-    dataset = samples(rows, mix)
-    dataset.__getitems__(range(2))
-    tracemalloc.start()
-    dataset.__getitems__(range(16))
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 5 * pixels.nbytes

@@ -49,7 +49,8 @@ class Own(torch.utils.data.Dataset):
 
 
 def test_a_mix_that_the_dataset_does_not_do_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=rf"mix=BackgroundMix\(0.5, {BackgroundMix.radius:g}\)"):
+    mix = rf"mix=BackgroundMix\(0.5, {BackgroundMix.radius:g}, shape='object'\)"
+    with pytest.raises(ValueError, match=mix):
         trainer(tmp_path, background_mix=0.5)
     mixing = ViewDataset(clicked_dataset(8), TRANSFORM, byproduct="click", mix=BackgroundMix(0.5))
     trainer(tmp_path, train=mixing, background_mix=0.5).train()
