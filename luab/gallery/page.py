@@ -18,6 +18,7 @@ from luab_data.rows.image_columns import folder_labels
 from luab_data.rows.splits import find_part, load_splits, part_of, root_of
 from luab_eval.report.galleries import MAX_BYTES
 from luab_eval.report.templates import template
+from luab_trainer.config import BACKGROUND_RADIUS
 
 
 def with_labels(rows: datasets.Dataset, reading: Reading) -> datasets.Dataset:
@@ -73,7 +74,8 @@ def write_page(options: argparse.Namespace, reading: Reading) -> tuple[int, int,
     names = [] if unlabeled else class_names(read.rows, columns)
     models = load_models(options.model)
     boxes = RowBoxes(columns.label, read.rows) if byproduct == "boxes" else None
-    look = ModelLook(columns, byproduct, names, models, options.min_crop, options.seed, boxes, True)
+    radius = BACKGROUND_RADIUS if options.background_radius is None else options.background_radius
+    look = ModelLook(columns, byproduct, names, models, options.min_crop, options.seed, boxes, True, radius)
     rows = rows.cast_column(columns.image, datasets.Image(decode=False))
     exhibits: list[ShownRow] = []
     left = MAX_BYTES

@@ -1,4 +1,4 @@
-"""A dataset row -> pictures: its image and byproducts, a training crop with its target, attention maps."""
+"""A dataset row -> pictures: its byproducts, what the mix keeps, a training crop, attention maps."""
 
 import html
 from collections.abc import Mapping, Sequence
@@ -24,12 +24,16 @@ from luab_eval.models import Classifier
 from luab_eval.pointing import attention_maps
 from luab_eval.report.galleries import NOT_FINITE, data_uri, lit_by, overlay, peak, thumbnail
 from luab_eval.report.table import shown
+from luab_trainer.config import BACKGROUND_RADIUS
+from luab_trainer.data.background import BackgroundMix, objects_in_view
 from luab_trainer.losses.attention import defaults
 from luab_trainer.pictures import TARGET_GRID, target_light, usual_radius
-from luab_vision.geometry import View
+from luab_vision.geometry import WHOLE_IMAGE, View
 from luab_vision.images import decode
 from luab_vision.readout import NoReadout
 from luab_vision.transforms import EvalTransform, ImageSettings, TrainTransform, to_image
+
+GRAY = 128  # where the background mix puts another image
 
 
 class Panel(NamedTuple):
@@ -81,6 +85,7 @@ class ModelLook:
         min_crop: smallest share of the image in a training crop.
         seed: seed of the crops.
         boxes: reads the boxes of the rows' dataset; by default their classes are numbers.
+        background_radius: radius of the background mix.
         gaze_in_ratios: see `in_ratios` of `luab_attention.areas.areas_of`.
     """
 
@@ -92,6 +97,7 @@ class ModelLook:
     seed: int = 0
     boxes: RowBoxes | None = None
     gaze_in_ratios: bool = False
+    background_radius: float = BACKGROUND_RADIUS
 
     @cached_property
     def crop(self) -> TrainTransform:
@@ -126,7 +132,10 @@ class ModelLook:
         if self.byproduct in AREA_KINDS:
             panels.append(self._lit_panel(pixels, self._areas(row, size), number))
         else:
-            panels.append(self._crop_panel(pixels, self._byproducts(row, self.byproduct), number))
+            found = self._byproducts(row, self.byproduct)
+            if (points := self._points(found)) is not None:
+                panels.append(self._kept_panel(pixels, points))
+            panels.append(self._crop_panel(pixels, found, number))
         panels += [self._model_panel(model, pixels) for model in self.models]
         return ShownRow(self._title(row), tuple(panels))
 
@@ -178,6 +187,22 @@ class ModelLook:
         rng = np.random.default_rng((self.seed, number))
         view = self.crop.view(pixels.shape[1], pixels.shape[0], rng)
         return view, thumbnail(Image.fromarray(self.crop.crop(pixels, view).numpy()))
+
+    @staticmethod
+    def _points(byproducts: Sequence[Byproduct]) -> np.ndarray | None:
+        """The points at the objects, `[P, 2]` in image ratios; None without one."""
+        found = [objects_in_view(byproduct.label, [byproduct], WHOLE_IMAGE) for byproduct in byproducts]
+        points = [each for each in found if isinstance(each, np.ndarray)]
+        return np.concatenate(points) if points else None
+
+    def _kept_panel(self, pixels: np.ndarray, points: np.ndarray) -> Panel:
+        """The image, gray where the background mix puts another image."""
+        image = torch.from_numpy(np.array(thumbnail(Image.fromarray(pixels))))
+        gray = torch.full_like(image, GRAY)
+        mix = BackgroundMix(radius=self.background_radius, holes=0.0)
+        kept = mix.blend(image, gray, pixels, WHOLE_IMAGE, points, np.random.default_rng(self.seed))
+        caption = f"what the background mix keeps, radius {self.background_radius:g}"
+        return Panel(caption, Image.fromarray(kept.numpy()))
 
     def _crop_panel(self, pixels: np.ndarray, byproducts: Sequence[Byproduct], number: int) -> Panel:
         """The training crop, bright where its target allows the model to look."""

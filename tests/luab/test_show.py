@@ -132,8 +132,8 @@ def test_the_command_writes_one_page_with_nothing_from_elsewhere(tmp_path, capsy
     text = page.read_text(encoding="utf-8")
     assert text.count('<li class="exhibit">') == 4 and hostile not in text and "&lt;img src=x" in text
     assert not re.findall(r'(?:src|href)="(?!data:image/webp;base64,)', text)
-    # Each row: the image with its click, the training crop, and where the two models look.
-    assert text.count("<figure>") == 16 and text.count("times even") == 2 * 8
+    # Each row: the image with its click, what is kept, the training crop, and where the two models look.
+    assert text.count("<figure>") == 20 and text.count("times even") == 2 * 8
     assert text.count("one/model: ") == 2 * 4 == text.count("two/model: ")
 
 
@@ -272,3 +272,19 @@ def test_the_command_shows_gaze_without_classes(tmp_path, capsys):
     assert text.count(">1 scanpath<") == 3 and "no label" in text and "(scanpath)" in text
     assert main([str(tmp_path / "data"), "--byproduct", "masks", "--output", str(page)]) == 1
     assert "no column 'masks'" in capsys.readouterr().err
+
+
+def test_what_the_background_mix_keeps_is_shown_before_gray():
+    pixels = np.full((120, 120, 3), (40, 60, 180), np.uint8)
+    pixels[40:80, 40:80] = (200, 40, 40)
+    pixels += np.random.default_rng(0).integers(0, 20, pixels.shape, np.uint8)
+    row = {"image": Image.fromarray(pixels), "label": 0, "click": {"x": 0.5, "y": 0.5}}
+    (panel,) = (each for each in luab.show(row).panels if "background mix" in each.caption)
+    assert panel.caption == "what the background mix keeps, radius 0.75"
+    kept = np.asarray(panel.image.resize((120, 120)), int)
+    assert np.ptp(kept[:25], axis=(0, 1)).max() == 0  # gray
+    assert (kept[48:72, 48:72, 0] > 190).all()
+    small = ModelLook(Columns(), background_radius=0.1).exhibit(row)
+    (panel,) = (each for each in small.panels if "radius 0.1" in each.caption)
+    assert (np.asarray(panel.image.resize((120, 120)), int)[40:46, 40:46, 0] < 150).all()
+    assert not any("mix" in each.caption for each in luab.show({**row, "click": None}).panels)
