@@ -5,7 +5,8 @@
     luab show data/gaze --byproduct scanpath
     luab show you/photos --image-column photo --point-column tap
 
-Writes random rows to one HTML file. Of images with points it also shows what the background mix keeps. In a notebook, `luab.show(row)` shows one row.
+Writes random rows to one HTML file. Of images with points it also shows what the background mix keeps.
+In a notebook, `luab.show(row)` shows one row.
 """
 
 from __future__ import annotations
