@@ -274,3 +274,14 @@ def test_jtt_repeats_what_the_first_model_gets_wrong(evidence, tmp_path):
     )
     found = jtt.rows_with_repeated_errors(trainer, tmp_path)
     assert found["label"] == [*labels, *[labels[1]] * (jtt.TIMES - 1)]
+
+
+def test_the_tables_of_the_documentation_are_those_of_the_report(evidence_report):
+    results = (BENCHMARKS / "evidence.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = [json.loads(text) for text in results]
+    reported = [line for line in lines if line["seed"] < evidence_report.CHOOSING]
+    table = evidence_report.table(evidence_report.by_setting(reported)).splitlines()
+    page = (BENCHMARKS.parent / "docs" / "evidence.md").read_text(encoding="utf-8").splitlines()
+    shown = [row for row in page if row.startswith(("| demo | ", "| real | ", "| natural | "))]
+    assert len(shown) == len(set(shown)) > 50
+    assert set(shown) <= set(table)
