@@ -10,11 +10,10 @@ of 224 x 224 from bytes in memory, on one core, as bytes. All ways live in one p
     object      the same around the object, which GrabCut cuts out
 """
 
-import io
-import sys
 from functools import partial
 from pathlib import Path
 
+from loader import jpegs
 from measuring import in_turn, options, report
 
 SIZE, DRAWN = 224, 64
@@ -34,13 +33,8 @@ def main() -> None:
     from luab_vision.transforms import ImageSettings, TrainTransform
 
     torch.set_num_threads(1)
-    if arguments.photos is None:
-        images = drawn()
-    else:
-        images = [file.read_bytes() for file in sorted(arguments.photos.rglob("*.JPEG"))]
-    if not images:
-        sys.exit(f"--photos {arguments.photos}: no file *.JPEG below it")
     rng = np.random.default_rng(0)
+    images = jpegs(arguments.photos, DRAWN, rng)
     rows = [
         {"image": {"bytes": image, "path": None}, "label": 0, "click": {"x": x, "y": y}}
         for image, (x, y) in zip(images, rng.uniform(0.3, 0.7, (len(images), 2)), strict=True)
@@ -62,21 +56,6 @@ def main() -> None:
 
 def read_all(dataset) -> None:
     dataset.__getitems__(range(len(dataset)))
-
-
-def drawn() -> list[bytes]:
-    """Photos of JPEG bytes, 500 x 375."""
-    import numpy as np
-
-    from imagenet_ab.simulate.images import draw
-
-    rng, files = np.random.default_rng(0), []
-    for number in range(DRAWN):
-        encoded = io.BytesIO()
-        image = draw(number % 8, number % 8, 500, rng, rng)[0]
-        image.resize((500, 375)).save(encoded, "JPEG", quality=95)
-        files.append(encoded.getvalue())
-    return files
 
 
 if __name__ == "__main__":

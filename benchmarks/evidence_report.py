@@ -164,7 +164,7 @@ def draw(settings: dict[tuple[str, str], Arms], folder: Path) -> None:
     """`arms.png`: accuracy by arm, a point for each run. `epochs.png`: mean accuracy by epoch.
 
     `annotation.png`, where there are such arms: accuracy by the share of the clicks, and with other clicks.
-    They show the runs without changed options, or all if there are none.
+    The first two show the runs without changed options, or all if there are none.
     """
     import matplotlib
 
@@ -221,7 +221,11 @@ def draw(settings: dict[tuple[str, str], Arms], folder: Path) -> None:
     unchanged = [(world, model) for world, model in settings if "=" not in model] or list(settings)
     figure("arms.png", by_arm, "accuracy, swapped or occluded, %", unchanged)
     figure("epochs.png", by_epoch, "accuracy, swapped or natural, %", unchanged)
-    annotated = [(world, model) for world, model in unchanged if "clicks-10" in settings[world, model]]
+    annotated = [setting for setting, arms in settings.items() if "clicks-10" in arms]
+    for world, model in annotated:
+        arms = settings[world, model]
+        plain = settings.get((world, plain_name(arms)), {}).get("plain", {})
+        settings = settings | {(world, model): {"plain": plain, **arms} if plain else arms}
     if annotated:
         figure("annotation.png", by_annotation, "accuracy, swapped, %", annotated, width=5.2)
 

@@ -25,8 +25,12 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from measuring import in_fresh_process, in_turn, options, report
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SIZE, BATCH = 224, 32
 DRAWN = 128
@@ -40,22 +44,11 @@ def write_tables(photos: Path | None, folder: Path) -> int:
     import datasets
     import numpy as np
 
-    from imagenet_ab.simulate.images import draw
     from luab_data.images.pillow import checked_image
 
     datasets.disable_progress_bars()
     rng = np.random.default_rng(0)
-    if photos is not None:
-        files = [path.read_bytes() for path in sorted(photos.rglob("*.JPEG"))]
-    else:
-        files = []
-        for number in range(DRAWN):
-            encoded = io.BytesIO()
-            image = draw(number % 8, number % 8, 500, rng, rng)[0]
-            image.resize((500, 375)).save(encoded, "JPEG", quality=95)
-            files.append(encoded.getvalue())
-    if not files:
-        sys.exit(f"--photos {photos}: no file *.JPEG below it")
+    files = jpegs(photos, DRAWN, rng)
     features = datasets.Features(
         {
             "image": datasets.Image(),
@@ -78,6 +71,22 @@ def write_tables(photos: Path | None, folder: Path) -> int:
         ]
         datasets.Dataset.from_list(rows, features=features).to_parquet(folder / f"{name}.parquet")
     return len(files)
+
+
+def jpegs(photos: Path | None, drawn: int, rng: "np.random.Generator") -> list[bytes]:
+    """The JPEGs below a folder; without one, so many drawn ones of 500 x 375 pixels."""
+    from imagenet_ab.simulate.images import draw
+
+    if photos is not None:
+        files = [path.read_bytes() for path in sorted(photos.rglob("*.JPEG"))]
+        return files or sys.exit(f"--photos {photos}: no file *.JPEG below it")
+    files = []
+    for number in range(drawn):
+        encoded = io.BytesIO()
+        image = draw(number % 8, number % 8, 500, rng, rng)[0]
+        image.resize((500, 375)).save(encoded, "JPEG", quality=95)
+        files.append(encoded.getvalue())
+    return files
 
 
 def notebook_samples(rows: list[dict]) -> Iterator[tuple]:
