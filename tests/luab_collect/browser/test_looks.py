@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from fixtures.annotating import images_shown, make_project, served, wait
-from fixtures.paging import submit
+from fixtures.paging import COMING, submit
 from PIL import Image
 from sqlalchemy import delete, update
 
@@ -32,7 +32,7 @@ def seen(request: pytest.FixtureRequest) -> Callable[[Any, str], None]:
     axe = Axe()
 
     def check(page: Any, name: str) -> None:
-        images_shown(page)
+        wait(lambda: not page.evaluate(COMING), page)
         for size, place in ((DESK, "desk"), (PHONE, "phone")):
             page.set_viewport_size(size)
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name}: too wide"

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from fixtures.annotating import images_shown, wait
-from fixtures.paging import EVENTS, SUBMIT, click, journal, selected, selects, stored, submit
+from fixtures.annotating import wait
+from fixtures.paging import EVENTS, SUBMIT, click, cut_off, journal, selected, selects, stored, submit
 from sqlalchemy import delete
 
 from luab_collect.derive import page_result
@@ -185,17 +185,12 @@ def answer_once(status: int, code: str) -> Callable[[Any], None]:
 
 def test_leftovers_that_are_refused_are_said_and_the_page_shows_what_the_server_has(birds, begin, contexts):
     annotator, context = birds.annotator(), contexts()
-    context.add_init_script(  # as where the browser has no time for its last request
-        """const plain = window.fetch;
-        const lost = () => Promise.reject(new Error());
-        window.fetch = (url, options) => (options?.keepalive ? lost() : plain(url, options));"""
-    )
     page = begin(annotator, context)
     click(page, 0)
     wait(lambda: selects(annotator) == 1, page)
-    context.route(EVENTS, lambda route: route.abort())
+    cut_off(page)
     click(page, 1)
-    context.unroute_all()
+    page.wait_for_selector("[data-banner='banner.offline']")
 
     def refuse_the_first_tab(route: Any) -> None:
         body = route.request.post_data_buffer
@@ -209,7 +204,6 @@ def test_leftovers_that_are_refused_are_said_and_the_page_shows_what_the_server_
     page.reload()
     page.wait_for_selector("[data-banner='banner.refused']:has-text('<b>reason</b>')")
     assert selected(page) == [0]
-    images_shown(page)
     click(page, 2)
     page.reload()  # it was told: it is settled, and stays on this disk
     assert selected(page) == [0, 2]
@@ -223,14 +217,12 @@ def test_leftovers_that_are_refused_are_said_and_the_page_shows_what_the_server_
 def test_what_is_said_of_refused_leftovers_goes_with_the_page(birds, begin, contexts):
     annotator, context = birds.annotator(), contexts()
     page = begin(annotator, context)
-    context.route(EVENTS, lambda route: route.abort())
+    cut_off(page)
     click(page, 1)
-    page.evaluate("() => { window.fetch = () => Promise.reject(new Error()); }")  # no last request either
-    context.unroute_all()
+    page.wait_for_selector("[data-banner='banner.offline']")
     context.route(EVENTS, answer_once(409, "superseded"))
     page.reload()
     page.wait_for_selector("[data-banner='banner.refused']")
-    images_shown(page)
     click(page, 2)
     submit(page)
     assert page.locator("[data-banner]").count() == 0
