@@ -280,13 +280,13 @@ class LUABConfig(TrainingArguments):
             self.ddp_find_unused_parameters = not self.gradient_checkpointing
 
     def settle_mix(self, multi_label: bool) -> None:
-        """Gives `background_mix` its default, once the labels of an image are known.
+        """Gives `background_mix` of a training its default, once the labels of an image are known.
 
         Args:
             multi_label: Whether an image may have several labels.
         """
-        if self.background_mix is None:
-            mixes = self.do_train and self.loss in ("attention", "both") and not multi_label
+        if self.do_train and self.background_mix is None:
+            mixes = self.loss in ("attention", "both") and not multi_label
             share = GAZE_SHARE if TELLS[self.byproduct] == GAZE else BACKGROUND_SHARE
             self.background_mix = share if mixes else 0.0
 

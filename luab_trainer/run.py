@@ -109,14 +109,13 @@ def train(
     """
     if problem := problem_of(run, args):
         raise SourceError(problem)
-    notes = notes_of(run, args)
     with args.main_process_first():
         inputs = read_stream_inputs(run, args) if run.streaming else read_inputs(run, args)
     args.settle_mix(inputs.multi_label)
     train_rows, eval_rows, columns, names = inputs.train, inputs.evaluated, inputs.columns, inputs.names
     check_rows(run, args, train_rows, eval_rows)
     if args.should_log:
-        for note in [*notes, *inputs.notes]:
+        for note in [*notes_of(run, args), *inputs.notes]:
             print(printable(f"note: {note}"), file=sys.stderr)
     set_seed(args.seed)
     model, processor, new_head = load_start(

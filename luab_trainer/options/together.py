@@ -12,6 +12,10 @@ _OF_TRAINING = (
     "ema_decay", "lamb", "drop_path",
 )  # fmt: skip
 
+# Options of one part of training: those of its losses and of its mixes.
+_OF_ATTENTION = ("attention_weight", "attention_form", "attention_radius", "attention_tolerance")
+_OF_BACKGROUND = ("background_radius", "background_shape")
+
 
 def problem_of(run: Any, config: Any) -> str | None:
     """Why a run is impossible with these arguments together; None if it is not."""
@@ -56,32 +60,53 @@ def _problem_of_stream(config: Any) -> str | None:
 
 
 def notes_of(run: Any, config: Any) -> list[str]:
-    """What a user should know of options that do nothing, or not what they are for."""
+    """What a user should know of options that do nothing, or not what they are for.
+
+    Called after `LUABConfig.settle_mix`.
+    """
     if not config.do_train:
-        given = [*_given(run), *_given(config)]
-        verb = "does" if len(given) == 1 else "do"
-        return [f"--do_train False trains nothing, so {', '.join(given)} {verb} nothing"] if given else []
-    if run.from_config is None:
-        return []
+        given = [*_given(run, _OF_TRAINING), *_given(config, _OF_TRAINING)]
+        return [_do_nothing("--do_train False trains nothing", given)] if given else []
     notes = []
+    for part, unused, names in _unused(config):
+        if unused and (given := list(_given(config, names))):
+            notes.append(_do_nothing(part, given))
+    return [*notes, *_notes_from_scratch(config)] if run.from_config is not None else notes
+
+
+def _unused(config: Any) -> Iterator[tuple[str, bool, tuple[str, ...]]]:
+    """(why options do nothing, whether it is so, the options)."""
+    yield f"--loss {config.loss} has no attention loss", config.loss in ("none", "point"), _OF_ATTENTION
+    yield f"--loss {config.loss} has no point loss", config.loss in ("none", "attention"), ("point_weight",)
+    learned = "no loss and no background mix learns from byproducts"
+    yield learned, config.used is None, ("byproduct", "attention_sigma")
+    yield "no background is mixed", config.background_mix == 0, _OF_BACKGROUND
+    yield "--cutmix is 0", config.cutmix == 0, ("cutmix_alpha",)
+    yield "--mixup is 0", config.mixup == 0, ("mixup_alpha",)
+
+
+def _notes_from_scratch(config: Any) -> Iterator[str]:
     if config.freeze is not None:
-        notes.append(
+        yield (
             f"warning: --freeze {config.freeze} with --from_config: the frozen weights stay random, as no "
             "training has made them. Start from a checkpoint with --model, or leave it out"
         )
     if config.lora_r is not None:
-        notes.append(
+        yield (
             f"warning: --lora_r {config.lora_r} with --from_config: all weights but the head and LoRA's own "
             "stay random, as no training has made them. Start from a checkpoint with --model, or leave it out"
         )
-    return notes
 
 
-def _given(options: Any) -> Iterator[str]:
-    """The options of training that do not have their default, as they are typed."""
+def _do_nothing(why: str, given: list[str]) -> str:
+    return f"{why}, so {', '.join(given)} {'does' if len(given) == 1 else 'do'} nothing"
+
+
+def _given(options: Any, names: tuple[str, ...]) -> Iterator[str]:
+    """Of these options, those that do not have their default, as they are typed."""
     for each in fields(options):
         value = getattr(options, each.name)
-        if each.name in _OF_TRAINING and value != each.default:
+        if each.name in names and value != each.default:
             yield f"--no_{each.name}" if value is False else f"--{each.name} {_typed(value)}"
 
 

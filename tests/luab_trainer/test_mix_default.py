@@ -115,7 +115,7 @@ def test_an_evaluation_has_none(folders, tmp_path, capsys):
     capsys.readouterr()
     only = {"do_train": False, "model": tmp_path, "eval_split": "train"}
     trainer = train(*parse(options(None, folders / "one", tmp_path / "again", **only), ""))
-    assert trainer.args.background_mix == 0
+    assert not trainer.args.background_mix
     assert "background mix" not in capsys.readouterr().out
 
 

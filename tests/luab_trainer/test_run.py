@@ -241,12 +241,35 @@ def test_python_refuses_the_runs_that_the_command_line_refuses(run, do_train, me
             ],
         ),
         ({}, {"do_train": False, "label_policy": "authors"}, ["so --label_policy authors does nothing"]),
+        (
+            {},
+            {"loss": "none", "attention_radius": 0.3, "attention_form": "kl"},
+            ["--loss none has no attention loss, so --attention_form kl, --attention_radius 0.3 do nothing"],
+        ),
+        ({}, {"loss": "point", "attention_tolerance": 0.1}, ["so --attention_tolerance 0.1 does nothing"]),
+        (
+            {},
+            {"point_weight": 1.0},
+            ["--loss attention has no point loss, so --point_weight 1.0 does nothing"],
+        ),
+        ({}, {"loss": "both", "point_weight": 1.0, "attention_weight": 1.0}, []),
+        (
+            {},
+            {"background_mix": 0.0, "background_shape": "disc", "background_radius": 0.5},
+            ["no background is mixed, so --background_radius 0.5, --background_shape disc do nothing"],
+        ),
+        ({}, {"background_shape": "disc"}, []),
+        ({}, {"loss": "none", "byproduct": "trace"}, ["so --byproduct trace does nothing"]),
+        ({}, {"loss": "none", "byproduct": "trace", "background_mix": 0.5}, []),
+        ({}, {"cutmix_alpha": 2.0}, ["--cutmix is 0, so --cutmix_alpha 2.0 does nothing"]),
+        ({}, {"mixup_alpha": 2.0, "mixup": 0.5}, []),
         ({"from_config": "x", "model": None}, {"freeze": "2"}, ["the frozen weights stay random"]),
         ({"from_config": "x", "model": None}, {"lora_r": 2}, ["the head and LoRA's own stay random"]),
     ],
 )
 def test_what_options_without_effect_are_said_to_be(run, given, notes, tmp_path):
     args = LUABConfig(str(tmp_path), use_cpu=True, report_to="none", **given)
+    args.settle_mix(multi_label=False)
     found = notes_of(RunArguments(dataset="c", **{"model": "b", **run}), args)
     assert len(found) == len(notes)
     assert all(note in each for note, each in zip(notes, found, strict=True))
