@@ -183,7 +183,19 @@ def train_and_test(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
         processor.save_pretrained(folder)  # others go on from here
     else:
         shutil.rmtree(folder)
-    return {"scores": scores, "accuracy_by_epoch": history, "cpu_seconds": round(time.process_time())}
+    return {
+        "scores": scores,
+        "accuracy_by_epoch": history,
+        "cpu_seconds": round(time.process_time()),
+        "bf16": _in_bf16(run),
+    }
+
+
+def _in_bf16(run: Run) -> bool:
+    """Whether a run computes in bfloat16: where that is faster, which is not so for such small ViTs."""
+    from luab_vision.precision import slow_in_bf16
+
+    return not run.model.startswith("vit") and not slow_in_bf16("cpu")
 
 
 def _train(run: Run, arguments: argparse.Namespace, split: Path, **options: Any) -> "LUABTrainer":
@@ -196,7 +208,7 @@ def _train(run: Run, arguments: argparse.Namespace, split: Path, **options: Any)
     values: dict[str, Any] = {
         "per_device_eval_batch_size": 100, "eval_strategy": "epoch", "save_strategy": "no",
         "report_to": "none", "disable_tqdm": True, "use_cpu": True, "dataloader_pin_memory": False,
-        "bf16": not run.model.startswith("vit"),  # slower than float32 for such small ViTs
+        "bf16": _in_bf16(run),
         **run.options, **options,
     }  # fmt: skip
     return train(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -17,6 +18,7 @@ from luab_eval.report.write import write_report
 from luab_eval.results import Results
 from luab_eval.suite import run
 from luab_eval.team import ALONE, Team
+from luab_vision.precision import SLOW, slow_in_bf16
 
 MODELS_KEPT = 4  # models kept in memory for the report's galleries
 
@@ -61,6 +63,8 @@ def evaluate(
     """
     own = team.device(device)
     check_device(own, bf16, compiled)
+    if bf16 and slow_in_bf16(own):
+        print(f"warning: --bf16: {SLOW}", file=sys.stderr)
     workers = max(all_cores() // team.local_size, 1) if num_workers is None else num_workers
     settings = PassSettings(own, batch_size, workers, team=team)
     load = lru_cache(MODELS_KEPT)(partial(load_classifier, device=own, bf16=bf16, compiled=compiled))

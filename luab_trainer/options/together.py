@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
+from luab_vision.precision import SLOW, slow_in_bf16
+
 # Options that only training uses, of both kinds.
 _OF_TRAINING = (
     "min_crop", "augment", "flip", "color_jitter", "random_erasing", "background_mix", "background_radius",
@@ -67,7 +69,7 @@ def notes_of(run: Any, config: Any) -> list[str]:
     if not config.do_train:
         given = [*_given(run, _OF_TRAINING), *_given(config, _OF_TRAINING)]
         return [_do_nothing("--do_train False trains nothing", given)] if given else []
-    notes = []
+    notes = [f"warning: --bf16: {SLOW}"] if config.bf16 and slow_in_bf16(config.device.type) else []
     for part, unused, names in _unused(config):
         if unused and (given := list(_given(config, names))):
             notes.append(_do_nothing(part, given))

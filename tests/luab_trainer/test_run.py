@@ -20,6 +20,7 @@ from luab_trainer.arguments import RunArguments, parse
 from luab_trainer.config import LUABConfig
 from luab_trainer.options.together import notes_of
 from luab_trainer.run import main, train
+from luab_vision.precision import SLOW
 from luab_vision.processors import square_processor
 from luab_vision.transforms import EvalTransform
 
@@ -273,6 +274,14 @@ def test_what_options_without_effect_are_said_to_be(run, given, notes, tmp_path)
     found = notes_of(RunArguments(dataset="c", **{"model": "b", **run}), args)
     assert len(found) == len(notes)
     assert all(note in each for note, each in zip(notes, found, strict=True))
+
+
+@pytest.mark.parametrize(("capability", "slow"), [("AVX2", True), ("AVX512", False)])
+def test_a_cpu_that_is_slow_in_bfloat16_is_said(capability, slow, tmp_path, monkeypatch):
+    monkeypatch.setattr("luab_vision.precision.get_cpu_capability", lambda: capability)
+    args = LUABConfig(str(tmp_path), use_cpu=True, bf16=True, report_to="none")
+    found = notes_of(RunArguments(dataset="c", model="b"), args)
+    assert found == ([f"warning: --bf16: {SLOW}"] if slow else [])
 
 
 @pytest.mark.parametrize(
