@@ -170,7 +170,8 @@ def train_and_test(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
     processor: Any = trainer.processing_class
     settings = image_settings(processor)
     names = list(trainer.luab.config.id2label.values())
-    history = [line["eval_accuracy"] for line in trainer.state.log_history if "eval_accuracy" in line]
+    logged = [line["eval_accuracy"] for line in trainer.state.log_history if "eval_accuracy" in line]
+    history = logged[:-1]  # `train` evaluates once more
     scores = {}
     for name in ("test", "occluded" if run.world in NO_SHORTCUT else "swapped"):
         rows = datasets.load_dataset(str(world / name), split="train")

@@ -23,6 +23,7 @@ HEAD = (
     "luab - arm, hard",
 )  # fmt: skip
 SWAPPED, OCCLUDED = "swapped", "occluded"
+JTT = "jtt"
 CHOOSING = 100  # worlds of seeds from here on choose settings, the others report
 # Arms with fewer clicks, or with other ones, as `annotation.png` shows them.
 CLICKS = {"plain": "0", "clicks-1": "1", "clicks-10": "10", "clicks-50": "50", "luab": "100"}
@@ -49,7 +50,7 @@ def main() -> None:
 def report(lines: Iterable[Line], folder: Path) -> str:
     """Writes `table.md` and the figures into the folder, and returns the table."""
     settings = by_setting(lines)
-    text = table(settings)
+    text = "\n".join([table(settings), *precisions(settings)])
     (folder / "table.md").write_text(text + "\n", encoding="utf-8")
     draw(settings, folder)
     return text
@@ -71,7 +72,8 @@ def by_setting(lines: Iterable[Line]) -> dict[tuple[str, str], Arms]:
 def table(settings: dict[tuple[str, str], Arms]) -> str:
     """Markdown: a line for each world, model and arm; means over seeds with 95 % intervals.
 
-    `luab - arm` is the mean difference of the same seeds, with its interval and the p of a paired t-test.
+    `luab - arm` is the mean difference of the same seeds, with its interval and the p of a paired t-test, and
+    how many they are, if fewer than the arm's.
     """
     lines = [HEAD, tuple("---" for _ in HEAD)]
     for (world, model), arms in settings.items():
@@ -87,6 +89,21 @@ def table(settings: dict[tuple[str, str], Arms]) -> str:
             difference = "" if arm == "luab" else _difference(arms, arm, hard)
             lines.append((world, model, arm, str(len(seeds)), *figures, closed, difference))
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def precisions(settings: dict[tuple[str, str], Arms]) -> list[str]:
+    """A sentence on each setting of which some runs computed in bfloat16 and some in float32."""
+    lines = []
+    for setting, arms in settings.items():
+        exact = [
+            f"{arm} of seed {seed}"
+            for arm, seeds in arms.items()
+            for seed, line in seeds.items()
+            if not line.get("bf16", False)
+        ]
+        if exact and len(exact) < sum(map(len, arms.values())):
+            lines.append(f"{', '.join(setting)}: in float32 {', '.join(exact)}; the others in bfloat16.")
+    return ["", *lines] if lines else []
 
 
 def hard_test(arms: Arms) -> str:
@@ -154,10 +171,12 @@ def _difference(arms: Arms, arm: str, name: str) -> str:
 
     ours = _scores(arms, "luab", name)
     differences = [ours[seed] - score for seed, score in _scores(arms, arm, name).items() if seed in ours]
-    if len(differences) < 2:
-        return _spread(differences)
-    p = ttest_1samp(differences, 0).pvalue
-    return f"{_spread(differences)}, p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}"
+    text = _spread(differences)
+    if len(differences) > 2:  # two may be equal by chance
+        p = ttest_1samp(differences, 0).pvalue
+        text += f", p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}"
+    fewer = 0 < len(differences) < len(arms[arm])
+    return f"{text} ({len(differences)} pairs)" if fewer else text
 
 
 def draw(settings: dict[tuple[str, str], Arms], folder: Path) -> None:
@@ -200,6 +219,8 @@ def draw(settings: dict[tuple[str, str], Arms], folder: Path) -> None:
 
     def by_epoch(axis: Any, arms: Arms) -> None:
         for arm, seeds in arms.items():
+            if arm == JTT:  # its epochs are of another number of rows with each seed
+                continue
             mean = 100 * np.mean([line["accuracy_by_epoch"] for line in seeds.values()], axis=0)
             axis.plot(range(1, len(mean) + 1), mean, color=colors[arm], label=arm)
         axis.set_xlabel("epoch", fontsize=8)

@@ -73,13 +73,12 @@ def model_facts(
         transform: Transform of the training images; None without training, or if unknown.
     """
     facts = [("model", type(plain(luab.model)).__name__), ("started from", start), ("loss", loss_text(luab))]
+    if args.label_smoothing_factor and args.do_train:
+        facts.append(("label smoothing", f"{args.label_smoothing_factor:g}"))
     if args.used:
-        facts.append(("byproduct", args.used))
+        facts.append(("byproduct", byproduct_text(args)))
     if ATTENTION in luab.weights:
         asked = [f"{what} {', '.join(map(str, numbers))}" for what, numbers in luab.spatial.chosen.items()]
-        if args.byproduct == "scanpath":
-            said = f"{args.attention_sigma or TARGET.ratio:g} of the image's width"
-            asked.append(f"sigma {said}" if args.attention_sigma else f"sigma of attention_source, or {said}")
         facts.append(("attention loss", "; ".join([luab.attention.extra_repr(), *asked])))
         if warning := hurts(luab, args):
             facts.append(("warning", warning))
@@ -167,6 +166,14 @@ def loss_text(luab: LUABModel) -> str:
     """The loss in words: "cross-entropy + 2 x attention"."""
     entropy = "binary cross-entropy" if luab.binary else "cross-entropy"
     return " + ".join([entropy, *(f"{weight:g} x {term}" for term, weight in luab.weights.items())])
+
+
+def byproduct_text(args: LUABConfig) -> str:
+    """The byproduct that is used, and how far a fixation reaches."""
+    if args.used != "scanpath":
+        return str(args.used)
+    said = f"{args.attention_sigma or TARGET.ratio:g} of the image's width"
+    return f"scanpath, sigma {said}" if args.attention_sigma else f"scanpath, sigma of its source, or {said}"
 
 
 def augmentation_text(transform: EvalTransform) -> str:

@@ -67,8 +67,8 @@ class LUABConfig(TrainingArguments):
     attention_weight: float | None = field(
         default=None,
         metadata={
-            "help": "Weight of the attention loss (default: 2; kl: 5 for CLS attention, else 1; with several "
-            "labels per image: a twentieth of these)."
+            "help": "Weight of the attention loss (default: 2; energy: 1; kl: 5 for CLS attention, else 1; "
+            "with several labels per image or --classification_loss bce: a twentieth of these)."
         },
     )
     attention_form: str = field(
@@ -96,7 +96,10 @@ class LUABConfig(TrainingArguments):
     )
     attention_tolerance: float | None = field(
         default=None,
-        metadata={"help": "Share of the attention that may be far (default: .5 for CLS attention, else .2)."},
+        metadata={
+            "help": "With --attention_form hinge: share of the attention that may be far (default: .5 for "
+            "CLS attention, gaze and heat maps, else .2)."
+        },
     )
     attention_layers: str = field(
         default=ALL,
@@ -114,7 +117,10 @@ class LUABConfig(TrainingArguments):
     )
     point_weight: float | None = field(
         default=None,
-        metadata={"help": "Weight of the point loss (default: 10; with several labels per image: 0.5)."},
+        metadata={
+            "help": "Weight of the point loss (default: 10; with several labels per image or "
+            "--classification_loss bce: 0.5)."
+        },
     )
 
     background_mix: float | None = field(

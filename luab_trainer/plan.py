@@ -60,10 +60,10 @@ def run_plan(
     if "attention" in luab.weights:
         if luab.attention.radius is not None:
             plan["--attention_radius"] = luab.attention.radius
-        if args.byproduct == "scanpath":
-            plan["--attention_sigma"] = args.attention_sigma
         plan["--attention_tolerance"] = luab.attention.tolerance
         plan |= {f"--attention_{what}": list(asked) for what, asked in luab.spatial.chosen.items()}
+    if args.used == "scanpath":
+        plan["--attention_sigma"] = args.attention_sigma
     if not args.background_mix or args.byproduct in AREA_KINDS:
         plan.pop("--background_radius", None)  # it changes nothing
         plan.pop("--background_shape", None)

@@ -8,7 +8,11 @@ from typing import Any
 from luab_data.console.text import did_you_mean
 from luab_trainer.config import LUABConfig
 
-OF_THE_DATA = ("byproduct", "label_policy")  # options that the datasets have been made with
+# Options that the datasets have been made with.
+OF_THE_DATA = (
+    "byproduct", "attention_sigma", "label_policy", "background_mix", "background_radius", "background_shape",
+    "cutmix", "cutmix_alpha", "mixup", "mixup_alpha", "repeated_augmentation",
+)  # fmt: skip
 
 Space = Callable[[Any], dict[str, Any]]
 Objective = Callable[[dict[str, float]], float]

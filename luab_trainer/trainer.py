@@ -21,7 +21,7 @@ from luab_trainer.averaging import WeightAverage
 from luab_trainer.batch_norm import WholeCropStatistics
 from luab_trainer.config import LUABConfig
 from luab_trainer.data.collator import collate
-from luab_trainer.data.dataset import ViewDataset, check_mix, check_not_paired
+from luab_trainer.data.dataset import ViewDataset, check_dataset, check_not_paired
 from luab_trainer.data.epochs import SetEpoch, check_drop_last, check_repeats, every_row, repeated
 from luab_trainer.data.streaming import StreamedSamples, loader_of_process
 from luab_trainer.finite import FiniteSteps, require_finite_metrics, row_names
@@ -96,7 +96,7 @@ class LUABTrainer(UploadingTrainer):
             raise ValueError("LUABTrainer needs args, a LUABConfig.")
         check_drop_last(args, kwargs.get("train_dataset"))
         check_repeats(args, kwargs.get("train_dataset"))
-        check_mix(args, kwargs.get("train_dataset"))
+        check_dataset(args, kwargs.get("train_dataset"))
         check_not_paired(kwargs.get("eval_dataset"))
         if model is None and model_init is not None:
             kwargs["model_init"] = WrappingInit(model_init, args, **kwargs)
@@ -239,7 +239,7 @@ class LUABTrainer(UploadingTrainer):
 
         Of an endless stream each process reads its own rows.
         """
-        check_mix(self.args, self.train_dataset)
+        check_dataset(self.args, self.train_dataset)
         if isinstance(self.train_dataset, StreamedSamples) and self.args.world_size > 1:
             return loader_of_process(self.train_dataset, self.args, self.data_collator, self.args.device)
         return super().get_train_dataloader()

@@ -12,7 +12,6 @@ In a notebook, `luab.show(row)` shows one row.
 from __future__ import annotations
 
 import argparse
-import math
 from pathlib import Path
 
 from luab.commands._models import add_model_option
@@ -45,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
         type=float,
         help="as run.py's option: the page shows what the background mix keeps around a click",
     )
+    add("--background-shape", choices=["object", "disc"], help="as run.py's option, of the same picture")
     add_reading_options(options)
     add("--points-file", metavar="CSV", help="as run.py's option")
     add("--output", type=Path, default=Path("show.html"), metavar="FILE", help="default: %(default)s")
@@ -61,10 +61,6 @@ def main(argv: list[str]) -> int:
         raise ValueError(f"--rows {options.rows}: it must be 1 or more")
     if not 0 < options.min_crop <= 1:
         raise ValueError(f"--min-crop {options.min_crop}: a share of the image, more than 0 and at most 1")
-    if options.background_radius is not None and not 0 < options.background_radius < math.inf:
-        raise ValueError(
-            f"--background-radius {options.background_radius}: a ratio of the image, more than 0"
-        )
     from luab.gallery.page import write_page
 
     with own_options(command):

@@ -18,7 +18,7 @@ from luab_data.rows.image_columns import folder_labels
 from luab_data.rows.splits import find_part, load_splits, part_of, root_of
 from luab_eval.report.galleries import MAX_BYTES
 from luab_eval.report.templates import template
-from luab_trainer.config import BACKGROUND_RADIUS
+from luab_trainer.data.background import BackgroundMix
 
 
 def with_labels(rows: datasets.Dataset, reading: Reading) -> datasets.Dataset:
@@ -44,6 +44,22 @@ def usual_byproduct(rows: datasets.Dataset, points: bool) -> ByproductKind:
             if set(names.of_byproduct(kind)) <= set(rows.column_names):
                 return kind
     return "click"
+
+
+def _mix(options: argparse.Namespace, byproduct: ByproductKind) -> BackgroundMix:
+    """The background mix whose part of the images is shown."""
+    asked = {"radius": options.background_radius, "shape": options.background_shape}
+    given = {name: value for name, value in asked.items() if value is not None}
+    if given and byproduct in AREA_KINDS:
+        name, value = next(iter(given.items()))
+        raise ValueError(
+            f"--background-{name} {value} is of points; with --byproduct {byproduct}, what is inside stays, "
+            "or what people looked at most. Leave it out."
+        )
+    try:
+        return BackgroundMix(holes=0.0, **given)
+    except ValueError as error:
+        raise ValueError(f"--background-{error}") from error
 
 
 def write_page(options: argparse.Namespace, reading: Reading) -> tuple[int, int, list[str]]:
@@ -74,8 +90,8 @@ def write_page(options: argparse.Namespace, reading: Reading) -> tuple[int, int,
     names = [] if unlabeled else class_names(read.rows, columns)
     models = load_models(options.model)
     boxes = RowBoxes(columns.label, read.rows) if byproduct == "boxes" else None
-    radius = BACKGROUND_RADIUS if options.background_radius is None else options.background_radius
-    look = ModelLook(columns, byproduct, names, models, options.min_crop, options.seed, boxes, True, radius)
+    mix = _mix(options, byproduct)
+    look = ModelLook(columns, byproduct, names, models, options.min_crop, options.seed, boxes, True, mix)
     rows = rows.cast_column(columns.image, datasets.Image(decode=False))
     exhibits: list[ShownRow] = []
     left = MAX_BYTES

@@ -24,8 +24,7 @@ from luab_eval.models import Classifier
 from luab_eval.pointing import attention_maps
 from luab_eval.report.galleries import NOT_FINITE, data_uri, lit_by, overlay, peak, thumbnail
 from luab_eval.report.table import shown
-from luab_trainer.config import BACKGROUND_RADIUS
-from luab_trainer.data.background import BackgroundMix, objects_in_view
+from luab_trainer.data.background import BackgroundMix, Objects, objects_in_view
 from luab_trainer.losses.attention import defaults
 from luab_trainer.pictures import TARGET_GRID, target_light, usual_radius
 from luab_vision.geometry import WHOLE_IMAGE, View
@@ -33,6 +32,7 @@ from luab_vision.images import decode
 from luab_vision.readout import NoReadout
 from luab_vision.transforms import EvalTransform, ImageSettings, TrainTransform, to_image
 
+WITHOUT_HOLES = BackgroundMix(holes=0.0)
 GRAY = 128  # where the background mix puts another image
 
 
@@ -85,7 +85,7 @@ class ModelLook:
         min_crop: smallest share of the image in a training crop.
         seed: seed of the crops.
         boxes: reads the boxes of the rows' dataset; by default their classes are numbers.
-        background_radius: radius of the background mix.
+        mix: background mix whose part of the image is shown.
         gaze_in_ratios: see `in_ratios` of `luab_attention.areas.areas_of`.
     """
 
@@ -97,7 +97,7 @@ class ModelLook:
     seed: int = 0
     boxes: RowBoxes | None = None
     gaze_in_ratios: bool = False
-    background_radius: float = BACKGROUND_RADIUS
+    mix: BackgroundMix = WITHOUT_HOLES
 
     @cached_property
     def crop(self) -> TrainTransform:
@@ -133,8 +133,8 @@ class ModelLook:
             panels.append(self._lit_panel(pixels, self._areas(row, size), number))
         else:
             found = self._byproducts(row, self.byproduct)
-            if (points := self._points(found)) is not None:
-                panels.append(self._kept_panel(pixels, points))
+            if found:
+                panels.append(self._kept_panel(pixels, self._objects(row, found)))
             panels.append(self._crop_panel(pixels, found, number))
         panels += [self._model_panel(model, pixels) for model in self.models]
         return ShownRow(self._title(row), tuple(panels))
@@ -188,20 +188,26 @@ class ModelLook:
         view = self.crop.view(pixels.shape[1], pixels.shape[0], rng)
         return view, thumbnail(Image.fromarray(self.crop.crop(pixels, view).numpy()))
 
-    @staticmethod
-    def _points(byproducts: Sequence[Byproduct]) -> np.ndarray | None:
-        """The points at the objects, `[P, 2]` in image ratios; None without one."""
-        found = [objects_in_view(byproduct.label, [byproduct], WHOLE_IMAGE) for byproduct in byproducts]
-        points = [each for each in found if isinstance(each, np.ndarray)]
-        return np.concatenate(points) if points else None
+    def _objects(self, row: Mapping[str, Any], byproducts: Sequence[Byproduct]) -> Objects | None:
+        """The points at the row's objects, as training reads them; None: training does not mix the row."""
+        value = row.get(self.columns.label)
+        if isinstance(value, list):
+            number = {label: place for place, label in enumerate(value)}
+            own = [each._replace(label=number[each.label]) for each in byproducts if each.label in number]
+            return objects_in_view(torch.ones(len(value)), own, WHOLE_IMAGE)
+        named = [byproduct for byproduct in byproducts if byproduct.label == value]
+        own = named or [byproduct for byproduct in byproducts if byproduct.label == ROW_LABEL]
+        return objects_in_view(own[0].label, own, WHOLE_IMAGE) if own else None
 
-    def _kept_panel(self, pixels: np.ndarray, points: np.ndarray) -> Panel:
+    def _kept_panel(self, pixels: np.ndarray, objects: Objects | None) -> Panel:
         """The image, gray where the background mix puts another image."""
-        image = torch.from_numpy(np.array(thumbnail(Image.fromarray(pixels))))
+        thumb = thumbnail(Image.fromarray(pixels))
+        if objects is None:
+            return Panel("no background mix: a label has no point", thumb)
+        image = torch.from_numpy(np.array(thumb))
         gray = torch.full_like(image, GRAY)
-        mix = BackgroundMix(radius=self.background_radius, holes=0.0)
-        kept = mix.blend(image, gray, pixels, WHOLE_IMAGE, points, np.random.default_rng(self.seed))
-        caption = f"what the background mix keeps, radius {self.background_radius:g}"
+        kept = self.mix.blend(image, gray, pixels, WHOLE_IMAGE, objects, np.random.default_rng(self.seed))
+        caption = f"what the background mix keeps, {self.mix.shape} within radius {self.mix.radius:g}"
         return Panel(caption, Image.fromarray(kept.numpy()))
 
     def _crop_panel(self, pixels: np.ndarray, byproducts: Sequence[Byproduct], number: int) -> Panel:

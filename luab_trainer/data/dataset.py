@@ -136,16 +136,38 @@ class ViewIterableDataset(torch.utils.data.IterableDataset[Sample]):
                 recent.append((row, position))
 
 
-def check_mix(args: LUABConfig, dataset: Any) -> None:
-    """Brings `background_mix`, `cutmix` and `mixup` in line with a training dataset.
+def check_dataset(args: LUABConfig, dataset: Any) -> None:
+    """Brings what `args` say of the samples in line with a training dataset: byproduct, labels, and mixes.
 
     Where `args` have the defaults, they become what the dataset does; otherwise they must say what it does.
 
     Raises:
-        ValueError: the dataset does something else than they, their radius, shape or alpha say.
+        ValueError: the dataset does something else than they say.
     """
-    if not isinstance(dataset, ViewDataset | ViewIterableDataset):
-        return
+    if isinstance(dataset, ViewDataset | ViewIterableDataset):
+        _check_mixes(args, dataset)
+        _check_byproduct(args, dataset.to_sample)
+
+
+def _check_byproduct(args: LUABConfig, to_sample: RowToSample) -> None:
+    made_with: dict[str, Any] = {"label_policy": to_sample.label_policy}
+    if to_sample.byproduct is not None and args.used is not None:
+        made_with["byproduct"] = to_sample.byproduct
+        if to_sample.byproduct == "scanpath":
+            made_with["attention_sigma"] = to_sample.reader.sigma
+    for name, value in made_with.items():
+        if getattr(args, name) == getattr(LUABConfig, name):
+            setattr(args, name, value)
+        elif getattr(args, name) != value:
+            raise ValueError(
+                f"{name}={getattr(args, name)!r}, but the training dataset is made with "
+                f"{name.removeprefix('attention_')}={value!r}: give both the same, or leave it out of the "
+                "arguments."
+            )
+    args.check_own()  # with this byproduct
+
+
+def _check_mixes(args: LUABConfig, dataset: "ViewDataset | ViewIterableDataset") -> None:
     mixer, pairer = dataset.to_sample.mixer, dataset.to_sample.pairer
     mix = None if mixer is None else (mixer.mix.share, mixer.mix.radius, mixer.mix.shape)
     cutmix, mixup = (None, None) if pairer is None else (pairer.cutmix, pairer.mixup)

@@ -79,10 +79,12 @@ def read_inputs(run: RunArguments, args: LUABConfig) -> Inputs:
         notes += whole.notes
     evaluated: ReadRows | None = None
     more: list[str] = []
-    if args.do_eval:
+    if args.do_eval or run.eval_share is not None:  # held out in any case: a later run may evaluate on them
         train, evaluated, more = read_evaluation(
             run, splits, whole, part, train, reading, byproduct, args.do_train
         )
+    if not args.do_eval:
+        evaluated = None
     known = evaluated if whole is None else whole
     if known is None:
         raise SourceError(

@@ -165,6 +165,9 @@ def _workers(number: int, context: SpawnContext, steps: "Synchronized[int]") -> 
 
 def run_one(world: World, run: DemoRun, epochs: int) -> DemoScores:
     """Train one run and evaluate it on both test sets."""
+    learning: dict[str, Any] = {"loss": "none"}
+    if run.arm not in WITHOUT_CLICKS:
+        learning = {"background_radius": BACKGROUND_RADIUS}
     trainer = train(
         RunArguments(
             from_config=str(world.configs / run.architecture),
@@ -174,8 +177,6 @@ def run_one(world: World, run: DemoRun, epochs: int) -> DemoScores:
         ),
         LUABConfig(
             output_dir=str(world.checkpoint(run)),
-            loss="none" if run.arm in WITHOUT_CLICKS else "attention",
-            background_radius=BACKGROUND_RADIUS,
             seed=run.seed,
             num_train_epochs=epochs,
             per_device_train_batch_size=BATCH_SIZE,
@@ -190,6 +191,7 @@ def run_one(world: World, run: DemoRun, epochs: int) -> DemoScores:
             disable_tqdm=True,
             use_cpu=True,
             dataloader_pin_memory=False,
+            **learning,
         ),
         callbacks=[_CountSteps()],
     )

@@ -102,19 +102,21 @@ class AttentionLoss(CheckedLoss):
     Args:
         form: "hinge", "energy" or "kl".
         radius: r, in crop ratios. None for maps, which have none.
-        tolerance: t of the hinge, in mass (0 to 1).
+        tolerance: t of the hinge, in mass (0 to 1); None: 0.2. The other forms have none.
     """
 
-    def __init__(self, form: str = "hinge", radius: float | None = 0.35, tolerance: float = 0.2):
+    def __init__(self, form: str = "hinge", radius: float | None = 0.35, tolerance: float | None = None):
         super().__init__()
+        if tolerance is None:
+            tolerance = 0.2 if form == "hinge" else 0.0
         if (radius is not None and radius <= 0) or not 0 <= tolerance < 1:
             raise ValueError(
                 f"attention_radius={radius} must be positive (crop ratios) and "
                 f"attention_tolerance={tolerance} in [0, 1) (the mass that may lie far from the byproduct)."
             )
-        if form == "energy" and tolerance:
+        if form != "hinge" and tolerance:
             raise ValueError(
-                f"attention_tolerance={tolerance}: attention_form='energy' has none; take 'hinge', or leave "
+                f"attention_tolerance={tolerance}: attention_form={form!r} has none; take 'hinge', or leave "
                 "it out."
             )
         self.form, self.radius, self.tolerance = form, radius, tolerance

@@ -7,10 +7,10 @@ from luab_data.rows.columns import AREA_KINDS
 
 def check_byproduct(args: Any) -> None:
     """Raises ValueError for options of a `LUABConfig` that its byproduct or form of loss does not have."""
-    if args.attention_form == "energy" and args.attention_tolerance:
+    if args.attention_form != "hinge" and args.attention_tolerance:
         raise ValueError(
-            f"--attention_tolerance {args.attention_tolerance:g}: --attention_form energy has no tolerance; "
-            "leave it out, or take --attention_form hinge."
+            f"--attention_tolerance {args.attention_tolerance:g}: --attention_form {args.attention_form} has "
+            "no tolerance; leave it out, or take --attention_form hinge."
         )
     name = args.byproduct
     if args.attention_sigma is not None and name != "scanpath":

@@ -34,6 +34,8 @@ def problem_of(run: Any, config: Any) -> str | None:
         return "--dataset is missing: a folder or a Hub id; `--dataset imagenet_ab` is a small sample"
     if run.eval_boxes is not None and run.eval_dataset is None:
         return "--eval_boxes needs --eval_dataset, the folder <class>/<file> of its images"
+    if run.eval_boxes is not None and run.eval_split is not None:
+        return f"--eval_split {run.eval_split} does nothing with --eval_boxes, whose images are a folder"
     return _problem_of_stream(config) if run.streaming else None
 
 
@@ -73,6 +75,8 @@ def notes_of(run: Any, config: Any) -> list[str]:
     for part, unused, names in _unused(config):
         if unused and (given := list(_given(config, names))):
             notes.append(_do_nothing(part, given))
+    if not run.streaming and (given := list(_given(run, ("shuffle_buffer",)))):
+        notes.append(_do_nothing("without --streaming all rows are shuffled", given))
     return [*notes, *_notes_from_scratch(config)] if run.from_config is not None else notes
 
 

@@ -17,6 +17,7 @@ from luab.gallery.drawing import CLICK_COLORS, TIME_COLORS, time_color, with_tra
 from luab.gallery.rows import ModelLook
 from luab_data.rows.columns import Columns
 from luab_eval.models import Classifier
+from luab_trainer.data.background import BackgroundMix
 from luab_vision.processors import square_processor
 from luab_vision.transforms import ImageSettings
 
@@ -280,11 +281,26 @@ def test_what_the_background_mix_keeps_is_shown_before_gray():
     pixels += np.random.default_rng(0).integers(0, 20, pixels.shape, np.uint8)
     row = {"image": Image.fromarray(pixels), "label": 0, "click": {"x": 0.5, "y": 0.5}}
     (panel,) = (each for each in luab.show(row).panels if "background mix" in each.caption)
-    assert panel.caption == "what the background mix keeps, radius 0.75"
+    assert panel.caption == "what the background mix keeps, object within radius 0.75"
     kept = np.asarray(panel.image.resize((120, 120)), int)
     assert np.ptp(kept[:25], axis=(0, 1)).max() == 0  # gray
     assert (kept[48:72, 48:72, 0] > 190).all()
-    small = ModelLook(Columns(), background_radius=0.1).exhibit(row)
+    small = ModelLook(Columns(), mix=BackgroundMix(radius=0.1, holes=0.0)).exhibit(row)
     (panel,) = (each for each in small.panels if "radius 0.1" in each.caption)
     assert (np.asarray(panel.image.resize((120, 120)), int)[40:46, 40:46, 0] < 150).all()
     assert not any("mix" in each.caption for each in luab.show({**row, "click": None}).panels)
+
+
+def test_the_background_mix_is_shown_as_training_does_it():
+    points = [{"label": 0, "x": 0.2, "y": 0.2}, {"label": 1, "x": 0.8, "y": 0.8}]
+    look = ModelLook(Columns(point="points"), mix=BackgroundMix(radius=0.2, holes=0.0, shape="disc"))
+
+    def shown(label):
+        row = {"image": Image.new("RGB", (100, 100), (9, 9, 9)), "label": label, "points": points}
+        (panel,) = (each for each in look.exhibit(row).panels if "background mix" in each.caption)
+        pixels = np.asarray(panel.image.resize((100, 100)), int)[..., 0]
+        return panel.caption, pixels[20, 20] == 9, pixels[80, 80] == 9
+
+    assert shown(0) == ("what the background mix keeps, disc within radius 0.2", True, False)
+    assert shown([0, 1])[1:] == (True, True)
+    assert shown([0, 2]) == ("no background mix: a label has no point", True, True)

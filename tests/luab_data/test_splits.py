@@ -54,6 +54,14 @@ def test_eval_share_holds_out_and_says_so(data, tmp_path):
     ]
 
 
+def test_rows_are_held_out_without_an_evaluation_too(data, tmp_path):
+    """A later run evaluates on them."""
+    whole, found = (inputs_of(data, tmp_path, eval_share=0.2, do_eval=each) for each in (True, False))
+    assert found.evaluated is None and found.eval_facts is None
+    assert found.train["click"] == whole.train["click"]
+    assert found.notes == whole.notes
+
+
 def test_parts_of_a_sorted_dataset_are_warned_of(data, tmp_path):
     found = inputs_of(data, tmp_path, train_split="train[:60%]", eval_split="train[60%:]")
     assert any(

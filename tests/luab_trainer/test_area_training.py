@@ -244,7 +244,7 @@ def test_run_trains_and_evaluates_on_each(data, config, tmp_path, capsys, kind, 
     assert f"13 of them (81.2%) with {usable}\n" in said
     share = "90%" if kind in ("boxes", "masks") else "50%"
     mixed = f"background mix            {share} of the crops with a byproduct\n"  # areas have no radius
-    assert ("sigma of attention_source, or 0.1 of the image's width" in said) == (kind == "scanpath")
+    assert ("sigma of its source, or 0.1 of the image's width" in said) == (kind == "scanpath")
     assert mixed in said
     results = json.loads((tmp_path / "eval_results.json").read_text())
     assert results["eval_attention"] > 0
@@ -451,6 +451,7 @@ def test_a_convnet_on_gaze_is_warned_about(tmp_path, model_type, kind, warned):
         ),
         ({"byproduct": "masks", "attention_sigma": 0.2}, "is for --byproduct scanpath"),
         ({"byproduct": "boxes", "attention_form": "energy", "attention_tolerance": 0.2}, "has no tolerance"),
+        ({"attention_form": "kl", "attention_tolerance": 0.2}, "--attention_form kl has no tolerance"),
         ({"loss": "none", "shuffle_byproducts": 1}, "does nothing"),
         ({"shuffle_byproducts": -1}, "a seed, 0 or more"),
         ({"shuffle_byproducts": 1, "streaming": True}, "needs all rows before training"),
@@ -608,6 +609,46 @@ def test_python_trains_on_masks(tmp_path):
     )  # fmt: skip
     trainer.train()
     assert [log["attention"] for log in trainer.state.log_history if "attention" in log]
+
+
+def in_python(folder, dataset, **more):
+    config = LUABConfig(str(folder), max_steps=1, report_to="none", use_cpu=True, disable_tqdm=True, **more)
+    return LUABTrainer(
+        tiny_model("convnext", num_labels=CLASSES), config, train_dataset=dataset,
+        processing_class=square_processor(IMAGE_SIZE),
+    )  # fmt: skip
+
+
+def test_python_learns_from_what_the_dataset_has(tmp_path):
+    trainer = in_python(tmp_path, samples("scanpath", sigma=0.2))
+    assert (trainer.args.byproduct, trainer.args.attention_sigma) == ("scanpath", 0.2)
+    assert (trainer.luab.attention.radius, trainer.luab.attention.tolerance) == (None, 0.5)  # of gaze
+    several = samples("boxes", several=True, label_policy="authors")
+    assert in_python(tmp_path, several, loss="none").args.label_policy == "authors"
+    assert in_python(tmp_path, samples(None), byproduct="masks").args.byproduct == "masks"
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"byproduct": "trace"}, "byproduct='trace', but the training dataset is made with byproduct='scan"),
+        ({"attention_sigma": 0.1, "byproduct": "scanpath"}, "attention_sigma=0.1, but .* with sigma=0.2"),
+        ({"attention_radius": 0.1}, "--attention_radius 0.1 is the distance from a point"),
+    ],
+)
+def test_python_refuses_arguments_that_are_not_the_datasets(tmp_path, given, message):
+    with pytest.raises(ValueError, match=message):
+        in_python(tmp_path, samples("scanpath", sigma=0.2), **given)
+
+
+def test_the_sigma_is_in_the_plan_wherever_it_counts(data, config, tmp_path):
+    """Without an attention loss it says what the background mix keeps."""
+    more = {"byproduct": "scanpath", "loss": "none", "background_mix": 0.5, "save_steps": 1}
+    more |= {"save_strategy": "steps", "do_eval": False}
+    main(options(config, data, tmp_path, attention_sigma=0.05, **more))
+    with pytest.raises(SystemExit, match=r"--attention_sigma is 0\.2, the checkpoint's is 0\.05"):
+        again = {"max_steps": 2, "resume_from_checkpoint": True, "attention_sigma": 0.2}
+        main(options(config, data, tmp_path, **again, **more))
 
 
 def test_pictures_for_trackers_light_the_map():

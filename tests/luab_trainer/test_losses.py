@@ -68,7 +68,7 @@ def test_rows_without_a_usable_byproduct_give_nothing(form):
     attention = torch.full((2, 1, 3, 4, 4), 1 / 16, requires_grad=True)
     points = torch.tensor([[[[0.1, 0.1]]], [[[-1.0, -1.0]]]])
     weights = torch.tensor([[[1.0]], [[0.0]]])
-    found = AttentionLoss(form, radius=0.2, tolerance=0.1)(attention, points, weights)
+    found = AttentionLoss(form, radius=0.2)(attention, points, weights)
     found.sum().backward()
     assert found[0] > 0
     assert found[1] == 0
@@ -264,7 +264,7 @@ def test_targets_count_by_their_shares_worked_by_hand():
 
 @pytest.mark.parametrize("form", ["hinge", "kl"])
 def test_attention_counts_by_shares_in_maps_of_classes_and_in_one_map(form):
-    loss = AttentionLoss(form, radius=0.2, tolerance=0.1)
+    loss = AttentionLoss(form, radius=0.2)
     attention = torch.rand(1, 2, 1, 4, 4, generator=torch.Generator().manual_seed(0)).softmax(-1) / 4
     points, weights = torch.tensor([[[[0.1, 0.1]], [[0.9, 0.9]]]]), torch.ones(1, 2, 1)
     shares = torch.tensor([[0.7, 0.3]])

@@ -121,7 +121,9 @@ def test_a_trial_logs_what_the_same_run_alone_logs(tmp_path, optuna):
         ({"weight_of_attention": 1.0}, "'weight_of_attention', which is no option of LUABConfig"),
         ({"attention_weight": -1.0}, "--attention_weight -1.0: give a number of 0 or more"),
         ({"byproduct": "trace"}, "'byproduct', which the datasets have been made with"),
-        ({"cutmix": 0.5}, "cutmix"),  # of the dataset: said when the trial reads it
+        ({"cutmix": 0.5}, "'cutmix', which the datasets have been made with"),
+        ({"background_shape": "object"}, "'background_shape', which the datasets have been made with"),
+        ({"attention_sigma": 0.1}, "'attention_sigma', which the datasets have been made with"),
     ],
 )
 def test_values_that_cannot_be_searched_end_it(tmp_path, optuna, values, said):

@@ -69,7 +69,29 @@ def test_the_gap_closed_and_the_paired_differences(evidence_report, tmp_path):
     assert by_arm["oracle"][7].startswith("100.0 (")
     assert by_arm["shuffled"][7].startswith("5.0 (")  # 10 and 0 %
     assert by_arm["shuffled"][8].startswith("23.0 (")  # 26 and 20
-    assert "p = 0.083" in by_arm["shuffled"][8]  # t = 23 / 3 with one degree of freedom
+    assert "p = " not in by_arm["shuffled"][8]  # two differences may be equal by chance
+
+
+def test_three_differences_are_tested_and_how_many_pairs_is_said(evidence_report):
+    found = results(luab=[40, 40, 43], shuffled=[14, 20, 20], cutmix=[10, 20, 30, 30])
+    arms = evidence_report.by_setting(found)["real", "vit"]
+    text = evidence_report._difference(arms, "shuffled", "swapped")
+    assert text.startswith("23.0 (") and text.endswith("p = 0.006")  # t = 23 / (3 / sqrt(3)), two degrees
+    assert evidence_report._difference(arms, "cutmix", "swapped").endswith(" (3 pairs)")
+    assert evidence_report._difference(arms, "plain", "swapped").startswith("25.0 (")
+
+
+def test_two_precisions_in_one_setting_are_said(evidence_report, tmp_path):
+    mixed = [{**each, "bf16": each["seed"] == 0} for each in results()]
+    text = evidence_report.report(mixed, tmp_path).splitlines()[-1]
+    assert text.startswith("real, vit: in float32 plain of seed 1, oracle of seed 1, luab of seed 1, ")
+    assert "float32" not in evidence_report.report(results(), tmp_path)
+
+
+def test_jtt_whose_epochs_differ_is_left_out_of_the_curves(evidence_report, tmp_path):
+    repeated = [{**line("jtt", seed, 30), "accuracy_by_epoch": [0.1] * (2 + seed)} for seed in (0, 1)]
+    evidence_report.report([*results(), *repeated], tmp_path)
+    assert (tmp_path / "epochs.png").is_file()
 
 
 def test_a_seed_that_is_missing_in_an_arm_is_left_out_of_its_differences(evidence_report):
