@@ -18,7 +18,17 @@ from luab_attention.facts import has_image
 from luab_attention.point_classes import number_points, of_unnamed, strangers_note
 from luab_attention.point_sizes import sized_points, stated_sizes
 from luab_attention.point_text import parsed_points
-from luab_attention.points import SIGN, PointUnits, X, Y, flat_points, point_column, to_ratios
+from luab_attention.points import (
+    LABEL,
+    SIGN,
+    WEIGHT,
+    PointUnits,
+    X,
+    Y,
+    flat_points,
+    point_column,
+    to_ratios,
+)
 from luab_attention.points_file import join_points
 from luab_data import constants
 from luab_data.adapters.hf_datasets import fingerprint_of
@@ -341,7 +351,7 @@ def _point_values(source: datasets.Dataset, reading: Reading, point: str) -> tup
     fields: dict[str, tuple[str, str]] = {X: (x, "x_column"), Y: (y, "y_column")}
     features = {name: require_column(source.features, *each) for name, each in fields.items()}
     if reading.points_file is not None:
-        for name in (constants.LABEL, "weight"):
+        for name in (LABEL, WEIGHT, SIGN):
             if name in source.column_names:
                 fields[name], features[name] = (name, ""), source.features[name]
     arrays = {name: read_column(source, each[0]) for name, each in fields.items()}
