@@ -22,7 +22,9 @@ from luab_attention.columns import ATTENTION_SOURCE
 from luab_attention.reading import label_name
 from luab_data.constants import HEIGHT, IMAGE_ID, NO_LABEL, WIDTH
 from luab_data.errors import SourceError
+from luab_data.rows.arrow import has_column
 from luab_data.rows.columns import Columns
+from luab_data.rows.image_columns import folder_labels
 from luab_data.rows.same_classes import class_feature
 from luab_data.rows.splits import find_part, part_of
 from luab_eval.alignment.people import People, Viewing, people_of, united_areas
@@ -42,6 +44,7 @@ from luab_eval.image_sets.own_datasets import DatasetPlace, OwnDataset, OwnRows,
 from luab_eval.image_sets.pictures import same_pictures
 
 EXPECTED = "NAME=DATASET@SPLIT?against=COLUMN"
+NO_CLASSES = "classes, as the rows have none: maps are of the class that the model predicts"
 NO_HUMANS = "figures of humans, for no image has several annotators who are told apart"
 ANY_CLASS = -1  # an item's target: the class that the model predicts
 Sigma = tuple[float, float]
@@ -109,11 +112,24 @@ class AttentionDataset(OwnDataset):
     def _rows(self, splits: datasets.DatasetDict, source: str) -> OwnRows:
         part = find_part(splits, self.split, self.dataset, "split")
         rows = splits[part.split]
+        if not self._without_classes(rows):
+            return super()._rows(splits, source)
         label, image = label_name(rows, self.reading), self.reading.image
-        if label in rows.column_names or not isinstance(rows.features.get(image), datasets.Image):
-            return super()._rows(splits, source)  # also classes by folder, and images in other forms
         rows = part_of(rows, part).cast_column(image, datasets.Image(decode=False))
-        return OwnRows(rows, Columns(image, label), list(range(len(rows))), "")
+        return OwnRows(rows, Columns(image, label), list(range(len(rows))), NO_CLASSES)
+
+    def _without_classes(self, rows: datasets.Dataset) -> bool:
+        """Whether neither an option, a column nor the images' folders say the class of a row.
+
+        Images in other forms are read as in training, which needs classes.
+        """
+        label, image = label_name(rows, self.reading), self.reading.image
+        return (
+            self.reading.label is None
+            and not has_column(rows.features, label)
+            and isinstance(rows.features.get(image), datasets.Image)
+            and folder_labels(rows, image) is None
+        )
 
     def image_set(self, root: Path) -> ImageSet:
         """The images that people looked at."""

@@ -13,6 +13,7 @@ from datasets import ClassLabel, Dataset, Features, List, Value
 from fixtures.boxed import picture
 from fixtures.miniatures import QUIET, pass_colors_on
 from fixtures.tiny_models import tiny_model
+from fixtures.ways_in import CLASSES, CLICKS, write_images, write_lines
 from PIL import Image
 
 from luab.commands.align import KINDS, main
@@ -25,7 +26,7 @@ from luab_eval.alignment.viewings import AGAINST
 from luab_eval.arrays import read_arrays, write_arrays
 from luab_eval.benchmark import Scores
 from luab_eval.benchmarks import ALIGN, BENCHMARKS, find_benchmarks
-from luab_eval.image_sets.attention import NO_HUMANS, AttentionDataset
+from luab_eval.image_sets.attention import NO_CLASSES, NO_HUMANS, AttentionDataset
 from luab_eval.localization import MAP
 from luab_eval.models import Classifier
 from luab_eval.predict import predict
@@ -185,6 +186,33 @@ def test_attention_without_a_class_asks_for_the_predicted_one(tmp_path):
         judged(f"{argument}?against=scanpaths", labels=("cat", "dog"), cache=tmp_path)["nss"].metrics["nss"]
         > 1
     )
+
+
+def test_rows_have_no_classes_only_if_nothing_says_them(tmp_path):
+    plain = {name: kind for name, kind in PATH.items() if name != "label"}
+    seen = {name: path(0.1, 0.1)[name] for name in plain}
+    rows = [{"image": image, "species": "red", "scanpaths": [seen]} for image in TWO]
+    place = stored(tmp_path, rows, scanpaths=List(plain), species=Value("string")).partition("=")[2]
+    images, _, left_out = AttentionDataset("toy", f"{place}?against=scanpaths").judged(Path())
+    assert [item.target for item in images.items] == [-1, -1]
+    assert NO_CLASSES in left_out
+    with pytest.raises(SourceError, match=r"no column 'specise'; it has image, species, .*\?label=COLUMN"):
+        AttentionDataset("toy", f"{place}?against=scanpaths&label=specise").judged(Path())
+    (nss,) = find_benchmarks(f"align_nss:toy={place}?against=scanpaths&label=specise")
+    assert "no column 'specise'" in nss.missing(Path())
+
+
+def test_class_folders_with_a_metadata_file_are_the_classes(tmp_path):
+    """As in training: `datasets` reads the columns of the file, and no classes."""
+    lines = [
+        {"file_name": file, "click": {"x": x, "y": y}}
+        for file, (x, y) in zip(write_images(tmp_path), CLICKS, strict=True)
+    ]
+    write_lines(tmp_path / "metadata.jsonl", lines)
+    images, _, left_out = AttentionDataset("toy", f"{tmp_path}@train?against=click").judged(Path())
+    assert images.classes == CLASSES
+    assert [item.target for item in images.items] == [0, 1] * 4
+    assert NO_CLASSES not in left_out
 
 
 def test_several_classes_of_an_image_have_their_own_attention(tmp_path):
