@@ -130,7 +130,7 @@ def _scanpaths(rows: datasets.Dataset, columns: Columns, left_out: Counter[str])
     counts, far_rows, far_places = GazeCounts(), [], []  # of each row only its first far place
     for at, row in enumerate(raw_rows(rows, [column.name])):
         of_class: ByClass = defaultdict(list)
-        paths = _of_row(partial(scanpaths_of, row, column), f"column {column.name!r}, row {at}")
+        paths = of_row(partial(scanpaths_of, row, column), f"column {column.name!r}, row {at}")
         places = np.concatenate([np.zeros((0, 2)), *(path.xy for path in paths)])
         counts = counts.plus(count_gaze(places, np.zeros(len(places), np.int64)))
         if (far := is_far(places)).any():
@@ -168,12 +168,12 @@ def _pictures(rows: datasets.Dataset, columns: Columns, name: str, left_out: Cou
     sizes = ImageSizes(columns.image)
     for at, row in enumerate(raw_rows(rows, [name, columns.image])):
         where = f"row {at}"
-        size = _of_row(partial(sizes, row), where)
+        size = of_row(partial(sizes, row), where)
         read: dict[int | None, list[tuple[str | None, Picture]]] = defaultdict(list)
         for entry in row[name] or ():
             if entry is None:
                 continue
-            picture = _of_row(partial(picture_of, entry[IMAGE], name, size), where)
+            picture = of_row(partial(picture_of, entry[IMAGE], name, size), where)
             if not picture.mass:
                 left_out[f"empty {name}"] += 1
                 continue
@@ -181,7 +181,7 @@ def _pictures(rows: datasets.Dataset, columns: Columns, name: str, left_out: Cou
         of_class: ByClass = {}
         for label, several in read.items():
             if name == MASKS:
-                union = _of_row(partial(united, [mask for _, mask in several], name), where)
+                union = of_row(partial(united, [mask for _, mask in several], name), where)
                 of_class[label] = [_of_picture(None, union, len(several))]
             else:
                 of_class[label] = [_of_picture(*each) for each in several]
@@ -199,7 +199,7 @@ def _boxes(rows: datasets.Dataset, columns: Columns) -> tuple[list[ByClass], str
     sizes = ImageSizes(columns.image)
     for at, row in enumerate(raw_rows(rows, names)):
         where = f"column {OBJECTS!r}, row {at}"
-        boxes, categories = _of_row(partial(reader.read, row, partial(sizes, row)), where)
+        boxes, categories = of_row(partial(reader.read, row, partial(sizes, row)), where)
         if boxes.bbox and categories is None and several:
             raise SourceError(f"{where}: the image has several classes, so that the boxes need categories.")
         edges = boxes.ratios()
@@ -237,7 +237,8 @@ def _numbering(feature: Any, rows: datasets.Dataset, columns: Columns) -> Callab
     return number
 
 
-def _of_row(read: Callable[[], Any], where: str) -> Any:
+def of_row(read: Callable[[], Any], where: str) -> Any:
+    """What `read` returns. Raises SourceError that begins with `where` if the row cannot be read."""
     try:
         return read()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

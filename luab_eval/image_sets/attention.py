@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import datasets
 import numpy as np
+import pyarrow.compute as pc
 
 from luab_attention.blur import PEOPLE, fixation_sigma
 from luab_attention.boxes.rows import ImageSizes
@@ -35,6 +36,7 @@ from luab_eval.alignment.viewings import (
     WITH_FIXATIONS,
     Against,
     ByClass,
+    of_row,
     raw_rows,
     read_viewings,
 )
@@ -197,13 +199,14 @@ class AttentionDataset(OwnDataset):
         if not self.has_fixations and self.sigma is None:
             return [None] * len(rows)
         names = [name for name in (WIDTH, HEIGHT, ATTENTION_SOURCE) if name in rows.column_names]
-        if not {WIDTH, HEIGHT} <= set(names):
+        if not _states_sizes(rows):
             names.append(columns.image)
         sizes = ImageSizes(columns.image)
-        return [
-            fixation_sigma(row.get(ATTENTION_SOURCE), _size(row, sizes), self.sigma, PEOPLE)
-            for row in raw_rows(rows, names)
-        ]
+        sigmas = []
+        for at, row in enumerate(raw_rows(rows, names)):
+            size = of_row(partial(_size, row, sizes), f"row {at}")
+            sigmas.append(fixation_sigma(row.get(ATTENTION_SOURCE), size, self.sigma, PEOPLE))
+        return sigmas
 
 
 @lru_cache(8)
@@ -245,9 +248,17 @@ def _ids(rows: datasets.Dataset, numbers: Sequence[int], shown: Sequence[int]) -
     return [f"{number} {one}" for number, one in zip(numbers, ids, strict=True)]
 
 
+def _states_sizes(rows: datasets.Dataset) -> bool:
+    """Whether the columns `width` and `height` have a value in every row, so that no image is needed."""
+    if not {WIDTH, HEIGHT} <= set(rows.column_names):
+        return False
+    sizes = rows.select_columns([WIDTH, HEIGHT]).with_format("arrow")[:]
+    return all(pc.all(pc.fill_null(pc.greater(sizes[name], 0), False)).as_py() for name in (WIDTH, HEIGHT))
+
+
 def _size(row: Any, sizes: ImageSizes) -> tuple[float, float]:
-    width, height = row.get(WIDTH), row.get(HEIGHT)
-    return (width, height) if width and height else sizes(row)
+    width, height = row.get(WIDTH) or 0, row.get(HEIGHT) or 0
+    return (width, height) if width > 0 and height > 0 else sizes(row)
 
 
 def _sigma(text: str | None) -> float | None:

@@ -479,6 +479,29 @@ def test_heat_maps_are_blurred_by_sigma_and_areas_are_not(tmp_path):
             AttentionDataset("toy", f"{text}?against={area}&sigma=0.05")
 
 
+@pytest.mark.parametrize("absent", [None, 0])
+def test_a_row_without_its_size_has_that_of_its_image(tmp_path, absent):
+    kinds = {"width": Value("int32"), "height": Value("int32")}
+    rows = [
+        {
+            "image": image.resize((64, 32)),
+            "label": 0,
+            "scanpaths": [path(0.3, 0.5)],
+            "width": 64,
+            "height": 32,
+        }
+        for image in (*TWO, TWO[0].rotate(180))
+    ]
+    rows[1]["height"] = absent
+    text = stored(tmp_path, rows, **kinds).partition("=")[2]
+    people = AttentionDataset("toy", f"{text}?against=scanpaths").judged(Path()).alignment.people
+    assert people[1].map == pytest.approx(people[0].map)
+    rows[1]["image"] = {"bytes": b"no image", "path": None}
+    text = stored(tmp_path / "odd", rows, **kinds).partition("=")[2]
+    with pytest.raises(SourceError, match="row 1: cannot read the image"):
+        AttentionDataset("toy", f"{text}?against=scanpaths").judged(Path())
+
+
 def test_boxes_of_another_orientation_are_not_judged(tmp_path):
     box = {"bbox": List(List(Value("float32"), length=4)), "category": List(LABEL)}
     kinds = {"objects": box, "width": Value("int32"), "height": Value("int32")}
