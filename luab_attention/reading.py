@@ -296,7 +296,7 @@ def read_points(
         joined = join_points(rows, columns.image, reading.points_file, root, required)
         source = joined.table
         notes.append(joined.note)
-    values, feature, name = _point_values(source, reading, point)
+    values, feature, name = point_values(source, reading, point)
     points = flat_points(values, name, with_negative=True)
     if points.negative:
         notes.append(f"{name}: {points.negative:,} points say where a class is not (sign -1)")
@@ -331,8 +331,17 @@ def read_points(
     return replace_column(rows, point, pa.chunked_array([array]), feature), notes, left_out
 
 
-def _point_values(source: datasets.Dataset, reading: Reading, point: str) -> tuple[pa.ChunkedArray, Any, str]:
-    """The points' values, the feature of a point's label, and the column's name for messages."""
+def point_values(source: datasets.Dataset, reading: Reading, point: str) -> tuple[pa.ChunkedArray, Any, str]:
+    """The points' values, the feature of a point's label, and the column's name for messages.
+
+    Args:
+        source: The rows, or the table of the points.
+        reading: Where its points are.
+        point: The point column, if the reading names no columns of x and y.
+
+    Raises:
+        SourceError: a missing column, text that is no point, x and y that are no numbers.
+    """
     x, y = reading.x, reading.y
     if reading.points_file is not None and reading.point is None:
         x, y = x or X, y or Y

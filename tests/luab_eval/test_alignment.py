@@ -609,6 +609,46 @@ def test_an_image_of_several_classes_is_one_image_of_the_figure(tmp_path):
     assert (references == scores.references).tolist() == [False, True]
 
 
+@pytest.mark.parametrize("against", ["points", "scanpaths", "masks"])
+def test_classes_of_attention_are_matched_as_all_class_names_are(tmp_path, against):
+    """Another order, and another case, is no other class."""
+    other = ClassLabel(names=["Green", " RED_", "blue"])
+    kinds = {
+        "points": List({"label": other, "x": Value("float32"), "y": Value("float32")}),
+        "scanpaths": List({**PATH, "label": other}),
+        "masks": List({"label": other, "image": datasets.Image()}),
+    }
+    entries = {
+        "points": [{"label": label, "x": 0.1 + label / 4, "y": 0.1} for label in (0, 1, 2)],
+        "scanpaths": [path(0.1 + label / 4, 0.1, label=label) for label in (0, 1, 2)],
+        "masks": [{"label": label, "image": gray(squares(8 * label))} for label in (0, 1, 2)],
+    }[against]
+    rows = [{"image": image, "label": k, against: entries} for k, image in enumerate(TWO)]
+    text = stored(tmp_path, rows, **kinds).partition("=")[2]
+    _, alignment, left_out = AttentionDataset("toy", f"{text}?against={against}").judged(Path())
+    assert "entries of other classes than the image's: 4" in left_out
+    columns = [people.map.sum(axis=0).argmax() // 14 for people in alignment.people]
+    assert columns == [1, 0]  # red is the second entry of each, green the first
+
+
+def test_names_of_attention_do_not_fit_numbers(tmp_path):
+    rows = [{"image": image, "label": 0, "scanpaths": [path(0.1, 0.1)]} for image in TWO]
+    text = stored(tmp_path, rows, label=Value("int64")).partition("=")[2]
+    with pytest.raises(
+        ValueError, match="'scanpaths' has an entry with the label 'red'; allowed are a class"
+    ):
+        AttentionDataset("toy", f"{text}?against=scanpaths").judged(Path())
+
+
+def test_points_as_text_are_read(tmp_path):
+    texts = ['[{"x": 0.1, "y": 0.1, "label": "Red"}, {"x": 0.2, "y": 0.1, "sign": -1}]', "(0.6, 0.6)"]
+    rows = [{"image": image, "label": 0, "points": text} for image, text in zip(TWO, texts, strict=True)]
+    place = stored(tmp_path, rows, points=Value("string")).partition("=")[2]
+    _, alignment, left_out = AttentionDataset("toy", f"{place}?against=points").judged(Path())
+    assert [people.fixations.round(3).tolist() for people in alignment.people] == [[[0.1, 0.1]], [[0.6, 0.6]]]
+    assert "points that say where a class is not (sign -1): 1" in left_out
+
+
 @pytest.mark.parametrize("nothing", ["", " ", None])
 def test_points_of_an_empty_class_are_of_the_images_class(tmp_path, nothing):
     kinds = {"points": List({"label": Value("string"), "x": Value("float32"), "y": Value("float32")})}
