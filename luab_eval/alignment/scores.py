@@ -195,7 +195,7 @@ class Alignment:
         return np.array([hash_of(repr(sorted(each)).encode()) for each in of_pictures], np.int64)
 
     def _totals(self) -> tuple[np.ndarray, np.ndarray]:
-        """The sum of the pictures' densities, each the mean of its classes', and the fixations of each cell."""
+        """The sum of the pictures' densities, means over their classes, and the fixations of each cell."""
         if self._sums is None:
             sums, counts = np.zeros((2, GRID, GRID))
             self._fingerprints = np.zeros(len(self.people), np.int64)
