@@ -8,7 +8,7 @@ import datasets
 import numpy as np
 import pyarrow as pa
 
-from luab_attention.points import LABEL, LAYOUTS, WEIGHT, X, Y
+from luab_attention.points import LABEL, LAYOUTS, SIGN, WEIGHT, X, Y
 from luab_data.rows.arrow import OddRows
 
 SHOWN = 60  # characters of a text in a message
@@ -20,7 +20,7 @@ def parsed_points(values: pa.ChunkedArray, column: str) -> tuple[pa.ChunkedArray
     """Texts [N] -> points as `flat_points` reads them, and the feature of a point.
 
     A text is a point `{"x": 0.5, "y": 0.3}` or `[0.5, 0.3]`, a list of these, or `0.5, 0.3`, `0.5;0.3`,
-    `(0.5, 0.3)`. Fields other than x, y, weight and label are ignored. An empty text is no point.
+    `(0.5, 0.3)`. Fields other than x, y, weight, sign and label are ignored. An empty text is no point.
 
     Raises:
         OddRows: a text that is none of these.
@@ -29,8 +29,9 @@ def parsed_points(values: pa.ChunkedArray, column: str) -> tuple[pa.ChunkedArray
     single = all(row is None or isinstance(row, dict) for row in rows)
     every = [p for row in rows for p in (row if isinstance(row, list) else [row]) if p is not None]
     fields = {X: pa.float64(), Y: pa.float64()}
-    if any(WEIGHT in point for point in every):
-        fields[WEIGHT] = pa.float64()
+    for name in (WEIGHT, SIGN):
+        if any(name in point for point in every):
+            fields[name] = pa.float64()
     if any(LABEL in point for point in every):
         text_labels = any(isinstance(point.get(LABEL), str) for point in every)
         fields[LABEL] = pa.string() if text_labels else pa.int64()
@@ -76,7 +77,7 @@ def _point(value: Any) -> dict[str, Any]:
         x, y = value
         value = {X: x, Y: y}
     found = {name: value[name] for name in (X, Y)} | {
-        name: value[name] for name in (WEIGHT, LABEL) if value.get(name) is not None
+        name: value[name] for name in (WEIGHT, SIGN, LABEL) if value.get(name) is not None
     }
     numbers = [number for name, number in found.items() if name != LABEL]
     label = found.get(LABEL, 0)

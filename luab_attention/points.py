@@ -250,7 +250,7 @@ def is_far(xy: np.ndarray) -> np.ndarray:
 def point_column(points: FlatPoints, ratios: np.ndarray, labels: np.ndarray | None) -> pa.Array:
     """The column that training reads: `{x, y}` or null, or a list of them.
 
-    With `label`, `weight` and `sign` if there are any.
+    A list with `label`, `weight` and `sign` if there are any.
 
     Args:
         points: P points, by row.
@@ -258,7 +258,7 @@ def point_column(points: FlatPoints, ratios: np.ndarray, labels: np.ndarray | No
         labels: [P] class numbers, or None if each point has the class of its row.
     """
     fields = {X: pa.array(ratios[:, 0]), Y: pa.array(ratios[:, 1])}
-    if not points.several and labels is None and points.weight is None:
+    if not points.several and labels is None and points.weight is None and points.here is None:
         place = np.full(points.count, -1)
         place[points.row] = np.arange(len(points.row))
         structs = pa.StructArray.from_arrays(list(fields.values()), list(fields))

@@ -18,7 +18,17 @@ from luab_attention.facts import has_image
 from luab_attention.point_classes import number_points, of_unnamed, strangers_note
 from luab_attention.point_sizes import sized_points, stated_sizes
 from luab_attention.point_text import parsed_points
-from luab_attention.points import SIGN, PointUnits, X, Y, flat_points, point_column, to_ratios
+from luab_attention.points import (
+    LABEL,
+    SIGN,
+    WEIGHT,
+    PointUnits,
+    X,
+    Y,
+    flat_points,
+    point_column,
+    to_ratios,
+)
 from luab_attention.points_file import join_points
 from luab_data import constants
 from luab_data.adapters.hf_datasets import fingerprint_of
@@ -286,7 +296,7 @@ def read_points(
         joined = join_points(rows, columns.image, reading.points_file, root, required)
         source = joined.table
         notes.append(joined.note)
-    values, feature, name = _point_values(source, reading, point)
+    values, feature, name = point_values(source, reading, point)
     points = flat_points(values, name, with_negative=True)
     if points.negative:
         notes.append(f"{name}: {points.negative:,} points say where a class is not (sign -1)")
@@ -321,8 +331,17 @@ def read_points(
     return replace_column(rows, point, pa.chunked_array([array]), feature), notes, left_out
 
 
-def _point_values(source: datasets.Dataset, reading: Reading, point: str) -> tuple[pa.ChunkedArray, Any, str]:
-    """The points' values, the feature of a point's label, and the column's name for messages."""
+def point_values(source: datasets.Dataset, reading: Reading, point: str) -> tuple[pa.ChunkedArray, Any, str]:
+    """The points' values, the feature of a point's label, and the column's name for messages.
+
+    Args:
+        source: The rows, or the table of the points.
+        reading: Where its points are.
+        point: The point column, if the reading names no columns of x and y.
+
+    Raises:
+        SourceError: a missing column, text that is no point, x and y that are no numbers.
+    """
     x, y = reading.x, reading.y
     if reading.points_file is not None and reading.point is None:
         x, y = x or X, y or Y
@@ -341,7 +360,7 @@ def _point_values(source: datasets.Dataset, reading: Reading, point: str) -> tup
     fields: dict[str, tuple[str, str]] = {X: (x, "x_column"), Y: (y, "y_column")}
     features = {name: require_column(source.features, *each) for name, each in fields.items()}
     if reading.points_file is not None:
-        for name in (constants.LABEL, "weight"):
+        for name in (LABEL, WEIGHT, SIGN):
             if name in source.column_names:
                 fields[name], features[name] = (name, ""), source.features[name]
     arrays = {name: read_column(source, each[0]) for name, each in fields.items()}

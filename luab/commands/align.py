@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
         "heatmaps are blurred by it if it is given",
     )
     add("--image-column", help="default: image")
-    add("--label-column", help="default: label or labels, if present")
+    add("--label-column", help="default: label or labels, or the images' folders, if present")
     add(
         "--label-format",
         choices=("auto", "indices", "multi_hot"),

@@ -88,6 +88,11 @@ def report(summary: dict[str, Any], lines: int) -> str:
     parts = [f"{counted:,} of {summary['rows']:,} rows have boxes"]
     if summary["points_of_classes_without_boxes"]:
         parts[0] += f"; {summary['points_of_classes_without_boxes']:,} points are of classes that have none"
+    if summary["points_of_other_classes"]:
+        parts[0] += (
+            f"; {summary['points_of_other_classes']:,} points are of other classes than their row's, or of "
+            "none beside others of it, and left out"
+        )
     if summary["left_out"]:
         parts.append(f"left out: {summary['left_out']}")
     if summary["absent_columns"]:

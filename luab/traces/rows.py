@@ -11,7 +11,7 @@ import datasets
 import numpy as np
 
 from luab_attention.boxes.formats import box_reader
-from luab_attention.boxes.reader import BoxReader
+from luab_attention.boxes.reader import BoxReader, of_class
 from luab_attention.boxes.rows import row_size
 from luab_attention.columns import ATTENTION_SOURCE
 from luab_attention.traces.rows import TraceColumn, scanpaths_of, trace_column
@@ -170,5 +170,6 @@ def _boxes(reader: BoxReader, single: bool, row: Row) -> np.ndarray | None:
     found, categories = reader.read(row, partial(size_of, row))
     boxes = found.ratios()
     if single and categories is not None:
-        boxes = boxes[(categories == row[LABEL]) & (row[LABEL] != NO_LABEL)]
+        label = NO_LABEL if row[LABEL] is None else row[LABEL]
+        boxes = boxes[of_class(categories, label)]
     return boxes if len(boxes) else None

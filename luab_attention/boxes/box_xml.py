@@ -26,9 +26,9 @@ class BoxFile:
         """[n, 4] x, y, w, h in pixels of all objects."""
         return np.array([from_pixels(*box) for _, box in self.objects], np.float64).reshape(-1, 4)
 
-    def boxes_of(self, wnid: str) -> ImageBoxes:
-        """The objects of a class."""
-        bbox = [from_pixels(*box) for name, box in self.objects if name == wnid]
+    def boxes_of(self, *names: str) -> ImageBoxes:
+        """The objects of a class, by its names in this file."""
+        bbox = [from_pixels(*box) for name, box in self.objects if name in names]
         return ImageBoxes(bbox, self.width, self.height)
 
 

@@ -5,6 +5,7 @@ ILSVRC2012_bbox_train_v2.tar.gz. They give the first and the last pixel of a box
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 import datasets
@@ -14,7 +15,7 @@ from luab_attention.boxes.box_xml import MAX_BYTES, BoxFile, parse_box_file
 from luab_attention.boxes.boxes import NOTHING, BoxedImage, ImageBoxes, box_rows
 from luab_attention.boxes.reader import BoxesById
 from luab_data.console.names import few
-from luab_data.constants import IMAGE_ID, NO_LABEL
+from luab_data.constants import IMAGE_ID, OTHER_CLASS
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.imagenet_classes import class_list
 from luab_data.images.files import image_files, list_images
@@ -34,7 +35,7 @@ def load_ilsvrc_boxes(
 
     Returns:
         See `box_rows`; image_id is the path without its suffix. The class is the image's folder, or in a flat
-        folder the class of all its objects.
+        folder the class of all its objects. Objects are of it by name, as all classes are matched.
 
     Raises:
         SourceError: no such folder, no XML, no image for any XML, an invalid XML, an image of a class that is
@@ -42,8 +43,13 @@ def load_ilsvrc_boxes(
     """
     files = xml_files(Path(boxes))
     names = class_list() if classes is None else list(classes)
-    label_of: dict[str, int | None] = {}
+    known = [(name,) for name in names]
     rows: list[BoxedImage] = []
+
+    @cache
+    def label_of(name: str, what: str) -> int | None:
+        return match([(name,)], known, what, "the labels'")[0]
+
     for image in _images(Path(images)):
         image_id = image.relative_to(images).with_suffix("").as_posix()
         file = find_xml(files, image_id)
@@ -51,12 +57,11 @@ def load_ilsvrc_boxes(
             continue
         found = read_box_file(file)
         wnid = image_id.split("/")[0] if "/" in image_id else _only_class(found, file)
-        if wnid not in label_of:
-            (label_of[wnid],) = match([(wnid,)], [(name,) for name in names], "class folder", "the labels'")
-        label = label_of[wnid]
+        label = label_of(wnid, "class folder")
         if label is None:
             raise SourceError(f"{image} is of the class {wnid!r}, which is none of the {len(names)} labels.")
-        rows.append(BoxedImage(image, image_id, label, found.boxes_of(wnid)))
+        own = {name for name, _ in found.objects if name == wnid or label_of(name, "class of a box") == label}
+        rows.append(BoxedImage(image, image_id, label, found.boxes_of(*own)))
     if not rows:
         raise SourceError(
             f"none of the {len(files)} XML files in {boxes} is named as an image in "
@@ -81,7 +86,7 @@ class IlsvrcBoxes(BoxesById):
         self._files = xml_files(source)
 
     def find(self, image_id: str) -> tuple[ImageBoxes, np.ndarray | None]:
-        """The usable boxes of an id, and the class number of each."""
+        """The usable boxes of an id, and the class number of each: `OTHER_CLASS` for none of the rows'."""
         path = find_xml(self._files, image_id)
         if path is None:
             return NOTHING, None
@@ -92,7 +97,7 @@ class IlsvrcBoxes(BoxesById):
         for name, _ in file.objects:
             if name not in self._number:
                 (found,) = match([(name,)], self._known, "class of a box", "the rows'")
-                self._number[name] = NO_LABEL if found is None else found
+                self._number[name] = OTHER_CLASS if found is None else found
         return boxes, np.array([self._number[name] for name, _ in file.objects], np.int64)[good]
 
 

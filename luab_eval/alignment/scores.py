@@ -107,6 +107,7 @@ class Alignment:
         self.people = people
         self.pictures = np.unique(np.asarray(pictures), return_inverse=True)[1]
         self.first = np.unique(self.pictures, return_index=True)[1]  # [P] image of each picture
+        self.class_counts = np.bincount(self.pictures)[self.pictures]  # [N] of each image's picture
         count = len(self.first)
         if count < 2:
             raise ValueError(
@@ -155,7 +156,7 @@ class Alignment:
                 }
                 of_images.append(found | _of_humans(people, reference, np.random.default_rng([SEED, at])))
             self._baselines = _columns(of_images)
-            self.center_shares = _choose_shares(self._baselines)
+            self.center_shares = _choose_shares(self._baselines, self.by_picture)
         return self._baselines
 
     def by_picture(self, values: np.ndarray) -> np.ndarray:
@@ -171,7 +172,7 @@ class Alignment:
         own = np.flatnonzero(self.pictures == self.pictures[at])
         same = [people if other == at else self.people[other] for other in own.tolist()]
         blur = _blur(CENTER_SPREAD * len(self.first) ** (-1 / 6))
-        rest = (blur @ (sums - np.sum([each.map for each in same], axis=0)) @ blur.T).clip(0)
+        rest = (blur @ (sums - np.mean([each.map for each in same], axis=0)) @ blur.T).clip(0)
         center = (1 - CENTER_UNIFORM) * rest / rest.sum() + CENTER_UNIFORM / rest.size
         negatives = counts - np.sum([_counts(each) for each in same], axis=0)
         return Reference(people.map, people.cells(), negatives, center)
@@ -194,14 +195,14 @@ class Alignment:
         return np.array([hash_of(repr(sorted(each)).encode()) for each in of_pictures], np.int64)
 
     def _totals(self) -> tuple[np.ndarray, np.ndarray]:
-        """The sum of all densities, and how many fixations fall into each cell."""
+        """The sum of the pictures' densities, means over their classes, and the fixations of each cell."""
         if self._sums is None:
             sums, counts = np.zeros((2, GRID, GRID))
             self._fingerprints = np.zeros(len(self.people), np.int64)
             for at in range(len(self.people)):
                 people = self.people[at]
                 self._fingerprints[at] = people.fingerprint
-                sums += people.map
+                sums += people.map / self.class_counts[at]
                 counts += _counts(people)
             self._sums = sums, counts
         return self._sums
@@ -261,10 +262,16 @@ def _mixtures(prediction: np.ndarray, reference: Reference) -> Figures:
     return found
 
 
-def _choose_shares(columns: dict[str, dict[str, np.ndarray]]) -> dict[tuple[str, str], float]:
+def _choose_shares(
+    columns: dict[str, dict[str, np.ndarray]], by_picture: Callable[[np.ndarray], np.ndarray]
+) -> dict[tuple[str, str], float]:
     """Puts people's figures with the best of the shares in place of those with each of them.
 
-    One share is chosen for all images, and each figure is of people who were not mixed in.
+    One share is chosen for all pictures, and each figure is of people who were not mixed in.
+
+    Args:
+        columns: See `_columns`.
+        by_picture: See `Alignment`.
 
     Returns:
         The share for each metric, and whose density.
@@ -274,7 +281,7 @@ def _choose_shares(columns: dict[str, dict[str, np.ndarray]]) -> dict[tuple[str,
         names = {share: f"{metric}@{share}" for share in SHARES}
         mixed = {share: columns.pop(name) for share, name in names.items() if name in columns}
         for who in (ONE_HUMAN, SPLIT_HALVES) if mixed else ():
-            means = {share: float(np.nanmean(of[who])) for share, of in mixed.items()}
+            means = {share: float(np.nanmean(by_picture(of[who]))) for share, of in mixed.items()}
             share = chosen[metric, who] = best(means, key=means.__getitem__)
             columns[metric][who] = mixed[share][who]
     return chosen

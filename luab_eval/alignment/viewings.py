@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any, Literal, NamedTuple, get_args
 
 import datasets
@@ -26,15 +26,17 @@ from luab_attention.areas import picture_of, rectangles, united
 from luab_attention.boxes.rows import ImageSizes, RowBoxes
 from luab_attention.columns import ANNOTATOR, HEATMAPS, MASKS, SCANPATHS
 from luab_attention.points import GazeCounts, count_gaze, flat_points, is_far, require_ratios
+from luab_attention.reading import Reading, point_values
 from luab_attention.traces.dwell import in_image, weights
 from luab_attention.traces.rows import scanpaths_of, trace_column
 from luab_data.console.names import few
 from luab_data.constants import CLICK, HEIGHT, IMAGE, LABEL, NO_LABEL, OBJECTS, OTHER_CLASS, POINTS, WIDTH
 from luab_data.errors import SourceError
-from luab_data.rows.arrow import in_order, is_list, read_column
+from luab_data.rows.arrow import in_order, is_list
+from luab_data.rows.class_names import match
 from luab_data.rows.columns import Columns
-from luab_data.rows.labels import names_no_class
-from luab_data.rows.same_classes import class_feature
+from luab_data.rows.labels import class_number, names_no_class
+from luab_data.rows.same_classes import class_feature, class_names_of
 from luab_eval.alignment.people import GRID, Viewing
 from luab_vision.geometry import WHOLE_IMAGE
 
@@ -101,10 +103,10 @@ def raw_rows(rows: datasets.Dataset, names: Sequence[str]) -> Iterator[dict[str,
 
 def _points(rows: datasets.Dataset, columns: Columns, name: str, left_out: Counter[str]) -> list[ByClass]:
     """All points of one class of a row are one viewing."""
-    points = flat_points(read_column(rows, name), name)
+    values, feature, _ = point_values(rows, Reading(), name)
+    points = flat_points(values, name)
     require_ratios(points.xy, points.row, name)
-    feature = class_feature(rows.features[name])
-    number = _numbering(feature.get(LABEL) if isinstance(feature, dict) else None, rows, columns)
+    number = _numbering(feature, rows, columns, name)
     left_out["points that say where a class is not (sign -1)"] += points.negative
     shares = np.ones(len(points.row)) if points.weight is None else points.weight
     labels = [None] * len(points.row) if points.label is None else pa.array(points.label).to_pylist()
@@ -125,12 +127,12 @@ def _points(rows: datasets.Dataset, columns: Columns, name: str, left_out: Count
 def _scanpaths(rows: datasets.Dataset, columns: Columns, left_out: Counter[str]) -> list[ByClass]:
     column = trace_column(rows.features)
     entry = class_feature(rows.features[column.name])
-    number = _numbering(None if column.annotations else entry.get(LABEL), rows, columns)
+    number = _numbering(None if column.annotations else entry.get(LABEL), rows, columns, column.name)
     found: list[ByClass] = []
     counts, far_rows, far_places = GazeCounts(), [], []  # of each row only its first far place
     for at, row in enumerate(raw_rows(rows, [column.name])):
         of_class: ByClass = defaultdict(list)
-        paths = _of_row(partial(scanpaths_of, row, column), f"column {column.name!r}, row {at}")
+        paths = of_row(partial(scanpaths_of, row, column), f"column {column.name!r}, row {at}")
         places = np.concatenate([np.zeros((0, 2)), *(path.xy for path in paths)])
         counts = counts.plus(count_gaze(places, np.zeros(len(places), np.int64)))
         if (far := is_far(places)).any():
@@ -163,17 +165,17 @@ def _pictures(rows: datasets.Dataset, columns: Columns, name: str, left_out: Cou
             f"column {name!r} holds {str(entry)[:60]}, and not a list of {{label, {IMAGE}}} as "
             "`luab convert` writes it (docs/attention.md)."
         )
-    number = _numbering(entry.get(LABEL), rows, columns)
+    number = _numbering(entry.get(LABEL), rows, columns, name)
     found: list[ByClass] = []
     sizes = ImageSizes(columns.image)
     for at, row in enumerate(raw_rows(rows, [name, columns.image])):
         where = f"row {at}"
-        size = _of_row(partial(sizes, row), where)
+        size = of_row(partial(sizes, row), where)
         read: dict[int | None, list[tuple[str | None, Picture]]] = defaultdict(list)
         for entry in row[name] or ():
             if entry is None:
                 continue
-            picture = _of_row(partial(picture_of, entry[IMAGE], name, size), where)
+            picture = of_row(partial(picture_of, entry[IMAGE], name, size), where)
             if not picture.mass:
                 left_out[f"empty {name}"] += 1
                 continue
@@ -181,7 +183,7 @@ def _pictures(rows: datasets.Dataset, columns: Columns, name: str, left_out: Cou
         of_class: ByClass = {}
         for label, several in read.items():
             if name == MASKS:
-                union = _of_row(partial(united, [mask for _, mask in several], name), where)
+                union = of_row(partial(united, [mask for _, mask in several], name), where)
                 of_class[label] = [_of_picture(None, union, len(several))]
             else:
                 of_class[label] = [_of_picture(*each) for each in several]
@@ -199,7 +201,7 @@ def _boxes(rows: datasets.Dataset, columns: Columns) -> tuple[list[ByClass], str
     sizes = ImageSizes(columns.image)
     for at, row in enumerate(raw_rows(rows, names)):
         where = f"column {OBJECTS!r}, row {at}"
-        boxes, categories = _of_row(partial(reader.read, row, partial(sizes, row)), where)
+        boxes, categories = of_row(partial(reader.read, row, partial(sizes, row)), where)
         if boxes.bbox and categories is None and several:
             raise SourceError(f"{where}: the image has several classes, so that the boxes need categories.")
         edges = boxes.ratios()
@@ -214,30 +216,44 @@ def _boxes(rows: datasets.Dataset, columns: Columns) -> tuple[list[ByClass], str
     return found, reader.box_note()
 
 
-def _numbering(feature: Any, rows: datasets.Dataset, columns: Columns) -> Callable[[Any], int | None]:
+def _numbering(
+    feature: Any, rows: datasets.Dataset, columns: Columns, column: str
+) -> Callable[[Any], int | None]:
     """From an entry's label to the number of the rows' class: None without a class.
 
-    Labels of both are matched by name, or by number where they have no names.
+    Labels of both are matched by name (`class_names.match`), or by number where they have no names.
+
+    Args:
+        feature: The feature of the entries' labels; None: they have none.
+        rows: The dataset.
+        columns: Its columns.
+        column: The entries' column, for errors.
     """
     if feature is None or columns.label not in rows.column_names:
         return lambda label: None
     own = class_feature(rows.features[columns.label])
-    classes = own.names if isinstance(own, datasets.ClassLabel) else None
-    names = feature.names if isinstance(feature, datasets.ClassLabel) else None
+    known = class_names_of(rows, columns.label) if isinstance(own, datasets.ClassLabel) else None
+    feature = class_feature(feature)
+    names = feature.names if isinstance(feature, datasets.ClassLabel) and feature != own else None
+
+    @cache
+    def of_name(name: str) -> int:
+        (found,) = match([(name,)], known or [], f"class in column {column!r}", "the labels'")
+        return OTHER_CLASS if found is None else found
 
     def number(label: Any) -> int | None:
         if names_no_class(label):
             return None
         name = names[label] if names is not None else label
-        if classes is None or (isinstance(name, int) and names is None):
-            return int(label) if isinstance(label, int) else OTHER_CLASS
-        return position.get(name, OTHER_CLASS)
+        if known is not None and isinstance(name, str):
+            return of_name(name)
+        return class_number(name, column)
 
-    position = {} if classes is None else {name: at for at, name in enumerate(classes)}
     return number
 
 
-def _of_row(read: Callable[[], Any], where: str) -> Any:
+def of_row(read: Callable[[], Any], where: str) -> Any:
+    """What `read` returns. Raises SourceError that begins with `where` if the row cannot be read."""
     try:
         return read()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

@@ -33,7 +33,7 @@ from luab_attention.boxes.formats import box_reader
 from luab_attention.boxes.reader import BoxReader, of_class
 from luab_attention.boxes.rows import row_size
 from luab_attention.reading import Reading, label_name, point_name, read_points, with_usual_points
-from luab_attention.targets import ROW_LABEL, byproducts_of
+from luab_attention.targets import ROW_LABEL, Byproduct, byproducts_of
 from luab_attention.traces import trace
 from luab_data import constants
 from luab_data.console.names import few
@@ -205,15 +205,34 @@ class _Measuring:
         annotations = [entry for entry in entries if entry is not None]
         own = ALL_CLASSES if self.several or label is None else self.name_of(label)
         if self.columns.point is not None:
-            self._points(row, boxes, categories, annotations, own)
+            self._points(self._byproducts(row, label), boxes, categories, annotations, own)
         for annotation in annotations:
             self._annotation(annotation, boxes, own)
 
+    def _byproducts(self, row: Row, label: Any) -> list[Byproduct]:
+        """The row's clicks; in a row of one class those that training reads, and others are counted.
+
+        What names no class is of the row's, unless something names it.
+        """
+        found = byproducts_of(row, "click", Columns(point=self.columns.point))
+        if self.several or self.columns.label is None:
+            return found
+        named = [each for each in found if each.label == label]
+        kept = named or [each for each in found if each.label == ROW_LABEL]
+        self.quality.other_class += sum(len(each.points) for each in found)
+        self.quality.other_class -= sum(len(each.points) for each in kept)
+        return kept
+
     def _points(
-        self, row: Row, boxes: np.ndarray, categories: np.ndarray | None, annotations: Sequence[Row], own: str
+        self,
+        byproducts: Sequence[Byproduct],
+        boxes: np.ndarray,
+        categories: np.ndarray | None,
+        annotations: Sequence[Row],
+        own: str,
     ) -> None:
         """Adds each point; for a row with several classes also as a click of its last annotator."""
-        for byproduct in byproducts_of(row, "click", Columns(point=self.columns.point)):
+        for byproduct in byproducts:
             of_class, name = boxes, own
             if self.several and byproduct.label != ROW_LABEL:
                 name = self.name_of(byproduct.label)

@@ -64,6 +64,7 @@ class Quality:
     rows: int = 0
     without_boxes: int = 0  # rows
     without_class: int = 0  # points of classes that the image's boxes do not have
+    other_class: int = 0  # points that do not count for their row's one class
     left_out: str = ""  # boxes and images, in words
     absent: tuple[str, ...] = ()  # columns that the rows do not have
 
@@ -82,6 +83,7 @@ class Quality:
             "rows": self.rows,
             "rows_without_boxes": self.without_boxes,
             "points_of_classes_without_boxes": self.without_class,
+            "points_of_other_classes": self.other_class,
             "left_out": self.left_out,
             "absent_columns": list(self.absent),
             "large_object_side": side,

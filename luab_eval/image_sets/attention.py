@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import datasets
 import numpy as np
+import pyarrow.compute as pc
 
 from luab_attention.blur import PEOPLE, fixation_sigma
 from luab_attention.boxes.rows import ImageSizes
@@ -22,7 +23,9 @@ from luab_attention.columns import ATTENTION_SOURCE
 from luab_attention.reading import label_name
 from luab_data.constants import HEIGHT, IMAGE_ID, NO_LABEL, WIDTH
 from luab_data.errors import SourceError
+from luab_data.rows.arrow import has_column
 from luab_data.rows.columns import Columns
+from luab_data.rows.image_columns import folder_labels
 from luab_data.rows.same_classes import class_feature
 from luab_data.rows.splits import find_part, part_of
 from luab_eval.alignment.people import People, Viewing, people_of, united_areas
@@ -33,6 +36,7 @@ from luab_eval.alignment.viewings import (
     WITH_FIXATIONS,
     Against,
     ByClass,
+    of_row,
     raw_rows,
     read_viewings,
 )
@@ -42,6 +46,7 @@ from luab_eval.image_sets.own_datasets import DatasetPlace, OwnDataset, OwnRows,
 from luab_eval.image_sets.pictures import same_pictures
 
 EXPECTED = "NAME=DATASET@SPLIT?against=COLUMN"
+NO_CLASSES = "classes, as the rows have none: maps are of the class that the model predicts"
 NO_HUMANS = "figures of humans, for no image has several annotators who are told apart"
 ANY_CLASS = -1  # an item's target: the class that the model predicts
 Sigma = tuple[float, float]
@@ -109,11 +114,24 @@ class AttentionDataset(OwnDataset):
     def _rows(self, splits: datasets.DatasetDict, source: str) -> OwnRows:
         part = find_part(splits, self.split, self.dataset, "split")
         rows = splits[part.split]
+        if not self._without_classes(rows):
+            return super()._rows(splits, source)
         label, image = label_name(rows, self.reading), self.reading.image
-        if label in rows.column_names or not isinstance(rows.features.get(image), datasets.Image):
-            return super()._rows(splits, source)  # also classes by folder, and images in other forms
         rows = part_of(rows, part).cast_column(image, datasets.Image(decode=False))
-        return OwnRows(rows, Columns(image, label), list(range(len(rows))), "")
+        return OwnRows(rows, Columns(image, label), list(range(len(rows))), NO_CLASSES)
+
+    def _without_classes(self, rows: datasets.Dataset) -> bool:
+        """Whether neither an option, a column nor the images' folders say the class of a row.
+
+        Images in other forms are read as in training, which needs classes.
+        """
+        label, image = label_name(rows, self.reading), self.reading.image
+        return (
+            self.reading.label is None
+            and not has_column(rows.features, label)
+            and isinstance(rows.features.get(image), datasets.Image)
+            and folder_labels(rows, image) is None
+        )
 
     def image_set(self, root: Path) -> ImageSet:
         """The images that people looked at."""
@@ -181,13 +199,14 @@ class AttentionDataset(OwnDataset):
         if not self.has_fixations and self.sigma is None:
             return [None] * len(rows)
         names = [name for name in (WIDTH, HEIGHT, ATTENTION_SOURCE) if name in rows.column_names]
-        if not {WIDTH, HEIGHT} <= set(names):
+        if not _states_sizes(rows):
             names.append(columns.image)
         sizes = ImageSizes(columns.image)
-        return [
-            fixation_sigma(row.get(ATTENTION_SOURCE), _size(row, sizes), self.sigma, PEOPLE)
-            for row in raw_rows(rows, names)
-        ]
+        sigmas = []
+        for at, row in enumerate(raw_rows(rows, names)):
+            size = of_row(partial(_size, row, sizes), f"row {at}")
+            sigmas.append(fixation_sigma(row.get(ATTENTION_SOURCE), size, self.sigma, PEOPLE))
+        return sigmas
 
 
 @lru_cache(8)
@@ -229,9 +248,17 @@ def _ids(rows: datasets.Dataset, numbers: Sequence[int], shown: Sequence[int]) -
     return [f"{number} {one}" for number, one in zip(numbers, ids, strict=True)]
 
 
+def _states_sizes(rows: datasets.Dataset) -> bool:
+    """Whether the columns `width` and `height` have a value in every row, so that no image is needed."""
+    if not {WIDTH, HEIGHT} <= set(rows.column_names):
+        return False
+    sizes = rows.select_columns([WIDTH, HEIGHT]).with_format("arrow")[:]
+    return all(pc.all(pc.fill_null(pc.greater(sizes[name], 0), False)).as_py() for name in (WIDTH, HEIGHT))
+
+
 def _size(row: Any, sizes: ImageSizes) -> tuple[float, float]:
-    width, height = row.get(WIDTH), row.get(HEIGHT)
-    return (width, height) if width and height else sizes(row)
+    width, height = row.get(WIDTH) or 0, row.get(HEIGHT) or 0
+    return (width, height) if width > 0 and height > 0 else sizes(row)
 
 
 def _sigma(text: str | None) -> float | None:

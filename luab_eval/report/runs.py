@@ -19,6 +19,7 @@ from luab_eval.arrays import read_arrays
 from luab_eval.benchmarks import benchmark_class
 from luab_eval.models import FLOAT32
 from luab_eval.results import FILE, Shown, read
+from luab_eval.suite import unique_names
 
 # What makes the names of a model's training runs differ: "runs/plain-seed0", "plain/seed-1", "plain_seed=2".
 _SEED = re.compile(r"[-_./ ]*seed[-_=]?\d+", re.IGNORECASE)
@@ -54,21 +55,46 @@ class EvaluatedRun:
 def read_runs(paths: Sequence[Path]) -> list[EvaluatedRun]:
     """All checkpoints of some results.json files, or of the folders that hold them, in their order.
 
-    If several checkpoints have one name, the results folder is added to it.
+    If several checkpoints have one name, the results folder is added to it, with as much of its path as tells
+    the checkpoints apart. A checkpoint in several folders has one name, with the first of them.
 
     Raises:
-        ValueError: no such file, not a results.json, or nothing was evaluated in it.
+        ValueError: no such file, not a results.json, or nothing was evaluated in it; or several checkpoints
+            of one name in one folder.
     """
     runs = [run for path in paths for run in _read(path)]
-    fingerprints: dict[str, set[str]] = {}
+    first: dict[str, dict[str, Path]] = {}  # name -> checkpoint -> its first folder
     for run in runs:
-        fingerprints.setdefault(run.name, set()).add(run.fingerprint)
-    return [
-        EvaluatedRun(**{**vars(run), "name": f"{run.folder.resolve().name}: {run.name}"})
-        if len(fingerprints[run.name]) > 1
-        else run
-        for run in runs
-    ]
+        first.setdefault(run.name, {}).setdefault(_checkpoint(run), run.folder.resolve())
+    shared = {name: folders for name, folders in first.items() if len(folders) > 1}
+    places = list(dict.fromkeys(folder for folders in shared.values() for folder in folders.values()))
+    if places:
+        short = dict(zip(places, unique_names([str(folder) for folder in places]), strict=True))
+        runs = [
+            replace(run, name=f"{short[shared[run.name][_checkpoint(run)]]}: {run.name}")
+            if run.name in shared
+            else run
+            for run in runs
+        ]
+        _require_own_names(runs)
+    return runs
+
+
+def _checkpoint(run: EvaluatedRun) -> str:
+    """What tells its weights from others'. Older results have no fingerprint: then it is their folder."""
+    return run.fingerprint or str(run.folder.resolve())
+
+
+def _require_own_names(runs: Sequence[EvaluatedRun]) -> None:
+    """Raises ValueError if one name stands for several checkpoints, of which only one would count."""
+    first: dict[str, EvaluatedRun] = {}
+    for run in runs:
+        other = first.setdefault(run.name, run)
+        if _checkpoint(other) != _checkpoint(run):
+            raise ValueError(
+                f"{other.folder} and {run.folder} have results of other weights, and both are called "
+                f"{run.name!r}; evaluate one of them again into a folder of another name"
+            )
 
 
 def only(runs: Sequence[EvaluatedRun], shown: Shown) -> list[EvaluatedRun]:

@@ -16,9 +16,12 @@ from fixtures.factories import image_bytes, noise_image
 from luab.commands.traces import TOOLS, main
 from luab.traces import plots
 from luab.traces.density import density_map
+from luab.traces.rows import TraceRows, boxes_of
 from luab_attention.columns import SOURCE_FEATURE, column_feature
 from luab_attention.traces.features import FEATURES
+from luab_attention.traces.rows import trace_column
 from luab_attention.traces.scanpath import Scanpath
+from luab_data.rows.splits import Part
 
 WIDTH, HEIGHT = 600, 400
 MOVE = {"x": [0.0, 0.5], "y": [0.0, 1.0], "time": [0.0, 500.0], "segment": [0, 0]}  # 500 px in 500 ms
@@ -137,6 +140,26 @@ def test_features_in_pixels(gaze, tmp_path, capsys):
     # Its class has a box on the left half, the other row's class has none.
     assert [line["in_boxes"] for line in lines] == ["1.0", "0.5", "", "0.5"]
     assert lines[0]["acceleration_max"] == "" and lines[0]["click_ms"] == ""
+
+
+def test_boxes_without_a_category_are_of_the_rows_class(tmp_path):
+    """Unless another one names it, as everywhere. In a row without a class nothing is."""
+    rows = write_gaze(tmp_path / "rows")
+    left, right = [0.0, 0.0, WIDTH / 2, HEIGHT], [WIDTH / 2, 0.0, WIDTH / 2, HEIGHT]
+    objects = [
+        {"bbox": [left], "category": [-1]},
+        {"bbox": [left, right], "category": [-1, 1]},
+        {"bbox": [left], "category": [-1]},
+    ]
+    changed = {"objects": objects, "label": [0, 1, None]}
+    for name, values in changed.items():
+        feature = rows.features[name]
+        rows = rows.remove_columns(name).add_column(name, values, feature=feature)
+    traced = TraceRows(rows, Part("train", 0, 3), trace_column(rows.features), "image_id")
+    boxes = boxes_of(traced, None)
+    found = [boxes(row) for row in rows]
+    assert found[0].tolist() == [[0, 0, 0.5, 1]] and found[1].tolist() == [[0.5, 0, 0.5, 1]]
+    assert found[2] is None
 
 
 def test_features_as_parquet_have_types_and_nulls(gaze, tmp_path):

@@ -1,7 +1,7 @@
 """ImageNet's official box files, good and bad: the rows that they become, their boxes by id."""
 
 import pytest
-from datasets import Dataset
+from datasets import ClassLabel, Dataset, Features, Value
 from fixtures.boxed import box_xml, picture
 from fixtures.factories import image_bytes, noise_image
 
@@ -115,3 +115,34 @@ def test_xml_files_of_the_same_name_belong_to_their_folder(tmp_path):
     (tmp_path / "flat" / "0.png").write_bytes(image_bytes(noise_image(8, 8)))
     with pytest.raises(SourceError, match="2 XML files could be that of 0"):
         load_ilsvrc_boxes(tmp_path / "flat", tmp_path / "boxes")
+
+
+def test_the_names_of_boxes_are_matched_as_all_classes_are(tmp_path):
+    """A folder `tench` and a file that says n01440764, in capitals, or both beside another class."""
+    files = {
+        "tench/0": [("n01440764", 0, 0, 9, 9), ("n01443537", 10, 0, 19, 9)],
+        "tench/1": [("Tench", 0, 0, 9, 9), ("n01440764", 20, 0, 29, 9), ("bottle", 5, 5, 9, 9)],
+        "goldfish/2": [("goldfish", 0, 0, 9, 9)],
+    }
+    for image_id, objects in files.items():
+        for folder, data in (("boxes", box_xml(*objects)), ("images", image_bytes(noise_image(500, 375)))):
+            file = tmp_path / folder / f"{image_id}{'.xml' if folder == 'boxes' else '.png'}"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
+    rows = load_ilsvrc_boxes(tmp_path / "images", tmp_path / "boxes", ["goldfish", "tench"])
+    assert {row["image_id"]: row["objects"]["bbox"] for row in rows} == {
+        "tench/0": [[0, 0, 10, 10]],
+        "tench/1": [[0, 0, 10, 10], [20, 0, 10, 10]],
+        "goldfish/2": [[0, 0, 10, 10]],
+    }
+
+
+def test_boxes_of_a_class_that_the_dataset_lacks_are_not_the_images_own(tmp_path):
+    (tmp_path / "0.xml").write_bytes(box_xml(("bottle", 0, 0, 9, 9)))
+    (tmp_path / "1.xml").write_bytes(box_xml(("bottle", 0, 0, 9, 9), ("cat", 10, 0, 19, 9)))
+    features = Features({"image_id": Value("string"), "label": ClassLabel(names=["cat", "dog"])})
+    rows = Dataset.from_dict({"image_id": ["0", "1"], "label": [0, 0]}, features=features)
+    reader = IlsvrcBoxes("label", rows, tmp_path)
+    found = [reader.by_label(row, lambda: (500, 375)) for row in rows]
+    assert found == [{}, {0: ImageBoxes([[10, 0, 10, 10]], 500, 375)}]
+    assert reader.note() == "1 image whose boxes are all of other classes"

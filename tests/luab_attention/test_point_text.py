@@ -15,6 +15,7 @@ from luab_data.rows.columns import Columns
 
 XY = [(0.1 + i / 20, 0.5) for i in range(8)]
 DICTS = [{"x": x, "y": y} for x, y in XY]
+HERE = {"x": 0.2, "y": 0.2, "sign": 1}
 
 
 def points_read(reading=None, **columns):
@@ -52,6 +53,17 @@ def test_several_points_as_text():
     assert [len(each) for each in mixed] == [1, 2, *[1] * 6]
     labeled = [json.dumps([{"x": 0.5, "y": 0.5, "label": number % 2}]) for number in range(8)]
     assert points_read(click=labeled)[0][1] == [{"label": 1, "x": 0.5, "y": 0.5}]
+
+
+def test_points_as_text_say_where_a_class_is_not():
+    not_here = {"x": 0.8, "y": 0.8, "sign": -1}
+    several = json.dumps([{"x": 0.2, "y": 0.2}, not_here])
+    found, notes = points_read(click=[several, json.dumps(not_here), *["[0.2, 0.2]"] * 6])
+    assert found[:3] == [[HERE, not_here], [not_here], [HERE]]
+    assert notes == ["click: 2 points say where a class is not (sign -1)"]
+    assert points_read(click=[json.dumps(not_here)] * 8)[0] == [[not_here]] * 8
+    with pytest.raises(SourceError, match="signs that are neither 1 nor -1"):
+        points_read(click=[json.dumps({**HERE, "sign": 0})] * 8)
 
 
 @pytest.mark.parametrize(

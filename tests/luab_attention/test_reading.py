@@ -511,3 +511,35 @@ def test_points_that_say_where_a_class_is_not_are_kept_and_counted():
     odd = labeled().add_column("points", [[{"x": 0.1, "y": 0.2, "sign": 2}]] * len(rows))
     with pytest.raises(SourceError, match="neither 1 nor -1"):
         read_rows(odd, Reading(point="points"), "click")
+
+
+NOT_HERE = {"x": 0.9, "y": 0.9, "sign": -1}
+
+
+def test_one_point_that_says_where_a_class_is_not_is_no_click():
+    kind = {**XY, "sign": Value("int8")}
+    rows = typed(kind, click=[NOT_HERE, *[{"x": 0.1, "y": 0.2, "sign": 1}] * 7])
+    read, found = points_read(rows.add_column("label", [0] * 8))
+    assert found == [[NOT_HERE], *[[{"x": 0.1, "y": 0.2, "sign": 1}]] * 7]
+    assert describe_rows(read.rows, read.columns, "click").with_target == 7
+    assert read.notes == ["click: 1 points say where a class is not (sign -1)"]
+
+
+def test_a_points_file_says_where_a_class_is_not(tmp_path):
+    write_images(tmp_path / "photos")
+    signs = [("0.png", -1), ("1.png", 1), ("2.png", -1), ("2.png", "")]
+    lines = [{"file": name, "x": 0.5, "y": 0.1 * at, "sign": sign} for at, (name, sign) in enumerate(signs)]
+    file = write_lines(tmp_path / "clicks.csv", lines)
+    rows = load_splits(str(tmp_path / "photos"))["train"]
+    read = read_rows(rows, Reading(points_file=str(file)), "click", tmp_path / "photos")
+    of_file = {
+        row["image"].filename.rpartition("/")[2]: [(each["y"], each["sign"]) for each in row["click"]]
+        for row in read.rows
+        if row["click"]
+    }
+    assert of_file == {
+        "0.png": [(0.0, -1)],
+        "1.png": [(0.1, 1)],
+        "2.png": [(0.2, -1), (pytest.approx(0.3), 1)],
+    }
+    assert describe_rows(read.rows, read.columns, "click").with_target == 2

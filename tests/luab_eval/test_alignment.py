@@ -13,6 +13,7 @@ from datasets import ClassLabel, Dataset, Features, List, Value
 from fixtures.boxed import picture
 from fixtures.miniatures import QUIET, pass_colors_on
 from fixtures.tiny_models import tiny_model
+from fixtures.ways_in import CLASSES, CLICKS, write_images, write_lines
 from PIL import Image
 
 from luab.commands.align import KINDS, main
@@ -25,7 +26,7 @@ from luab_eval.alignment.viewings import AGAINST
 from luab_eval.arrays import read_arrays, write_arrays
 from luab_eval.benchmark import Scores
 from luab_eval.benchmarks import ALIGN, BENCHMARKS, find_benchmarks
-from luab_eval.image_sets.attention import NO_HUMANS, AttentionDataset
+from luab_eval.image_sets.attention import NO_CLASSES, NO_HUMANS, AttentionDataset
 from luab_eval.localization import MAP
 from luab_eval.models import Classifier
 from luab_eval.predict import predict
@@ -185,6 +186,33 @@ def test_attention_without_a_class_asks_for_the_predicted_one(tmp_path):
         judged(f"{argument}?against=scanpaths", labels=("cat", "dog"), cache=tmp_path)["nss"].metrics["nss"]
         > 1
     )
+
+
+def test_rows_have_no_classes_only_if_nothing_says_them(tmp_path):
+    plain = {name: kind for name, kind in PATH.items() if name != "label"}
+    seen = {name: path(0.1, 0.1)[name] for name in plain}
+    rows = [{"image": image, "species": "red", "scanpaths": [seen]} for image in TWO]
+    place = stored(tmp_path, rows, scanpaths=List(plain), species=Value("string")).partition("=")[2]
+    images, _, left_out = AttentionDataset("toy", f"{place}?against=scanpaths").judged(Path())
+    assert [item.target for item in images.items] == [-1, -1]
+    assert NO_CLASSES in left_out
+    with pytest.raises(SourceError, match=r"no column 'specise'; it has image, species, .*\?label=COLUMN"):
+        AttentionDataset("toy", f"{place}?against=scanpaths&label=specise").judged(Path())
+    (nss,) = find_benchmarks(f"align_nss:toy={place}?against=scanpaths&label=specise")
+    assert "no column 'specise'" in nss.missing(Path())
+
+
+def test_class_folders_with_a_metadata_file_are_the_classes(tmp_path):
+    """As in training: `datasets` reads the columns of the file, and no classes."""
+    lines = [
+        {"file_name": file, "click": {"x": x, "y": y}}
+        for file, (x, y) in zip(write_images(tmp_path), CLICKS, strict=True)
+    ]
+    write_lines(tmp_path / "metadata.jsonl", lines)
+    images, _, left_out = AttentionDataset("toy", f"{tmp_path}@train?against=click").judged(Path())
+    assert images.classes == CLASSES
+    assert [item.target for item in images.items] == [0, 1] * 4
+    assert NO_CLASSES not in left_out
 
 
 def test_several_classes_of_an_image_have_their_own_attention(tmp_path):
@@ -451,6 +479,29 @@ def test_heat_maps_are_blurred_by_sigma_and_areas_are_not(tmp_path):
             AttentionDataset("toy", f"{text}?against={area}&sigma=0.05")
 
 
+@pytest.mark.parametrize("absent", [None, 0])
+def test_a_row_without_its_size_has_that_of_its_image(tmp_path, absent):
+    kinds = {"width": Value("int32"), "height": Value("int32")}
+    rows = [
+        {
+            "image": image.resize((64, 32)),
+            "label": 0,
+            "scanpaths": [path(0.3, 0.5)],
+            "width": 64,
+            "height": 32,
+        }
+        for image in (*TWO, TWO[0].rotate(180))
+    ]
+    rows[1]["height"] = absent
+    text = stored(tmp_path, rows, **kinds).partition("=")[2]
+    people = AttentionDataset("toy", f"{text}?against=scanpaths").judged(Path()).alignment.people
+    assert people[1].map == pytest.approx(people[0].map)
+    rows[1]["image"] = {"bytes": b"no image", "path": None}
+    text = stored(tmp_path / "odd", rows, **kinds).partition("=")[2]
+    with pytest.raises(SourceError, match="row 1: cannot read the image"):
+        AttentionDataset("toy", f"{text}?against=scanpaths").judged(Path())
+
+
 def test_boxes_of_another_orientation_are_not_judged(tmp_path):
     box = {"bbox": List(List(Value("float32"), length=4)), "category": List(LABEL)}
     kinds = {"objects": box, "width": Value("int32"), "height": Value("int32")}
@@ -556,6 +607,46 @@ def test_an_image_of_several_classes_is_one_image_of_the_figure(tmp_path):
     (images,) = other.image_sets(Path())
     references = other.score([predict(apart, images, tmp_path, QUIET)]).references
     assert (references == scores.references).tolist() == [False, True]
+
+
+@pytest.mark.parametrize("against", ["points", "scanpaths", "masks"])
+def test_classes_of_attention_are_matched_as_all_class_names_are(tmp_path, against):
+    """Another order, and another case, is no other class."""
+    other = ClassLabel(names=["Green", " RED_", "blue"])
+    kinds = {
+        "points": List({"label": other, "x": Value("float32"), "y": Value("float32")}),
+        "scanpaths": List({**PATH, "label": other}),
+        "masks": List({"label": other, "image": datasets.Image()}),
+    }
+    entries = {
+        "points": [{"label": label, "x": 0.1 + label / 4, "y": 0.1} for label in (0, 1, 2)],
+        "scanpaths": [path(0.1 + label / 4, 0.1, label=label) for label in (0, 1, 2)],
+        "masks": [{"label": label, "image": gray(squares(8 * label))} for label in (0, 1, 2)],
+    }[against]
+    rows = [{"image": image, "label": k, against: entries} for k, image in enumerate(TWO)]
+    text = stored(tmp_path, rows, **kinds).partition("=")[2]
+    _, alignment, left_out = AttentionDataset("toy", f"{text}?against={against}").judged(Path())
+    assert "entries of other classes than the image's: 4" in left_out
+    columns = [people.map.sum(axis=0).argmax() // 14 for people in alignment.people]
+    assert columns == [1, 0]  # red is the second entry of each, green the first
+
+
+def test_names_of_attention_do_not_fit_numbers(tmp_path):
+    rows = [{"image": image, "label": 0, "scanpaths": [path(0.1, 0.1)]} for image in TWO]
+    text = stored(tmp_path, rows, label=Value("int64")).partition("=")[2]
+    with pytest.raises(
+        ValueError, match="'scanpaths' has an entry with the label 'red'; allowed are a class"
+    ):
+        AttentionDataset("toy", f"{text}?against=scanpaths").judged(Path())
+
+
+def test_points_as_text_are_read(tmp_path):
+    texts = ['[{"x": 0.1, "y": 0.1, "label": "Red"}, {"x": 0.2, "y": 0.1, "sign": -1}]', "(0.6, 0.6)"]
+    rows = [{"image": image, "label": 0, "points": text} for image, text in zip(TWO, texts, strict=True)]
+    place = stored(tmp_path, rows, points=Value("string")).partition("=")[2]
+    _, alignment, left_out = AttentionDataset("toy", f"{place}?against=points").judged(Path())
+    assert [people.fixations.round(3).tolist() for people in alignment.people] == [[[0.1, 0.1]], [[0.6, 0.6]]]
+    assert "points that say where a class is not (sign -1): 1" in left_out
 
 
 @pytest.mark.parametrize("nothing", ["", " ", None])

@@ -213,6 +213,22 @@ def test_one_picture_asked_for_two_classes_is_no_other_image():
         Alignment(people, [7, 7, 7])
 
 
+def test_an_image_of_several_classes_counts_once_in_what_others_are_compared_with():
+    """In the center bias, and in the choice of its share; its fixations count for each class."""
+    agreeing = looked_at([(0.1, 0.5)], [(0.1, 0.5)])
+    others = [looked_at([(0.9, 0.5)], [(0.5, 0.9)]), looked_at([(0.9, 0.2)], [(0.7, 0.6)])]
+    once = Alignment([agreeing, *others], range(3))
+    several = Alignment([agreeing] * 20 + others, [0] * 20 + [1, 2])
+    center = once.reference(1, others[0]).center
+    assert mass(center, 0, 0, 0.5, 1) == pytest.approx(0.5, abs=0.05)
+    assert several.reference(20, others[0]).center == pytest.approx(center)
+    assert several.reference(0, agreeing).center == pytest.approx(once.reference(0, agreeing).center)
+    assert several.reference(20, others[0]).negatives.sum() == 42
+    once.baselines(), several.baselines()
+    assert several.center_shares == once.center_shares
+    assert once.center_shares["kl", "one_human"] > 0.01
+
+
 def test_people_are_compared_only_where_they_are_told_apart():
     several = looked_at([(0.2, 0.2)], [(0.8, 0.8)])
     alignment = Alignment([several, people_of([viewing((0.5, 0.5))])], range(2))

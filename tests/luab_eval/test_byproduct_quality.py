@@ -197,6 +197,36 @@ def test_a_point_counts_against_the_boxes_of_its_class():
     assert set(summary["classes"]) == {"cat", "dog"}
 
 
+@pytest.mark.parametrize("unnamed", [False, True])
+def test_points_of_other_classes_than_the_rows_are_left_out(unnamed, tmp_path, capsys):
+    """As in training: a cat in the left half, clicked, beside a click on a dog in the right."""
+    classes = datasets.ClassLabel(names=["cat", "dog"])
+    number = datasets.Value("float32")
+    kinds = {
+        "label": classes,
+        "width": datasets.Value("int32"),
+        "height": datasets.Value("int32"),
+        "objects": {"bbox": datasets.List(datasets.List(number)), "category": datasets.List(classes)},
+        "points": datasets.List({"label": classes, "x": number, "y": number}),
+    }
+    points = [{"label": 0, "x": 0.25, "y": 0.5}, {"label": -1 if unnamed else 1, "x": 0.75, "y": 0.5}]
+    row = {
+        "label": 0,
+        "width": 100,
+        "height": 50,
+        "objects": {"bbox": [[0, 0, 50, 50], [50, 0, 50, 50]], "category": [0, 1]},
+        "points": points,
+    }
+    rows = Dataset.from_list([row] * 3, features=datasets.Features(kinds))
+    quality = measure(rows)
+    assert quality.summary()["points_of_other_classes"] == 3
+    assert quality.points.classes == ["cat"] * 3
+    assert quality.points.values["inside"] == [1.0] * 3
+    datasets.DatasetDict(train=rows).save_to_disk(tmp_path / "rows")
+    assert main([str(tmp_path / "rows")]) == 0
+    assert "3 points are of other classes than their row's" in capsys.readouterr().out
+
+
 def test_sizes_come_from_the_image_where_rows_have_none():
     rows = coco_rows().remove_columns(["width", "height"])
     assert measure(rows).summary()["all"] == measure(coco_rows()).summary()["all"]

@@ -246,6 +246,51 @@ def test_checkpoints_of_one_name_are_told_apart_by_their_folders(tmp_path):
     assert [model.name for model in table.models] == ["plain: best", "luab: best"]
 
 
+def test_folders_of_one_name_are_told_apart_by_more_of_their_paths(tmp_path):
+    folders = [
+        evaluated(tmp_path / folder, {"final": {"imagenet": right_on(50, range(right))}}, prints=folder)
+        for folder, right in (("other/results", 10), ("plain/evaluate", 20), ("luab/evaluate", 30))
+    ]
+    table = figures(folders, resamples=100)
+    names = ["other/results: final", "plain/evaluate: final", "luab/evaluate: final"]
+    assert [model.name for model in table.models] == names
+    assert [table.rows[0].estimates[name].value for name in names] == [0.2, 0.4, 0.6]
+    seeds = [
+        evaluated(tmp_path / folder / "out", {"final": {"imagenet": right_on(50, range(20))}}, prints=folder)
+        for folder in ("a/seed0", "a/seed1", "b/seed0", "b/seed1")
+    ]
+    table = figures(seeds, resamples=100)
+    assert [(model.name, len(model.runs)) for model in table.models] == [
+        ("a/out: final", 2),
+        ("b/out: final", 2),
+    ]
+
+
+def test_a_checkpoint_of_several_folders_has_the_name_of_the_first(tmp_path):
+    """Two models, each with two results: neither is four, nor do the last results count for both."""
+    one, two = {"imagenet": right_on(50, range(20))}, {"imagenet_r": scored("imagenet_r", [1, 0])}
+    folders = [
+        evaluated(tmp_path / folder / name, {"final": own}, prints=folder)
+        for folder in ("plain", "luab")
+        for name, own in (("evaluate", one), ("more", two))
+    ]
+    table = figures(folders, resamples=100)
+    assert [model.name for model in table.models] == ["plain/evaluate: final", "luab/evaluate: final"]
+    assert [len(row.estimates) for row in table.rows] == [2, 2]
+
+
+def test_names_that_stand_for_several_checkpoints_are_refused(tmp_path):
+    own = {"imagenet": right_on(50, range(20))}
+    a = evaluated(tmp_path / "a", {"best": own}, prints="1")
+    b = evaluated(tmp_path / "b", {"best": own, "a: best": own}, prints="2")
+    with pytest.raises(ValueError, match=r"\S*a and \S*b have results of other weights.* called 'a: best'"):
+        figures([a, b])
+    old = evaluated(tmp_path / "old", {"best": own}, prints="3")
+    (a / "old.json").write_text((old / FILE).read_text())
+    with pytest.raises(ValueError, match="have results of other weights, and both are called 'a: best'"):
+        figures([a, a / "old.json"])
+
+
 def test_one_checkpoint_in_two_results_is_one_run(tmp_path):
     a = evaluated(tmp_path / "a", {"best": {"imagenet": right_on(50, range(20))}})
     b = evaluated(tmp_path / "b", {"best": {"imagenet_r": scored("imagenet_r", [1, 0])}})
