@@ -68,10 +68,10 @@ def notes_of(run: Any, config: Any) -> list[str]:
 
     Called after `LUABConfig.settle_mix`.
     """
+    notes = [f"warning: --bf16: {SLOW}"] if config.bf16 and slow_in_bf16(config.device.type) else []
     if not config.do_train:
         given = [*_given(run, _OF_TRAINING), *_given(config, _OF_TRAINING)]
-        return [_do_nothing("--do_train False trains nothing", given)] if given else []
-    notes = [f"warning: --bf16: {SLOW}"] if config.bf16 and slow_in_bf16(config.device.type) else []
+        return [*notes, _do_nothing("--do_train False trains nothing", given)] if given else notes
     for part, unused, names in _unused(config):
         if unused and (given := list(_given(config, names))):
             notes.append(_do_nothing(part, given))

@@ -296,10 +296,11 @@ def test_what_options_without_effect_are_said_to_be(run, given, notes, tmp_path)
     assert all(note in each for note, each in zip(notes, found, strict=True))
 
 
+@pytest.mark.parametrize("do_train", [True, False])
 @pytest.mark.parametrize(("capability", "slow"), [("AVX2", True), ("AVX512", False)])
-def test_a_cpu_that_is_slow_in_bfloat16_is_said(capability, slow, tmp_path, monkeypatch):
+def test_a_cpu_that_is_slow_in_bfloat16_is_said(capability, slow, do_train, tmp_path, monkeypatch):
     monkeypatch.setattr("luab_vision.precision.get_cpu_capability", lambda: capability)
-    args = LUABConfig(str(tmp_path), use_cpu=True, bf16=True, report_to="none")
+    args = LUABConfig(str(tmp_path), use_cpu=True, bf16=True, do_train=do_train, report_to="none")
     found = notes_of(RunArguments(dataset="c", model="b"), args)
     assert found == ([f"warning: --bf16: {SLOW}"] if slow else [])
 

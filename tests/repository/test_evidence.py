@@ -274,6 +274,19 @@ def test_regions_are_where_the_objects_are_drawn(worlds, tmp_path):
         assert path["time"] == [0, 16]
 
 
+def test_a_border_is_drawn_once_for_the_same_points_of_an_image(evidence, monkeypatch):
+    from luab_trainer.data import background
+
+    drawn = []
+    monkeypatch.setattr(background, "cut_out", lambda *given: drawn.append(given) or len(drawn))
+    evidence._cut_out_once()
+    image, distance = np.zeros((8, 8, 3), np.uint8), np.full((32, 32), 0.25, np.float32)
+    assert background.cut_out(image, distance, 0.5) == 1
+    assert background.cut_out(image, distance + 1e-7, 0.5) == 1
+    others = [(image + 1, distance, 0.5), (image, distance + 0.01, 0.5), (image, distance, 0.4)]
+    assert [background.cut_out(*other) for other in others] == [2, 3, 4]
+
+
 def test_jtt_repeats_what_the_first_model_gets_wrong(evidence, tmp_path):
     import jtt
 
