@@ -1,6 +1,7 @@
 """Table and figures of the runs of benchmarks/evidence.py, from the lines of its results file.
 
     python benchmarks/evidence_report.py --results benchmarks/evidence.jsonl --output-dir runs/evidence
+    python benchmarks/evidence_report.py ... --worlds demo real --arms plain luab oracle    # of some runs
 
 `hard` is the accuracy on swapped backgrounds, in the natural world that with a gray center. `gap closed` is
 the share of the gap between plain and the oracle, on swapped backgrounds: the mean gain of the seeds that all
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from arms import ARMS, MODELS, WORLDS
 
 Line = dict[str, Any]  # a line of the results: world, model, arm, seed, scores, accuracy_by_epoch
 Arms = dict[str, dict[int, Line]]  # arm -> seed -> line
@@ -36,15 +38,24 @@ def main() -> None:
     )
     parser.add_argument("--results", type=Path, required=True, help="JSON lines of benchmarks/evidence.py")
     parser.add_argument("--output-dir", type=Path, required=True, help="for the table and the figures")
+    parser.add_argument("--worlds", nargs="+", choices=WORLDS, default=list(WORLDS))
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    parser.add_argument(
+        "--arms", nargs="+", choices=list(ARMS), default=list(ARMS), help="the gap needs plain and oracle"
+    )
     arguments = parser.parse_args()
-    arguments.output_dir.mkdir(parents=True, exist_ok=True)
     lines = [json.loads(text) for text in arguments.results.read_text(encoding="utf-8").splitlines()]
+    asked = {"world": arguments.worlds, "model": arguments.models, "arm": arguments.arms}
     lines = [line for line in lines if line["seed"] < CHOOSING]
-    if not lines:
+    chosen = [line for line in lines if all(line[name] in values for name, values in asked.items())]
+    if not chosen:
+        there = sorted({f"{line['world']} {line['model']}" for line in lines})
         raise SystemExit(
-            f"{arguments.results} has no results of seeds below {CHOOSING}: run evidence.py first."
+            f"{arguments.results} has no results of seeds below {CHOOSING} with these worlds, models and arms "
+            f"(it has {', '.join(there) or 'none'}): run evidence.py first."
         )
-    print(report(lines, arguments.output_dir))
+    arguments.output_dir.mkdir(parents=True, exist_ok=True)
+    print(report(chosen, arguments.output_dir))
 
 
 def report(lines: Iterable[Line], folder: Path) -> str:

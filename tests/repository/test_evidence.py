@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -134,6 +135,19 @@ def test_figures_are_drawn(evidence_report, tmp_path):
     assert {file.name for file in tmp_path.iterdir()} == drawn
     evidence_report.report(results(**{"clicks-10": [30], "centers": [45]}), tmp_path)
     assert {file.name for file in tmp_path.iterdir()} == drawn | {"annotation.png"}
+
+
+def test_a_report_of_some_runs(evidence_report, monkeypatch, tmp_path, capsys):
+    file = tmp_path / "results.jsonl"
+    file.write_text("\n".join(map(json.dumps, results())))
+    asked = ["evidence_report.py", "--results", str(file), "--output-dir", str(tmp_path / "report")]
+    monkeypatch.setattr(sys, "argv", [*asked, "--worlds", "real", "--arms", "plain", "luab"])
+    evidence_report.main()
+    rows = [text.split(" | ") for text in capsys.readouterr().out.splitlines()[2:]]
+    assert [row[2] for row in rows] == ["plain", "luab"]
+    monkeypatch.setattr(sys, "argv", [*asked, "--worlds", "demo"])
+    with pytest.raises(SystemExit, match=r"has no results .* \(it has real vit\)"):
+        evidence_report.main()
 
 
 def test_runs_that_all_have_changed_options_are_drawn_too(evidence_report, tmp_path):
@@ -320,3 +334,37 @@ def test_the_tables_of_the_documentation_are_those_of_the_report(evidence_report
     shown = [row for row in page if row.startswith(("| demo | ", "| real | ", "| natural | "))]
     assert len(shown) == len(set(shown)) > 50
     assert set(shown) <= set(table)
+
+
+def test_the_figures_of_the_readme_are_those_of_the_report(evidence_report):
+    """The table of real objects: each row's figures, but without the intervals that it leaves out."""
+    lines = [json.loads(text) for text in (BENCHMARKS / "evidence.jsonl").read_text().splitlines()]
+    reported = [line for line in lines if line["seed"] < evidence_report.CHOOSING]
+    report = [row.strip("| ").split(" | ") for row in table_rows(evidence_report, reported)]
+    figures = {tuple(row[:3]): row[3:8] for row in report}
+    models = {"MobileNetV1": "mobilenet", "ViT": "vit", "ConvNeXt": "convnext"}
+    arms = {
+        "plain": "plain",
+        "the paper's point loss alone": "point",
+        "the attention loss alone": "attention",
+        "LUAB": "luab",
+        "LUAB, clicks shuffled (control)": "shuffled",
+        "LUAB, clicks off the object (control)": "astray",
+        "plain, backgrounds that say nothing (oracle)": "oracle",
+    }
+    page = (BENCHMARKS.parent / "README.md").read_text(encoding="utf-8")
+    head = next(row for row in page.splitlines() if row.startswith("| model") and "gap closed" in row)
+    table = page[page.index(head) :].split("\n\n")[0].splitlines()[2:]
+    assert len(table) > 12
+    for row in table:
+        model, training, *shown = [cell.strip().strip("*") for cell in row.strip("|").split("|")]
+        name, seeds = re.fullmatch(r"(.+?)(?:, (\d) seeds?)?", training).groups()
+        named = models[model.removesuffix(", started")] + "-started" * model.endswith(", started")
+        count, test, hard, pointing, closed = figures["real", named, arms[name]]
+        assert (seeds or "5") == count, row
+        assert shown[:3] == [test.split()[0], hard, pointing.split()[0]], row
+        assert shown[3] == {"plain": "0", "oracle": "100"}.get(arms[name], closed), row
+
+
+def table_rows(evidence_report, lines):
+    return evidence_report.table(evidence_report.by_setting(lines)).splitlines()[2:]
