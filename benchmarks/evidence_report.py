@@ -51,8 +51,8 @@ def main() -> None:
     if not chosen:
         there = sorted({f"{line['world']} {line['model']}" for line in lines})
         raise SystemExit(
-            f"{arguments.results} has no results of seeds below {CHOOSING} with these worlds, models and arms "
-            f"(it has {', '.join(there) or 'none'}): run evidence.py first."
+            f"{arguments.results} has no results of seeds below {CHOOSING} with these worlds, models and "
+            f"arms (it has {', '.join(there) or 'none'}): run evidence.py first."
         )
     arguments.output_dir.mkdir(parents=True, exist_ok=True)
     print(report(chosen, arguments.output_dir))
