@@ -66,13 +66,16 @@ class ReadViewings(NamedTuple):
     note: str = ""
 
 
-def read_viewings(rows: datasets.Dataset, columns: Columns, against: Against) -> ReadViewings:
+def read_viewings(
+    rows: datasets.Dataset, columns: Columns, against: Against, numbers: Sequence[int] | None = None
+) -> ReadViewings:
     """The viewings of all rows.
 
     Args:
         rows: The dataset; images are not decoded.
         columns: Its columns. Rows without the label column have no classes.
         against: What to read.
+        numbers: What errors call each row. Default: its position.
 
     Raises:
         SourceError: no such column, or values that cannot be read.
@@ -85,14 +88,15 @@ def read_viewings(rows: datasets.Dataset, columns: Columns, against: Against) ->
         )
         raise SourceError(f"--against {against}: the dataset has no column {name!r}; {advice}.")
     left_out: Counter[str] = Counter()
+    numbers = range(len(rows)) if numbers is None else numbers
     if against in ("click", "points"):
         return ReadViewings(_points(rows, columns, name, left_out), left_out)
     if against == "boxes":
-        found, note = _boxes(rows, columns)
+        found, note = _boxes(rows, columns, numbers)
         return ReadViewings(found, left_out, note)
     if against == "scanpaths":
-        return ReadViewings(_scanpaths(rows, columns, left_out), left_out)
-    return ReadViewings(_pictures(rows, columns, name, left_out), left_out)
+        return ReadViewings(_scanpaths(rows, columns, left_out, numbers), left_out)
+    return ReadViewings(_pictures(rows, columns, name, left_out, numbers), left_out)
 
 
 def raw_rows(rows: datasets.Dataset, names: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -124,13 +128,15 @@ def _points(rows: datasets.Dataset, columns: Columns, name: str, left_out: Count
     ]
 
 
-def _scanpaths(rows: datasets.Dataset, columns: Columns, left_out: Counter[str]) -> list[ByClass]:
+def _scanpaths(
+    rows: datasets.Dataset, columns: Columns, left_out: Counter[str], numbers: Sequence[int]
+) -> list[ByClass]:
     column = trace_column(rows.features)
     entry = class_feature(rows.features[column.name])
     number = _numbering(None if column.annotations else entry.get(LABEL), rows, columns, column.name)
     found: list[ByClass] = []
     counts, far_rows, far_places = GazeCounts(), [], []  # of each row only its first far place
-    for at, row in enumerate(raw_rows(rows, [column.name])):
+    for at, row in zip(numbers, raw_rows(rows, [column.name]), strict=True):
         of_class: ByClass = defaultdict(list)
         paths = of_row(partial(scanpaths_of, row, column), f"column {column.name!r}, row {at}")
         places = np.concatenate([np.zeros((0, 2)), *(path.xy for path in paths)])
@@ -157,7 +163,9 @@ def _scanpaths(rows: datasets.Dataset, columns: Columns, left_out: Counter[str])
     return found
 
 
-def _pictures(rows: datasets.Dataset, columns: Columns, name: str, left_out: Counter[str]) -> list[ByClass]:
+def _pictures(
+    rows: datasets.Dataset, columns: Columns, name: str, left_out: Counter[str], numbers: Sequence[int]
+) -> list[ByClass]:
     """Heat maps, one viewing each; masks, one viewing for all of a class."""
     entry = class_feature(rows.features[name])
     if not isinstance(entry, dict) or IMAGE not in entry:
@@ -168,7 +176,7 @@ def _pictures(rows: datasets.Dataset, columns: Columns, name: str, left_out: Cou
     number = _numbering(entry.get(LABEL), rows, columns, name)
     found: list[ByClass] = []
     sizes = ImageSizes(columns.image)
-    for at, row in enumerate(raw_rows(rows, [name, columns.image])):
+    for at, row in zip(numbers, raw_rows(rows, [name, columns.image]), strict=True):
         where = f"row {at}"
         size = of_row(partial(sizes, row), where)
         read: dict[int | None, list[tuple[str | None, Picture]]] = defaultdict(list)
@@ -191,7 +199,7 @@ def _pictures(rows: datasets.Dataset, columns: Columns, name: str, left_out: Cou
     return found
 
 
-def _boxes(rows: datasets.Dataset, columns: Columns) -> tuple[list[ByClass], str]:
+def _boxes(rows: datasets.Dataset, columns: Columns, numbers: Sequence[int]) -> tuple[list[ByClass], str]:
     label = columns.label if columns.label in rows.column_names else None
     reader = RowBoxes(label, rows)
     several = label is not None and is_list(rows.features[label])
@@ -199,7 +207,7 @@ def _boxes(rows: datasets.Dataset, columns: Columns) -> tuple[list[ByClass], str
     names = [name for name in named if name in rows.column_names]
     found: list[ByClass] = []
     sizes = ImageSizes(columns.image)
-    for at, row in enumerate(raw_rows(rows, names)):
+    for at, row in zip(numbers, raw_rows(rows, names), strict=True):
         where = f"column {OBJECTS!r}, row {at}"
         boxes, categories = of_row(partial(reader.read, row, partial(sizes, row)), where)
         if boxes.bbox and categories is None and several:

@@ -150,12 +150,12 @@ class AttentionDataset(OwnDataset):
 
     def _judge(self, root: Path) -> Judged:
         rows, columns, numbers, without = self.read(root)
-        viewings, left_out, note = read_viewings(rows, columns, self.against)
+        viewings, left_out, note = read_viewings(rows, columns, self.against, numbers)
         feature = class_feature(rows.features[columns.label]) if columns.label in rows.column_names else None
         names = [] if feature is None else list(label_names(rows, columns))
         labels = rows[columns.label][:] if feature is not None else [None] * len(rows)
-        sigmas = self._sigmas(rows, columns)
-        shown = same_pictures(rows, columns.image)
+        sigmas = self._sigmas(rows, columns, numbers)
+        shown = same_pictures(rows, columns.image, numbers)
         found: dict[tuple[int, int], list[Viewing]] = {}  # picture, class
         for at, (of_class, label) in enumerate(zip(viewings, labels, strict=True)):
             for target, own in _asked(of_class, label, left_out):
@@ -194,7 +194,9 @@ class AttentionDataset(OwnDataset):
             images_of, Alignment(people, pictures), ", ".join(filter(None, (*notes, note, without)))
         )
 
-    def _sigmas(self, rows: datasets.Dataset, columns: Columns) -> Sequence[Sigma | None]:
+    def _sigmas(
+        self, rows: datasets.Dataset, columns: Columns, numbers: Sequence[int]
+    ) -> Sequence[Sigma | None]:
         """The Gaussian's deviation in x and y of each row. None: its maps are not blurred."""
         if not self.has_fixations and self.sigma is None:
             return [None] * len(rows)
@@ -203,7 +205,7 @@ class AttentionDataset(OwnDataset):
             names.append(columns.image)
         sizes = ImageSizes(columns.image)
         sigmas = []
-        for at, row in enumerate(raw_rows(rows, names)):
+        for at, row in zip(numbers, raw_rows(rows, names), strict=True):
             size = of_row(partial(_size, row, sizes), f"row {at}")
             sigmas.append(fixation_sigma(row.get(ATTENTION_SOURCE), size, self.sigma, PEOPLE))
         return sigmas

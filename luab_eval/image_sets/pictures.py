@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import datasets
@@ -14,7 +15,7 @@ from luab_eval.alignment.viewings import raw_rows
 from luab_vision.images import read_file
 
 
-def same_pictures(rows: datasets.Dataset, image: str) -> list[int]:
+def same_pictures(rows: datasets.Dataset, image: str, numbers: Sequence[int] | None = None) -> list[int]:
     """For each row the first one that shows its image.
 
     These have the same bytes, and the same `image_id` if rows have one. Only images that may be the same are
@@ -23,6 +24,7 @@ def same_pictures(rows: datasets.Dataset, image: str) -> list[int]:
     Args:
         rows: The rows; images are not decoded.
         image: The column of the image.
+        numbers: What errors call each row. Default: its position.
 
     Raises:
         SourceError: an image that cannot be read.
@@ -35,7 +37,7 @@ def same_pictures(rows: datasets.Dataset, image: str) -> list[int]:
     found = []
     of_path: dict[str, bytes] = {}
     for at, (row, own) in enumerate(zip(raw_rows(rows, [image]), ids, strict=True)):
-        content = _digest(row[image], at, of_path) if count[own] > 1 else None
+        content = _digest(row[image], at if numbers is None else numbers[at], of_path) if count[own] > 1 else None
         found.append(first.setdefault((own, content), at))
     return found
 

@@ -397,8 +397,8 @@ def test_masks_and_maps_are_read_as_training_reads_them(tmp_path, column, drawn,
         {"image": image.resize((64, 32)), "label": 0, column: [{"label": 0, "image": value}]}
         for image, value in zip(TWO, (gray(squares(0)), {"bytes": file.getvalue()}), strict=True)
     ]
-    text = stored(tmp_path, rows, **PICTURES).partition("=")[2]
-    with pytest.raises(SourceError, match=f"row 1: column '{column}' has an image {message}"):
+    text = stored(tmp_path, [rows[0] | {"label": None}, *rows], **PICTURES).partition("=")[2]
+    with pytest.raises(SourceError, match=f"row 2: column '{column}' has an image {message}"):
         AttentionDataset("toy", f"{text}?against={column}").judged(Path())
 
 
@@ -497,8 +497,8 @@ def test_a_row_without_its_size_has_that_of_its_image(tmp_path, absent):
     people = AttentionDataset("toy", f"{text}?against=scanpaths").judged(Path()).alignment.people
     assert people[1].map == pytest.approx(people[0].map)
     rows[1]["image"] = {"bytes": b"no image", "path": None}
-    text = stored(tmp_path / "odd", rows, **kinds).partition("=")[2]
-    with pytest.raises(SourceError, match="row 1: cannot read the image"):
+    text = stored(tmp_path / "odd", [rows[0] | {"label": None}, *rows], **kinds).partition("=")[2]
+    with pytest.raises(SourceError, match="row 2: cannot read the image"):
         AttentionDataset("toy", f"{text}?against=scanpaths").judged(Path())
 
 

@@ -67,6 +67,6 @@ def test_a_file_is_read_once(tmp_path, opened, against):
     assert opened == once
     opened.clear()
     if against == "heatmaps":
-        sigmas = AttentionDataset("toy", "x@v?against=heatmaps&sigma=.1")._sigmas(found, columns)
+        sigmas = AttentionDataset("toy", "x@v?against=heatmaps&sigma=.1")._sigmas(found, columns, range(6))
         assert sigmas == [pytest.approx((0.1, 0.15))] * len(found)
         assert opened == once
