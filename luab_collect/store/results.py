@@ -124,38 +124,41 @@ def page_items(connection: Connection, page_id: int) -> tuple[StoredItem, ...]:
 
 def raw_events(connection: Connection, work_id: str) -> dict[int, list[RawEvent]]:
     """Epoch -> its events in order, as the page sent them."""
+    events: dict[int, list[RawEvent]] = {}
+    for epoch, event in _each_event(connection, work_id):
+        events.setdefault(epoch, []).append(event)
+    return events
+
+
+def _each_event(connection: Connection, work_id: str) -> Iterator[tuple[int, RawEvent]]:
+    """Epoch and event, in order; the events of one batch are in memory at a time."""
     b = t.batches.c
     query = select(b.epoch, b.body).where(b.work_id == work_id).order_by(b.epoch, b.first_seq)
-    events: dict[int, list[RawEvent]] = {}
     for row in connection.execute(query):
-        events.setdefault(row.epoch, []).extend(unpack(row.body))
-    return events
+        for event in unpack(row.body):
+            yield row.epoch, event
 
 
 def to_go_on(connection: Connection, work: Row[Any]) -> dict[str, Any]:
     """What a page needs to go on: `acked` (epoch -> last number), `events` (durable ones, with `epoch`)."""
-    events = raw_events(connection, work.id)
-    return {
-        "acked": {str(epoch): some[-1]["seq"] for epoch, some in events.items()},
-        "events": [
-            {**event, "epoch": epoch}
-            for epoch, some in events.items()
-            for event in some
-            if event["kind"] in DURABLE
-        ],
-    }
+    acked: dict[str, int] = {}
+    durable: list[RawEvent] = []
+    for epoch, event in _each_event(connection, work.id):
+        acked[str(epoch)] = event["seq"]
+        if event["kind"] in DURABLE:
+            durable.append({**event, "epoch": epoch})
+    return {"acked": acked, "events": durable}
 
 
 def seen_categories(connection: Connection, work_id: str) -> set[int]:
     """The categories of icons that were shown; the first one is from the start."""
-    events = (event for some in raw_events(connection, work_id).values() for event in some)
-    return {0} | {event["category"] for event in events if event["kind"] == "category"}
+    events = _each_event(connection, work_id)
+    return {0} | {event["category"] for _, event in events if event["kind"] == "category"}
 
 
 def unseen_items(connection: Connection, work_id: str) -> set[str]:
     """The images of a page of work that never came in the browser."""
-    events = (event for some in raw_events(connection, work_id).values() for event in some)
-    return unseen((event["kind"], event.get("item")) for event in events)
+    return unseen((event["kind"], event.get("item")) for _, event in _each_event(connection, work_id))
 
 
 def last_kind(connection: Connection, work_id: str, epoch: int, seq: int) -> str | None:
