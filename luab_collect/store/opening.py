@@ -36,7 +36,7 @@ class ProjectStore:
         self.clock = clock
         self.secret = project.secret()
         self.rules = Rules(project.overlap, 60.0 * project.lease_minutes, project.pages_per_hit)
-        self.engine: Engine = open_engine(project.database)
+        self.engine: Engine = open_engine(project.database, project.folder)
         try:
             upgrade(self.engine)
             inputs = inputs_of(project)

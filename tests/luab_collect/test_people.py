@@ -249,6 +249,18 @@ def test_purge_takes_its_days_from_the_project(tmp_path, capsys):
     assert capsys.readouterr().out.startswith("removed: 0 ids of platforms")
 
 
+def test_a_relative_database_is_in_the_projects_folder_wherever_a_command_runs(tmp_path, monkeypatch, capsys):
+    (tmp_path / "elsewhere").mkdir()
+    make_shop(tmp_path / "shop", database="sqlite:///collect2.sqlite")
+    monkeypatch.chdir(tmp_path)
+    assert main(["people", "shop", "add", "Ann"]) == 0
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    capsys.readouterr()
+    assert main(["people", "../shop", "list"]) == 0
+    assert capsys.readouterr().out.startswith("Ann\t")
+    assert [path.parent.name for path in tmp_path.rglob("collect2.sqlite")] == ["shop"]
+
+
 def test_status_tells_progress_and_pace(tmp_path, capsys):
     running = Running(tmp_path / "shop", images=12)
     shop = str(tmp_path / "shop")
