@@ -61,6 +61,15 @@ def open_engine(url: str, folder: Path | None = None) -> Engine:
 
 
 @contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that sees one state of the database, that of its first statement."""
+    # SQLite's do; on PostgreSQL each statement would see a state of its own.
+    options = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
+    with engine.connect().execution_options(**options) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction that writes: alone, from its first statement on. Committed at the end."""
     with engine.connect().execution_options(luab_write=True) as connection, connection.begin():

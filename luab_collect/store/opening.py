@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from luab_collect.items import read_items
 from luab_collect.plan import plan_pages
 from luab_collect.project import Project
-from luab_collect.store.engine import is_full, open_engine, writing
+from luab_collect.store.engine import is_full, open_engine, reading, writing
 from luab_collect.store.fill import fill, inputs_of, is_filled
 from luab_collect.store.leases import Rules
 from luab_collect.store.meaning import keep, require_same_meaning
@@ -65,7 +65,7 @@ class ProjectStore:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that sees one state of the database."""
-        with self.engine.connect() as connection, connection.begin():
+        with reading(self.engine) as connection:
             yield connection
 
     @contextmanager

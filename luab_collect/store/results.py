@@ -11,6 +11,7 @@ from luab_collect.loading import unseen
 from luab_collect.store import tables as t
 from luab_collect.store.ingest import RawEvent, unpack
 from luab_collect.store.leases import REJECT
+from luab_data.errors import SourceError
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,9 @@ def stored_work(
         connection: Its transaction sees one state of the database.
         identifier: Only this one.
         all_states: Also those at work and returned.
+
+    Raises:
+        SourceError: submitted work has no events, which would read as an answer.
     """
     w, a = t.work.c, t.annotators.c
     query = (
@@ -84,6 +88,14 @@ def stored_work(
     if not all_states:
         query = query.where(w.state == "submitted")
     for row in connection.execute(query).all():
+        events: dict[int, list[Event]] = {}
+        for epoch, event in _each_event(connection, row.id):
+            events.setdefault(epoch, []).append(_event(event))
+        if row.state == "submitted" and not events:
+            raise SourceError(
+                f"the database is damaged: page of work {row.id} was submitted and has no events. Restore it "
+                "from a copy."
+            )
         conflicts = select(t.conflicts.c.id).where(t.conflicts.c.work_id == row.id)
         yield StoredWork(
             id=row.id,
@@ -97,10 +109,7 @@ def stored_work(
             submitted=row.submitted,
             verdict=standing(row.verdict, row.of_all),
             items=page_items(connection, row.page_id),
-            events={
-                epoch: [_event(each) for each in events]
-                for epoch, events in raw_events(connection, row.id).items()
-            },
+            events=events,
             conflicts=len(connection.execute(conflicts).all()),
         )
 
