@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from luab_collect.events import Event
-from luab_collect.geometry import position
+from luab_collect.geometry import in_image, position
 from luab_collect.loading import ARRIVALS, unseen
 from luab_collect.results import (
     ContentBox,
@@ -100,7 +100,7 @@ class _Page:
         self.items = {item: _Reading() for item in items}
         self.icons: dict[int, _IconReading] = {}
         self.categories: list[tuple[int, float, bool]] = []
-        self.untrusted = self.mismatched = 0
+        self.untrusted = self.mismatched = self.outside = 0
         self.pointers: dict[str, None] = {}
         self.visible = 0.0
         self.last = 0.0  # ms
@@ -163,6 +163,7 @@ class _Page:
         reading = self.items[item]
         if kind == "select":
             reading.selects.append(sample)
+            self.outside += sample.pointer != "keyboard" and not in_image(sample.x, sample.y)
             reading.selected = True
         elif kind == "deselect":
             reading.deselects.append(sample)
@@ -191,6 +192,13 @@ class _Page:
         if kind == "cancel":
             return
         end = None if kind == "remove" else (sample.x, sample.y)
+        if end is not None and not in_image(
+            *end
+        ):  # no page puts an icon there: one dropped outside is taken off
+            self.outside += 1
+            kind, end = "remove", None
+        if end is None and icon.place is None:
+            return  # it is not there
         icon.actions.append(IconAction(kind, icon.place, end, sample.t, sample.pointer, sample.trusted))
         icon.place = end
 
@@ -237,6 +245,7 @@ def page_result(work: Work) -> PageResult:
         untrusted=page.untrusted,
         pointers=tuple(page.pointers),
         mismatched=page.mismatched,
+        outside=page.outside,
     )
 
 

@@ -3,8 +3,9 @@
 A page of work numbers its events from 1 in each epoch (the tab that writes). Times are milliseconds since the
 page was first visible, from the browser's monotonic clock; `open` ties them to the wall clock. `x`, `y` are
 ratios of the content box of the item's image (or of the page's image), measured when the event happened; they
-may leave 0 to 1 while something is dragged. `cx`, `cy` are the same position in CSS pixels of the viewport,
-and `layout` the number of the last `layout` event, so that ratios can be computed again.
+may leave 0 to 1 while something is dragged, but an icon is put within `PLACE`. `cx`, `cy` are the same
+position in CSS pixels of the viewport, and `layout` the number of the last `layout` event, so that ratios can
+be computed again.
 """
 
 import json
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from imagenet_ab.fields import RATIO as RELEASED
 from luab_data.errors import RejectedRecord
 
 POINTERS = ("mouse", "touch", "pen", "keyboard")
@@ -21,10 +23,12 @@ MAX_SEQ = 2_000_000
 MAX_TEXT = 255
 MAX_BATCH = 5_000  # events
 RATIO = (-100.0, 101.0)
+PLACE = (RELEASED.low, RELEASED.high)  # of what is in the image: at its border, a little outside
 CSS_PIXELS = (-1e6, 1e6)
 
 # Field -> what is allowed. A tuple of numbers is a range, of strings a choice.
 _POSITION = {"x": RATIO, "y": RATIO, "cx": CSS_PIXELS, "cy": CSS_PIXELS}
+_PLACE = _POSITION | {"x": PLACE, "y": PLACE}
 _POINTER = {"pointer": POINTERS, "trusted": bool, "layout": int}
 _ITEM = {"item": str}
 _ICON = {"icon": int, "label": str}  # `icon`: number of the placed icon on this page, from 1
@@ -50,8 +54,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "deselect": _ITEM | _POSITION | _POINTER,
     "pick": _ICON | _POSITION | _POINTER,  # a new or a placed icon is taken up
     "drag": _ICON | _POSITION | _POINTER,
-    "add": _ICON | _POSITION | _POINTER,
-    "relocate": _ICON | _POSITION | _POINTER,  # the released files' `move`
+    "add": _ICON | _PLACE | _POINTER,
+    "relocate": _ICON | _PLACE | _POINTER,  # the released files' `move`
     "remove": _ICON | _POSITION | _POINTER,
     "cancel": _ICON | _POSITION | _POINTER,  # a drag that changed nothing
     "category": {"category": int, "pointer": POINTERS, "trusted": bool},

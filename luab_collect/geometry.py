@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from luab_collect.events import RATIO
+from luab_collect.events import PLACE, RATIO
 
 TOLERANCE = 0.5  # CSS pixels by which a position that the page sent may differ from its recomputation
 
@@ -20,6 +20,11 @@ def ratios(box: Rectangle, cx: float, cy: float) -> tuple[float, float] | None:
     if not (width > 0 and height > 0):
         return None
     return _limited((cx - left) / width), _limited((cy - top) / height)
+
+
+def in_image(x: float, y: float) -> bool:
+    """Whether ratios are a place in the image (`events.PLACE`)."""
+    return PLACE[0] <= x <= PLACE[1] and PLACE[0] <= y <= PLACE[1]
 
 
 def position(fields: Mapping[str, Any], box: Rectangle | None) -> tuple[float, float, bool]:

@@ -87,7 +87,7 @@ class Project:
 
     @property
     def database(self) -> str:
-        """URL of the database."""
+        """URL of the database; a relative file of SQLite is one in the folder."""
         return self.settings.database or f"sqlite:///{self.folder / DATABASE}"
 
     @property

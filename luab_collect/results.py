@@ -106,3 +106,4 @@ class PageResult:
     untrusted: int = 0  # events that no person made (`isTrusted` is false)
     pointers: tuple[str, ...] = field(default=())  # kinds of pointers that were used
     mismatched: int = 0  # events whose x, y were not those of their pixels and layout, and were replaced
+    outside: int = 0  # selections and icons so far outside of the image that they are no place in it

@@ -102,7 +102,7 @@ class Settings(Strict):
     categories: tuple[Name, ...] = ()  # `place`: in the order of the pages of icons
     candidates: Path | None = None  # CSV `file,class`: of which classes an image may be; `select`
     gold: Path | None = None  # CSV: see `luab_collect.gold`
-    database: Line | None = None  # URL; none: SQLite in the project's folder
+    database: Line | None = None  # URL, relative to the folder; none: SQLite there
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     overlap: Annotated[int, Field(ge=1, le=1000)] = 1  # annotators an image
     lease_minutes: Annotated[float, Field(ge=1, le=7 * 24 * 60, allow_inf_nan=False)] = 30

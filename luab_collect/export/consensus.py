@@ -6,13 +6,14 @@
 * `place`: the point is that annotator's whose place is nearest to the others' (of two, the first one's): a
   mean would lie between two objects of the class.
 
-Places that were selected with the keyboard are none.
+Places that were selected with the keyboard, or far outside of the image, are none.
 """
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from luab_collect.events import PLACE
 from luab_collect.export.views import ItemView, pointed
 from luab_collect.plan import DISTRACTOR
 from luab_collect.results import PlaceItem, SelectItem
@@ -51,7 +52,7 @@ def select_votes(views: Iterable[ItemView]) -> list[Vote]:
     votes = []
     for name, seen in by_class.items():
         chosen = [each for each in seen.values() if each.selected]
-        firsts = [found[0] for each in chosen if (found := pointed(each.selects, -math.inf, math.inf))]
+        firsts = [found[0] for each in chosen if (found := pointed(each.selects, *PLACE))]
         click = None
         if firsts:
             click = (

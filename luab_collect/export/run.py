@@ -53,6 +53,7 @@ class Exported:
         self._accepted_only = accepted_only
         self.counts = {"submitted": 0, "exported": 0, "rejected": 0, "undecided, left out": 0}
         self.unseen = 0  # images of the exported pages that never came in the browser
+        self.outside = 0  # selections and icons of them that are no place in their image
         self.digest = sha256()
 
     def __iter__(self) -> Iterator[StoredWork]:
@@ -73,12 +74,16 @@ class Exported:
             f"{number:,} {name}" for name, number in self.counts.items() if number and name != "submitted"
         ]
         pages = f"pages of work: {self.counts['submitted']:,} submitted = {' + '.join(left) or '0 exported'}"
-        if not self.unseen:
-            return [pages]
-        return [
-            pages,
-            f"no answer about {counted(self.unseen, 'image')}: never came in the browser, left out",
-        ]
+        lines = [pages]
+        if self.unseen:
+            lines.append(
+                f"no answer about {counted(self.unseen, 'image')}: never came in the browser, left out"
+            )
+        if self.outside:
+            lines.append(
+                f"far outside of their image, without a place in it: {self.outside:,} selections or icons"
+            )
+        return lines
 
 
 def export(
@@ -116,6 +121,7 @@ def export(
         for work in exported:
             result = page_result(work)
             exported.unseen += sum(not item.loaded for item in result.items)
+            exported.outside += result.outside
             for view in views_of(result, {item.id: item.role for item in work.items}):
                 spool.add(view)
         spool.finish()
@@ -189,9 +195,8 @@ def _finish(folder: Path, raw: Path, manifest: Manifest, exported: Exported, lay
     names = sorted(path.name for path in raw.iterdir())
     if names:
         raw.rename(folder / RAW)
-    write_json(
-        folder / MARK, {"layout": layout, "pages_of_work": exported.counts, "unseen_images": exported.unseen}
-    )
+    counts = {"unseen_images": exported.unseen, "outside": exported.outside}
+    write_json(folder / MARK, {"layout": layout, "pages_of_work": exported.counts, **counts})
     others = (*DESCRIPTIONS, MARK, *(f"{RAW}/{name}" for name in names))
     write_dataset_sums(folder, manifest.shards, others)
 

@@ -7,11 +7,12 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import Field, StringConstraints
 from sqlalchemy import Connection, insert, select
 
+from luab_collect.platforms import LINK, PROLIFIC
 from luab_collect.server import describe
 from luab_collect.server.answers import documented
 from luab_collect.server.bodies import Body, parse, parse_json, read_body
 from luab_collect.server.callers import SECURITY, session_of, takes
-from luab_collect.server.entry import PROLIFIC, RETURNED, Entrance
+from luab_collect.server.entry import RETURNED, Entrance
 from luab_collect.server.studio import Studio
 from luab_collect.server.wrong_tokens import WrongTokens
 from luab_collect.store import people
@@ -71,7 +72,7 @@ def entry_routes(studio: Studio, entry: Entrance) -> APIRouter:
         now = studio.now()
         visitor = None
         try:
-            if given.platform != people.LINK:
+            if given.platform != LINK:
                 visitor = await run_in_threadpool(
                     entry.visitor, given.platform, given.token, given.parameters
                 )

@@ -11,11 +11,11 @@ from typing import Any
 import jwt
 from jwt import PyJWKClient, PyJWKSet
 
+from luab_collect.platforms import PROLIFIC, URL
 from luab_collect.project import Project
 from luab_collect.store.refusals import Refusal
 from luab_data.errors import SourceError
 
-PROLIFIC, URL = "prolific", "url"
 PERSON, STUDY, VISIT = "PROLIFIC_PID", "STUDY_ID", "SESSION_ID"
 ALGORITHMS = ["RS256", "ES256"]  # with public keys only: a key set's key must not serve as a shared secret
 MAX_AGE = 300.0  # s of a webhook

@@ -4,6 +4,7 @@ import errno
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
@@ -23,8 +24,12 @@ _WAIT_MS = 30_000  # for another process that writes
 _FULL_STATES = ("53100",)
 
 
-def open_engine(url: str) -> Engine:
+def open_engine(url: str, folder: Path | None = None) -> Engine:
     """The engine of a database address, `sqlite:///FILE` or `postgresql://USER@HOST/NAME`.
+
+    Args:
+        url: The address.
+        folder: What a relative FILE is relative to; None: it must be absolute.
 
     Raises:
         SourceError: another kind of address.
@@ -34,9 +39,14 @@ def open_engine(url: str) -> Engine:
     except ArgumentError:
         raise SourceError(_no_database(url)) from None
     driver = DRIVERS.get(parsed.get_backend_name())
-    if driver is None or (parsed.get_backend_name() == "sqlite" and not parsed.database):
+    if driver is None:
         raise SourceError(_no_database(url))
     parsed = parsed.set(drivername=driver)
+    if driver == "sqlite":
+        file = parsed.database or ""
+        if not file or file.startswith((":", "file:")) or (folder is None and not Path(file).is_absolute()):
+            raise SourceError(_no_database(url))
+        parsed = parsed.set(database=str((folder or Path()) / file))
     try:
         if driver == "sqlite":
             engine = create_engine(parsed, pool_size=16, max_overflow=48)
@@ -48,6 +58,15 @@ def open_engine(url: str) -> Engine:
         raise SourceError(_no_database(url)) from None
     event.listen(engine, "begin", _begin)
     return engine
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that sees one state of the database, that of its first statement."""
+    # SQLite's do; on PostgreSQL each statement would see a state of its own.
+    options = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
+    with engine.connect().execution_options(**options) as connection, connection.begin():
+        yield connection
 
 
 @contextmanager

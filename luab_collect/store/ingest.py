@@ -16,7 +16,9 @@ from sqlalchemy import Connection, Row, Table, func, insert, select, update
 from luab_collect.store import tables as t
 from luab_collect.store.refusals import Refusal
 
-MAX_STORED_BYTES = 64 << 20  # of one page of work, compressed: a day of moves at 1 kHz
+# Of one page of work, which is read as a whole. A mouse of 1 kHz that never rests makes them in 17 minutes.
+MAX_EVENTS = 1_000_000
+MAX_BYTES = 256 << 20  # as JSON: equal events compress to nothing
 COMPRESSION = 3  # half the time of 6, for 7 % more bytes
 MAX_CONFLICTS = 100  # kept of one page of work
 
@@ -32,6 +34,7 @@ class Packed:
     events: Sequence[RawEvent]
     sha256: str
     body: bytes
+    size: int  # bytes of JSON
 
     @property
     def first(self) -> int:
@@ -47,7 +50,8 @@ class Packed:
 def pack(events: Sequence[RawEvent]) -> Packed:
     """The batch of events, which follow each other, at least one."""
     content = to_json(events)
-    return Packed(events, hashlib.sha256(content).hexdigest(), zlib.compress(content, COMPRESSION))
+    body = zlib.compress(content, COMPRESSION)
+    return Packed(events, hashlib.sha256(content).hexdigest(), body, len(content))
 
 
 def unpack(body: bytes) -> list[RawEvent]:
@@ -98,6 +102,9 @@ def take(connection: Connection, work: Row[Any], epoch: int, batch: Packed, now:
         raise Refusal("submitted", "this page of work was submitted", acked_through=stored)
     if epoch < work.epoch and any(event["kind"] in CHANGES for event in tail.events):
         raise Refusal("superseded", "another tab has gone on with this page of work", acked_through=stored)
+    others = _last_of_others(connection, work.id, epoch) if work.epoch > 1 else 0
+    if others + tail.last > MAX_EVENTS:
+        raise Refusal("too_much", f"a page of work may have {MAX_EVENTS:,} events", acked_through=stored)
     _append(connection, t.batches, work, epoch, tail, now)
     return Taken(tail.last, appended=len(tail.events))
 
@@ -111,6 +118,14 @@ def last_seq(connection: Connection, work_id: str, epoch: int) -> int:
         .limit(1)
     )
     return connection.execute(query).scalar() or 0
+
+
+def _last_of_others(connection: Connection, work_id: str, epoch: int) -> int:
+    """Number of stored events of all other epochs."""
+    b = t.batches.c
+    query = select(func.max(b.last_seq).label("last")).where(b.work_id == work_id, b.epoch != epoch)
+    lasts = query.group_by(b.epoch).subquery()
+    return int(connection.execute(select(func.sum(lasts.c.last))).scalar() or 0)
 
 
 def _first_difference(connection: Connection, work_id: str, epoch: int, batch: Packed) -> int | None:
@@ -146,9 +161,8 @@ def _keep_conflict(connection: Connection, work: Row[Any], epoch: int, batch: Pa
 def _append(
     connection: Connection, table: Table, work: Row[Any], epoch: int, batch: Packed, now: float
 ) -> None:
-    size = len(batch.body)
-    if work.stored_bytes + size > MAX_STORED_BYTES:
-        raise Refusal("too_much", f"a page of work may have {MAX_STORED_BYTES:,} bytes of events")
+    if work.stored_bytes + batch.size > MAX_BYTES:
+        raise Refusal("too_much", f"a page of work may have {MAX_BYTES:,} bytes of events")
     connection.execute(
         insert(table).values(
             work_id=work.id,
@@ -161,4 +175,4 @@ def _append(
         )
     )
     grown = update(t.work).where(t.work.c.id == work.id)
-    connection.execute(grown.values(stored_bytes=t.work.c.stored_bytes + size))
+    connection.execute(grown.values(stored_bytes=t.work.c.stored_bytes + batch.size))

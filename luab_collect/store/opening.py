@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from luab_collect.items import read_items
 from luab_collect.plan import plan_pages
 from luab_collect.project import Project
-from luab_collect.store.engine import is_full, open_engine, writing
+from luab_collect.store.engine import is_full, open_engine, reading, writing
 from luab_collect.store.fill import fill, inputs_of, is_filled
 from luab_collect.store.leases import Rules
 from luab_collect.store.meaning import keep, require_same_meaning
@@ -36,7 +36,7 @@ class ProjectStore:
         self.clock = clock
         self.secret = project.secret()
         self.rules = Rules(project.overlap, 60.0 * project.lease_minutes, project.pages_per_hit)
-        self.engine: Engine = open_engine(project.database)
+        self.engine: Engine = open_engine(project.database, project.folder)
         try:
             upgrade(self.engine)
             inputs = inputs_of(project)
@@ -65,7 +65,7 @@ class ProjectStore:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A transaction that sees one state of the database."""
-        with self.engine.connect() as connection, connection.begin():
+        with reading(self.engine) as connection:
             yield connection
 
     @contextmanager

@@ -10,11 +10,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
+from luab_collect.platforms import LINK
 from luab_collect.store import tables as t
 from luab_collect.store.keys import PSEUDONYM_DIGITS, keyed, new_token, token_sha256
 from luab_collect.store.refusals import Refusal
 
-LINK = "link"  # the platform of own links
 SESSION_SECONDS = 14 * 24 * 3600.0
 MAX_SESSIONS = 20  # of one annotator; then the oldest ends
 
@@ -35,25 +35,36 @@ def annotator_of(
     connection: Connection, secret: bytes, platform: str, outside_id: str, now: float
 ) -> Row[Any]:
     """The annotator with an id outside, new or known; raises Refusal (`withdrawn`)."""
-    a, o = t.annotators.c, t.outside_ids.c
-    pseudonym = keyed(secret, "annotator", platform, outside_id, digits=PSEUDONYM_DIGITS)
+    row, pseudonym = known(connection, secret, platform, outside_id)
+    if row is None:
+        connection.execute(insert(t.annotators).values(pseudonym=pseudonym, platform=platform, created=now))
+        row = connection.execute(select(t.annotators).where(t.annotators.c.pseudonym == pseudonym)).one()
+    elif row.withdrawn is not None:
+        raise Refusal("withdrawn", "you have withdrawn from this study")
+    if _outside_id(connection, row.id) is None:  # new, or removed by retention
+        values = {"annotator_id": row.id, "platform": platform, "outside_id": outside_id}
+        connection.execute(insert(t.outside_ids).values(**values))
+    return row
+
+
+def known(
+    connection: Connection, secret: bytes, platform: str, outside_id: str
+) -> tuple[Row[Any] | None, str]:
+    """The annotator with an id outside, and her pseudonym; None: a new one.
+
+    It is the hash that knows her, also where her id was removed.
+    """
     number = 0
-    while (
-        row := connection.execute(select(t.annotators).where(a.pseudonym == pseudonym)).first()
-    ) is not None:
-        if row.withdrawn is not None:
-            raise Refusal("withdrawn", "you have withdrawn from this study")
-        there = connection.execute(select(o.outside_id).where(o.annotator_id == row.id)).scalar()
-        if there in (None, outside_id) and row.platform == platform:
-            if there is None:  # removed by retention: it is the hash that knows her
-                _add_outside_id(connection, row.id, platform, outside_id)
-            return row
+    pseudonym = keyed(secret, "annotator", platform, outside_id, digits=PSEUDONYM_DIGITS)
+    while True:
+        query = select(t.annotators).where(t.annotators.c.pseudonym == pseudonym)
+        row = connection.execute(query).first()
+        if row is None:
+            return None, pseudonym
+        if row.platform == platform and _outside_id(connection, row.id) in (None, outside_id):
+            return row, pseudonym
         number += 1  # another one with the same 40 bits
         pseudonym = keyed(secret, "annotator", platform, outside_id, str(number), digits=PSEUDONYM_DIGITS)
-    connection.execute(insert(t.annotators).values(pseudonym=pseudonym, platform=platform, created=now))
-    row = connection.execute(select(t.annotators).where(a.pseudonym == pseudonym)).one()
-    _add_outside_id(connection, row.id, platform, outside_id)
-    return row
 
 
 def annotator_of_link(connection: Connection, token: str) -> Row[Any]:
@@ -173,6 +184,6 @@ def link_names(connection: Connection) -> Sequence[Any]:
     return connection.execute(query.order_by(c.name)).all()
 
 
-def _add_outside_id(connection: Connection, annotator: int, platform: str, outside_id: str) -> None:
-    values = {"annotator_id": annotator, "platform": platform, "outside_id": outside_id}
-    connection.execute(insert(t.outside_ids).values(**values))
+def _outside_id(connection: Connection, annotator: int) -> str | None:
+    o = t.outside_ids.c
+    return connection.execute(select(o.outside_id).where(o.annotator_id == annotator)).scalar()

@@ -11,6 +11,7 @@ from luab_collect.loading import unseen
 from luab_collect.store import tables as t
 from luab_collect.store.ingest import RawEvent, unpack
 from luab_collect.store.leases import REJECT
+from luab_data.errors import SourceError
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,9 @@ def stored_work(
         connection: Its transaction sees one state of the database.
         identifier: Only this one.
         all_states: Also those at work and returned.
+
+    Raises:
+        SourceError: submitted work has no events, which would read as an answer.
     """
     w, a = t.work.c, t.annotators.c
     query = (
@@ -84,6 +88,14 @@ def stored_work(
     if not all_states:
         query = query.where(w.state == "submitted")
     for row in connection.execute(query).all():
+        events: dict[int, list[Event]] = {}
+        for epoch, event in _each_event(connection, row.id):
+            events.setdefault(epoch, []).append(_event(event))
+        if row.state == "submitted" and not events:
+            raise SourceError(
+                f"the database is damaged: page of work {row.id} was submitted and has no events. Restore it "
+                "from a copy."
+            )
         conflicts = select(t.conflicts.c.id).where(t.conflicts.c.work_id == row.id)
         yield StoredWork(
             id=row.id,
@@ -97,10 +109,7 @@ def stored_work(
             submitted=row.submitted,
             verdict=standing(row.verdict, row.of_all),
             items=page_items(connection, row.page_id),
-            events={
-                epoch: [_event(each) for each in events]
-                for epoch, events in raw_events(connection, row.id).items()
-            },
+            events=events,
             conflicts=len(connection.execute(conflicts).all()),
         )
 
@@ -124,38 +133,41 @@ def page_items(connection: Connection, page_id: int) -> tuple[StoredItem, ...]:
 
 def raw_events(connection: Connection, work_id: str) -> dict[int, list[RawEvent]]:
     """Epoch -> its events in order, as the page sent them."""
+    events: dict[int, list[RawEvent]] = {}
+    for epoch, event in _each_event(connection, work_id):
+        events.setdefault(epoch, []).append(event)
+    return events
+
+
+def _each_event(connection: Connection, work_id: str) -> Iterator[tuple[int, RawEvent]]:
+    """Epoch and event, in order; the events of one batch are in memory at a time."""
     b = t.batches.c
     query = select(b.epoch, b.body).where(b.work_id == work_id).order_by(b.epoch, b.first_seq)
-    events: dict[int, list[RawEvent]] = {}
     for row in connection.execute(query):
-        events.setdefault(row.epoch, []).extend(unpack(row.body))
-    return events
+        for event in unpack(row.body):
+            yield row.epoch, event
 
 
 def to_go_on(connection: Connection, work: Row[Any]) -> dict[str, Any]:
     """What a page needs to go on: `acked` (epoch -> last number), `events` (durable ones, with `epoch`)."""
-    events = raw_events(connection, work.id)
-    return {
-        "acked": {str(epoch): some[-1]["seq"] for epoch, some in events.items()},
-        "events": [
-            {**event, "epoch": epoch}
-            for epoch, some in events.items()
-            for event in some
-            if event["kind"] in DURABLE
-        ],
-    }
+    acked: dict[str, int] = {}
+    durable: list[RawEvent] = []
+    for epoch, event in _each_event(connection, work.id):
+        acked[str(epoch)] = event["seq"]
+        if event["kind"] in DURABLE:
+            durable.append({**event, "epoch": epoch})
+    return {"acked": acked, "events": durable}
 
 
 def seen_categories(connection: Connection, work_id: str) -> set[int]:
     """The categories of icons that were shown; the first one is from the start."""
-    events = (event for some in raw_events(connection, work_id).values() for event in some)
-    return {0} | {event["category"] for event in events if event["kind"] == "category"}
+    events = _each_event(connection, work_id)
+    return {0} | {event["category"] for _, event in events if event["kind"] == "category"}
 
 
 def unseen_items(connection: Connection, work_id: str) -> set[str]:
     """The images of a page of work that never came in the browser."""
-    events = (event for some in raw_events(connection, work_id).values() for event in some)
-    return unseen((event["kind"], event.get("item")) for event in events)
+    return unseen((event["kind"], event.get("item")) for _, event in _each_event(connection, work_id))
 
 
 def last_kind(connection: Connection, work_id: str, epoch: int, seq: int) -> str | None:

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, or_, select, update
+from sqlalchemy import Connection, Row, delete, func, or_, select, update
 
+from luab_collect.platforms import PLATFORMS, PSEUDONYM
 from luab_collect.store import tables as t
 from luab_collect.store.leases import recount
+from luab_collect.store.people import known
 
 DAY = 24 * 3600.0
 
@@ -17,36 +19,38 @@ class Withdrawal:
 
     annotator: int
     pseudonym: str
+    platform: str
     pages: int  # of work
     batches: int  # of events
 
 
-def find(connection: Connection, secret_name: str) -> Withdrawal | None:
-    """The annotator with this pseudonym, name of a link or id outside, and what there is of her."""
-    a, w = t.annotators.c, t.work.c
-    query = (
-        select(a.id, a.pseudonym)
-        .select_from(
-            t.annotators.outerjoin(t.links, t.links.c.annotator_id == a.id).outerjoin(
-                t.outside_ids, t.outside_ids.c.annotator_id == a.id
-            )
-        )
-        .where(
-            or_(
-                a.pseudonym == secret_name,
-                t.links.c.name == secret_name,
-                t.outside_ids.c.outside_id == secret_name,
-            )
-        )
-    )
-    row = connection.execute(query).first()
-    if row is None:
-        return None
-    pages = select(func.count()).select_from(t.work).where(w.annotator_id == row.id)
+def find(connection: Connection, secret: bytes, given: str, by: str | None = None) -> list[Withdrawal]:
+    """The annotators whom a pseudonym, a link's name or an id at a platform may mean, and what there is.
+
+    Args:
+        connection: To the database.
+        secret: The project's key.
+        given: What she is called.
+        by: One of `CALLED_BY`, which one annotator at most has. None: any of them, which several may have, as
+            whoever comes by an address chooses her own id.
+    """
+    a = t.annotators.c
+    found: list[Row[Any]] = []
+    if by in (None, PSEUDONYM):
+        found += connection.execute(select(t.annotators).where(a.pseudonym == given)).all()
+    for platform in PLATFORMS:
+        if by in (None, platform) and (row := known(connection, secret, platform, given)[0]) is not None:
+            found.append(row)
+    return [_withdrawal(connection, row) for row in {row.id: row for row in found}.values()]
+
+
+def _withdrawal(connection: Connection, row: Row[Any]) -> Withdrawal:
+    pages = select(func.count()).select_from(t.work).where(t.work.c.annotator_id == row.id)
     batches = select(func.count()).select_from(t.batches).where(t.batches.c.work_id.in_(_work_of(row.id)))
     return Withdrawal(
         row.id,
         row.pseudonym,
+        row.platform,
         connection.execute(pages).scalar_one(),
         connection.execute(batches).scalar_one(),
     )

@@ -152,7 +152,7 @@ work = Table(
     Column("created", Float, nullable=False),
     Column("leased_until", Float, nullable=False),
     Column("epoch", Integer, nullable=False, server_default="0"),  # the newest tab's
-    Column("stored_bytes", Integer, nullable=False, server_default="0"),  # of events and conflicts
+    Column("stored_bytes", Integer, nullable=False, server_default="0"),  # of events and conflicts, as JSON
     Column("submitted", Float),
     Column("submission", Integer, index=True),  # from 1, in the order of submission: clocks go back
     Column("submitted_epoch", Integer),

@@ -1,7 +1,7 @@
 """Who gets which page: overlap, least annotated first, leases, never twice. On both databases."""
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 from luab_collect.review.review import read_review
 from luab_collect.store import tables as t
@@ -11,7 +11,9 @@ from luab_collect.store.opening import ProjectStore
 from luab_collect.store.people import annotator_of
 from luab_collect.store.refusals import Refusal
 from luab_collect.store.results import stored_work
+from luab_collect.store.retention import withdraw
 from luab_collect.store.work import begin_next, submit, where
+from luab_data.errors import SourceError
 
 from luab_collect.store.ingest import pack, take  # isort: skip
 from fixtures.shops import Clock, make_shop, page_events
@@ -86,6 +88,30 @@ def test_each_page_goes_to_overlap_annotators_the_least_annotated_first(desk):
     assert desk.page("e") == 1
     assert [desk.page("f"), desk.page("g"), desk.page("h")] == [2, 3, None]
     assert desk.taken() == [2, 2, 2, 2]
+
+
+def test_who_withdraws_while_others_read_is_read_as_she_was(desk):
+    desk = desk(overlap=2)
+    for name in "ab":
+        desk.do(name)
+    with desk.store.reading() as connection:
+        works = stored_work(connection)
+        first = next(works)
+        desk(withdraw, desk.person("b"), desk.clock())
+        (second,) = works
+        assert [event.kind for event in second.events[1]] == [event.kind for event in first.events[1]]
+        assert len(list(stored_work(connection))) == 2
+    with desk.store.reading() as connection:
+        assert [each.id for each in stored_work(connection)] == [first.id]
+
+
+def test_submitted_work_without_its_events_is_no_answer(desk):
+    desk = desk()
+    desk.do("a")
+    desk(lambda c: c.execute(delete(t.batches)))
+    damaged = r"damaged: page of work [0-9a-f]{32} .* has no events"
+    with desk.store.reading() as connection, pytest.raises(SourceError, match=damaged):
+        list(stored_work(connection))
 
 
 def test_nobody_gets_a_page_twice(desk):

@@ -74,6 +74,43 @@ def test_what_a_place_page_says():
     assert [sample.x for sample in item.track] == [0.1, 0.9]
 
 
+def far(event, x, y):
+    """The same event, with pixels that are far outside of the image, whatever its ratios say."""
+    return event | {"cx": BOX[0] + x * BOX[2], "cy": BOX[1] + y * BOX[3]}
+
+
+def test_an_icon_far_outside_of_the_image_is_not_on_it():
+    page = screen()
+
+    def put(kind, x, y, icon, label="cat"):
+        page.at(kind, 0.5, 0.5, icon=icon, label=label, after=10)
+        page.events[-1] = far(page.events[-1], x, y)
+
+    put("add", 0.5, 0.5, 1)
+    put("relocate", 50.0, 0.5, 1)  # an icon that is dropped there is taken off
+    put("add", 0.5, -50.0, 2)
+    put("remove", 0.5, 0.5, 2)  # of what is not there
+    put("add", 1.6, 0.5, 3, "dog")
+    put("relocate", 0.3, 0.4, 3, "dog")
+    result = page_result(page.submit().work(class_name=None))
+    cat, dog = only(result).icons
+    assert (cat.icon, cat.place, dog.icon, dog.place) == (1, None, 3, (0.3, 0.4))
+    assert [(a.action, a.start, a.end) for a in cat.actions] == [
+        ("add", None, (0.5, 0.5)), ("remove", (0.5, 0.5), None),
+    ]  # fmt: skip
+    assert [(a.action, a.start, a.end) for a in dog.actions] == [("relocate", None, (0.3, 0.4))]
+    assert len(cat.paths) == 2 and result.outside == 3
+
+
+def test_selections_far_outside_of_the_image_are_counted():
+    page = screen().at("select", 0.5, 0.5)
+    page.events[-1] = far(page.events[-1], 33.0, 48.0)
+    page.at("deselect", 9.0, 9.0, after=5).at("select", 1.4, 0.5, after=5).at("move", 7.0, 0.5)
+    page.at("deselect", 0.5, 0.5, after=5).at("select", 9.0, 0.5, after=5, pointer="keyboard")
+    result = page_result(page.submit().work())
+    assert only(result).selected and (result.outside, result.mismatched) == (1, 1)
+
+
 RATIOS = st.floats(0, 1)
 BOXES = st.tuples(
     st.floats(-2000, 2000), st.floats(-5000, 5000), st.floats(20, 3000), st.floats(20, 3000)

@@ -50,6 +50,19 @@ def test_what_is_not_declared_is_refused(change, reason):
     assert "<" not in refused.value.reason
 
 
+@pytest.mark.parametrize("kind", ["add", "relocate"])
+@pytest.mark.parametrize("name", ["x", "y"])
+def test_an_icon_is_put_onto_the_image(kind, name):
+    put = SELECT | {"kind": kind, "icon": 1, "label": "cat"}
+    del put["item"]
+    for near in (-0.5, 1.5):
+        assert parse_event(put | {name: near}).fields[name] == near
+    for far in (-0.51, 1.51, 100):
+        with pytest.raises(RejectedRecord, match=rf"{name} is .{far}., not a number from -0.5 to 1.5"):
+            parse_event(put | {name: far})
+        assert parse_event(put | {"kind": "drag", name: far}).fields[name] == far
+
+
 @pytest.mark.parametrize("name", sorted(KINDS["select"]))
 def test_a_missing_field_is_named(name):
     with pytest.raises(RejectedRecord, match=rf"event 1 \(select\) has no {name}"):

@@ -239,6 +239,62 @@ def test_a_keyboard_gives_a_label_and_no_click(shop, tmp_path):
     )
 
 
+def moved(work, kind, x, y):
+    """The work with all events of a kind far outside, in ratios and pixels alike."""
+    boxes = next(event.fields["boxes"] for event in work.events[1] if event.kind == "layout")
+
+    def there(event):
+        left, top, width, height = boxes[event.fields.get("item", work.items[0].id)]
+        place = {"x": x, "y": y, "cx": left + x * width, "cy": top + y * height}
+        return replace(event, fields={**event.fields, **place})
+
+    return replace(work, events={1: [there(e) if e.kind == kind else e for e in work.events[1]]})
+
+
+def test_a_click_far_outside_of_its_image_is_a_selection_without_a_click(shop, tmp_path):
+    works = all_work(shop, 3, truthful)
+    works = [*works[:4], *(moved(each, "select", 100.0, 100.0) for each in works[4:])]
+    selected = sum(event.kind == "select" for each in works[4:] for event in each.events[1])
+    lines = export(shop, works, tmp_path / "plain")
+    rows = by(load(tmp_path / "plain"))
+    row = rows["cat/3.png"]
+    assert row["votes"] == [{"label": 0, "yes": 3, "asked": 3}]
+    assert row["click"] == {"x": pytest.approx(0.3, abs=1e-4), "y": pytest.approx(0.5)}  # of the other two
+    for row in rows.values():
+        firsts = [each["selected_record"][0] for each in row["annotations"] if each["selected_record"]]
+        for axis in ("x", "y"):
+            assert row["click"][axis] == pytest.approx(np.mean([each[axis] for each in firsts]))
+    assert f"far outside of their image, without a place in it: {selected} selections or icons" in lines
+    mark = json.loads((tmp_path / "plain" / "export.json").read_text())
+    assert mark["outside"] == selected
+    lines = export(shop, works, tmp_path / "imagenet", "imagenet")
+    assert by(load(tmp_path / "imagenet"))["cat/3"]["click"] == rows["cat/3.png"]["click"]
+    config = write_config(tmp_path / "config")
+    train(options(config, tmp_path / "plain", tmp_path / "run", loss="attention"))
+
+
+@pytest.mark.parametrize("layout", ["plain", "coco"])
+def test_an_icon_far_outside_of_the_image_is_left_out_alone(street, tmp_path, layout):
+    works = all_work(street, 3, placed)
+    honest = works[:6]
+    export(street, honest, tmp_path / "honest", layout)
+    works[6:] = [moved(each, "relocate", -60.0, 100.0) for each in works[6:]]
+    far = sum(event.kind == "relocate" for each in works[6:] for event in each.events[1])
+    lines = export(street, works, tmp_path / "out", layout)
+    found, before = by(load(tmp_path / "out")), by(load(tmp_path / "honest"))
+    assert set(found) == set(before)  # each image has its row
+    assert f"far outside of their image, without a place in it: {far} selections or icons" in lines
+    for name, row in found.items():
+        assert len(row["annotations"]) == 3
+        last = row["annotations"][-1]["action_histories"]
+        assert {action["action_type"] for action in last} == {"add", "remove"}
+        if layout == "plain":
+            assert row["points"] == before[name]["points"]
+            assert {vote["asked"] for vote in row["votes"]} == {3}
+        else:
+            assert row["points"] == []  # the last annotation's
+
+
 def test_rejected_work_is_left_out_and_counts_add_up(shop, tmp_path):
     works = all_work(shop, 2, truthful)
     works[0] = replace(works[0], verdict="reject")

@@ -122,10 +122,39 @@ def test_epochs_are_apart(page):
 
 def test_a_page_has_a_limit_of_bytes(page, monkeypatch):
     page.take(EVENTS[:2])
-    monkeypatch.setattr(ingest, "MAX_STORED_BYTES", 200)
-    with pytest.raises(Refusal, match="may have 200 bytes"):
+    monkeypatch.setattr(ingest, "MAX_BYTES", 600)
+    with pytest.raises(Refusal, match="may have 600 bytes") as refusal:
         page.take(EVENTS[2:])
-    assert page.stored() == {1: EVENTS[:2]}
+    assert refusal.value.code == "too_much" and page.stored() == {1: EVENTS[:2]}
+
+
+def test_bytes_are_those_that_are_read_and_not_the_compressed_ones(page, monkeypatch):
+    layout = {"layout": 1, "width": 800, "height": 600, "ratio": 1, "zoom": 1, "left": 0, "top": 0}
+    boxes = {f"{number:016x}": [100.25, 100.25, 200.5, 200.5] for number in range(48)}
+    events = [{"seq": n, "kind": "layout", "t": 0.0, **layout, "boxes": boxes} for n in range(1, 201)]
+    batch = pack(events)
+    assert batch.size > 100 * len(batch.body)
+    monkeypatch.setattr(ingest, "MAX_BYTES", 2 * batch.size)
+    page.take(events)
+    assert page.take([events[0] | {"left": 5}, *events[1:]]).conflict == 1  # kept, so it counts
+    with pytest.raises(Refusal, match="bytes of events"):
+        page.take([events[0] | {"seq": 201}])
+
+
+def test_a_page_has_a_limit_of_events_in_all_its_epochs(page, monkeypatch):
+    monkeypatch.setattr(ingest, "MAX_EVENTS", 10)
+    page.take(EVENTS[:2])
+    page.take(EVENTS[2:4])
+    page.epoch()
+    page.take(EVENTS[:5], epoch=2)
+    page.epoch()
+    for events, epoch in ((EVENTS[:2], 3), (EVENTS[5:7], 2), (EVENTS[4:6], 1)):
+        with pytest.raises(Refusal, match="may have 10 events") as refusal:
+            page.take(events, epoch)
+        assert refusal.value.code == "too_much"
+    assert page.take(EVENTS[:1], epoch=3) == Taken(1, appended=1)
+    assert page.take(EVENTS[:5], epoch=2) == Taken(5)  # a repeat adds nothing
+    assert sum(map(len, page.stored().values())) == 10
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -153,6 +153,70 @@ def test_who_withdraws_is_gone_and_her_pages_are_done_by_others(tmp_path, capsys
     assert b"Ann" not in files and b"Ben" in files  # also not in the file's free pages
 
 
+def enter_by_url(running, worker):
+    return Annotator(running.client, platform="url", parameters={"worker": worker}).consent()
+
+
+def there(running):
+    """Pseudonyms of who has not withdrawn."""
+    a = t.annotators.c
+    with running.store.reading() as connection:
+        return set(connection.execute(select(a.pseudonym).where(a.withdrawn.is_(None))).scalars())
+
+
+@pytest.mark.parametrize("name", ["Ann", "Ben", "worker 7"])
+def test_who_has_a_name_that_is_also_anothers_is_not_removed_by_it(tmp_path, capsys, name):
+    running = Running(tmp_path / "shop", platforms={"url": {"annotator": "worker"}})
+    shop = str(tmp_path / "shop")
+    with running.client:
+        stranger = enter_by_url(running, name)
+        (own,) = running.annotators(name)
+        for argv in (["withdraw", shop, name], ["withdraw", shop, name, "--yes"]):
+            assert main(argv) == 1
+            refused = capsys.readouterr().err
+            assert f"{own.pseudonym} (link), {stranger.pseudonym} (url)" in refused, refused
+            assert "--by" in refused and there(running) == {own.pseudonym, stranger.pseudonym}
+        assert main(["withdraw", shop, name, "--yes", "--by", "link"]) == 0
+        assert f"{own.pseudonym} (link): " in capsys.readouterr().out
+        assert there(running) == {stranger.pseudonym}
+        # A second time, and after her name was forgotten, she is still known, by the hash.
+        assert main(["withdraw", shop, name, "--yes"]) == 1
+        assert there(running) == {stranger.pseudonym}
+        assert main(["withdraw", shop, name, "--by", "prolific"]) == 1
+        assert "there is no annotator" in capsys.readouterr().err
+
+
+def test_an_id_that_is_anothers_pseudonym_removes_neither(tmp_path, capsys):
+    running = Running(tmp_path / "shop", platforms={"url": {"annotator": "worker"}})
+    shop = str(tmp_path / "shop")
+    with running.client:
+        (ann,) = running.annotators("Ann")
+        impostor = enter_by_url(running, ann.pseudonym)
+        assert main(["withdraw", shop, ann.pseudonym, "--yes"]) == 1
+        assert there(running) == {ann.pseudonym, impostor.pseudonym}
+        assert main(["withdraw", shop, ann.pseudonym, "--yes", "--by", "url"]) == 0
+        assert there(running) == {ann.pseudonym}
+        assert main(["withdraw", shop, ann.pseudonym, "--yes", "--by", "pseudonym"]) == 0
+        assert there(running) == set()
+        capsys.readouterr()
+
+
+def test_whose_name_was_forgotten_is_found_by_it_and_not_somebody_else(tmp_path, capsys):
+    running = Running(tmp_path / "shop", platforms={"url": {"annotator": "worker"}})
+    shop = str(tmp_path / "shop")
+    with running.client:
+        (ann,) = running.annotators("Ann")
+        running.clock.now += 40 * 24 * 3600
+        with running.store.writing() as connection:
+            assert retention.purge(connection, 30, running.clock())["links"] == 1
+        assert main(["withdraw", shop, "Ann"]) == 1
+        assert f"{ann.pseudonym} (link): 0 pages of work" in capsys.readouterr().out
+        stranger = enter_by_url(running, "Ann")
+        assert main(["withdraw", shop, "Ann", "--yes"]) == 1
+        assert there(running) == {ann.pseudonym, stranger.pseudonym}
+        capsys.readouterr()
+
+
 def people_token(running, name):
     with running.store.writing() as connection:
         return people.add_link(connection, running.store.secret, name, running.clock())
@@ -183,6 +247,18 @@ def test_purge_takes_its_days_from_the_project(tmp_path, capsys):
     make_shop(tmp_path / "b", retention_days=30)
     assert main(["purge", str(tmp_path / "b")]) == 0
     assert capsys.readouterr().out.startswith("removed: 0 ids of platforms")
+
+
+def test_a_relative_database_is_in_the_projects_folder_wherever_a_command_runs(tmp_path, monkeypatch, capsys):
+    (tmp_path / "elsewhere").mkdir()
+    make_shop(tmp_path / "shop", database="sqlite:///collect2.sqlite")
+    monkeypatch.chdir(tmp_path)
+    assert main(["people", "shop", "add", "Ann"]) == 0
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    capsys.readouterr()
+    assert main(["people", "../shop", "list"]) == 0
+    assert capsys.readouterr().out.startswith("Ann\t")
+    assert [path.parent.name for path in tmp_path.rglob("collect2.sqlite")] == ["shop"]
 
 
 def test_status_tells_progress_and_pace(tmp_path, capsys):

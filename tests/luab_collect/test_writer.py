@@ -128,7 +128,17 @@ def test_a_database_that_went_away_is_unavailable_and_comes_back(postgresql):
 
 
 @pytest.mark.parametrize(
-    "url", ["mysql://x", "sqlite://", "nothing", "postgresql+asyncpg://a@b/c", "oracle://u:secret@h/d"]
+    "url",
+    [
+        "mysql://x",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "sqlite:///file:a.sqlite?uri=true",
+        "sqlite:///relative.sqlite",  # to no folder
+        "nothing",
+        "postgresql+asyncpg://a@b/c",
+        "oracle://u:secret@h/d",
+    ],
 )
 def test_other_addresses_of_databases_are_refused(url):
     if url.startswith("postgresql"):

@@ -65,6 +65,14 @@ export function inside([x, y]) {
   return x >= 0 && x <= 1 && y >= 0 && y <= 1;
 }
 
+const TARGET = 24; // CSS pixels, what a finger hits at least (WCAG 2.5.8)
+
+/** Whether a press at a point means a box: in it, or beside a small one. Some browsers round a click to whole pixels. */
+export function hits([left, top, width, height], x, y) {
+  const [across, down] = [width, height].map((side) => Math.max(1, (TARGET - side) / 2));
+  return x >= left - across && x <= left + width + across && y >= top - down && y <= top + height + down;
+}
+
 export function same(a, b, tolerance = 0.05) {
   return a.every((each, index) => Math.abs(each - b[index]) <= tolerance);
 }

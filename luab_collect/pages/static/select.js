@@ -1,9 +1,10 @@
 // The `select` task: a wall of images, click all that show the class.
 
 import { h } from "./dom.js";
+import { contentBox, hits } from "./geometry.js";
 import { neighbor } from "./grid.js";
 import { Layouts } from "./layout.js";
-import { Pointers } from "./pointers.js";
+import { byKeyboard, Pointers } from "./pointers.js";
 import { Arrivals, hasCome, isComing, picture } from "./picture.js";
 import { t } from "./strings.js";
 
@@ -81,7 +82,10 @@ export class SelectTask {
   }
 
   async #toggle(item, event) {
-    if (!hasCome(this.images.get(item))) return; // nothing to see yet
+    const image = this.images.get(item);
+    if (!hasCome(image)) return; // nothing to see yet
+    const beside = !byKeyboard(event) && !hits(contentBox(image), event.clientX, event.clientY);
+    if (beside) return; // on a bar beside an image that is longer than its tile
     const fields = this.pointers.clickFields(item, event);
     const selects = !this.selected.has(item);
     if (selects) this.selected.add(item);

@@ -54,6 +54,20 @@ def test_ratios_of_a_box(module: Call):
     assert module("geometry.js", "module.ratios", [10, 20, 0, 0], 60, 120) == [50, 100]  # not laid out yet
 
 
+@pytest.mark.parametrize(
+    ("box", "point", "expected"),
+    [
+        ([100, 50, 40, 200], [140, 250], True),
+        ([100, 50, 40, 200], [99, 100], True),  # rounded to whole pixels
+        ([100, 50, 40, 200], [98, 100], False),
+        ([100, 50, 4, 200], [114, 60], True),  # too thin for a finger
+        ([100, 50, 4, 200], [115, 60], False),
+    ],
+)
+def test_a_press_means_a_box(module: Call, box, point, expected):
+    assert module("geometry.js", "module.hits", box, *point) is expected
+
+
 ROWS = [
     [0, 0, 50, 40],
     [60, 0, 100, 40],

@@ -109,6 +109,31 @@ def practice_by_keyboard(page: Any) -> None:
     press(page, "Enter")
 
 
+def test_a_press_beside_an_image_that_is_longer_than_its_tile_selects_nothing(birds, begin):
+    annotator = birds.annotator()
+    page = begin(annotator)
+    page.evaluate(
+        """() => {
+            const sheet = new CSSStyleSheet();
+            sheet.replaceSync(".cell { flex: none; width: 120px } .cell .picture { aspect-ratio: 0.25 }");
+            document.adoptedStyleSheets = [sheet];
+        }"""
+    )
+    left, top, width, height = page.evaluate(
+        """async () => (await import("/static/geometry.js")).contentBox(document.querySelector(".picture"))"""
+    )
+    tile = page.locator(".tile").first.bounding_box()
+    assert width == pytest.approx(120) and top - height > tile["y"]  # a bar above, one below
+    page.mouse.click(left + 0.5 * width, top - 0.7 * height)
+    page.mouse.click(left + 0.25 * width, top + 0.5 * height)
+    page.wait_for_selector(".tile[aria-pressed=true]")
+    page.mouse.click(left + 0.5 * width, top - 0.7 * height)  # nor does it take back
+    submit(page)
+    (select,) = of_kind(annotator, "select", "deselect")
+    assert (select.fields["x"], select.fields["y"]) == pytest.approx((0.25, 0.5), abs=0.01)
+    assert [item.selected for item in page_result(annotator.works()[0]).items] == [True] + [False] * 11
+
+
 def test_clicks_that_a_script_makes_and_hidden_tabs_are_told_apart(birds, begin):
     annotator = birds.annotator()
     page = begin(annotator)
