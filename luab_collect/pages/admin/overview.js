@@ -21,6 +21,7 @@ export function progressSection(progress) {
       ["at work", number(progress.leased)],
       ["given back", number(progress.returned)],
       ["submitted, not counted", number(progress.not_counted)],
+      ["submitted beyond the overlap", number(progress.beyond)],
       ["submitted in the last hour", number(progress.pace.last_hour)],
       ["in the last 24 hours", number(progress.pace.last_day)],
       ["time left at this pace", hours(progress.left_hours)],
