@@ -16,6 +16,8 @@ RESAMPLES = 500
 
 # (item, class asked for; None: all) -> annotator -> the classes that she says it shows, in her last answer.
 Answers = Mapping[tuple[str, str | None], Mapping[str, frozenset[str]]]
+# (item, class) -> annotator -> where she says that it is, the last time, in ratios.
+Points = Mapping[tuple[str, str], Mapping[str, Point]]
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,15 @@ def answers_of(facts: Iterable[PageFacts]) -> Answers:
     for page in facts:
         for item, shown in page.answers.items():
             found[item, page.asked][page.annotator] = shown
+    return found
+
+
+def points_of(facts: Iterable[PageFacts]) -> Points:
+    """The points of all pages."""
+    found: dict[tuple[str, str], dict[str, Point]] = defaultdict(dict)
+    for page in facts:
+        for unit, point in page.points.items():
+            found[unit][page.annotator] = point
     return found
 
 
@@ -120,14 +131,10 @@ def with_majority(answers: Answers) -> dict[str, Proportion]:
     return {annotator: Proportion.of(each) for annotator, each in hits.items()}
 
 
-def consensus_distances(facts: Iterable[PageFacts]) -> dict[str, list[float]]:
+def consensus_distances(points: Points) -> dict[str, list[float]]:
     """Annotator -> distances of her points to the median of those of two or more others, in ratios."""
-    places: dict[tuple[str, str], dict[str, Point]] = defaultdict(dict)
-    for page in facts:
-        for unit, point in page.points.items():
-            places[unit][page.annotator] = point
     found: dict[str, list[float]] = defaultdict(list)
-    for each in places.values():
+    for each in points.values():
         for annotator, point in each.items():
             others = [other for who, other in each.items() if who != annotator]
             if len(others) >= 2:

@@ -9,7 +9,13 @@ from fixtures.page_results import page, place_item, select_item, track
 from krippendorff import alpha
 from scipy.stats import binomtest
 
-from luab_collect.quality.agreement import answers_of, consensus_distances, krippendorff_alpha, with_majority
+from luab_collect.quality.agreement import (
+    answers_of,
+    consensus_distances,
+    krippendorff_alpha,
+    points_of,
+    with_majority,
+)
 from luab_collect.quality.facts import fingerprint, page_facts
 from luab_collect.quality.figures import quality
 from luab_collect.quality.proportions import Proportion
@@ -137,10 +143,10 @@ def test_distance_is_to_the_median_of_two_others():
         page(who, select_item("i", at), asked="cat")
         for who, at in (("a", (0.5, 0.5)), ("b", (0.5, 0.5)), ("c", (0.8, 0.9)))
     ]
-    found = consensus_distances(facts(*pages))
+    found = consensus_distances(points_of(facts(*pages)))
     assert found["c"] == [pytest.approx(0.5)]
     assert found["a"] == [pytest.approx(0.25)]  # to (0.65, 0.7)
-    assert consensus_distances(facts(*pages[1:])) == {}
+    assert consensus_distances(points_of(facts(*pages[1:]))) == {}
 
 
 GOLD = {
