@@ -219,6 +219,17 @@ def test_images_that_may_be_of_several_classes_have_labels(tmp_path):
     assert [point["label"] for point in rows["a.png"]["points"]] == [0, 1]
 
 
+def test_images_that_only_gold_names_are_not_waited_for(tmp_path):
+    gold = [f"gold{n}.png" for n in range(20)]
+    lines = "".join(f"{file},cat,no\n" for file in gold)
+    (tmp_path / "gold.csv").write_text("file,class,present\n" + lines)
+    settings = {"gold": tmp_path / "gold.csv", "images_per_page": 8}
+    project = make_project(tmp_path, "select", [*FILES, *gold], "cat\ndog\n", **settings)
+    told = "\n".join(export(project, all_work(project, 1, truthful), tmp_path / "out"))
+    assert "19 gold images that nobody was asked about: candidates of no class" in told
+    assert "nobody has been asked" not in told
+
+
 def test_a_keyboard_gives_a_label_and_no_click(shop, tmp_path):
     works = []
     for each in all_work(shop, 1, truthful):
