@@ -1,10 +1,10 @@
 """Items -> pages of work, by the project's seed: the same settings and images give the same pages.
 
 `select`: a page asks for one class. It mixes its candidates (targets, each on one page), candidates of
-confusable classes (distractors) and images whose answer for the class is known (gold). Candidates whose answer
-is known are gold; those that the share of gold has no place for take places of targets, so that each candidate
-is on a page of its class. `place`: a page is one image; gold images come back until they have their share of
-the pages.
+confusable classes (distractors) and images whose answer for the class is known (gold). Candidates whose
+answer is known are gold; those that the share of gold has no place for take places of targets, so that each
+candidate is on a page of its class. `place`: a page is one image; gold images come back until they have their
+share of the pages.
 """
 
 import math

@@ -63,7 +63,9 @@ def points_of(facts: Iterable[PageFacts]) -> Points:
 
 
 def krippendorff_alpha(answers: Answers, classes: int, seed: int = 0) -> Alpha:
-    """The agreement of all pages (Krippendorff 2011, "Computing Krippendorff's alpha-reliability", section C).
+    """The agreement of all pages.
+
+    Source: Krippendorff, "Computing Krippendorff's alpha-reliability", 2011, section C.
 
     Args:
         answers: Of the pages.
@@ -96,7 +98,7 @@ def krippendorff_alpha(answers: Answers, classes: int, seed: int = 0) -> Alpha:
 
 
 def _sums(units: Counter[tuple[int, int]]) -> tuple[float, int, int]:
-    """What alpha rests on, of the units of one image: pairs that disagree, a unit's by its weight; no; yes."""
+    """What alpha rests on, of the units of one image: weight of pairs that disagree, number of no, of yes."""
     disagreeing = sum(times * no * yes / (no + yes - 1) for (no, yes), times in units.items())
     return (
         disagreeing,

@@ -1,8 +1,8 @@
 """Rules that propose to look at an annotator or at a page of work, with the figures that they rest on.
 
 A rule on a share fires only where its whole interval is on the wrong side of the threshold, so that few
-decisions accuse nobody. Nothing is rejected by a rule. What a person has decided about an annotator covers what
-she had submitted by then; what comes later is judged by itself.
+decisions accuse nobody. Nothing is rejected by a rule. What a person has decided about an annotator covers
+what she had submitted by then; what comes later is judged by itself.
 """
 
 from collections.abc import Iterator

@@ -176,7 +176,8 @@ def link_names(connection: Connection) -> Sequence[Any]:
 def codes(connection: Connection) -> list[dict[str, Any]]:
     """The completion codes in the order of completion, with whose they are.
 
-    `outside_id` is None where it was removed: by retention, or because she withdrew. `completed`: epoch seconds.
+    `outside_id` is None where it was removed: by retention, or because she withdrew. `completed` is in epoch
+    seconds.
     """
     a, s, o = t.annotators.c, t.assignments.c, t.outside_ids.c
     joined = t.assignments.join(t.annotators, a.id == s.annotator_id)

@@ -96,7 +96,7 @@ def begin_next(
 
 
 def where_it_ended(connection: Connection, annotator: int, visit: str | None) -> Standing:
-    """The place of an annotator who gets no more work: her last assignment if it is complete, for its code."""
+    """The place of who gets no more work: her last assignment, for its code, if it is complete."""
     assignment = _latest(connection, annotator, visit)
     if assignment is None or assignment.completed is None:
         return Standing(None)

@@ -1,7 +1,6 @@
 """Figures of quality, worked out by hand."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
