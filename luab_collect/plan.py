@@ -1,15 +1,18 @@
 """Items -> pages of work, by the project's seed: the same settings and images give the same pages.
 
 `select`: a page asks for one class. It mixes its candidates (targets, each on one page), candidates of
-confusable classes (distractors) and images whose answer for the class is known (gold). `place`: a page is one
-image; gold images come back until they have their share of the pages.
+confusable classes (distractors) and images whose answer for the class is known (gold). Candidates whose
+answer is known are gold; those that the share of gold has no place for take places of targets, so that each
+candidate is on a page of its class. `place`: a page is one image; gold images come back until they have their
+share of the pages.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import cycle, islice
+from typing import TypeVar
 
 import numpy as np
 
@@ -21,6 +24,8 @@ from luab_data.console.text import counted
 from luab_data.errors import SourceError
 
 TARGET, DISTRACTOR, GOLD = "target", "distractor", "gold"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -51,13 +56,18 @@ def plan_pages(project: Project, items: Sequence[ProjectItem]) -> list[PlannedPa
     ]
 
 
-def plan_lines(pages: Sequence[PlannedPage], overlap: int) -> list[str]:
-    """The plan in words."""
+def plan_lines(pages: Sequence[PlannedPage], items: Sequence[ProjectItem], overlap: int) -> list[str]:
+    """The plan of these items in words."""
+    left = len(items) - len({entry.item for page in pages for entry in page.items})
     roles = [entry.role for page in pages for entry in page.items]
+    no_place = (
+        "candidates of no class, and more than shares.gold has places for on the pages of their classes"
+    )
     shown = ", ".join(f"{roles.count(role):,} {role}" for role in (TARGET, DISTRACTOR, GOLD))
     return [
         f"{counted(len(pages), 'page')} of work, each for {counted(overlap, 'annotator')}",
         f"images on these pages: {shown}",
+        *([f"{counted(left, 'gold image')} on no page: {no_place}"] if left else []),
     ]
 
 
@@ -85,18 +95,26 @@ def _select(project: Project, items: Sequence[ProjectItem]) -> Iterator[PlannedP
         gold = min(round(shares.gold * size), len(known))
         distracting = min(round(shares.distractor * size), len(distractors))
         asked = max(1, size - gold - distracting)
-        if not targets:
-            continue
-        wanted = math.ceil(len(targets) / asked)
-        rows = np.array_split(rng.permutation(len(targets)), wanted)  # sizes differ by 1 at most
-        more_gold, more_distractors = _endless(known, rng), _endless(distractors, rng)
-        for row in rows:
+        targets, known, distractors = (_mixed(each, rng) for each in (targets, known, distractors))
+        entries = [PageItem(item.id, TARGET) for item in targets]
+        covered = sum(math.ceil(gold * len(row) / asked) for row in _rows(entries, asked))
+        if more := [PageItem(item.id, GOLD) for item in known[covered:] if spec.name in item.classes]:
+            entries = _mixed([*entries, *more], rng)
+        more_gold, more_distractors = cycle(known), cycle(distractors)
+        for row in _rows(entries, asked):
             share = len(row) / asked  # a class with few images is not buried in others
-            page = [PageItem(targets[int(at)].id, TARGET) for at in row]
-            page += _next(more_distractors, math.ceil(distracting * share), DISTRACTOR)
-            page += _next(more_gold, math.ceil(gold * share), GOLD)
-            mixed = rng.permutation(len(page))
-            yield PlannedPage(0, spec.name, tuple(page[int(at)] for at in mixed))
+            page = row + _next(more_distractors, math.ceil(distracting * share), DISTRACTOR)
+            there = {entry.item for entry in page if entry.role == GOLD}
+            places = min(math.ceil(gold * share), len(known) - len(there))
+            page += _next(more_gold, places, GOLD, there)
+            yield PlannedPage(0, spec.name, tuple(_mixed(page, rng)))
+
+
+def _rows(entries: Sequence[PageItem], most: int) -> list[list[PageItem]]:
+    """The entries in as few rows of at most `most` as there can be, whose sizes differ by 1 at most."""
+    rows = math.ceil(len(entries) / most)
+    parts = np.array_split(np.arange(len(entries)), rows) if rows else []
+    return [[entries[int(at)] for at in part] for part in parts]
 
 
 def _place(project: Project, items: Sequence[ProjectItem]) -> Iterator[PlannedPage]:
@@ -105,7 +123,7 @@ def _place(project: Project, items: Sequence[ProjectItem]) -> Iterator[PlannedPa
     share = project.shares.gold
     wanted = round(share / (1 - share) * len(targets))
     repeats = max(len(known), wanted) if known else 0
-    gold = islice(_endless(known, _rng(project.seed, GOLD)), repeats)
+    gold = islice(cycle(_mixed(known, _rng(project.seed, GOLD))), repeats)
     for item, role in (*((item, TARGET) for item in targets), *((item, GOLD) for item in gold)):
         yield PlannedPage(0, None, (PageItem(item.id, role),))
 
@@ -128,19 +146,21 @@ def _distractors(
     return list({item.id: item for item in fits}.values())
 
 
-def _next(source: Iterator[ProjectItem], count: int, role: str) -> list[PageItem]:
-    """The next different items of an endless source; `count` is at most the number of them."""
+def _next(
+    source: Iterator[ProjectItem], count: int, role: str, without: Collection[str] = ()
+) -> list[PageItem]:
+    """The next different items of an endless source; `count` is at most the number of those not `without`."""
     found: dict[str, PageItem] = {}
     while len(found) < count:
         item = next(source)
-        found.setdefault(item.id, PageItem(item.id, role))
+        if item.id not in without:
+            found.setdefault(item.id, PageItem(item.id, role))
     return list(found.values())
 
 
-def _endless(items: Sequence[ProjectItem], rng: np.random.Generator) -> Iterator[ProjectItem]:
-    """All items in random order, again and again, so that each comes equally often."""
-    order = rng.permutation(len(items))
-    return cycle([items[int(at)] for at in order])
+def _mixed(entries: Sequence[T], rng: np.random.Generator) -> list[T]:
+    """All entries in random order."""
+    return [entries[int(at)] for at in rng.permutation(len(entries))]
 
 
 def _rng(seed: int, name: str) -> np.random.Generator:

@@ -77,7 +77,8 @@ def init_project(
         project = project_of(unfinished, made)
         listed = list_items(project)
         write_items(unfinished, listed)
-        lines = [*listed.lines(), *plan_lines(plan_pages(project, listed.items), project.overlap)]
+        pages = plan_pages(project, listed.items)
+        lines = [*listed.lines(), *plan_lines(pages, listed.items, project.overlap)]
         if folder.exists():
             folder.rmdir()
         unfinished.rename(folder)

@@ -8,7 +8,8 @@
 ID is an annotator (10 hex digits) or a page of work (32). Nothing is rejected by itself: the rules, whose
 thresholds are in project.yaml under `quality`, propose, and a person decides, with the reason kept. Rejected
 work does not count and is not exported; its pages go to other annotators. A later decision undoes an earlier
-one. The admin's page of `luab collect serve` replays each page of work.
+one. The rules propose nothing that was decided about: a page of work, or what an annotator had submitted by
+then. The admin's page of `luab collect serve` replays each page of work.
 """
 
 from __future__ import annotations

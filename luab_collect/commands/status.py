@@ -70,11 +70,12 @@ def lines(figures: dict[str, Any]) -> list[str]:
     share = f" ({done / wanted:.0%})" if wanted else ""
     pace, left = figures["pace"], figures["left_hours"]
     events = figures["events"]
+    beyond = f", {figures['beyond']:,} beyond the overlap" if figures["beyond"] else ""
     each = f", {events['bytes'] / events['events']:.1f} bytes an event" if events["events"] else ""
     told = [
         f"pages of work   {done:,} of {wanted:,}{share}: {figures['pages']:,} pages x {figures['overlap']}",
         f"                {figures['leased']:,} at work, {figures['returned']:,} left unfinished, "
-        f"{figures['not_counted']:,} submitted that do not count",
+        f"{figures['not_counted']:,} submitted that do not count{beyond}",
         *_blank(figures),
         f"pace            {pace['last_hour']:,} in the last hour, {pace['last_day']:,} in the last day"
         + (f"; about {left:,.0f} hours left" if left is not None and done < wanted else ""),

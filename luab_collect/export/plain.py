@@ -31,7 +31,7 @@ _RULE = (
 )
 _COLUMNS = {
     IMAGE: "the image file's bytes",
-    LABEL: "the class that the image was asked about and shows",
+    LABEL: "the class that the image was asked about and shows; of several the one that it is a candidate of",
     LABELS: "the classes that the image shows",
     CLICK: "where the annotators clicked, `{x, y}`: the mean of the first selecting clicks of those who "
     "selected the image; null where nobody used a pointer",
@@ -87,9 +87,14 @@ class PlainLayout:
             ]
             return several._replace(columns={**(several.columns or {}), SCANPATHS: paths})
         votes = select_votes(own)
-        shown = next((vote for vote in votes if vote.shown), None)
-        if shown is None:
+        # Known answers name classes that the image is no candidate of: of these the first in their order.
+        confirmed = sorted(
+            (vote for vote in votes if vote.shown),
+            key=lambda vote: (vote.label not in item.classes, self._number[vote.label]),
+        )
+        if not confirmed:
             return MadeRow(None, _not_confirmed(votes))
+        shown, *besides = confirmed
         own = [view for view in own if view.class_name == shown.label]
         others = [view for view in views if view.class_name != shown.label]
         columns = {
@@ -99,7 +104,9 @@ class PlainLayout:
             ANNOTATIONS: [asdict(select_annotation(view, item)) for view in own],
             COLLECTED: collected([*own, *others]),
         }
-        return MadeRow(columns, facts=counted_annotations(columns, "rows with a click"))
+        facts = counted_annotations(columns, "rows with a click")
+        left = {"confirmed classes besides the label, left out": len(besides)} if besides else {}
+        return MadeRow(columns, facts=facts | left)
 
     def write_raw(self, folder: Path, entries: Entries) -> list[str]:
         """Nothing: own classes have no released files."""

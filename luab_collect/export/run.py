@@ -132,18 +132,30 @@ def export(
         plan = {"state": state, "layout": layout, "version": version("luab"), "settings": _settings(project)}
         folder = _open_partial(partial, plan)
         written = _write_raw(partial / RAW, made, items, spool)
+        asked = spool.items()
         raw = CollectedDataset(project, items, made, spool, state)
         manifest = build_folder(raw, made.card_text(), folder, FULL, {"layout": layout})
         _finish(folder, partial / RAW, manifest, exported, layout)
         _replace(out, folder)
     shutil.rmtree(partial)
-    not_asked = len(items) - manifest.found["images"]
+    left = [item for item in items if item.id not in asked]
     return [
         *exported.lines(),
         manifest.report(),
         *_left_out(out),
         *written,
-        *([f"{counted(not_asked, 'image')} that nobody has been asked about yet"] if not_asked else []),
+        *_not_asked(left, project.task),
+    ]
+
+
+def _not_asked(left: Sequence[ProjectItem], task: str) -> list[str]:
+    """How many images nobody was asked about, in words; a gold image may be on no page."""
+    gold = sum(task == "select" and not item.classes for item in left)
+    waiting = len(left) - gold
+    may_be = "candidates of no class, of which not all need be on a page"
+    return [
+        *([f"{counted(waiting, 'image')} that nobody has been asked about yet"] if waiting else []),
+        *([f"{counted(gold, 'gold image')} that nobody was asked about: {may_be}"] if gold else []),
     ]
 
 

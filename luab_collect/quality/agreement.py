@@ -7,34 +7,41 @@ from dataclasses import dataclass
 from statistics import median
 
 import numpy as np
-from krippendorff import alpha
 
 from luab_collect.quality.facts import PageFacts, Point
 from luab_collect.quality.proportions import LEVEL, Proportion
+from luab_data.console.text import counted
 
 RESAMPLES = 500
 
 # (item, class asked for; None: all) -> annotator -> the classes that she says it shows, in her last answer.
 Answers = Mapping[tuple[str, str | None], Mapping[str, frozenset[str]]]
+# (item, class) -> annotator -> where she says that it is, the last time, in ratios.
+Points = Mapping[tuple[str, str], Mapping[str, Point]]
 
 
 @dataclass(frozen=True)
 class Alpha:
     """Krippendorff's alpha of yes or no, an image and a class being a unit: 1 is agreement, 0 is chance.
 
-    `low` to `high` is the percentile interval (95 %) over resampled units. None: nobody saw what another saw,
-    or all answers are the same, so that there is no chance to compare with.
+    `low` to `high` is the percentile interval (95 %) over resampled images: the answers about one image
+    depend on each other. `value` None: nobody saw what another saw, or all answers are the same, so that
+    there is no chance to compare with. `low` and `high` None: also where fewer than two images have units.
     """
 
     value: float | None
     low: float | None
     high: float | None
     units: int  # with two answers or more
+    images: int  # that have units
 
     def __str__(self) -> str:
-        if self.value is None or self.low is None or self.high is None:
-            return f"- ({self.units:,} units)"
-        return f"{self.value:.2f} ({self.low:.2f} to {self.high:.2f}; {self.units:,} units)"
+        rests = f"{counted(self.units, 'unit')} of {counted(self.images, 'image')}"
+        if self.value is None:
+            return f"- ({rests})"
+        known = self.low is not None and self.high is not None
+        interval = f"{self.low:.2f} to {self.high:.2f}" if known else "no interval"
+        return f"{self.value:.2f} ({interval}; {rests})"
 
 
 def answers_of(facts: Iterable[PageFacts]) -> Answers:
@@ -46,39 +53,66 @@ def answers_of(facts: Iterable[PageFacts]) -> Answers:
     return found
 
 
+def points_of(facts: Iterable[PageFacts]) -> Points:
+    """The points of all pages."""
+    found: dict[tuple[str, str], dict[str, Point]] = defaultdict(dict)
+    for page in facts:
+        for unit, point in page.points.items():
+            found[unit][page.annotator] = point
+    return found
+
+
 def krippendorff_alpha(answers: Answers, classes: int, seed: int = 0) -> Alpha:
     """The agreement of all pages.
+
+    Source: Krippendorff, "Computing Krippendorff's alpha-reliability", 2011, section C.
 
     Args:
         answers: Of the pages.
         classes: How many classes a `place` page offers; a `select` page asks for one.
-        seed: Of the resampled units.
+        seed: Of the resampled images.
     """
-    kinds: Counter[tuple[int, int]] = Counter()  # (no, yes) of a unit -> how many units
-    for (_, asked), said in answers.items():
+    units: dict[str, Counter[tuple[int, int]]] = defaultdict(Counter)  # image -> (no, yes) -> how many units
+    for (item, asked), said in answers.items():
+        if len(said) < 2:
+            continue
         named = Counter(name for shown in said.values() for name in shown)
         for yes in named.values():
-            kinds[len(said) - yes, yes] += 1
+            units[item][len(said) - yes, yes] += 1
         # What nobody named, everybody says is not there.
-        kinds[len(said), 0] += max(0, (classes if asked is None else 1) - len(named))
-    counts = np.array([kind for kind in kinds if sum(kind) >= 2], dtype=np.int64).reshape(-1, 2)
-    times = np.array([kinds[no, yes] for no, yes in counts.tolist()], dtype=np.int64)
-    units = int(times.sum())
-    value = _alpha(counts, times)
-    if value is None:
-        return Alpha(None, None, None, units)
-    # Units of a kind are interchangeable: how many of each a resample holds is multinomial.
-    draws = np.random.default_rng(seed).multinomial(units, times / units, RESAMPLES)
-    known = [each for draw in draws if (each := _alpha(counts, draw)) is not None]
-    low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if known else (value, value)
-    return Alpha(value, float(low), float(high), units)
+        units[item][len(said), 0] += max(0, (classes if asked is None else 1) - len(named))
+    total, images = sum(each.total() for each in units.values()), len(units)
+    # Images with the same sums are interchangeable: how many of each a resample holds is multinomial.
+    kinds = Counter(_sums(each) for each in units.values())
+    sums, times = np.array(list(kinds), dtype=float).reshape(-1, 3), np.array(list(kinds.values()), dtype=int)
+    value = _alpha(times @ sums)
+    if value is None or images < 2:
+        return Alpha(value, None, None, total, images)
+    rng = np.random.default_rng(seed)
+    draws = (rng.multinomial(images, times / images) @ sums for _ in range(RESAMPLES))
+    known = [each for draw in draws if (each := _alpha(draw)) is not None]
+    if not known:
+        return Alpha(value, None, None, total, images)
+    low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Alpha(value, float(low), float(high), total, images)
 
 
-def _alpha(counts: np.ndarray, times: np.ndarray) -> float | None:
-    units = np.repeat(counts, times, axis=0)
-    if (units.sum(axis=0) == 0).any():
+def _sums(units: Counter[tuple[int, int]]) -> tuple[float, int, int]:
+    """What alpha rests on, of the units of one image: weight of pairs that disagree, number of no, of yes."""
+    disagreeing = sum(times * no * yes / (no + yes - 1) for (no, yes), times in units.items())
+    return (
+        disagreeing,
+        sum(times * no for (no, _), times in units.items()),
+        sum(times * yes for (_, yes), times in units.items()),
+    )
+
+
+def _alpha(sums: np.ndarray) -> float | None:
+    """Alpha of `_sums` [3] of all units: 1 - observed / expected disagreement."""
+    disagreeing, no, yes = sums.tolist()
+    if not no or not yes:
         return None
-    return float(alpha(value_counts=units, level_of_measurement="nominal"))
+    return float(1 - (no + yes - 1) * disagreeing / (no * yes))
 
 
 def with_majority(answers: Answers) -> dict[str, Proportion]:
@@ -99,14 +133,10 @@ def with_majority(answers: Answers) -> dict[str, Proportion]:
     return {annotator: Proportion.of(each) for annotator, each in hits.items()}
 
 
-def consensus_distances(facts: Iterable[PageFacts]) -> dict[str, list[float]]:
+def consensus_distances(points: Points) -> dict[str, list[float]]:
     """Annotator -> distances of her points to the median of those of two or more others, in ratios."""
-    places: dict[tuple[str, str], dict[str, Point]] = defaultdict(dict)
-    for page in facts:
-        for unit, point in page.points.items():
-            places[unit][page.annotator] = point
     found: dict[str, list[float]] = defaultdict(list)
-    for each in places.values():
+    for each in points.values():
         for annotator, point in each.items():
             others = [other for who, other in each.items() if who != annotator]
             if len(others) >= 2:

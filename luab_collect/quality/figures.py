@@ -12,6 +12,7 @@ from luab_collect.quality.agreement import (
     answers_of,
     consensus_distances,
     krippendorff_alpha,
+    points_of,
     with_majority,
 )
 from luab_collect.quality.facts import Gold, PageFacts
@@ -66,29 +67,65 @@ class Figures:
 
 @dataclass(frozen=True)
 class ProjectQuality:
-    """All figures; `pages` by the id of the page of work, `annotators` by pseudonym."""
+    """All figures; `pages` by the id of the page of work, `annotators` by pseudonym.
+
+    Attributes:
+        whole: Of the project.
+        agreement: Of all annotators.
+        annotators: Of all pages of each.
+        pages: Of each page of work.
+        annotator_of: Page of work -> annotator.
+        unsettled: `annotators`, of those of their pages that no decision about them covers.
+        settled: The pages of work that one covers.
+    """
 
     whole: Figures
     agreement: Alpha
     annotators: Mapping[str, Figures]
     pages: Mapping[str, Figures]
-    annotator_of: Mapping[str, str]  # page of work -> annotator
+    annotator_of: Mapping[str, str]
+    unsettled: Mapping[str, Figures]
+    settled: frozenset[str] = frozenset()
 
 
-def quality(facts: Sequence[PageFacts], gold: Mapping[str, Gold], classes: int) -> ProjectQuality:
+def quality(
+    facts: Sequence[PageFacts],
+    gold: Mapping[str, Gold],
+    classes: int,
+    settled: frozenset[str] = frozenset(),
+) -> ProjectQuality:
     """The figures of all finished pages.
 
     Args:
-        facts: Of the pages.
+        facts: Of the pages, in the order of their submission.
         gold: item -> what it shows, of the images of which this is known.
         classes: How many classes a `place` page offers.
+        settled: Pages of work that a decision about their annotator covers: her earlier ones.
     """
-    answers = answers_of(facts)
-    majority, distance = with_majority(answers), consensus_distances(facts)
+    answers, points = answers_of(facts), points_of(facts)
+    majority, distance = with_majority(answers), consensus_distances(points)
     seen = Counter(each for page in facts for each in page.fingerprints.values())
     groups: dict[str, list[PageFacts]] = defaultdict(list)
     for page in facts:
         groups[page.annotator].append(page)
+    annotators = {
+        name: _figures(own, gold, seen, majority.get(name, NOTHING), distance.get(name, []))
+        for name, own in sorted(groups.items())
+    }
+
+    def later(name: str, own: Sequence[PageFacts]) -> Figures:
+        """Of these pages of an annotator, which are her last ones."""
+        asked = {(item, page.asked) for page in own for item in page.answers}
+        placed = {unit for page in own for unit in page.points}
+        alike = with_majority({unit: answers[unit] for unit in asked})
+        distances = consensus_distances({unit: points[unit] for unit in placed})
+        return _figures(own, gold, seen, alike.get(name, NOTHING), distances.get(name, []))
+
+    unsettled = {}
+    for name, whole in annotators.items():
+        left = [page for page in groups[name] if page.work not in settled]
+        if left:
+            unsettled[name] = whole if len(left) == whole.pages else later(name, left)
     return ProjectQuality(
         _figures(
             facts,
@@ -98,12 +135,11 @@ def quality(facts: Sequence[PageFacts], gold: Mapping[str, Gold], classes: int) 
             [d for each in distance.values() for d in each],
         ),
         krippendorff_alpha(answers, classes),
-        {
-            name: _figures(own, gold, seen, majority.get(name, NOTHING), distance.get(name, []))
-            for name, own in sorted(groups.items())
-        },
+        annotators,
         {page.work: _figures([page], gold, seen) for page in facts},
         {page.work: page.annotator for page in facts},
+        unsettled,
+        settled,
     )
 
 

@@ -1,7 +1,8 @@
 """Rules that propose to look at an annotator or at a page of work, with the figures that they rest on.
 
 A rule on a share fires only where its whole interval is on the wrong side of the threshold, so that few
-decisions accuse nobody. Nothing is rejected by a rule.
+decisions accuse nobody. Nothing is rejected by a rule. What a person has decided about an annotator covers
+what she had submitted by then; what comes later is judged by itself.
 """
 
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from statistics import median
 from luab_collect.quality.figures import Figures, ProjectQuality
 from luab_collect.quality.proportions import Proportion
 from luab_collect.quality.thresholds import QualityThresholds
+from luab_data.console.text import counted
 
 
 @dataclass(frozen=True)
@@ -37,18 +39,23 @@ def proposals(figures: ProjectQuality, thresholds: QualityThresholds) -> list[Pr
     times = [each.visible for each in figures.pages.values() if each.visible is not None]
     usual = median(times) if times else 0.0
     found = [
-        Proposal("annotator", name, name, rule, reason)
-        for name, each in figures.annotators.items()
+        Proposal("annotator", name, name, rule, reason + _since(each, figures.annotators[name]))
+        for name, each in figures.unsettled.items()
         for rule, reason in _findings(each, thresholds, usual)
     ]
     accused = {each.id for each in found}
     found += [
         Proposal("work", work, figures.annotator_of[work], rule, reason)
         for work, each in figures.pages.items()
-        if figures.annotator_of[work] not in accused
+        if figures.annotator_of[work] not in accused and work not in figures.settled
         for rule, reason in _findings(each, thresholds, usual)
     ]
     return found
+
+
+def _since(each: Figures, whole: Figures) -> str:
+    """What figures rest on that are not of all pages."""
+    return "" if each.pages == whole.pages else f" ({counted(each.pages, 'page')} since the last decision)"
 
 
 def _findings(each: Figures, limits: QualityThresholds, usual: float) -> Iterator[tuple[str, str]]:

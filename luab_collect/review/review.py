@@ -1,5 +1,6 @@
 """The quality of all submitted pages of work, what the rules propose, and what was decided."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, MutableMapping
 from dataclasses import asdict, dataclass
@@ -38,7 +39,8 @@ class Review:
     Attributes:
         quality: Of all submitted pages of work, but those that a person rejected.
         rejected: Number of rejected pages by annotator.
-        proposals: Of the rules, without what a person has decided about.
+        proposals: Of the rules, without what a person has decided about: a page of work, or what an annotator
+            had submitted by then.
         decisions: All of them, the newest last.
     """
 
@@ -69,19 +71,24 @@ def read_review(connection: Connection, project: Project, known: Facts | None = 
     """
     known = {} if known is None else known
     submitted = list(_submitted(connection))
-    for work, _ in submitted:
+    for work, _, _ in submitted:
         if work not in known:
             [stored] = stored_work(connection, identifier=work)
             known[work] = page_facts(page_result(stored))
     decided = list(decisions(connection))
-    rejected = {work for work, verdict in submitted if verdict == REJECT}
-    kept = [known[work] for work, _ in submitted if work not in rejected]
-    figures = quality(kept, _gold(connection), len(project.classes))
-    settled = {each.id for each in decided}
+    rejected = {work for work, verdict, _ in submitted if verdict == REJECT}
+    kept = [known[work] for work, _, _ in submitted if work not in rejected]
+    until = {each.id: each.at for each in decided}  # the last decision about each
+    settled = {work for work, _, at in submitted if at <= until.get(known[work].annotator, -math.inf)}
+    figures = quality(kept, _gold(connection), len(project.classes), frozenset(settled))
     return Review(
         figures,
         dict(Counter(known[work].annotator for work in sorted(rejected))),
-        [each for each in proposals(figures, project.settings.quality) if each.id not in settled],
+        [
+            each
+            for each in proposals(figures, project.settings.quality)
+            if each.subject == "annotator" or each.id not in until
+        ],
         decided,
     )
 
@@ -99,17 +106,17 @@ def decisions(connection: Connection) -> Iterator[Decision]:
         yield Decision(subject, identifier, row.verdict, row.reason, row.by, row.at)
 
 
-def _submitted(connection: Connection) -> Iterator[tuple[str, str | None]]:
-    """Id of each submitted page of work, and whether it was accepted or rejected."""
+def _submitted(connection: Connection) -> Iterator[tuple[str, str | None, float]]:
+    """Id of each submitted page of work, whether it was accepted or rejected, and when it was submitted."""
     w, a = t.work.c, t.annotators.c
     query = (
-        select(w.id, w.verdict, a.verdict.label("of_all"))
+        select(w.id, w.verdict, w.submitted, a.verdict.label("of_all"))
         .join(t.annotators, a.id == w.annotator_id)
         .where(w.state == "submitted", a.withdrawn.is_(None))
         .order_by(w.submission)
     )
     for row in connection.execute(query):
-        yield row.id, standing(row.verdict, row.of_all)
+        yield row.id, standing(row.verdict, row.of_all), row.submitted
 
 
 def _gold(connection: Connection) -> dict[str, Gold]:

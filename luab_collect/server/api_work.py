@@ -134,14 +134,19 @@ def work_routes(studio: Studio, entry: Entrance) -> APIRouter:
 async def _place(
     studio: Studio, entry: Entrance, session: Caller, has_practice: bool, move: Any
 ) -> dict[str, Any]:
-    """The answer of GET /api/work, after a change of place."""
+    """The answer of GET /api/work, after a change of place.
+
+    Whose work was rejected gets no more, and the code of what was complete: whether she is paid is another
+    question.
+    """
     if session.excluded:
-        return {"state": "nothing"}
-    needs = await run_in_threadpool(_needs, studio, session, has_practice)
-    if needs is not None:
-        return {"state": needs}
-    now, rules = studio.now(), studio.store.rules
-    place = await studio.write(lambda c: move(c, session.annotator, session.visit, rules, now))
+        place = await run_in_threadpool(_ended, studio, session)
+    else:
+        needs = await run_in_threadpool(_needs, studio, session, has_practice)
+        if needs is not None:
+            return {"state": needs}
+        now, rules = studio.now(), studio.store.rules
+        place = await studio.write(lambda c: move(c, session.annotator, session.visit, rules, now))
     if place.assignment is None:
         return {"state": "nothing"}
     told = {"id": place.assignment.id, "pages": place.assignment.pages, "done": place.done}
@@ -150,6 +155,11 @@ async def _place(
         return {"state": "done", "assignment": told, "completion": completion, "more": place.more}
     page = await run_in_threadpool(_page, studio, place.work)
     return {"state": "page", "assignment": told, "page": page}
+
+
+def _ended(studio: Studio, session: Caller) -> works.Standing:
+    with studio.store.reading() as connection:
+        return works.where_it_ended(connection, session.annotator, session.visit)
 
 
 def _needs(studio: Studio, session: Caller, has_practice: bool) -> str | None:

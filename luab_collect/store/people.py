@@ -184,6 +184,32 @@ def link_names(connection: Connection) -> Sequence[Any]:
     return connection.execute(query.order_by(c.name)).all()
 
 
+def codes(connection: Connection) -> list[dict[str, Any]]:
+    """The completion codes in the order of completion, with whose they are.
+
+    `outside_id` is None where it was removed: by retention, or because she withdrew. `completed` is in epoch
+    seconds.
+    """
+    a, s, o = t.annotators.c, t.assignments.c, t.outside_ids.c
+    joined = t.assignments.join(t.annotators, a.id == s.annotator_id)
+    query = (
+        select(
+            s.code,
+            a.pseudonym.label("annotator"),
+            a.platform,
+            o.outside_id,
+            s.completed,
+            s.pages,
+            a.verdict,
+            a.withdrawn.is_not(None).label("withdrawn"),
+        )
+        .select_from(joined.outerjoin(t.outside_ids, o.annotator_id == a.id))
+        .where(s.completed.is_not(None))
+        .order_by(s.completed, s.code)
+    )
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
 def _outside_id(connection: Connection, annotator: int) -> str | None:
     o = t.outside_ids.c
     return connection.execute(select(o.outside_id).where(o.annotator_id == annotator)).scalar()

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, and_, case, func, select
 
 from luab_collect.store import tables as t
 from luab_collect.store.leases import Rules, counting
@@ -14,9 +14,10 @@ HOUR = 3600.0
 def progress(connection: Connection, rules: Rules, now: float) -> dict[str, Any]:
     """Counts of pages, annotators and events, and the pace.
 
-    `wanted` pages of work are `pages` x overlap, of which `submitted` count; `left_hours` is at the pace of
-    the last 24 hours, None without work in them. Of `blank` pages of work no image came in the browser;
-    `blank_pages` are handed out no more because of that.
+    `wanted` pages of work are `pages` x overlap, of which `submitted` are done. Of one page at most overlap
+    are: what counts besides is `beyond`, and stands for no other page. `pace` is that of work that counts;
+    `left_hours` is at the pace of the last 24 hours, None without work in them. Of `blank` pages of work no
+    image came in the browser; `blank_pages` are handed out no more because of that.
     """
     w = t.work.c
     counted = t.work.join(t.annotators, t.annotators.c.id == w.annotator_id)
@@ -28,10 +29,15 @@ def progress(connection: Connection, rules: Rules, now: float) -> dict[str, Any]
     pages = connection.execute(select(func.count()).select_from(t.pages)).scalar_one()
     complete = select(func.count()).select_from(t.pages)
     wanted = pages * rules.overlap
-    done = number(counting(), w.state == "submitted")
+    counts = and_(counting(), w.state == "submitted")
+    of_page = select(func.count().label("done")).select_from(counted).where(counts).group_by(w.page_id)
+    each = of_page.subquery().c.done
+    capped = case((each > rules.overlap, rules.overlap), else_=each)
+    done = int(connection.execute(select(func.coalesce(func.sum(capped), 0))).scalar_one())
+    kept = number(counts)
     pace = {
-        "last_hour": number(w.state == "submitted", w.submitted > now - HOUR),
-        "last_day": number(w.state == "submitted", w.submitted > now - 24 * HOUR),
+        "last_hour": number(counts, w.submitted > now - HOUR),
+        "last_day": number(counts, w.submitted > now - 24 * HOUR),
     }
     return {
         "pages": pages,
@@ -40,7 +46,8 @@ def progress(connection: Connection, rules: Rules, now: float) -> dict[str, Any]
         "submitted": done,
         "blank": number(w.state == "submitted", w.blank),
         "blank_pages": connection.execute(complete.where(t.pages.c.blank >= MOST_BLANK)).scalar_one(),
-        "not_counted": number(w.state == "submitted") - done,
+        "beyond": kept - done,
+        "not_counted": number(w.state == "submitted") - kept,
         "leased": number(w.state == "leased", w.leased_until >= now),
         "returned": number(w.state == "returned") + number(w.state == "leased", w.leased_until < now),
         "begun_pages": connection.execute(complete.where(t.pages.c.taken > 0)).scalar_one(),

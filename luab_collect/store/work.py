@@ -95,6 +95,14 @@ def begin_next(
     return following if following.assignment is not None else place
 
 
+def where_it_ended(connection: Connection, annotator: int, visit: str | None) -> Standing:
+    """The place of who gets no more work: her last assignment, for its code, if it is complete."""
+    assignment = _latest(connection, annotator, visit)
+    if assignment is None or assignment.completed is None:
+        return Standing(None)
+    return Standing(assignment, _done(connection, assignment.id))
+
+
 def has_begun(connection: Connection, annotator: int) -> bool:
     """Whether she has had an assignment."""
     query = select(t.assignments.c.id).where(t.assignments.c.annotator_id == annotator).limit(1)

@@ -13,7 +13,6 @@ EXTRAS = {
         "fastapi",
         "jinja2",
         "jwt",
-        "krippendorff",
         "markdown_it",
         "psycopg",
         "pydantic",

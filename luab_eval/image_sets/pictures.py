@@ -37,7 +37,8 @@ def same_pictures(rows: datasets.Dataset, image: str, numbers: Sequence[int] | N
     found = []
     of_path: dict[str, bytes] = {}
     for at, (row, own) in enumerate(zip(raw_rows(rows, [image]), ids, strict=True)):
-        content = _digest(row[image], at if numbers is None else numbers[at], of_path) if count[own] > 1 else None
+        named = at if numbers is None else numbers[at]
+        content = _digest(row[image], named, of_path) if count[own] > 1 else None
         found.append(first.setdefault((own, content), at))
     return found
 

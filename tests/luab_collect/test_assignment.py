@@ -3,12 +3,14 @@
 import pytest
 from sqlalchemy import delete, func, select
 
+from luab_collect.commands.status import lines
 from luab_collect.review.review import read_review
 from luab_collect.store import tables as t
 from luab_collect.store.decisions import decide
 from luab_collect.store.leases import own, renew, take_over
 from luab_collect.store.opening import ProjectStore
 from luab_collect.store.people import annotator_of
+from luab_collect.store.progress import progress
 from luab_collect.store.refusals import Refusal
 from luab_collect.store.results import stored_work
 from luab_collect.store.retention import withdraw
@@ -48,17 +50,26 @@ class Desk:
     def do(self, name, visit=None):
         """Finishes the page that is hers; its number."""
         work = self.where(name, visit).work
+        self.finish(name, work.id)
+        return work.page_id - 1
+
+    def finish(self, name, work, blank=False):
+        """Finishes a page of work, also one whose lease ran out; its row."""
 
         def all_of_it(connection):
-            row = own(connection, work.id, self.person(name))
+            row = own(connection, work, self.person(name))
             epoch = take_over(connection, row, self.rules, self.clock())
-            row = own(connection, work.id, self.person(name))
+            row = own(connection, work, self.person(name))
             events = page_events("x")
             take(connection, row, epoch, pack(events), self.clock())
-            submit(connection, row, epoch, len(events), self.clock())
+            submit(connection, row, epoch, len(events), self.clock(), blank)
+            return own(connection, work, self.person(name))
 
-        self(all_of_it)
-        return work.page_id - 1
+        return self(all_of_it)
+
+    def progress(self):
+        """The counts of `luab collect status`."""
+        return self(progress, self.rules, self.clock())
 
     def taken(self):
         with self.store.reading() as connection:
@@ -171,19 +182,37 @@ def test_work_that_was_finished_late_counts_all_the_same(desk):
     work = desk.where("a").work
     desk.clock.now += 31 * 60
     assert desk.page("b") == 0
-
-    def late(connection):
-        row = own(connection, work.id, desk.person("a"))
-        epoch = take_over(connection, row, desk.rules, desk.clock())
-        row = own(connection, work.id, desk.person("a"))
-        events = page_events("x")
-        take(connection, row, epoch, pack(events), desk.clock())
-        submit(connection, row, epoch, len(events), desk.clock())
-        return own(connection, work.id, desk.person("a"))
-
-    assert desk(late).state == "submitted"
+    assert desk.finish("a", work.id).state == "submitted"
     assert desk.taken() == [2, 0, 0, 0]  # one more than asked for, none lost
     assert desk.do("b") == 0
+
+
+def test_what_is_beyond_the_overlap_of_a_page_does_not_stand_for_another_page(desk):
+    desk = desk(overlap=1, images=6, lease_minutes=30)  # 2 pages
+    work = desk.where("a").work
+    desk.clock.now += 31 * 60
+    assert desk.do("b") == 0
+    desk.finish("a", work.id)
+    counts = desk.progress()
+    assert (counts["wanted"], counts["submitted"], counts["beyond"], counts["not_counted"]) == (2, 1, 1, 0)
+    assert counts["left_hours"] == pytest.approx(12)  # 1 page at 2 a day
+    told = "\n".join(lines(counts))
+    assert "1 of 2 (50%)" in told and "1 beyond the overlap" in told and "hours left" in told
+    assert desk.do("b") == 1
+    assert "hours left" not in "\n".join(lines(desk.progress()))
+
+
+def test_the_pace_is_that_of_work_that_counts(desk):
+    desk = desk(overlap=1, pages_per_hit=4)  # 4 pages
+    desk.do("a")
+    desk.finish("a", desk.where("a").work.id, blank=True)
+    desk.do("b")
+    rejected = desk(lambda c: next(each.id for each in stored_work(c) if each.page == 0))
+    desk(lambda c: decide(c, work=rejected, verdict="reject", reason="no care", by="me", now=1.0))
+    counts = desk.progress()
+    assert (counts["submitted"], counts["not_counted"]) == (1, 2)
+    assert counts["pace"] == {"last_hour": 1, "last_day": 1}
+    assert counts["left_hours"] == pytest.approx(3 * 24)
 
 
 def test_a_page_that_all_others_left_comes_back_to_her(desk):

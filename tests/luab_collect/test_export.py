@@ -19,6 +19,7 @@ from luab_collect.export.consensus import medoid
 from luab_collect.export.run import export
 from luab_collect.items import read_items
 from luab_collect.plan import plan_pages
+from luab_collect.settings import Shares
 from luab_collect.setup import init_project
 from luab_data.errors import SourceError
 from luab_trainer.run import main as train
@@ -217,6 +218,40 @@ def test_images_that_may_be_of_several_classes_have_labels(tmp_path):
     rows = by(load(tmp_path / "out"))
     assert rows["a.png"]["labels"] == [0, 1] and rows["b.png"]["labels"] == [0]
     assert [point["label"] for point in rows["a.png"]["points"]] == [0, 1]
+
+
+@pytest.mark.parametrize("first", ["cat", "dog"])
+def test_of_several_confirmed_classes_the_images_own_is_the_label_and_the_rest_is_counted(first, tmp_path):
+    """One label a row, and gold says that cat/0.png shows a dog too; whichever was asked first."""
+    (tmp_path / "gold.csv").write_text(
+        "file,class,present\ncat/0.png,cat,yes\ncat/0.png,dog,yes\nboth.png,dog,yes\nboth.png,cat,yes\n"
+    )
+    settings = {"gold": tmp_path / "gold.csv", "images_per_page": 8}
+    settings["shares"] = Shares(target=0.5, distractor=0.1, gold=0.4)
+    project = make_project(tmp_path, "select", [*FILES, "both.png"], "cat\ndog\n", **settings)
+
+    def answer(annotator, item, name):
+        return (0.5, 0.5) if item.file.startswith(name) or item.gold else None
+
+    works = sorted(all_work(project, 1, answer), key=lambda each: each.class_name != first)
+    asked = {each.class_name for each in works for item in each.items if item.file == "cat/0.png"}
+    assert asked == {"cat", "dog"}
+    lines = export(project, works, tmp_path / "out")
+    found = by(load(tmp_path / "out"))
+    assert found["cat/0.png"]["label"] == 0 and found["both.png"]["label"] == 0
+    assert all(each["asked"] == each["yes"] == 1 for each in found["cat/0.png"]["votes"])
+    assert "confirmed classes besides the label, left out: 2" in "\n".join(lines)
+
+
+def test_images_that_only_gold_names_are_not_waited_for(tmp_path):
+    gold = [f"gold{n}.png" for n in range(20)]
+    lines = "".join(f"{file},cat,no\n" for file in gold)
+    (tmp_path / "gold.csv").write_text("file,class,present\n" + lines)
+    settings = {"gold": tmp_path / "gold.csv", "images_per_page": 8}
+    project = make_project(tmp_path, "select", [*FILES, *gold], "cat\ndog\n", **settings)
+    told = "\n".join(export(project, all_work(project, 1, truthful), tmp_path / "out"))
+    assert "19 gold images that nobody was asked about: candidates of no class" in told
+    assert "nobody has been asked" not in told
 
 
 def test_a_keyboard_gives_a_label_and_no_click(shop, tmp_path):

@@ -51,6 +51,8 @@ def test_links_are_printed_once_listed_and_revoked(shop, capsys):
         (["list", "Ann"], "list takes no names"),
         (["add", "A\nB"], "is no name"),
         (["add", ""], "is no name"),
+        (["list", "--json"], "--json belongs to codes"),
+        (["codes", "CODE", "--json"], "codes --json takes no CODE"),
         (["add", "Ann", "--address", "ftp://x"], "--address is 'ftp://x'"),
     ],
 )
@@ -75,6 +77,53 @@ def test_links_and_sessions_end_with_a_revocation(tmp_path):
         assert ann.get("/api/work").json()["error"] == "session"
         entered = running.client.post("/api/enter", json={"platform": "link", "token": token})
         assert (entered.status_code, entered.json()["error"]) == (401, "link")
+
+
+def test_codes_are_listed_with_whose_they_are_and_checked(tmp_path, capsys):
+    running = Running(tmp_path / "shop", pages_per_hit=1, platforms={"url": {"annotator": "worker"}})
+    shop = str(tmp_path / "shop")
+    assert main(["people", shop, "codes"]) == 0
+    assert "no assignment is complete yet" in capsys.readouterr().out
+    with running.client:
+        worker = Annotator(running.client, platform="url", parameters={"worker": "worker 7"}).consent()
+        worker.finish()
+        first = worker.work()["completion"]["code"]
+        (ann,) = running.annotators("Ann")
+        ann.finish()
+        second = ann.work()["completion"]["code"]
+        Annotator(running.client, platform="url", parameters={"worker": "worker 8"}).consent().begin()
+    assert main(["people", shop, "codes"]) == 0
+    listed = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [each[:4] for each in listed] == [
+        [first, worker.pseudonym, "url", "worker 7"],
+        [second, ann.pseudonym, "link", "Ann"],
+    ]
+    assert all(re.fullmatch(r"2023-11-14 \d\d:\d\d UTC", each[4]) for each in listed)
+    assert main(["review", shop, "--reject", worker.pseudonym, "--reason", "no care"]) == 0
+    capsys.readouterr()
+    assert main(["people", shop, "codes", second.lower(), "INVENTED2345", first]) == 1
+    checked = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert checked == [listed[1], ["INVENTED2345", "no code of this project"], [*listed[0], "rejected"]]
+    main(["withdraw", shop, "Ann", "--yes"])
+    capsys.readouterr()
+    assert main(["people", shop, "codes", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [{**each, "completed": 0} for each in told] == [
+        {
+            "code": code,
+            "annotator": who.pseudonym,
+            "platform": platform,
+            "outside_id": outside_id,
+            "completed": 0,
+            "pages": 1,
+            "verdict": verdict,
+            "withdrawn": withdrawn,
+        }
+        for code, who, platform, outside_id, verdict, withdrawn in (
+            (first, worker, "url", "worker 7", "reject", False),
+            (second, ann, "link", None, None, True),
+        )
+    ]
 
 
 def test_pseudonyms_are_keyed_hashes(tmp_path):

@@ -1,12 +1,13 @@
 """Pages of work: each target once, roles by their shares, the same for the same seed."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from test_items import project
 
 from luab_collect.items import ProjectItem, item_id
-from luab_collect.plan import plan_pages
+from luab_collect.plan import plan_lines, plan_pages
 from luab_data.errors import SourceError
 
 
@@ -53,6 +54,42 @@ def test_a_full_page_has_the_shares_of_the_settings(made):
     used = Counter(entry.item for page in cats for entry in page.items if entry.role == "gold")
     assert set(used) == {item.id for item in gold} and max(used.values()) - min(used.values()) <= 1
     assert not any(roles(page)["gold"] for page in pages if page.class_name == "dog")
+
+
+def known(item, **gold):
+    return replace(item, gold=gold)
+
+
+@pytest.mark.parametrize("shares", [{}, {"shares": {"target": 0.9, "distractor": 0.1, "gold": 0.0}}])
+def test_a_candidate_whose_answer_is_known_is_asked_about_too(made, shares):
+    """Also where the gold images are many more than their share, or all there are of a class."""
+    cats = [known(item, cat=()) if at < 60 else item for at, item in enumerate(items(100, "cat"))]
+    dogs = [known(item, dog=None if at % 2 else ()) for at, item in enumerate(items(20, "dog"))]
+    pages = plan_pages(made(**shares), [*cats, *dogs])
+    asked = Counter((entry.item, page.class_name) for page in pages for entry in page.items)
+    assert all(asked[item.id, item.classes[0]] >= 1 for item in (*cats, *dogs))
+    with_answer = {item.id for item in (*cats, *dogs) if item.gold}
+    for page in pages:
+        assert len({entry.item for entry in page.items}) == len(page.items) <= 48
+        assert all(entry.role != "target" or entry.item not in with_answer for entry in page.items)
+    assert [roles(page)["gold"] for page in pages if page.class_name == "dog"] == [20]
+    assert len(pages) == 4 and min(roles(page)["target"] for page in pages if page.class_name == "cat") >= 1
+
+
+def test_gold_images_that_fit_their_share_change_no_page(made):
+    """Three gold candidates of 400, and five places for gold on each of ten pages."""
+    cats = [known(item, cat=()) if at < 3 else item for at, item in enumerate(items(400, "cat"))]
+    pages = plan_pages(made(), [*cats, *items(100, "dog")])
+    shown = [roles(page) for page in pages if page.class_name == "cat"]
+    assert sum(each["target"] for each in shown) == 397 and {each["gold"] for each in shown} == {3}
+
+
+def test_gold_images_of_no_page_are_said(made):
+    cats, gold = items(30, "cat"), items(20, gold={"cat": None}, prefix="gold")
+    everything = [*cats, *gold]
+    lines = plan_lines(plan_pages(made(), everything), everything, 1)
+    assert lines[-1].startswith("16 gold images on no page: candidates of no class")
+    assert len(plan_lines(plan_pages(made(), cats), cats, 1)) == 2
 
 
 def test_distractors_are_of_confusable_classes(made):

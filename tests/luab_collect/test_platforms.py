@@ -10,11 +10,12 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from fixtures.shops import Annotator, Running, make_shop
+from fixtures.shops import Annotator, Running, make_shop, page_events
 from jwt.algorithms import RSAAlgorithm
 
 from luab_collect.server import entry as entry_module
 from luab_collect.server.entry import Entrance
+from luab_collect.store.decisions import decide
 from luab_data.errors import SourceError
 
 IDS = {"PROLIFIC_PID": "p" * 24, "STUDY_ID": "s" * 24, "SESSION_ID": "v" * 24}
@@ -244,3 +245,44 @@ def test_another_platform_enters_by_parameters_and_ends_with_a_code(tmp_path):
 def test_ages_and_algorithms_are_as_documented():
     assert entry_module.MAX_AGE == 300
     assert entry_module.ALGORITHMS == ["RS256", "ES256"]
+
+
+def test_who_is_rejected_gets_the_code_of_complete_work_and_no_more_work(tmp_path):
+    running = Running(tmp_path / "shop", platforms={"url": {"annotator": "worker", "session": "visit"}})
+
+    def rejected(name, pages):
+        annotator = Annotator(
+            running.client, platform="url", parameters={"worker": name, "visit": "1"}
+        ).consent()
+        for _ in range(pages):
+            annotator.finish()
+        with running.store.writing() as connection:
+            about = {"annotator": annotator.pseudonym, "verdict": "reject", "reason": "no care"}
+            decide(connection, **about, by="me", now=running.clock())
+        return annotator
+
+    with running.client:
+        ann = rejected("ann", 2)
+        done = ann.work()
+        assert (done["state"], done["more"], done["assignment"]["done"]) == ("done", False, 2)
+        assert len(done["completion"]["code"]) == 12 and ann.post("/api/assignments").json() == done
+        other = {"platform": "url", "parameters": {"worker": "ann", "visit": "2"}}
+        assert Annotator(running.client, **other).work() == {"state": "nothing"}
+        assert rejected("ben", 1).work() == {"state": "nothing"}
+
+
+def test_who_is_rejected_on_her_last_page_can_finish_it_and_gets_its_code(tmp_path):
+    running = Running(tmp_path / "shop", pages_per_hit=1)
+    with running.client:
+        (ann,) = running.annotators("Ann")
+        page, base, epoch = ann.begin()
+        with running.store.writing() as connection:
+            about = {"annotator": ann.pseudonym, "verdict": "reject", "reason": "no care"}
+            decide(connection, **about, by="me", now=running.clock())
+        assert ann.work() == {"state": "nothing"}
+        events = page_events(page["items"][0]["id"])
+        ann.send(base, epoch, events)
+        assert ann.post(f"{base}/submit", {"epoch": epoch, "last_seq": len(events)}).status_code == 200
+        done = ann.work()
+        assert (done["state"], done["more"]) == ("done", False) and done["completion"]["code"]
+        assert ann.post("/api/assignments").json() == done

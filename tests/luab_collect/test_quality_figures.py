@@ -2,11 +2,19 @@
 
 import math
 
+import numpy as np
 import pytest
 from fixtures.page_results import page, place_item, select_item, track
+from krippendorff import alpha
 from scipy.stats import binomtest
 
-from luab_collect.quality.agreement import answers_of, consensus_distances, krippendorff_alpha, with_majority
+from luab_collect.quality.agreement import (
+    answers_of,
+    consensus_distances,
+    krippendorff_alpha,
+    points_of,
+    with_majority,
+)
 from luab_collect.quality.facts import fingerprint, page_facts
 from luab_collect.quality.figures import quality
 from luab_collect.quality.proportions import Proportion
@@ -61,12 +69,63 @@ def test_alpha_counts_what_nobody_placed():
     assert found.value == pytest.approx(1 - (2 / 20) / (2 * 3 * 17 / (20 * 19)))
 
 
+def test_alphas_interval_is_over_images():
+    """One of two leaves 6 of 30 images empty: the 80 answers about an image are not 80 draws."""
+    rng = np.random.default_rng(0)
+    shown = [[str(name) for name in rng.choice(80, 3, replace=False)] for _ in range(30)]
+    pages = [
+        page(who, place_item(f"i{at}", [(name, (0.5, 0.5)) for name in names if who == "a" or at >= 6]))
+        for at, names in enumerate(shown)
+        for who in "ab"
+    ]
+    found = krippendorff_alpha(answers_of(facts(*pages)), classes=80)
+    # The same by hand: rows of (no, yes), 80 an image, by the reference implementation.
+    rows = np.array([[[1, 1] if at < 6 else [0, 2]] * 3 + [[2, 0]] * 77 for at in range(30)])
+
+    def expected(images):
+        return alpha(value_counts=rows[images].reshape(-1, 2), level_of_measurement="nominal")
+
+    drawn = [expected(rng.integers(30, size=30)) for _ in range(300)]
+    assert found.value == pytest.approx(expected(np.arange(30)), abs=1e-12)
+    assert (found.low, found.high) == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.03)
+    assert found.low < 0.8  # over answers: 0.82
+    assert (found.units, found.images) == (2400, 30)
+
+
+def test_answers_about_one_image_are_drawn_together():
+    """Twelve images, three classes: of every second image nothing is agreed on."""
+
+    def said(image):
+        return [
+            page(
+                who,
+                select_item(image(at, number), (0.5, 0.5) if yes else None),
+                asked=f"c{number}",
+                work=f"{who}{at}{number}",
+            )
+            for at in range(12)
+            for number in range(3)
+            for who, yes in (("a", number < 2), ("b", (number < 2) is bool(at % 2)))
+        ]
+
+    def alpha_of(pages):
+        return krippendorff_alpha(answers_of(facts(*pages)), classes=3)
+
+    together = alpha_of(said(lambda at, number: f"i{at}"))
+    apart = alpha_of(said(lambda at, number: f"i{at}, {number}"))
+    assert together.value == apart.value and together.units == apart.units == 36
+    assert (together.images, apart.images) == (12, 36)
+    assert together.high - together.low > 1.4 * (apart.high - apart.low)
+    one = alpha_of(said(lambda at, number: "i"))
+    assert (one.low, one.high, str(one)) == (None, None, f"{one.value:.2f} (no interval; 3 units of 1 image)")
+
+
 def test_alpha_needs_two_answers_and_both_values():
     alone = page("a", select_item("i", (0.5, 0.5)), asked="cat")
     assert krippendorff_alpha(answers_of(facts(alone)), 1).value is None
     alike = page("b", select_item("i", (0.5, 0.5)), asked="cat")
     both = krippendorff_alpha(answers_of(facts(alone, alike)), 1)
-    assert (both.value, both.units, str(both)) == (None, 1, "- (1 units)")
+    assert (both.value, both.units, str(both)) == (None, 1, "- (1 unit of 1 image)")
 
 
 def test_majority_is_that_of_the_others():
@@ -83,10 +142,10 @@ def test_distance_is_to_the_median_of_two_others():
         page(who, select_item("i", at), asked="cat")
         for who, at in (("a", (0.5, 0.5)), ("b", (0.5, 0.5)), ("c", (0.8, 0.9)))
     ]
-    found = consensus_distances(facts(*pages))
+    found = consensus_distances(points_of(facts(*pages)))
     assert found["c"] == [pytest.approx(0.5)]
     assert found["a"] == [pytest.approx(0.25)]  # to (0.65, 0.7)
-    assert consensus_distances(facts(*pages[1:])) == {}
+    assert consensus_distances(points_of(facts(*pages[1:]))) == {}
 
 
 GOLD = {

@@ -27,8 +27,8 @@ def work(annotator, click=(0.3, 0.3), missed=0, **options):
     return page(annotator, *items, asked="cat", **options)
 
 
-def proposed(*pages, thresholds=None):
-    found = quality([page_facts(each) for each in pages], GOLD, 1)
+def proposed(*pages, thresholds=None, settled=()):
+    found = quality([page_facts(each) for each in pages], GOLD, 1, frozenset(settled))
     return {(each.id, each.rule): each.reason for each in proposals(found, thresholds or QualityThresholds())}
 
 
@@ -91,6 +91,21 @@ def test_single_pages_are_proposed_where_the_annotator_is_not():
     pages = [*GOOD, *(work("z", work=f"w{at}") for at in range(9)), work("z", work="bad", visible=500)]
     found = proposed(*pages)
     assert set(found) == {("bad", "fast")}
+
+
+def test_rules_judge_what_came_after_a_decision_by_itself():
+    """The same images each time: the last answers are those of the later page."""
+    early = [work("z", work=name, missed=15, click=(0.9, 0.9)) for name in ("early", "second")]
+    late = work("z", work="late")
+    settled = [each.work for each in early]
+    assert {rule for _, rule in proposed(*GOOD, *early, late)} == {"gold_recall"}
+    assert proposed(*GOOD, *early, late, settled=settled) == {}
+    assert proposed(*GOOD, *early, settled=settled) == {}
+    worse = work("z", work="worse", missed=15, visible=1000)
+    found = proposed(*GOOD, late, worse, settled=["late"])
+    assert {rule for _, rule in found} == {"gold_recall", "majority", "fast"}
+    assert found["z", "gold_recall"].startswith("25% (11% to 47%; 5 of 20)")
+    assert all(reason.endswith(" (1 page since the last decision)") for reason in found.values())
 
 
 def test_thresholds_are_the_projects():

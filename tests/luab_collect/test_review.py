@@ -3,12 +3,14 @@
 import json
 
 import pytest
+from fixtures.shops import Running
 from fixtures.trials import make_trial
 
 from luab_collect.commands import run
 from luab_collect.project import Project
 from luab_collect.review.review import read_review
 from luab_collect.review.text import summary, table
+from luab_collect.store.decisions import decide
 from luab_collect.store.opening import ProjectStore
 from luab_data.errors import SourceError
 
@@ -68,6 +70,39 @@ def test_a_page_of_work_is_decided_alone(worked):
     after = review_of(worked)
     assert work not in after.quality.pages and sum(after.rejected.values()) == 1
     run("review", [str(worked), "--accept", work, "--reason", "not so"])
+
+
+def test_work_after_a_decision_is_looked_at_again(tmp_path):
+    running = Running(tmp_path / "shop", images=18, pages_per_hit=6)  # 6 pages
+
+    def proposed():
+        with running.store.reading() as connection:
+            review = read_review(connection, running.store.project)
+        return [(each.subject, each.id, each.reason) for each in review.proposals if each.rule == "untrusted"]
+
+    def decide_about(**subject):
+        now = running.clock()
+        with running.store.writing() as connection:
+            decide(connection, verdict="accept", reason="a screen reader", by="me", now=now, **subject)
+
+    with running.client:
+        (ann,) = running.annotators("Ann")
+        ann.finish(trusted=False)
+        [(subject, who, reason)] = proposed()
+        assert (subject, who) == ("annotator", ann.pseudonym) and reason.startswith("7 events")
+        decide_about(annotator=who)
+        assert proposed() == []  # nor is the page that was looked at
+        ann.finish()
+        assert proposed() == []
+        for _ in range(2):
+            later = ann.finish(trusted=False)["work"]
+        [(subject, who, reason)] = proposed()
+        assert (subject, who) == ("annotator", ann.pseudonym)
+        assert reason.startswith("14 events") and reason.endswith("(3 pages since the last decision)")
+        decide_about(work=later)  # a page alone: the others are still to be looked at
+        assert [(subject, who) for subject, who, _ in proposed()] == [("annotator", ann.pseudonym)]
+        decide_about(annotator=who)
+        assert proposed() == []
 
 
 def test_pages_are_read_once(worked, monkeypatch):

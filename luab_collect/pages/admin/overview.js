@@ -2,7 +2,7 @@
 
 import { h } from "/static/dom.js";
 import { figures, table } from "./tables.js";
-import { hours, interval, moment, number, seconds, size } from "./words.js";
+import { coefficient, hours, interval, moment, number, seconds, size } from "./words.js";
 
 export const linkTo = (kind, id) => h("a", { href: `#/${kind}/${id}` }, h("code", {}, id));
 
@@ -21,6 +21,7 @@ export function progressSection(progress) {
       ["at work", number(progress.leased)],
       ["given back", number(progress.returned)],
       ["submitted, not counted", number(progress.not_counted)],
+      ["submitted beyond the overlap", number(progress.beyond)],
       ["submitted in the last hour", number(progress.pace.last_hour)],
       ["in the last 24 hours", number(progress.pace.last_day)],
       ["time left at this pace", hours(progress.left_hours)],
@@ -31,13 +32,12 @@ export function progressSection(progress) {
 
 /** From GET /admin/api/review. */
 export function qualitySection({ whole, agreement }) {
-  const [alpha, low, high] = [agreement.value, agreement.low, agreement.high].map((each) => each?.toFixed(2));
   return section("quality", "Quality",
     figures([
       ["gold recall", interval(whole.recall)],
       ["gold precision", interval(whole.precision)],
       ["points in the gold box", interval(whole.in_box)],
-      ["Krippendorff's alpha", alpha === undefined ? "–" : `${alpha} (${low} to ${high}; ${number(agreement.units)})`],
+      ["Krippendorff's alpha", coefficient(agreement)],
       ["answers with the majority", interval(whole.majority)],
       ["distance to the others", whole.distance === null ? "–" : whole.distance.toFixed(3)],
       ["visible, a page", seconds(whole.visible)],

@@ -7,6 +7,13 @@ export function interval(share) {
   return `${value} % (${low} to ${high}; ${share.total})`;
 }
 
+/** A coefficient with its interval over images, {value, low, high, images}: "0.88 (0.79 to 0.96; 30)". */
+export function coefficient({ value, low, high, images }) {
+  if (value === null) return "–";
+  const ends = low === null ? "no interval" : `${low.toFixed(2)} to ${high.toFixed(2)}`;
+  return `${value.toFixed(2)} (${ends}; ${number(images)})`;
+}
+
 export function seconds(ms) {
   return ms === null || ms === undefined ? "–" : `${(ms / 1000).toFixed(1)} s`;
 }
