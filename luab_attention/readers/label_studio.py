@@ -153,6 +153,8 @@ def _image(value: Any, field: str) -> str:
 def _record(pages: list[Page], region: Any, name: str, to_name: str | None) -> SourceRecord:
     kind = fields.text(fields.member(region, "type"), "type")
     value = fields.member(region, "value")
+    if not isinstance(value, dict):
+        raise RejectedRecord(f"value is {str(value)[:40]}; allowed is an object with the region's numbers")
     shape = _shape(kind)
     if to_name is not None and region.get("to_name") != to_name:
         raise RejectedRecord(f"it is on {str(region.get('to_name'))[:40]!a}, not on --to-name {to_name}")

@@ -50,6 +50,27 @@ def test_images_without_an_object_are_counted(tmp_path):
     assert found.manifest.ignored == {"byproducts": 1} and len(found.rejects) == 1
 
 
+def test_an_id_in_text_has_its_object_and_one_in_a_list_is_rejected(tmp_path):
+    more = [*IMAGES, IMAGES[0] | {"id": 10, "file_name": "10.jpg"}]
+    objects = [BOX | {"image_id": "9"}, BOX | {"image_id": [9]}, BOX | {"image_id": {}}]
+    found = converted(tmp_path / "out", "coco", write(tmp_path / "i.json", objects, more))
+    assert found.manifest.ignored == {"byproducts": 1} and len(found.rows) == 1
+    assert found.rejects["i.json, object 2"].startswith("image_id is [9]; allowed is a whole number")
+    assert list(found.rejects) == ["i.json, object 2", "i.json, object 3"]
+
+
+def test_numbers_that_are_not_finite_cost_their_objects_alone(tmp_path):
+    nan, infinite = float("nan"), float("inf")
+    bad = [BOX | {"bbox": [nan, 1, 4, 3]}, BOX | {"segmentation": [[2, 1, -infinite, 1, 6, 4]]}, nan]
+    bad.append(BOX | {"segmentation": {"size": [6, 8], "counts": [4, nan]}})
+    path = write(tmp_path / "i.json", [BOX | {"area": nan}, *bad], info=nan)
+    found = converted(tmp_path / "out", "coco", path)
+    reasons = [found.rejects[f"i.json, object {number}"] for number in range(2, 6)]
+    texts = ["bbox[0] is nan", "segmentation[0][2] is -inf", "nan where an object", "counts is nan"]
+    assert [text in reason for text, reason in zip(texts, reasons, strict=True)] == 4 * [True], reasons
+    assert found.rows["000000000009"]["objects"]["bbox"] == [[2, 1, 4, 3]]
+
+
 def test_boxes_are_scaled_to_a_smaller_copy_of_the_image(tmp_path):
     images = write_images(tmp_path / "val", {"000000000009.jpg": (4, 3)})
     found = converted(tmp_path / "out", "coco", write(tmp_path / "i.json", [BOX]), images, masks=False)
@@ -94,7 +115,8 @@ def test_every_bad_entry_is_rejected_with_its_reason(tmp_path):
         ('{"images": [1', "is cut off where ',' or ']' is expected"),
         ('{"images": [tru', "is not JSON"),
         ('{"images": [{"id": 1}}', "where ',' or ']' is expected"),
-        ('{"images": NaN}', "NaN is no JSON number"),
+        ('{"images": NaN}', "has no annotations, categories"),
+        ('{"images": Nan}', "is not JSON"),
         ('{"images": [], "images": []}', "there already"),
         ('{"a": {"b": 1, "b": 2}}', "occurs twice"),
         ('{"images": []} x', "goes on behind its end"),

@@ -76,6 +76,25 @@ def test_what_cannot_be_used_is_rejected_with_its_reason(tmp_path):
     assert len(reasons) == 8
 
 
+def test_a_region_without_an_object_of_values_costs_itself_alone(tmp_path):
+    kinds = ("keypointlabels", "rectanglelabels", "polygonlabels", "brushlabels", "choices")
+    wrong = [region(kind, value) for kind in kinds for value in ([], None, "x", float("nan"))]
+    found = convert(tmp_path, task("a.png", key(5, 5), *wrong, key(7, 7)), task("b.png", *wrong[:1]))
+    assert list(found.rows) == ["a"] and len(found.rows["a"]["points"]) == 2
+    assert len(found.rejects) == 21
+    assert found.rejects["export.json, task 1, annotation 1, region 2"] == (
+        "value is []; allowed is an object with the region's numbers"
+    )
+
+
+def test_an_address_that_is_none_costs_its_task_alone(tmp_path):
+    found = convert(tmp_path, task("http://[x/1.jpg", key(5, 5)), task("a.png", key(5, 5)))
+    assert list(found.rows) == ["a"]
+    assert found.rejects == {
+        "export.json, task 1": "'http://[x/1.jpg' is no address of an image: Invalid IPv6 URL"
+    }
+
+
 def test_regions_on_two_images_are_told_apart_or_refused(tmp_path):
     both = task("a.png", key(5, 5, to_name="img"), key(50, 50, to_name="img2"))
     other = task("b.png", key(50, 50, to_name="img2"), key(7, 7))
