@@ -175,7 +175,9 @@ class RowParts:
         place = np.array([x0, y0, box.width / region.width, box.height / region.height])
         size = self.size
         if size is None:
-            raise RejectedRecord("boxes are in pixels, and the size of the image is not known")
+            raise RejectedRecord(
+                "boxes are in pixels, and the size of the image is not known: give --images, or the size"
+            )
         good, left_out = usable(place[None] * np.tile(size, 2), size)
         if not good.all():
             reason = REASONS[next(iter(left_out))][0]

@@ -4,8 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from fixtures.attention_files import FOLDERS, write_files
 from fixtures.converted import converted, near, write_images
 
+from luab_attention.boxes.rows import RowBoxes
 from luab_attention.convert.check import SWAPPED, only
 from luab_data.errors import SourceError
 
@@ -142,6 +144,34 @@ def test_points_are_compared_with_cocos_boxes(tmp_path, caplog):
     assert found.manifest.facts[only(SWAPPED)] == 60
     assert found.manifest.used == {"byproducts": 60}
     assert found.rows["000000000009"]["objects"]["bbox"] == [[2, 1, 4, 3]]
+
+
+def test_true_boxes_bring_the_size_that_they_are_in(tmp_path):
+    (tmp_path / "c.csv").write_text("file,x,y\n000000000009.jpg,0.5,0.5\nother.jpg,0.5,0.5\n")
+    found = converted(tmp_path / "out", "table", tmp_path / "c.csv", boxes=write(tmp_path / "i.json", [BOX]))
+    assert {name: (row["width"], row["height"]) for name, row in found.rows.items()} == {
+        "000000000009": (8, 6), "other": (None, None),
+    }  # fmt: skip
+    assert found.rows["000000000009"]["objects"]["bbox"] == [[2, 1, 4, 3]]
+    assert found.rows["other"]["objects"]["bbox"] == []
+    boxes, _ = RowBoxes(None, found.dataset).stated(found.rows["000000000009"], lambda: 1 / 0)
+    assert boxes.ratios().tolist() == [near([0.25, 1 / 6, 0.5, 0.5])]
+
+
+def test_true_boxes_of_unknown_sizes_are_refused_or_counted(tmp_path):
+    """CUB's boxes are in pixels of images whose size only the images tell."""
+    folder = write_files(tmp_path / "cub", FOLDERS["cub_parts"])
+    (folder / "images.txt").write_text("1 001.Albatross/a.jpg\n2 001.Albatross/b.jpg\n")
+    (folder / "bounding_boxes.txt").write_text("1 1 1 4 4\n2 1 1 4 4\n")
+    options = {"boxes": folder, "boxes_reader": "cub_parts"}
+    (tmp_path / "c.csv").write_text("file,x,y\na.jpg,0.5,0.5\nb.jpg,0.5,0.5\n")
+    with pytest.raises(SourceError, match="state the size of an image: give --images, or --boxes that state"):
+        converted(tmp_path / "1", "table", tmp_path / "c.csv", **options)
+    (tmp_path / "c.csv").write_text("file,x,y,width,height\na.jpg,0.5,0.5,8,6\nb.jpg,0.5,0.5,,\n")
+    found = converted(tmp_path / "2", "table", tmp_path / "c.csv", **options)
+    assert found.rows["a"]["objects"]["bbox"] == [[1, 1, 4, 4]] and found.rows["a"]["width"] == 8
+    assert found.rows["b"]["objects"]["bbox"] == [] and found.rows["b"]["width"] is None
+    assert found.manifest.facts["rows with true boxes whose image has no known size, left out"] == 1
 
 
 def test_true_boxes_that_cannot_be_used_are_counted(tmp_path, capsys, caplog):

@@ -100,6 +100,14 @@ def test_a_choice_is_the_class_of_the_image(tmp_path):
     assert found.rows["a"]["points"][0]["x"] == near(0.1)
 
 
+def test_an_image_with_a_class_alone_takes_no_size_from_the_boxes_of_others(tmp_path):
+    box = region("rectanglelabels", {"x": 10, "y": 20, "width": 30, "height": 40, "rectanglelabels": ["dog"]})
+    choice = {"type": "choices", "value": {"choices": ["bird"]}}
+    found = convert(tmp_path, task("a.png", box), task("b.png", choice))
+    assert (found.rows["a"]["width"], found.rows["a"]["height"]) == (200, 100)
+    assert found.rows["b"]["width"] is None and found.rows["b"]["objects"]["bbox"] == []
+
+
 def test_what_cannot_be_used_is_rejected_with_its_reason(tmp_path):
     turned = {"x": 1, "y": 1, "width": 3, "height": 3, "rotation": 30, "rectanglelabels": ["dog"]}
     two = region("keypointlabels", {"x": 1, "y": 1, "keypointlabels": ["a", "b"]})
