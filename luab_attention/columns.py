@@ -9,8 +9,9 @@
 
 x and y are ratios of the upright image, x first; a sample outside the image is below 0 or above 1. `time` is
 in ms from the first sample or the recording's start, `duration` in ms. Samples of different `segment`s are
-not connected: never interpolate between them. Boxes are in pixels of the columns `width` and `height`. A mask
-and a map cover the whole image, in any resolution.
+not connected: never interpolate between them. Boxes are in pixels of the columns `width` and `height`, which
+are null in a row whose size is not known: it has no box. A mask and a map cover the whole image, in any
+resolution.
 
 A field with `?` is there if the source has it; so a column's fields are the same in all rows of a dataset. A
 label is a `ClassLabel` with the names of the column `label` or `labels`, or -1: no class. A missing weight is
@@ -71,7 +72,7 @@ class ColumnLayout(NamedTuple):
         fields: for each column of `KINDS` that there is, its optional fields.
         classes: names of the classes in order; () without classes.
         single: whether an image has one class (column `label`), not several (`labels`).
-        sized: whether the sizes of the images are known (`width`, `height`).
+        sized: whether rows have the sizes of the images (`width`, `height`), null where one is not known.
         images: whether rows have their image.
     """
 

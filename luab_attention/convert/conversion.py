@@ -57,6 +57,8 @@ class Conversion:
         if images is not None and self.gathered.with_images:
             raise SourceError(f"{IMAGES}={str(images)!r}: {source.title} brings its images. Leave it out.")
         self._records = _WithTruth(self.gathered, None if truth is None else Gathered(truth, "boxes"))
+        if images is None and not self.gathered.with_images:
+            self._records.require_size()
         self.images = None if images is None else open_images(images, self.gathered, choice)
         self.layout = self._layout(classes)
 
@@ -115,14 +117,16 @@ class Conversion:
         names = tuple(sorted(self._records.labels) if classes is None else classes)
         if len(set(names)) < len(names):
             raise SourceError(f"classes: a name is there twice among {', '.join(names[:20])}.")
+        images = self.images is not None or gathered.with_images
         if not names:
             fields = {kind: found - {LABEL} for kind, found in fields.items()}
         return ColumnLayout(
             fields=fields,
             classes=names,
             single=gathered.single,
-            sized=gathered.sized or self.images is not None or gathered.with_images,
-            images=self.images is not None or gathered.with_images,
+            # Boxes are in pixels of them, also if not all images have a size.
+            sized=gathered.sized or images or OBJECTS in fields,
+            images=images,
         )
 
 
@@ -159,6 +163,19 @@ class _WithTruth:
     def ids(self) -> Iterator[str | Reject]:
         """The images."""
         return self._gathered.ids()
+
+    def require_size(self) -> None:
+        """Raises SourceError for true boxes if nothing states the size of any of their images."""
+        truth = self._truth
+        if truth is None or OBJECTS not in truth.fields:
+            return
+        if not any(
+            self._gathered.states_size(i) or truth.states_size(key) for i, key in self._truths.items()
+        ):
+            raise SourceError(
+                "the true boxes are in pixels, and neither they nor the source state the size of an image: "
+                "give --images, or --boxes that state it."
+            )
 
     def _note(self, truth: Gathered) -> None:
         if not self._truths:

@@ -18,6 +18,8 @@ class Cub:
         self.folder = folder
         self._names: dict[int, str] = {}
         for number, cells in self.rows("images.txt", 2):
+            if isinstance(cells, RejectedRecord):
+                raise SourceError(f"{folder / 'images.txt'}, line {number}: {cells.reason}.")
             if not (cells[0].isascii() and cells[0].isdigit()) or "/" not in cells[1]:
                 raise SourceError(f"{folder / 'images.txt'}, line {number}: allowed is: id class/name.jpg")
             self._names[int(cells[0])] = cells[1]
@@ -28,12 +30,17 @@ class Cub:
             raise RejectedRecord(f"images.txt lists no image {image}")
         return self._names[image], self._names[image].partition("/")[0]
 
-    def rows(self, name: str, cells: int) -> Iterator[tuple[int, list[str]]]:
-        """The number and the fields of each line of a list. Raises SourceError."""
+    def rows(self, name: str, cells: int) -> Iterator[tuple[int, list[str] | RejectedRecord]]:
+        """The number and the fields of each line of a list; of a line with more or fewer, the reason.
+
+        Raises:
+            SourceError: there is no such list.
+        """
         path = self.folder / name
         if not path.is_file():
             raise SourceError(f"there is no {path}: pass the folder CUB_200_2011.")
         for number, fields in plain_rows(path, "CUB"):
             if len(fields) != cells:
-                raise SourceError(f"{path}, line {number}: {len(fields)} fields, allowed are {cells}.")
-            yield number, fields
+                yield number, RejectedRecord(f"{len(fields)} fields, allowed are {cells}")
+            else:
+                yield number, fields

@@ -34,12 +34,12 @@ def whole(value: Any, name: str, low: int = 0, high: int = 10**15) -> int:
     return value
 
 
-def numbers(value: Any, name: str, length: int | None = None) -> list[float]:
-    """A list of finite numbers, of this length."""
+def numbers(value: Any, name: str, length: int | None = None, low: float = -MAX_NUMBER) -> list[float]:
+    """A list of finite numbers from `low`, of this length."""
     found = items(value, name)
     if length is not None and len(found) != length:
         raise RejectedRecord(f"{name} has {len(found)} numbers, allowed are {length}")
-    return [number(each, f"{name}[{place}]") for place, each in enumerate(found)]
+    return [number(each, f"{name}[{place}]", low) for place, each in enumerate(found)]
 
 
 def items(value: Any, name: str) -> list[Any]:
@@ -54,6 +54,11 @@ def text(value: Any, name: str) -> str:
     found = value.strip() if isinstance(value, str) else ""
     if not 0 < len(found) <= MAX_TEXT:
         raise RejectedRecord(f"{name} is {_short(value)}; allowed is a text of 1 to {MAX_TEXT} characters")
+    if not found.isascii():
+        try:
+            found.encode()
+        except UnicodeEncodeError as error:  # half of a UTF-16 pair, which JSON can hold and no column can
+            raise RejectedRecord(f"{name} is {_short(value)}, which is not Unicode text") from error
     return found
 
 

@@ -75,6 +75,10 @@ class Gathered:
         """Whether the source states the size of each image."""
         return self._unsized <= self._sized
 
+    def states_size(self, entry_id: str) -> bool:
+        """Whether a record of an image states its size."""
+        return entry_id in self._sized
+
     def __len__(self) -> int:
         return len(self._chunks)
 

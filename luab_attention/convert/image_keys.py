@@ -57,9 +57,15 @@ def name_in_url(address: str) -> str:
     """The file's path in a URL or in a tool's local address; a plain path is returned unchanged.
 
     Label Studio's `/data/local-files/?d=cats/1.jpg` is `cats/1.jpg`.
+
+    Raises:
+        RejectedRecord: it looks like a URL and is none.
     """
-    parts = urlsplit(address) if "://" in address or address.startswith("/data/") else None
-    if parts is None:
+    if "://" not in address and not address.startswith("/data/"):
         return address
+    try:
+        parts = urlsplit(address)
+    except ValueError as error:
+        raise RejectedRecord(f"{address[:80]!a} is no address of an image: {error}") from error
     query = dict(pair.partition("=")[::2] for pair in parts.query.split("&"))
     return unquote(query["d"]) if "d" in query else unquote(parts.path)

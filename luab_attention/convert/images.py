@@ -1,9 +1,11 @@
 """The images of a conversion: a folder, a zip, a tar or a dataset on the Hub, matched by name.
 
 A name matches a file by its path, or by the path's end: `cat/1.jpg` is `photos/cat/1.jpg` if no other file
-ends the same way. Files that the source does not name are counted, and not read.
+ends the same way. An upload to Label Studio also matches a file without the prefix that it got there, if no
+other upload has that name. Files that the source does not name are counted, and not read.
 """
 
+import re
 import tarfile
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -87,16 +89,23 @@ class MatchedImages:
         return iter(self._places)
 
 
+# Label Studio's address of an upload: 8 hex digits keep uploads of one name apart.
+_UPLOAD = re.compile(r"(?:.*/)?data/upload/(?:.*/)?[0-9a-f]{8}-([^/]+)", re.ASCII)
+
+
 class Matching:
     """Finds the key that a file's path means, among those of a source."""
 
     def __init__(self, wanted: Gathered):
         self._wanted = wanted
         self._longer: dict[str, list[str]] = {}  # last part -> keys with folders
+        self._uploads: dict[str, list[str]] = {}  # name before the upload -> keys
         self.seen: list[str] = []  # the first files, for messages
         for key in wanted.ids():
             if "/" in key:
                 self._longer.setdefault(key.rpartition("/")[2], []).append(key)
+            if (uploaded := _UPLOAD.fullmatch(key)) is not None:
+                self._uploads.setdefault(image_key(f"{uploaded[1]}.jpg"), []).append(key)  # any suffix
 
     def key(self, name: str) -> str | None:
         """The key of a file, or None."""
@@ -110,6 +119,7 @@ class Matching:
         if found is not None:
             return found
         fitting = [key for key in self._longer.get(path.rpartition("/")[2], ()) if key.endswith(f"/{path}")]
+        fitting = fitting or self._uploads.get(path.rpartition("/")[2], [])
         if len(fitting) == 1:
             return fitting[0]
         return next((key for key in coco_forms(path.rpartition("/")[2]) if key in self._wanted), None)

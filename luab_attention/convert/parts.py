@@ -69,7 +69,7 @@ class RowParts:
         self._numbers = {name: number for number, name in enumerate(layout.classes)}
         self._values: dict[str, list[dict[str, Any]]] = {kind: [] for kind in layout.fields}
         self._degrees: list[float] = []
-        self._keys: dict[str, dict[str, Any]] = {}  # of viewings in pieces
+        self._keys: dict[tuple[str, str], dict[str, Any]] = {}  # of viewings in pieces, and repeated boxes
 
     @property
     def pixels_per_degree(self) -> float | None:
@@ -99,7 +99,8 @@ class RowParts:
                 positions.append(Positions(ratios, path.label, record.frame, region, size))
             for box in record.boxes:
                 place = self._box(box, region)
-                values.append((OBJECTS, {BBOX: place * np.tile(self.size or (1, 1), 2), LABEL: box.label}))
+                bbox = place * np.tile(self.size or (1, 1), 2)
+                values.append((OBJECTS, {BBOX: bbox, LABEL: box.label, "key": box.key}))
                 truths.append(Truth(place, box.label))
         for mask in record.masks:
             pixels = mask_pixels(mask.content, size)
@@ -133,11 +134,11 @@ class RowParts:
             key = value.pop("key", None)
             if key is None:
                 self._values[kind].append(value)
-            elif key in self._keys:
-                _extend(self._keys[key], value)
-            else:
-                self._keys[key] = value
+            elif (kind, key) not in self._keys:
+                self._keys[kind, key] = value
                 self._values[kind].append(value)
+            elif kind == SCANPATHS:
+                _extend(self._keys[kind, key], value)
         self.labels += [label for label in dict.fromkeys(labels) if label not in self.labels]
 
     def _note_degree(self, record: SourceRecord, measured: Size | None) -> None:
@@ -174,7 +175,9 @@ class RowParts:
         place = np.array([x0, y0, box.width / region.width, box.height / region.height])
         size = self.size
         if size is None:
-            raise RejectedRecord("boxes are in pixels, and the size of the image is not known")
+            raise RejectedRecord(
+                "boxes are in pixels, and the size of the image is not known: give --images, or the size"
+            )
         good, left_out = usable(place[None] * np.tile(size, 2), size)
         if not good.all():
             reason = REASONS[next(iter(left_out))][0]

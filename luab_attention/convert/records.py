@@ -41,13 +41,17 @@ class PathPart(NamedTuple):
 
 
 class BoxPart(NamedTuple):
-    """A box from its upper left corner, in the record's frame."""
+    """A box from its upper left corner, in the record's frame.
+
+    Parts of an image with the same `key` are one box, which a source repeats.
+    """
 
     x: float
     y: float
     width: float
     height: float
     label: str | None = None
+    key: str | None = None
 
 
 class MaskPart(NamedTuple):

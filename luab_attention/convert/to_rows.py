@@ -19,6 +19,7 @@ from luab_data.sources.entries import BYPRODUCTS, IMAGES, Reject
 Size = tuple[float, float]
 
 UNFIT = "rows with true boxes that do not fit their image, left out"
+UNSIZED = "rows with true boxes whose image has no known size, left out"
 
 # How far an image's shape may be from the one that the source states: pixels, and share of the width.
 SHAPE_PIXELS, SHAPE_RATIO = 2.0, 0.01
@@ -66,7 +67,7 @@ class AttentionToRow:
         counts = {self.role: used} | ({IMAGES: 1} if self.joined else {})
         facts = _facts(row) | count_outside(parts.positions) | check_row(parts.positions, parts.truths)
         if unfit:
-            facts[UNFIT] = 1
+            facts[UNSIZED if parts.size is None else UNFIT] = 1
         return Outcome(row, tuple(rejects), counts, facts)
 
     def refused(self, pair: LoadedPair, reason: str, /) -> Outcome:

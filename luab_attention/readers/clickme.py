@@ -1,8 +1,9 @@
 """ClickMe: maps of what people revealed to name an image (Harmonization's TFRecords).
 
 A record has `image` and `heatmap`, JPEGs of one size, and `label`, ImageNet's number of the class. There is
-no id of the image, so that rows have the records' own images. Maps are as stored; Harmonization's loader
-blurs them again, which moves them by half a cell to the upper left, because its kernel is even.
+no id of the image, so that rows have the records' own images and are called by file and number. Maps are as
+stored; Harmonization's loader blurs them again, which moves them by half a cell to the upper left, because
+its kernel is even.
 """
 
 from pathlib import Path
@@ -33,6 +34,7 @@ def read(path: Path) -> Read:
     classes = class_list()
     suffixes = ("", ".tfrecord", ".tfrecords")
     found = files_below(path, suffixes[1:]) if path.is_dir() else iter([(path.name, path)])
+    called: set[str] = set()
     empty = True
     for each in found:
         empty = False
@@ -40,12 +42,16 @@ def read(path: Path) -> Read:
             yield each
             continue
         name, file = each
+        stem = name.rpartition(".")[0]
+        if stem in called:  # two files that differ by their suffix alone
+            stem = name
+        called.add(stem)
         for number, data in enumerate(tfrecords(file, BYPRODUCTS), start=1):
             entry = f"{name}, record {number}"
             try:
                 if isinstance(data, RejectedRecord):
                     raise data
-                yield _record(example(data), f"{file.stem}/{number:06d}", entry, classes)
+                yield _record(example(data), f"{stem}/{number:06d}", entry, classes)
             except RejectedRecord as error:
                 yield Reject(BYPRODUCTS, entry, error.reason)
     if empty:

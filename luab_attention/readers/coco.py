@@ -60,8 +60,7 @@ def read(path: Path, *, masks: bool = True) -> Read:
         number += 1
         name = f"{path.name}, object {number}"
         try:
-            if isinstance(item, dict):
-                empty.discard(item.get("image_id"))
+            empty.discard(fields.whole(fields.member(item, "image_id"), "image_id"))
             yield _record(known, item, name, masks)
         except RejectedRecord as error:
             yield Reject(BYPRODUCTS, name, error.reason)

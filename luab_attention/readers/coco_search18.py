@@ -38,18 +38,15 @@ def read(
     Raises:
         SourceError: it is no JSON.
     """
-    boxed: set[tuple[Any, ...]] = set()  # the file repeats a box for each subject
     for number, (_, item) in enumerate(json_items(path, BYPRODUCTS), start=1):
         name = f"{path.name}, trial {number}"
         try:
-            yield _record(item, name, Screen(*screen), image_size, boxed)
+            yield _record(item, name, Screen(*screen), image_size)
         except RejectedRecord as error:
             yield Reject(BYPRODUCTS, name, error.reason)
 
 
-def _record(
-    item: Any, name: str, frame: Frame, image_size: tuple[float, float] | None, boxed: set[tuple[Any, ...]]
-) -> SourceRecord:
+def _record(item: Any, name: str, frame: Frame, image_size: tuple[float, float] | None) -> SourceRecord:
     image = fields.text(fields.member(item, "name"), "name")
     x, y, durations = (fields.numbers(fields.member(item, axis), axis) for axis in "XYT")
     if not len(x) == len(y) == len(durations):
@@ -71,8 +68,6 @@ def _record(
     )
     if present and item.get("bbox") is not None:
         left, top, width, height = fields.numbers(item["bbox"], "bbox", 4)
-        key = (image, task, left, top, width, height)
-        if key not in boxed:
-            boxed.add(key)
-            record.boxes.append(BoxPart(left, top, width, height, task))
+        key = repr((task, left, top, width, height))  # the file repeats a box for each subject
+        record.boxes.append(BoxPart(left, top, width, height, task, key))
     return record

@@ -62,7 +62,9 @@ def read(path: Path, *, cub: Path | None = None) -> Read:
 
 
 def _record(cells: list[str], name: str, annotator: str | None, names: Cub | None) -> SourceRecord:
-    values = [fields.number(cell, f"value {place}") for place, cell in enumerate(cells, start=1) if cell]
+    while cells and not cells[-1]:  # lines may end with commas
+        cells = cells[:-1]
+    values = [fields.number(cell, f"value {place}") for place, cell in enumerate(cells, start=1)]
     # 7 + 3 n and 3 + 3 n values
     head = HEAD if len(values) % FIXATION == HEAD % FIXATION else RUN_HEAD
     if (len(values) - head) % FIXATION or len(values) < head + FIXATION:

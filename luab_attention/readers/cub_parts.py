@@ -35,6 +35,8 @@ def read(path: Path) -> Read:
         for number, row in cub.rows(file, cells):
             name = f"{file}, line {number}"
             try:
+                if isinstance(row, RejectedRecord):
+                    raise row
                 yield _box(row, name, cub) if file == BOXES else _click(row, name, cub)
             except RejectedRecord as error:
                 yield Reject(BYPRODUCTS, name, error.reason)

@@ -1,10 +1,10 @@
 """Label Studio's JSON export: keypoints, boxes, polygons, brushes, choices.
 
 Numbers are percent of the image, and a brush is a packed mask; both become ratios. A choice is the image's
-class. A task may have several pages, a list of images; a region is on the one of its `item_index`.
+class. A task may have several pages, a list of images; a region is on the one of its `item_index`. An upload
+is called by its whole address, which tells it from others of its name.
 """
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,6 @@ Page = str | RejectedRecord  # an image's name, or why there is none
 MAX_SIDE = 10**5
 SHAPES = ("keypoint", "rectangle", "polygon", "brush")
 CHOICES = "choices"
-_UPLOAD = re.compile(r"[0-9a-f]{8}-", re.ASCII)  # before the name of an uploaded file
 
 
 def add_options(add: Any) -> None:
@@ -142,17 +141,14 @@ def _pages(data: Any, key: str) -> list[Page]:
 
 
 def _image(value: Any, field: str) -> str:
-    address = fields.text(value, field)
-    name = name_in_url(address)
-    if address.startswith("/data/upload/"):
-        folder, _, last = name.rpartition("/")
-        return _UPLOAD.sub("", last, count=1) or folder
-    return name
+    return name_in_url(fields.text(value, field))
 
 
 def _record(pages: list[Page], region: Any, name: str, to_name: str | None) -> SourceRecord:
     kind = fields.text(fields.member(region, "type"), "type")
     value = fields.member(region, "value")
+    if not isinstance(value, dict):
+        raise RejectedRecord(f"value is {str(value)[:40]}; allowed is an object with the region's numbers")
     shape = _shape(kind)
     if to_name is not None and region.get("to_name") != to_name:
         raise RejectedRecord(f"it is on {str(region.get('to_name'))[:40]!a}, not on --to-name {to_name}")

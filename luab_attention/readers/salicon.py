@@ -21,6 +21,7 @@ from luab_data.files.json_items import json_items
 from luab_data.sources.entries import BYPRODUCTS, Reject
 
 SIZE = (640.0, 480.0)
+MAX_ID = 10**12 - 1  # COCO's have 12 digits
 
 SOURCE = AttentionSource(
     "SALICON",
@@ -64,8 +65,13 @@ def read(path: Path, *, fixations: bool = False) -> Read:
 def _of_json(path: Path) -> Read:
     names: dict[int, str] = {}
     for member, item in json_items(path, BYPRODUCTS):
-        if member == "images" and isinstance(item, dict) and isinstance(item.get("id"), int):
-            names[item["id"]] = str(item.get("file_name") or coco_key(item["id"]))
+        if member == "images":
+            try:
+                image_id = fields.whole(fields.member(item, "id"), "id", 0, MAX_ID)
+                name = fields.optional_text(item.get("file_name"), "file_name")
+                names[image_id] = coco_key(image_id) if name is None else name
+            except RejectedRecord as error:
+                yield Reject(BYPRODUCTS, f"{path.name}, images", error.reason)
     number = 0
     for member, item in json_items(path, BYPRODUCTS):
         if member not in (None, "annotations"):
@@ -79,7 +85,7 @@ def _of_json(path: Path) -> Read:
 
 
 def _record(item: Any, name: str, names: dict[int, str]) -> SourceRecord:
-    image_id = fields.whole(fields.member(item, "image_id"), "image_id", 0, 10**12 - 1)
+    image_id = fields.whole(fields.member(item, "image_id"), "image_id", 0, MAX_ID)
     fixations = fields.items(fields.member(item, "fixations"), "fixations")
     if not fixations:
         raise RejectedRecord("there is no fixation")

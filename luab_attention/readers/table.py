@@ -20,6 +20,7 @@ from luab_attention.convert.frames import Fit, Frame, Units, frame_of
 from luab_attention.convert.records import PathPart, PointPart, Read, SourceRecord
 from luab_attention.convert.source import AttentionSource
 from luab_attention.convert.tables import table_rows
+from luab_data.console.text import counted
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.files.json_items import json_lines
 from luab_data.sources.entries import BYPRODUCTS, Reject
@@ -32,6 +33,7 @@ Kind = Literal["points", "scanpaths"]
 Order = Literal["xy", "yx"]
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 MAX_PIECE = 4096  # lines of a path that are kept together
+MAX_SEGMENT = 2**31 - 1  # the largest number of the column
 
 # Option -> what the column holds. Their values are columns' names; without one, a column of the same name.
 COLUMNS = {
@@ -216,9 +218,13 @@ class _TableLines:
     ms: float
     columns: dict[str, str]
 
+    def column(self, option: str) -> str:
+        """The name of a column."""
+        return self.columns.get(option, _default(option))
+
     def value(self, row: dict[str, Any], option: str) -> Any:
         """A field, None if it is missing or empty."""
-        value = row.get(self.columns.get(option, _default(option)))
+        value = row.get(self.column(option))
         return None if value == "" else value
 
     def line(self, row: dict[str, Any], name: str) -> _Line:
@@ -230,10 +236,15 @@ class _TableLines:
         x, y = (self._list(row, f"{axis}_column", several) for axis in self.order)
         if x is None or y is None:
             raise RejectedRecord("there is no position: x or y is empty")
+        if len(x) != len(y):
+            names = [self.column(f"{axis}_column") for axis in self.order]
+            raise RejectedRecord(
+                f"{names[0]} has {counted(len(x), 'number')} and {names[1]} {len(y)}: each point needs both"
+            )
         path = self.kind == "scanpaths"
         time, duration, segment = (
-            self._list(row, f"{each}_column", several) if path else None
-            for each in ("time", "duration", "segment")
+            self._list(row, f"{each}_column", several, low) if path else None
+            for each, low in (("time", -fields.MAX_NUMBER), ("duration", 0.0), ("segment", 0.0))
         )
         weight, sign = self.value(row, "weight_column"), self.value(row, "sign_column")
         return _Line(
@@ -248,7 +259,7 @@ class _TableLines:
             task=self._text(row, "task_column") if path else None,
             time=None if time is None else [each * self.ms for each in time],
             duration=None if duration is None else [each * self.ms for each in duration],
-            segment=None if segment is None else [fields.whole(each, "the segment") for each in segment],
+            segment=None if segment is None else [_segment(each) for each in segment],
             size=self._size(row),
             whole=several and path,
         )
@@ -278,12 +289,14 @@ class _TableLines:
         record.paths.append(path)
         return record
 
-    def _list(self, row: dict[str, Any], option: str, several: bool) -> list[float] | None:
+    def _list(
+        self, row: dict[str, Any], option: str, several: bool, low: float = -fields.MAX_NUMBER
+    ) -> list[float] | None:
         value = self.value(row, option)
         if value is None:
             return None
-        name = self.columns.get(option, _default(option))
-        return fields.numbers(value, name) if several else [fields.number(value, name)]
+        name = self.column(option)
+        return fields.numbers(value, name, low=low) if several else [fields.number(value, name, low)]
 
     def _text(self, row: dict[str, Any], option: str) -> str | None:
         return fields.optional_text(self.value(row, option), option.removesuffix("_column"))
@@ -300,7 +313,7 @@ def _checked(path: Path, lines: _TableLines, separator: str | None) -> Iterator[
     if path.suffix.lower() in JSON:
         rows = json_lines(path, BYPRODUCTS)
     else:
-        needed = [lines.columns.get(name, _default(name)) for name in _NEEDED]
+        needed = [lines.column(name) for name in _NEEDED]
         needed += [name for name in lines.columns.values() if name not in needed]
         separator = separator or SEPARATORS.get(path.suffix.lower(), ",")
         rows = table_rows(path, BYPRODUCTS, needed, separator)
@@ -337,6 +350,10 @@ def _sign(value: Any) -> int:
     if value in (1, -1, "1", "-1", "+1"):
         return int(value)
     raise RejectedRecord(f"the sign is {str(value)[:40]!a}; allowed are 1 (here) and -1 (not here)")
+
+
+def _segment(value: float) -> int:
+    return fields.whole(value, "the segment", 0, MAX_SEGMENT)
 
 
 def _default(option: str) -> str:

@@ -1,8 +1,8 @@
 """JSON of any size from strangers, item by item, in bounded memory.
 
-Two layouts: one array or object (`json_items`), and one value a line (`json_lines`). NaN, Infinity and a
-member that occurs twice in an object are refused: JSON has none of them, and readers differ on what they
-mean.
+Two layouts: one array or object (`json_items`), and one value a line (`json_lines`). A member that occurs
+twice in an object is refused: readers differ on what it means. NaN and Infinity, which JSON does not have and
+Python's `json.dump` writes, are floats: whoever reads a number refuses those that are not finite.
 """
 
 import json
@@ -198,8 +198,4 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=float)

@@ -102,9 +102,13 @@ class HubImages:
                         raise RejectedRecord("no file name of the image and no text in image_id tell its id")
                     in_zip = _IN_REPOSITORY.fullmatch(name) is not None
                     entry_id = same_form(self._id_of(name.partition("::")[0] if in_zip else name))
-                    content = row[IMAGE]["bytes"]
+                    if row[IMAGE] is None:
+                        raise RejectedRecord("the row has no image")
+                    content = row[IMAGE].get("bytes")
                     if content is None:
                         content = self._file(name)
+                    if not isinstance(content, bytes):
+                        raise RejectedRecord("its image is no bytes")
                     if len(content) > MAX_IMAGE_BYTES:
                         raise RejectedRecord(f"more than the allowed {MAX_IMAGE_BYTES:,} bytes")
                 except RejectedRecord as error:

@@ -154,6 +154,17 @@ def test_an_image_without_a_name_is_rejected(tmp_path):
     assert found.rejects == {"row 1": "no file name of the image and no text in image_id tell its id"}
 
 
+def test_an_image_that_is_null_is_rejected_by_its_id(tmp_path):
+    stored = image_bytes(noise_image(8, 6), "PNG")
+    features = datasets.Features({"image": datasets.Image(), "image_id": datasets.Value("string")})
+    rows = {"image": [{"bytes": stored, "path": None}, None], "image_id": ["a", "b"]}
+    (tmp_path / "images").mkdir()
+    datasets.Dataset.from_dict(rows, features).to_parquet(tmp_path / "images" / "train-0.parquet")
+    found = converted(tmp_path / "out", "table", table(tmp_path / "a.csv", "a", "b"), tmp_path / "images")
+    assert list(found.rows) == ["a"]
+    assert found.rejects["b"] == "the row has no image"
+
+
 def test_a_path_in_a_parquet_file_is_never_opened(tmp_path):
     kept = tmp_path / "b.png"
     kept.write_bytes(image_bytes(noise_image(8, 6), "PNG"))
@@ -199,3 +210,5 @@ def test_ends_and_addresses():
     assert name_in_url("https://host/x%20y/1.jpg?token=1") == "/x y/1.jpg"
     assert name_in_url("/data/local-files/?d=cats%2F1.jpg") == "cats/1.jpg"
     assert name_in_url("what?.jpg") == "what?.jpg"
+    with pytest.raises(RejectedRecord, match="is no address of an image: Invalid IPv6 URL"):
+        name_in_url("http://[x/1.jpg")

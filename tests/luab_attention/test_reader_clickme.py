@@ -88,6 +88,19 @@ def test_records_become_rows_with_their_own_image(tmp_path):
         converted(tmp_path / "2", "clickme", tmp_path / "train.tfrecords", images=tmp_path)
 
 
+def test_files_of_one_name_in_two_folders_are_kept_apart(tmp_path):
+    names = ("click/train/00000.tfrecord", "click/val/00000.tfrecord", "click/val/00000.tfrecords")
+    for label, name in enumerate(names):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(framed(record(**click(label=label, side=8 * (label + 1)))))
+    found = converted(tmp_path / "out", "clickme", tmp_path / "click")
+    assert {name: (row["label"], row["width"], len(row["heatmaps"])) for name, row in found.rows.items()} == {
+        "train/00000/000001": (0, 8, 1),
+        "val/00000/000001": (1, 16, 1),
+        "val/00000.tfrecords/000001": (2, 24, 1),
+    }
+
+
 def test_a_map_in_colors_is_rejected_as_training_would(tmp_path):
     colors = image_bytes(noise_image(16, 16), "JPEG")
     records = [framed(record(**click())), framed(record(**click() | {"heatmap": colors}))]

@@ -4,8 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from fixtures.attention_files import FOLDERS, write_files
 from fixtures.converted import converted, near, write_images
 
+from luab_attention.boxes.rows import RowBoxes
 from luab_attention.convert.check import SWAPPED, only
 from luab_data.errors import SourceError
 
@@ -48,6 +50,27 @@ def test_images_without_an_object_are_counted(tmp_path):
     wrong = BOX | {"image_id": 11, "category_id": 5}
     found = converted(tmp_path / "out", "coco", write(tmp_path / "i.json", [BOX, wrong], more))
     assert found.manifest.ignored == {"byproducts": 1} and len(found.rejects) == 1
+
+
+def test_an_id_in_text_has_its_object_and_one_in_a_list_is_rejected(tmp_path):
+    more = [*IMAGES, IMAGES[0] | {"id": 10, "file_name": "10.jpg"}]
+    objects = [BOX | {"image_id": "9"}, BOX | {"image_id": [9]}, BOX | {"image_id": {}}]
+    found = converted(tmp_path / "out", "coco", write(tmp_path / "i.json", objects, more))
+    assert found.manifest.ignored == {"byproducts": 1} and len(found.rows) == 1
+    assert found.rejects["i.json, object 2"].startswith("image_id is [9]; allowed is a whole number")
+    assert list(found.rejects) == ["i.json, object 2", "i.json, object 3"]
+
+
+def test_numbers_that_are_not_finite_cost_their_objects_alone(tmp_path):
+    nan, infinite = float("nan"), float("inf")
+    bad = [BOX | {"bbox": [nan, 1, 4, 3]}, BOX | {"segmentation": [[2, 1, -infinite, 1, 6, 4]]}, nan]
+    bad.append(BOX | {"segmentation": {"size": [6, 8], "counts": [4, nan]}})
+    path = write(tmp_path / "i.json", [BOX | {"area": nan}, *bad], info=nan)
+    found = converted(tmp_path / "out", "coco", path)
+    reasons = [found.rejects[f"i.json, object {number}"] for number in range(2, 6)]
+    texts = ["bbox[0] is nan", "segmentation[0][2] is -inf", "nan where an object", "counts is nan"]
+    assert [text in reason for text, reason in zip(texts, reasons, strict=True)] == 4 * [True], reasons
+    assert found.rows["000000000009"]["objects"]["bbox"] == [[2, 1, 4, 3]]
 
 
 def test_boxes_are_scaled_to_a_smaller_copy_of_the_image(tmp_path):
@@ -94,7 +117,8 @@ def test_every_bad_entry_is_rejected_with_its_reason(tmp_path):
         ('{"images": [1', "is cut off where ',' or ']' is expected"),
         ('{"images": [tru', "is not JSON"),
         ('{"images": [{"id": 1}}', "where ',' or ']' is expected"),
-        ('{"images": NaN}', "NaN is no JSON number"),
+        ('{"images": NaN}', "has no annotations, categories"),
+        ('{"images": Nan}', "is not JSON"),
         ('{"images": [], "images": []}', "there already"),
         ('{"a": {"b": 1, "b": 2}}', "occurs twice"),
         ('{"images": []} x', "goes on behind its end"),
@@ -120,6 +144,34 @@ def test_points_are_compared_with_cocos_boxes(tmp_path, caplog):
     assert found.manifest.facts[only(SWAPPED)] == 60
     assert found.manifest.used == {"byproducts": 60}
     assert found.rows["000000000009"]["objects"]["bbox"] == [[2, 1, 4, 3]]
+
+
+def test_true_boxes_bring_the_size_that_they_are_in(tmp_path):
+    (tmp_path / "c.csv").write_text("file,x,y\n000000000009.jpg,0.5,0.5\nother.jpg,0.5,0.5\n")
+    found = converted(tmp_path / "out", "table", tmp_path / "c.csv", boxes=write(tmp_path / "i.json", [BOX]))
+    assert {name: (row["width"], row["height"]) for name, row in found.rows.items()} == {
+        "000000000009": (8, 6), "other": (None, None),
+    }  # fmt: skip
+    assert found.rows["000000000009"]["objects"]["bbox"] == [[2, 1, 4, 3]]
+    assert found.rows["other"]["objects"]["bbox"] == []
+    boxes, _ = RowBoxes(None, found.dataset).stated(found.rows["000000000009"], lambda: 1 / 0)
+    assert boxes.ratios().tolist() == [near([0.25, 1 / 6, 0.5, 0.5])]
+
+
+def test_true_boxes_of_unknown_sizes_are_refused_or_counted(tmp_path):
+    """CUB's boxes are in pixels of images whose size only the images tell."""
+    folder = write_files(tmp_path / "cub", FOLDERS["cub_parts"])
+    (folder / "images.txt").write_text("1 001.Albatross/a.jpg\n2 001.Albatross/b.jpg\n")
+    (folder / "bounding_boxes.txt").write_text("1 1 1 4 4\n2 1 1 4 4\n")
+    options = {"boxes": folder, "boxes_reader": "cub_parts"}
+    (tmp_path / "c.csv").write_text("file,x,y\na.jpg,0.5,0.5\nb.jpg,0.5,0.5\n")
+    with pytest.raises(SourceError, match="state the size of an image: give --images, or --boxes that state"):
+        converted(tmp_path / "1", "table", tmp_path / "c.csv", **options)
+    (tmp_path / "c.csv").write_text("file,x,y,width,height\na.jpg,0.5,0.5,8,6\nb.jpg,0.5,0.5,,\n")
+    found = converted(tmp_path / "2", "table", tmp_path / "c.csv", **options)
+    assert found.rows["a"]["objects"]["bbox"] == [[1, 1, 4, 4]] and found.rows["a"]["width"] == 8
+    assert found.rows["b"]["objects"]["bbox"] == [] and found.rows["b"]["width"] is None
+    assert found.manifest.facts["rows with true boxes whose image has no known size, left out"] == 1
 
 
 def test_true_boxes_that_cannot_be_used_are_counted(tmp_path, capsys, caplog):

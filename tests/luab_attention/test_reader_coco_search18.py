@@ -33,6 +33,14 @@ def test_places_on_the_display_become_ratios_of_the_image(tmp_path):
     assert facts["points compared with true boxes or masks"] == 4  # both subjects'
 
 
+def test_a_rejected_trial_takes_no_box_from_the_others(tmp_path):
+    bad = TRIAL | {"X": [1e9, 100]}
+    found = convert(tmp_path, bad, TRIAL | {"subject": 3}, TRIAL | {"subject": 4}, TRIAL | {"task": "tv"})
+    row = found.rows["000000478726"]
+    assert row["objects"] == {"bbox": [near([0, 0, 160, 240])] * 2, "category": [0, 1]}
+    assert list(found.rejects) == ["fixations.json, trial 1"] and len(row["scanpaths"]) == 3
+
+
 def test_every_bad_trial_is_rejected_with_its_reason(tmp_path):
     bad = [TRIAL | {"T": [1]}, TRIAL | {"length": 3}, TRIAL | {"X": ["a", 1]}, TRIAL | {"name": ""}, 3]
     bad += [TRIAL | {"bbox": [5000, 1, 2, 2], "task": "tv"}, TRIAL | {"X": [], "Y": [], "T": [], "length": 0}]

@@ -58,6 +58,16 @@ def test_every_bad_line_is_rejected(tmp_path):
     assert [text in reason for text, reason in zip(texts, reasons, strict=True)] == 5 * [True], reasons
 
 
+def test_a_value_that_is_missing_moves_no_other_into_its_place(tmp_path):
+    lines = ["1,500,375,200,145,,210,150,200,300,100,", "1,500,375,200,145,179, ,"]
+    (tmp_path / "f.txt").write_text("\n".join(lines) + "\n")
+    found = converted(tmp_path / "out", "cub_gha", tmp_path / "f.txt")
+    assert found.rejects == {
+        "f.txt, line 1": "value 6 is ''; allowed is a number from -1e+13 to 1e+13",
+    }
+    assert found.rows["1"]["scanpaths"][0]["x"] == [near(0.4)]
+
+
 def test_gaze_without_a_license_is_not_passed_on():
     with pytest.raises(SourceError, match="no license"):
         SOURCE.require_may_be_passed_on("--push-to-hub")

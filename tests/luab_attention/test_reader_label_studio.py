@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from fixtures.converted import converted, near
+from fixtures.converted import converted, near, write_images
 
 from luab_data.errors import SourceError
 
@@ -37,12 +37,59 @@ def test_all_kinds_of_regions(tmp_path):
         task("/data/upload/3/1a2b3c4d-my-cat.jpg", key(25, 50), region("rectanglelabels", box)),
         task("http://host/data/local-files/?d=photos/dog%201.jpg", region("polygonlabels", polygon)),
     )
-    cat, dog = found.rows["my-cat"], found.rows["photos/dog 1"]
+    cat, dog = found.rows["data/upload/3/1a2b3c4d-my-cat"], found.rows["photos/dog 1"]
     assert cat["points"] == [{"label": 0, "x": 0.25, "y": 0.5}]
     assert cat["objects"] == {"bbox": [near([20, 20, 60, 40])], "category": [1]}
     assert (cat["width"], cat["height"]) == (200, 100) and cat["labels"] == [0, 1]
     mask = np.asarray(dog["masks"][0]["image"])
     assert mask.shape == (100, 200) and mask[:50, :100].all() and mask.sum() == 255 * 50 * 100
+
+
+UPLOADS = (
+    "/data/upload/1/1a2b3c4d-001.jpg",
+    "/data/upload/1/5e6f7a8b-001.jpg",
+    "/data/upload/2/9c9c9c9c-002.jpg",
+)
+
+
+def test_two_uploads_of_one_name_are_two_images(tmp_path):
+    tasks = [task(each, key(10 * place, 5)) for place, each in enumerate(UPLOADS, start=1)]
+    first, second, third = (each.removeprefix("/").removesuffix(".jpg") for each in UPLOADS)
+    found = convert(tmp_path, *tasks)
+    assert {name: row["points"][0]["x"] for name, row in found.rows.items()} == near(
+        {first: 0.1, second: 0.2, third: 0.3}
+    )
+    assert {len(row["points"]) for row in found.rows.values()} == {1}
+    # As Label Studio keeps them, below any of the folders.
+    files = {each.removeprefix("/data/"): (200, 100) for each in UPLOADS}
+    media = write_images(tmp_path / "media", files)
+    for name, folder, matched in (
+        ("a", media, [first, second, third]),
+        ("b", media / "upload/1", [first, second]),
+    ):
+        found = convert(tmp_path, *tasks, name=name, images=folder)
+        assert list(found.rows) == matched
+        for key_of, row in found.rows.items():
+            assert row["image"]["bytes"] == (media / f"{key_of.removeprefix('data/')}.jpg").read_bytes()
+
+
+def test_an_upload_is_matched_with_the_file_of_its_former_name_where_only_one_has_it(tmp_path):
+    tasks = [task(each, key(5, 5)) for each in UPLOADS]
+    tasks.append(task("/data/upload/2/0f0f0f0f-COCO_val2014_000000000009.jpg", key(5, 5)))
+    tasks.append(task("http://host/data/upload/2/0f0f0f0f-003.jpg", key(5, 5)))
+    names = ("001.jpg", "002.jpg", "COCO_val2014_000000000009.jpg", "more/003.jpg")
+    originals = write_images(tmp_path / "photos", dict.fromkeys(names, (200, 100)))
+    found = convert(tmp_path, *tasks, images=originals)
+    assert [name.rpartition("/")[2] for name in found.rows] == [
+        "9c9c9c9c-002", "0f0f0f0f-COCO_val2014_000000000009", "0f0f0f0f-003",
+    ]  # fmt: skip
+    assert [reason.partition(": ")[2] for reason in found.rejects.values()] == [
+        "there is no image of this name"
+    ] * 2
+    # Nothing but an upload has such a prefix: this one is part of the name.
+    path = tmp_path / "c.csv"
+    path.write_text("file,x,y\n9c9c9c9c-002.jpg,0.5,0.5\nmore/003.jpg,0.5,0.5\n")
+    assert list(converted(tmp_path / "t", "table", path, originals).rows) == ["more/003"]
 
 
 def test_a_choice_is_the_class_of_the_image(tmp_path):
@@ -51,6 +98,14 @@ def test_a_choice_is_the_class_of_the_image(tmp_path):
     found = convert(tmp_path, task("a.png", plain, choice), task("b.png", plain, choice))
     assert [row["label"] for row in found.rows.values()] == [0, 0]
     assert found.rows["a"]["points"][0]["x"] == near(0.1)
+
+
+def test_an_image_with_a_class_alone_takes_no_size_from_the_boxes_of_others(tmp_path):
+    box = region("rectanglelabels", {"x": 10, "y": 20, "width": 30, "height": 40, "rectanglelabels": ["dog"]})
+    choice = {"type": "choices", "value": {"choices": ["bird"]}}
+    found = convert(tmp_path, task("a.png", box), task("b.png", choice))
+    assert (found.rows["a"]["width"], found.rows["a"]["height"]) == (200, 100)
+    assert found.rows["b"]["width"] is None and found.rows["b"]["objects"]["bbox"] == []
 
 
 def test_what_cannot_be_used_is_rejected_with_its_reason(tmp_path):
@@ -74,6 +129,25 @@ def test_what_cannot_be_used_is_rejected_with_its_reason(tmp_path):
     ):  # fmt: skip
         assert sum(text in reason for reason in reasons) == 1, text
     assert len(reasons) == 8
+
+
+def test_a_region_without_an_object_of_values_costs_itself_alone(tmp_path):
+    kinds = ("keypointlabels", "rectanglelabels", "polygonlabels", "brushlabels", "choices")
+    wrong = [region(kind, value) for kind in kinds for value in ([], None, "x", float("nan"))]
+    found = convert(tmp_path, task("a.png", key(5, 5), *wrong, key(7, 7)), task("b.png", *wrong[:1]))
+    assert list(found.rows) == ["a"] and len(found.rows["a"]["points"]) == 2
+    assert len(found.rejects) == 21
+    assert found.rejects["export.json, task 1, annotation 1, region 2"] == (
+        "value is []; allowed is an object with the region's numbers"
+    )
+
+
+def test_an_address_that_is_none_costs_its_task_alone(tmp_path):
+    found = convert(tmp_path, task("http://[x/1.jpg", key(5, 5)), task("a.png", key(5, 5)))
+    assert list(found.rows) == ["a"]
+    assert found.rejects == {
+        "export.json, task 1": "'http://[x/1.jpg' is no address of an image: Invalid IPv6 URL"
+    }
 
 
 def test_regions_on_two_images_are_told_apart_or_refused(tmp_path):

@@ -89,6 +89,82 @@ def test_a_line_of_json_may_hold_a_whole_path_or_several_points(tmp_path):
     assert len(found.rows["a"]["points"]) == 4
 
 
+@pytest.mark.parametrize("kind", ["points", "scanpaths"])
+@pytest.mark.parametrize("order", ["xy", "yx"])
+def test_lists_of_two_lengths_cost_their_line_alone(tmp_path, kind, order):
+    good = '{"file": "a.png", "x": [0.1, 0.2], "y": [0.3, 0.4]}\n'
+    bad = '{"file": "a.png", "x": [0.1, 0.2], "y": [0.3]}\n'
+    path = write(tmp_path / "a.jsonl", good + bad + good)
+    found = converted(tmp_path / "out", "table", path, kind=kind, order=order)
+    numbers = {"xy": "x has 2 numbers and y 1", "yx": "y has 1 number and x 2"}
+    assert found.rejects == {"a.jsonl, line 2": f"{numbers[order]}: each point needs both"}
+    assert found.manifest.used == {"byproducts": 2}
+
+
+def test_a_sample_that_no_column_can_hold_costs_its_line_alone(tmp_path):
+    lines = (
+        "file,x,y,duration,segment\na,0.1,0.2,5,0\na,0.1,0.2,-5,0\na,0.1,0.2,5,3000000000\na,0.3,0.4,5,1\n"
+    )
+    found = converted(tmp_path / "out", "table", write(tmp_path / "a.csv", lines), kind="scanpaths")
+    assert [path["x"] for path in found.rows["a"]["scanpaths"]] == [near([0.1, 0.3])]
+    assert found.rejects == {
+        "a.csv, line 3": "duration is '-5'; allowed is a number from 0 to 1e+13",
+        "a.csv, line 4": "the segment is 3000000000; allowed is a whole number from 0 to 2147483647",
+    }
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ('"b"x.jpg,0.5,0.5', "no CSV: ',' expected after '\"'"),
+        ('"b.jpg,0.5,0.5', "no CSV: ',' expected after '\"'"),  # up to the next quote
+        ('"b.jpg",0.5,"0.5', "no CSV: ',' expected after '\"'"),
+    ],
+)
+def test_a_line_with_a_wrong_quote_is_rejected_by_its_number(tmp_path, line, reason):
+    lines = ["file,x,y", "a.jpg,0.5,0.5", line, "c.jpg,0.5,0.5", '"d.jpg",0.5,0.5', "e.jpg,0.5,0.5"]
+    found = converted(tmp_path / "out", "table", write(tmp_path / "a.csv", "\n".join(lines) + "\n"))
+    assert sorted(found.rows) == ["a", "c", "d", "e"]
+    assert found.rejects == {"a.csv, line 3": reason}
+
+
+def test_a_quote_that_nothing_closes_costs_its_line_alone(tmp_path):
+    lines = [
+        "file,x,y",
+        "a.jpg,0.5,0.5",
+        '"b.jpg,0.5,0.5',
+        "c.jpg,0.5,0.5",
+        "d.jpg,0.5,0.5,7",
+        "e.jpg,0.1,0.1",
+    ]
+    found = converted(tmp_path / "out", "table", write(tmp_path / "a.csv", "\r\n".join(lines)))
+    assert sorted(found.rows) == ["a", "c", "e"]
+    assert found.rejects == {
+        "a.csv, line 3": "no CSV: unexpected end of data", "a.csv, line 5": "4 fields, the header has 3",
+    }  # fmt: skip
+    lines[-1:] = ["e.jpg,0.1,0.1"] * 20_000  # beyond the longest field
+    found = converted(tmp_path / "2", "table", write(tmp_path / "b.csv", "\n".join(lines)))
+    assert (
+        list(found.rejects) == ["b.csv, line 3", "b.csv, line 5"] and len(found.rows["e"]["points"]) == 20_000
+    )
+
+
+def test_a_name_over_two_lines_is_read_as_one(tmp_path):
+    lines = 'file,x,y,label\na.jpg,0.5,0.5,"black\ncat"\nb.jpg,0.5,0.5,"black\ncat"\nc.jpg,0.5\n'
+    found = converted(tmp_path / "out", "table", write(tmp_path / "a.csv", lines))
+    assert found.dataset.features["label"].names == ["black\ncat"]
+    assert found.rejects == {"a.csv, line 6": "2 fields, the header has 4"}
+
+
+def test_half_a_character_costs_its_line_alone(tmp_path):
+    """JSON can hold one half of a UTF-16 pair, which no column can."""
+    good = '{"file": "a", "x": 0.5, "y": 0.5, "label": "cat"}\n'
+    lines = good + good.replace("cat", "\\ud800")
+    found = converted(tmp_path / "out", "table", write(tmp_path / "a.jsonl", lines))
+    assert len(found.rows["a"]["points"]) == 1
+    assert found.rejects == {"a.jsonl, line 2": "the class is '\\ud800', which is not Unicode text"}
+
+
 def test_negative_points_name_no_class_of_the_image(tmp_path):
     lines = "file,x,y,label,sign\na.jpg,0.1,0.1,cat,1\na.jpg,0.9,0.9,dog,-1\nb.jpg,0.5,0.5,dog,1\n"
     found = converted(tmp_path / "out", "table", write(tmp_path / "a.csv", lines))
