@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from luab_attention.convert.gather import Gathered
-from luab_attention.convert.image_keys import coco_forms, ends, image_key
+from luab_attention.convert.image_keys import ends, forms, image_key
 from luab_data.console.names import few
 from luab_data.constants import TRAIN
 from luab_data.errors import RejectedRecord, SourceError
@@ -106,13 +106,14 @@ class Matching:
             path = image_key(name)
         except RejectedRecord:
             return None
+        return next((key for form in forms(path) if (key := self._key(form)) is not None), None)
+
+    def _key(self, path: str) -> str | None:
         found = next((end for end in ends(path) if end in self._wanted), None)
         if found is not None:
             return found
         fitting = [key for key in self._longer.get(path.rpartition("/")[2], ()) if key.endswith(f"/{path}")]
-        if len(fitting) == 1:
-            return fitting[0]
-        return next((key for key in coco_forms(path.rpartition("/")[2]) if key in self._wanted), None)
+        return fitting[0] if len(fitting) == 1 else None
 
 
 def no_match(place: str | Path, wanted: Gathered, seen: list[str]) -> SourceError:

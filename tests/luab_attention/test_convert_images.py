@@ -87,6 +87,32 @@ def test_cocos_ids_match_with_and_without_zeros(tmp_path):
     assert found.rejects == {"a.csv, line 5": "its image 00012: there is no image of this name"}
 
 
+def test_numbers_of_12_digits_keep_their_folders(tmp_path):
+    names = ("cat/000000000001.jpg", "dog/000000000001.jpg", "dog/COCO_val2014_000000000002.jpg")
+    images = write_images(tmp_path / "photos", dict(zip(names, [(8, 6), (9, 6), (10, 6)], strict=True)))
+    (tmp_path / "a.csv").write_text(
+        "file,x,y,label\n" + "".join(f"{name},0.5,0.5,{name[:3]}\n" for name in names)
+    )
+    for place in (None, images):
+        found = converted(tmp_path / f"out{place is None}", "table", tmp_path / "a.csv", place)
+        classes = found.dataset.features["label"].names
+        assert {key: classes[row["label"]] for key, row in found.rows.items()} == {
+            "cat/000000000001": "cat", "dog/000000000001": "dog", "dog/000000000002": "dog",
+        }  # fmt: skip
+        assert not found.rejects
+    assert [row["width"] for row in found.rows.values()] == [8, 9, 10]
+
+
+def test_cocos_ids_in_folders_match_with_and_without_zeros(tmp_path):
+    sizes = {"9.jpg": (8, 6), "val/12.jpg": (9, 6), "COCO_val2014_000000000030.jpg": (10, 6)}
+    images = write_images(tmp_path / "photos", sizes)
+    names = ("val/COCO_val2014_000000000009.jpg", "val/000000000012.jpg", "all/val/30.jpg")
+    found = converted(tmp_path / "out", "table", table(tmp_path / "a.csv", *names), images)
+    assert {name: row["width"] for name, row in found.rows.items()} == {
+        "val/000000000009": 8, "val/000000000012": 9, "all/val/30": 10,
+    }  # fmt: skip
+
+
 def test_a_damaged_image_costs_its_records_alone(tmp_path):
     images = packed(tmp_path, "folder")
     (images / "cat/2.jpg").write_bytes(image_bytes(noise_image(300, 300), "PNG")[:400])
@@ -178,7 +204,8 @@ def test_a_place_without_images_is_an_error(tmp_path):
         ("a/b.JPG", "a/b"),
         ("./a//b.tar.png", "a/b.tar"),
         ("COCO_val2014_000000000009.jpg", "000000000009"),
-        ("val2017/000000000009.jpg", "000000000009"),
+        ("val2017/000000000009.jpg", "val2017/000000000009"),
+        ("val2014/COCO_val2014_000000000009.jpg", "val2014/000000000009"),
         ("n01440764_1.JPEG", "n01440764_1"),
         ("e\u0301.png", "\u00e9"),
         ("no suffix", "no suffix"),
