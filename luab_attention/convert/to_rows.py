@@ -18,6 +18,7 @@ from luab_data.sources.entries import BYPRODUCTS, IMAGES, Reject
 
 Size = tuple[float, float]
 
+NO_CLASS = "no usable record tells the class of its image"
 UNFIT = "rows with true boxes that do not fit their image, left out"
 
 # How far an image's shape may be from the one that the source states: pixels, and share of the width.
@@ -57,7 +58,11 @@ class AttentionToRow:
             return Outcome(None, (*rejects, *self._rejects(records, why)))
         size: Size | None = None if encoded is None else upright_size(encoded)
         measured: Size | None = size if found is None or found is encoded else upright_size(found)
-        parts, rejects, used, unfit = self._parts(records, size, measured)
+        parts, rejects, kept, unfit = self._parts(records, size, measured)
+        if self.layout.single and all(record.label is None for record in kept):
+            rejects += self._rejects(kept, NO_CLASS)
+            kept = []
+        used = sum(record.count for record in kept)
         if not used:
             if self.joined:
                 rejects.append(Reject(IMAGES, pair.id, "none of its records can be used"))
@@ -89,11 +94,12 @@ class AttentionToRow:
 
     def _parts(
         self, records: Sequence[SourceRecord], size: Size | None, measured: Size | None
-    ) -> tuple[RowParts, list[Reject], int, bool]:
+    ) -> tuple[RowParts, list[Reject], list[SourceRecord], bool]:
         stated = next((record.size for record in records if record.size is not None), None)
         parts = RowParts(self.layout, size or stated, measured, self.source.pixels_per_degree)
         rejects: list[Reject] = []
-        used, unfit = 0, False
+        kept: list[SourceRecord] = []
+        unfit = False
         for record in records:
             try:
                 if record.size is not None and stated is not None:
@@ -103,8 +109,8 @@ class AttentionToRow:
                 rejects += record.rejects(error.reason, self.role)
                 unfit |= not record.count
                 continue
-            used += record.count
-        return parts, rejects, used, unfit
+            kept.append(record)
+        return parts, rejects, kept, unfit
 
     def _row(self, image_id: str, encoded: bytes | None, parts: RowParts) -> dict[str, Any]:
         row: dict[str, Any] = {IMAGE_ID: image_id}

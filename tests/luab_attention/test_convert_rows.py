@@ -1,0 +1,42 @@
+"""One image's records -> a row: records that are rejected take no class, no reason and no count with them."""
+
+import json
+
+from fixtures.converted import converted
+
+
+def test_a_record_whose_class_was_rejected_with_another_says_so(tmp_path):
+    lines = ["a.jpg,.5,.5,cat", "b.jpg,5000,50,dog", "b.jpg,.2,.2,", "c.jpg,.1,.1,", "c.jpg,.2,.2,dog"]
+    (tmp_path / "a.csv").write_text("\n".join(["file,x,y,label", *lines, ""]))
+    found = converted(tmp_path / "out", "table", tmp_path / "a.csv")
+    assert {key: row["label"] for key, row in found.rows.items()} == {"a": 0, "c": 1}
+    assert list(found.rejects) == ["a.csv, line 3", "a.csv, line 4"]
+    assert "further away than" in found.rejects["a.csv, line 3"]
+    assert found.rejects["a.csv, line 4"] == "no usable record tells the class of its image"
+
+
+def test_the_class_of_an_image_is_never_that_of_a_true_box_beside(tmp_path):
+    lines = ["a.jpg,.5,.5,cat", "b.jpg,5000,50,cat", "b.jpg,.2,.2,"]
+    (tmp_path / "a.csv").write_text("\n".join(["file,x,y,label", *lines, ""]))
+    found = converted(tmp_path / "out", "table", tmp_path / "a.csv", boxes=boxes(tmp_path, ["dog"] * 2))
+    assert list(found.rows) == ["a"]
+    assert found.rejects["a.csv, line 4"] == "no usable record tells the class of its image"
+
+
+def boxes(tmp_path, categories, box=(1, 1, 3, 3)):
+    """COCO's instances with a box of each category on the images a.jpg, b.jpg, ... of 8 x 6 pixels."""
+    images = [
+        {"id": n, "file_name": f"{name}.jpg", "width": 8, "height": 6}
+        for n, name in zip(range(len(categories)), "abcd", strict=False)
+    ]
+    names = sorted(set(categories))
+    content = {
+        "images": images,
+        "categories": [{"id": n, "name": name} for n, name in enumerate(names)],
+        "annotations": [
+            {"image_id": n, "category_id": names.index(name), "bbox": list(box)}
+            for n, name in enumerate(categories)
+        ],
+    }
+    (tmp_path / "boxes.json").write_text(json.dumps(content))
+    return tmp_path / "boxes.json"
