@@ -35,6 +35,10 @@ from luab_data.sources.entries import MAX_IMAGE_BYTES
 FAR_AWAY = 1000.0  # widths of the image: beyond this a sample is no place on any screen
 
 
+class UnknownClass(RejectedRecord):
+    """A record names a class that is none of the dataset's."""
+
+
 class RowParts:
     """Collects the values of one row, record by record.
 
@@ -155,7 +159,7 @@ class RowParts:
         if label is None:
             return NO_LABEL
         if label not in self._numbers:
-            raise RejectedRecord(f"its class {label[:80]!a} is none of the {len(self._numbers):,} classes")
+            raise UnknownClass(f"its class {label[:80]!a} is none of the {len(self._numbers):,} classes")
         return self._numbers[label]
 
     def _filled(self, value: dict[str, Any]) -> dict[str, Any]:

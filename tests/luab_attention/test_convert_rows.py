@@ -40,3 +40,15 @@ def boxes(tmp_path, categories, box=(1, 1, 3, 3)):
     }
     (tmp_path / "boxes.json").write_text(json.dumps(content))
     return tmp_path / "boxes.json"
+
+
+def test_true_boxes_that_do_not_fit_and_those_of_other_classes_are_counted_apart(tmp_path):
+    (tmp_path / "a.csv").write_text("file,x,y,label\n" + "".join(f"{n}.jpg,.3,.4,cat\n" for n in "abc"))
+    options = {"classes": ["cat"], "boxes": boxes(tmp_path, ["cat", "dog", "dog"])}
+    facts = converted(tmp_path / "out", "table", tmp_path / "a.csv", **options).manifest.facts
+    assert facts["rows with true boxes of a class that --classes does not name, left out"] == 2
+    assert not any("do not fit" in name for name in facts)
+    options = {"boxes": boxes(tmp_path, ["cat"] * 3, (6, 1, 9, 3))}
+    facts = converted(tmp_path / "2", "table", tmp_path / "a.csv", **options).manifest.facts
+    assert facts["rows with true boxes that do not fit their image, left out"] == 3
+    assert not any("--classes" in name for name in facts)
