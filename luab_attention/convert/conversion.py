@@ -10,7 +10,7 @@ from datasets.utils.logging import get_logger
 from luab_attention.columns import MASKS, ColumnLayout, attention_features
 from luab_attention.convert.gather import Gathered
 from luab_attention.convert.images import DEFAULT, ImageRows, Matching, StreamedImages, open_images
-from luab_attention.convert.records import Read, SourceRecord
+from luab_attention.convert.records import Read, Records, with_files
 from luab_attention.convert.source import AttentionSource
 from luab_attention.convert.to_rows import AttentionToRow
 from luab_data.build.batches import RowByRow
@@ -150,13 +150,13 @@ class _WithTruth:
     def __contains__(self, entry_id: str) -> bool:
         return entry_id in self._gathered
 
-    def get(self, entry_id: str) -> list[SourceRecord]:
-        """The records of an image; those of the truth come last, without a count."""
+    def get(self, entry_id: str) -> Records:
+        """The records of an image, their files read; those of the truth come last, without a count."""
         found = self._gathered.get(entry_id)
-        if self._truth is None or entry_id not in self._truths:
-            return found
-        truth = self._truth.get(self._truths[entry_id])
-        return [*found, *(replace(each, points=[], paths=[], label=None, count=0) for each in truth)]
+        if self._truth is not None and entry_id in self._truths:
+            truth = self._truth.get(self._truths[entry_id])
+            found += (replace(each, points=[], paths=[], label=None, count=0) for each in truth)
+        return with_files(found)
 
     def ids(self) -> Iterator[str | Reject]:
         """The images."""

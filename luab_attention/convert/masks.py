@@ -36,12 +36,12 @@ class Polygons(NamedTuple):
 
 
 class MaskFile(NamedTuple):
-    """An image file.
+    """An image file: its path, and once it is read its bytes, or why it cannot be read.
 
     `values`: the pixels' numbers that are inside, R + 256 G + 65536 B for color; None: all but 0.
     """
 
-    path: Path
+    content: Path | bytes | RejectedRecord
     values: tuple[int, ...] | None = None
 
 
@@ -199,9 +199,21 @@ class _Outline:
         inside[self._top : self._bottom, self._left : self._right] |= part
 
 
+def read_mask_file(path: Path) -> bytes | RejectedRecord:
+    """The bytes of a mask file, or why it cannot be read."""
+    try:
+        return read_regular(path, MAX_IMAGE_BYTES)
+    except RejectedRecord as error:
+        return error
+
+
 def file_mask(content: MaskFile) -> np.ndarray:
     """An image file -> bool [H, W]."""
-    numbers = class_map(read_regular(content.path, MAX_IMAGE_BYTES))
+    found = content.content
+    found = read_mask_file(found) if isinstance(found, Path) else found
+    if isinstance(found, RejectedRecord):
+        raise found
+    numbers = class_map(found)
     return numbers > 0 if content.values is None else np.isin(numbers, content.values)
 
 
