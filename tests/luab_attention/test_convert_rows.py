@@ -2,7 +2,8 @@
 
 import json
 
-from fixtures.converted import converted
+import pytest
+from fixtures.converted import converted, write_images
 
 
 def test_a_record_whose_class_was_rejected_with_another_says_so(tmp_path):
@@ -52,3 +53,18 @@ def test_true_boxes_that_do_not_fit_and_those_of_other_classes_are_counted_apart
     facts = converted(tmp_path / "2", "table", tmp_path / "a.csv", **options).manifest.facts
     assert facts["rows with true boxes that do not fit their image, left out"] == 3
     assert not any("--classes" in name for name in facts)
+
+
+@pytest.mark.parametrize("with_images", [False, True])
+def test_the_card_tells_what_was_read_and_whose_terms_are_whose(tmp_path, with_images):
+    (tmp_path / "a.csv").write_text("file,x,y\na.jpg,.3,.4\n")
+    images = write_images(tmp_path / "photos", {"a.jpg": (8, 6)}) if with_images else None
+    converted(tmp_path / "out", "table", tmp_path / "a.csv", images, stated={"license": "CC0"})
+    card = (tmp_path / "out" / "README.md").read_text()
+    license = card.partition("## License\n\n")[2].partition("\n## ")[0].strip()
+    assert ("kept unchanged" in card) == ("joined it with its image" in card) == with_images
+    if with_images:
+        assert license.startswith("CC0\n\nThis is the license of the annotations") and "own terms" in license
+    else:
+        assert license == "CC0"
+    assert "`attention_source`: how attention was measured, and whether the annotations may be" in card
