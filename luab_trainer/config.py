@@ -2,7 +2,7 @@
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from transformers import TrainingArguments
 from transformers.trainer_utils import HubStrategy
@@ -10,6 +10,7 @@ from transformers.trainer_utils import HubStrategy
 from luab_attention.targets import LabelPolicy
 from luab_data.files.whole import sole_writer
 from luab_data.rows.columns import AREA_KINDS, ByproductKind
+from luab_trainer.hub.names import public_options
 from luab_trainer.lamb import check_lamb
 from luab_trainer.losses.attention import GAZE, TELLS
 from luab_trainer.options.byproducts import check_byproduct
@@ -284,6 +285,13 @@ class LUABConfig(TrainingArguments):
             self.label_names = ["labels"]
         if self.ddp_find_unused_parameters is None:
             self.ddp_find_unused_parameters = not self.gradient_checkpointing
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options for reports, cards and checkpoints, which may be public.
+
+        Without tokens, and with folder names instead of paths.
+        """
+        return public_options(super().to_dict())  # type: ignore[no-untyped-call]
 
     def settle_mix(self, multi_label: bool) -> None:
         """Gives `background_mix` of a training its default, once the labels of an image are known.
