@@ -9,6 +9,7 @@ from huggingface_hub.errors import HTTPError
 from transformers import SchedulerType, TrainerState
 
 from luab_data.build.card import PAPER
+from luab_data.console.text import percent
 from luab_trainer.announcement import model_facts
 from luab_trainer.config import LUABConfig
 from luab_trainer.hub.names import name_and_id
@@ -237,5 +238,5 @@ def card_splits(run_arguments: Mapping[str, Any]) -> tuple[str | None, str | Non
     """The splits of training and evaluation that a run's arguments name, for `model_card`."""
     train, evaluated = run_arguments.get("train_split"), run_arguments.get("eval_split")
     if share := run_arguments.get("eval_share"):
-        evaluated = f"{train}, {share:.0%} held out"
+        evaluated = f"{train}, {percent(share)} held out"
     return train, evaluated
