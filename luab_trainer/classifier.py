@@ -16,8 +16,8 @@ from luab_data.console.names import few
 from luab_data.errors import SourceError
 from luab_eval.image_sets.class_maps import folder_outputs, imagenet_outputs
 from luab_trainer.drop_path import made_with, require_drop_path, set_drop_path
-from luab_trainer.hub.names import source_name
 from luab_trainer.model import MULTI_LABEL
+from luab_trainer.public_names import source_name
 from luab_trainer.resizing import at_size, set_input_size
 from luab_trainer.said import say
 from luab_vision.processors import PROCESSOR_FILE, load_processor, square_processor

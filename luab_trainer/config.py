@@ -10,7 +10,6 @@ from transformers.trainer_utils import HubStrategy
 from luab_attention.targets import LabelPolicy
 from luab_data.files.whole import sole_writer
 from luab_data.rows.columns import AREA_KINDS, ByproductKind
-from luab_trainer.hub.names import public_options
 from luab_trainer.lamb import check_lamb
 from luab_trainer.losses.attention import GAZE, TELLS
 from luab_trainer.options.byproducts import check_byproduct
@@ -18,6 +17,7 @@ from luab_trainer.options.contradictions import check_combinations, check_device
 from luab_trainer.options.fine_tuning import check_fine_tuning
 from luab_trainer.options.inherited import check_values, settle
 from luab_trainer.options.numbers import check_numbers
+from luab_trainer.public_names import public_options
 from luab_vision.cls_attention import ALL
 
 BACKGROUND_SHARE, BACKGROUND_RADIUS = 0.9, 0.75  # of `luab_trainer.data.background`, by default

@@ -12,10 +12,10 @@ from luab_data.build.card import PAPER
 from luab_data.console.text import percent
 from luab_trainer.announcement import model_facts
 from luab_trainer.config import LUABConfig
-from luab_trainer.hub.names import name_and_id
 from luab_trainer.lora import is_adapted, merged_size
 from luab_trainer.metrics.multi_label import PRIMARY_METRIC as MAP
 from luab_trainer.model import LUABModel
+from luab_trainer.public_names import name_and_id
 from luab_vision.hooks import plain
 from luab_vision.timm_checkpoints import is_timm
 

@@ -18,9 +18,9 @@ from luab_data.files.sums import SUMS, require_undamaged
 from luab_data.hub.retry import patiently, reason
 from luab_trainer.config import LUABConfig
 from luab_trainer.hub.checkpoint import HEAD_FILE
-from luab_trainer.hub.names import public_options
 from luab_trainer.lora import ADAPTER_CONFIG, ADAPTER_FILE, ADAPTER_FOLDER
 from luab_trainer.metrics.multi_label import CLASSES_FILE
+from luab_trainer.public_names import public_options
 
 # The files of a model repository: no pickle (the optimizer's state is one), and no other files of the folder.
 FILES = (
