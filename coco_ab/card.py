@@ -37,10 +37,12 @@ byproducts are those of Han et al., "Neglected Free Lunch" (ICCV 2023), publishe
 _WITHOUT_IMAGES = (
     "This is the part without images, free to redistribute; `file_name` names the image of each row."
 )
-_PROVENANCE = f"""Image files, COCO's instance annotations and byproduct records were joined by the image's
-id. Images were kept unchanged, unless a side was longer than `max_side` pixels: then they were shrunk,
-their boxes with them, and encoded as JPEG of quality {JPEG_QUALITY}. Every record was checked; rejected ones
-are in `rejects.jsonl`. If an image was annotated twice, `points` are those of the last record.
+_JOINED = f"""Image files, COCO's instance annotations and byproduct records were joined by the image's id.
+Images were kept unchanged, unless a side was longer than `max_side` pixels: then they were shrunk, their
+boxes with them, and encoded as JPEG of quality {JPEG_QUALITY}."""
+_ALONE = "The byproduct records were read without images and COCO's annotations."
+_PROVENANCE = """Every record was checked; rejected ones are in `rejects.jsonl`. If an image was annotated
+twice, `points` are those of the last record.
 
 Points are ratios of the image, 0 to 1, x first. Times are milliseconds since the page opened."""
 _BYPRODUCTS_LICENCE = "The byproducts are published under Apache-2.0."
@@ -75,7 +77,7 @@ def card_text(with_images: bool, rule: Rule) -> CardText:
         pretty_name="COCO-AB",
         introduction=_INTRODUCTION if with_images else f"{_INTRODUCTION}\n\n{_WITHOUT_IMAGES}",
         columns=columns,
-        provenance=_PROVENANCE,
+        provenance=f"{_JOINED if with_images else _ALONE} {_PROVENANCE}",
         license=_IMAGES_LICENCE if with_images else _BYPRODUCTS_LICENCE,
         citation=f"{PAPER}\n\n{COCO}",
         metadata=metadata,

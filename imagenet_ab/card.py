@@ -48,9 +48,11 @@ _WITHOUT_IMAGES = (
 )
 _NOT_IMAGENET = """A dataset in the layout of ImageNet-AB whose classes are not ImageNet's: images with the
 clicks that selected them and the cursor's path over them."""
-_PROVENANCE = f"""Image files and XML records were joined by their id. Images were kept unchanged, unless a
-side was longer than `max_side` pixels: then they were turned upright, shrunk and encoded as JPEG of quality
-{JPEG_QUALITY}. Every XML was parsed and checked; rejected ones are in `rejects.jsonl`.
+_JOINED = f"""Image files and XML records were joined by their id. Images were kept unchanged, unless a side
+was longer than `max_side` pixels: then they were turned upright, shrunk and encoded as JPEG of quality
+{JPEG_QUALITY}."""
+_ALONE = "The XML records were read without images."
+_PROVENANCE = """Every XML was parsed and checked; rejected ones are in `rejects.jsonl`.
 
 Points are ratios of the image, 0 to 1, x first; a point on the border can be slightly outside. Times are
 epoch milliseconds."""
@@ -89,7 +91,7 @@ def card_text(classes: Sequence[str], with_images: bool) -> CardText:
         pretty_name="ImageNet-AB" if is_imagenet else "Images with annotation byproducts",
         introduction=introduction if with_images else f"{introduction}\n\n{_WITHOUT_IMAGES}",
         columns={**(_IMAGE_COLUMN if with_images else {}), **_COLUMNS},
-        provenance=_PROVENANCE,
+        provenance=f"{_JOINED if with_images else _ALONE} {_PROVENANCE}",
         license=license,
         citation=f"{PAPER}\n\n{IMAGENET}" if is_imagenet else PAPER,
         metadata=metadata,

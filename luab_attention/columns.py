@@ -61,7 +61,7 @@ SOURCE_FEATURE = {
     "pixels_per_degree": Value("float32"),  # image pixels in a degree of visual angle
     "sigma": Value("float32"),  # of the blur that its authors use, ratio of the image's width
     "license": Value("string"),
-    "may_be_passed_on": Value("bool"),  # null: no license is known, and nothing forbids it
+    "may_be_passed_on": Value("bool"),  # the annotations; null: no license is known, nothing forbids it
 }
 
 
@@ -138,6 +138,7 @@ def described(layout: ColumnLayout) -> dict[str, str]:
         OBJECTS: "boxes `[x, y, width, height]` in pixels of `width` and `height`",
         MASKS: "8-bit PNG, 255 inside",
         HEATMAPS: "8-bit images, brighter where people looked more",
-        ATTENTION_SOURCE: "how attention was measured, and whether the data may be passed on",
+        ATTENTION_SOURCE: "how attention was measured, and whether the annotations may be passed on; "
+        "images have their own terms",
     }
     return {name: lines[name] for name in attention_features(layout)}

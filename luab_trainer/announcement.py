@@ -7,7 +7,7 @@ from transformers.trainer_utils import SaveStrategy
 
 from luab_attention.blur import TARGET
 from luab_attention.facts import RowFacts
-from luab_data.console.text import counted, printable
+from luab_data.console.text import counted, percent, printable
 from luab_data.rows.columns import AREA_KINDS
 from luab_trainer.config import LUABConfig
 from luab_trainer.depth import looking_parameters
@@ -83,14 +83,14 @@ def model_facts(
         if warning := hurts(luab, args):
             facts.append(("warning", warning))
     if args.background_mix and args.do_train:
-        mixed = f"{args.background_mix:.0%} of the crops with a byproduct"
+        mixed = f"{percent(args.background_mix)} of the crops with a byproduct"
         if args.byproduct not in AREA_KINDS:
             mixed += f", {args.background_shape} within radius {args.background_radius:g}"
         facts.append(("background mix", mixed))
     if args.cutmix and args.do_train:
-        facts.append(("cutmix", f"{args.cutmix:.0%} of the crops, alpha {args.cutmix_alpha:g}"))
+        facts.append(("cutmix", f"{percent(args.cutmix)} of the crops, alpha {args.cutmix_alpha:g}"))
     if args.mixup and args.do_train:
-        facts.append(("mixup", f"{args.mixup:.0%} of the crops, alpha {args.mixup_alpha:g}"))
+        facts.append(("mixup", f"{percent(args.mixup)} of the crops, alpha {args.mixup_alpha:g}"))
     if args.repeated_augmentation > 1 and args.do_train:
         facts.append(("repeated augmentation", f"{args.repeated_augmentation} crops of an image in a row"))
     if luab.multi_label:
@@ -182,7 +182,7 @@ def augmentation_text(transform: EvalTransform) -> str:
     if not isinstance(transform, TrainTransform):
         return f"{size}, no augmentation"
     smallest, largest = transform.scale
-    parts = [f"{size}, random crops of {smallest:.0%} to {largest:.0%} of the image"]
+    parts = [f"{size}, random crops of {percent(smallest)} to {percent(largest)} of the image"]
     parts.append("flips" if transform.flip else "no flips")
     if transform.policy is not None:
         parts.append(policy_text(transform.policy))
@@ -287,4 +287,6 @@ def saving_text(args: LUABConfig) -> str:
     if strategy != "steps":
         return "after each epoch" if strategy == "epoch" else "after each evaluation that is the best so far"
     share = args.save_steps < 1
-    return f"after each {args.save_steps:.0%} of the steps" if share else f"every {args.save_steps:,} steps"
+    return (
+        f"after each {percent(args.save_steps)} of the steps" if share else f"every {args.save_steps:,} steps"
+    )

@@ -17,6 +17,7 @@ from luab_data.errors import SourceError
 from luab_eval.image_sets.class_maps import folder_outputs, imagenet_outputs
 from luab_trainer.drop_path import made_with, require_drop_path, set_drop_path
 from luab_trainer.model import MULTI_LABEL
+from luab_trainer.public_names import source_name
 from luab_trainer.resizing import at_size, set_input_size
 from luab_trainer.said import say
 from luab_vision.processors import PROCESSOR_FILE, load_processor, square_processor
@@ -83,6 +84,7 @@ def load_start(
     try:
         if model is not None:
             loaded, new_head = _pretrained(model, names, problem, trained, drop_path)
+            loaded.config.name_or_path = source_name(loaded.config.name_or_path or model)  # goes into reports
             processor = load_processor(model)
             if image_size is not None:
                 loaded, processor = at_size(loaded, processor, image_size)

@@ -2,7 +2,7 @@
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from transformers import TrainingArguments
 from transformers.trainer_utils import HubStrategy
@@ -17,6 +17,7 @@ from luab_trainer.options.contradictions import check_combinations, check_device
 from luab_trainer.options.fine_tuning import check_fine_tuning
 from luab_trainer.options.inherited import check_values, settle
 from luab_trainer.options.numbers import check_numbers
+from luab_trainer.public_names import public_options
 from luab_vision.cls_attention import ALL
 
 BACKGROUND_SHARE, BACKGROUND_RADIUS = 0.9, 0.75  # of `luab_trainer.data.background`, by default
@@ -284,6 +285,13 @@ class LUABConfig(TrainingArguments):
             self.label_names = ["labels"]
         if self.ddp_find_unused_parameters is None:
             self.ddp_find_unused_parameters = not self.gradient_checkpointing
+
+    def to_dict(self) -> dict[str, Any]:
+        """The options for reports, cards and checkpoints, which may be public.
+
+        Without tokens, and with folder names instead of paths.
+        """
+        return public_options(super().to_dict())  # type: ignore[no-untyped-call]
 
     def settle_mix(self, multi_label: bool) -> None:
         """Gives `background_mix` of a training its default, once the labels of an image are known.

@@ -42,11 +42,11 @@ from luab_trainer.data.mixup import MixUp
 from luab_trainer.data.stream_inputs import read_stream_inputs
 from luab_trainer.data.streaming import StreamedSamples
 from luab_trainer.hub.checkpoint import checkpoint_to_resume, load_head
-from luab_trainer.hub.model_card import source_name
 from luab_trainer.metrics.multi_label import CLASSES_FILE, MultiLabelMetrics, write_classes
 from luab_trainer.options.together import notes_of, problem_of
 from luab_trainer.pointing import plays_pointing_game, pointing_game
 from luab_trainer.preflight import check_output_folder, check_ready, check_rows
+from luab_trainer.public_names import source_name
 from luab_trainer.resizing import at_crop
 from luab_trainer.trainer import LUABTrainer
 from luab_vision.geometry import pair

@@ -75,7 +75,7 @@ def _convert(name: str, argv: list[str]) -> None:
     options.add_argument("--classes", nargs="+", metavar="NAME", help="in order (default: all, sorted)")
     about = options.add_argument_group("what is known about the source, in place of what its reader says")
     about.add_argument("--device", metavar="TEXT", help="how attention was measured")
-    about.add_argument("--license", metavar="TEXT", help="of the data, such as 'CC BY 4.0'")
+    about.add_argument("--license", metavar="TEXT", help="of the annotations, such as 'CC BY 4.0'")
     about.add_argument(
         "--pixels-per-degree",
         type=float,

@@ -9,16 +9,16 @@ from datasets.utils.logging import get_logger
 
 from luab_attention.columns import MASKS, ColumnLayout, attention_features
 from luab_attention.convert.gather import Gathered
-from luab_attention.convert.images import DEFAULT, NOT_NAMED, ImageRows, Matching, open_images
-from luab_attention.convert.records import Read, SourceRecord
+from luab_attention.convert.images import DEFAULT, ImageRows, Matching, StreamedImages, open_images
+from luab_attention.convert.records import Read, Records, with_files
 from luab_attention.convert.source import AttentionSource
 from luab_attention.convert.to_rows import AttentionToRow
 from luab_data.build.batches import RowByRow
 from luab_data.build.join import Found, Pair
 from luab_data.build.raw import Source
+from luab_data.console.text import counted
 from luab_data.constants import LABEL, OBJECTS
 from luab_data.errors import SourceError
-from luab_data.hub.source import HubImages
 from luab_data.sources.entries import IMAGES, Reject
 
 logger = get_logger(__name__)
@@ -78,9 +78,13 @@ class Conversion:
         found.first[self.gathered.role] = [key for key, _ in zip(self.gathered.ids(), range(3), strict=False)]
         yield from self.gathered.rejects()
         lookup = self._records
-        if isinstance(self.images, HubImages):
+        if isinstance(self.images, StreamedImages):
             yield from self._streamed(self.images, lookup, found)
             return
+        if self.images is not None:
+            for reject in self.images.several.rejects():
+                found.note(IMAGES, reject)
+                yield reject
         for key in self.gathered.ids():
             image = self.images if self.images is not None and key in self.images else None
             if image is not None:
@@ -92,21 +96,19 @@ class Conversion:
         """The function that makes rows of `pairs`."""
         return RowByRow(AttentionToRow(self.layout, self.source, self.images is not None, max_side))
 
-    def _streamed(self, images: HubImages, lookup: "_WithTruth", found: Found) -> Iterator[Pair | Reject]:
+    def _streamed(
+        self, images: StreamedImages, lookup: "_WithTruth", found: Found
+    ) -> Iterator[Pair | Reject]:
         seen: set[str] = set()
         for item in images:
-            if isinstance(item, Reject) and item.reason == NOT_NAMED:
-                images.ignored += 1
-                continue
-            found.note(IMAGES, item if isinstance(item, Reject) else item.id)
+            found.note(IMAGES, item if isinstance(item, Reject) else item[0])
             if isinstance(item, Reject):
                 yield item
-            elif item.id in seen:
-                yield Reject(IMAGES, item.id, "second image of this name")
-            else:
-                seen.add(item.id)
-                found.met += 1
-                yield Pair(item.id, item.payload, lookup)
+                continue
+            key, image = item
+            seen.add(key)
+            found.met += 1
+            yield Pair(key, image, lookup)
         for key in self.gathered.ids():
             if key not in seen:
                 yield Pair(key, None, lookup)
@@ -152,13 +154,13 @@ class _WithTruth:
     def __contains__(self, entry_id: str) -> bool:
         return entry_id in self._gathered
 
-    def get(self, entry_id: str) -> list[SourceRecord]:
-        """The records of an image; those of the truth come last, without a count."""
+    def get(self, entry_id: str) -> Records:
+        """The records of an image, their files read; those of the truth come last, without a count."""
         found = self._gathered.get(entry_id)
-        if self._truth is None or entry_id not in self._truths:
-            return found
-        truth = self._truth.get(self._truths[entry_id])
-        return [*found, *(replace(each, points=[], paths=[], label=None, count=0) for each in truth)]
+        if self._truth is not None and entry_id in self._truths:
+            truth = self._truth.get(self._truths[entry_id])
+            found += (replace(each, points=[], paths=[], label=None, count=0) for each in truth)
+        return with_files(found)
 
     def ids(self) -> Iterator[str | Reject]:
         """The images."""
@@ -203,6 +205,13 @@ def _matched(gathered: Gathered, truth: Gathered) -> dict[str, str]:
         if image is not None:
             fitting.setdefault(image, []).append(key)
     exact = {image: image for image in fitting if image in truth}
+    several = {image: keys for image, keys in fitting.items() if len(keys) > 1 and image not in exact}
+    if several:
+        image, keys = next(iter(several.items()))
+        logger.warning(
+            f"true boxes: {counted(len(several), 'image has', 'images have')} none, because several fit the "
+            f"name, such as {image}: {' and '.join(keys[:2])}"
+        )
     return {image: keys[0] for image, keys in fitting.items() if len(keys) == 1} | exact
 
 

@@ -20,15 +20,20 @@ def coco_key(image_id: int) -> str:
     return f"{image_id:012d}"
 
 
-def coco_forms(key: str) -> tuple[str, ...]:
-    """A bare number with and without COCO's zeros, nothing of another name: `000000000009` and `9`."""
-    if not (key.isascii() and key.isdigit() and len(key) <= 12):
-        return ()
-    return coco_key(int(key)), str(int(key))
+def forms(key: str) -> tuple[str, ...]:
+    """A key, and if its last part is a number, the key with and without COCO's zeros.
+
+    `val/9` is also `val/000000000009`; other names have one form.
+    """
+    folder, slash, last = key.rpartition("/")
+    if not (last.isascii() and last.isdigit() and len(last) <= 12):
+        return (key,)
+    numbers = (last, coco_key(int(last)), str(int(last)))
+    return tuple(dict.fromkeys(f"{folder}{slash}{number}" for number in numbers))
 
 
 def image_key(name: str) -> str:
-    """The name without suffix, with `/`, and with COCO's ids as 12 digits. It is never opened as a path.
+    """The path without suffix, with `/`, and with COCO's ids as 12 digits. It is never opened as a path.
 
     Raises:
         RejectedRecord: it is empty, absurdly long, or climbs with `..`.
@@ -42,7 +47,7 @@ def image_key(name: str) -> str:
         parts[-1] = parts[-1].rpartition(".")[0] or parts[-1]
     coco = _COCO.fullmatch(parts[-1])
     if coco is not None:
-        return coco.group(1)
+        parts[-1] = coco.group(1)
     return same_form("/".join(parts))
 
 

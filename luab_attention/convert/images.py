@@ -5,48 +5,28 @@ ends the same way. An upload to Label Studio also matches a file without the pre
 other upload has that name. Files that the source does not name are counted, and not read.
 """
 
+import hashlib
 import re
-import tarfile
-import zipfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from luab_attention.convert.gather import Gathered
-from luab_attention.convert.image_keys import coco_forms, ends, image_key
+from luab_attention.convert.image_keys import ends, forms, image_key
+from luab_attention.convert.image_stores import Store, open_store
 from luab_data.console.names import few
 from luab_data.constants import TRAIN
 from luab_data.errors import RejectedRecord, SourceError
-from luab_data.files.regular import read_regular
 from luab_data.hub.source import HubImages, hub_id
-from luab_data.images.files import image_files, list_images
-from luab_data.sources.archives import GZIP_MAGIC
-from luab_data.sources.entries import (
-    IMAGE_SUFFIXES,
-    IMAGES,
-    MAX_IMAGE_BYTES,
-    file_name_of,
-    is_entry,
-)
-from luab_data.sources.folders import broken_zip
-from luab_data.sources.tar import MAX_HEADER_BYTES, BoundedReader, archive_errors, check_plain, members
-from luab_data.sources.zip import BrokenZip, ZipMember, read_member, zip_members
-
-
-class Store(Protocol):
-    """Image files that can be read in any order."""
-
-    def names(self) -> Iterable[tuple[str, Any]]:
-        """The path of each file, and what `read` needs."""
-        ...
-
-    def read(self, place: Any) -> bytes:
-        """The bytes of a file. Raises RejectedRecord."""
-        ...
+from luab_data.sources.entries import IMAGES, Reject, printable
 
 
 class MatchedImages:
     """The files of a store that a source names. A `Lookup` by the source's keys.
+
+    Attributes:
+        several: the keys that several files fit: they have no image.
 
     Raises:
         SourceError: it holds none of them.
@@ -56,20 +36,9 @@ class MatchedImages:
 
     def __init__(self, store: Store, place: str | Path, wanted: Gathered):
         self.place = place
-        self.ignored = 0
         self._store = store
-        self._places: dict[str, Any] = {}
-        self._names: dict[str, str] = {}
-        self._twice: dict[str, str] = {}
         matching = Matching(wanted)
-        for name, at in store.names():
-            key = matching.key(name)
-            if key is None:
-                self.ignored += 1
-            elif key in self._places:
-                self._twice.setdefault(key, name)
-            else:
-                self._places[key], self._names[key] = at, name
+        self._places, self.several, self.ignored = _by_key(store.names(), matching)
         if not self._places:
             raise no_match(place, wanted, matching.seen)
 
@@ -78,15 +47,126 @@ class MatchedImages:
 
     def get(self, entry_id: str) -> bytes:
         """The bytes of an image's file."""
-        if entry_id in self._twice:
-            raise RejectedRecord(
-                f"its name fits {self._names[entry_id]} and {self._twice[entry_id]}: pass the folder of one"
-            )
+        if entry_id in self.several:
+            return self.several.get(entry_id)
         return self._store.read(self._places[entry_id])
 
     def ids(self) -> Iterator[str]:
         """The keys that have an image."""
         return iter(self._places)
+
+
+class Several:
+    """The keys that several files fit, a `Lookup` that refuses each."""
+
+    role = IMAGES
+    ignored = 0
+
+    def __init__(self) -> None:
+        self._names: dict[str, list[str]] = {}
+
+    def __contains__(self, entry_id: str) -> bool:
+        return entry_id in self._names
+
+    def add(self, key: str, first: str, name: str) -> None:
+        """A further file of a key, and the first one."""
+        self._names.setdefault(key, [first]).append(name)
+
+    def get(self, entry_id: str) -> bytes:
+        """Raises RejectedRecord."""
+        raise RejectedRecord(self.reason(entry_id))
+
+    def ids(self) -> Iterator[str]:
+        """The keys."""
+        return iter(self._names)
+
+    def reason(self, key: str) -> str:
+        """Why a key has no image, with the names of the files."""
+        names = self._names[key]
+        if len(set(names)) == 1:
+            return f"its name fits {len(names):,} images called {names[0]}: keep one"
+        shown = " and ".join(names) if len(names) == 2 else few(names)
+        return f"its name fits {shown}: name it with its folder, or pass the folder of one"
+
+    def rejects(self) -> Iterator[Reject]:
+        """Each file but the first of a key: that one is refused with the key's entries."""
+        for key, names in self._names.items():
+            yield from (Reject(IMAGES, printable(name), self.reason(key)) for name in names[1:])
+
+
+def _by_key(names: Iterable[tuple[str, Any]], matching: "Matching") -> tuple[dict[str, Any], Several, int]:
+    """The place of the first file of each key, the keys with several, and the number of files without one."""
+    places: dict[str, Any] = {}
+    first: dict[str, str] = {}
+    several, ignored = Several(), 0
+    for name, at in names:
+        key = matching.key(name)
+        if key is None:
+            ignored += 1
+        elif key in places:
+            several.add(key, first[key], name)
+        else:
+            places[key], first[key] = at, name
+    return places, several, ignored
+
+
+class StreamedImages:
+    """The images of a dataset that a source names, in the dataset's order.
+
+    Of local Parquet files the names are read first: keys that several images fit are refused, as those of
+    files. A dataset on the Hub is read once, and the row of a key's first image is made before another comes.
+    The same image again is a reject; another image of the key ends the build, because the row may be wrong.
+
+    Args:
+        images: the dataset, whose ids are the source's keys.
+        matching: of the source.
+        source: the source, for messages.
+    """
+
+    role = IMAGES
+
+    def __init__(self, images: HubImages, matching: "Matching", source: str | Path):
+        self.place = images.place
+        self.ignored = 0
+        self._images, self._source = images, source
+        names = images.names()
+        _, self._several, _ = _by_key([] if names is None else ((name, None) for name in names), matching)
+
+    def __iter__(self) -> Iterator[tuple[str, bytes | Several] | Reject]:
+        """The key of each image with its bytes, or with what refuses it. Raises SourceError."""
+        self.ignored = 0
+        seen: dict[str, bytes] = {}  # key -> hash of its image
+        refused: Counter[str] = Counter()
+        for item in self._images:
+            if isinstance(item, Reject):
+                if item.reason == NOT_NAMED:
+                    self.ignored += 1
+                else:
+                    yield item
+            elif item.id in self._several:
+                refused[item.id] += 1
+                if refused[item.id] == 1:
+                    yield item.id, self._several
+                else:
+                    name = f"{item.id}, image {refused[item.id]}"
+                    yield Reject(IMAGES, name, self._several.reason(item.id))
+            else:
+                digest = hashlib.blake2b(item.payload, digest_size=16).digest()
+                if item.id not in seen:
+                    yield item.id, item.payload
+                elif seen[item.id] == digest:
+                    yield Reject(IMAGES, item.id, "the same image again")
+                else:
+                    raise self._several_in_stream(item.id)
+                seen[item.id] = digest
+
+    def _several_in_stream(self, key: str) -> SourceError:
+        return SourceError(
+            f"{IMAGES}={str(self.place)!r} has several images that fit the name {key!r} of "
+            f"{str(self._source)!r}. It is read once, and the row with the first is made. Name the images "
+            "with their folders, or download the dataset and pass its folder: entries of such names are then "
+            "rejected."
+        )
 
 
 # Label Studio's address of an upload: 8 hex digits keep uploads of one name apart.
@@ -115,14 +195,15 @@ class Matching:
             path = image_key(name)
         except RejectedRecord:
             return None
+        return next((key for form in forms(path) if (key := self._key(form)) is not None), None)
+
+    def _key(self, path: str) -> str | None:
         found = next((end for end in ends(path) if end in self._wanted), None)
         if found is not None:
             return found
         fitting = [key for key in self._longer.get(path.rpartition("/")[2], ()) if key.endswith(f"/{path}")]
         fitting = fitting or self._uploads.get(path.rpartition("/")[2], [])
-        if len(fitting) == 1:
-            return fitting[0]
-        return next((key for key in coco_forms(path.rpartition("/")[2]) if key in self._wanted), None)
+        return fitting[0] if len(fitting) == 1 else None
 
 
 def no_match(place: str | Path, wanted: Gathered, seen: list[str]) -> SourceError:
@@ -146,20 +227,18 @@ DEFAULT = ImageRows()
 
 def open_images(
     images: str | Path, wanted: Gathered, choice: ImageRows = DEFAULT
-) -> MatchedImages | HubImages:
+) -> MatchedImages | StreamedImages:
     """The images of a folder, a zip, a plain tar, or a dataset on the Hub (`owner/name`).
 
-    Those of the Hub, and of a folder of Parquet files, are a stream with the source's keys as ids; the others
-    are looked up.
+    Those of the Hub, and of a folder of Parquet files, are a stream; the others are looked up.
 
     Raises:
         SourceError: there is no such place, it cannot be read, or it holds none of the images; a choice among
             files that are no dataset.
     """
     path = Path(images)
-    chosen = {"split": TRAIN if choice.split is None else choice.split, "config": choice.config}
     if path.is_dir() and (any(path.glob("*.parquet")) or any(path.glob("data/*.parquet"))):
-        return HubImages(str(path), None, _Ids(wanted), **chosen)  # type: ignore[arg-type]  # split is a text
+        return _streamed(str(path), None, wanted, choice)
     if path.exists():
         for option, value in choice._asdict().items():
             if value is not None:
@@ -167,18 +246,22 @@ def open_images(
                     f"--images-{option} {value} goes with a dataset on the Hub or a folder of Parquet files, "
                     f"not with {str(images)!r}."
                 )
-    if path.is_dir():
-        return MatchedImages(_Folder(path), path, wanted)
-    if path.is_file():
-        store = _Zip(path) if zipfile.is_zipfile(path) else _Tar(path)
-        return MatchedImages(store, path, wanted)
+    if path.is_dir() or path.is_file():
+        return MatchedImages(open_store(path), path, wanted)
     parsed = hub_id(str(images))
     if parsed is None:
         raise SourceError(
             f"{IMAGES}={str(images)!r} is neither a folder of images, nor a zip or tar of them, nor a "
             "dataset on the Hub (owner/name)."
         )
-    return HubImages(*parsed, id_of=_Ids(wanted), **chosen)  # type: ignore[arg-type]  # split is a text
+    return _streamed(*parsed, wanted, choice)
+
+
+def _streamed(dataset: str, revision: str | None, wanted: Gathered, choice: ImageRows) -> StreamedImages:
+    matching = Matching(wanted)
+    split = TRAIN if choice.split is None else choice.split
+    images = HubImages(dataset, revision, _Ids(matching), split=split, config=choice.config)
+    return StreamedImages(images, matching, wanted.place)
 
 
 NOT_NAMED = "the source does not name this image"
@@ -187,72 +270,11 @@ NOT_NAMED = "the source does not name this image"
 class _Ids:
     """The key of a file name; raises RejectedRecord for images that the source does not name."""
 
-    def __init__(self, wanted: Gathered):
-        self._matching = Matching(wanted)
+    def __init__(self, matching: Matching):
+        self._matching = matching
 
     def __call__(self, name: str) -> str:
         key = self._matching.key(name)
         if key is None:
             raise RejectedRecord(NOT_NAMED)
         return key
-
-
-class _Folder:
-    def __init__(self, root: Path):
-        self._root = root
-
-    def names(self) -> Iterator[tuple[str, str]]:
-        """Images directly in the folder, and at any depth below its folders."""
-        listing = list_images(self._root)
-        for name in image_files(self._root):
-            yield name, name
-        for folder in listing.classes:
-            for name in listing.images[folder]:
-                yield f"{folder}/{name}", f"{folder}/{name}"
-
-    def read(self, place: str) -> bytes:
-        return read_regular(self._root / place, MAX_IMAGE_BYTES)
-
-
-class _Zip:
-    def __init__(self, path: Path):
-        self._path = path
-        self._file = path.open("rb")
-
-    def names(self) -> Iterator[tuple[str, ZipMember]]:
-        try:
-            for member in zip_members(self._file):
-                if is_entry(file_name_of(member.name), IMAGE_SUFFIXES):
-                    yield member.name, member._replace(name="")
-        except (OSError, BrokenZip) as error:
-            raise broken_zip(IMAGES, self._path, error) from error
-
-    def read(self, place: ZipMember) -> bytes:
-        return read_member(self._file, place, MAX_IMAGE_BYTES)
-
-
-class _Tar:
-    def __init__(self, path: Path):
-        self._path = path
-        self._file = path.open("rb")
-        if self._file.read(2) == GZIP_MAGIC:
-            raise SourceError(
-                f"{IMAGES}={str(path)!r} is a compressed tar, which has no index: unpack it, or gunzip it."
-            )
-
-    def names(self) -> Iterator[tuple[str, tuple[int, int]]]:
-        size = self._path.stat().st_size
-        with archive_errors(IMAGES, self._path):
-            for member in members(BoundedReader(self._file, MAX_HEADER_BYTES + tarfile.BLOCKSIZE, size)):
-                if not is_entry(file_name_of(member.name), IMAGE_SUFFIXES):
-                    continue
-                try:
-                    check_plain(member, MAX_IMAGE_BYTES)
-                except RejectedRecord:
-                    continue
-                yield member.name, (member.offset_data, member.size)
-
-    def read(self, place: tuple[int, int]) -> bytes:
-        offset, size = place
-        self._file.seek(offset)
-        return self._file.read(size)

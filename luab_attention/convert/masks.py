@@ -8,11 +8,14 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from luab_data.console.text import counted
 from luab_data.errors import RejectedRecord
 from luab_data.files.regular import read_regular
 from luab_data.images.headers import MAX_PIXELS
 from luab_data.images.pillow import open_file
 from luab_data.sources.entries import MAX_IMAGE_BYTES
+
+MAX_COVERED = 10 * MAX_PIXELS  # by the outlines of a mask: some seconds
 
 
 class Runs(NamedTuple):
@@ -33,12 +36,12 @@ class Polygons(NamedTuple):
 
 
 class MaskFile(NamedTuple):
-    """An image file.
+    """An image file: its path, and once it is read its bytes, or why it cannot be read.
 
     `values`: the pixels' numbers that are inside, R + 256 G + 65536 B for color; None: all but 0.
     """
 
-    path: Path
+    content: Path | bytes | RejectedRecord
     values: tuple[int, ...] | None = None
 
 
@@ -139,29 +142,78 @@ def coco_counts(text: str, most: int) -> list[int]:
 
 
 def polygon_mask(outlines: Sequence[Sequence[float]], width: int, height: int) -> np.ndarray:
-    """Outlines -> bool [H, W]: the pixels whose center is in one of them (even-odd rule)."""
+    """Outlines -> bool [H, W]: the pixels whose center is in one of them (even-odd rule).
+
+    Raises:
+        RejectedRecord: they cover more than `MAX_COVERED` pixels, each outline and each edge counted.
+    """
     inside = np.zeros((height, width), bool)
-    for outline in outlines:
-        corners = np.asarray(outline, np.float64).reshape(-1, 2)
-        flips = np.zeros((height, width + 1), np.uint8)  # of which only the parity counts
-        for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
-            low, high = sorted((y0, y1))
-            rows = np.arange(
-                np.clip(np.ceil(low - 0.5), 0, height),
-                np.clip(np.ceil(high - 0.5), 0, height),
-                dtype=np.int64,
-            )
-            if len(rows):
-                crossing = x0 + (rows + 0.5 - y0) * (x1 - x0) / (y1 - y0)
-                columns = np.clip(np.ceil(crossing - 0.5), 0, width).astype(np.int64)
-                np.add.at(flips, (rows, columns), 1)
-        inside |= np.cumsum(flips[:, :width], axis=1, dtype=np.uint8) % 2 == 1
+    found = [_Outline(outline, width, height) for outline in outlines]
+    covered = sum(outline.covered for outline in found)
+    if covered > MAX_COVERED:
+        raise RejectedRecord(
+            f"a mask of {counted(len(found), 'outline')} over {covered:,} pixels, each outline and edge "
+            f"counted; allowed are {MAX_COVERED:,}: save it as runs (RLE) or as an image"
+        )
+    for outline in found:
+        outline.fill(inside)
     return inside
+
+
+class _Outline:
+    """One outline, in its own part of an image of `width` x `height`.
+
+    Attributes:
+        covered: the pixels of its box, and of its edges one for each row.
+    """
+
+    def __init__(self, outline: Sequence[float], width: int, height: int):
+        self._from = np.asarray(outline, np.float64).reshape(-1, 2)
+        self._to = np.roll(self._from, -1, axis=0)
+        self._width = width
+        rows = np.clip(np.ceil(self._from[:, 1] - 0.5), 0, height).astype(np.int64)
+        ends = np.roll(rows, -1)
+        self._rows = np.minimum(rows, ends), np.maximum(rows, ends)  # from the first, before the last
+        columns = np.clip(np.ceil(self._from[:, 0] - 0.5), 0, width).astype(np.int64)
+        # A crossing's rounding error is far below a pixel: one more column on each side holds all.
+        self._left = max(0, int(columns.min(initial=width)) - 1)
+        self._right = min(width, int(columns.max(initial=0)) + 1)
+        self._top, self._bottom = int(rows.min(initial=height)), int(rows.max(initial=0))
+        crossings = int((self._rows[1] - self._rows[0]).sum())
+        self.covered = crossings + max(0, self._right - self._left) * max(0, self._bottom - self._top)
+
+    def fill(self, inside: np.ndarray) -> None:
+        """Marks the pixels of a mask, bool [H, W], whose center is in the outline."""
+        if self._top >= self._bottom:
+            return
+        size = (self._bottom - self._top, self._right - self._left + 1)
+        flips = np.zeros(size, np.uint8)  # of which only the parity counts
+        edges = (each.tolist() for each in (self._from, self._to, *self._rows))
+        for (x0, y0), (x1, y1), first, last in zip(*edges, strict=True):
+            if first < last:
+                rows = np.arange(first, last)
+                crossing = x0 + (rows + 0.5 - y0) * (x1 - x0) / (y1 - y0)
+                columns = np.clip(np.ceil(crossing - 0.5), 0, self._width).astype(np.int64)
+                flips[rows - self._top, columns - self._left] ^= 1
+        part = np.bitwise_xor.accumulate(flips[:, :-1], axis=1).view(bool)
+        inside[self._top : self._bottom, self._left : self._right] |= part
+
+
+def read_mask_file(path: Path) -> bytes | RejectedRecord:
+    """The bytes of a mask file, or why it cannot be read."""
+    try:
+        return read_regular(path, MAX_IMAGE_BYTES)
+    except RejectedRecord as error:
+        return error
 
 
 def file_mask(content: MaskFile) -> np.ndarray:
     """An image file -> bool [H, W]."""
-    numbers = class_map(read_regular(content.path, MAX_IMAGE_BYTES))
+    found = content.content
+    found = read_mask_file(found) if isinstance(found, Path) else found
+    if isinstance(found, RejectedRecord):
+        raise found
+    numbers = class_map(found)
     return numbers > 0 if content.values is None else np.isin(numbers, content.values)
 
 

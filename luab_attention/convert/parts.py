@@ -28,11 +28,13 @@ from luab_attention.gray import gray_image
 from luab_attention.points import FAR_OUTSIDE, SIGN, WEIGHT, X, Y
 from luab_data.constants import IMAGE, LABEL, NO_LABEL, OBJECTS, POINTS
 from luab_data.errors import RejectedRecord
-from luab_data.files.regular import read_regular
 from luab_data.images.pillow import checked_image
-from luab_data.sources.entries import MAX_IMAGE_BYTES
 
 FAR_AWAY = 1000.0  # widths of the image: beyond this a sample is no place on any screen
+
+
+class UnknownClass(RejectedRecord):
+    """A record names a class that is none of the dataset's."""
 
 
 class RowParts:
@@ -156,7 +158,7 @@ class RowParts:
         if label is None:
             return NO_LABEL
         if label not in self._numbers:
-            raise RejectedRecord(f"its class {label[:80]!a} is none of the {len(self._numbers):,} classes")
+            raise UnknownClass(f"its class {label[:80]!a} is none of the {len(self._numbers):,} classes")
         return self._numbers[label]
 
     def _filled(self, value: dict[str, Any]) -> dict[str, Any]:
@@ -234,9 +236,7 @@ def _weight(value: dict[str, Any]) -> str:
 
 
 def _heatmap_value(heatmap: HeatmapPart) -> dict[str, Any]:
-    content = heatmap.content
-    data = content if isinstance(content, bytes) else read_regular(content, MAX_IMAGE_BYTES)
-    image = {"bytes": checked_image(data), "path": None}
+    image = {"bytes": checked_image(heatmap.content), "path": None}
     try:
         gray_image(image, HEATMAPS)
     except ValueError as error:  # training would refuse it

@@ -1,13 +1,14 @@
 """What a reader gives: one `SourceRecord` for each entry of its source, in the source's own numbers."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from luab_attention.columns import NOT_HERE
 from luab_attention.convert.frames import RATIOS, Frame
-from luab_attention.convert.masks import MaskContent
+from luab_attention.convert.masks import MaskContent, MaskFile, read_mask_file
+from luab_data.errors import RejectedRecord
 from luab_data.sources.entries import BYPRODUCTS, Reject
 
 
@@ -62,9 +63,9 @@ class MaskPart(NamedTuple):
 
 
 class HeatmapPart(NamedTuple):
-    """A map of the whole image: an image file, or its bytes."""
+    """A map of the whole image: the bytes of an image file."""
 
-    content: bytes | Path
+    content: bytes
     label: str | None = None
     annotator: str | None = None
 
@@ -118,6 +119,34 @@ class SourceRecord:
         if self.count == 1:
             return [Reject(role, self.name, reason)]
         return [Reject(role, f"{self.name}, {n} of {self.count}", reason) for n in range(1, self.count + 1)]
+
+
+class Records(list[SourceRecord]):
+    """The records of an image with all that a row is made of, so that another machine can make it."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the files that they hold, each counted once."""
+        files: list[object] = [record.image for record in self]
+        files += [heatmap.content for record in self for heatmap in record.heatmaps]
+        masks = (mask.content for record in self for mask in record.masks)
+        files += [mask.content for mask in masks if isinstance(mask, MaskFile)]
+        return sum(map(len, {id(file): file for file in files if isinstance(file, bytes)}.values()))
+
+
+def with_files(records: Iterable[SourceRecord]) -> Records:
+    """The records with the bytes of their mask files; each file is read once."""
+    read: dict[Path, bytes | RejectedRecord] = {}
+    return Records(replace(record, masks=[_read(mask, read) for mask in record.masks]) for record in records)
+
+
+def _read(mask: MaskPart, read: dict[Path, bytes | RejectedRecord]) -> MaskPart:
+    file = mask.content
+    if not isinstance(file, MaskFile) or not isinstance(file.content, Path):
+        return mask
+    if file.content not in read:
+        read[file.content] = read_mask_file(file.content)
+    return mask._replace(content=file._replace(content=read[file.content]))
 
 
 class Unannotated(NamedTuple):

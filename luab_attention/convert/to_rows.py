@@ -6,7 +6,7 @@ from typing import Any
 
 from luab_attention.columns import ATTENTION_SOURCE, KINDS, SCANPATHS, ColumnLayout
 from luab_attention.convert.check import check_row, count_outside
-from luab_attention.convert.parts import RowParts
+from luab_attention.convert.parts import RowParts, UnknownClass
 from luab_attention.convert.records import SourceRecord
 from luab_attention.convert.source import AttentionSource
 from luab_data.build.batches import Outcome
@@ -18,8 +18,10 @@ from luab_data.sources.entries import BYPRODUCTS, IMAGES, Reject
 
 Size = tuple[float, float]
 
+NO_CLASS = "no usable record tells the class of its image"
 UNFIT = "rows with true boxes that do not fit their image, left out"
 UNSIZED = "rows with true boxes whose image has no known size, left out"
+NOT_NAMED = "rows with true boxes of a class that --classes does not name, left out"
 
 # How far an image's shape may be from the one that the source states: pixels, and share of the width.
 SHAPE_PIXELS, SHAPE_RATIO = 2.0, 0.01
@@ -58,7 +60,11 @@ class AttentionToRow:
             return Outcome(None, (*rejects, *self._rejects(records, why)))
         size: Size | None = None if encoded is None else upright_size(encoded)
         measured: Size | None = size if found is None or found is encoded else upright_size(found)
-        parts, rejects, used, unfit = self._parts(records, size, measured)
+        parts, rejects, kept, left_out = self._parts(records, size, measured)
+        if self.layout.single and all(record.label is None for record in kept):
+            rejects += self._rejects(kept, NO_CLASS)
+            kept = []
+        used = sum(record.count for record in kept)
         if not used:
             if self.joined:
                 rejects.append(Reject(IMAGES, pair.id, "none of its records can be used"))
@@ -66,9 +72,7 @@ class AttentionToRow:
         row = self._row(pair.id, encoded, parts)
         counts = {self.role: used} | ({IMAGES: 1} if self.joined else {})
         facts = _facts(row) | count_outside(parts.positions) | check_row(parts.positions, parts.truths)
-        if unfit:
-            facts[UNSIZED if parts.size is None else UNFIT] = 1
-        return Outcome(row, tuple(rejects), counts, facts)
+        return Outcome(row, tuple(rejects), counts, facts | dict.fromkeys(left_out, 1))
 
     def refused(self, pair: LoadedPair, reason: str, /) -> Outcome:
         """No row: a reject for each entry of the pair."""
@@ -90,11 +94,13 @@ class AttentionToRow:
 
     def _parts(
         self, records: Sequence[SourceRecord], size: Size | None, measured: Size | None
-    ) -> tuple[RowParts, list[Reject], int, bool]:
+    ) -> tuple[RowParts, list[Reject], list[SourceRecord], list[str]]:
+        """The parts, the rejects, the records that are kept, and the facts about true boxes that are not."""
         stated = next((record.size for record in records if record.size is not None), None)
         parts = RowParts(self.layout, size or stated, measured, self.source.pixels_per_degree)
         rejects: list[Reject] = []
-        used, unfit = 0, False
+        kept: list[SourceRecord] = []
+        left_out: list[str] = []
         for record in records:
             try:
                 if record.size is not None and stated is not None:
@@ -102,10 +108,12 @@ class AttentionToRow:
                 parts.add(record)
             except RejectedRecord as error:
                 rejects += record.rejects(error.reason, self.role)
-                unfit |= not record.count
+                if not record.count:
+                    unplaced = UNSIZED if parts.size is None else UNFIT
+                    left_out.append(NOT_NAMED if isinstance(error, UnknownClass) else unplaced)
                 continue
-            used += record.count
-        return parts, rejects, used, unfit
+            kept.append(record)
+        return parts, rejects, kept, left_out
 
     def _row(self, image_id: str, encoded: bytes | None, parts: RowParts) -> dict[str, Any]:
         row: dict[str, Any] = {IMAGE_ID: image_id}

@@ -100,12 +100,12 @@ def _record(item: Any, name: str, names: dict[int, str]) -> SourceRecord:
 
 def _of_mat(file: Path, fixations: bool) -> Read:
     try:
-        content = read_mat(file)
+        content = read_mat(file, ("gaze",), ("resolution",))
         width, height = SIZE
         resolution = np.ravel(content.get("resolution", (height, width)))
         if resolution.tolist() != [height, width]:
             raise RejectedRecord(f"resolution is {resolution.tolist()}; allowed is 480 x 640")
-        gaze = np.ravel(fields.member(content, "gaze"))
+        gaze = np.ravel(content["gaze"])
     except RejectedRecord as error:
         yield Reject(BYPRODUCTS, file.name, error.reason)
         return

@@ -12,7 +12,7 @@ from statistics import median
 from luab_collect.quality.figures import Figures, ProjectQuality
 from luab_collect.quality.proportions import Proportion
 from luab_collect.quality.thresholds import QualityThresholds
-from luab_data.console.text import counted
+from luab_data.console.text import counted, percent
 
 
 @dataclass(frozen=True)
@@ -105,9 +105,9 @@ def _findings(each: Figures, limits: QualityThresholds, usual: float) -> Iterato
 
 def _too_few(rule: str, what: str, share: Proportion, least: float) -> Iterator[tuple[str, str]]:
     if share.total and share.high < least:
-        yield rule, f"{share} {what}; expected: at least {least:.0%}"
+        yield rule, f"{share} {what}; expected: at least {percent(least)}"
 
 
 def _too_many(rule: str, what: str, share: Proportion, most: float) -> Iterator[tuple[str, str]]:
     if share.total and share.low > most:
-        yield rule, f"{share} {what}; expected: at most {most:.0%}"
+        yield rule, f"{share} {what}; expected: at most {percent(most)}"

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -77,8 +77,19 @@ def load(item: Pair | Reject) -> LoadedItem:
     return item if isinstance(item, Reject) else item.load()
 
 
+@runtime_checkable
+class HoldsFiles(Protocol):
+    """A payload that holds several files."""
+
+    @property
+    def nbytes(self) -> int:
+        """Their bytes."""
+
+
 def _size(payload: Payload) -> int:
-    return len(payload) if isinstance(payload, bytes) else 0
+    if isinstance(payload, bytes):
+        return len(payload)
+    return payload.nbytes if isinstance(payload, HoldsFiles) else 0
 
 
 def groups(items: Iterable[Pair | Reject], most: int) -> Iterator[list[LoadedItem]]:

@@ -18,7 +18,8 @@ from luab_data.console.missing import require_extra
 from luab_data.errors import SourceError
 
 ADDRESS_VARIABLE = "RAY_ADDRESS"  # Ray's own
-PACKAGES = ("luab_data", "imagenet_ab", "coco_ab")  # sent to the nodes, so that all run the same code
+# Sent to the nodes, so that all run the same code: all that makes the rows of builds and conversions.
+PACKAGES = ("luab_data", "imagenet_ab", "coco_ab", "luab_attention", "luab_vision")
 
 
 @contextmanager

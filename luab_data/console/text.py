@@ -67,6 +67,11 @@ def counted(number: int, singular: str, plural: str | None = None) -> str:
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
+def percent(share: float) -> str:
+    """A setting in percent, however small: 0.9 -> "90%", 0.005 -> "0.5%"."""
+    return f"{100 * share:g}%"
+
+
 def did_you_mean(given: str, known: Iterable[str]) -> str:
     """A suggestion for an unknown name: " (did you mean X?)", or "" if none of `known` is similar."""
     by_lower = {name.lower(): name for name in known}

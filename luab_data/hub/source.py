@@ -96,12 +96,11 @@ class HubImages:
             access_errors(self.role, self.place, instead="the folder of the unpacked images"),
         ):
             for number, row in enumerate(self._images):
-                name = (row[IMAGE] or {}).get("path") or row.get(IMAGE_ID)
+                name = _name(row)
                 try:
-                    if not isinstance(name, str) or not name:
+                    if name is None:
                         raise RejectedRecord("no file name of the image and no text in image_id tell its id")
-                    in_zip = _IN_REPOSITORY.fullmatch(name) is not None
-                    entry_id = same_form(self._id_of(name.partition("::")[0] if in_zip else name))
+                    entry_id = same_form(self._id_of(_path(name)))
                     if row[IMAGE] is None:
                         raise RejectedRecord("the row has no image")
                     content = row[IMAGE].get("bytes")
@@ -112,9 +111,17 @@ class HubImages:
                     if len(content) > MAX_IMAGE_BYTES:
                         raise RejectedRecord(f"more than the allowed {MAX_IMAGE_BYTES:,} bytes")
                 except RejectedRecord as error:
-                    yield Reject(self.role, printable(str(name or f"row {number}")), error.reason)
+                    yield Reject(self.role, printable(name or f"row {number}"), error.reason)
                     continue
                 yield Entry(entry_id, content)
+
+    def names(self) -> Iterator[str] | None:
+        """The names of local Parquet files' images, without reading an image; None: it is another stream."""
+        return self._names_in(self._images) if isinstance(self._images, ParquetImages) else None
+
+    def _names_in(self, images: "ParquetImages") -> Iterator[str]:
+        with broken_parquet(self.role, self.place):
+            yield from (_path(name) for row in images.names() if (name := _name(row)) is not None)
 
     def _file(self, name: str) -> bytes:
         """An image that is a file of the repository. Other paths are strangers' words, never opened."""
@@ -123,6 +130,17 @@ class HubImages:
             raise RejectedRecord("the dataset has the image's path alone, without its bytes")
         with xopen(name, "rb") as file:
             return bytes(file.read(MAX_IMAGE_BYTES + 1))
+
+
+def _name(row: Mapping[str, Any]) -> str | None:
+    """What a row calls its image."""
+    name = (row.get(IMAGE) or {}).get("path") or row.get(IMAGE_ID)
+    return name if isinstance(name, str) and name else None
+
+
+def _path(name: str) -> str:
+    """The image's path, in its zip if the name is of a file in a repository's zip."""
+    return name.partition("::")[0] if _IN_REPOSITORY.fullmatch(name) else name
 
 
 def _files(files: Mapping[str, Sequence[str]], split: str) -> list[str]:
@@ -177,13 +195,18 @@ class ParquetImages:
         self._paths = paths
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
+        for row in self._rows([IMAGE, IMAGE_ID]):  # the latter if it is there
+            yield row if isinstance(row[IMAGE], dict | None) else row | {IMAGE: {"bytes": None}}
+
+    def names(self) -> Iterator[dict[str, Any]]:
+        """The same rows with the images' names alone. Raises SourceError."""
+        return self._rows([f"{IMAGE}.path", IMAGE_ID])
+
+    def _rows(self, columns: list[str]) -> Iterator[dict[str, Any]]:
         for path in self._paths:
             with Path(path).open("rb") as file:
-                rows = ParquetRows(file, str(path), whole=False)
-                for batch in rows.batches(columns=[IMAGE, IMAGE_ID]):  # the latter if it is there
-                    for row in batch.to_pylist():
-                        image = row[IMAGE]
-                        yield row if isinstance(image, dict | None) else row | {IMAGE: {"bytes": None}}
+                for batch in ParquetRows(file, str(path), whole=False).batches(columns=columns):
+                    yield from batch.to_pylist()
 
 
 @contextmanager

@@ -58,7 +58,10 @@ class ParquetRows:
     def batches(
         self, row_groups: Sequence[int] | None = None, columns: list[str] | None = None
     ) -> Iterator[pa.RecordBatch]:
-        """Rows of about `BATCH` bytes at once. None: all row groups, all columns."""
+        """Rows of about `BATCH` bytes at once. None: all row groups, all columns.
+
+        `image.path` is a part of the column `image`.
+        """
         with self._explained():
             for number in self.row_groups if row_groups is None else row_groups:
                 bounds = self._bounds(number, columns)
@@ -76,7 +79,7 @@ class ParquetRows:
         chunks = {}
         for index in range(group.num_columns):
             chunk = group.column(index)
-            if columns is None or chunk.path_in_schema.partition(".")[0] in columns:
+            if columns is None or any(f"{chunk.path_in_schema}.".startswith(f"{name}.") for name in columns):
                 chunks[index] = chunk
         places = {index: _place(chunk) for index, chunk in chunks.items()}
         self._file.hold(list(places.values()))

@@ -14,9 +14,9 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from luab_data.errors import SourceError
 from luab_data.files.sums import SUMS, damage, listed_files, require_undamaged
-from luab_trainer.hub.model_card import source_name
 from luab_trainer.lora import ADAPTER_FOLDER, is_adapted, load_adapter, merged, save_adapter
 from luab_trainer.model import LUABModel
+from luab_trainer.public_names import source_name
 from luab_trainer.said import say
 from luab_vision.hooks import plain
 from luab_vision.weights import WrongWeights, load_weights, require_all, require_finite

@@ -9,11 +9,13 @@ from huggingface_hub.errors import HTTPError
 from transformers import SchedulerType, TrainerState
 
 from luab_data.build.card import PAPER
+from luab_data.console.text import percent
 from luab_trainer.announcement import model_facts
 from luab_trainer.config import LUABConfig
 from luab_trainer.lora import is_adapted, merged_size
 from luab_trainer.metrics.multi_label import PRIMARY_METRIC as MAP
 from luab_trainer.model import LUABModel
+from luab_trainer.public_names import name_and_id
 from luab_vision.hooks import plain
 from luab_vision.timm_checkpoints import is_timm
 
@@ -96,9 +98,9 @@ def model_card(
     given. `facts`: facts on the rows, the model and the loss, from `luab_trainer.announcement`. `resized`:
     whether the model takes images of another size than the initial one.
     """
-    dataset_name, _ = _name_and_id(dataset)
-    eval_name, _ = _name_and_id(evaluated_on or dataset)
-    base_name, _ = _name_and_id(luab.config.name_or_path or None)
+    dataset_name, _ = name_and_id(dataset)
+    eval_name, _ = name_and_id(evaluated_on or dataset)
+    base_name, _ = name_and_id(luab.config.name_or_path or None)
     from_scratch = not luab.config.name_or_path
     results = last_results(state)
     header = _header(
@@ -139,7 +141,7 @@ def _adapter(luab: LUABModel, args: LUABConfig, resized: bool) -> str:
     padded = getattr(luab.config, "tf_padding", False)
     if resized or padded or is_timm(luab.config) or not luab.config.name_or_path:
         return "\nThese weights have the adapter merged in. It is also in `adapter/`, for further training.\n"
-    base, _ = _name_and_id(luab.config.name_or_path)
+    base, _ = name_and_id(luab.config.name_or_path)
     return _ADAPTER.format(base=base, location=args.hub_model_id or ".", classes=luab.config.num_labels)
 
 
@@ -157,9 +159,9 @@ def _header(
     results: Mapping[str, float],
 ) -> ModelCardData:
     """The metadata for the Hub."""
-    _, dataset_id = _name_and_id(dataset)
-    eval_name, eval_id = _name_and_id(evaluated_on)
-    _, base_id = _name_and_id(base or None)
+    _, dataset_id = name_and_id(dataset)
+    eval_name, eval_id = name_and_id(evaluated_on)
+    _, base_id = name_and_id(base or None)
     return ModelCardData(
         license=base_license if base else OWN_LICENCE,
         library_name="transformers",
@@ -201,7 +203,7 @@ def _schedule(args: LUABConfig, state: TrainerState) -> list[tuple[str, Any]]:
 
 def license_of(model: str) -> str | None:
     """The license of a model on the Hub; None if it has none, or the Hub cannot be reached."""
-    _, hub_id = _name_and_id(model or None)
+    _, hub_id = name_and_id(model or None)
     if hub_id is None:
         return None
     try:
@@ -221,23 +223,6 @@ def last_results(state: TrainerState) -> dict[str, float]:
     return results
 
 
-def source_name(source: str | None) -> str:
-    """The name of a dataset or model on the card: its Hub id, or a folder's name without its path."""
-    return _name_and_id(source)[0]
-
-
-def _name_and_id(source: str | None) -> tuple[str, str | None]:
-    """A Hub id -> (id, id); a folder or a file -> (its name, None).
-
-    The card is public, and the path is not.
-    """
-    if source is None:
-        return "a local dataset", None
-    if Path(source).exists() or source.count("/") > 1 or source.startswith((".", "/", "~")):
-        return Path(source).resolve().name, None
-    return source, source if "/" in source else None
-
-
 def _part(split: str | None) -> str:
     return "" if split is None else f" (`{split}`)"
 
@@ -253,5 +238,5 @@ def card_splits(run_arguments: Mapping[str, Any]) -> tuple[str | None, str | Non
     """The splits of training and evaluation that a run's arguments name, for `model_card`."""
     train, evaluated = run_arguments.get("train_split"), run_arguments.get("eval_split")
     if share := run_arguments.get("eval_share"):
-        evaluated = f"{train}, {share:.0%} held out"
+        evaluated = f"{train}, {percent(share)} held out"
     return train, evaluated

@@ -20,6 +20,7 @@ from luab_trainer.config import LUABConfig
 from luab_trainer.hub.checkpoint import HEAD_FILE
 from luab_trainer.lora import ADAPTER_CONFIG, ADAPTER_FILE, ADAPTER_FOLDER
 from luab_trainer.metrics.multi_label import CLASSES_FILE
+from luab_trainer.public_names import public_options
 
 # The files of a model repository: no pickle (the optimizer's state is one), and no other files of the folder.
 FILES = (
@@ -121,16 +122,7 @@ def public_arguments(args: LUABConfig, others: Mapping[str, Any] | None = None) 
 
     Without tokens, and with folder names instead of paths.
     """
-    return {
-        key: Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
-        for key, value in {**(others or {}), **_options(args)}.items()
-        if not key.endswith("_token")
-    }
-
-
-def _options(args: LUABConfig) -> dict[str, Any]:
-    options: dict[str, Any] = args.to_dict()  # type: ignore[no-untyped-call]
-    return options
+    return public_options(others or {}) | args.to_dict()
 
 
 def model_files(folder: Path) -> list[str]:

@@ -263,6 +263,8 @@ def test_authors_rule_and_the_byproducts_alone(raw):
     card = (raw.parent / "alone" / "README.md").read_text()
     assert "license: apache-2.0" in card
     assert "moves and removals are ignored" in card
+    assert "without images and COCO's annotations" in card
+    assert "kept unchanged" not in card and "shrunk" not in card and "were joined" not in card
 
 
 def test_exif_orientation_is_no_surprise(raw):

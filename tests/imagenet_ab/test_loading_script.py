@@ -40,6 +40,14 @@ def test_builds_reports_and_the_folder_opens(tmp_path, clients):
     assert "max_side: 20 then, None now" in other.output
 
 
+def test_the_card_of_the_byproducts_alone_says_nothing_of_image_files(tmp_path):
+    raw_byproducts(tmp_path / "ab.tar.gz", list(raw_images(tmp_path / "train")))
+    build_imagenet_ab(tmp_path / "out", byproducts=tmp_path / "ab.tar.gz", config="byproducts")
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "Every XML was parsed and checked" in card and "The XML records were read without images." in card
+    assert "kept unchanged" not in card and "shrunk" not in card and "were joined" not in card
+
+
 class InterruptedWhileDeleted:
     def __del__(self):
         raise KeyboardInterrupt

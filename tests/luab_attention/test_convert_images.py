@@ -10,6 +10,7 @@ from fixtures.factories import image_bytes, noise_image, write_tar
 from luab_attention.convert.image_keys import ends, image_key, name_in_url
 from luab_attention.converting import convert
 from luab_data.errors import RejectedRecord, SourceError
+from luab_data.rows.parquet_sizes import ParquetRows
 
 FILES = {"cat/1.jpg": (8, 6), "dog/1.jpg": (8, 6), "cat/2.jpg": (8, 6)}
 
@@ -51,12 +52,51 @@ def test_images_are_found_wherever_they_are(tmp_path, kind):
     assert found.manifest.found["images"] == 2 and found.manifest.ignored["images"] == 1
 
 
-def test_a_name_that_fits_two_files_is_rejected(tmp_path):
-    images = packed(tmp_path, "folder")
+@pytest.mark.parametrize("kind", ["folder", "zip", "tar", "parquet"])
+def test_a_name_that_fits_two_files_is_rejected(tmp_path, kind):
+    images = packed(tmp_path, kind)
     found = converted(tmp_path / "out", "table", table(tmp_path / "a.csv", "1.jpg", "2.jpg"), images)
     assert list(found.rows) == ["2"]
-    assert "fits cat/1.jpg and dog/1.jpg" in found.rejects["a.csv, line 2"]
-    assert found.manifest.rejected == {"byproducts": 1, "images": 1}
+    assert found.rows["2"]["image"]["bytes"] == (tmp_path / "photos/cat/2.jpg").read_bytes()
+    reason = found.rejects["a.csv, line 2"]
+    assert "cat/1.jpg and " in reason and "dog/1.jpg: name it with its folder, or pass the folder" in reason
+    assert found.manifest.found == {"images": 3, "byproducts": 2}
+    assert found.manifest.rejected == {"byproducts": 1, "images": 2}
+    assert found.manifest.ignored == {"byproducts": 0, "images": 0}
+
+
+def test_each_of_many_files_of_a_name_is_counted(tmp_path):
+    sizes = dict.fromkeys(["a/1.jpg", "b/1.jpg", "c/1.jpg", "d/2.jpg", "d/3.jpg"], (8, 6))
+    images = write_images(tmp_path / "photos", sizes)
+    found = converted(tmp_path / "out", "table", table(tmp_path / "a.csv", "1.jpg", "2.jpg"), images)
+    assert (found.manifest.found["images"], found.manifest.ignored["images"]) == (4, 1)
+    assert sorted(found.rejects) == ["1", "a.csv, line 2", "b/1.jpg", "c/1.jpg"]
+    assert "fits a/1.jpg, b/1.jpg, c/1.jpg: name it" in found.rejects["b/1.jpg"]
+
+
+def test_two_rows_of_one_name_are_two_images(tmp_path):
+    rows = [
+        {"bytes": image_bytes(noise_image(8, 6, seed), "PNG"), "path": name}
+        for seed, name in enumerate(["a.png", "a.png", "b.png"])
+    ]
+    images = images_in_parquet(tmp_path / "images", train=rows)
+    found = converted(tmp_path / "out", "table", table(tmp_path / "a.csv", "a.png", "b.png"), images)
+    assert list(found.rows) == ["b"]
+    assert "its name fits 2 images called a.png: keep one" in found.rejects["a.csv, line 2"]
+
+
+def test_names_are_read_without_images(tmp_path, monkeypatch):
+    images, read = packed(tmp_path, "parquet"), []
+    batches = ParquetRows.batches
+
+    def noted(self, *args, **options):
+        for batch in batches(self, *args, **options):
+            read.append(batch.schema)
+            yield batch
+
+    monkeypatch.setattr(ParquetRows, "batches", noted)
+    converted(tmp_path / "out", "table", table(tmp_path / "a.csv", "1.jpg", "2.jpg"), images)
+    assert [schema.field("image").type.num_fields for schema in read] == [1, 2]  # the path, then both
 
 
 def test_pixels_are_those_of_the_image_before_it_is_shrunk(tmp_path):
@@ -85,6 +125,32 @@ def test_cocos_ids_match_with_and_without_zeros(tmp_path):
         "9": 8, "12": 9, "000000000030": 10,
     }  # fmt: skip
     assert found.rejects == {"a.csv, line 5": "its image 00012: there is no image of this name"}
+
+
+def test_numbers_of_12_digits_keep_their_folders(tmp_path):
+    names = ("cat/000000000001.jpg", "dog/000000000001.jpg", "dog/COCO_val2014_000000000002.jpg")
+    images = write_images(tmp_path / "photos", dict(zip(names, [(8, 6), (9, 6), (10, 6)], strict=True)))
+    (tmp_path / "a.csv").write_text(
+        "file,x,y,label\n" + "".join(f"{name},0.5,0.5,{name[:3]}\n" for name in names)
+    )
+    for place in (None, images):
+        found = converted(tmp_path / f"out{place is None}", "table", tmp_path / "a.csv", place)
+        classes = found.dataset.features["label"].names
+        assert {key: classes[row["label"]] for key, row in found.rows.items()} == {
+            "cat/000000000001": "cat", "dog/000000000001": "dog", "dog/000000000002": "dog",
+        }  # fmt: skip
+        assert not found.rejects
+    assert [row["width"] for row in found.rows.values()] == [8, 9, 10]
+
+
+def test_cocos_ids_in_folders_match_with_and_without_zeros(tmp_path):
+    sizes = {"9.jpg": (8, 6), "val/12.jpg": (9, 6), "COCO_val2014_000000000030.jpg": (10, 6)}
+    images = write_images(tmp_path / "photos", sizes)
+    names = ("val/COCO_val2014_000000000009.jpg", "val/000000000012.jpg", "all/val/30.jpg")
+    found = converted(tmp_path / "out", "table", table(tmp_path / "a.csv", *names), images)
+    assert {name: row["width"] for name, row in found.rows.items()} == {
+        "val/000000000009": 8, "val/000000000012": 9, "all/val/30": 10,
+    }  # fmt: skip
 
 
 def test_a_damaged_image_costs_its_records_alone(tmp_path):
@@ -189,7 +255,8 @@ def test_a_place_without_images_is_an_error(tmp_path):
         ("a/b.JPG", "a/b"),
         ("./a//b.tar.png", "a/b.tar"),
         ("COCO_val2014_000000000009.jpg", "000000000009"),
-        ("val2017/000000000009.jpg", "000000000009"),
+        ("val2017/000000000009.jpg", "val2017/000000000009"),
+        ("val2014/COCO_val2014_000000000009.jpg", "val2014/000000000009"),
         ("n01440764_1.JPEG", "n01440764_1"),
         ("e\u0301.png", "\u00e9"),
         ("no suffix", "no suffix"),
@@ -212,3 +279,18 @@ def test_ends_and_addresses():
     assert name_in_url("what?.jpg") == "what?.jpg"
     with pytest.raises(RejectedRecord, match="is no address of an image: Invalid IPv6 URL"):
         name_in_url("http://[x/1.jpg")
+
+
+def test_true_boxes_that_fit_an_image_twice_are_said(tmp_path, capsys, caplog):
+    xml = (
+        "<annotation><size><width>8</width><height>6</height></size><object><name>cat</name><bndbox>"
+        "<xmin>1</xmin><ymin>1</ymin><xmax>4</xmax><ymax>4</ymax></bndbox></object></annotation>"
+    )
+    for name in ("a/1.xml", "b/1.xml", "a/2.xml"):
+        (tmp_path / "boxes" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "boxes" / name).write_text(xml)
+    path = table(tmp_path / "a.csv", "1.jpg", "2.jpg")
+    found = converted(tmp_path / "out", "table", path, boxes=tmp_path / "boxes", boxes_reader="voc")
+    assert [len(row["objects"]["bbox"]) for row in found.rows.values()] == [0, 1]
+    said = capsys.readouterr().err + caplog.text
+    assert "true boxes: 1 image has none, because several fit the name, such as 1: a/1 and b/1" in said

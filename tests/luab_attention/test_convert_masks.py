@@ -1,5 +1,7 @@
 """Masks: COCO's runs, polygons, Label Studio's brush, class maps; and what is refused."""
 
+import time
+
 import numpy as np
 import pytest
 from fixtures.factories import image_bytes
@@ -57,6 +59,48 @@ def test_a_polygon_holds_the_pixels_whose_center_it_holds():
     two = polygon_mask([[0, 0, 1, 0, 1, 1, 0, 1], [0, 0, 2, 0, 2, 1, 0, 1]], 2, 1)
     assert two.tolist() == [[True, True]]  # two outlines are a union
     assert mask_pixels(Polygons([[-9, -9, 99, -9, 99, 99, -9, 99]]), (3, 2)).all()
+
+
+def whole_image_mask(outlines, width, height):
+    """The rule of `polygon_mask` over the whole image for each outline."""
+    inside = np.zeros((height, width), bool)
+    for outline in outlines:
+        corners = np.asarray(outline, np.float64).reshape(-1, 2)
+        flips = np.zeros((height, width + 1), np.int64)
+        for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+            for row in range(height):
+                if (row + 0.5 >= y0) != (row + 0.5 >= y1):
+                    crossing = x0 + (row + 0.5 - y0) * (x1 - x0) / (y1 - y0)
+                    flips[row, int(np.clip(np.ceil(crossing - 0.5), 0, width))] += 1
+        inside |= np.cumsum(flips[:, :width], axis=1) % 2 == 1
+    return inside
+
+
+@pytest.mark.parametrize("spread", [1, 0.3, 5, 1e12])
+def test_each_outline_in_its_own_box_gives_the_masks_of_the_whole_image(spread):
+    random = np.random.default_rng(0)
+    for number in range(60):
+        width, height = random.integers(1, 30, 2)
+        outlines = []
+        for _ in range(random.integers(0, 5)):
+            corners = random.normal(0, spread, (random.integers(1, 9), 2))
+            places = (random.uniform(-0.2, 1.2, 2) + corners) * (width, height)
+            outlines.append((places.round() if number % 3 == 0 else places).ravel().tolist())
+        expected = whole_image_mask(outlines, width, height)
+        np.testing.assert_array_equal(polygon_mask(outlines, width, height), expected)
+
+
+def test_many_outlines_cost_their_own_pixels_and_too_many_are_refused():
+    small = [[x, x, x + 9, x, x, x + 9] for x in range(2000)]
+    began = time.process_time()
+    assert polygon_mask(small, 5000, 5000).any()
+    assert time.process_time() - began < 5  # of the whole image each: minutes
+    large = [[0, 0, 10_000, 0, 0, 10_000]] * 50_000
+    with pytest.raises(RejectedRecord, match=r"50,000 outlines over 5,0.* pixels.*allowed are"):
+        polygon_mask(large, 10_000, 10_000)
+    zigzag = [[0, 0, *(number for x in range(200_000) for number in (x % 7, 10_000 * (x % 2)))]]
+    with pytest.raises(RejectedRecord, match="1 outline over"):
+        polygon_mask(zigzag, 100, 10_000)
 
 
 def bits(*pairs):

@@ -1,11 +1,16 @@
 """Mask images: binary, class maps, ImageNet-S's numbers, and files that are no masks."""
 
+import pickle
+
 import numpy as np
 import pytest
 from fixtures.converted import converted, write_images
 from fixtures.factories import image_bytes
 from PIL import Image
 
+from luab_attention.convert.conversion import Conversion
+from luab_attention.readers import reader_named
+from luab_data.build.batches import groups
 from luab_data.errors import SourceError
 
 
@@ -66,3 +71,40 @@ def test_options_that_contradict_each_other_are_an_error(tmp_path):
     for options in ({"names": ["a"]}, {"ignore": [9]}, {"folders": "class", "pixels": "classes"}):
         with pytest.raises(SourceError, match="goes with"):
             converted(tmp_path / "out", "mask_folders", tmp_path / "m", **options)
+
+
+@pytest.mark.parametrize("reader", ["mask_folders", "imagenet_s"])
+def test_rows_are_made_where_the_mask_files_are_not(tmp_path, reader):
+    save(tmp_path / "m/a/1.png", [[[1, 0, 0], [2, 0, 0], [0, 0, 0]]])
+    save(tmp_path / "m/a/2.png", [[[1, 0, 0], [0, 0, 0], [0, 0, 0]]])
+    options = {"pixels": "classes"} if reader == "mask_folders" else {}
+    raw = Conversion(
+        reader_named(reader).read(tmp_path / "m", **options), reader_named(reader).source, tmp_path / "m"
+    )
+    save(tmp_path / "m/a/2.png", [[0]], "JPEG")  # changed since
+    (group,) = groups(raw.pairs(), 10)
+    size = (tmp_path / "m/a/1.png").stat().st_size
+    assert group[0].byproducts.nbytes == size  # one file, whatever the number of its classes
+    for file in (tmp_path / "m/a").iterdir():
+        file.unlink()
+    elsewhere = pickle.loads(pickle.dumps((raw.to_batch(), group)))
+    made = elsewhere[0](elsewhere[1], raw.features().arrow_schema)
+    (row,) = made.table.to_pylist()
+    assert row["image_id"] == "a/1" and len(row["masks"]) == 2
+    assert [(reject.id, reject.reason) for reject in made.rejects] == [
+        ("a/2.png", "a mask in a JPEG has lost its values: save it as PNG")
+    ]
+
+
+def test_a_mask_file_that_is_gone_rejects_its_record_alone(tmp_path):
+    save(tmp_path / "m/cat/1.png", [[1]])
+    save(tmp_path / "m/dog/1.png", [[1]])
+    reader = reader_named("mask_folders")
+    records = reader.read(tmp_path / "m", folders="class")
+    raw = Conversion(records, reader.source, tmp_path / "m")
+    (tmp_path / "m/cat/1.png").unlink()
+    made = raw.to_batch()([pair.load() for pair in raw.pairs()], raw.features().arrow_schema)
+    (row,) = made.table.to_pylist()
+    assert [mask["label"] for mask in row["masks"]] == [1]
+    assert [reject.id for reject in made.rejects] == ["cat/1.png"]
+    assert "internal error" not in made.rejects[0].reason

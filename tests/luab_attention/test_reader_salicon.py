@@ -85,4 +85,48 @@ def test_a_bomb_is_not_unpacked(tmp_path):
     header = b"MATLAB 5.0 MAT-file".ljust(124) + b"\x00\x01IM"
     (tmp_path / "bomb.mat").write_bytes(header + struct.pack("<2I", 15, len(packed)) + packed)
     with pytest.raises(RejectedRecord, match="unpacks to more"):
-        read_mat(tmp_path / "bomb.mat")
+        read_mat(tmp_path / "bomb.mat", ("gaze",))
+
+
+def packed_variable(size, name=b"x"):
+    """A compressed variable of doubles that are 0, of `size` bytes."""
+
+    def element(kind, content):
+        return struct.pack("<2I", kind, len(content)) + content.ljust(-(-len(content) // 8) * 8, b"\0")
+
+    values = struct.pack("<2I", 9, size)
+    head = (
+        element(6, struct.pack("<2I", 6, 0)) + element(5, struct.pack("<2i", 1, size // 8)) + element(1, name)
+    )
+    packer = zlib.compressobj(9)
+    packed = packer.compress(struct.pack("<2I", 14, len(head) + len(values) + size) + head + values)
+    packed += packer.compress(bytes(size)) + packer.flush()
+    return struct.pack("<2I", 15, len(packed)) + packed
+
+
+HEADER = b"MATLAB 5.0 MAT-file".ljust(124) + b"\x00\x01IM"
+
+
+def test_many_variables_unpack_to_no_more_than_one(tmp_path):
+    pytest.importorskip("scipy.io")
+    (tmp_path / "some.mat").write_bytes(HEADER + packed_variable(8 << 10, b"a") + packed_variable(16, b"b"))
+    assert read_mat(tmp_path / "some.mat", ("b",))["b"].tolist() == [[0, 0]]
+    (tmp_path / "bomb.mat").write_bytes(HEADER + packed_variable(100 << 20) * 3)
+    with pytest.raises(RejectedRecord, match="unpacks to more"):
+        read_mat(tmp_path / "bomb.mat", ("x",))
+
+
+def test_only_the_variables_that_are_needed_are_read(tmp_path, monkeypatch):
+    loaded = pytest.importorskip("scipy.io.matlab").loadmat
+    asked = []
+    monkeypatch.setattr(
+        "scipy.io.loadmat", lambda *args, **options: asked.append(options) or loaded(*args, **options)
+    )
+    write_mat(tmp_path / "1.mat", viewing([[314, 242]], [1000]))
+    assert converted(tmp_path / "out", "salicon", tmp_path / "1.mat").rows
+    assert asked[0]["variable_names"] == ["gaze", "resolution"]
+    (tmp_path / "2.mat").write_bytes(HEADER + packed_variable(16, b"map"))
+    write_mat(tmp_path / "3.mat", viewing([[314, 242]], [1000]))
+    (tmp_path / "1.mat").unlink()
+    rejects = converted(tmp_path / "2", "salicon", tmp_path).rejects
+    assert rejects["2.mat"] == "there is no variable 'gaze'; the file has map"

@@ -1,7 +1,9 @@
 """The ordered map over threads, and what is said where there is no engine to run it."""
 
+import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -84,3 +86,16 @@ def test_wrong_engines_say_what_is_allowed():
         open_workers("spark")
     with pytest.raises(SourceError, match="ray_address='auto' goes with engine='ray'"):
         open_workers(ray_address="auto")
+
+
+@pytest.mark.parametrize("made_by", ["imagenet_ab.build", "coco_ab.build", "luab_attention.converting"])
+def test_the_nodes_of_a_cluster_get_all_packages_that_a_build_imports(made_by):
+    code = (
+        f"import sys, {made_by}, luab_data.build.ray_workers as sent; ours = set(sys.argv[1:]); "
+        "print({name.partition('.')[0] for name in sys.modules} & ours - set(sent.PACKAGES))"
+    )
+    ours = [path.parent.name for path in Path(__file__).parents[2].glob("*/py.typed")]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *ours], capture_output=True, text=True, check=True, timeout=300
+    )
+    assert len(ours) > 5 and done.stdout == "set()\n"

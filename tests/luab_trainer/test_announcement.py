@@ -20,6 +20,7 @@ from luab_trainer.announcement import (
 )
 from luab_trainer.config import LUABConfig
 from luab_trainer.data.dataset import ViewDataset
+from luab_trainer.hub.model_card import card_splits
 from luab_trainer.model import LUABModel
 from luab_trainer.run import main
 from luab_trainer.trainer import LUABTrainer
@@ -189,3 +190,17 @@ def test_a_run_says_it_once_and_its_card_says_the_same(tmp_path, capsys):
     main(options(tmp_path, data, tmp_path / "next", eval_split="train[12:]", **more))
     assert "rows to evaluate on       12\n" in capsys.readouterr().out
     assert "| started from | out |" in (tmp_path / "next" / "README.md").read_text()
+
+
+def test_small_shares_are_not_0(tmp_path):
+    args = LUABConfig(
+        str(tmp_path), use_cpu=True, background_mix=0.004, mixup=0.002, cutmix=0.003, save_steps=0.001
+    )  # fmt: skip
+    facts = dict(model_facts(LUABModel(tiny_model("vit"), "attention"), args, "random weights"))
+    assert facts["background mix"].startswith("0.4% of the crops")
+    assert facts["mixup"].startswith("0.2% of") and facts["cutmix"].startswith("0.3% of")
+    assert saving_text(args) == "after each 0.1% of the steps"
+    text = augmentation_text(TrainTransform(SETTINGS, (0.001, 1.0)))
+    assert "random crops of 0.1% to 100% of the image" in text
+    assert card_splits({"train_split": "train", "eval_share": 0.005})[1] == "train, 0.5% held out"
+    assert card_splits({"train_split": "train", "eval_share": 0.07})[1] == "train, 7% held out"

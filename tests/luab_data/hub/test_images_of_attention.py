@@ -82,3 +82,28 @@ def test_images_that_are_files_of_the_repository(hub, clients, tmp_path, packed)
     result = clients.call(width_of, tmp_path, {})
     assert result.status == 0, result.output
     assert result.value == 9
+
+
+@pytest.mark.parametrize("width", [9, 10])
+def test_several_images_of_a_name_end_a_stream_and_the_same_image_again_does_not(
+    hub, clients, tmp_path, width
+):
+    images = [
+        (name, image_bytes(noise_image(side, 6), "PNG"))
+        for name, side in (("a/1.png", 9), ("b/1.png", width))
+    ]
+    rows = datasets.Dataset.from_dict(
+        {"image": [{"bytes": content, "path": name} for name, content in images]}
+    )
+    buffer = io.BytesIO()
+    rows.cast_column("image", datasets.Image()).to_parquet(buffer)
+    hub.add("dataset", "you/photos").add(**{"train.parquet": buffer.getvalue()})
+    (tmp_path / "a.csv").write_text("file,x,y\n1.png,0.5,0.5\n")
+    result = clients.call(width_of, tmp_path, {})
+    assert result.status == 0, result.output
+    if width == 9:
+        assert result.value == 9
+        assert "the same image again" in (tmp_path / "out/rejects.jsonl").read_text()
+    else:
+        assert "several images that fit the name '1'" in result.value
+        assert "download the dataset and pass its folder" in result.value

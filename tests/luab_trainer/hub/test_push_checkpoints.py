@@ -19,6 +19,7 @@ from transformers import AutoModelForImageClassification, pipeline
 from luab import cli
 from luab_data.hub import retry
 from luab_trainer.arguments import parse
+from luab_trainer.classifier import load_start
 from luab_trainer.config import LUABConfig
 from luab_trainer.hub.upload import public_arguments
 from luab_trainer.run import main
@@ -256,3 +257,41 @@ def test_published_arguments_hold_neither_token_nor_folders(tmp_path):
     assert not [key for key in arguments if key.endswith("token")]
     assert str(Path.home()) not in json.dumps(arguments)
     assert "secret" not in json.dumps(arguments)
+
+
+def test_published_arguments_hold_no_part_of_a_relative_path_either(tmp_path, monkeypatch):
+    (tmp_path / "patients/anna_k").mkdir(parents=True)
+    (tmp_path / "patients/classes.txt").write_text("a\nb\n")
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    others = {
+        "dataset": "../patients/anna_k", "eval_dataset": "you/photos", "model": "google/vit-base-patch16-224",
+        "from_config": "~/patients/vit.json", "class_names": "../patients/classes.txt",
+        "points_file": "patients/anna_k.csv", "eval_boxes": "patients/boxes/anna_k.csv",
+        "train_split": "train[:80%]", "augment": "rand-m9-mstd0.5-inc1", "label_column": "a/b",
+    }  # fmt: skip
+    args = LUABConfig("patients/anna_k/run", use_cpu=True, hub_model_id="you/vit")
+    found = public_arguments(args, others)
+    assert {name: found[name] for name in others} == {
+        "dataset": "anna_k", "eval_dataset": "you/photos", "model": "google/vit-base-patch16-224",
+        "from_config": "vit.json", "class_names": "classes.txt",
+        "points_file": "anna_k.csv", "eval_boxes": "anna_k.csv",
+        "train_split": "train[:80%]", "augment": "rand-m9-mstd0.5-inc1", "label_column": "a/b",
+    }  # fmt: skip
+    assert (found["output_dir"], found["hub_model_id"]) == ("run", "you/vit")
+    assert args.output_dir == "patients/anna_k/run"  # itself unchanged
+    monkeypatch.chdir(tmp_path)
+    assert public_arguments(args, {"dataset": "patients/anna_k"})["dataset"] == "anna_k"
+    long = ",".join(f"class {number}" for number in range(1000))
+    assert public_arguments(args, {"class_names": long})["class_names"] == long
+
+
+def test_reports_get_no_paths(tmp_path):
+    args = LUABConfig(str(tmp_path / "patients" / "run"), use_cpu=True, hub_token="hf_secret")
+    for sent in (args.to_dict(), args.to_sanitized_dict(), json.loads(args.to_json_string())):
+        assert "patients" not in json.dumps(sent) and "secret" not in json.dumps(sent)
+        assert sent["output_dir"] == "run"
+    tiny_model("vit").save_pretrained(tmp_path / "patients" / "base")
+    square_processor(32).save_pretrained(tmp_path / "patients" / "base")
+    start = load_start(str(tmp_path / "patients" / "base"), None, ["a", "b"])
+    assert start.model.config.to_dict()["_name_or_path"] == "base"  # reports have the model's config, too
