@@ -214,7 +214,7 @@ def there(running):
 
 
 @pytest.mark.parametrize("name", ["Ann", "Ben", "worker 7"])
-def test_who_has_a_name_that_is_also_anothers_is_not_removed_by_it(tmp_path, capsys, name):
+def test_who_has_a_name_of_somebody_else_too_is_not_removed_by_it(tmp_path, capsys, name):
     running = Running(tmp_path / "shop", platforms={"url": {"annotator": "worker"}})
     shop = str(tmp_path / "shop")
     with running.client:
@@ -235,7 +235,7 @@ def test_who_has_a_name_that_is_also_anothers_is_not_removed_by_it(tmp_path, cap
         assert "there is no annotator" in capsys.readouterr().err
 
 
-def test_an_id_that_is_anothers_pseudonym_removes_neither(tmp_path, capsys):
+def test_an_id_equal_to_a_pseudonym_removes_neither(tmp_path, capsys):
     running = Running(tmp_path / "shop", platforms={"url": {"annotator": "worker"}})
     shop = str(tmp_path / "shop")
     with running.client:
