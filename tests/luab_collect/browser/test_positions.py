@@ -50,8 +50,13 @@ def selects(annotator: Annotator) -> dict[str, Any]:
     return {event.fields["item"]: event for event in annotator.events() if event.kind == "select"}
 
 
-def check(annotator: Annotator, numbers: list[int]) -> None:
-    """Each click's ratios, and those computed again from its layout, are the disk's center."""
+def check(annotator: Annotator, numbers: list[int], ratio: float = 1) -> None:
+    """Each click's ratios, and those computed again from its layout, are the disk's center.
+
+    An image is drawn from a whole device pixel on, and the disk is measured on these: with large ones a click
+    in the middle of what is seen is off by as much.
+    """
+    allowed = HALF_A_PIXEL if ratio >= 1 else 1 / ratio
     result = page_result(annotator.works()[0])
     assert (result.mismatched, result.untrusted) == (0, 0)
     assert [number for number, item in enumerate(result.items) if item.selected] == numbers
@@ -65,8 +70,8 @@ def check(annotator: Annotator, numbers: list[int]) -> None:
         fields = stored[item.id].fields
         left, top, width, height = layouts[fields["layout"]][item.id]
         expected = disk_in_image(item.width, item.height)
-        for name, pixels, ratio in (("x", width, expected[0]), ("y", height, expected[1])):
-            assert abs(fields[name] - ratio) * pixels <= HALF_A_PIXEL, (number, name)
+        for name, pixels, place in (("x", width, expected[0]), ("y", height, expected[1])):
+            assert abs(fields[name] - place) * pixels <= allowed, (number, name)
         assert (fields["cx"] - left) / width == pytest.approx(fields["x"], abs=1e-4)
         assert (fields["cy"] - top) / height == pytest.approx(fields["y"], abs=1e-4)
 
@@ -80,7 +85,7 @@ def test_a_click_has_its_ratio_at_any_pixel_ratio_and_zoom(birds, begin, ratio, 
     for number in numbers:
         click_disk(page, number, ratio * zoom)
     submit(page)
-    check(annotator, numbers)
+    check(annotator, numbers, ratio * zoom)
 
 
 def test_a_click_has_its_ratio_under_css_zoom(birds, begin):
