@@ -180,6 +180,8 @@ def _with_interval(value: float, low: float, high: float, runs: int) -> str:
 def _difference(arms: Arms, arm: str, name: str) -> str:
     from scipy.stats import ttest_1samp
 
+    from luab_data.console.text import counted
+
     ours = _scores(arms, "luab", name)
     differences = [ours[seed] - score for seed, score in _scores(arms, arm, name).items() if seed in ours]
     text = _spread(differences)
@@ -187,7 +189,7 @@ def _difference(arms: Arms, arm: str, name: str) -> str:
         p = ttest_1samp(differences, 0).pvalue
         text += f", p {'< 0.001' if p < 0.001 else f'= {p:.3f}'}"
     fewer = 0 < len(differences) < len(arms[arm])
-    return f"{text} ({len(differences)} pairs)" if fewer else text
+    return f"{text} ({counted(len(differences), 'pair')})" if fewer else text
 
 
 def draw(settings: dict[tuple[str, str], Arms], folder: Path) -> None:
