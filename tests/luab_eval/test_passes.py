@@ -50,14 +50,14 @@ def logits(out) -> np.ndarray:
 
 
 def test_bfloat16_is_said_and_not_mixed_with_float32(data, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("luab_vision.precision.get_cpu_capability", lambda: "AVX2")
+    monkeypatch.setattr("luab_eval.evaluate.slow_in_bf16", lambda device: device == "cpu")
     assert evaluate(data, tmp_path / "exact") == 0
     printed = capsys.readouterr()
     assert "Computed in" not in printed.out
     assert "--bf16" not in printed.err
     assert evaluate(data, tmp_path / "bf16", "--bf16") == 0
     printed = capsys.readouterr()
-    assert "warning: --bf16: this CPU, which has no AVX-512" in printed.err
+    assert "warning: --bf16: this CPU, which has neither AVX-512 BF16 nor AMX" in printed.err
     said = " ".join(printed.out.split())
     assert "Computed in bfloat16, mixed precision (--bf16): figures in float32 differ a little." in said
     assert "Computed in bfloat16" in (tmp_path / "bf16" / "report.md").read_text()

@@ -297,9 +297,20 @@ def test_what_options_without_effect_are_said_to_be(run, given, notes, tmp_path)
 
 
 @pytest.mark.parametrize("do_train", [True, False])
-@pytest.mark.parametrize(("capability", "slow"), [("AVX2", True), ("AVX512", False)])
-def test_a_cpu_that_is_slow_in_bfloat16_is_said(capability, slow, do_train, tmp_path, monkeypatch):
-    monkeypatch.setattr("luab_vision.precision.get_cpu_capability", lambda: capability)
+@pytest.mark.parametrize(
+    ("capability", "has", "slow"),
+    [
+        ("AVX2", (), True),
+        ("AVX512", (), True),
+        ("AVX512", ("avx512_bf16",), False),
+        ("AVX512", ("amx_tile",), False),
+        ("SVE256", (), False),
+    ],
+)
+def test_a_cpu_that_is_slow_in_bfloat16_is_said(capability, has, slow, do_train, tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: capability)
+    for name in ("avx512_bf16", "amx_tile"):
+        monkeypatch.setattr(f"torch.cpu._is_{name}_supported", lambda name=name: name in has)
     args = LUABConfig(str(tmp_path), use_cpu=True, bf16=True, do_train=do_train, report_to="none")
     found = notes_of(RunArguments(dataset="c", model="b"), args)
     assert found == ([f"warning: --bf16: {SLOW}"] if slow else [])
