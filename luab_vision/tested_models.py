@@ -1,4 +1,4 @@
-"""The models whose attention is tested: the table of `luab models` and docs/train.md.
+"""The models whose attention is tested: the table of `luab models` and docs/models.md.
 
 No code chooses by it. `luab_vision.readout` looks at how a model is built, so others work too.
 """

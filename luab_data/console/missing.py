@@ -4,9 +4,10 @@ from importlib.util import find_spec
 
 from luab_data.errors import SourceError
 
+_EVAL = ("evaluate", "jinja2", "matplotlib", "numba", "scipy", "sklearn")
 # Extra of setup.cfg -> the modules that its packages bring. Training and loading need none of them.
 EXTRAS = {
-    "app": ("gradio",),
+    "app": ("gradio", *_EVAL),
     "collect": (
         "aiohttp",
         "alembic",
@@ -21,7 +22,7 @@ EXTRAS = {
         "starlette",
         "uvicorn",
     ),
-    "eval": ("evaluate", "jinja2", "matplotlib", "numba", "scipy", "sklearn"),
+    "eval": _EVAL,
     "peft": ("peft",),
     "ray": ("ray",),
     "timm": ("timm",),

@@ -9,7 +9,7 @@ It measures three things against the boxes of their class, and skips those that 
 * clicks of single workers: the first click of each annotation in which the image was selected at the end. On
   COCO-AB these are the points again, which are from the image's last annotator.
 * traces of the same annotations: the share of positions inside, with equal weights (`inside`) and with the
-  weights of training (`weighted`; see `luab_attention.targets.trace`). On COCO-AB a trace belongs to all
+  weights of training (`weighted`; see `luab_attention.traces.weighting`). On COCO-AB a trace belongs to all
   classes of the image, so it is compared with the boxes of all of them, with equal weights.
 
 It also measures the boxes themselves: the side of a large object, for the radius of the background mix.
