@@ -7,10 +7,14 @@ SLOW = (
     "than in float32; leave it out"
 )
 X86 = ("AVX2", "AVX512")
+FAST = ("avx512_bf16", "amx_bf16")
 
 
 def slow_in_bf16(device: str) -> bool:
     """Whether mixed precision in bfloat16 slows a device down. `device`: cpu, cuda:0."""
-    if device != "cpu" or torch.backends.cpu.get_cpu_capability() not in X86:
+    level = torch.backends.cpu.get_cpu_capability()
+    if device != "cpu" or level not in X86:
         return False
-    return not (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    if not hasattr(torch.cpu, "get_capabilities"):  # older than torch 2.13, which only says the level
+        return level == "AVX2"
+    return not any(torch.cpu.get_capabilities().get(name) for name in FAST)
