@@ -219,6 +219,8 @@ def _run_features(options: argparse.Namespace) -> None:
     boxes = boxes_of(traced, options.boxes)
     written, empty = write_features(traced, options.output, boxes, options.units, thresholds)
     print(f"{counted(written, 'trace')} in {options.output}; {_left_out(empty)}")
+    if boxes is not None and (skipped := boxes.note()):
+        print(f"skipped: {skipped}")
 
 
 def _run_density(options: argparse.Namespace) -> None:

@@ -1,7 +1,7 @@
 """A dataset's rows with their scanpaths, one after the other."""
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,8 +11,8 @@ import datasets
 import numpy as np
 
 from luab_attention.boxes.formats import box_reader
-from luab_attention.boxes.reader import BoxReader, of_class
-from luab_attention.boxes.rows import row_size
+from luab_attention.boxes.reader import BoxReader
+from luab_attention.boxes.rows import ImageSizes, require_upright, row_size
 from luab_attention.columns import ATTENTION_SOURCE
 from luab_attention.traces.rows import TraceColumn, scanpaths_of, trace_column
 from luab_attention.traces.scanpath import Scanpath
@@ -22,7 +22,6 @@ from luab_data.rows.arrow import is_list
 from luab_data.rows.splits import Part, find_part, load_splits, part_of
 
 Row = Mapping[str, Any]
-Boxes = Callable[[Row], np.ndarray | None]
 
 
 class TracedRow(NamedTuple):
@@ -148,28 +147,44 @@ def scale_of(row: Row, units: str) -> tuple[float, float]:
     return width / per_degree, height / per_degree
 
 
-def boxes_of(traced: TraceRows, boxes: Path | None) -> Boxes | None:
-    """What gives the boxes [n, 4] of a row's class in ratios, or None for a row without; None without boxes.
+class ClassBoxes:
+    """The boxes [n, 4] of a row's class in ratios, or None for a row without. Counts what it skips."""
+
+    def __init__(self, reader: BoxReader):
+        self._reader = reader
+        self._sizes = ImageSizes()
+
+    def __call__(self, row: Row) -> np.ndarray | None:
+        """Boxes in a row without a class are of none. Raises SourceError for invalid boxes."""
+        if self._reader.label is not None and row[self._reader.label] is None:
+            row = {**row, self._reader.label: NO_LABEL}
+        found = self._reader.by_label(row, partial(self._size, row))
+        return next(iter(found.values())).ratios() if found else None
+
+    def _size(self, row: Row) -> tuple[float, float]:
+        """That of the image, if there is one: columns say on what the boxes were measured."""
+        return size_of(row) if row.get(IMAGE) is None else self._sizes(row)
+
+    def note(self) -> str:
+        """The skipped boxes and images in words; "" if there are none."""
+        return self._reader.note()
+
+
+def boxes_of(traced: TraceRows, boxes: Path | None) -> ClassBoxes | None:
+    """What gives the boxes of a row's class; None without boxes.
 
     Args:
         traced: the rows.
         boxes: a CSV or a folder of XML files; None: the column `objects`, if there is one.
 
     Raises:
-        SourceError: unreadable boxes.
+        SourceError: unreadable boxes, or all are of images of another orientation.
     """
     rows = traced.rows
     if boxes is None and OBJECTS not in rows.column_names:
         return None
     single = LABEL in rows.column_names and not is_list(rows.features[LABEL])
     reader = box_reader(LABEL if single else None, rows, boxes, traced.id_column)
-    return partial(_boxes, reader, single)
-
-
-def _boxes(reader: BoxReader, single: bool, row: Row) -> np.ndarray | None:
-    found, categories = reader.read(row, partial(size_of, row))
-    boxes = found.ratios()
-    if single and categories is not None:
-        label = NO_LABEL if row[LABEL] is None else row[LABEL]
-        boxes = boxes[of_class(categories, label)]
-    return boxes if len(boxes) else None
+    if boxes is None and isinstance(rows.features.get(IMAGE), datasets.Image):
+        require_upright(rows)
+    return ClassBoxes(reader)

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from luab.traces.rows import SIZES, Boxes, TraceRows, scale_of, size_of
+from luab.traces.rows import SIZES, ClassBoxes, TraceRows, scale_of, size_of
 from luab_attention.columns import ATTENTION_SOURCE
 from luab_attention.traces.export import PYMOVEMENTS, pymovements_rows
 from luab_attention.traces.features import FEATURES, Thresholds, features
@@ -43,7 +43,7 @@ PYMOVEMENTS_SCHEMA = pa.schema(
 
 
 def write_features(
-    traced: TraceRows, out: Path, boxes: Boxes | None, units: str, thresholds: Thresholds | None
+    traced: TraceRows, out: Path, boxes: ClassBoxes | None, units: str, thresholds: Thresholds | None
 ) -> tuple[int, int]:
     """One line of `FEATURES` for each trace; the number of lines, and of entries without a sample."""
     written = empty = 0

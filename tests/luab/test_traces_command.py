@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import io
 import json
 import math
 import re
@@ -16,7 +17,7 @@ from fixtures.factories import image_bytes, noise_image
 from luab.commands.traces import TOOLS, main
 from luab.traces import plots
 from luab.traces.density import density_map
-from luab.traces.rows import TraceRows, boxes_of
+from luab.traces.rows import SIZES, TraceRows, boxes_of
 from luab_attention.columns import SOURCE_FEATURE, column_feature
 from luab_attention.traces.features import FEATURES
 from luab_attention.traces.rows import trace_column
@@ -157,9 +158,77 @@ def test_boxes_without_a_category_are_of_the_rows_class(tmp_path):
         rows = rows.remove_columns(name).add_column(name, values, feature=feature)
     traced = TraceRows(rows, Part("train", 0, 3), trace_column(rows.features), "image_id")
     boxes = boxes_of(traced, None)
-    found = [boxes(row) for row in rows]
+    found = [boxes(each.row) for each in traced.read("objects", "label", *SIZES)]
     assert found[0].tolist() == [[0, 0, 0.5, 1]] and found[1].tolist() == [[0.5, 0, 0.5, 1]]
     assert found[2] is None
+
+
+def write_turned(folder, upright):
+    """Two rows of 60 x 40 pixels with a box; the file of the first is turned, and unless `upright` both."""
+    rows = write_gaze(folder).select([0, 2])
+    images = [{"bytes": turned_bytes(noise_image(60, 40, seed)), "path": None} for seed in range(2)]
+    if upright:
+        images[1] = {"bytes": image_bytes(noise_image(60, 40, 1)), "path": None}
+    rows = rows.remove_columns("image").add_column("image", images, feature=datasets.Image())
+    rows.to_parquet(str(folder / "train.parquet"))
+
+
+def turned_bytes(image) -> bytes:
+    exif = image.getexif()
+    exif[274] = 6  # orientation: turn right
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", exif=exif)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("of_files", [False, True])
+def test_boxes_of_turned_photos_are_skipped_and_counted(tmp_path, monkeypatch, capsys, of_files):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    write_turned(tmp_path / "rows", upright=True)
+    options = []
+    if of_files:
+        options = ["--boxes", tmp_path / "xml"]
+        write_xml(tmp_path / "xml", "one", "three")
+    arguments = ["features", tmp_path / "rows", "--output", tmp_path / "f.csv", *options]
+    assert main([str(each) for each in arguments]) == 0
+    with (tmp_path / "f.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert [line["in_boxes"] for line in lines] == ["", "", "0.5"]
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said.startswith("skipped: 1 box of an image of another orientation")
+    assert "the first of one" in said and "1 image without a usable box" in said
+
+
+def write_xml(folder, *names):
+    folder.mkdir()
+    for name in names:
+        (folder / f"{name}.xml").write_text(
+            f"<annotation><size><width>{WIDTH}</width><height>{HEIGHT}</height></size><object><name>cat</name>"
+            "<bndbox><xmin>0</xmin><ymin>0</ymin><xmax>299</xmax><ymax>399</ymax></bndbox></object></annotation>"
+        )
+
+
+def test_boxes_that_are_all_of_turned_photos_are_an_error(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    write_turned(tmp_path / "rows", upright=False)
+    said = failing(capsys, "features", tmp_path / "rows", "--output", tmp_path / "f.csv")
+    assert "another orientation" in said and not (tmp_path / "f.csv").exists()
+
+
+def test_boxes_out_of_their_image_and_of_other_classes_are_counted(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    rows = write_gaze(tmp_path / "rows")
+    objects = [{"bbox": [[10, 60, 590, 395]], "category": [0]}] * 2 + [
+        {"bbox": [[0, 0, 300, 400]], "category": [1]}
+    ]
+    feature = rows.features["objects"]
+    rows = rows.remove_columns("objects").add_column("objects", objects, feature=feature)
+    rows.to_parquet(str(tmp_path / "rows" / "train.parquet"))
+    assert main(["features", str(tmp_path / "rows"), "--output", str(tmp_path / "f.csv")]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "skipped: 2 boxes that reach out of their images, 2 images without a usable box, 1 image "
+        "whose boxes are all of other classes"
+    )
 
 
 def test_features_as_parquet_have_types_and_nulls(gaze, tmp_path):
