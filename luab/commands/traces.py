@@ -15,6 +15,7 @@ or COCO-AB's `annotations`. Rows are read one by one.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -197,7 +198,7 @@ def _run_resample(options: argparse.Namespace) -> None:
     counts = write_resampled(traced, options.output_dir, options.rate, options.method, options.dataset)
     print(
         f"{counted(counts['traces'], 'trace')}: {counts['samples_before']:,} samples -> "
-        f"{counts['samples_after']:,} in {options.output_dir}"
+        f"{counts['samples_after']:,} in {options.output_dir}{_rejected(counts['rejected'])}"
     )
 
 
@@ -268,6 +269,7 @@ def _run_export(options: argparse.Namespace) -> None:
     from luab.traces.rows import open_rows
     from luab.traces.tables import require_table, write_pymovements
 
+    rejected = 0
     if options.to == "pymovements":
         require_table(options.output, "--output")
         written, empty, timeless = write_pymovements(open_rows(options), options.output)
@@ -277,20 +279,24 @@ def _run_export(options: argparse.Namespace) -> None:
                 "what needs it, such as speed"
             )
     else:
-        written, empty = write_bids(
+        written, empty, rejected = write_bids(
             open_rows(options), options.output, options.rate, options.method, options.recorded_eye,
             options.task_label,
         )  # fmt: skip
-    print(f"{counted(written, 'trace')} in {options.output}; {_left_out(empty)}")
+    print(f"{counted(written, 'trace')} in {options.output}; {_left_out(empty)}{_rejected(rejected)}")
 
 
 def _left_out(empty: int) -> str:
     return f"{counted(empty, 'entry', 'entries')} without a sample left out"
 
 
+def _rejected(number: int) -> str:
+    return f"; {number:,} rejected, see rejects.jsonl" if number else ""
+
+
 def _require_positive(option: str, value: float) -> None:
-    if not value > 0:
-        raise SourceError(f"{option} {value:g}: it must be more than 0.")
+    if not 0 < value < math.inf:
+        raise SourceError(f"{option} {value:g}: it must be more than 0, and finite.")
 
 
 def _require_sigma(sigma: float | None, zero: str = "") -> None:

@@ -1,6 +1,7 @@
 """A dataset's rows with their scanpaths, one after the other."""
 
 import argparse
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -38,6 +39,11 @@ class TracedRow(NamedTuple):
     image_id: str
     row: Row
     paths: list[Scanpath]
+
+    def reject(self, at: int, **why: str) -> str:
+        """The line of `rejects.jsonl` for a trace."""
+        trace = {"row": self.number, "image_id": self.image_id, "trace": at}
+        return json.dumps({**trace, "annotator": self.paths[at].annotator, **why}) + "\n"
 
 
 @dataclass(frozen=True)

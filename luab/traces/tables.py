@@ -35,7 +35,7 @@ PYMOVEMENTS_SCHEMA = pa.schema(
     list(
         zip(
             PYMOVEMENTS,
-            (_TEXT, _NUMBER, _TEXT, _TEXT, _NUMBER, _REAL, _REAL, _REAL, _REAL),
+            (_NUMBER, _TEXT, _NUMBER, _TEXT, _TEXT, _NUMBER, _REAL, _REAL, _REAL, _REAL),
             strict=True,
         )
     )
@@ -72,12 +72,12 @@ def write_pymovements(traced: TraceRows, out: Path) -> tuple[int, int, int]:
     """
     written = empty = timeless = 0
     with table(out, PYMOVEMENTS_SCHEMA) as add:
-        for _, image_id, row, paths in traced.read(*SIZES):
+        for number, image_id, row, paths in traced.read(*SIZES):
             for at, path in enumerate(paths):
                 if not len(path):
                     empty += 1
                     continue
-                for line in pymovements_rows(image_id, at, path, size_of(row)):
+                for line in pymovements_rows(number, image_id, at, path, size_of(row)):
                     add(line)
                 written += 1
                 timeless += path.time is None

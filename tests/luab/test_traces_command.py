@@ -19,6 +19,7 @@ from luab.traces import plots
 from luab.traces.density import density_map
 from luab.traces.rows import SIZES, TraceRows, boxes_of
 from luab_attention.columns import SOURCE_FEATURE, column_feature
+from luab_attention.traces.export import TRIAL
 from luab_attention.traces.features import FEATURES
 from luab_attention.traces.rows import trace_column
 from luab_attention.traces.scanpath import Scanpath
@@ -443,14 +444,26 @@ def test_pymovements_columns_in_pixels(gaze, tmp_path):
     with out.open(newline="") as file:
         lines = list(csv.DictReader(file))
     assert len(lines) == 30
-    names = ("image_id", "trace", "segment", "time", "x_pix", "y_pix")
-    assert [lines[1][name] for name in names] == ["one", "0", "0", "500.0", "300.0", "400.0"]
+    names = ("row", "image_id", "trace", "segment", "time", "x_pix", "y_pix")
+    assert [lines[1][name] for name in names] == ["0", "one", "0", "0", "500.0", "300.0", "400.0"]
     pymovements = pytest.importorskip("pymovements", reason="pip install 'luab[traces]'")
     read = pymovements.gaze.from_csv(
         str(out), time_column="time", pixel_columns=["x_pix", "y_pix"],
-        trial_columns=["image_id", "trace", "segment"],
+        trial_columns=list(TRIAL),
     )  # fmt: skip
     assert read.samples["pixel"].to_list()[1] == [300.0, 400.0]
+
+
+def test_rows_of_one_image_are_trials_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    rows = write_gaze(tmp_path / "rows").remove_columns("image_id").add_column("image_id", ["one"] * 3)
+    rows.to_parquet(str(tmp_path / "rows" / "train.parquet"))
+    out = tmp_path / "g.csv"
+    assert main(["export", str(tmp_path / "rows"), "--to", "pymovements", "--output", str(out)]) == 0
+    with out.open(newline="") as file:
+        trials = {tuple(line[name] for name in TRIAL) for line in csv.DictReader(file)}
+    # A move, a trace in two segments, a line, and another trace in two segments.
+    assert len(trials) == 6
 
 
 def test_an_export_tells_of_traces_without_times(tmp_path, capsys):
@@ -483,7 +496,8 @@ def test_bids_recordings_have_a_rate_and_gaps(gaze, tmp_path, capsys):
     # Pixels of the image are not those of the screen: BIDS' word is custom, with a field that says so.
     assert sidecar["SampleCoordinateSystem"] == "custom"
     assert "image" in sidecar["SampleCoordinateSystemDescription"]
-    assert events.read_text().endswith("0\t0.200000\tone\n")
+    # The event covers the recording, with the gap.
+    assert events.read_text().endswith("0.000000\t1.100000\tone\n") and sidecar["StartTime"] == 0
     other = tmp_path / "mouse"
     assert main(["export", str(gaze), "--to", "bids", "--output", str(other)]) == 0
     sidecar = json.loads((other / "sub-b" / "beh" / "sub-b_task-viewing_run-1_physio.json").read_text())
@@ -491,6 +505,61 @@ def test_bids_recordings_have_a_rate_and_gaps(gaze, tmp_path, capsys):
     people = (out / "participants.tsv").read_text().splitlines()
     assert people == ["participant_id", "sub-11", "sub-a", "sub-b", "sub-bot"]
     assert "there is something already" in failing(capsys, "export", gaze, *options)
+
+
+def write_late(folder):
+    """A trace from 5 to 15 s with a gap; one without times; one with a time far off; nothing."""
+    late = {"x": [0.1] * 4, "y": [0.1] * 4, "time": [5000.0, 6000, 14000, 15000], "segment": [0, 0, 1, 1]}
+    paths = [late, late | {"time": None}, late | {"time": [0.0, 500, 1.6e12, 1.6e12 + 500]}, None]
+    feature = column_feature("scanpaths", ("time", "segment"), None)
+    rows = datasets.Dataset.from_dict(
+        {"image_id": ["one"], "width": [10], "height": [10], "scanpaths": [paths]},
+        features=datasets.Features(
+            {
+                "image_id": datasets.Value("string"),
+                "width": datasets.Value("int32"),
+                "height": datasets.Value("int32"),
+                "scanpaths": feature,
+            }
+        ),
+    )
+    folder.mkdir()
+    rows.to_parquet(str(folder / "train.parquet"))
+
+
+def test_bids_is_on_one_clock_and_rejects_what_has_no_recording(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    write_late(tmp_path / "late")
+    out = tmp_path / "bids"
+    assert main(["export", str(tmp_path / "late"), "--to", "bids", "--rate", "2", "--output", str(out)]) == 0
+    said = f"1 trace in {out}; 1 entry without a sample left out; 2 rejected, see rejects.jsonl"
+    assert said in capsys.readouterr().out
+    stem = out / "sub-unknown" / "beh" / "sub-unknown_task-viewing_run-1"
+    assert stem.with_name(f"{stem.name}_events.tsv").read_text().endswith("5.000000\t10.000000\tone\n")
+    assert json.loads(stem.with_name(f"{stem.name}_physio.json").read_text())["StartTime"] == 5
+    table = gzip.decompress(stem.with_name(f"{stem.name}_physio.tsv.gz").read_bytes()).decode().splitlines()
+    assert len(table) == 21 and table[0].startswith("5000.000\t") and table[-1].startswith("15000.000\t")
+    rejects = [json.loads(line) for line in (out / "rejects.jsonl").read_text().splitlines()]
+    assert [(each["row"], each["trace"]) for each in rejects] == [(0, 1), (0, 2)]
+    assert "without times" in rejects[0]["reason"] and "at most 10,000,000" in rejects[1]["reason"]
+    assert (out / ".bidsignore").read_text() == "rejects.jsonl\n"
+
+
+def test_resample_rejects_a_trace_without_times_and_keeps_the_others(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    write_late(tmp_path / "late")
+    out = tmp_path / "even"
+    assert main(["resample", str(tmp_path / "late"), "--rate", "2", "--output-dir", str(out)]) == 0
+    assert "1 rejected, see rejects.jsonl" in capsys.readouterr().out
+    summary = json.loads((out / "summary.json").read_text())
+    assert (summary["found"], summary["traces"], summary["rejected"]) == (3, 2, 1)
+    (reject,) = map(json.loads, (out / "rejects.jsonl").read_text().splitlines())
+    assert (reject["row"], reject["trace"], reject["image_id"]) == (0, 1, "one")
+    (row,) = load(out)
+    assert [len(each["x"]) for each in row["scanpaths"]] == [6, 4, 0]
+    for bad in ("0", "nan", "inf"):
+        shown = failing(capsys, "resample", tmp_path / "late", "--rate", bad, "--output-dir", tmp_path / "x")
+        assert f"--rate {bad}" in shown
 
 
 @pytest.mark.parametrize("passed_on", [False, True, None])
