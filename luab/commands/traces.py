@@ -324,7 +324,9 @@ TOOLS = {
         _features_options,
         _run_features,
     ),
-    "density": Tool("a map of where people looked for each image", _density_options, _run_density),
+    "density": Tool(
+        "a map of where people looked for each image, all its rows together", _density_options, _run_density
+    ),
     "plot": Tool("figures for a paper, and an HTML gallery", _plot_options, _run_plot),
     "export": Tool("pymovements' columns, or BIDS", _export_options, _run_export),
 }

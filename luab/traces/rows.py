@@ -2,9 +2,10 @@
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ from luab_attention.traces.rows import TraceColumn, scanpaths_of, trace_column
 from luab_attention.traces.scanpath import Scanpath
 from luab_data.constants import HEIGHT, IMAGE, LABEL, NO_LABEL, OBJECTS, WIDTH
 from luab_data.errors import SourceError
-from luab_data.rows.arrow import is_list
+from luab_data.rows.arrow import is_list, valid
 from luab_data.rows.splits import Part, find_part, load_splits, part_of
 
 Row = Mapping[str, Any]
@@ -73,12 +74,42 @@ class TraceRows:
         Raises:
             SourceError: a trace that cannot be read; names the row.
         """
+        rows = self._light(columns)
+        for offset, row in enumerate(datasets.utils.tqdm(rows, desc="rows", disable=None if bar else True)):
+            yield self.traced(offset, row)
+
+    def read_images(self, *columns: str) -> Iterator[list[TracedRow]]:
+        """The rows of each image together, images in the order of their first rows; see `read`.
+
+        Rows of one id are of one image. A row without an id is an image of its own.
+        """
+        first = self._first_rows()
+        order = np.argsort(first, kind="stable")
+        rows = self._light(columns)
+        if (np.diff(order) != 1).any():
+            rows = rows.select(order)
+        bar = datasets.utils.tqdm(rows, desc="rows", disable=None)
+        read = (self.traced(at, row) for at, row in zip(order.tolist(), bar, strict=True))
+        for _, of_image in groupby(read, lambda row: first[row.number - self.part.start]):
+            yield list(of_image)
+
+    def _first_rows(self) -> np.ndarray:
+        """The position of the first row of each row's image, [N]."""
+        own = np.arange(len(self))
+        if self.id_column not in self.rows.column_names:
+            return own
+        ids = self.rows.select_columns([self.id_column]).with_format("arrow")[:][self.id_column]
+        codes = ids.combine_chunks().dictionary_encode(null_encoding="encode").indices.to_numpy()
+        _, first, of = np.unique(codes, return_index=True, return_inverse=True)
+        return np.where(valid(ids), first[of], own)
+
+    def _light(self, columns: Sequence[str]) -> datasets.Dataset:
+        """The rows with these columns, their traces and their ids; the image stays encoded."""
         wanted = dict.fromkeys((self.column.name, self.id_column, *columns))
         rows = self.rows.select_columns([name for name in wanted if name in self.rows.column_names])
         if isinstance(rows.features.get(IMAGE), datasets.Image):
             rows = rows.cast_column(IMAGE, datasets.Image(decode=False))
-        for offset, row in enumerate(datasets.utils.tqdm(rows, desc="rows", disable=None if bar else True)):
-            yield self.traced(offset, row)
+        return rows
 
     def traced(self, offset: int, row: Row) -> TracedRow:
         """The row at this position among `rows`, with its traces."""

@@ -93,7 +93,7 @@ def bids_recording(
         "SamplingFrequency": rate,
         "StartTime": _seconds(float(even.time[0])),
         "Columns": list(BIDS_COLUMNS),
-        "timestamp": {"Description": "Time of the sample, on the clock of StartTime and the events.", "Units": "ms"},
+        "timestamp": {"Description": "Time of the sample; StartTime is the first one.", "Units": "ms"},
         "x_coordinate": {"Description": "Pixels of the image from its left edge.", "Units": "pixel"},
         "y_coordinate": {"Description": "Pixels of the image from its upper edge.", "Units": "pixel"},
     }

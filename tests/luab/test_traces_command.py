@@ -6,6 +6,8 @@ import io
 import json
 import math
 import re
+from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 import datasets
@@ -17,7 +19,7 @@ from fixtures.factories import image_bytes, noise_image
 from luab.commands.traces import TOOLS, main
 from luab.traces import plots
 from luab.traces.density import density_map
-from luab.traces.rows import SIZES, TraceRows, boxes_of
+from luab.traces.rows import SIZES, TraceRows, boxes_of, open_rows
 from luab_attention.columns import SOURCE_FEATURE, column_feature
 from luab_attention.traces.export import TRIAL
 from luab_attention.traces.features import FEATURES
@@ -359,6 +361,51 @@ def test_density_counts_annotators_the_same(gaze, tmp_path):
         (0, 2, 4, 6), (1, 1, 4, 6), (2, 1, 4, 6),
     ]  # fmt: skip
     assert all(sum(row["density"]) == pytest.approx(1, abs=1e-5) for row in table)
+
+
+def write_people(folder, ids):
+    """Rows of two images, a row a person: all look at one place of the first, at another of the second."""
+    place = {"one": 0.1, "two": 0.9, None: 0.5}
+    rows = {
+        "image_id": ids,
+        "scanpaths": [
+            [{"annotator": f"person {at}", "x": [place[image]], "y": [place[image]]}]
+            for at, image in enumerate(ids)
+        ],
+    }
+    folder.mkdir()
+    datasets.Dataset.from_dict(rows).to_parquet(str(folder / "train.parquet"))
+
+
+@pytest.mark.parametrize("ids", [["one", "one", "two", "two"], ["one", "two", "one", "two"]])
+def test_rows_of_one_image_are_put_together(tmp_path, monkeypatch, ids):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    write_people(tmp_path / "rows", ids)
+    assert main(["report", str(tmp_path / "rows"), "--output", str(tmp_path / "r.json")]) == 0
+    found = json.loads((tmp_path / "r.json").read_text())
+    assert (found["rows"], found["rows_with_traces"], found["annotators"]) == (4, 4, 4)
+    assert (found["agreement"], found["images_with_agreement"]) == (1.0, 2)
+    assert found["agreement_of_other_images"] == 0.0
+    out = tmp_path / "d.parquet"
+    options = ["--grid", "2", "2", "--sigma", "0", "--output", str(out)]
+    assert main(["density", str(tmp_path / "rows"), *options]) == 0
+    table = pq.read_table(out).to_pylist()
+    first = [ids.index("one"), ids.index("two")]
+    assert [(row["row"], row["image_id"], row["traces"]) for row in table] == [
+        (first[0], "one", 2), (first[1], "two", 2),
+    ]  # fmt: skip
+    assert [row["density"] for row in table] == [[1, 0, 0, 0], [0, 0, 0, 1]]
+
+
+def test_rows_without_an_id_are_images_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    write_people(tmp_path / "rows", [None, "one", None, "one"])
+    traced = open_rows(Namespace(
+        dataset=str(tmp_path / "rows"), config=None, split="train[1:]", column=None, id_column="image_id"
+    ))  # fmt: skip
+    assert [[row.number for row in rows] for rows in traced.read_images()] == [[1, 3], [2]]
+    traced = replace(traced, id_column="absent")
+    assert [[row.number for row in rows] for rows in traced.read_images()] == [[1], [2], [3]]
 
 
 def write_wide(folder, source, sizes=True):
