@@ -114,8 +114,14 @@ def _features_options(add: Callable[..., object]) -> None:
     add("--output", type=Path, required=True, metavar="FILE", help=".csv, .tsv or .parquet")
     add("--boxes", type=Path, metavar="CSV_OR_DIR", help="true boxes, unless the rows have them (objects)")
     add("--units", choices=UNITS, default="ratio", help="of lengths and speeds (default: ratio of the image)")
-    add("--dispersion", type=float, metavar="D", help="I-DT, in --units (default: 0.05 ratio)")
-    add("--speed", type=float, metavar="V", help="I-VT, in --units per second (default: 0.5 ratio)")
+    add(
+        "--dispersion",
+        type=float,
+        metavar="D",
+        help="I-DT, of samples at a fixed rate: `luab traces resample` mouse traces first; in --units "
+        "(default: 0.05 ratio)",
+    )
+    add("--speed", type=float, metavar="V", help="I-VT, likewise, in --units per second (default: 0.5 ratio)")
     add("--min-fixation", type=float, default=100.0, metavar="MS", help="default: 100")
     add("--rest", type=float, default=100.0, metavar="MS", help="a longer interval is idle (default: 100)")
 
@@ -218,8 +224,13 @@ def _run_features(options: argparse.Namespace) -> None:
     thresholds = thresholds._replace(**{name: value for name, value in own.items() if value is not None})
     traced = open_rows(options)
     boxes = boxes_of(traced, options.boxes)
-    written, empty = write_features(traced, options.output, boxes, options.units, thresholds)
+    written, empty, uneven = write_features(traced, options.output, boxes, options.units, thresholds)
     print(f"{counted(written, 'trace')} in {options.output}; {_left_out(empty)}")
+    if uneven:
+        print(
+            f"{counted(uneven, 'trace')} without a fixed rate: I-DT and I-VT miss rests; take fixations from "
+            f"what `luab traces resample {options.dataset} --output-dir DIR` writes"
+        )
     if boxes is not None and (skipped := boxes.note()):
         print(f"skipped: {skipped}")
 

@@ -131,6 +131,7 @@ def test_features_in_pixels(gaze, tmp_path, capsys):
     options = ["--units", "pixels", "--dispersion", "20", "--speed", "500", "--output", str(out)]
     assert main(["features", str(gaze), *options]) == 0
     assert "4 traces in" in (shown := capsys.readouterr().out) and "1 entry without a sample" in shown
+    assert "fixed rate" not in shown
     with out.open(newline="") as file:
         lines = list(csv.DictReader(file))
     assert list(lines[0])[6:] == list(FEATURES)
@@ -144,6 +145,22 @@ def test_features_in_pixels(gaze, tmp_path, capsys):
     # Its class has a box on the left half, the other row's class has none.
     assert [line["in_boxes"] for line in lines] == ["1.0", "0.5", "", "0.5"]
     assert lines[0]["acceleration_max"] == "" and lines[0]["click_ms"] == ""
+
+
+def test_features_say_how_many_traces_have_no_fixed_rate(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    rested = {"x": [0.1, 0.3, 0.5, 0.7], "y": [0.5] * 4, "time": [0.0, 16, 2016, 2032], "segment": [0] * 4}
+    write_gaze(tmp_path / "gaze", more=[entry(rested, "mouse")])
+    out, even = tmp_path / "f.csv", tmp_path / "even"
+    assert main(["features", str(tmp_path / "gaze"), "--output", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "1 trace without a fixed rate" in said and "luab traces resample" in said
+    assert main(["resample", str(tmp_path / "gaze"), "--output-dir", str(even)]) == 0
+    assert main(["features", str(even), "--output", str(out)]) == 0
+    assert "fixed rate" not in capsys.readouterr().out
+    with out.open(newline="") as file:
+        (mouse,) = (line for line in csv.DictReader(file) if line["annotator"] == "mouse")
+    assert mouse["fixations_idt"] == mouse["fixations_ivt"] == "1"
 
 
 def test_boxes_without_a_category_are_of_the_rows_class(tmp_path):
