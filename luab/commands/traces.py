@@ -80,7 +80,14 @@ def _report_options(add: Callable[..., object]) -> None:
 
 
 def _filter_options(add: Callable[..., object]) -> None:
-    add("--output-dir", type=Path, required=True, metavar="DIR", help="a new folder")
+    add(
+        "--output-dir",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="a new folder; a trace that cannot have what a criterion asks for, such as a rate without times, "
+        "stays and is counted",
+    )
     add("--min-samples", type=int, metavar="N")
     add("--min-duration", type=float, metavar="MS", help="shortest recorded time")
     add("--max-duration", type=float, metavar="MS")
@@ -178,20 +185,25 @@ def _run_filter(options: argparse.Namespace) -> None:
 
     from luab.traces.rows import open_rows
     from luab.traces.writing import write_filtered
-    from luab_attention.traces.filters import Criteria
+    from luab_attention.traces.filters import SHARES, Criteria
 
     criteria = Criteria(**{each.name: getattr(options, each.name) for each in fields(Criteria)})
     if not criteria.asked():
         names = ", ".join(f"--{each.name.replace('_', '-')}" for each in fields(Criteria))
         raise SourceError(f"luab traces filter needs a criterion: {names}.")
+    for name, limit in criteria.asked().items():
+        _require_limit(f"--{name.replace('_', '-')}", limit, most=1 if name in SHARES else None)
     counts = write_filtered(open_rows(options), options.output_dir, criteria, options.dataset)
     by = [f"{number:,} by {name}" for name, number in counts["rejected_by_criterion"].items() if number]
     shown = f" ({', '.join(by)})" if by else ""
+    absent = [f"{number:,} {name}" for name, number in counts["kept_without_measure"].items() if number]
     print(
         f"{counts['found']:,} traces = {counts['kept']:,} kept + {counts['rejected']:,} rejected"
         f"{shown}\n"
         f"{counted(counts['rows'], 'row')} in {options.output_dir}; rejects.jsonl has the reasons"
     )
+    if absent:
+        print(f"kept although not measured: {', '.join(absent)}")
 
 
 def _run_resample(options: argparse.Namespace) -> None:
@@ -220,6 +232,10 @@ def _run_features(options: argparse.Namespace) -> None:
             f"--units {options.units}: give --dispersion and --speed in this unit too; their defaults are "
             "ratios of the image."
         )
+    limits = {**own, "min-fixation": options.min_fixation, "rest": options.rest}
+    for name, value in limits.items():
+        if value is not None:
+            _require_limit(f"--{name}", value)
     thresholds = Thresholds(min_duration=options.min_fixation, rest_ms=options.rest)
     thresholds = thresholds._replace(**{name: value for name, value in own.items() if value is not None})
     traced = open_rows(options)
@@ -308,6 +324,13 @@ def _rejected(number: int) -> str:
 def _require_positive(option: str, value: float) -> None:
     if not 0 < value < math.inf:
         raise SourceError(f"{option} {value:g}: it must be more than 0, and finite.")
+
+
+def _require_limit(option: str, value: float, most: float | None = None) -> None:
+    if not 0 <= value < math.inf or (most is not None and value > most):
+        raise SourceError(
+            f"{option} {value:g}: allowed are numbers from 0{'' if most is None else f' to {most:g}'}."
+        )
 
 
 def _require_sigma(sigma: float | None, zero: str = "") -> None:

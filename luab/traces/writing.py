@@ -15,7 +15,7 @@ from luab.traces.folders import finished_folder
 from luab.traces.rows import TracedRow, TraceRows
 from luab.traces.terms import terms
 from luab_attention.columns import SCANPATHS, SEGMENT, TIME, column_feature
-from luab_attention.traces.filters import Criteria, reason
+from luab_attention.traces.filters import Criteria, Judgment, judge
 from luab_attention.traces.resampling import Method, obstacle, resample
 from luab_attention.traces.rows import TRACKING
 from luab_attention.traces.scanpath import Scanpath
@@ -39,7 +39,7 @@ def write_filtered(traced: TraceRows, out: Path, criteria: Criteria, source: str
     clicks and the rest of the annotation stay. Entries without a sample are no traces, and stay.
 
     `rejects.jsonl` has a line for each rejected trace. found = kept + rejected, and the counts by criterion
-    add up to rejected.
+    add up to rejected. A trace stays if a criterion cannot be measured in it, and is counted.
     """
     counts: Counter[str] = Counter()
     with (
@@ -50,10 +50,11 @@ def write_filtered(traced: TraceRows, out: Path, criteria: Criteria, source: str
         def rewrite(row: TracedRow, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
             kept = []
             for at, (path, entry) in enumerate(zip(row.paths, entries, strict=True)):
-                why = reason(path, criteria) if len(path) else None
+                why, absent = judge(path, criteria) if len(path) else Judgment(None, ())
                 counts["found" if len(path) else "empty"] += 1
                 if why is None:
                     counts["kept"] += bool(len(path))
+                    counts.update(f"not measured {name}" for name in absent)
                     kept.append(entry)
                     continue
                 counts[f"rejected {why[0]}"] += 1
@@ -74,6 +75,7 @@ def write_filtered(traced: TraceRows, out: Path, criteria: Criteria, source: str
             "kept": counts["kept"],
             "rejected": sum(by_criterion.values()),
             "rejected_by_criterion": by_criterion,
+            "kept_without_measure": {name: counts[f"not measured {name}"] for name in criteria.asked()},
             "entries_without_samples": counts["empty"],
         }
         _describe(folder, traced, summary, "Traces that a criterion rejects are left out.")

@@ -316,10 +316,26 @@ def test_filter_of_annotations_leaves_the_clicks(tmp_path, capsys):
     assert found == summary["rejected"]
 
 
+def test_filter_counts_what_it_cannot_measure(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    write_late(tmp_path / "late")
+    out = tmp_path / "clean"
+    options = ["--min-rate", "0.5", "--max-outside", "0.5", "--output-dir", str(out)]
+    assert main(["filter", str(tmp_path / "late"), *options]) == 0
+    assert "kept although not measured: 1 min_rate" in capsys.readouterr().out
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["kept"] == 3 and summary["kept_without_measure"] == {"min_rate": 1, "max_outside": 0}
+
+
 def test_filter_refuses_what_it_cannot_do(gaze, tmp_path, capsys):
     assert "needs a criterion: --min-samples" in failing(
         capsys, "filter", gaze, "--output-dir", tmp_path / "x"
     )
+    for option, bad in (("--max-outside", "nan"), ("--max-outside", "2"), ("--max-gap", "-1")):
+        shown = failing(capsys, "filter", gaze, option, bad, "--output-dir", tmp_path / "x")
+        assert f"{option} {bad}: allowed are numbers from 0" in shown
+    shown = failing(capsys, "features", gaze, "--rest", "nan", "--output", tmp_path / "f.csv")
+    assert "--rest nan: allowed are numbers from 0" in shown
     options = ("--min-samples", 1, "--output-dir", gaze)
     assert "there is something already" in failing(capsys, "filter", gaze, *options)
     assert not list(tmp_path.glob(".*.partial"))
