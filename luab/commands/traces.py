@@ -85,8 +85,8 @@ def _filter_options(add: Callable[..., object]) -> None:
         type=Path,
         required=True,
         metavar="DIR",
-        help="a new folder; a trace that cannot have what a criterion asks for, such as a rate without times, "
-        "stays and is counted",
+        help="a new folder; a trace that cannot have what a criterion asks for, such as a rate without "
+        "times, stays and is counted",
     )
     add("--min-samples", type=int, metavar="N")
     add("--min-duration", type=float, metavar="MS", help="shortest recorded time")
