@@ -24,7 +24,7 @@ from luab_data.files.whole import to_json
 UNKNOWN = "unknown"  # subject of a trace without an annotator
 
 
-class Exported(NamedTuple):
+class BidsCounts(NamedTuple):
     """The numbers of recordings, of entries without a sample, and of rejected traces."""
 
     recordings: int
@@ -39,7 +39,7 @@ def write_bids(
     method: Method = "hold",
     eye: str | None = None,
     task: str = "viewing",
-) -> Exported:
+) -> BidsCounts:
     """Writes `sub-<annotator>/beh/..._run-<n>_physio.tsv.gz`, its JSON and its events.
 
     The recordings of an eye tracker are `..._run-<n>_recording-eye1_physio.tsv.gz`.
@@ -66,7 +66,7 @@ def write_bids(
 
 def _write(
     traced: TraceRows, out: Path, rate: float, method: Method, device: dict[str, str], task: str
-) -> Exported:
+) -> BidsCounts:
     subjects: dict[str, str] = {}  # annotator -> label
     runs: Counter[str] = Counter()
     recording = f"_recording-{BIDS_RECORDING}" if "RecordedEye" in device else ""
@@ -110,7 +110,7 @@ def _write(
     if rejects:
         (out / REJECTS).write_text("".join(rejects), encoding="utf-8")
         (out / ".bidsignore").write_text(f"{REJECTS}\n", encoding="utf-8")
-    return Exported(sum(runs.values()), empty, len(rejects))
+    return BidsCounts(sum(runs.values()), empty, len(rejects))
 
 
 def _subject(subjects: dict[str, str], annotator: str | None) -> str:
