@@ -11,7 +11,8 @@ from luab_attention.boxes.counting import count_boxes, flat_lists
 from luab_attention.boxes.rows import RowBoxes
 from luab_attention.columns import DURATION, SEGMENT, TIME
 from luab_attention.point_classes import of_own_or_no_class
-from luab_attention.points import FAR_OUTSIDE, MARGIN, WEIGHT, GazeCounts, X, Y, count_gaze, require_ratios
+from luab_attention.points import FAR_OUTSIDE, WEIGHT, GazeCounts, X, Y, count_gaze, require_ratios
+from luab_attention.traces.dwell import in_image
 from luab_data.constants import IMAGE, LABEL, NO_LABEL
 from luab_data.errors import SourceError
 from luab_data.rows.arrow import fields_of, is_list, plain_list, read_column, require, valid
@@ -104,9 +105,11 @@ def _places(rows: datasets.Dataset, column: str) -> tuple[np.ndarray, np.ndarray
 
 
 def has_area(rows: datasets.Dataset, kind: AreaKind, columns: Columns) -> np.ndarray:
-    """Which stored rows have an area of one of their classes, bool [N]. Opens no image: a mask may be empty.
+    """Which stored rows have an area of one of their classes, bool [N].
 
-    Of boxes, `luab_attention.boxes.counting.count_boxes` says more.
+    Of gaze, paths of weight 0 and samples outside the image give none, as in `mixture`; how long a sample is
+    held is not asked. No image is opened: a mask may be empty. Of boxes,
+    `luab_attention.boxes.counting.count_boxes` says more.
     """
     if kind == "boxes":
         return count_boxes(rows, columns).found
@@ -116,8 +119,10 @@ def has_area(rows: datasets.Dataset, kind: AreaKind, columns: Columns) -> np.nda
     counts = np.ones(len(owner), bool)
     if kind == "scanpath":
         x, y, of = _positions(entries)
-        seen = np.all([(each >= -MARGIN) & (each <= 1 + MARGIN) for each in (x, y)], axis=0)
+        seen = in_image(np.stack([x, y], axis=1))
         counts = np.bincount(of[seen], minlength=len(owner)).astype(bool)
+        if entries.type.get_field_index(WEIGHT) >= 0:
+            counts &= pc.fill_null(pc.struct_field(entries, WEIGHT), 1).to_numpy(zero_copy_only=False) > 0
     else:
         image = pc.struct_field(entries, IMAGE)
         parts = [name for name in ("bytes", "path") if image.type.get_field_index(name) >= 0]

@@ -26,8 +26,6 @@ from transformers.image_processing_backends import PilBackend
 from luab_vision.geometry import pair
 from luab_vision.timm_checkpoints import DATA_CONFIG, of_timm, settings_of
 from luab_vision.transforms import (
-    IMAGENET_MEAN,
-    IMAGENET_STD,
     EvalTransform,
     ImageSettings,
     Normalization,
@@ -73,19 +71,14 @@ def load_processor(name: str) -> BaseImageProcessor:
 
 def square_processor(size: int | tuple[int, int]) -> BaseImageProcessor:
     """Resize to `size` (a square's side, or height and width), ImageNet's mean and standard deviation."""
-    from transformers import ViTImageProcessorPil  # imported here because it is slow
-
-    height, width = pair(size)
-    return ViTImageProcessorPil(
-        size={"height": height, "width": width},
-        resample=Resampling.BICUBIC,
-        image_mean=list(IMAGENET_MEAN),
-        image_std=list(IMAGENET_STD),
-    )
+    return _squeezing_processor(pair(size), ImageSettings())
 
 
 def resized_processor(processor: BaseImageProcessor, size: int) -> BaseImageProcessor:
     """The processor for square images of another size; resizes and margins grow in proportion.
+
+    ConvNeXT's class crops below 384 pixels, and from there on squeezes the whole image into a square. Across
+    this border, a processor of another class does what the present one does.
 
     Args:
         processor: The one for the present size.
@@ -94,7 +87,8 @@ def resized_processor(processor: BaseImageProcessor, size: int) -> BaseImageProc
     Raises:
         ValueError: it would not make images of this size.
     """
-    height, width = pair(image_settings(processor).size)
+    before = image_settings(processor)
+    height, width = pair(before.size)
     fields = processor.to_dict()
     for name in ("size", "crop_size"):
         if fields.get(name):
@@ -104,12 +98,29 @@ def resized_processor(processor: BaseImageProcessor, size: int) -> BaseImageProc
                 if value is not None
             }
     resized: BaseImageProcessor = type(processor).from_dict(fields)
-    if pair(image_settings(resized).size) != (size, size):
+    after = image_settings(resized)
+    if pair(after.size) != (size, size):
         raise ValueError(
             f"its image processor makes no squares of {size} pixels: {_named(fields, *CROP)}. Change its "
             f"{PROCESSOR_FILE}, or leave --image_size out"
         )
+    if isinstance(before.resize, int) and not isinstance(after.resize, int):
+        return cropping_processor(resized, height / before.resize)
+    if isinstance(after.resize, int) and not isinstance(before.resize, int):
+        return _squeezing_processor((size, size), before)
     return resized
+
+
+def _squeezing_processor(size: tuple[int, int], settings: ImageSettings) -> BaseImageProcessor:
+    """The processor that resizes the whole image to a height and a width, with these settings otherwise."""
+    from transformers import ViTImageProcessorPil  # imported here because it is slow
+
+    return ViTImageProcessorPil(
+        size={"height": size[0], "width": size[1]},
+        resample=settings.resample,
+        image_mean=list(settings.mean),
+        image_std=list(settings.std),
+    )
 
 
 def cropping_processor(processor: BaseImageProcessor, share: float) -> BaseImageProcessor:

@@ -15,6 +15,7 @@ or COCO-AB's `annotations`. Rows are read one by one.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -79,7 +80,14 @@ def _report_options(add: Callable[..., object]) -> None:
 
 
 def _filter_options(add: Callable[..., object]) -> None:
-    add("--output-dir", type=Path, required=True, metavar="DIR", help="a new folder")
+    add(
+        "--output-dir",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="a new folder; a trace that cannot have what a criterion asks for, such as a rate without "
+        "times, stays and is counted",
+    )
     add("--min-samples", type=int, metavar="N")
     add("--min-duration", type=float, metavar="MS", help="shortest recorded time")
     add("--max-duration", type=float, metavar="MS")
@@ -113,8 +121,14 @@ def _features_options(add: Callable[..., object]) -> None:
     add("--output", type=Path, required=True, metavar="FILE", help=".csv, .tsv or .parquet")
     add("--boxes", type=Path, metavar="CSV_OR_DIR", help="true boxes, unless the rows have them (objects)")
     add("--units", choices=UNITS, default="ratio", help="of lengths and speeds (default: ratio of the image)")
-    add("--dispersion", type=float, metavar="D", help="I-DT, in --units (default: 0.05 ratio)")
-    add("--speed", type=float, metavar="V", help="I-VT, in --units per second (default: 0.5 ratio)")
+    add(
+        "--dispersion",
+        type=float,
+        metavar="D",
+        help="I-DT, of samples at a fixed rate: `luab traces resample` mouse traces first; in --units "
+        "(default: 0.05 ratio)",
+    )
+    add("--speed", type=float, metavar="V", help="I-VT, likewise, in --units per second (default: 0.5 ratio)")
     add("--min-fixation", type=float, default=100.0, metavar="MS", help="default: 100")
     add("--rest", type=float, default=100.0, metavar="MS", help="a longer interval is idle (default: 100)")
 
@@ -171,20 +185,25 @@ def _run_filter(options: argparse.Namespace) -> None:
 
     from luab.traces.rows import open_rows
     from luab.traces.writing import write_filtered
-    from luab_attention.traces.filters import Criteria
+    from luab_attention.traces.filters import SHARES, Criteria
 
     criteria = Criteria(**{each.name: getattr(options, each.name) for each in fields(Criteria)})
     if not criteria.asked():
         names = ", ".join(f"--{each.name.replace('_', '-')}" for each in fields(Criteria))
         raise SourceError(f"luab traces filter needs a criterion: {names}.")
+    for name, limit in criteria.asked().items():
+        _require_limit(f"--{name.replace('_', '-')}", limit, most=1 if name in SHARES else None)
     counts = write_filtered(open_rows(options), options.output_dir, criteria, options.dataset)
     by = [f"{number:,} by {name}" for name, number in counts["rejected_by_criterion"].items() if number]
     shown = f" ({', '.join(by)})" if by else ""
+    absent = [f"{number:,} {name}" for name, number in counts["kept_without_measure"].items() if number]
     print(
         f"{counts['found']:,} traces = {counts['kept']:,} kept + {counts['rejected']:,} rejected"
         f"{shown}\n"
         f"{counted(counts['rows'], 'row')} in {options.output_dir}; rejects.jsonl has the reasons"
     )
+    if absent:
+        print(f"kept although not measured: {', '.join(absent)}")
 
 
 def _run_resample(options: argparse.Namespace) -> None:
@@ -197,7 +216,7 @@ def _run_resample(options: argparse.Namespace) -> None:
     counts = write_resampled(traced, options.output_dir, options.rate, options.method, options.dataset)
     print(
         f"{counted(counts['traces'], 'trace')}: {counts['samples_before']:,} samples -> "
-        f"{counts['samples_after']:,} in {options.output_dir}"
+        f"{counts['samples_after']:,} in {options.output_dir}{_rejected(counts['rejected'])}"
     )
 
 
@@ -213,12 +232,23 @@ def _run_features(options: argparse.Namespace) -> None:
             f"--units {options.units}: give --dispersion and --speed in this unit too; their defaults are "
             "ratios of the image."
         )
+    limits = {**own, "min-fixation": options.min_fixation, "rest": options.rest}
+    for name, value in limits.items():
+        if value is not None:
+            _require_limit(f"--{name}", value)
     thresholds = Thresholds(min_duration=options.min_fixation, rest_ms=options.rest)
     thresholds = thresholds._replace(**{name: value for name, value in own.items() if value is not None})
     traced = open_rows(options)
     boxes = boxes_of(traced, options.boxes)
-    written, empty = write_features(traced, options.output, boxes, options.units, thresholds)
+    written, empty, uneven = write_features(traced, options.output, boxes, options.units, thresholds)
     print(f"{counted(written, 'trace')} in {options.output}; {_left_out(empty)}")
+    if uneven:
+        print(
+            f"{counted(uneven, 'trace')} without a fixed rate: I-DT and I-VT miss rests; take fixations from "
+            f"what `luab traces resample {options.dataset} --output-dir DIR` writes"
+        )
+    if boxes is not None and (skipped := boxes.note()):
+        print(f"skipped: {skipped}")
 
 
 def _run_density(options: argparse.Namespace) -> None:
@@ -266,6 +296,7 @@ def _run_export(options: argparse.Namespace) -> None:
     from luab.traces.rows import open_rows
     from luab.traces.tables import require_table, write_pymovements
 
+    rejected = 0
     if options.to == "pymovements":
         require_table(options.output, "--output")
         written, empty, timeless = write_pymovements(open_rows(options), options.output)
@@ -275,20 +306,31 @@ def _run_export(options: argparse.Namespace) -> None:
                 "what needs it, such as speed"
             )
     else:
-        written, empty = write_bids(
+        written, empty, rejected = write_bids(
             open_rows(options), options.output, options.rate, options.method, options.recorded_eye,
             options.task_label,
         )  # fmt: skip
-    print(f"{counted(written, 'trace')} in {options.output}; {_left_out(empty)}")
+    print(f"{counted(written, 'trace')} in {options.output}; {_left_out(empty)}{_rejected(rejected)}")
 
 
 def _left_out(empty: int) -> str:
     return f"{counted(empty, 'entry', 'entries')} without a sample left out"
 
 
+def _rejected(number: int) -> str:
+    return f"; {number:,} rejected, see rejects.jsonl" if number else ""
+
+
 def _require_positive(option: str, value: float) -> None:
-    if not value > 0:
-        raise SourceError(f"{option} {value:g}: it must be more than 0.")
+    if not 0 < value < math.inf:
+        raise SourceError(f"{option} {value:g}: it must be more than 0, and finite.")
+
+
+def _require_limit(option: str, value: float, most: float | None = None) -> None:
+    if not 0 <= value < math.inf or (most is not None and value > most):
+        raise SourceError(
+            f"{option} {value:g}: allowed are numbers from 0{'' if most is None else f' to {most:g}'}."
+        )
 
 
 def _require_sigma(sigma: float | None, zero: str = "") -> None:
@@ -316,7 +358,9 @@ TOOLS = {
         _features_options,
         _run_features,
     ),
-    "density": Tool("a map of where people looked for each image", _density_options, _run_density),
+    "density": Tool(
+        "a map of where people looked for each image, all its rows together", _density_options, _run_density
+    ),
     "plot": Tool("figures for a paper, and an HTML gallery", _plot_options, _run_plot),
     "export": Tool("pymovements' columns, or BIDS", _export_options, _run_export),
 }

@@ -1,7 +1,6 @@
 """Byproducts drawn onto their image."""
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,8 +11,9 @@ from luab_attention.boxes.rows import RowBoxes
 from luab_attention.convert.picture import BOX, PATHS, draw_path, tint
 from luab_attention.targets import Byproduct
 from luab_attention.traces.rows import TraceColumn, scanpaths_of
+from luab_attention.traces.scanpath import connected
 from luab_data.console.text import counted
-from luab_data.constants import HEATMAPS, MASKS, OBJECTS, SCANPATHS
+from luab_data.constants import ANNOTATIONS, HEATMAPS, MASKS, OBJECTS, SCANPATHS
 from luab_eval.report.galleries import with_cross
 
 # Colors of an image's classes, in order; color-blind people can tell them apart (Okabe and Ito, 2008).
@@ -21,6 +21,8 @@ CLICK_COLORS = ((255, 64, 129), (86, 180, 233), (240, 228, 66), (0, 158, 115), (
 # Columns that `with_areas` draws beside the boxes, and what one of their entries is.
 DRAWN = {MASKS: "mask", HEATMAPS: "heat map", SCANPATHS: "scanpath"}
 GAZE = TraceColumn(SCANPATHS, False, False, False)
+CURSOR = TraceColumn(ANNOTATIONS, True, True, False)
+DOT = 1.0  # radius of a sample, pixels
 # A trace's color from its first to its last position: dark blue, green, yellow (viridis).
 TIME_COLORS = np.array([(68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37)], float)
 
@@ -34,18 +36,20 @@ def with_clicks(image: Image.Image, byproducts: Sequence[Byproduct]) -> Image.Im
 
 
 def with_traces(image: Image.Image, annotations: Sequence[Mapping[str, Any] | None]) -> Image.Image:
-    """`image` with each annotation's trace, colored by time, and its clicks."""
+    """`image` with each annotation's trace, lines within segments colored by time, and its clicks."""
     image = image.copy()
     draw = ImageDraw.Draw(image)
     shown = [annotation for annotation in annotations if annotation is not None]
-    for annotation in shown:
-        track = [
-            (p["x"] * image.width, p["y"] * image.height, _time(p))
-            for p in annotation["mouse_tracking"] or []
-        ]
-        for here, there in pairwise(track):
-            share = (there[2] - track[0][2]) / max(track[-1][2] - track[0][2], 1)
-            draw.line((*here[:2], *there[:2]), fill=time_color(share), width=2)
+    for path in scanpaths_of({ANNOTATIONS: shown}, CURSOR):
+        if path.time is None or not len(path):
+            continue
+        shares = (path.time - path.time[0]) / max(path.time[-1] - path.time[0], 1)
+        places = (path.xy * image.size).tolist()
+        colors = [time_color(share) for share in shares.tolist()]
+        for (x, y), color in zip(places, colors, strict=True):
+            draw.ellipse((x - DOT, y - DOT, x + DOT, y + DOT), color)
+        for at in np.flatnonzero(connected(path)).tolist():
+            draw.line((*places[at], *places[at + 1]), fill=colors[at + 1], width=2)
     for annotation in shown:
         for click in annotation.get("selected_record") or []:
             image = with_cross(image, click["x"], click["y"], CLICK_COLORS[0])
@@ -89,11 +93,6 @@ def _objects_count(objects: Any) -> int:
     if isinstance(objects, Mapping):
         return max((len(objects[name]) for name in BBOX_NAMES if objects.get(name) is not None), default=0)
     return len(objects or ())
-
-
-def _time(position: Mapping[str, Any]) -> float:
-    """Time of a position in ms: `time` in ImageNet-AB, `time_at` in COCO-AB."""
-    return position["time"] if "time" in position else position["time_at"]
 
 
 def time_color(share: float) -> tuple[int, int, int]:

@@ -75,17 +75,21 @@ def write_densities(
 ) -> tuple[int, int]:
     """Writes a map an image, row by row in `density`; the number of maps, and of images without one.
 
+    `row` is the image's first row, and the sigma is that of its first row with a trace.
     `sigma`: of the image's width; None: see `sigma_of`; 0: the shares of time in the cells.
     """
     maps = without = 0
     columns = () if sigma == 0 else SIGMA_COLUMNS  # images cost time
     with table(out, SCHEMA) as add:
-        for row in traced.read(*columns):
-            own = sigma_of(row, sigma) if columns and any(map(len, row.paths)) else None
-            found = density_map(row.paths, grid, own, until_click)
+        for rows in traced.read_images(*columns):
+            traced_row = next((row for row in rows if any(map(len, row.paths))), None)
+            own = sigma_of(traced_row, sigma) if columns and traced_row else None
+            paths = [path for row in rows for path in row.paths]
+            found = density_map(paths, grid, own, until_click)
             maps += found is not None
             without += found is None
             values = None if found is None else found.ravel().tolist()
             across = None if found is None or own is None else own[0]
-            add((row.number, row.image_id, sum(map(bool, map(len, row.paths))), *grid, across, values))
+            traces = sum(len(path) > 0 for path in paths)
+            add((rows[0].number, rows[0].image_id, traces, *grid, across, values))
     return maps, without

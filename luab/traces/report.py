@@ -39,7 +39,7 @@ CHECKS = {
 
 @dataclass
 class TraceReport:
-    """Collects one row after the other; `summary` has the results."""
+    """Collects one image after the other; `summary` has the results."""
 
     rows: int = 0
     rows_with_traces: int = 0
@@ -55,12 +55,12 @@ class TraceReport:
     dwell: np.ndarray = field(default_factory=lambda: np.zeros(THIRDS))
     before: np.ndarray | None = None  # a map of an earlier image
 
-    def add(self, paths: list[Scanpath]) -> None:
-        """Adds the traces of one row."""
-        self.rows += 1
-        found = [path for path in paths if len(path)]
-        self.empty += len(paths) - len(found)
-        self.rows_with_traces += bool(found)
+    def add(self, *rows: list[Scanpath]) -> None:
+        """Adds the traces of all rows of one image."""
+        found = [path for paths in rows for path in paths if len(path)]
+        self.rows += len(rows)
+        self.empty += sum(map(len, rows)) - len(found)
+        self.rows_with_traces += sum(any(map(len, paths)) for paths in rows)
         for path in found:
             self._trace(path)
         if (agreed := agreement(found)) is not None:
@@ -129,10 +129,10 @@ class TraceReport:
 
 
 def trace_report(traced: TraceRows) -> dict[str, Any]:
-    """The report of all rows, one in memory at a time."""
+    """The report of all rows, those of one image in memory at a time."""
     report = TraceReport()
-    for row in traced.read():
-        report.add(row.paths)
+    for rows in traced.read_images():
+        report.add(*(row.paths for row in rows))
     return report.summary()
 
 

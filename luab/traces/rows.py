@@ -1,9 +1,11 @@
 """A dataset's rows with their scanpaths, one after the other."""
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,18 +13,17 @@ import datasets
 import numpy as np
 
 from luab_attention.boxes.formats import box_reader
-from luab_attention.boxes.reader import BoxReader, of_class
-from luab_attention.boxes.rows import row_size
+from luab_attention.boxes.reader import BoxReader
+from luab_attention.boxes.rows import ImageSizes, require_upright, row_size
 from luab_attention.columns import ATTENTION_SOURCE
 from luab_attention.traces.rows import TraceColumn, scanpaths_of, trace_column
 from luab_attention.traces.scanpath import Scanpath
 from luab_data.constants import HEIGHT, IMAGE, LABEL, NO_LABEL, OBJECTS, WIDTH
 from luab_data.errors import SourceError
-from luab_data.rows.arrow import is_list
+from luab_data.rows.arrow import is_list, valid
 from luab_data.rows.splits import Part, find_part, load_splits, part_of
 
 Row = Mapping[str, Any]
-Boxes = Callable[[Row], np.ndarray | None]
 
 
 class TracedRow(NamedTuple):
@@ -39,6 +40,11 @@ class TracedRow(NamedTuple):
     image_id: str
     row: Row
     paths: list[Scanpath]
+
+    def reject(self, at: int, **why: str) -> str:
+        """The line of `rejects.jsonl` for a trace."""
+        trace = {"row": self.number, "image_id": self.image_id, "trace": at}
+        return json.dumps({**trace, "annotator": self.paths[at].annotator, **why}) + "\n"
 
 
 @dataclass(frozen=True)
@@ -68,12 +74,42 @@ class TraceRows:
         Raises:
             SourceError: a trace that cannot be read; names the row.
         """
+        rows = self._light(columns)
+        for offset, row in enumerate(datasets.utils.tqdm(rows, desc="rows", disable=None if bar else True)):
+            yield self.traced(offset, row)
+
+    def read_images(self, *columns: str) -> Iterator[list[TracedRow]]:
+        """The rows of each image together, images in the order of their first rows; see `read`.
+
+        Rows of one id are of one image. A row without an id is an image of its own.
+        """
+        first = self._first_rows()
+        order = np.argsort(first, kind="stable")
+        rows = self._light(columns)
+        if (np.diff(order) != 1).any():
+            rows = rows.select(order)
+        bar = datasets.utils.tqdm(rows, desc="rows", disable=None)
+        read = (self.traced(at, row) for at, row in zip(order.tolist(), bar, strict=True))
+        for _, of_image in groupby(read, lambda row: first[row.number - self.part.start]):
+            yield list(of_image)
+
+    def _first_rows(self) -> np.ndarray:
+        """The position of the first row of each row's image, [N]."""
+        own = np.arange(len(self))
+        if self.id_column not in self.rows.column_names:
+            return own
+        ids = self.rows.select_columns([self.id_column]).with_format("arrow")[:][self.id_column]
+        codes = ids.combine_chunks().dictionary_encode(null_encoding="encode").indices.to_numpy()
+        _, first, of = np.unique(codes, return_index=True, return_inverse=True)
+        return np.where(valid(ids), first[of], own)
+
+    def _light(self, columns: Sequence[str]) -> datasets.Dataset:
+        """The rows with these columns, their traces and their ids; the image stays encoded."""
         wanted = dict.fromkeys((self.column.name, self.id_column, *columns))
         rows = self.rows.select_columns([name for name in wanted if name in self.rows.column_names])
         if isinstance(rows.features.get(IMAGE), datasets.Image):
             rows = rows.cast_column(IMAGE, datasets.Image(decode=False))
-        for offset, row in enumerate(datasets.utils.tqdm(rows, desc="rows", disable=None if bar else True)):
-            yield self.traced(offset, row)
+        return rows
 
     def traced(self, offset: int, row: Row) -> TracedRow:
         """The row at this position among `rows`, with its traces."""
@@ -148,28 +184,44 @@ def scale_of(row: Row, units: str) -> tuple[float, float]:
     return width / per_degree, height / per_degree
 
 
-def boxes_of(traced: TraceRows, boxes: Path | None) -> Boxes | None:
-    """What gives the boxes [n, 4] of a row's class in ratios, or None for a row without; None without boxes.
+class ClassBoxes:
+    """The boxes [n, 4] of a row's class in ratios, or None for a row without. Counts what it skips."""
+
+    def __init__(self, reader: BoxReader):
+        self._reader = reader
+        self._sizes = ImageSizes()
+
+    def __call__(self, row: Row) -> np.ndarray | None:
+        """Boxes in a row without a class are of none. Raises SourceError for invalid boxes."""
+        if self._reader.label is not None and row[self._reader.label] is None:
+            row = {**row, self._reader.label: NO_LABEL}
+        found = self._reader.by_label(row, partial(self._size, row))
+        return next(iter(found.values())).ratios() if found else None
+
+    def _size(self, row: Row) -> tuple[float, float]:
+        """That of the image, if there is one: columns say on what the boxes were measured."""
+        return size_of(row) if row.get(IMAGE) is None else self._sizes(row)
+
+    def note(self) -> str:
+        """The skipped boxes and images in words; "" if there are none."""
+        return self._reader.note()
+
+
+def boxes_of(traced: TraceRows, boxes: Path | None) -> ClassBoxes | None:
+    """What gives the boxes of a row's class; None without boxes.
 
     Args:
         traced: the rows.
         boxes: a CSV or a folder of XML files; None: the column `objects`, if there is one.
 
     Raises:
-        SourceError: unreadable boxes.
+        SourceError: unreadable boxes, or all are of images of another orientation.
     """
     rows = traced.rows
     if boxes is None and OBJECTS not in rows.column_names:
         return None
     single = LABEL in rows.column_names and not is_list(rows.features[LABEL])
     reader = box_reader(LABEL if single else None, rows, boxes, traced.id_column)
-    return partial(_boxes, reader, single)
-
-
-def _boxes(reader: BoxReader, single: bool, row: Row) -> np.ndarray | None:
-    found, categories = reader.read(row, partial(size_of, row))
-    boxes = found.ratios()
-    if single and categories is not None:
-        label = NO_LABEL if row[LABEL] is None else row[LABEL]
-        boxes = boxes[of_class(categories, label)]
-    return boxes if len(boxes) else None
+    if boxes is None and isinstance(rows.features.get(IMAGE), datasets.Image):
+        require_upright(rows)
+    return ClassBoxes(reader)

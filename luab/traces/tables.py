@@ -9,10 +9,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from luab.traces.rows import SIZES, Boxes, TraceRows, scale_of, size_of
+from luab.traces.rows import SIZES, ClassBoxes, TraceRows, scale_of, size_of
 from luab_attention.columns import ATTENTION_SOURCE
 from luab_attention.traces.export import PYMOVEMENTS, pymovements_rows
 from luab_attention.traces.features import FEATURES, Thresholds, features
+from luab_attention.traces.fixations import is_even
 from luab_data.console.text import printable
 from luab_data.constants import LABEL, OBJECTS
 from luab_data.errors import SourceError
@@ -35,7 +36,7 @@ PYMOVEMENTS_SCHEMA = pa.schema(
     list(
         zip(
             PYMOVEMENTS,
-            (_TEXT, _NUMBER, _TEXT, _TEXT, _NUMBER, _REAL, _REAL, _REAL, _REAL),
+            (_NUMBER, _TEXT, _NUMBER, _TEXT, _TEXT, _NUMBER, _REAL, _REAL, _REAL, _REAL),
             strict=True,
         )
     )
@@ -43,10 +44,13 @@ PYMOVEMENTS_SCHEMA = pa.schema(
 
 
 def write_features(
-    traced: TraceRows, out: Path, boxes: Boxes | None, units: str, thresholds: Thresholds | None
-) -> tuple[int, int]:
-    """One line of `FEATURES` for each trace; the number of lines, and of entries without a sample."""
-    written = empty = 0
+    traced: TraceRows, out: Path, boxes: ClassBoxes | None, units: str, thresholds: Thresholds | None
+) -> tuple[int, int, int]:
+    """One line of `FEATURES` for each trace.
+
+    Returns the numbers of lines, of entries without a sample, and of traces without a fixed rate.
+    """
+    written = empty = uneven = 0
     sizes = () if boxes is None and units == "ratio" else SIZES  # images cost time
     columns = (*sizes, OBJECTS, LABEL, ATTENTION_SOURCE)
     with table(out, FEATURE_SCHEMA) as add:
@@ -62,7 +66,8 @@ def write_features(
                 line = features(path, own, scale, thresholds)
                 add((number, image_id, at, path.annotator, path.task, path.label, *line.values()))
                 written += 1
-    return written, empty
+                uneven += path.duration is None and not is_even(path)
+    return written, empty, uneven
 
 
 def write_pymovements(traced: TraceRows, out: Path) -> tuple[int, int, int]:
@@ -72,12 +77,12 @@ def write_pymovements(traced: TraceRows, out: Path) -> tuple[int, int, int]:
     """
     written = empty = timeless = 0
     with table(out, PYMOVEMENTS_SCHEMA) as add:
-        for _, image_id, row, paths in traced.read(*SIZES):
+        for number, image_id, row, paths in traced.read(*SIZES):
             for at, path in enumerate(paths):
                 if not len(path):
                     empty += 1
                     continue
-                for line in pymovements_rows(image_id, at, path, size_of(row)):
+                for line in pymovements_rows(number, image_id, at, path, size_of(row)):
                     add(line)
                 written += 1
                 timeless += path.time is None

@@ -3,8 +3,9 @@
 import json
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pyarrow as pa
 from datasets import Features, List, Value
@@ -14,8 +15,8 @@ from luab.traces.folders import finished_folder
 from luab.traces.rows import TracedRow, TraceRows
 from luab.traces.terms import terms
 from luab_attention.columns import SCANPATHS, SEGMENT, TIME, column_feature
-from luab_attention.traces.filters import Criteria, reason
-from luab_attention.traces.resampling import Method, resample
+from luab_attention.traces.filters import Criteria, Judgment, judge
+from luab_attention.traces.resampling import Method, obstacle, resample
 from luab_attention.traces.rows import TRACKING
 from luab_attention.traces.scanpath import Scanpath
 from luab_data.build.manifest import REJECTS, SUMMARY
@@ -38,7 +39,7 @@ def write_filtered(traced: TraceRows, out: Path, criteria: Criteria, source: str
     clicks and the rest of the annotation stay. Entries without a sample are no traces, and stay.
 
     `rejects.jsonl` has a line for each rejected trace. found = kept + rejected, and the counts by criterion
-    add up to rejected.
+    add up to rejected. A trace stays if a criterion cannot be measured in it, and is counted.
     """
     counts: Counter[str] = Counter()
     with (
@@ -49,16 +50,15 @@ def write_filtered(traced: TraceRows, out: Path, criteria: Criteria, source: str
         def rewrite(row: TracedRow, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
             kept = []
             for at, (path, entry) in enumerate(zip(row.paths, entries, strict=True)):
-                why = reason(path, criteria) if len(path) else None
+                why, absent = judge(path, criteria) if len(path) else Judgment(None, ())
                 counts["found" if len(path) else "empty"] += 1
                 if why is None:
                     counts["kept"] += bool(len(path))
+                    counts.update(f"not measured {name}" for name in absent)
                     kept.append(entry)
                     continue
                 counts[f"rejected {why[0]}"] += 1
-                line = {"row": row.number, "image_id": row.image_id, "trace": at}
-                line |= {"annotator": path.annotator, "criterion": why[0], "reason": why[1]}
-                rejects.write(json.dumps(line) + "\n")
+                rejects.write(row.reject(at, criterion=why[0], reason=why[1]))
                 if traced.column.annotations:
                     kept.append({**entry, TRACKING: []})
             return kept
@@ -75,6 +75,7 @@ def write_filtered(traced: TraceRows, out: Path, criteria: Criteria, source: str
             "kept": counts["kept"],
             "rejected": sum(by_criterion.values()),
             "rejected_by_criterion": by_criterion,
+            "kept_without_measure": {name: counts[f"not measured {name}"] for name in criteria.asked()},
             "entries_without_samples": counts["empty"],
         }
         _describe(folder, traced, summary, "Traces that a criterion rejects are left out.")
@@ -84,7 +85,9 @@ def write_filtered(traced: TraceRows, out: Path, criteria: Criteria, source: str
 def write_resampled(traced: TraceRows, out: Path, rate: float, method: Method, source: str) -> dict[str, Any]:
     """Writes the dataset with its traces at `rate` per second in the column `scanpaths`; returns the counts.
 
-    Of our annotations, the column is added, and `annotations` stays as it is.
+    Of our annotations, the column is added, and `annotations` stays as it is. A trace that cannot be
+    resampled is left out and has a line in `rejects.jsonl`: found = traces + rejected. Entries without a
+    sample are no traces, and stay, without their times.
     """
     counts: Counter[str] = Counter()
     features = Features(traced.rows.features)
@@ -97,36 +100,41 @@ def write_resampled(traced: TraceRows, out: Path, rate: float, method: Method, s
         name = traced.column.name
         features[name] = _with_segments(features[name])
 
-    def rewrite(row: TracedRow, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def rewrite(row: TracedRow, entries: list[dict[str, Any]], rejects: TextIO) -> list[dict[str, Any]]:
         made = []
-        for path, entry in zip(row.paths, entries, strict=True):
+        for at, (path, entry) in enumerate(zip(row.paths, entries, strict=True)):
             if traced.column.annotations and not len(path):
                 continue
-            even = resample(path, rate, method)
+            why = obstacle(path, rate) if len(path) else None
+            if why is not None:
+                counts["rejected"] += 1
+                rejects.write(row.reject(at, reason=why))
+                continue
+            even = resample(path, rate, method) if len(path) else path
             counts["traces"] += bool(len(path))
             counts["samples_before"] += len(path)
             counts["samples_after"] += len(even)
-            known = {"annotator": path.annotator} if traced.column.annotations else entry
+            known = {"annotator": path.annotator} if traced.column.annotations else entry or {}
             made.append({**known, **_lists(even)})
         return made
 
-    with finished_folder(out, "--output-dir") as folder:
-        _write(traced, folder, features, name, rewrite)
+    with (
+        finished_folder(out, "--output-dir") as folder,
+        (folder / REJECTS).open("w", encoding="utf-8") as rejects,
+    ):
+        _write(traced, folder, features, name, partial(rewrite, rejects=rejects))
         summary = {"dataset": source, "split": traced.part.split, "rows": len(traced), "rate": rate}
-        summary |= {
-            "method": method,
-            **{key: counts[key] for key in ("traces", "samples_before", "samples_after")},
-        }
+        summary |= {"method": method, "found": counts["traces"] + counts["rejected"]}
+        summary |= {key: counts[key] for key in ("traces", "rejected", "samples_before", "samples_after")}
         _describe(folder, traced, summary, f"Traces have {rate:g} samples per second ({method}).")
     return summary
 
 
 def _lists(path: Scanpath) -> dict[str, list[Any]]:
-    assert path.time is not None
     return {
         "x": path.xy[:, 0].tolist(),
         "y": path.xy[:, 1].tolist(),
-        TIME: path.time.tolist(),
+        TIME: [] if path.time is None else path.time.tolist(),
         SEGMENT: path.segment.tolist(),
     }
 

@@ -6,6 +6,7 @@ Where there are boxes or masks of the same images, another reading then puts mor
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -59,10 +60,11 @@ class Positions(NamedTuple):
         yield SWAPPED, np.stack(self.region.ratios(numbers[1], numbers[0]), axis=1)
         yield MIRRORED, np.stack([1 - x, y], axis=1)
         yield UPSIDE_DOWN, np.stack([x, 1 - y], axis=1)
-        base = _base(self.frame)
-        if base is not None and self.size is not None:
-            half = 0.5 / np.asarray(self.size)  # see `ImagePixels`
-            yield (FROM_1, self.ratios - half) if base == 0 else (FROM_0, self.ratios + half)
+        frame = self.frame
+        if isinstance(frame, ImagePixels) or (isinstance(frame, Screen) and frame.units == "pixels"):
+            other = replace(frame, base=1 - frame.base).region(self.size)
+            name = FROM_0 if frame.base else FROM_1
+            yield name, np.stack(other.ratios(*numbers), axis=1)
 
 
 def check_row(positions: Sequence[Positions], truths: Sequence[Truth]) -> dict[str, int]:
@@ -169,12 +171,6 @@ def _truths_of(label: str | None, truths: Sequence[Truth]) -> list[Truth]:
 
 def _hits(points: np.ndarray, truths: Sequence[Truth]) -> np.ndarray:
     return np.any([truth.holds(points) for truth in truths], axis=0)
-
-
-def _base(frame: Frame) -> int | None:
-    if isinstance(frame, ImagePixels) or (isinstance(frame, Screen) and frame.units == "pixels"):
-        return frame.base
-    return None
 
 
 def _add(counts: dict[str, int], name: str, number: int) -> None:

@@ -1,5 +1,6 @@
 """How long a trace stays where: in boxes, in the cells of a grid, on the object before the click."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +13,9 @@ def held(path: Scanpath, end: float | None = None) -> np.ndarray:
     """How long each sample counts, in ms, [N].
 
     A fixation counts its duration. A sample counts until the next one of its segment: the cursor is held
-    there. So of samples with one time, the last counts. The last sample of a segment counts 0 ms. With an
-    `end`, the last sample before it counts until then, and nothing counts after it.
+    there. So of samples with one time, the last counts. The last sample of a segment counts until the first
+    click between it and the next segment, and 0 ms without one. With an `end`, the last sample before it
+    counts until then, and nothing counts after it.
 
     Args:
         path: the trace.
@@ -31,11 +33,23 @@ def held(path: Scanpath, end: float | None = None) -> np.ndarray:
     else:
         until = path.time.copy()
         until[:-1] = np.where(connected(path), path.time[1:], path.time[:-1])
+        for last, click in _last_before_clicks(path):
+            until[last] = click
         if end is not None and (last := int(np.searchsorted(path.time, end, side="right"))):
             until[last - 1] = end
     if end is not None:
         until = np.minimum(until, end)
     return np.maximum(until - path.time, 0.0)
+
+
+def _last_before_clicks(path: Scanpath) -> Iterator[tuple[int, float]]:
+    """The last sample of each segment that a click follows, and the time of the first such click."""
+    assert path.time is not None
+    borders = np.append(~connected(path), True)
+    for click in reversed(path.clicks):  # so that the first one is the last that is given
+        last = int(np.searchsorted(path.time, click.time, side="right")) - 1
+        if last >= 0 and borders[last]:
+            yield last, click.time
 
 
 def weights(path: Scanpath, end: float | None = None) -> np.ndarray:
@@ -114,7 +128,8 @@ def on_object(path: Scanpath, boxes: np.ndarray, end: float) -> OnObject:
     own = held(path, end)
     hit = inside(path.xy, boxes)
     before = np.flatnonzero(path.time <= end)
-    away = before[~hit[before]]
+    of_click = path.segment == path.segment[before].max(initial=-1)  # a stay is within one segment
+    away = before[~(hit & of_click)[before]]
     first = away[-1] + 1 if len(away) else 0
     total = float(own.sum())
     return OnObject(

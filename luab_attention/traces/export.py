@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from luab_attention.traces.resampling import Method, resample
+from luab_attention.traces.resampling import Method, obstacle, resample
 from luab_attention.traces.scanpath import Scanpath
 
 # pymovements.gaze.from_csv(FILE, time_column="time", pixel_columns=["x_pix", "y_pix"], trial_columns=TRIAL)
-PYMOVEMENTS = ("image_id", "trace", "annotator", "task", "segment", "time", "x_pix", "y_pix", "duration")
-TRIAL = ("image_id", "trace", "segment")
+PYMOVEMENTS = (
+    *("row", "image_id", "trace", "annotator", "task", "segment"),
+    *("time", "x_pix", "y_pix", "duration"),
+)
+TRIAL = ("row", "image_id", "trace", "segment")  # an image may have several rows
 
 BIDS_VERSION = "1.11.1"
 BIDS_COLUMNS = ("timestamp", "x_coordinate", "y_coordinate")
@@ -25,13 +28,16 @@ NOT_THERE = "n/a"  # BIDS' word for a missing value
 _NOT_A_LABEL = re.compile(r"[^A-Za-z0-9]+")
 
 
-def pymovements_rows(image_id: str, number: int, path: Scanpath, size: tuple[float, float]) -> Iterator[Any]:
+def pymovements_rows(
+    row: int, image_id: str, number: int, path: Scanpath, size: tuple[float, float]
+) -> Iterator[Any]:
     """The lines of a trace in ratios, values in the order of `PYMOVEMENTS`.
 
     Positions are in pixels of the image, times in ms, None without; `TRIAL` names the columns that separate
     what must not be connected. `duration` is of fixations, None for samples.
 
     Args:
+        row: number of the row.
         image_id: the image.
         number: of the trace in its row.
         path: the trace.
@@ -40,6 +46,7 @@ def pymovements_rows(image_id: str, number: int, path: Scanpath, size: tuple[flo
     pixels = path.scaled(*size).xy
     for at in range(len(path)):
         yield (
+            row,
             image_id,
             number,
             path.annotator,
@@ -64,12 +71,15 @@ def bids_recording(
 
     BIDS recordings have a fixed rate, so the trace is resampled (see `resample`). Between segments the
     coordinates are n/a. The table has no header; `timestamp` is in ms, coordinates in pixels of the image.
+    `timestamp` and `StartTime` are on the trace's clock, as `bids_event`.
 
     Raises:
-        ValueError: see `resample`; or a trace without samples.
+        ValueError: a trace without samples; or see `resample`, where the time between segments counts too.
     """
     if not len(path):
         raise ValueError("a trace without samples cannot be exported.")
+    if (why := obstacle(path, rate, gaps=True)) is not None:
+        raise ValueError(f"{why}.")
     even = resample(path, rate, method)
     assert even.time is not None
     place = np.round((even.time - even.time[0]) * rate / 1000).astype(np.int64)
@@ -81,13 +91,28 @@ def bids_recording(
         table.write("\t".join([f"{even.time[0] + at * 1000 / rate:.3f}", *there]) + "\n")
     sidecar = {
         "SamplingFrequency": rate,
-        "StartTime": 0,
+        "StartTime": _seconds(float(even.time[0])),
         "Columns": list(BIDS_COLUMNS),
-        "timestamp": {"Description": "Time of the sample, from the recording's start.", "Units": "ms"},
+        "timestamp": {"Description": "Time of the sample; StartTime is the first one.", "Units": "ms"},
         "x_coordinate": {"Description": "Pixels of the image from its left edge.", "Units": "pixel"},
         "y_coordinate": {"Description": "Pixels of the image from its upper edge.", "Units": "pixel"},
     }
     return gzip.compress(table.getvalue().encode(), mtime=0), sidecar
+
+
+def bids_event(path: Scanpath) -> tuple[float, float]:
+    """Onset and duration in s of the viewing: from the first sample to the last, with the gaps.
+
+    Raises:
+        ValueError: a trace without samples or times.
+    """
+    if path.time is None or not len(path):
+        raise ValueError("a trace without samples or times has no onset.")
+    return _seconds(float(path.time[0])), _seconds(float(path.time[-1] - path.time[0]))
+
+
+def _seconds(ms: float) -> float:
+    return round(ms / 1000, 6)
 
 
 def physio_type(eye: str | None) -> dict[str, str]:

@@ -63,7 +63,7 @@ FEATURES: dict[str, tuple[str, str]] = {
     "click_ms": ("ms", "from the first sample to the first click"),
     "on_object_ms": ("ms", "held in the image's boxes before the first click"),
     "on_object": ("share", "of the time before the first click"),
-    "last_stay_ms": ("ms", "on the object without leaving it, right before the click"),
+    "last_stay_ms": ("ms", "on the object without leaving it or the image, right before the click"),
 }
 
 

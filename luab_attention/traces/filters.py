@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 from luab_attention.traces.kinematics import duration
 from luab_attention.traces.quality import TraceQuality, quality
@@ -46,16 +47,33 @@ class Criteria:
         return {name: value for name, value in values.items() if value is not None and value is not False}
 
 
-def reason(path: Scanpath, criteria: Criteria) -> tuple[str, str] | None:
-    """The first criterion that rejects a trace in ratios, and why in words; None: it is kept.
+SHARES = ("max_repeated", "max_outside", "max_missing")  # from 0 to 1
+
+
+class Judgment(NamedTuple):
+    """What the criteria say of a trace.
+
+    Attributes:
+        reason: the first criterion that rejects it, and why in words; None: it is kept.
+        not_measured: the criteria before that one whose value it cannot have, such as a rate without times.
+    """
+
+    reason: tuple[str, str] | None
+    not_measured: tuple[str, ...]
+
+
+def judge(path: Scanpath, criteria: Criteria) -> Judgment:
+    """Whether a trace in ratios is kept.
 
     Criteria are checked in the order of `Criteria`, and a trace is rejected once. So the counts by criterion
     add up to the number of rejected traces.
     """
     own = quality(path)
+    absent: list[str] = []
     for name, limit in criteria.asked().items():
         measured, words = _MEASURES[name](path, own)
         if measured is None:
+            absent.append(name)
             continue
         if name.startswith("min_"):
             failed, wanted = measured < limit, f"at least {limit:g}"
@@ -64,8 +82,9 @@ def reason(path: Scanpath, criteria: Criteria) -> tuple[str, str] | None:
         else:
             failed, wanted = bool(measured), ""
         if failed:
-            return name, f"{words.format(measured)}{f'; {wanted} is allowed' if wanted else ''}"
-    return None
+            words = f"{words.format(measured)}{f'; {wanted} is allowed' if wanted else ''}"
+            return Judgment((name, words), tuple(absent))
+    return Judgment(None, tuple(absent))
 
 
 _Measure = Callable[[Scanpath, TraceQuality], tuple[float | None, str]]
@@ -83,8 +102,11 @@ _MEASURES: dict[str, _Measure] = {
         "a share of {:.3g} has no position",
     ),
     "max_jumps": lambda path, own: (own.jumps, "{:g} jumps"),
-    "in_order": lambda path, own: (own.disordered, "{:g} times go back"),
-    "no_straight_lines": lambda path, own: (own.straight_line, "a line at a steady speed, as programs draw"),
+    "in_order": lambda path, own: (None if path.time is None else own.disordered, "{:g} times go back"),
+    "no_straight_lines": lambda path, own: (
+        own.straight_line if path.duration is None else None,
+        "a line at a steady speed, as programs draw",
+    ),
     "clicked": lambda path, own: (not _clicked(path), "no click at or after its first sample"),
 }
 

@@ -1,6 +1,8 @@
 """Fixations in samples: I-DT and I-VT (Salvucci & Goldberg 2000, doi:10.1145/355017.355028).
 
-On mouse traces these are the places where the cursor stays. Thresholds are in the unit of the positions.
+Both take samples of a fixed rate, as of an eye tracker, and miss what has no samples: a resting mouse sends
+no events. Resample mouse traces first (`resampling.resample`, "hold"); then these are the places where the
+cursor stays. Thresholds are in the unit of the positions.
 """
 
 from collections.abc import Callable, Iterator
@@ -8,12 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from luab_attention.traces.kinematics import speeds
+from luab_attention.traces.kinematics import intervals, speeds
 from luab_attention.traces.scanpath import Scanpath
 
 MIN_DURATION = 100.0  # ms; the usual least duration of a fixation
 DISPERSION = 0.05  # ratio of the image
 SPEED = 0.5  # ratios of the image per second
+UNEVEN = 2.0  # a longer interval, in median intervals, is more than one lost sample or rounded time
 
 
 class Fixations(NamedTuple):
@@ -65,6 +68,12 @@ def fixations_by_speed(path: Scanpath, speed: float = SPEED, min_duration: float
     """
     _require_samples(path, speed=speed, min_duration=min_duration)
     return _collected(path, lambda part: _slow_runs(part, speed, min_duration))
+
+
+def is_even(path: Scanpath) -> bool:
+    """Whether samples have a fixed rate: no interval is longer than `UNEVEN` median ones."""
+    between = intervals(path)
+    return not len(between) or float(between.max()) <= UNEVEN * float(np.median(between))
 
 
 def fixation_path(path: Scanpath, found: Fixations) -> Scanpath:

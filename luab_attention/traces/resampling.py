@@ -5,13 +5,14 @@ from typing import Literal
 
 import numpy as np
 
+from luab_attention.traces.kinematics import duration
 from luab_attention.traces.scanpath import Scanpath
 
 Method = Literal["hold", "linear"]
 METHODS = ("hold", "linear")
 # Epoch times are rounded to 1e-4 ms: a sample this much before the next one is at its time.
 TOLERANCE_MS = 1e-3
-MAX_SAMPLES = 10_000_000  # of one resampled trace
+MAX_SAMPLES = 10_000_000  # of one resampled trace, or a little more: one a segment
 
 
 def resample(path: Scanpath, rate: float, method: Method = "hold") -> Scanpath:
@@ -25,16 +26,14 @@ def resample(path: Scanpath, rate: float, method: Method = "hold") -> Scanpath:
     keeps one sample.
 
     Raises:
-        ValueError: no times, fixations instead of samples, an unusable rate or method.
+        ValueError: an unusable rate or method, or see `obstacle`.
     """
     if method not in METHODS:
         raise ValueError(f"method={method!r}: allowed are {', '.join(METHODS)}.")
     if not (np.isfinite(rate) and rate > 0):
         raise ValueError(f"rate={rate}: samples per second, more than 0.")
-    if path.time is None:
-        raise ValueError("a trace without times cannot be resampled.")
-    if path.duration is not None:
-        raise ValueError("fixations (with durations) are not samples, and cannot be resampled.")
+    if (why := obstacle(path, rate)) is not None:
+        raise ValueError(f"{why}.")
     if not len(path):
         return path
     parts = [_resampled(part, rate, method) for part in path.moments().segments()]
@@ -46,16 +45,30 @@ def resample(path: Scanpath, rate: float, method: Method = "hold") -> Scanpath:
     )
 
 
+def obstacle(path: Scanpath, rate: float, gaps: bool = False) -> str | None:
+    """Why a trace cannot have `rate` samples per second; None: it can.
+
+    `gaps`: whether the time between segments is filled too, as in a recording.
+    """
+    if path.time is None:
+        return "a trace without times cannot be resampled"
+    if path.duration is not None:
+        return "fixations (with durations) are not samples, and cannot be resampled"
+    if not len(path):
+        return None
+    length = float(path.time[-1] - path.time[0]) if gaps else duration(path) or 0.0
+    count = length * rate / 1000
+    if count > MAX_SAMPLES:
+        return f"{count:,.0f} samples of {length:,.0f} ms at {rate:g} per second; at most {MAX_SAMPLES:,}"
+    return None
+
+
 def _resampled(part: Scanpath, rate: float, method: Method) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Times, positions and segment numbers of one segment."""
     time = part.time
     assert time is not None
     length = float(time[-1] - time[0])
     count = int(np.floor((length + TOLERANCE_MS) * rate / 1000)) + 1
-    if count > MAX_SAMPLES:
-        raise ValueError(
-            f"{count:,} samples of {length:,.0f} ms at {rate:g} per second; at most {MAX_SAMPLES:,}."
-        )
     moments = np.minimum(time[0] + np.arange(count) * 1000 / rate, time[-1])
     if method == "linear":
         xy = np.stack([np.interp(moments, time, part.xy[:, axis]) for axis in (0, 1)], axis=1)

@@ -64,6 +64,18 @@ def test_a_trace_is_colored_by_time():
     assert [panel.caption for panel in panels][:2] == ["image, no click", "trace, dark first, yellow last"]
 
 
+def test_a_trace_is_drawn_where_its_samples_have_a_place_and_a_time():
+    """COCO-AB has samples without a time; where the cursor left the image, nothing is drawn."""
+    track = [{"x": x, "y": 0.5, "time_at": time} for x, time in ((0.1, 0), (0.3, 500), (0.9, None))]
+    drawn = with_traces(GRAY, [{"mouse_tracking": track}, {"mouse_tracking": track[2:]}, None])
+    assert is_color(drawn, 0.2, 0.5, time_color(1.0)) and is_color(drawn, 0.7, 0.5, (128, 128, 128))
+    left = annotation(record(0.1, 0.5, 1000), record(0.3, 0.5, 1500), record(0.9, 0.5, 2000))
+    hovered = [{"action": "enter", "time": 900}, {"action": "leave", "time": 1600}]
+    left["hovered_record"] = [*hovered, {"action": "enter", "time": 1900}]
+    drawn = with_traces(GRAY, [left])
+    assert is_color(drawn, 0.2, 0.5, time_color(0.5)) and is_color(drawn, 0.6, 0.5, (128, 128, 128))
+
+
 def test_the_target_is_lit_where_the_crop_shows_the_click():
     look = ModelLook(Columns(), min_crop=1.0)
     row = {"image": GRAY, "label": 0, "click": {"x": 0.25, "y": 0.5}}

@@ -2,9 +2,12 @@
 
 import csv
 import gzip
+import io
 import json
 import math
 import re
+from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
 
 import datasets
@@ -16,8 +19,9 @@ from fixtures.factories import image_bytes, noise_image
 from luab.commands.traces import TOOLS, main
 from luab.traces import plots
 from luab.traces.density import density_map
-from luab.traces.rows import TraceRows, boxes_of
+from luab.traces.rows import SIZES, TraceRows, boxes_of, open_rows
 from luab_attention.columns import SOURCE_FEATURE, column_feature
+from luab_attention.traces.export import TRIAL
 from luab_attention.traces.features import FEATURES
 from luab_attention.traces.rows import trace_column
 from luab_attention.traces.scanpath import Scanpath
@@ -127,6 +131,7 @@ def test_features_in_pixels(gaze, tmp_path, capsys):
     options = ["--units", "pixels", "--dispersion", "20", "--speed", "500", "--output", str(out)]
     assert main(["features", str(gaze), *options]) == 0
     assert "4 traces in" in (shown := capsys.readouterr().out) and "1 entry without a sample" in shown
+    assert "fixed rate" not in shown
     with out.open(newline="") as file:
         lines = list(csv.DictReader(file))
     assert list(lines[0])[6:] == list(FEATURES)
@@ -140,6 +145,22 @@ def test_features_in_pixels(gaze, tmp_path, capsys):
     # Its class has a box on the left half, the other row's class has none.
     assert [line["in_boxes"] for line in lines] == ["1.0", "0.5", "", "0.5"]
     assert lines[0]["acceleration_max"] == "" and lines[0]["click_ms"] == ""
+
+
+def test_features_say_how_many_traces_have_no_fixed_rate(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    rested = {"x": [0.1, 0.3, 0.5, 0.7], "y": [0.5] * 4, "time": [0.0, 16, 2016, 2032], "segment": [0] * 4}
+    write_gaze(tmp_path / "gaze", more=[entry(rested, "mouse")])
+    out, even = tmp_path / "f.csv", tmp_path / "even"
+    assert main(["features", str(tmp_path / "gaze"), "--output", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "1 trace without a fixed rate" in said and "luab traces resample" in said
+    assert main(["resample", str(tmp_path / "gaze"), "--output-dir", str(even)]) == 0
+    assert main(["features", str(even), "--output", str(out)]) == 0
+    assert "fixed rate" not in capsys.readouterr().out
+    with out.open(newline="") as file:
+        (mouse,) = (line for line in csv.DictReader(file) if line["annotator"] == "mouse")
+    assert mouse["fixations_idt"] == mouse["fixations_ivt"] == "1"
 
 
 def test_boxes_without_a_category_are_of_the_rows_class(tmp_path):
@@ -157,9 +178,77 @@ def test_boxes_without_a_category_are_of_the_rows_class(tmp_path):
         rows = rows.remove_columns(name).add_column(name, values, feature=feature)
     traced = TraceRows(rows, Part("train", 0, 3), trace_column(rows.features), "image_id")
     boxes = boxes_of(traced, None)
-    found = [boxes(row) for row in rows]
+    found = [boxes(each.row) for each in traced.read("objects", "label", *SIZES)]
     assert found[0].tolist() == [[0, 0, 0.5, 1]] and found[1].tolist() == [[0.5, 0, 0.5, 1]]
     assert found[2] is None
+
+
+def write_turned(folder, upright):
+    """Two rows of 60 x 40 pixels with a box; the file of the first is turned, and unless `upright` both."""
+    rows = write_gaze(folder).select([0, 2])
+    images = [{"bytes": turned_bytes(noise_image(60, 40, seed)), "path": None} for seed in range(2)]
+    if upright:
+        images[1] = {"bytes": image_bytes(noise_image(60, 40, 1)), "path": None}
+    rows = rows.remove_columns("image").add_column("image", images, feature=datasets.Image())
+    rows.to_parquet(str(folder / "train.parquet"))
+
+
+def turned_bytes(image) -> bytes:
+    exif = image.getexif()
+    exif[274] = 6  # orientation: turn right
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", exif=exif)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("of_files", [False, True])
+def test_boxes_of_turned_photos_are_skipped_and_counted(tmp_path, monkeypatch, capsys, of_files):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    write_turned(tmp_path / "rows", upright=True)
+    options = []
+    if of_files:
+        options = ["--boxes", tmp_path / "xml"]
+        write_xml(tmp_path / "xml", "one", "three")
+    arguments = ["features", tmp_path / "rows", "--output", tmp_path / "f.csv", *options]
+    assert main([str(each) for each in arguments]) == 0
+    with (tmp_path / "f.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert [line["in_boxes"] for line in lines] == ["", "", "0.5"]
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said.startswith("skipped: 1 box of an image of another orientation")
+    assert "the first of one" in said and "1 image without a usable box" in said
+
+
+def write_xml(folder, *names):
+    folder.mkdir()
+    for name in names:
+        (folder / f"{name}.xml").write_text(
+            f"<annotation><size><width>{WIDTH}</width><height>{HEIGHT}</height></size><object><name>cat</name>"
+            "<bndbox><xmin>0</xmin><ymin>0</ymin><xmax>299</xmax><ymax>399</ymax></bndbox></object></annotation>"
+        )
+
+
+def test_boxes_that_are_all_of_turned_photos_are_an_error(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    write_turned(tmp_path / "rows", upright=False)
+    said = failing(capsys, "features", tmp_path / "rows", "--output", tmp_path / "f.csv")
+    assert "another orientation" in said and not (tmp_path / "f.csv").exists()
+
+
+def test_boxes_out_of_their_image_and_of_other_classes_are_counted(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    rows = write_gaze(tmp_path / "rows")
+    objects = [{"bbox": [[10, 60, 590, 395]], "category": [0]}] * 2 + [
+        {"bbox": [[0, 0, 300, 400]], "category": [1]}
+    ]
+    feature = rows.features["objects"]
+    rows = rows.remove_columns("objects").add_column("objects", objects, feature=feature)
+    rows.to_parquet(str(tmp_path / "rows" / "train.parquet"))
+    assert main(["features", str(tmp_path / "rows"), "--output", str(tmp_path / "f.csv")]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "skipped: 2 boxes that reach out of their images, 2 images without a usable box, 1 image "
+        "whose boxes are all of other classes"
+    )
 
 
 def test_features_as_parquet_have_types_and_nulls(gaze, tmp_path):
@@ -227,10 +316,26 @@ def test_filter_of_annotations_leaves_the_clicks(tmp_path, capsys):
     assert found == summary["rejected"]
 
 
+def test_filter_counts_what_it_cannot_measure(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    write_late(tmp_path / "late")
+    out = tmp_path / "clean"
+    options = ["--min-rate", "0.5", "--max-outside", "0.5", "--output-dir", str(out)]
+    assert main(["filter", str(tmp_path / "late"), *options]) == 0
+    assert "kept although not measured: 1 min_rate" in capsys.readouterr().out
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["kept"] == 3 and summary["kept_without_measure"] == {"min_rate": 1, "max_outside": 0}
+
+
 def test_filter_refuses_what_it_cannot_do(gaze, tmp_path, capsys):
     assert "needs a criterion: --min-samples" in failing(
         capsys, "filter", gaze, "--output-dir", tmp_path / "x"
     )
+    for option, bad in (("--max-outside", "nan"), ("--max-outside", "2"), ("--max-gap", "-1")):
+        shown = failing(capsys, "filter", gaze, option, bad, "--output-dir", tmp_path / "x")
+        assert f"{option} {bad}: allowed are numbers from 0" in shown
+    shown = failing(capsys, "features", gaze, "--rest", "nan", "--output", tmp_path / "f.csv")
+    assert "--rest nan: allowed are numbers from 0" in shown
     options = ("--min-samples", 1, "--output-dir", gaze)
     assert "there is something already" in failing(capsys, "filter", gaze, *options)
     assert not list(tmp_path.glob(".*.partial"))
@@ -289,6 +394,51 @@ def test_density_counts_annotators_the_same(gaze, tmp_path):
         (0, 2, 4, 6), (1, 1, 4, 6), (2, 1, 4, 6),
     ]  # fmt: skip
     assert all(sum(row["density"]) == pytest.approx(1, abs=1e-5) for row in table)
+
+
+def write_people(folder, ids):
+    """Rows of two images, a row a person: all look at one place of the first, at another of the second."""
+    place = {"one": 0.1, "two": 0.9, None: 0.5}
+    rows = {
+        "image_id": ids,
+        "scanpaths": [
+            [{"annotator": f"person {at}", "x": [place[image]], "y": [place[image]]}]
+            for at, image in enumerate(ids)
+        ],
+    }
+    folder.mkdir()
+    datasets.Dataset.from_dict(rows).to_parquet(str(folder / "train.parquet"))
+
+
+@pytest.mark.parametrize("ids", [["one", "one", "two", "two"], ["one", "two", "one", "two"]])
+def test_rows_of_one_image_are_put_together(tmp_path, monkeypatch, ids):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    write_people(tmp_path / "rows", ids)
+    assert main(["report", str(tmp_path / "rows"), "--output", str(tmp_path / "r.json")]) == 0
+    found = json.loads((tmp_path / "r.json").read_text())
+    assert (found["rows"], found["rows_with_traces"], found["annotators"]) == (4, 4, 4)
+    assert (found["agreement"], found["images_with_agreement"]) == (1.0, 2)
+    assert found["agreement_of_other_images"] == 0.0
+    out = tmp_path / "d.parquet"
+    options = ["--grid", "2", "2", "--sigma", "0", "--output", str(out)]
+    assert main(["density", str(tmp_path / "rows"), *options]) == 0
+    table = pq.read_table(out).to_pylist()
+    first = [ids.index("one"), ids.index("two")]
+    assert [(row["row"], row["image_id"], row["traces"]) for row in table] == [
+        (first[0], "one", 2), (first[1], "two", 2),
+    ]  # fmt: skip
+    assert [row["density"] for row in table] == [[1, 0, 0, 0], [0, 0, 0, 1]]
+
+
+def test_rows_without_an_id_are_images_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    write_people(tmp_path / "rows", [None, "one", None, "one"])
+    traced = open_rows(Namespace(
+        dataset=str(tmp_path / "rows"), config=None, split="train[1:]", column=None, id_column="image_id"
+    ))  # fmt: skip
+    assert [[row.number for row in rows] for rows in traced.read_images()] == [[1, 3], [2]]
+    traced = replace(traced, id_column="absent")
+    assert [[row.number for row in rows] for rows in traced.read_images()] == [[1], [2], [3]]
 
 
 def write_wide(folder, source, sizes=True):
@@ -374,14 +524,26 @@ def test_pymovements_columns_in_pixels(gaze, tmp_path):
     with out.open(newline="") as file:
         lines = list(csv.DictReader(file))
     assert len(lines) == 30
-    names = ("image_id", "trace", "segment", "time", "x_pix", "y_pix")
-    assert [lines[1][name] for name in names] == ["one", "0", "0", "500.0", "300.0", "400.0"]
+    names = ("row", "image_id", "trace", "segment", "time", "x_pix", "y_pix")
+    assert [lines[1][name] for name in names] == ["0", "one", "0", "0", "500.0", "300.0", "400.0"]
     pymovements = pytest.importorskip("pymovements", reason="pip install 'luab[traces]'")
     read = pymovements.gaze.from_csv(
         str(out), time_column="time", pixel_columns=["x_pix", "y_pix"],
-        trial_columns=["image_id", "trace", "segment"],
+        trial_columns=list(TRIAL),
     )  # fmt: skip
     assert read.samples["pixel"].to_list()[1] == [300.0, 400.0]
+
+
+def test_rows_of_one_image_are_trials_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    rows = write_gaze(tmp_path / "rows").remove_columns("image_id").add_column("image_id", ["one"] * 3)
+    rows.to_parquet(str(tmp_path / "rows" / "train.parquet"))
+    out = tmp_path / "g.csv"
+    assert main(["export", str(tmp_path / "rows"), "--to", "pymovements", "--output", str(out)]) == 0
+    with out.open(newline="") as file:
+        trials = {tuple(line[name] for name in TRIAL) for line in csv.DictReader(file)}
+    # A move, a trace in two segments, a line, and another trace in two segments.
+    assert len(trials) == 6
 
 
 def test_an_export_tells_of_traces_without_times(tmp_path, capsys):
@@ -414,7 +576,8 @@ def test_bids_recordings_have_a_rate_and_gaps(gaze, tmp_path, capsys):
     # Pixels of the image are not those of the screen: BIDS' word is custom, with a field that says so.
     assert sidecar["SampleCoordinateSystem"] == "custom"
     assert "image" in sidecar["SampleCoordinateSystemDescription"]
-    assert events.read_text().endswith("0\t0.200000\tone\n")
+    # The event covers the recording, with the gap.
+    assert events.read_text().endswith("0.000000\t1.100000\tone\n") and sidecar["StartTime"] == 0
     other = tmp_path / "mouse"
     assert main(["export", str(gaze), "--to", "bids", "--output", str(other)]) == 0
     sidecar = json.loads((other / "sub-b" / "beh" / "sub-b_task-viewing_run-1_physio.json").read_text())
@@ -422,6 +585,61 @@ def test_bids_recordings_have_a_rate_and_gaps(gaze, tmp_path, capsys):
     people = (out / "participants.tsv").read_text().splitlines()
     assert people == ["participant_id", "sub-11", "sub-a", "sub-b", "sub-bot"]
     assert "there is something already" in failing(capsys, "export", gaze, *options)
+
+
+def write_late(folder):
+    """A trace from 5 to 15 s with a gap; one without times; one with a time far off; nothing."""
+    late = {"x": [0.1] * 4, "y": [0.1] * 4, "time": [5000.0, 6000, 14000, 15000], "segment": [0, 0, 1, 1]}
+    paths = [late, late | {"time": None}, late | {"time": [0.0, 500, 1.6e12, 1.6e12 + 500]}, None]
+    feature = column_feature("scanpaths", ("time", "segment"), None)
+    rows = datasets.Dataset.from_dict(
+        {"image_id": ["one"], "width": [10], "height": [10], "scanpaths": [paths]},
+        features=datasets.Features(
+            {
+                "image_id": datasets.Value("string"),
+                "width": datasets.Value("int32"),
+                "height": datasets.Value("int32"),
+                "scanpaths": feature,
+            }
+        ),
+    )
+    folder.mkdir()
+    rows.to_parquet(str(folder / "train.parquet"))
+
+
+def test_bids_is_on_one_clock_and_rejects_what_has_no_recording(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    write_late(tmp_path / "late")
+    out = tmp_path / "bids"
+    assert main(["export", str(tmp_path / "late"), "--to", "bids", "--rate", "2", "--output", str(out)]) == 0
+    said = f"1 trace in {out}; 1 entry without a sample left out; 2 rejected, see rejects.jsonl"
+    assert said in capsys.readouterr().out
+    stem = out / "sub-unknown" / "beh" / "sub-unknown_task-viewing_run-1"
+    assert stem.with_name(f"{stem.name}_events.tsv").read_text().endswith("5.000000\t10.000000\tone\n")
+    assert json.loads(stem.with_name(f"{stem.name}_physio.json").read_text())["StartTime"] == 5
+    table = gzip.decompress(stem.with_name(f"{stem.name}_physio.tsv.gz").read_bytes()).decode().splitlines()
+    assert len(table) == 21 and table[0].startswith("5000.000\t") and table[-1].startswith("15000.000\t")
+    rejects = [json.loads(line) for line in (out / "rejects.jsonl").read_text().splitlines()]
+    assert [(each["row"], each["trace"]) for each in rejects] == [(0, 1), (0, 2)]
+    assert "without times" in rejects[0]["reason"] and "at most 10,000,000" in rejects[1]["reason"]
+    assert (out / ".bidsignore").read_text() == "rejects.jsonl\n"
+
+
+def test_resample_rejects_a_trace_without_times_and_keeps_the_others(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    write_late(tmp_path / "late")
+    out = tmp_path / "even"
+    assert main(["resample", str(tmp_path / "late"), "--rate", "2", "--output-dir", str(out)]) == 0
+    assert "1 rejected, see rejects.jsonl" in capsys.readouterr().out
+    summary = json.loads((out / "summary.json").read_text())
+    assert (summary["found"], summary["traces"], summary["rejected"]) == (3, 2, 1)
+    (reject,) = map(json.loads, (out / "rejects.jsonl").read_text().splitlines())
+    assert (reject["row"], reject["trace"], reject["image_id"]) == (0, 1, "one")
+    (row,) = load(out)
+    assert [len(each["x"]) for each in row["scanpaths"]] == [6, 4, 0]
+    for bad in ("0", "nan", "inf"):
+        shown = failing(capsys, "resample", tmp_path / "late", "--rate", bad, "--output-dir", tmp_path / "x")
+        assert f"--rate {bad}" in shown
 
 
 @pytest.mark.parametrize("passed_on", [False, True, None])

@@ -5,6 +5,7 @@ import pytest
 
 from luab_attention.convert.check import (
     COMPARED,
+    FROM_0,
     FROM_1,
     MIRRORED,
     SWAPPED,
@@ -64,6 +65,20 @@ def test_points_counted_from_1_are_noticed_at_a_border():
     facts = checked(np.tile([[160.4 / 200, 0.2]], (50, 1)))
     assert {c.reading: c.share for c in reading_counts(facts)}[FROM_1] == 1
     assert "counted from 1" in check_warning(facts)
+
+
+@pytest.mark.parametrize("fit", ["letterbox", "center", "stretch"])
+@pytest.mark.parametrize("base", [0, 1])
+def test_counted_from_the_other_pixel_is_half_a_pixel_of_the_screen(fit, base):
+    """A pixel of a screen that shows 640 x 480 pixels as 1400 x 1050 is less than one of the image."""
+    size, number = (640.0, 480.0), (840.0, 525.0)
+    frame = Screen(1680, 1050, fit=fit, base=base)
+    region = frame.region(size)
+    read = np.array([region.ratios(*number)])
+    found = dict(Positions(read, None, frame, region, size).readings())
+    wanted = Screen(1680, 1050, fit=fit, base=1 - base).region(size).ratios(*number)
+    assert found[(FROM_1, FROM_0)[base]][0].tolist() == pytest.approx(wanted)
+    assert abs(wanted[0] - read[0, 0]) == pytest.approx(0.5 / region.width)
 
 
 def test_a_small_difference_is_no_warning():

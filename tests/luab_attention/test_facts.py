@@ -8,6 +8,7 @@ from fixtures.clicked import clicked_dataset
 
 import imagenet_ab  # noqa: F401  (registers its sample)
 from luab_attention.area_columns import has_area
+from luab_attention.areas import areas_of
 from luab_attention.facts import RowFacts, describe_rows
 from luab_attention.targets import byproducts_of
 from luab_data.errors import SourceError
@@ -93,3 +94,17 @@ def test_masks_of_no_class_count_in_a_row_of_one_class():
     assert has_area(rows, "masks", columns).tolist() == [True, False, True, False, False, False]
     single = rows.remove_columns("labels").add_column("label", [2, 0, 1, 0, 2, 3])
     assert has_area(single, "masks", Columns()).tolist() == [True, True, True, False, False, False]
+
+
+def test_gaze_counts_where_it_gives_a_target():
+    """In the image, the edge included, and of a weight above 0; null is 1."""
+    places = [(0.5, 0.5), (1.05, 0.5), (0.5, 0.5), (1.0, 0.0), (0.5, -0.01)]
+    weights = [0.0, 1.0, None, 1.0, None]
+    paths = [[{"x": [x], "y": [y], "weight": weight}] for (x, y), weight in zip(places, weights, strict=True)]
+    entry = {"x": List(Value("float32")), "y": List(Value("float32")), "weight": Value("float32")}
+    features = Features({"label": Value("int64"), "scanpaths": List(entry)})
+    rows = datasets.Dataset.from_dict({"label": [0] * 5, "scanpaths": paths}, features)
+    found = has_area(rows, "scanpath", Columns())
+    assert found.tolist() == [False, False, True, True, False]
+    made = [bool(areas_of(row, "scanpath", Columns(), [0], (100, 100))) for row in rows]
+    assert found.tolist() == made

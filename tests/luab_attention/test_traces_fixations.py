@@ -3,8 +3,14 @@
 import numpy as np
 import pytest
 
-from luab_attention.traces.fixations import fixation_path, fixations_by_dispersion, fixations_by_speed
+from luab_attention.traces.fixations import (
+    fixation_path,
+    fixations_by_dispersion,
+    fixations_by_speed,
+    is_even,
+)
 from luab_attention.traces.kinematics import speeds
+from luab_attention.traces.resampling import resample
 from luab_attention.traces.scanpath import Scanpath
 
 STAYS = [0.1] * 6 + [0.3, 0.5] + [0.7] * 6  # 20 ms apart: at 0.1 until 100 ms, at 0.7 from 160 to 260 ms
@@ -46,6 +52,24 @@ def test_no_fixation_goes_across_segments():
 def test_a_resting_cursor_without_events_is_a_fixation_by_dispersion():
     found = fixations_by_dispersion(path([0.1, 0.11, 0.8], [0, 700, 720]))
     assert found.duration.tolist() == [700.0]
+
+
+def test_a_rest_before_a_step_is_found_after_resampling():
+    """A mouse rests for 2 s without events: no sample says so until it is resampled."""
+    rested = path([0.1, 0.3, 0.5, 0.7], [0, 16, 2016, 2032])
+    even = resample(rested, 60)
+    assert not is_even(rested) and is_even(even)
+    for find in (fixations_by_dispersion, fixations_by_speed):
+        assert len(find(rested).onset) == 0
+        (lasted,) = find(even).duration
+        assert lasted == pytest.approx(2000, abs=40)
+
+
+def test_rounded_times_and_one_lost_sample_are_of_a_fixed_rate():
+    assert is_even(path([0.1] * 5, [0, 16, 33, 50, 83])) and is_even(path([0.1], [0]))
+    assert not is_even(path([0.1] * 5, [0, 16, 33, 50, 101]))
+    # Between segments there is no interval.
+    assert is_even(path([0.1] * 4, [0, 16, 900, 916], [0, 0, 1, 1]))
 
 
 def test_fixations_become_a_scanpath_with_durations():

@@ -102,8 +102,35 @@ def test_held_dwell_until_the_click():
     found = on_object(looked, boxes[1:], 500)
     assert found.ms == 100 and found.share == pytest.approx(0.2) and found.last_stay == 100
     assert on_object(looked, boxes[:1], 500).last_stay == 0
-    # Without the click, nothing is known about how long B was looked at.
+    # Without a click, nothing is known about how long B was looked at.
     assert dwell_in_boxes(looked, boxes).tolist() == [1.0, 0.0]
+
+
+def test_the_stay_before_the_click_counts_without_an_end_too():
+    """A at 0 and 100 ms, B at 400, click at 500: A 0.8, B 0.2."""
+    looked = path([A, A, B], [0, 100, 400], clicks=(Click(*B, 500.0), Click(*B, 900.0)))
+    assert weights(looked).tolist() == weights(looked, 500.0).tolist() == pytest.approx([0.2, 0.6, 0.2])
+    _, shares = mixture([looked])
+    assert shares.tolist() == pytest.approx([0.2, 0.6, 0.2])
+    line = features(looked, np.array([(0.5, 0.0, 0.5, 0.5)]))
+    assert line["in_boxes"] == line["on_object"] == pytest.approx(0.2)
+
+
+def test_the_stay_before_each_click_counts_at_the_end_of_its_segment():
+    clicks = (Click(*A, 350.0), Click(*A, 750.0), Click(*A, 1000.0))
+    went_on = path([A, B, A, B, A], [0, 300, 600, 700, 800], [0, 0, 1, 1, 1], clicks=clicks)
+    # The click at 750 is within a segment, whose samples last until the next.
+    assert held(went_on).tolist() == [300, 50, 100, 100, 200]
+    assert held(went_on, 350).tolist() == [300, 50, 0, 0, 0]
+    early = path([A, B], [100, 200], clicks=(Click(*A, 50.0),))
+    assert held(early).tolist() == [100, 0]
+
+
+def test_a_stay_ends_where_the_cursor_leaves_the_image():
+    box = np.array([(0.5, 0.0, 0.5, 0.5)])
+    left = path([A, B, B, B, B], [0, 100, 1100, 9000, 9100], [0, 0, 0, 1, 1])
+    assert on_object(left, box, 9200.0).last_stay == 200
+    assert on_object(left, box, -1.0).last_stay == 0  # a click before the first sample
 
 
 def test_what_follows_the_click_does_not_count():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from luab_attention.traces.filters import Criteria, reason
+from luab_attention.traces.filters import Criteria, judge
 from luab_attention.traces.quality import agreement, is_straight_line, quality, similarity
 from luab_attention.traces.scanpath import Click, Scanpath
 
@@ -83,25 +83,36 @@ def test_agreement_is_the_mean_similarity_of_pairs():
         ({"max_outside": 0.4}, path([(0, 0), (2, 0)]), "max_outside", "0.5 is outside"),
         ({"max_missing": 0.1}, path([(0, 0)] * 3, missing=1), "max_missing", "0.25 has no position"),
         ({"max_jumps": 0}, path([(0, 0), (1, 0)]), "max_jumps", "1 jumps"),
-        ({"in_order": True}, path([(0, 0)], disordered=2), "in_order", "2 times go back"),
+        ({"in_order": True}, path([(0, 0)], [0], disordered=2), "in_order", "2 times go back"),
         ({"no_straight_lines": True}, path(line()), "no_straight_lines", "as programs draw"),
         ({"clicked": True}, path([(0, 0)], [0]), "clicked", "no click"),
         ({"clicked": True}, path([(0, 0)], [9], clicks=(Click(0, 0, 3),)), "clicked", "no click"),
     ],
 )
 def test_each_criterion_says_why(criteria, trace, name, words):
-    assert reason(trace, Criteria()) is None
-    found = reason(trace, Criteria(**criteria))
+    assert judge(trace, Criteria()) == (None, ())
+    found = judge(trace, Criteria(**criteria)).reason
     assert found is not None and found[0] == name and words in found[1]
     fine = path(line() + np.random.default_rng(0).normal(0, 0.01, (20, 2)), np.arange(20) * 16.0)
     fine = Scanpath(fine.xy, fine.time, fine.segment, clicks=(Click(0.5, 0.5, 320.0),))
     looser = {"min_duration": 100, "max_duration": 1000, "min_rate": 50}
     if name not in looser or criteria[name] == looser[name]:
-        assert reason(fine, Criteria(**criteria)) is None
+        assert judge(fine, Criteria(**criteria)) == (None, ())
+
+
+def test_what_a_trace_cannot_have_is_named_and_rejects_nothing():
+    timeless = path(line())
+    asked = {"min_rate": 30, "max_gap": 500, "max_repeated": 0.1, "in_order": True, "min_samples": 1}
+    assert judge(timeless, Criteria(**asked)) == (None, ("min_rate", "max_gap", "max_repeated", "in_order"))
+    fixations = path(line(), np.arange(20) * 16.0, duration=np.ones(20))
+    asked = {"min_rate": 30, "max_jumps": 0, "no_straight_lines": True, "in_order": True}
+    assert judge(fixations, Criteria(**asked)).not_measured == ("min_rate", "max_jumps", "no_straight_lines")
+    why = judge(timeless, Criteria(min_rate=30, max_outside=0, min_samples=99))
+    assert why.reason[0] == "min_samples" and why.not_measured == ()
 
 
 def test_the_first_criterion_is_the_reason():
     bad = path([(0, 0), (5, 5)], [0, 9000])
-    assert reason(bad, Criteria(max_outside=0.1, min_samples=9))[0] == "min_samples"
-    assert reason(bad, Criteria(max_outside=0.1, max_gap=1))[0] == "max_gap"
+    assert judge(bad, Criteria(max_outside=0.1, min_samples=9)).reason[0] == "min_samples"
+    assert judge(bad, Criteria(max_outside=0.1, max_gap=1)).reason[0] == "max_gap"
     assert Criteria(min_samples=0, in_order=True).asked() == {"min_samples": 0, "in_order": True}

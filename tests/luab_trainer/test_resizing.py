@@ -140,14 +140,17 @@ def test_sizes_that_a_model_cannot_take_are_refused(model_type, config, size, me
         (ViTImageProcessor(size={"height": 224, "width": 224}), 384, (384, 384)),
         (BitImageProcessor(size={"shortest_edge": 256}, crop_size={"height": 224, "width": 224}), 448, 512),
         (ConvNextImageProcessor(size={"shortest_edge": 224}, crop_pct=0.875), 288, 329),
-        (ConvNextImageProcessor(size={"shortest_edge": 224}, crop_pct=0.875), 384, (384, 384)),
+        # ConvNeXT's class crops below 384 pixels, and squeezes from there on: both stay across this border.
+        (ConvNextImageProcessor(size={"shortest_edge": 224}, crop_pct=0.875), 384, 438),
+        (ConvNextImageProcessor(size={"shortest_edge": 384}, image_mean=[0.1] * 3), 192, (192, 192)),
     ],
 )
-def test_a_processor_keeps_its_margin(processor, size, resize):
-    settings = image_settings(resized_processor(processor, size))
+def test_a_processor_keeps_its_margin(processor, size, resize, tmp_path):
+    resized_processor(processor, size).save_pretrained(tmp_path)
+    settings, before = image_settings(load_processor(str(tmp_path))), image_settings(processor)
     assert settings.size in (size, (size, size))
     assert settings.resize == resize
-    assert settings.mean == image_settings(processor).mean
+    assert (settings.mean, settings.std, settings.resample) == (before.mean, before.std, before.resample)
 
 
 @pytest.mark.parametrize(
