@@ -271,16 +271,48 @@ def test_classes_keep_a_subset(raw):
     assert open_built(tmp_path / "out", tmp_path / "cache").features["label"].names == [WNIDS[1]]
 
 
+@pytest.mark.parametrize(
+    ("more", "has"),
+    [
+        ({}, r"images='.*train' has no class 'n0144076A' \(did you mean n01440764\?\); it has n01440764, n021"),
+        ({"config": "byproducts", "images": None}, r"byproducts='.*' has no class 'n0144076A' \(did you mean "),
+    ],
+)
+def test_a_mistyped_class_is_named_before_anything_is_built(raw, more, has):
+    tmp_path, _ = raw
+    with pytest.raises(SourceError, match=f"classes: {has}"):
+        build(tmp_path, classes=[WNIDS[1], "n0144076A"], **more)
+    assert not (tmp_path / "out").exists()
+
+
+def test_classes_of_no_imagenet_are_found_in_an_archive(tmp_path):
+    raw_byproducts(tmp_path / "ab.tar.gz", ["n01440764/n01440764_0", "cat/cat_0", "dog/dog_0"])
+    summary = build(tmp_path, config="byproducts", images=None, classes=["dog"])
+    assert (summary.rows, summary.ignored) == (1, {"byproducts": 2})
+    with pytest.raises(SourceError, match="has no class 'dgo'"):
+        build(tmp_path, "typo", config="byproducts", images=None, classes=["dgo"])
+
+
+def test_labels_of_chosen_classes_begin_at_0(raw):
+    """So what is built of other classes has other labels: the two cannot be joined."""
+    tmp_path, _ = raw
+    for class_name in WNIDS:
+        build(tmp_path, class_name, classes=[class_name])
+        assert set(open_built(tmp_path / class_name, tmp_path / "cache")["label"]) == {0}
+
+
 def test_not_one_row_is_an_error_that_names_the_reasons(raw):
     tmp_path, _ = raw
-    with pytest.raises(SourceError, match=r"rejects\.jsonl"):
-        build(tmp_path, classes=["n09999999"])
+    raw_byproducts(tmp_path / "none.tar.gz", [])
+    with pytest.raises(SourceError, match=r"not one row: 0 byproducts found.*rejects\.jsonl"):
+        build(tmp_path, byproducts=tmp_path / "none.tar.gz")
 
 
 def test_after_not_one_row_the_corrected_command_works_in_the_same_folder(raw):
     tmp_path, payloads = raw
+    raw_byproducts(tmp_path / "none.tar.gz", [])
     with pytest.raises(SourceError, match="not one row"):
-        build(tmp_path, classes=["n09999999"])
+        build(tmp_path, byproducts=tmp_path / "none.tar.gz")
     assert build(tmp_path).rows == len(payloads)
     build(tmp_path, "undisturbed")
     assert files_of(tmp_path / "out") == files_of(tmp_path / "undisturbed")
