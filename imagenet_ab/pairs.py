@@ -30,8 +30,8 @@ from luab_data.imagenet_classes import class_list
 from luab_data.images.pillow import checked_image
 from luab_data.sources.archives import Spooled, TarOfTars, TarStream
 from luab_data.sources.entries import BYPRODUCTS, IMAGES, Reject, same_form
-from luab_data.sources.folders import ClassFilter, FolderSource, ZipSource
-from luab_data.sources.parts import PartOf, Parts
+from luab_data.sources.folders import FolderSource, ZipSource
+from luab_data.sources.parts import ClassFilter, PartOf, Parts
 
 logger = get_logger(__name__)
 

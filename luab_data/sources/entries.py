@@ -16,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from luab_data.console.text import counted
 from luab_data.errors import RejectedRecord
 from luab_data.images.pillow import SUFFIXES
 
@@ -131,8 +132,20 @@ def _folders(path: str, depth: int) -> str:
     for part in parts:
         _require_safe(part)
     if len(parts) < depth:
-        raise RejectedRecord(f"the file lies {depth - len(parts)} folder too high: expected <class>/<name>")
+        raise _misplaced(len(parts) - depth)
     return "".join(part + "/" for part in parts[len(parts) - depth :])
+
+
+def require_depth(name: str, depth: int) -> None:
+    """Raises RejectedRecord unless `name`, a path below the classes' root, has exactly `depth` parts."""
+    deeper = len(_parts(name)) - depth
+    if deeper:
+        raise _misplaced(deeper)
+
+
+def _misplaced(deeper: int) -> RejectedRecord:
+    where = f"{counted(abs(deeper), 'folder')} too {'deep' if deeper > 0 else 'high'}"
+    return RejectedRecord(f"the file lies {where}: expected <class>/<name>")
 
 
 def _parts(name: str) -> list[str]:
