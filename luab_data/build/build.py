@@ -51,6 +51,7 @@ def build(
     features: Features,
     out: str | Path,
     arguments: dict[str, Any],
+    made_by: dict[str, str],
     found: Found,
     ignored: Callable[[], dict[str, int]],
     card: Callable[[Manifest], str],
@@ -61,7 +62,8 @@ def build(
 ) -> Manifest:
     """Builds the dataset folder `out`, or resumes a killed build.
 
-    `arguments` (JSON-able) determine the rows: a later run into the same folder must have the same. `join`
+    `arguments` (JSON-able) determine the rows: a later run into the same folder must have the same. What
+    resumes a build must also have the same `made_by`, the code's version; a finished one may be older. `join`
     fills the counter `found` while `items` are consumed; `ignored` returns the sources' counts by role at the
     end. `ordered_map` makes the rows, here or with other workers: see `luab_data.build.workers`. `store` gets
     each finished shard. A finished shard whose bytes have changed is built again.
@@ -76,7 +78,7 @@ def build(
     if finished is not None:
         _remake_damaged(out, finished, maker)
         return finished
-    with open_state(out, arguments) as state:
+    with open_state(out, arguments | made_by) as state:
         for shard, batches in maker.shards(lambda shard: state.is_finished(shard, store)):
             counts = _make_shard(state, shard, batches, features)
             if store is not None and counts["rows"]:

@@ -8,7 +8,15 @@ from luab_data.build.card import CardText, dataset_card
 from luab_data.build.join import Found
 from luab_data.build.manifest import Manifest, ShardStore
 from luab_data.build.ordered_map import OrderedMap
-from luab_data.build.raw import BYPRODUCTS_ONLY, FULL, ROWS_PER_GROUP, BuildableDataset, ignored, states
+from luab_data.build.raw import (
+    BYPRODUCTS_ONLY,
+    FULL,
+    ROWS_PER_GROUP,
+    BuildableDataset,
+    ignored,
+    made_by,
+    states,
+)
 from luab_data.errors import SourceError
 from luab_data.images.pillow import JPEG_QUALITY
 
@@ -59,6 +67,7 @@ def build_folder(
         features=columns,
         out=out,
         arguments={"config": config, **states(raw), **of_images, **arguments},
+        made_by=made_by(raw, max_side),
         found=found,
         ignored=lambda: ignored(raw),
         card=lambda manifest: dataset_card(text, config, columns, manifest),

@@ -5,10 +5,12 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Protocol
 
+import PIL
 from datasets import Features
 
 from luab_data.build.batches import ROWS_PER_BATCH, MakeBatch
 from luab_data.build.join import Found, Pair
+from luab_data.build.registration import code_hash
 from luab_data.files.fingerprint import fingerprint, is_local
 from luab_data.sources.entries import Reject
 
@@ -82,6 +84,13 @@ def states(raw: BuildableDataset) -> dict[str, str]:
     """By role, a fingerprint of a source and its state, without the path of its folder."""
     places = {source.role: source.place for source in raw.sources}
     return {role: fingerprint(at) if is_local(at) else str(at) for role, at in places.items()}
+
+
+def made_by(raw: BuildableDataset, max_side: int | None) -> dict[str, str]:
+    """What makes the rows besides the files and the arguments: our code, and what shrinks images."""
+    packages = (type(raw).__module__.partition(".")[0], "luab_data")
+    code = code_hash(Path(str(files(package))) for package in packages)
+    return {"code": code[:16]} | ({} if max_side is None else {"pillow": PIL.__version__})
 
 
 def ignored(raw: BuildableDataset) -> dict[str, int]:

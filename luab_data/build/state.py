@@ -116,7 +116,7 @@ def require_same(out: Path, before: dict[str, Any], now: dict[str, Any]) -> None
     if differing:
         lines = [f"  {key}: {before.get(key)!r} then, {now.get(key)!r} now" for key in differing]
         raise SourceError(
-            f"out={str(out)!r} was built with other arguments, or from files that changed since:\n"
+            f"out={str(out)!r} was built with other arguments, or from files or by code that changed since:\n"
             + "\n".join(lines)
             + "\nRun it with the same arguments, pass another folder, or remove this one."
         )

@@ -235,6 +235,31 @@ def test_other_arguments_or_changed_sources_are_refused(raw, monkeypatch, finish
         build(tmp_path, rows_per_shard=3)
 
 
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [("luab_data.build.raw.code_hash", "code: "), ("PIL.__version__", "pillow: ")],
+)
+def test_an_interrupted_build_does_not_go_on_with_other_code(raw, monkeypatch, changed, named):
+    tmp_path, _ = raw
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        StopAtRename(patch, 4, after=False)  # one shard is finished
+        build(tmp_path, max_side=16, rows_per_shard=3)
+    before = files_of(tmp_path / "out")
+    with monkeypatch.context() as patch:
+        patch.setattr(changed, "9.9" if named == "pillow: " else lambda _: "0" * 64)
+        with pytest.raises(SourceError, match=f"by code that changed since:\n  {named}.* then, .* now\n"):
+            build(tmp_path, max_side=16, rows_per_shard=3)
+    assert files_of(tmp_path / "out") == before
+    build(tmp_path, max_side=16, rows_per_shard=3)
+
+
+def test_a_finished_build_of_an_earlier_version_stays_one(raw, monkeypatch):
+    tmp_path, _ = raw
+    build(tmp_path)
+    monkeypatch.setattr("luab_data.build.raw.code_hash", lambda _: "0" * 64)
+    assert build(tmp_path).rows == 6
+
+
 def test_the_quality_of_what_is_shrunk_is_on_the_card_and_stays_the_same(raw, monkeypatch):
     tmp_path, _ = raw
     build(tmp_path, max_side=16)
