@@ -78,6 +78,8 @@ def build(
     if finished is not None:
         _remake_damaged(out, finished, maker)
         return finished
+    if store is not None:
+        store.open()
     with open_state(out, arguments | made_by) as state:
         for shard, batches in maker.shards(lambda shard: state.is_finished(shard, store)):
             counts = _make_shard(state, shard, batches, features)

@@ -16,7 +16,7 @@ REMADE = ".build-remade"
 
 
 def finished_build(out: Path, arguments: dict[str, Any], store: ShardStore | None) -> Manifest | None:
-    """The manifest of a finished build with these arguments, or None."""
+    """The manifest of a finished build with these arguments, or None. Opens the store if there is one."""
     if out.exists() and not out.is_dir():
         raise SourceError(f"out={str(out)!r} is a file. Pass a folder that does not exist yet.")
     for leftover in (FINISHED, REMADE):
@@ -32,6 +32,8 @@ def finished_build(out: Path, arguments: dict[str, Any], store: ShardStore | Non
     _require_descriptions(out)
     manifest = Manifest(**json.loads((out / SUMMARY).read_text(encoding="utf-8")))
     require_same(out, manifest.arguments, arguments)
+    if store is not None:
+        store.open()
     for name, sha256 in manifest.shards.items():
         if not (out / name).exists() and (store is None or not store.holds(name, sha256)):
             raise SourceError(

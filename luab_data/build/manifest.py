@@ -20,6 +20,10 @@ DESCRIPTIONS = (CARD, SUMMARY, REJECTS)  # the files of a finished build beside 
 class ShardStore(Protocol):
     """Receives finished shards, identified by their name in OUT and their SHA-256."""
 
+    def open(self) -> None:
+        """Prepares the store; called once the sources are found, before anything is built."""
+        ...
+
     def holds(self, name: str, sha256: str) -> bool:
         """Whether the store has this shard; only then may it be missing in OUT."""
         ...
