@@ -77,6 +77,8 @@ def build(
     finished = finished_build(out, arguments, store)
     if finished is not None:
         _remake_damaged(out, finished, maker)
+        if not (out / CARD).exists():
+            _write_card(out, card(finished))
         return finished
     if store is not None:
         store.open()
@@ -222,8 +224,7 @@ def _finish(
         facts=dict(sorted(facts.items())),
         arguments=arguments,
     )
-    with replacing(out / CARD) as file:
-        file.write(card(manifest))
+    _write_card(out, card(manifest))
     write_json(out / SUMMARY, asdict(manifest))
     write_dataset_sums(out, shards, DESCRIPTIONS)
     return manifest
@@ -237,6 +238,11 @@ def _require_sums(out: Path, found: Found, used: Counter[str], rejected: Counter
                 f"{rejected[role]:,} rejected. The sources changed during the build, or this is a bug: "
                 "remove the folder and build again."
             )
+
+
+def _write_card(out: Path, text: str) -> None:
+    with replacing(out / CARD) as file:
+        file.write(text)
 
 
 def _discard(state: BuildState, shards: Iterable[str]) -> None:

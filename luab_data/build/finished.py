@@ -9,7 +9,7 @@ from luab_data.build.manifest import DESCRIPTIONS, SUMMARY, Manifest, ShardStore
 from luab_data.build.state import STATE, require_same
 from luab_data.errors import SourceError
 from luab_data.files.durable import file_sha256
-from luab_data.files.sums import SUMS, parse_sums
+from luab_data.files.sums import CARD, SUMS, parse_sums
 
 FINISHED = ".build-finished"  # what a killed run may leave behind
 REMADE = ".build-remade"
@@ -47,6 +47,7 @@ def _require_descriptions(out: Path) -> None:
     """Raises SourceError unless the files that describe the build are unchanged."""
     try:
         sums = parse_sums((out / SUMS).read_text(encoding="utf-8"))
+        sums.pop(CARD, None)  # people edit it; earlier versions listed it
         damaged = [name for name in DESCRIPTIONS if file_sha256(out / name) != sums.pop(name)]
         if not damaged and sums != json.loads((out / SUMMARY).read_bytes())["shards"]:
             damaged = [SUMS]

@@ -9,12 +9,11 @@ from luab_data.build.released import shortfalls
 from luab_data.console.text import counted
 from luab_data.constants import TRAIN
 from luab_data.files.fingerprint import without_states
-from luab_data.files.sums import CARD
 
 SHARDS = re.compile(rf"data/{TRAIN}-(\d+)\.parquet")  # their names in a built folder
 REJECTS = "rejects.jsonl"
 SUMMARY = "summary.json"
-DESCRIPTIONS = (CARD, SUMMARY, REJECTS)  # the files of a finished build beside the shards and SUMS
+DESCRIPTIONS = (SUMMARY, REJECTS)  # the files of a finished build beside the shards, SUMS and the card
 
 
 class ShardStore(Protocol):

@@ -230,13 +230,12 @@ class Release:
         sums = dict(manifest.shards)
         for name in DESCRIPTIONS:
             content = (out / name).read_text(encoding="utf-8")
-            if name == CARD:
-                content = content.replace(PATH_OR_ID, self._repo["repo_id"])
             if name != REJECTS:
                 content = without_states(content)
             texts[name] = content.encode()
             sums[name] = hashlib.sha256(texts[name]).hexdigest()
-        return {**texts, SUMS: format_sums(sums).encode()}
+        card = (out / CARD).read_text(encoding="utf-8").replace(PATH_OR_ID, self._repo["repo_id"])
+        return {**texts, CARD: without_states(card).encode(), SUMS: format_sums(sums).encode()}
 
     def _say_if_edited(self, card: RepoFile, released: RepoFile | None, last: str | None, head: str) -> None:
         """Reports a card that people wrote, which the release replaces."""
