@@ -210,7 +210,7 @@ def _finish(
     _require_sums(out, found, used, rejected)
     failed = failure(roles, found, used, ignored, reasons)
     if failed is not None:
-        _discard(state, shards)
+        state.forget()  # the rejects stay; another command may start in the folder
         raise SourceError(f"the build failed: {failed} {out / REJECTS} lists each one with its reason.")
     manifest = Manifest(
         rows=totals["rows"],
@@ -243,13 +243,6 @@ def _require_sums(out: Path, found: Found, used: Counter[str], rejected: Counter
 def _write_card(out: Path, text: str) -> None:
     with replacing(out / CARD) as file:
         file.write(text)
-
-
-def _discard(state: BuildState, shards: Iterable[str]) -> None:
-    """Keeps only the rejects of a failed build, so that another command can start in the folder."""
-    state.forget()
-    for name in shards:
-        (state.out / name).unlink(missing_ok=True)
 
 
 def _remake_damaged(out: Path, manifest: Manifest, maker: _ShardMaker) -> None:

@@ -84,6 +84,12 @@ def share(part: int, whole: int) -> str:
     return f"{percent:.1f} %"
 
 
+def shard_files(folder: Path) -> list[Path]:
+    """All shards in a folder, of whichever build."""
+    paths = sorted((folder / "data").glob("*.parquet"))
+    return [path for path in paths if SHARDS.fullmatch(path.relative_to(folder).as_posix())]
+
+
 def shard_name(number: int) -> str:
     """The path of a shard below the build's folder."""
     return f"data/{TRAIN}-{number:05d}.parquet"

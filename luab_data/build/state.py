@@ -12,7 +12,7 @@ from typing import Any
 from datasets.utils.logging import get_logger
 from filelock import FileLock, Timeout
 
-from luab_data.build.manifest import ShardStore, shard_name
+from luab_data.build.manifest import ShardStore, shard_files, shard_name
 from luab_data.errors import SourceError
 from luab_data.files.durable import file_sha256, read_sealed, write_sealed
 
@@ -82,8 +82,8 @@ class BuildState:
         write_sealed(plan, arguments)
 
     def forget(self) -> None:
-        """Removes all counts, so that no shard is finished."""
-        for path in self._files():
+        """Removes all counts and shards. Those of an earlier plan would stay beside the new ones."""
+        for path in (*self._files(), *shard_files(self.out)):
             path.unlink()
 
     def _files(self) -> list[Path]:

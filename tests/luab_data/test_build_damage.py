@@ -25,7 +25,7 @@ def raw(tmp_path):
 
 def build(tmp_path, out="out", **arguments):
     arguments = {"images": tmp_path / "train", "byproducts": tmp_path / "ab.tar.gz", **arguments}
-    return build_imagenet_ab(tmp_path / out, rows_per_shard=2, **arguments)
+    return build_imagenet_ab(tmp_path / out, **{"rows_per_shard": 2, **arguments})
 
 
 def flip(path):
@@ -80,6 +80,18 @@ def test_damage_between_a_kill_and_the_next_run_is_made_good(raw, monkeypatch, n
     assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")
     if "plan" not in name:
         assert (tmp_path / "out/data/train-00000.parquet").stat().st_mtime_ns == untouched
+
+
+@pytest.mark.parametrize("names", [["plan.json"], ["00000.json", "00001.json"]])
+def test_shards_of_an_earlier_plan_do_not_stay_beside_those_of_the_next(raw, monkeypatch, names):
+    tmp_path, _ = raw
+    killed_build(tmp_path, monkeypatch)
+    for name in names:
+        halve(tmp_path / "out/.build" / name)
+    build(tmp_path, "whole", max_side=30, rows_per_shard=100)
+    build(tmp_path, max_side=30, rows_per_shard=100)
+    assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")
+    assert verify_dataset(tmp_path / "out") == []
 
 
 @pytest.mark.parametrize("damage", [flip, halve, empty])
