@@ -249,6 +249,6 @@ def _facts(columns: dict[str, Any]) -> dict[str, int]:
         "annotations": len(annotations),
         "rows with points": int(bool(columns[POINTS])),
         "points": len(columns[POINTS]),
-        "labels": len(columns.get(LABELS, ())),
+        **({"labels": len(columns[LABELS])} if LABELS in columns else {}),
         "actions with an icon of no COCO class": unknown_icons(annotations),
     }

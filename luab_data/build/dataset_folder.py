@@ -1,5 +1,6 @@
 """Opened raw files -> a dataset folder with its card: the step that both datasets' builds share."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,10 @@ from luab_data.images.pillow import JPEG_QUALITY
 ROWS_PER_SHARD = {FULL: 1000, BYPRODUCTS_ONLY: 50_000}
 
 
-def require_build_arguments(config: str, images: str | Path | None, **counts: int | None) -> None:
+def require_build_arguments(config: str, of_images: Mapping[str, object], **counts: int | None) -> None:
     """Checks the arguments of a build before anything is read.
+
+    `of_images`: what only a build with images has, by its argument's name.
 
     Raises:
         SourceError: an unknown configuration, a count below 1, or image options without images.
@@ -36,9 +39,11 @@ def require_build_arguments(config: str, images: str | Path | None, **counts: in
         if value is not None and value < 1:
             raise SourceError(f"{name}={value}: it must be 1 or more.")
     if config == BYPRODUCTS_ONLY:
-        for name, given in (("images", images), ("max_side", counts.get("max_side"))):
+        for name, given in (*of_images.items(), ("max_side", counts.get("max_side"))):
             if given is not None:
-                raise SourceError(f"the configuration {config!r} has no images: leave {name}={given!r} out.")
+                raise SourceError(
+                    f"the configuration {config!r} has no images: leave {name}={str(given)!r} out."
+                )
 
 
 def build_folder(

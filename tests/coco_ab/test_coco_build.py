@@ -260,7 +260,9 @@ def test_authors_rule_and_the_byproducts_alone(raw):
     assert set(rows.column_names) == {"image_id", "file_name", "points", "annotations"}
     assert {each["source"] for row in rows for each in row["points"]} == {"add"}
     assert sum(len(row["annotations"]) for row in rows) == len(records)
+    assert "labels" not in summary.facts and "labels" not in summary.report()
     card = (raw.parent / "alone" / "README.md").read_text()
+    assert "labels 0" not in card
     assert "license: apache-2.0" in card
     assert "moves and removals are ignored" in card
     assert "without images and COCO's annotations" in card
@@ -332,6 +334,8 @@ def test_kill_9_and_the_next_run_finishes_with_the_same_rows(raw):
         ({"byproducts": "raw/annotations/instances_train2014.json"}, "is not a JSON array"),
         ({"byproducts": "nowhere.json"}, "neither a file, nor a folder, nor a Hub repository"),
         ({"config": "sample"}, "allowed are full, byproducts"),
+        ({"config": "byproducts"}, "'byproducts' has no images: leave images='.*train2014' out"),
+        ({"config": "byproducts", "images": None}, "has no images: leave instances='.*json' out"),
         ({"rule": "last"}, "take one of final, authors"),
         ({"max_side": 0}, "must be 1 or more"),
     ],
