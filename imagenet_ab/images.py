@@ -1,7 +1,6 @@
 """ImageNet's training images, from a folder, the original tar of tars, or a dataset on the Hub."""
 
 import re
-import zipfile
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
@@ -12,7 +11,7 @@ from luab_data.sources.archives import TarOfTars
 from luab_data.sources.entries import IMAGE_SUFFIXES, IMAGES, is_entry
 from luab_data.sources.folders import FolderSource, ZipSource, broken_zip
 from luab_data.sources.roots import TRAIN, choose_root, folders_below, say
-from luab_data.sources.zip import BrokenZip, zip_members
+from luab_data.sources.zip import BrokenZip, is_zip, zip_members
 
 HUB_DATASET = "ILSVRC/imagenet-1k"
 
@@ -35,7 +34,7 @@ def open_images(images: str | Path | None = None) -> Images:
     if path is not None and path.is_dir():
         return _open_folder(path)
     if path is not None and path.is_file():
-        return _open_zip(path) if zipfile.is_zipfile(path) else TarOfTars(path)
+        return _open_zip(path) if is_zip(path) else TarOfTars(path)
     parsed = hub_id(str(images or HUB_DATASET))
     if parsed is None:
         raise SourceError(

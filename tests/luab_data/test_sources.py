@@ -11,6 +11,9 @@ from fixtures.factories import WNIDS, raw_byproducts, raw_images, record_xml, ta
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from coco_ab.images import open_images as coco_images
+from imagenet_ab.images import open_images as imagenet_images
+from luab_attention.convert.image_stores import open_store
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.files.fingerprint import fingerprint
 from luab_data.sources.archives import Spooled, TarOfTars, TarStream
@@ -223,6 +226,18 @@ def test_a_length_of_many_digits_is_refused(tmp_path, digits, first):
     path.write_bytes(before + header.tobuf() + content.ljust(5120, b"\0") + ordinary.tobuf() + bytes(1024))
     with pytest.raises(SourceError, match=r"absurd\.tar.*cannot be read as a tar archive"):
         list(TarStream(path))
+
+
+@pytest.mark.parametrize("open_", [imagenet_images, coco_images, lambda path: list(open_store(path).names())])
+@pytest.mark.parametrize("kept", [0.99, 0.5, 0.01])
+def test_a_zip_that_was_cut_off_is_called_a_broken_zip(tmp_path, images, open_, kept):
+    path = zip_of(tmp_path / "train.zip", tmp_path / "train")
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * kept)])
+    with pytest.raises(
+        SourceError, match=r"train\.zip' cannot be read as a zip: .*cut off.*Download "
+    ):
+        open_(path)
 
 
 @pytest.mark.parametrize("packing", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
