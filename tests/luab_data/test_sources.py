@@ -234,9 +234,7 @@ def test_a_zip_that_was_cut_off_is_called_a_broken_zip(tmp_path, images, open_, 
     path = zip_of(tmp_path / "train.zip", tmp_path / "train")
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * kept)])
-    with pytest.raises(
-        SourceError, match=r"train\.zip' cannot be read as a zip: .*cut off.*Download "
-    ):
+    with pytest.raises(SourceError, match=r"train\.zip' cannot be read as a zip: .*cut off.*Download "):
         open_(path)
 
 
