@@ -23,8 +23,8 @@ FILE = "coco_ab_v1_0.json"
 
 # An icon dropped at the image's border may be slightly outside; a value far outside is not a ratio.
 _RATIO = JsonReal(-0.5, 1.5)
-# The cursor may be anywhere on the page, of which the image takes about 450 pixels. A position farther away is
-# left out (`near`): only icons matter, so a number here does not reject the record, unless it is absurd.
+# The cursor may be anywhere on the page, of which the image takes about 450 pixels. Farther positions are
+# left out (`near`): only icons matter, so a number here rejects no record, unless it is absurd.
 _MOST_AWAY = 10.0
 _CURSOR = JsonReal(-1e9, 1e9)
 _TIME = JsonInt(high=10**14, stored=pa.int64())
