@@ -65,7 +65,7 @@ def require_classes(classes: Sequence[str], images: Images | None, byproducts: B
     ImageNet's classes.
     """
     source = byproducts if images is None else images
-    listed = None if isinstance(source, TarStream) else source.classes()
+    listed: Sequence[str] | None = None if isinstance(source, TarStream) else source.classes()
     if listed is None:
         source = byproducts
         wanted = set(classes) - imagenet_names().keys()

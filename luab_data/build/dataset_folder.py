@@ -16,6 +16,7 @@ from luab_data.build.raw import (
     BuildableDataset,
     ignored,
     made_by,
+    require_outside,
     states,
 )
 from luab_data.errors import SourceError
@@ -61,6 +62,7 @@ def build_folder(
 
     `ordered_map`: see `luab_data.build.workers`. `store`: receives the finished shards.
     """
+    require_outside(raw, out)
     columns = raw.features()
     found = Found()
     of_images = {"max_side": max_side} if config == FULL else {}

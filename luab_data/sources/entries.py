@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from luab_data.console.text import counted
+from luab_data.constants import APPLE_DOUBLE
 from luab_data.errors import RejectedRecord
 from luab_data.images.pillow import SUFFIXES
 
@@ -28,8 +29,6 @@ MAX_IMAGE_BYTES = 64 << 20  # ImageNet's largest file has 15 MB
 MAX_RECORD_BYTES = 4 << 20  # one XML: a trace of 14 minutes at 60 Hz; real files have a few kB
 
 MAX_NAME = 300  # characters of a name in a report; an archive's may have a million
-
-APPLE_DOUBLE = "._"
 
 _UNSAFE = re.compile(r"[\x00-\x1f\\]")
 _UNSAFE_NAME = "unsafe name: absolute, or with '..', a backslash or a control character"

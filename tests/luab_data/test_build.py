@@ -235,6 +235,26 @@ def test_other_arguments_or_changed_sources_are_refused(raw, monkeypatch, finish
         build(tmp_path, rows_per_shard=3)
 
 
+def test_files_that_no_source_reads_do_not_stop_a_build_from_going_on(raw, monkeypatch):
+    tmp_path, _ = raw
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        StopAtRename(patch, 4, after=False)  # one shard is finished
+        build(tmp_path, rows_per_shard=3)
+    for name in (".DS_Store", f"{WNIDS[0]}/Thumbs.db", f"{WNIDS[0]}/._x.JPEG", "synsets.txt"):
+        (tmp_path / "train" / name).write_bytes(b"x")
+    assert build(tmp_path, rows_per_shard=3).rows == 6
+
+
+@pytest.mark.parametrize("out", ["train/out", "train", f"train/{WNIDS[0]}/../out"])
+def test_a_folder_to_write_inside_a_source_is_refused(raw, out):
+    """What it gets would change the source, so that it could never be resumed."""
+    tmp_path, _ = raw
+    before = files_of(tmp_path / "train")
+    with pytest.raises(SourceError, match=r"out=.* lies in the folder images='.*train', which is read"):
+        build(tmp_path, out)
+    assert files_of(tmp_path / "train") == before
+
+
 @pytest.mark.parametrize(
     ("changed", "named"),
     [("luab_data.build.raw.code_hash", "code: "), ("PIL.__version__", "pillow: ")],
