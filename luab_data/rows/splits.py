@@ -155,7 +155,7 @@ def hold_out(labels: np.ndarray | None, count: int, share: float) -> tuple[np.nd
     row, or if there are more classes than evaluation rows.
 
     Args:
-        labels: [count] class of each row; each class gives its share, rounded up or down, but never all of its
+        labels: [count] class of each row; each class gives its share, rounded up or down, but not all its
             rows. None: rows of several labels, which are drawn without regard to them.
         count: How many rows there are.
         share: Of the rows to evaluate on, between 0 and 1.
