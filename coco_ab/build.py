@@ -35,7 +35,11 @@ def build_coco_ab(
     """
     config = configuration(config)
     require_build_arguments(
-        config, images, max_side=max_side, rows_per_shard=rows_per_shard, num_proc=num_proc
+        config,
+        {"images": images, "instances": instances},
+        max_side=max_side,
+        rows_per_shard=rows_per_shard,
+        num_proc=num_proc,
     )
     with_images = config == FULL
     with open_workers(engine, num_proc, ray_address) as ordered_map:

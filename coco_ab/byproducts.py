@@ -4,7 +4,7 @@ Units: `x`, `y` are ratios of the rendered image, 0 to 1 (the cursor may be outs
 where the release has 0; times are ms since the page opened, `time_spent` ms on the page.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +23,16 @@ FILE = "coco_ab_v1_0.json"
 
 # An icon dropped at the image's border may be slightly outside; a value far outside is not a ratio.
 _RATIO = JsonReal(-0.5, 1.5)
-# The cursor may be anywhere on the page, of which the image takes about 450 pixels. Only icons matter, so the
-# cursor's position never rejects a record.
-_CURSOR = JsonReal(-10.0, 10.0)
+# The cursor may be anywhere on the page, of which the image takes about 450 pixels. Farther positions are
+# left out (`near`): only icons matter, so a number here rejects no record, unless it is absurd.
+_MOST_AWAY = 10.0
+_CURSOR = JsonReal(-1e9, 1e9)
 _TIME = JsonInt(high=10**14, stored=pa.int64())
 _SIZE = JsonInt(zero_unknown=True)
 _POINT = JsonStruct({"x": _RATIO, "y": _RATIO}, required=("x", "y"))
 
 ACTIONS = ("add", "move", "remove")
+MOUSE_TRACKING = "mouse_tracking"
 
 RECORD = JsonStruct(
     {
@@ -71,6 +73,20 @@ RECORD = JsonStruct(
     },
     required=("image_id",),
 )
+
+
+def near(records: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
+    """An image's records without positions of the cursor that are on no page, and the number of these."""
+    kept = [
+        {**record, MOUSE_TRACKING: [each for each in record[MOUSE_TRACKING] if _is_near(each)]}
+        for record in records
+    ]
+    lost = (len(a[MOUSE_TRACKING]) - len(b[MOUSE_TRACKING]) for a, b in zip(records, kept, strict=True))
+    return kept, sum(lost)
+
+
+def _is_near(position: dict[str, Any]) -> bool:
+    return abs(position["x"]) <= _MOST_AWAY and abs(position["y"]) <= _MOST_AWAY
 
 
 def find_byproducts(byproducts: str | Path | None = None) -> Path:

@@ -2,7 +2,6 @@
 
 import itertools
 import re
-import zipfile
 from pathlib import Path
 
 from luab_data.build.join import EXAMPLES
@@ -10,6 +9,7 @@ from luab_data.errors import SourceError
 from luab_data.sources.entries import IMAGE_SUFFIXES, IMAGES, is_entry
 from luab_data.sources.folders import FolderSource, ZipSource
 from luab_data.sources.roots import choose_root, folders_below, say
+from luab_data.sources.zip import is_zip
 
 DOWNLOAD = "http://images.cocodataset.org/zips/train2014.zip"
 
@@ -41,7 +41,7 @@ def open_images(images: str | Path | None) -> FolderSource | ZipSource:
     if images is None:
         raise SourceError(f"images is missing: pass the folder train2014 or train2014.zip ({DOWNLOAD}).")
     path = Path(images)
-    if path.is_file() and zipfile.is_zipfile(path):
+    if path.is_file() and is_zip(path):
         return _of_train(ZipSource(path, depth=1, rename=_name_of_2014))
     if not path.is_dir():
         raise SourceError(

@@ -9,7 +9,7 @@ from typing import Any
 
 from datasets import Features
 
-from coco_ab.byproducts import Byproducts, find_byproducts
+from coco_ab.byproducts import Byproducts, find_byproducts, near
 from coco_ab.images import image_id_of, open_images
 from coco_ab.instances import INSTANCES, Instances, Labeled, find_instances
 from coco_ab.points import DEFAULT_RULE, Rule, require_rule, unknown_icons
@@ -24,6 +24,7 @@ from luab_data.sources.entries import BYPRODUCTS, IMAGES, Reject
 from luab_data.sources.folders import FolderSource, ZipSource
 from luab_data.sources.parts import PartOf, Parts
 
+LOST = "cursor positions on no page, left out"
 NO_IMAGE = "there is no image of this id, or it cannot be read"
 
 
@@ -180,9 +181,10 @@ class CocoPairToRow:
             sized = self._sized(pair.image, known.labeled)
         except RejectedRecord as error:
             return _no_row(pair.id, known, error.reason, "its image was rejected")
-        columns = row(image_id, known.annotations, sized, known.labeled, self.rule)
-        used = {IMAGES: 1, INSTANCES: 1, BYPRODUCTS: len(known.annotations)}
-        return Outcome(columns, (), used, _facts(columns))
+        annotations, lost = near(known.annotations)
+        columns = row(image_id, annotations, sized, known.labeled, self.rule)
+        used = {IMAGES: 1, INSTANCES: 1, BYPRODUCTS: len(annotations)}
+        return Outcome(columns, (), used, _facts(columns, lost))
 
     def refused(self, pair: LoadedPair, reason: str) -> Outcome:
         """No row: a reject for the image, for each of its records, and for COCO's entry."""
@@ -211,9 +213,9 @@ class RecordsToRow:
 
     def __call__(self, pair: LoadedPair) -> Outcome:
         """The row of an image's records."""
-        records: list[dict[str, Any]] = pair.byproducts
+        records, lost = near(pair.byproducts)
         columns = row(_image_id(pair.id), records, rule=self.rule)
-        return Outcome(columns, (), {BYPRODUCTS: len(records)}, _facts(columns))
+        return Outcome(columns, (), {BYPRODUCTS: len(records)}, _facts(columns, lost))
 
     def refused(self, pair: LoadedPair, reason: str) -> Outcome:
         """No row: a reject for each record."""
@@ -242,13 +244,14 @@ def _no_row(entry_id: str, known: Known, image_reason: str | None, reason: str) 
     return Outcome(None, tuple(rejects))
 
 
-def _facts(columns: dict[str, Any]) -> dict[str, int]:
+def _facts(columns: dict[str, Any], lost: int) -> dict[str, int]:
     annotations = columns[ANNOTATIONS]
     return {
         "rows with annotations": int(bool(annotations)),
         "annotations": len(annotations),
         "rows with points": int(bool(columns[POINTS])),
         "points": len(columns[POINTS]),
-        "labels": len(columns.get(LABELS, ())),
+        **({"labels": len(columns[LABELS])} if LABELS in columns else {}),
         "actions with an icon of no COCO class": unknown_icons(annotations),
+        **({LOST: lost} if lost else {}),
     }

@@ -39,7 +39,8 @@ def load_dataset(
             `coallaoh/ImageNet-AB`.
         split: As for `datasets.load_dataset`.
         streaming: As for `datasets.load_dataset`.
-        classes: Class folders to keep. Default: those of the images, in ImageNet's order.
+        classes: Class folders to keep; the labels number them from 0, in ImageNet's order. Default: those of
+            the images.
         shards: Parts in which a stream's workers and processes read the raw files (default: 16).
         kwargs: As for `datasets.load_dataset`.
 

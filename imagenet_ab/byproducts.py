@@ -1,7 +1,11 @@
 """The XML files of ImageNet-AB, from the released archive, an unpacked folder, or the Hub."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from imagenet_ab.images import Images
+from luab_data.console.names import few
+from luab_data.console.text import did_you_mean
 from luab_data.errors import SourceError
 from luab_data.hub.source import download
 from luab_data.imagenet_classes import imagenet_names
@@ -52,6 +56,39 @@ def classes_of(byproducts: Byproducts) -> list[str] | None:
                 if found <= known.keys():
                     return None
     return None if found <= known.keys() else sorted(found)
+
+
+def require_classes(classes: Sequence[str], images: Images | None, byproducts: Byproducts) -> None:
+    """Raises SourceError for a class that the files do not have.
+
+    Those of the images decide, else those of the XML files. What can only be streamed is not read for
+    ImageNet's classes.
+    """
+    source = byproducts if images is None else images
+    listed: Sequence[str] | None = None if isinstance(source, TarStream) else source.classes()
+    if listed is None:
+        source = byproducts
+        wanted = set(classes) - imagenet_names().keys()
+        listed = [*imagenet_names(), *_found(byproducts, wanted)] if wanted else classes
+    unknown = [name for name in classes if name not in listed]
+    if unknown:
+        raise SourceError(
+            f"classes: {source.role}={str(source.place)!r} has no class {unknown[0]!r}"
+            f"{did_you_mean(unknown[0], listed)}; it has {few(listed)}. Correct it, or leave it out."
+        )
+
+
+def _found(byproducts: Byproducts, wanted: set[str]) -> set[str]:
+    """The classes up to the last of `wanted`; those of the whole archive if one is not there."""
+    if isinstance(byproducts, FolderSource):
+        return set(byproducts.classes() or ())
+    found: set[str] = set()
+    for item in byproducts.ids():
+        if isinstance(item, str):
+            found.add(item.partition("/")[0])
+            if wanted <= found:
+                break
+    return found
 
 
 def _open_folder(path: Path) -> FolderSource:

@@ -1,7 +1,6 @@
 """ImageNet's training images, from a folder, the original tar of tars, or a dataset on the Hub."""
 
 import re
-import zipfile
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
@@ -11,8 +10,8 @@ from luab_data.imagenet_classes import imagenet_names
 from luab_data.sources.archives import TarOfTars
 from luab_data.sources.entries import IMAGE_SUFFIXES, IMAGES, is_entry
 from luab_data.sources.folders import FolderSource, ZipSource, broken_zip
-from luab_data.sources.roots import choose_root, folders_below, say
-from luab_data.sources.zip import BrokenZip, zip_members
+from luab_data.sources.roots import TRAIN, choose_root, folders_below, say
+from luab_data.sources.zip import BrokenZip, is_zip, zip_members
 
 HUB_DATASET = "ILSVRC/imagenet-1k"
 
@@ -35,7 +34,7 @@ def open_images(images: str | Path | None = None) -> Images:
     if path is not None and path.is_dir():
         return _open_folder(path)
     if path is not None and path.is_file():
-        return _open_zip(path) if zipfile.is_zipfile(path) else TarOfTars(path)
+        return _open_zip(path) if is_zip(path) else TarOfTars(path)
     parsed = hub_id(str(images or HUB_DATASET))
     if parsed is None:
         raise SourceError(
@@ -57,7 +56,11 @@ def id_of_file_name(name: str) -> str:
 def _open_folder(path: Path) -> FolderSource | HubImages:
     source = FolderSource(path)
     classes, known = source.classes() or [], imagenet_names()
-    above_train = "train" not in classes and (path / "train").is_dir() and not known.keys() & set(classes)
+    train = path / TRAIN
+    if classes == [TRAIN] and FolderSource(train).classes():  # images beside the class folders
+        say(path, str(train))
+        return _of_train(FolderSource(train))
+    above_train = TRAIN not in classes and train.is_dir() and not known.keys() & set(classes)
     if classes and not above_train:
         return _of_train(source)
     if any(path.glob("*.parquet")) or any(path.glob("*/*.parquet")):
@@ -72,19 +75,39 @@ def _open_folder(path: Path) -> FolderSource | HubImages:
 
 
 def _open_zip(path: Path) -> ZipSource:
-    found: dict[str, str] = {}
+    classes: dict[str, set[str]] = {}  # by the folder that holds them
     try:
         with path.open("rb") as file:
             for member in zip_members(file):
                 folder, _, name = member.name.rpartition("/")
                 root, _, class_name = folder.rpartition("/")
                 if class_name and is_entry(name, IMAGE_SUFFIXES):
-                    found.setdefault(root, class_name)
+                    classes.setdefault(root, set()).add(class_name)
     except (OSError, BrokenZip) as error:
         raise broken_zip(IMAGES, path, error) from error
-    root = _choose(path, found)
+    known = imagenet_names().keys()
+    root = _choose(path, {root: min(names & known or names) for root, names in _topmost(classes).items()})
     say(path, f"its folder {root or '.'}")
     return _of_train(ZipSource(path, depth=2, below=f"{root}/" if root else ""))
+
+
+def _topmost(classes: dict[str, set[str]]) -> dict[str, set[str]]:
+    """Without folders in class folders, unless these have ImageNet's classes or are `train` alone.
+
+    As for a folder: images in `<class>/<folder>` are no class of their own.
+    """
+    known = imagenet_names().keys()
+    folders = {f"{root}/{name}" if root else name for root, names in classes.items() for name in names}
+
+    def is_split(root: str) -> bool:
+        above, _, name = root.rpartition("/")
+        return name == TRAIN and classes.get(above) == {TRAIN}
+
+    def is_inside(root: str) -> bool:
+        return root in folders or any(str(each) in folders for each in PurePosixPath(root).parents)
+
+    splits = {root: names for root, names in classes.items() if is_split(root)}
+    return splits or {root: names for root, names in classes.items() if names & known or not is_inside(root)}
 
 
 def _choose(path: Path, found: dict[str, str]) -> str:

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from datasets import Features
 from datasets.utils.logging import get_logger
 
-from imagenet_ab.byproducts import Byproducts, classes_of, open_byproducts
+from imagenet_ab.byproducts import Byproducts, classes_of, open_byproducts, require_classes
 from imagenet_ab.fast.columns import ParsedRecords, parse_columns
 from imagenet_ab.fields import Record
 from imagenet_ab.images import Images, open_images
@@ -30,8 +30,8 @@ from luab_data.imagenet_classes import class_list
 from luab_data.images.pillow import checked_image
 from luab_data.sources.archives import Spooled, TarOfTars, TarStream
 from luab_data.sources.entries import BYPRODUCTS, IMAGES, Reject, same_form
-from luab_data.sources.folders import ClassFilter, FolderSource, ZipSource
-from luab_data.sources.parts import PartOf, Parts
+from luab_data.sources.folders import FolderSource, ZipSource
+from luab_data.sources.parts import ClassFilter, PartOf, Parts
 
 logger = get_logger(__name__)
 
@@ -40,7 +40,7 @@ class RawImageNetAB:
     """The user's raw files, opened; see `open_images` and `open_byproducts` for allowed values.
 
     `classes` are the class folders in label order: the requested ones, else those of the images, else those
-    of the XML files. Raises `SourceError` if something is missing.
+    of the XML files. Raises `SourceError` if something is missing, also a requested class.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class RawImageNetAB:
         self._byproducts_stream = isinstance(xmls, TarStream)
         if classes is not None:
             self.classes = class_list(map(same_form, classes))
+            require_classes(self.classes, opened, xmls)
             self.byproducts = ClassFilter(xmls, self.classes)
             self.images = None if opened is None else ClassFilter(opened, self.classes)
         else:

@@ -20,5 +20,7 @@ def main(argv: list[str] | None = None, prog: str | None = None) -> None:
     parser.add_argument(
         "--byproducts", help="archive, unpacked folder, or Hub id (default: coallaoh/ImageNet-AB)"
     )
-    parser.add_argument("--classes", nargs="+", metavar="WNID", help="only these classes")
+    parser.add_argument(
+        "--classes", nargs="+", metavar="WNID", help="only these classes, labeled from 0 in ImageNet's order"
+    )
     run(parser.parse_args(argv), build_imagenet_ab, "images", "byproducts", "classes")

@@ -100,7 +100,7 @@ def convert(
         raise SourceError(str(error).replace(f"{BYPRODUCTS}=", f"{reader}: ")) from error
     config = FULL if raw.layout.images else BYPRODUCTS_ONLY
     require_build_arguments(
-        config, images, max_side=max_side, rows_per_shard=rows_per_shard, num_proc=num_proc
+        config, {"images": images}, max_side=max_side, rows_per_shard=rows_per_shard, num_proc=num_proc
     )
     arguments = {
         "reader": reader,

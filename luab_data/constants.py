@@ -29,3 +29,4 @@ OTHER_CLASS = -2
 
 TRAIN = "train"
 WIDTH, HEIGHT = "width", "height"  # pixels of the image that boxes and points in pixels refer to
+APPLE_DOUBLE = "._"  # begins the names of the files that macOS writes beside others, in archives too

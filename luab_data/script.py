@@ -133,7 +133,7 @@ def _release(arguments: argparse.Namespace) -> AbstractContextManager[Release | 
         arguments.push_to_hub,
         public=arguments.public,
         private=arguments.private,
-        with_images=arguments.config == FULL,
+        config=arguments.config,
         may_publish_images=arguments.i_may_publish_the_images,
         keep=arguments.keep_shards,
     )

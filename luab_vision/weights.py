@@ -20,7 +20,7 @@ from transformers.utils import CONFIG_NAME, cached_file, logging
 
 from luab_data.console.names import few
 from luab_data.console.text import counted, text_of
-from luab_data.files.sums import SUMS, damage
+from luab_data.files.sums import MODEL_FILES, SUMS, damage
 from luab_vision.adapters.hf_models import attend_by_default
 from luab_vision.timm_checkpoints import MODEL_ARGS, complete, require_plain
 
@@ -30,7 +30,6 @@ NEW_NUMBERS = 100_000_000  # weights that a checkpoint may lack, such as its hea
 MOST_LAYERS = 1000  # of a configuration; the deepest known classifiers have some 200
 MOST_CLASSES = 100_000  # the largest known classifiers have some 22,000
 MOST_CONFIG_BYTES = 16 << 20  # of a config.json; one with 22,000 names has 2 MB
-_CLASSIFIER_FILES = ("config.json", ".safetensors")
 _LAYERS = re.compile(r"(num|n)_(hidden_)?(layers?|blocks?)|depths?|num_encoder_blocks")
 _ADAPTER = "adapter_config.json"  # PEFT's
 # Names of the accepted number types in safetensors. Others are quantized: they need scales that only the
@@ -98,7 +97,7 @@ def require_as_written(source: str) -> None:
     A folder without checksums, such as one from another tool, is accepted.
     """
     sums = Path(source, SUMS)
-    if sums.is_file() and (problems := damage(sums.parent, _CLASSIFIER_FILES)):
+    if sums.is_file() and (problems := damage(sums.parent, MODEL_FILES)):
         raise WrongWeights(
             f"{problems[0]}. Take another copy; if you changed it yourself, delete {sums}, which is about "
             "the files as they were"

@@ -71,8 +71,8 @@ def verify(folder: Path) -> dict[Path, list[str]]:
 
 
 def _size(folder: Path) -> str:
-    from luab_data.files.sums import parse_sums
+    from luab_data.files.sums import CARD, parse_sums
 
-    names = parse_sums((folder / SUMS).read_text(encoding="utf-8"))
+    names = parse_sums((folder / SUMS).read_text(encoding="utf-8")).keys() - {CARD}
     size = sum((folder / name).stat().st_size for name in names)
     return f"{len(names):,} file{'s' if len(names) != 1 else ''}, {size / 1e6:,.1f} MB"

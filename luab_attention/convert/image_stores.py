@@ -1,7 +1,6 @@
 """Image files that are read in any order: of a folder, a zip, or a tar that is not compressed."""
 
 import tarfile
-import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,7 +12,7 @@ from luab_data.sources.archives import GZIP_MAGIC
 from luab_data.sources.entries import IMAGE_SUFFIXES, IMAGES, MAX_IMAGE_BYTES, file_name_of, is_entry
 from luab_data.sources.folders import broken_zip
 from luab_data.sources.tar import MAX_HEADER_BYTES, BoundedReader, archive_errors, check_plain, members
-from luab_data.sources.zip import BrokenZip, ZipMember, read_member, zip_members
+from luab_data.sources.zip import BrokenZip, ZipMember, is_zip, read_member, zip_members
 
 
 class Store(Protocol):
@@ -32,7 +31,7 @@ def open_store(path: Path) -> Store:
     """The image files of a folder or an archive. Raises SourceError."""
     if path.is_dir():
         return _Folder(path)
-    return _Zip(path) if zipfile.is_zipfile(path) else _Tar(path)
+    return _Zip(path) if is_zip(path) else _Tar(path)
 
 
 class _Folder:

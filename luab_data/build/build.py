@@ -51,6 +51,7 @@ def build(
     features: Features,
     out: str | Path,
     arguments: dict[str, Any],
+    made_by: dict[str, str],
     found: Found,
     ignored: Callable[[], dict[str, int]],
     card: Callable[[Manifest], str],
@@ -61,7 +62,8 @@ def build(
 ) -> Manifest:
     """Builds the dataset folder `out`, or resumes a killed build.
 
-    `arguments` (JSON-able) determine the rows: a later run into the same folder must have the same. `join`
+    `arguments` (JSON-able) determine the rows: a later run into the same folder must have the same. What
+    resumes a build must also have the same `made_by`, the code's version; a finished one may be older. `join`
     fills the counter `found` while `items` are consumed; `ignored` returns the sources' counts by role at the
     end. `ordered_map` makes the rows, here or with other workers: see `luab_data.build.workers`. `store` gets
     each finished shard. A finished shard whose bytes have changed is built again.
@@ -75,8 +77,12 @@ def build(
     finished = finished_build(out, arguments, store)
     if finished is not None:
         _remake_damaged(out, finished, maker)
+        if not (out / CARD).exists():
+            _write_card(out, card(finished))
         return finished
-    with open_state(out, arguments) as state:
+    if store is not None:
+        store.open()
+    with open_state(out, arguments | made_by) as state:
         for shard, batches in maker.shards(lambda shard: state.is_finished(shard, store)):
             counts = _make_shard(state, shard, batches, features)
             if store is not None and counts["rows"]:
@@ -204,7 +210,7 @@ def _finish(
     _require_sums(out, found, used, rejected)
     failed = failure(roles, found, used, ignored, reasons)
     if failed is not None:
-        _discard(state, shards)
+        state.forget()  # the rejects stay; another command may start in the folder
         raise SourceError(f"the build failed: {failed} {out / REJECTS} lists each one with its reason.")
     manifest = Manifest(
         rows=totals["rows"],
@@ -218,8 +224,7 @@ def _finish(
         facts=dict(sorted(facts.items())),
         arguments=arguments,
     )
-    with replacing(out / CARD) as file:
-        file.write(card(manifest))
+    _write_card(out, card(manifest))
     write_json(out / SUMMARY, asdict(manifest))
     write_dataset_sums(out, shards, DESCRIPTIONS)
     return manifest
@@ -235,11 +240,9 @@ def _require_sums(out: Path, found: Found, used: Counter[str], rejected: Counter
             )
 
 
-def _discard(state: BuildState, shards: Iterable[str]) -> None:
-    """Keeps only the rejects of a failed build, so that another command can start in the folder."""
-    state.forget()
-    for name in shards:
-        (state.out / name).unlink(missing_ok=True)
+def _write_card(out: Path, text: str) -> None:
+    with replacing(out / CARD) as file:
+        file.write(text)
 
 
 def _remake_damaged(out: Path, manifest: Manifest, maker: _ShardMaker) -> None:

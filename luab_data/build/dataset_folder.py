@@ -1,5 +1,6 @@
 """Opened raw files -> a dataset folder with its card: the step that both datasets' builds share."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,16 @@ from luab_data.build.card import CardText, dataset_card
 from luab_data.build.join import Found
 from luab_data.build.manifest import Manifest, ShardStore
 from luab_data.build.ordered_map import OrderedMap
-from luab_data.build.raw import BYPRODUCTS_ONLY, FULL, ROWS_PER_GROUP, BuildableDataset, ignored, states
+from luab_data.build.raw import (
+    BYPRODUCTS_ONLY,
+    FULL,
+    ROWS_PER_GROUP,
+    BuildableDataset,
+    ignored,
+    made_by,
+    require_outside,
+    states,
+)
 from luab_data.errors import SourceError
 from luab_data.images.pillow import JPEG_QUALITY
 
@@ -16,8 +26,10 @@ from luab_data.images.pillow import JPEG_QUALITY
 ROWS_PER_SHARD = {FULL: 1000, BYPRODUCTS_ONLY: 50_000}
 
 
-def require_build_arguments(config: str, images: str | Path | None, **counts: int | None) -> None:
+def require_build_arguments(config: str, of_images: Mapping[str, object], **counts: int | None) -> None:
     """Checks the arguments of a build before anything is read.
+
+    `of_images`: what only a build with images has, by its argument's name.
 
     Raises:
         SourceError: an unknown configuration, a count below 1, or image options without images.
@@ -28,9 +40,11 @@ def require_build_arguments(config: str, images: str | Path | None, **counts: in
         if value is not None and value < 1:
             raise SourceError(f"{name}={value}: it must be 1 or more.")
     if config == BYPRODUCTS_ONLY:
-        for name, given in (("images", images), ("max_side", counts.get("max_side"))):
+        for name, given in (*of_images.items(), ("max_side", counts.get("max_side"))):
             if given is not None:
-                raise SourceError(f"the configuration {config!r} has no images: leave {name}={given!r} out.")
+                raise SourceError(
+                    f"the configuration {config!r} has no images: leave {name}={str(given)!r} out."
+                )
 
 
 def build_folder(
@@ -48,6 +62,7 @@ def build_folder(
 
     `ordered_map`: see `luab_data.build.workers`. `store`: receives the finished shards.
     """
+    require_outside(raw, out)
     columns = raw.features()
     found = Found()
     of_images = {"max_side": max_side} if config == FULL else {}
@@ -59,6 +74,7 @@ def build_folder(
         features=columns,
         out=out,
         arguments={"config": config, **states(raw), **of_images, **arguments},
+        made_by=made_by(raw, max_side),
         found=found,
         ignored=lambda: ignored(raw),
         card=lambda manifest: dataset_card(text, config, columns, manifest),

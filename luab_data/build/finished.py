@@ -9,14 +9,14 @@ from luab_data.build.manifest import DESCRIPTIONS, SUMMARY, Manifest, ShardStore
 from luab_data.build.state import STATE, require_same
 from luab_data.errors import SourceError
 from luab_data.files.durable import file_sha256
-from luab_data.files.sums import SUMS, parse_sums
+from luab_data.files.sums import CARD, SUMS, parse_sums
 
 FINISHED = ".build-finished"  # what a killed run may leave behind
 REMADE = ".build-remade"
 
 
 def finished_build(out: Path, arguments: dict[str, Any], store: ShardStore | None) -> Manifest | None:
-    """The manifest of a finished build with these arguments, or None."""
+    """The manifest of a finished build with these arguments, or None. Opens the store if there is one."""
     if out.exists() and not out.is_dir():
         raise SourceError(f"out={str(out)!r} is a file. Pass a folder that does not exist yet.")
     for leftover in (FINISHED, REMADE):
@@ -32,6 +32,8 @@ def finished_build(out: Path, arguments: dict[str, Any], store: ShardStore | Non
     _require_descriptions(out)
     manifest = Manifest(**json.loads((out / SUMMARY).read_text(encoding="utf-8")))
     require_same(out, manifest.arguments, arguments)
+    if store is not None:
+        store.open()
     for name, sha256 in manifest.shards.items():
         if not (out / name).exists() and (store is None or not store.holds(name, sha256)):
             raise SourceError(
@@ -45,6 +47,7 @@ def _require_descriptions(out: Path) -> None:
     """Raises SourceError unless the files that describe the build are unchanged."""
     try:
         sums = parse_sums((out / SUMS).read_text(encoding="utf-8"))
+        sums.pop(CARD, None)  # people edit it; earlier versions listed it
         damaged = [name for name in DESCRIPTIONS if file_sha256(out / name) != sums.pop(name)]
         if not damaged and sums != json.loads((out / SUMMARY).read_bytes())["shards"]:
             damaged = [SUMS]

@@ -9,16 +9,19 @@ from luab_data.build.released import shortfalls
 from luab_data.console.text import counted
 from luab_data.constants import TRAIN
 from luab_data.files.fingerprint import without_states
-from luab_data.files.sums import CARD
 
 SHARDS = re.compile(rf"data/{TRAIN}-(\d+)\.parquet")  # their names in a built folder
 REJECTS = "rejects.jsonl"
 SUMMARY = "summary.json"
-DESCRIPTIONS = (CARD, SUMMARY, REJECTS)  # the files of a finished build beside the shards and SUMS
+DESCRIPTIONS = (SUMMARY, REJECTS)  # the files of a finished build beside the shards, SUMS and the card
 
 
 class ShardStore(Protocol):
     """Receives finished shards, identified by their name in OUT and their SHA-256."""
+
+    def open(self) -> None:
+        """Prepares the store; called once the sources are found, before anything is built."""
+        ...
 
     def holds(self, name: str, sha256: str) -> bool:
         """Whether the store has this shard; only then may it be missing in OUT."""
@@ -79,6 +82,12 @@ def share(part: int, whole: int) -> str:
     if 0 < part < whole:
         percent = min(max(percent, 0.1), 99.9)
     return f"{percent:.1f} %"
+
+
+def shard_files(folder: Path) -> list[Path]:
+    """All shards in a folder, of whichever build."""
+    paths = sorted((folder / "data").glob("*.parquet"))
+    return [path for path in paths if SHARDS.fullmatch(path.relative_to(folder).as_posix())]
 
 
 def shard_name(number: int) -> str:

@@ -5,12 +5,17 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Protocol
 
+import PIL
 from datasets import Features
 
 from luab_data.build.batches import ROWS_PER_BATCH, MakeBatch
 from luab_data.build.join import Found, Pair
+from luab_data.build.registration import code_hash
+from luab_data.errors import SourceError
 from luab_data.files.fingerprint import fingerprint, is_local
 from luab_data.sources.entries import Reject
+from luab_data.sources.folders import FolderSource
+from luab_data.sources.parts import ClassFilter
 
 # The configurations of both datasets.
 FULL = "full"  # images and byproducts
@@ -80,8 +85,34 @@ class RawDataset(BuildableDataset, Protocol):
 
 def states(raw: BuildableDataset) -> dict[str, str]:
     """By role, a fingerprint of a source and its state, without the path of its folder."""
-    places = {source.role: source.place for source in raw.sources}
-    return {role: fingerprint(at) if is_local(at) else str(at) for role, at in places.items()}
+    return {source.role: _state(source) for source in raw.sources}
+
+
+def _state(source: Source) -> str:
+    """Of a folder of files, only those count that the source reads."""
+    if not is_local(source.place):
+        return str(source.place)
+    files = source.source if isinstance(source, ClassFilter) else source
+    suffixes = files.suffixes if isinstance(files, FolderSource) else ("",)
+    return fingerprint(source.place, suffixes)
+
+
+def require_outside(raw: BuildableDataset, out: str | Path) -> None:
+    """Raises SourceError if the folder to write lies in a source's folder, whose files it would change."""
+    for source in raw.sources:
+        place = Path(source.place)
+        if place.is_dir() and Path(out).resolve().is_relative_to(place.resolve()):
+            raise SourceError(
+                f"out={str(out)!r} lies in the folder {source.role}={str(place)!r}, which is read. Pass a "
+                "folder elsewhere."
+            )
+
+
+def made_by(raw: BuildableDataset, max_side: int | None) -> dict[str, str]:
+    """What makes the rows besides the files and the arguments: our code, and what shrinks images."""
+    packages = (type(raw).__module__.partition(".")[0], "luab_data")
+    code = code_hash(Path(str(files(package))) for package in packages)
+    return {"code": code[:16]} | ({} if max_side is None else {"pillow": PIL.__version__})
 
 
 def ignored(raw: BuildableDataset) -> dict[str, int]:

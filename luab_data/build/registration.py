@@ -1,6 +1,7 @@
 """Makes `datasets.load_dataset("imagenet_ab", ...)` find our builder once its package is imported."""
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from luab_data.adapters.hf_datasets import register_builder
@@ -11,10 +12,11 @@ def register(name: str, module_path: str, source_folders: list[Path]) -> None:
 
     Caches are renewed when the code in `source_folders` changes.
     """
-    register_builder(name, module_path, _code_hash(source_folders))
+    register_builder(name, module_path, code_hash(source_folders))
 
 
-def _code_hash(folders: list[Path]) -> str:
+def code_hash(folders: Iterable[Path]) -> str:
+    """A hash of the code in these folders, so that results of other code are not mixed with its own."""
     digest = hashlib.sha256()
     for folder in folders:
         for path in sorted(folder.rglob("*.py")):

@@ -12,7 +12,7 @@ from typing import Any
 from datasets.utils.logging import get_logger
 from filelock import FileLock, Timeout
 
-from luab_data.build.manifest import ShardStore, shard_name
+from luab_data.build.manifest import ShardStore, shard_files, shard_name
 from luab_data.errors import SourceError
 from luab_data.files.durable import file_sha256, read_sealed, write_sealed
 
@@ -82,8 +82,8 @@ class BuildState:
         write_sealed(plan, arguments)
 
     def forget(self) -> None:
-        """Removes all counts, so that no shard is finished."""
-        for path in self._files():
+        """Removes all counts and shards. Those of an earlier plan would stay beside the new ones."""
+        for path in (*self._files(), *shard_files(self.out)):
             path.unlink()
 
     def _files(self) -> list[Path]:
@@ -116,7 +116,7 @@ def require_same(out: Path, before: dict[str, Any], now: dict[str, Any]) -> None
     if differing:
         lines = [f"  {key}: {before.get(key)!r} then, {now.get(key)!r} now" for key in differing]
         raise SourceError(
-            f"out={str(out)!r} was built with other arguments, or from files that changed since:\n"
+            f"out={str(out)!r} was built with other arguments, or from files or by code that changed since:\n"
             + "\n".join(lines)
             + "\nRun it with the same arguments, pass another folder, or remove this one."
         )

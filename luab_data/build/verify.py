@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from luab_data.build.manifest import SHARDS, SUMMARY
+from luab_data.build.manifest import DESCRIPTIONS, SHARDS, SUMMARY
 from luab_data.errors import SourceError
 from luab_data.files.durable import file_sha256, replacing
-from luab_data.files.sums import SUMS, format_sums, parse_sums
+from luab_data.files.sums import CARD, SUMS, format_sums, parse_sums
 
 
 def verify_dataset(folder: str | Path) -> list[str]:
@@ -28,6 +28,7 @@ def verify_dataset(folder: str | Path) -> list[str]:
         sums = parse_sums((folder / SUMS).read_text(encoding="utf-8"))
     except ValueError as error:  # UnicodeDecodeError too
         return [f"{SUMS} is damaged: {error}"]
+    sums.pop(CARD, None)  # people edit it; earlier versions listed it
     return [*_differences(folder, sums), *_disagreements(folder, sums), *_foreign(folder, sums)]
 
 
@@ -48,12 +49,13 @@ def _differences(folder: Path, sums: dict[str, str]) -> Iterator[str]:
 
 
 def _disagreements(folder: Path, sums: dict[str, str]) -> Iterator[str]:
-    """Problems of the manifest, which a later build relies on: it must list the same shards."""
+    """Problems of the two lists, which a later build relies on: they must have the same shards."""
     try:
         shards = json.loads((folder / SUMMARY).read_bytes())["shards"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         yield f"{SUMMARY} cannot be read."
         return
+    yield from (f"{SUMS} does not list {name}." for name in DESCRIPTIONS if name not in sums)
     if shards != {name: sha256 for name, sha256 in sums.items() if SHARDS.fullmatch(name)}:
         yield f"{SUMMARY} lists other shards than {SUMS}."
 

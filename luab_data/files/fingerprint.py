@@ -6,16 +6,20 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from luab_data.constants import APPLE_DOUBLE
 
-def fingerprint(path: str | Path) -> str:
+OF_DESKTOPS = (".ds_store", "thumbs.db", "desktop.ini")  # names, in lower case, that no source reads
+
+
+def fingerprint(path: str | Path, suffixes: tuple[str, ...] = ("",)) -> str:
     """The state of a file or folder, from names, sizes and modification times, not from content.
 
     It walks the whole folder, so that a cached result is never older than its files (a few seconds for a
-    million files).
+    million files). Of a folder, files count whose names end with one of `suffixes` (in lower case).
     """
     path = Path(path)
     digest = hashlib.sha256()
-    files = [path] if path.is_file() else (Path(folder, name) for folder, name in _files_below(path))
+    files = [path] if path.is_file() else _files_below(path, suffixes)
     for file in files:
         status = file.stat() if file.exists() else file.lstat()
         digest.update(repr((str(file.relative_to(path)), status.st_size, status.st_mtime_ns)).encode())
@@ -35,7 +39,10 @@ def is_local(value: object) -> bool:
     return isinstance(value, str | Path) and Path(value).exists()
 
 
-def _files_below(root: Path) -> Iterator[tuple[str, str]]:
+def _files_below(root: Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
     for folder, folders, files in os.walk(root):
         folders.sort()
-        yield from ((folder, name) for name in sorted(files))
+        for name in sorted(files):
+            lower = name.lower()
+            if lower.endswith(suffixes) and lower not in OF_DESKTOPS and not name.startswith(APPLE_DOUBLE):
+                yield Path(folder, name)

@@ -6,7 +6,7 @@ it.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from luab_data.errors import SourceError
@@ -14,6 +14,8 @@ from luab_data.files.durable import file_sha256, replacing, sync
 
 SUMS = "SHA256SUMS"  # of all other files of the folder
 CARD = "README.md"
+CHECKPOINT = "checkpoint-"  # begins the names of a run's checkpoints
+MODEL_FILES = ("config.json", ".safetensors")  # how the names of the files end that a model is loaded from
 
 _LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<name>[\w.-]+(/[\w.-]+)*)", re.ASCII)
 
@@ -60,7 +62,7 @@ def listed_files(folder: Path) -> list[str]:
 
 
 def damage(folder: Path, suffixes: tuple[str, ...] = ("",)) -> list[str]:
-    """The problems of the files in `SHA256SUMS`, one line each.
+    """The problems of the files in `SHA256SUMS`, and of those that it should list, one line each.
 
     Reads every byte of the files whose name ends with one of `suffixes`.
     """
@@ -70,7 +72,13 @@ def damage(folder: Path, suffixes: tuple[str, ...] = ("",)) -> list[str]:
         return [f"{SUMS} is missing: the folder is incomplete, or an earlier version wrote it"]
     except ValueError as error:
         return [f"{SUMS} is damaged: {error}"]
-    problems = []
+    if not sums:
+        return [f"{SUMS} is damaged: it lists no file"]
+    problems = [
+        f"{name} is not listed in {SUMS}, which was cut off or written before it"
+        for name in _unlisted(folder, sums)
+        if name.endswith(suffixes)
+    ]
     for name, sha256 in sums.items():
         if not name.endswith(suffixes):
             continue
@@ -79,6 +87,21 @@ def damage(folder: Path, suffixes: tuple[str, ...] = ("",)) -> list[str]:
         elif file_sha256(folder / name) != sha256:
             problems.append(f"{name} is damaged: its SHA-256 is not the one in {SUMS}")
     return problems
+
+
+def _unlisted(folder: Path, sums: dict[str, str]) -> Iterator[str]:
+    """The files that a whole list has: all of a checkpoint, else those of a model.
+
+    A run's output folder also has reports, which change, and checkpoints, which have their own lists. Hidden
+    files are of other programs.
+    """
+    of_checkpoint = folder.resolve().name.startswith(CHECKPOINT)
+    for path in sorted(folder.rglob("*") if of_checkpoint else folder.glob("*")):
+        name = path.relative_to(folder).as_posix()
+        hidden = any(part.startswith(".") for part in name.split("/"))
+        wanted = name not in (CARD, SUMS) and (of_checkpoint or name.endswith(MODEL_FILES))
+        if wanted and not hidden and name not in sums and path.is_file():
+            yield name
 
 
 def require_undamaged(folder: Path, what: str, fix: str) -> None:

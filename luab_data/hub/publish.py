@@ -7,33 +7,35 @@ a kill, and a shard that is already there, by name and SHA-256, is not uploaded 
 
 import hashlib
 import re
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from datasets.utils.logging import get_logger
 from huggingface_hub import (
     CommitOperationAdd,
     CommitOperationCopy,
     CommitOperationDelete,
     HfApi,
 )
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError, RevisionNotFoundError
 from huggingface_hub.hf_api import RepoFile
 
 from luab_data.build.card import PATH_OR_ID
-from luab_data.build.manifest import DESCRIPTIONS, REJECTS, SHARDS, Manifest
+from luab_data.build.manifest import DESCRIPTIONS, REJECTS, SUMMARY, Manifest
+from luab_data.build.raw import FULL
 from luab_data.console.text import counted
 from luab_data.errors import SourceError
 from luab_data.files.fingerprint import without_states
 from luab_data.files.sums import CARD, SUMS, format_sums
-from luab_data.hub.retry import patiently, reason
+from luab_data.hub.retry import patiently
+from luab_data.hub.revisions import config_of, content_of, files_of, is_same, shards_of
+from luab_data.hub.upload_errors import upload_errors
 
 BRANCH = "luab-upload"  # where the shards of an unfinished release are
 SHARDS_PER_COMMIT = 25  # about 3 GB with images; as many may wait on disk during an upload
-_REFUSED = (401, 403, 404)
 _VERSION = re.compile(r"v(\d+)")
+
+logger = get_logger(__name__)
 
 
 def require_publishable(public: bool, with_images: bool, may_publish_images: bool) -> None:
@@ -55,12 +57,12 @@ def require_publishable(public: bool, with_images: bool, may_publish_images: boo
 class Release:
     """The next version of a dataset repository; the `ShardStore` of its build. A context manager.
 
-    The repository is created if needed, private unless `public`. An existing one keeps its visibility, which
-    must match `public` or `private` if one is given. An uploaded shard is deleted from this disk unless
-    `keep`, and unless its build was finished before.
+    `open` creates the repository if needed, private unless `public`. An existing one keeps its visibility,
+    which must match `public` or `private` if one is given, and its configuration `config`. An uploaded shard
+    is deleted from this disk unless `keep`, and unless its build was finished before.
 
-    Raises `SourceError` without access, for images in a public repository (see `require_publishable`), and in
-    any later call after an upload failed.
+    Raises `SourceError` for images in a public repository (see `require_publishable`), and in any later call
+    without access or after an upload failed.
     """
 
     def __init__(
@@ -68,30 +70,45 @@ class Release:
         repo_id: str,
         public: bool = False,
         private: bool = False,
-        with_images: bool = True,
+        config: str = FULL,
         may_publish_images: bool = False,
         keep: bool = False,
     ):
-        require_publishable(public, with_images, may_publish_images)
+        require_publishable(public, config == FULL, may_publish_images)
         self._api = HfApi()
+        self._repo_id = repo_id
+        self._public, self._private = public, private
+        self._config = config
+        self._may_publish_images = may_publish_images
         self._keep = keep
         self._taken = False
         self._batch: list[_Shard] = []
         self._upload: Future[None] | None = None
         self._thread = ThreadPoolExecutor(1)
-        with _upload_errors(repo_id):
-            made = self._api.create_repo(repo_id, repo_type="dataset", private=not public, exist_ok=True)
-            self._repo: dict[str, Any] = {"repo_id": made.repo_id, "repo_type": "dataset"}
+        self._repo: dict[str, Any] = {"repo_id": repo_id, "repo_type": "dataset"}
+
+    def open(self) -> None:
+        """Creates the repository, or checks the existing one."""
+        with upload_errors(self._repo_id):
+            made = self._api.create_repo(**self._repo, private=not self._public, exist_ok=True)
+            self._repo["repo_id"] = made.repo_id
             self._api.auth_check(**self._repo, write=True)  # create_repo does not always ask
             is_public = not self._api.dataset_info(made.repo_id).private
-            self._on_main = self._shards("main")
-            self._on_branch = self._shards(BRANCH)
-        require_publishable(is_public, with_images, may_publish_images)
-        if (private and is_public) or (public and not is_public):
+            main = files_of(self._api, self._repo, "main")
+            config = config_of(self._api, self._repo, main)
+            self._on_main = shards_of(main)
+            self._on_branch = shards_of(files_of(self._api, self._repo, BRANCH))
+        require_publishable(is_public, self._config == FULL, self._may_publish_images)
+        if (self._private and is_public) or (self._public and not is_public):
             there, asked = ("public", "--private") if is_public else ("private", "--public")
             raise SourceError(
-                f"--push-to-hub {repo_id}: this repository is {there} already. Leave {asked} out, change it "
-                f"at {self.address}/settings, or name another repository."
+                f"--push-to-hub {self._repo_id}: this repository is {there} already. Leave {asked} out, "
+                f"change it at {self.address}/settings, or name another repository."
+            )
+        if config not in (None, self._config):
+            raise SourceError(
+                f"--push-to-hub {self._repo_id}: this repository holds the configuration {config!r}, which "
+                f"{self._config!r} would replace. Name another repository."
             )
 
     def __enter__(self) -> "Release":
@@ -115,7 +132,10 @@ class Release:
         self._add(_Shard(path, name, sha256))
 
     def finish(self, out: Path, manifest: Manifest) -> str:
-        """Releases a finished build and returns its version. Unchanged content makes no commit."""
+        """Releases a finished build and returns its version.
+
+        Unchanged content (all but the card) makes no commit and no tag.
+        """
         self._send()
         self._wait()
         paths = {name: out / name for name in manifest.shards}
@@ -126,7 +146,7 @@ class Release:
                 self._add(_Shard(paths[name], name, sha256))
         self._send()
         self._wait()
-        with _upload_errors(self._repo["repo_id"]):
+        with upload_errors(self._repo_id):
             version = patiently(lambda: self._release(out, manifest), "release")
             if self._on_branch:
                 patiently(self._remove_branch, "release")
@@ -149,7 +169,7 @@ class Release:
 
     def _wait(self) -> None:
         if self._upload is not None:
-            with _upload_errors(self._repo["repo_id"]):
+            with upload_errors(self._repo_id):
                 self._upload.result()
 
     def _commit(self, batch: list["_Shard"]) -> None:
@@ -170,7 +190,9 @@ class Release:
             shard.path.unlink(missing_ok=True)
 
     def _release(self, out: Path, manifest: Manifest) -> str:
-        self._on_main, self._on_branch = self._shards("main"), self._shards(BRANCH)
+        main = files_of(self._api, self._repo, "main")
+        self._on_main = shards_of(main)
+        self._on_branch = shards_of(files_of(self._api, self._repo, BRANCH))
         changed = [name for name, sha256 in manifest.shards.items() if self._on_main.get(name) != sha256]
         foreign = [name for name in changed if self._on_branch.get(name) != manifest.shards[name]]
         if foreign:
@@ -178,51 +200,73 @@ class Release:
                 f"{self.address}: {foreign[0]} on the branch {BRANCH} is not this build's. Another build is "
                 "being pushed there: let it end, remove the folder, and run this one again."
             )
+        old = sorted(self._on_main.keys() - manifest.shards.keys())
+        texts = self._texts(out, manifest)
+        head = self._api.dataset_info(self._repo["repo_id"]).sha or "main"
+        last = self._last_version()
+        released = {} if last is None else files_of(self._api, self._repo, last)
+        if (
+            not changed
+            and not old
+            and all(is_same(main.get(name), texts[name]) for name in (SUMMARY, REJECTS))
+        ):
+            if last is not None and content_of(released) == content_of(main):
+                return last
+            return self._tag(head)  # a run that was killed before it did
+        if CARD in main and not is_same(main[CARD], texts[CARD]):
+            self._say_if_edited(main[CARD], released.get(CARD), last, head)
         operations: list[CommitOperationCopy | CommitOperationDelete | CommitOperationAdd]
         operations = [CommitOperationCopy(name, name, src_revision=BRANCH) for name in changed]
-        old = sorted(self._on_main.keys() - manifest.shards.keys())
         operations += [CommitOperationDelete(name) for name in old]
-        sums = dict(manifest.shards)
-        for name in DESCRIPTIONS:
-            content = (out / name).read_text(encoding="utf-8")
-            if name == CARD:
-                content = content.replace(PATH_OR_ID, self._repo["repo_id"])
-            if name != REJECTS:
-                content = without_states(content)
-            sums[name] = hashlib.sha256(content.encode()).hexdigest()
-            operations.append(CommitOperationAdd(name, content.encode()))
-        operations.append(CommitOperationAdd(SUMS, format_sums(sums).encode()))
+        operations += [CommitOperationAdd(name, content) for name, content in texts.items()]
         commit = self._api.create_commit(
             **self._repo, operations=operations, commit_message=counted(manifest.rows, "row")
         )
         return self._tag(commit.oid)
 
+    def _texts(self, out: Path, manifest: Manifest) -> dict[str, bytes]:
+        """The files beside the shards, as they are published."""
+        texts = {}
+        sums = dict(manifest.shards)
+        for name in DESCRIPTIONS:
+            content = (out / name).read_text(encoding="utf-8")
+            if name != REJECTS:
+                content = without_states(content)
+            texts[name] = content.encode()
+            sums[name] = hashlib.sha256(texts[name]).hexdigest()
+        card = (out / CARD).read_text(encoding="utf-8").replace(PATH_OR_ID, self._repo["repo_id"])
+        return {**texts, CARD: without_states(card).encode(), SUMS: format_sums(sums).encode()}
+
+    def _say_if_edited(self, card: RepoFile, released: RepoFile | None, last: str | None, head: str) -> None:
+        """Reports a card that people wrote, which the release replaces."""
+        if released is None or released.blob_id != card.blob_id:
+            since = "is not of a release" if last is None else f"was edited since {last}"
+            logger.warning(
+                f"{self.address}: {CARD} there {since}, and this release replaces it. That one stays at "
+                f"{self.address}/blob/{head}/{CARD}"
+            )
+
+    def _versions(self) -> dict[int, str]:
+        """The commit of each version, by number."""
+        tags = self._api.list_repo_refs(**self._repo).tags
+        return {int(match[1]): tag.target_commit for tag in tags if (match := _VERSION.fullmatch(tag.name))}
+
+    def _last_version(self) -> str | None:
+        return f"v{max(versions)}" if (versions := self._versions()) else None
+
     def _tag(self, commit: str) -> str:
         """The version of this commit: its tag, or the next number."""
-        tags = self._api.list_repo_refs(**self._repo).tags
-        numbers = {int(match[1]): tag for tag in tags if (match := _VERSION.fullmatch(tag.name))}
-        for number, tag in numbers.items():
-            if tag.target_commit == commit:
+        versions = self._versions()
+        for number, tagged in versions.items():
+            if tagged == commit:
                 return f"v{number}"
-        version = f"v{max(numbers, default=0) + 1}"
+        version = f"v{max(versions, default=0) + 1}"
         self._api.create_tag(**self._repo, tag=version, revision=commit)
         return version
 
     def _remove_branch(self) -> None:
         if any(branch.name == BRANCH for branch in self._api.list_repo_refs(**self._repo).branches):
             self._api.delete_branch(**self._repo, branch=BRANCH)
-
-    def _shards(self, revision: str) -> dict[str, str]:
-        """SHA-256 by name of the shards that a revision has."""
-        try:
-            entries = list(self._api.list_repo_tree(**self._repo, recursive=True, revision=revision))
-        except RevisionNotFoundError:
-            return {}
-        return {
-            entry.path: entry.lfs.sha256
-            for entry in entries
-            if isinstance(entry, RepoFile) and entry.lfs is not None and SHARDS.fullmatch(entry.path)
-        }
 
 
 class _Shard:
@@ -243,22 +287,3 @@ def _addition(shard: _Shard) -> CommitOperationAdd:
             "command again: it is made again."
         )
     return addition
-
-
-@contextmanager
-def _upload_errors(repo_id: str) -> Iterator[None]:
-    """Converts the Hub clients' errors into one that says what to do."""
-    try:
-        yield
-    except HFValidationError as error:
-        raise SourceError(f"--push-to-hub {repo_id!r} is no name of a repository: {reason(error)}") from error
-    except (HTTPError, OSError, RuntimeError) as error:
-        if isinstance(error, HfHubHTTPError) and error.response.status_code in _REFUSED:
-            raise SourceError(
-                f"--push-to-hub {repo_id}: the Hub refuses it: {reason(error)} Log in with `hf auth login` "
-                "(or set HF_TOKEN) as a user who may write there, with a token that may write."
-            ) from error
-        raise SourceError(
-            f"--push-to-hub {repo_id}: the upload stopped: {reason(error)} What is uploaded stays: run the "
-            "same command again to resume."
-        ) from error

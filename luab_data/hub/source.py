@@ -80,7 +80,8 @@ class HubImages:
             columns = images.column_names or []
         if IMAGE not in columns:
             raise SourceError(f"{role}={dataset!r} has no column {IMAGE!r}; it has {columns}.")
-        self.place = dataset if revision is None else f"{dataset}@{revision}"
+        # Of the Hub with the commit, which `datasets` has resolved and reads from now on.
+        self.place = dataset if Path(dataset).is_dir() else f"{dataset}@{builder.hash}"
         read = [name for name in (IMAGE, IMAGE_ID) if name in columns]
         self._images = images.select_columns(read).cast_column(IMAGE, datasets.Image(decode=False))
         if isinstance(builder.config, ParquetConfig) and Path(dataset).is_dir():

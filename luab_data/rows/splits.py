@@ -155,8 +155,8 @@ def hold_out(labels: np.ndarray | None, count: int, share: float) -> tuple[np.nd
     row, or if there are more classes than evaluation rows.
 
     Args:
-        labels: [count] class of each row; each class gives its share, rounded up or down, and one of a single
-            row gives none. None: rows of several labels, which are drawn without regard to them.
+        labels: [count] class of each row; each class gives its share, rounded up or down, but not all its
+            rows. None: rows of several labels, which are drawn without regard to them.
         count: How many rows there are.
         share: Of the rows to evaluate on, between 0 and 1.
     """
@@ -165,8 +165,12 @@ def hold_out(labels: np.ndarray | None, count: int, share: float) -> tuple[np.nd
     if labels is not None:
         order = order[np.argsort(labels[order], kind="stable")]
         _, place, sizes = np.unique(labels[order], return_inverse=True, return_counts=True)
-        order = order[sizes[place] > 1]
+        order, place = order[sizes[place] > 1], place[sizes[place] > 1]
     marks = np.floor(np.arange(len(order) + 1) * share + rng.random())
+    chosen = np.diff(marks) > 0
+    if labels is not None and len(order):
+        first = np.flatnonzero(np.diff(place, prepend=-1))  # of each class
+        chosen[first[np.logical_and.reduceat(chosen, first)]] = False
     held = np.zeros(count, bool)
-    held[order[np.diff(marks) > 0]] = True
+    held[order[chosen]] = True
     return np.flatnonzero(~held), np.flatnonzero(held)

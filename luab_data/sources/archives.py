@@ -132,8 +132,8 @@ class TarOfTars:
             )
 
     def classes(self) -> list[str]:
-        """The class of each inner tar."""
-        return list(self._tars)
+        """The class of each inner tar with an entry."""
+        return [class_name for class_name in self._tars if self._has_entries(class_name)]
 
     def part(self, parts: Parts) -> "TarOfTars":
         """The classes of some parts."""
@@ -190,8 +190,7 @@ class TarOfTars:
             return {}
         places, rejects = {}, []
         with archive_errors(self.role, self.place):
-            reader = BoundedReader(self._file, MAX_HEADER_BYTES, tar.size, start=tar.offset_data)
-            for member in members(reader):
+            for member in self._members(tar):
                 try:
                     self._add(class_name, member, tar.offset_data, places)
                 except RejectedRecord as error:
@@ -199,6 +198,21 @@ class TarOfTars:
                     rejects.append(Reject(self.role, name, error.reason))
         self._places[class_name], self._rejects_of[class_name] = places, rejects
         return places
+
+    def _members(self, tar: Member) -> Iterator[Member]:
+        return members(BoundedReader(self._file, MAX_HEADER_BYTES, tar.size, start=tar.offset_data))
+
+    def _has_entries(self, class_name: str) -> bool:
+        with archive_errors(self.role, self.place):
+            return any(self._is_usable(member) for member in self._members(self._tars[class_name]))
+
+    def _is_usable(self, member: Member) -> bool:
+        try:
+            check_plain(member, self.max_bytes)
+            entry_id(member.name, 1)
+        except RejectedRecord:
+            return False
+        return is_entry(file_name_of(member.name), IMAGE_SUFFIXES)
 
     def _add(self, class_name: str, member: Member, start: int, places: dict[str, int]) -> None:
         if member.isreg() and not is_entry(file_name_of(member.name), IMAGE_SUFFIXES):

@@ -16,6 +16,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from luab_data.console.text import counted
+from luab_data.constants import APPLE_DOUBLE
 from luab_data.errors import RejectedRecord
 from luab_data.images.pillow import SUFFIXES
 
@@ -27,8 +29,6 @@ MAX_IMAGE_BYTES = 64 << 20  # ImageNet's largest file has 15 MB
 MAX_RECORD_BYTES = 4 << 20  # one XML: a trace of 14 minutes at 60 Hz; real files have a few kB
 
 MAX_NAME = 300  # characters of a name in a report; an archive's may have a million
-
-APPLE_DOUBLE = "._"
 
 _UNSAFE = re.compile(r"[\x00-\x1f\\]")
 _UNSAFE_NAME = "unsafe name: absolute, or with '..', a backslash or a control character"
@@ -131,8 +131,20 @@ def _folders(path: str, depth: int) -> str:
     for part in parts:
         _require_safe(part)
     if len(parts) < depth:
-        raise RejectedRecord(f"the file lies {depth - len(parts)} folder too high: expected <class>/<name>")
+        raise _misplaced(len(parts) - depth)
     return "".join(part + "/" for part in parts[len(parts) - depth :])
+
+
+def require_depth(name: str, depth: int) -> None:
+    """Raises RejectedRecord unless `name`, a path below the classes' root, has exactly `depth` parts."""
+    deeper = len(_parts(name)) - depth
+    if deeper:
+        raise _misplaced(deeper)
+
+
+def _misplaced(deeper: int) -> RejectedRecord:
+    where = f"{counted(abs(deeper), 'folder')} too {'deep' if deeper > 0 else 'high'}"
+    return RejectedRecord(f"the file lies {where}: expected <class>/<name>")
 
 
 def _parts(name: str) -> list[str]:

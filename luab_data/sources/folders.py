@@ -1,4 +1,4 @@
-"""Folders and zips as sources, and a filter for the classes of a source.
+"""Folders and zips as sources.
 
 Tar archives: `luab_data.sources.archives`; the Hub: `luab_data.hub.source`.
 """
@@ -7,9 +7,8 @@ import copy
 import os
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
 
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.files.regular import read_regular, require_file_inside
@@ -25,19 +24,19 @@ from luab_data.sources.entries import (
     file_name_of,
     is_entry,
     printable,
+    require_depth,
     same_form,
 )
 from luab_data.sources.parts import PartOf, Parts
 from luab_data.sources.zip import BrokenZip, ZipMember, read_member, zip_members
-
-T = TypeVar("T", bound=Entry | str | Reject)
 
 
 class FolderSource:
     """A folder of files, `<root>/<name>` (depth 1) or `<root>/<class>/<name>` (depth 2). Stream and Lookup.
 
     Folders are listed when they are first needed, so that a lookup in one class does not wait for a million
-    other files. A link to a file inside the folder is followed, any other link is rejected.
+    other files. Of depth 2, a file of the source's kind in another place is rejected. A link to a file inside
+    the folder is followed, any other link is rejected.
     `rename`: id by the file's name -> id, for sets whose files have two names.
     """
 
@@ -60,7 +59,7 @@ class FolderSource:
             raise SourceError(f"{role}={str(root)!r}: there is no such folder.")
         self._resolved = self.place.resolve()
         self._folders: dict[str, list[str]] = {} if depth == 2 else {"": [""]}  # by id: their names
-        self._linked: list[Reject] = []  # folders that are links
+        self._rejects_of_root: list[Reject] = []  # files beside the folders, and folders that are links
         self._listed = CompactNames()  # folder's id -> {id: the file's path in the root}
         self._rejects: dict[str, list[Reject]] = {}
         self._ignored: Counter[str] = Counter()
@@ -73,7 +72,7 @@ class FolderSource:
         return sum(self._ignored.values())
 
     def classes(self) -> list[str] | None:
-        """Ids of the class folders with a file of the source's kind; None without classes."""
+        """Ids of the class folders with an entry; None without classes."""
         if self.depth == 1:
             return None
         return [folder for folder in self._folders if self._has_entries(folder)]
@@ -82,10 +81,12 @@ class FolderSource:
         """The entries of some parts; of class folders only theirs are listed."""
         part = copy.copy(self)
         part._listed, part._rejects, part._ignored = CompactNames(), {}, Counter()
+        if self.depth == 2 and parts.first:
+            part._ignored[""] = self._ignored[""]
         if self.depth == 1:
             return PartOf(part, parts)
         part._folders = {name: paths for name, paths in self._folders.items() if parts.own_class(name)}
-        part._linked = self._linked if parts.first else []
+        part._rejects_of_root = self._rejects_of_root if parts.first else []
         return part
 
     def __iter__(self) -> Iterator[Entry | Reject]:
@@ -100,7 +101,7 @@ class FolderSource:
 
     def ids(self) -> Iterator[str | Reject]:
         """All ids, folder by folder, with the rejects of each."""
-        yield from self._linked
+        yield from self._rejects_of_root
         for folder in self._folders:
             yield from self._list(folder)
             yield from self._rejects[folder]
@@ -111,14 +112,42 @@ class FolderSource:
                 self._folders.setdefault(same_form(entry.name), []).append(entry.name)
             elif entry.is_symlink() and entry.is_dir():
                 reason = "a link to a folder is not followed: put the folder itself in its place"
-                self._linked.append(Reject(self.role, printable(entry.name), reason))
+                self._rejects_of_root.append(Reject(self.role, printable(entry.name), reason))
+            else:
+                self._rejects_of_root += self._misplaced("", entry.name)
+
+    def _misplaced(self, folder: str, path: str) -> Iterator[Reject]:
+        """Rejects a file that lies too high or too deep; counts it as ignored if it is of another kind."""
+        if not is_entry(file_name_of(path), self.suffixes):
+            self._ignored[folder] += 1
+            return
+        try:
+            require_depth(path, self.depth)
+        except RejectedRecord as error:
+            yield Reject(self.role, printable(path), error.reason)
+
+    def _nested(self, folder: str, path: str) -> Iterator[Reject]:
+        """The files below a folder that lies in a class folder."""
+        for below, folders, files in os.walk(self.place / path, onerror=_raise):
+            folders.sort()
+            for name in sorted(files):
+                yield from self._misplaced(folder, Path(below, name).relative_to(self.place).as_posix())
 
     def _has_entries(self, folder: str) -> bool:
         for name in self._folders[folder]:
             with os.scandir(self.place / name) as files:
-                if any(is_entry(file.name, self.suffixes) for file in files):
+                if any(self._is_usable(file, f"{name}/{file.name}") for file in files):
                     return True
         return False
+
+    def _is_usable(self, file: os.DirEntry[str], path: str) -> bool:
+        if not is_entry(file.name, self.suffixes) or file.is_dir(follow_symlinks=False):
+            return False
+        try:
+            self._id(file, path, {})
+        except RejectedRecord:
+            return False
+        return True
 
     def _folder_of(self, entry_id: str) -> str:
         return entry_id.rpartition("/")[0]
@@ -132,6 +161,9 @@ class FolderSource:
         for name in self._folders.get(folder, ()):
             for entry in _entries(self.place / name):
                 path = f"{name}/{entry.name}" if name else entry.name
+                if self.depth == 2 and entry.is_dir(follow_symlinks=False):
+                    rejects += self._nested(folder, path)
+                    continue
                 if not is_entry(entry.name, self.suffixes) or entry.is_dir(follow_symlinks=False):
                     self._ignored[folder] += 1
                     continue
@@ -162,6 +194,10 @@ def beside(first: str, second: str) -> str:
     return repr(first)
 
 
+def _raise(error: OSError) -> None:
+    raise error
+
+
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
         return sorted(entries, key=lambda entry: entry.name)
@@ -170,7 +206,8 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 class ZipSource:
     """The files of a zip, read in place (COCO's `train2014.zip`). Stream and Lookup. `rename` as above.
 
-    `below`: only what lies in this folder of the zip, `` for all.
+    `below`: the files are `<below><class>/<name>`, and others in this folder are rejected; what is beside it
+    is ignored. None: they may be in any folder.
     """
 
     def __init__(
@@ -181,7 +218,7 @@ class ZipSource:
         depth: int = 1,
         max_bytes: int = MAX_IMAGE_BYTES,
         rename: Callable[[str], str] = str,
-        below: str = "",
+        below: str | None = None,
     ):
         self.place = Path(path)
         self.role = role
@@ -193,10 +230,13 @@ class ZipSource:
         try:
             self._file = self.place.open("rb")
             for member in zip_members(self._file):
-                if not is_entry(file_name_of(member.name), suffixes) or not member.name.startswith(below):
+                inside = member.name.startswith(below or "")
+                if not inside or not is_entry(file_name_of(member.name), suffixes):
                     self.ignored += 1
                     continue
                 try:
+                    if below is not None:
+                        require_depth(member.name.removeprefix(below), depth)
                     self._add(rename(entry_id(member.name, depth)), member)
                 except RejectedRecord as error:
                     self._rejects.append(Reject(role, printable(member.name), error.reason))
@@ -245,51 +285,3 @@ def broken_zip(role: str, path: str | Path, error: Exception) -> SourceError:
         f"{role}={str(path)!r} cannot be read as a zip: {error}. Download it again, or unpack what can be "
         "saved of it and pass the folder."
     )
-
-
-class ClassFilter:
-    """The entries of some classes of another source; others are ignored.
-
-    A Stream or a Lookup (or both), like that source.
-    """
-
-    def __init__(self, source: Any, classes: list[str]):
-        self.source = source
-        self.role = source.role
-        self.place = source.place
-        self._classes = frozenset(classes)
-        self._left_out = 0
-
-    def over(self, source: Any) -> "ClassFilter":
-        """The same classes of another source."""
-        return ClassFilter(source, list(self._classes))
-
-    @property
-    def ignored(self) -> int:
-        """The number of entries that the source ignored, or that are of other classes."""
-        return self.source.ignored + self._left_out
-
-    def _keeps(self, entry_id: str) -> bool:
-        return entry_id.rpartition("/")[0] in self._classes
-
-    def __iter__(self) -> Iterator[Entry | Reject]:
-        yield from self._kept(self.source)
-
-    def __contains__(self, entry_id: str) -> bool:
-        return self._keeps(entry_id) and entry_id in self.source
-
-    def get(self, entry_id: str) -> bytes:
-        """The bytes of one entry."""
-        return self.source.get(entry_id)
-
-    def ids(self) -> Iterator[str | Reject]:
-        """The ids of the chosen classes, and the rejects."""
-        yield from self._kept(self.source.ids())
-
-    def _kept(self, items: Iterable[T]) -> Iterator[T]:
-        self._left_out = 0
-        for item in items:
-            if isinstance(item, Reject) or self._keeps(item if isinstance(item, str) else item.id):
-                yield item
-            else:
-                self._left_out += 1

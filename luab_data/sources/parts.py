@@ -1,4 +1,4 @@
-"""Parts of a source's entries, so that several processes read a release together.
+"""Some of a source's entries: parts, so that several processes read a release together, and some classes.
 
 Each entry and each reject of a source belongs to exactly one part. Entries of one class are in one part, so
 that a reader opens only the folders, or the archives, of its own classes. Entries without a class are spread
@@ -80,3 +80,51 @@ class PartOf:
         for item in items:
             if self._parts.own(item if isinstance(item, str) else item.id):
                 yield item
+
+
+class ClassFilter:
+    """The entries of some classes of another source; others are ignored.
+
+    A Stream or a Lookup (or both), like that source.
+    """
+
+    def __init__(self, source: Any, classes: list[str]):
+        self.source = source
+        self.role = source.role
+        self.place = source.place
+        self._classes = frozenset(classes)
+        self._left_out = 0
+
+    def over(self, source: Any) -> "ClassFilter":
+        """The same classes of another source."""
+        return ClassFilter(source, list(self._classes))
+
+    @property
+    def ignored(self) -> int:
+        """The number of entries that the source ignored, or that are of other classes."""
+        return self.source.ignored + self._left_out
+
+    def _keeps(self, entry_id: str) -> bool:
+        return entry_id.rpartition("/")[0] in self._classes
+
+    def __iter__(self) -> Iterator[Entry | Reject]:
+        yield from self._kept(self.source)
+
+    def __contains__(self, entry_id: str) -> bool:
+        return self._keeps(entry_id) and entry_id in self.source
+
+    def get(self, entry_id: str) -> bytes:
+        """The bytes of one entry."""
+        return self.source.get(entry_id)
+
+    def ids(self) -> Iterator[str | Reject]:
+        """The ids of the chosen classes, and the rejects."""
+        yield from self._kept(self.source.ids())
+
+    def _kept(self, items: Iterable[T]) -> Iterator[T]:
+        self._left_out = 0
+        for item in items:
+            if isinstance(item, Reject) or self._keeps(item if isinstance(item, str) else item.id):
+                yield item
+            else:
+                self._left_out += 1

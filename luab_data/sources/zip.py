@@ -8,8 +8,10 @@ This module only reads stored and deflated members, and checks that the director
 import io
 import os
 import struct
+import zipfile
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from luab_data.errors import RejectedRecord
@@ -23,6 +25,7 @@ _END64_PLACE = struct.Struct("<4sLQL")
 _END64 = struct.Struct("<4sQ2H2L4Q")
 _HEADER = struct.Struct("<4s6H3L5H2L")
 _LOCAL = struct.Struct("<4s5H3L2H")
+_BEGINNINGS = (b"PK\3\4", b"PK\5\6", b"PK\7\10")  # of a member, of an empty zip, of one in several files
 _MAX_COMMENT = 0xFFFF
 _IN_EXTRA, _SIZES = 0xFFFFFFFF, 1  # the true number is in the extra field of this kind
 
@@ -41,6 +44,12 @@ class ZipMember(NamedTuple):
     packed: int  # bytes in the archive
     size: int  # bytes unpacked
     offset: int  # of its local header, in the file
+
+
+def is_zip(path: Path) -> bool:
+    """Whether a file begins as a zip, which may be cut off, or ends as one behind other bytes."""
+    with path.open("rb") as file:
+        return file.read(4) in _BEGINNINGS or zipfile.is_zipfile(file)
 
 
 def zip_members(file: BinaryIO) -> Iterator[ZipMember]:

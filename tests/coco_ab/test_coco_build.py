@@ -191,6 +191,24 @@ def test_counts_add_up_and_each_reject_has_its_reason(raw):
         assert summary.found[role] == summary.used[role] + summary.rejected[role]
 
 
+@pytest.mark.parametrize("config", ["full", "byproducts"])
+def test_a_cursor_on_no_page_costs_that_position_alone(raw, config):
+    near = {"x": 0.25, "y": -9.5, "timeAt": 2}
+    far = [{"x": 12.0, "y": 0.5, "timeAt": 1}, {"x": 0.5, "y": 450, "timeAt": 3}]
+
+    def edit(content):
+        content[0]["mouseTracking"] = [far[0], near, far[1]]
+
+    change(sources(raw)["byproducts"], edit)
+    without = {} if config == "full" else {"images": None, "instances": None}
+    summary = build(raw, config=config, **without)
+    assert summary.rejected["byproducts"] == 0
+    assert summary.facts["cursor positions on no page, left out"] == 2
+    image_id = released(raw)[0][0]["image_id"]
+    [row] = [row for row in rows_of(raw.parent / "out") if row["image_id"] == image_id]
+    assert row["annotations"][0]["mouse_tracking"] == [{"x": 0.25, "y": -9.5, "time_at": 2}]
+
+
 def test_zip_two_processes_and_small_shards_give_the_same_rows(raw):
     build(raw)
     with zipfile.ZipFile(raw.parent / "train2014.zip", "w") as archive:
@@ -260,7 +278,9 @@ def test_authors_rule_and_the_byproducts_alone(raw):
     assert set(rows.column_names) == {"image_id", "file_name", "points", "annotations"}
     assert {each["source"] for row in rows for each in row["points"]} == {"add"}
     assert sum(len(row["annotations"]) for row in rows) == len(records)
+    assert "labels" not in summary.facts and "labels" not in summary.report()
     card = (raw.parent / "alone" / "README.md").read_text()
+    assert "labels 0" not in card
     assert "license: apache-2.0" in card
     assert "moves and removals are ignored" in card
     assert "without images and COCO's annotations" in card
@@ -332,6 +352,8 @@ def test_kill_9_and_the_next_run_finishes_with_the_same_rows(raw):
         ({"byproducts": "raw/annotations/instances_train2014.json"}, "is not a JSON array"),
         ({"byproducts": "nowhere.json"}, "neither a file, nor a folder, nor a Hub repository"),
         ({"config": "sample"}, "allowed are full, byproducts"),
+        ({"config": "byproducts"}, "'byproducts' has no images: leave images='.*train2014' out"),
+        ({"config": "byproducts", "images": None}, "has no images: leave instances='.*json' out"),
         ({"rule": "last"}, "take one of final, authors"),
         ({"max_side": 0}, "must be 1 or more"),
     ],

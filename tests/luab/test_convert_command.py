@@ -147,6 +147,9 @@ def test_whether_data_may_be_passed_on_is_known_only_with_a_license(tmp_path, ca
 class Kept:
     """A store that leaves the shards where they are."""
 
+    def open(self):
+        pass
+
     def holds(self, name, sha256):
         return False
 

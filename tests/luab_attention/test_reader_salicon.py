@@ -122,11 +122,13 @@ def test_only_the_variables_that_are_needed_are_read(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "scipy.io.loadmat", lambda *args, **options: asked.append(options) or loaded(*args, **options)
     )
-    write_mat(tmp_path / "1.mat", viewing([[314, 242]], [1000]))
-    assert converted(tmp_path / "out", "salicon", tmp_path / "1.mat").rows
+    mats = tmp_path / "mats"
+    mats.mkdir()
+    write_mat(mats / "1.mat", viewing([[314, 242]], [1000]))
+    assert converted(tmp_path / "out", "salicon", mats / "1.mat").rows
     assert asked[0]["variable_names"] == ["gaze", "resolution"]
-    (tmp_path / "2.mat").write_bytes(HEADER + packed_variable(16, b"map"))
-    write_mat(tmp_path / "3.mat", viewing([[314, 242]], [1000]))
-    (tmp_path / "1.mat").unlink()
-    rejects = converted(tmp_path / "2", "salicon", tmp_path).rejects
+    (mats / "2.mat").write_bytes(HEADER + packed_variable(16, b"map"))
+    write_mat(mats / "3.mat", viewing([[314, 242]], [1000]))
+    (mats / "1.mat").unlink()
+    rejects = converted(tmp_path / "2", "salicon", mats).rejects
     assert rejects["2.mat"] == "there is no variable 'gaze'; the file has map"

@@ -235,6 +235,51 @@ def test_other_arguments_or_changed_sources_are_refused(raw, monkeypatch, finish
         build(tmp_path, rows_per_shard=3)
 
 
+def test_files_that_no_source_reads_do_not_stop_a_build_from_going_on(raw, monkeypatch):
+    tmp_path, _ = raw
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        StopAtRename(patch, 4, after=False)  # one shard is finished
+        build(tmp_path, rows_per_shard=3)
+    for name in (".DS_Store", f"{WNIDS[0]}/Thumbs.db", f"{WNIDS[0]}/._x.JPEG", "synsets.txt"):
+        (tmp_path / "train" / name).write_bytes(b"x")
+    assert build(tmp_path, rows_per_shard=3).rows == 6
+
+
+@pytest.mark.parametrize("out", ["train/out", "train", f"train/{WNIDS[0]}/../out"])
+def test_a_folder_to_write_inside_a_source_is_refused(raw, out):
+    """What it gets would change the source, so that it could never be resumed."""
+    tmp_path, _ = raw
+    before = files_of(tmp_path / "train")
+    with pytest.raises(SourceError, match=r"out=.* lies in the folder images='.*train', which is read"):
+        build(tmp_path, out)
+    assert files_of(tmp_path / "train") == before
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [("luab_data.build.raw.code_hash", "code: "), ("PIL.__version__", "pillow: ")],
+)
+def test_an_interrupted_build_does_not_go_on_with_other_code(raw, monkeypatch, changed, named):
+    tmp_path, _ = raw
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        StopAtRename(patch, 4, after=False)  # one shard is finished
+        build(tmp_path, max_side=16, rows_per_shard=3)
+    before = files_of(tmp_path / "out")
+    with monkeypatch.context() as patch:
+        patch.setattr(changed, "9.9" if named == "pillow: " else lambda _: "0" * 64)
+        with pytest.raises(SourceError, match=f"by code that changed since:\n  {named}.* then, .* now\n"):
+            build(tmp_path, max_side=16, rows_per_shard=3)
+    assert files_of(tmp_path / "out") == before
+    build(tmp_path, max_side=16, rows_per_shard=3)
+
+
+def test_a_finished_build_of_an_earlier_version_stays_one(raw, monkeypatch):
+    tmp_path, _ = raw
+    build(tmp_path)
+    monkeypatch.setattr("luab_data.build.raw.code_hash", lambda _: "0" * 64)
+    assert build(tmp_path).rows == 6
+
+
 def test_the_quality_of_what_is_shrunk_is_on_the_card_and_stays_the_same(raw, monkeypatch):
     tmp_path, _ = raw
     build(tmp_path, max_side=16)
@@ -271,16 +316,48 @@ def test_classes_keep_a_subset(raw):
     assert open_built(tmp_path / "out", tmp_path / "cache").features["label"].names == [WNIDS[1]]
 
 
+@pytest.mark.parametrize(
+    ("more", "has"),
+    [
+        ({}, r"images='.*train' has no class 'n0144076A' \(did you mean n01440764\?\); it has n01440764, "),
+        ({"config": "byproducts", "images": None}, r"byproducts='.*' has no class 'n0144076A' \(did you "),
+    ],
+)
+def test_a_mistyped_class_is_named_before_anything_is_built(raw, more, has):
+    tmp_path, _ = raw
+    with pytest.raises(SourceError, match=f"classes: {has}"):
+        build(tmp_path, classes=[WNIDS[1], "n0144076A"], **more)
+    assert not (tmp_path / "out").exists()
+
+
+def test_classes_of_no_imagenet_are_found_in_an_archive(tmp_path):
+    raw_byproducts(tmp_path / "ab.tar.gz", ["n01440764/n01440764_0", "cat/cat_0", "dog/dog_0"])
+    summary = build(tmp_path, config="byproducts", images=None, classes=["dog"])
+    assert (summary.rows, summary.ignored) == (1, {"byproducts": 2})
+    with pytest.raises(SourceError, match="has no class 'dgo'"):
+        build(tmp_path, "typo", config="byproducts", images=None, classes=["dgo"])
+
+
+def test_labels_of_chosen_classes_begin_at_0(raw):
+    """So what is built of other classes has other labels: the two cannot be joined."""
+    tmp_path, _ = raw
+    for class_name in WNIDS:
+        build(tmp_path, class_name, classes=[class_name])
+        assert set(open_built(tmp_path / class_name, tmp_path / "cache")["label"]) == {0}
+
+
 def test_not_one_row_is_an_error_that_names_the_reasons(raw):
     tmp_path, _ = raw
-    with pytest.raises(SourceError, match=r"rejects\.jsonl"):
-        build(tmp_path, classes=["n09999999"])
+    raw_byproducts(tmp_path / "none.tar.gz", [])
+    with pytest.raises(SourceError, match=r"not one row: 0 byproducts found.*rejects\.jsonl"):
+        build(tmp_path, byproducts=tmp_path / "none.tar.gz")
 
 
 def test_after_not_one_row_the_corrected_command_works_in_the_same_folder(raw):
     tmp_path, payloads = raw
+    raw_byproducts(tmp_path / "none.tar.gz", [])
     with pytest.raises(SourceError, match="not one row"):
-        build(tmp_path, classes=["n09999999"])
+        build(tmp_path, byproducts=tmp_path / "none.tar.gz")
     assert build(tmp_path).rows == len(payloads)
     build(tmp_path, "undisturbed")
     assert files_of(tmp_path / "out") == files_of(tmp_path / "undisturbed")

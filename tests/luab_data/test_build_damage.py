@@ -8,9 +8,11 @@ from fixtures.factories import WNIDS, files_of, raw_byproducts, raw_images
 
 import imagenet_ab.script
 from imagenet_ab.build import build_imagenet_ab
+from luab.commands import verify
 from luab_data.build.manifest import share
 from luab_data.build.verify import verify_dataset
 from luab_data.errors import SourceError
+from luab_data.files.durable import file_sha256
 from luab_data.hub.publish import _addition, _Shard
 
 
@@ -23,7 +25,7 @@ def raw(tmp_path):
 
 def build(tmp_path, out="out", **arguments):
     arguments = {"images": tmp_path / "train", "byproducts": tmp_path / "ab.tar.gz", **arguments}
-    return build_imagenet_ab(tmp_path / out, rows_per_shard=2, **arguments)
+    return build_imagenet_ab(tmp_path / out, **{"rows_per_shard": 2, **arguments})
 
 
 def flip(path):
@@ -80,6 +82,18 @@ def test_damage_between_a_kill_and_the_next_run_is_made_good(raw, monkeypatch, n
         assert (tmp_path / "out/data/train-00000.parquet").stat().st_mtime_ns == untouched
 
 
+@pytest.mark.parametrize("names", [["plan.json"], ["00000.json", "00001.json"]])
+def test_shards_of_an_earlier_plan_do_not_stay_beside_those_of_the_next(raw, monkeypatch, names):
+    tmp_path, _ = raw
+    killed_build(tmp_path, monkeypatch)
+    for name in names:
+        halve(tmp_path / "out/.build" / name)
+    build(tmp_path, "whole", max_side=30, rows_per_shard=100)
+    build(tmp_path, max_side=30, rows_per_shard=100)
+    assert files_of(tmp_path / "out") == files_of(tmp_path / "whole")
+    assert verify_dataset(tmp_path / "out") == []
+
+
 @pytest.mark.parametrize("damage", [flip, halve, empty])
 def test_a_damaged_shard_of_a_finished_build_is_made_again(raw, damage):
     tmp_path, _ = raw
@@ -97,7 +111,7 @@ def test_a_damaged_shard_of_a_finished_build_is_made_again(raw, damage):
 
 
 @pytest.mark.parametrize("damage", [flip, halve, empty])
-@pytest.mark.parametrize("name", ["summary.json", "README.md", "rejects.jsonl", "SHA256SUMS"])
+@pytest.mark.parametrize("name", ["summary.json", "rejects.jsonl", "SHA256SUMS"])
 def test_damage_to_the_files_that_describe_a_build_is_an_error(raw, name, damage):
     tmp_path, _ = raw
     (tmp_path / "train" / WNIDS[0] / f"{WNIDS[0]}_9.JPEG").write_bytes(b"a reject")
@@ -106,6 +120,48 @@ def test_damage_to_the_files_that_describe_a_build_is_an_error(raw, name, damage
     with pytest.raises(SourceError, match=f"'.*out': {name} is missing, or not what the build wrote"):
         build(tmp_path)
     assert any(name in problem for problem in verify_dataset(tmp_path / "out"))
+
+
+def verified(folder, capsys):
+    assert verify.main([str(folder)]) == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_an_edited_card_is_no_damage(raw, listed, capsys):
+    """Also in a folder of an earlier version, whose sums list it."""
+    tmp_path, _ = raw
+    build(tmp_path)
+    card, sums = tmp_path / "out/README.md", tmp_path / "out/SHA256SUMS"
+    if listed:
+        sums.write_text(f"{file_sha256(card)}  README.md\n{sums.read_text()}")
+    card.write_text(card.read_text() + "Ask us.\n")
+    assert verify_dataset(tmp_path / "out") == []
+    assert "as written" in verified(tmp_path / "out", capsys)
+    before = files_of(tmp_path / "out")
+    assert build(tmp_path).rows == 6
+    assert files_of(tmp_path / "out") == before
+
+
+def test_sums_of_a_dataset_that_were_cut_off_are_damage(raw):
+    tmp_path, _ = raw
+    build(tmp_path)
+    sums = tmp_path / "out/SHA256SUMS"
+    sums.write_text("".join(line for line in sums.read_text().splitlines(True) if "rejects" not in line))
+    assert verify_dataset(tmp_path / "out") == ["SHA256SUMS does not list rejects.jsonl."]
+
+
+def test_a_card_that_was_removed_is_written_again(raw, capsys):
+    tmp_path, _ = raw
+    build(tmp_path)
+    before = files_of(tmp_path / "out")
+    sums = tmp_path / "out/SHA256SUMS"
+    sums.write_text(f"{sums.read_text()}{file_sha256(tmp_path / 'out/README.md')}  README.md\n")
+    before |= {"SHA256SUMS": sums.read_bytes()}
+    (tmp_path / "out/README.md").unlink()
+    assert "as written" in verified(tmp_path / "out", capsys)
+    build(tmp_path)
+    assert files_of(tmp_path / "out") == before
 
 
 def test_verify_says_what_is_missing_foreign_or_unfinished(raw, monkeypatch):
@@ -203,7 +259,7 @@ def test_sums_are_those_that_sha256sum_reads(raw):
     summary = build(tmp_path)
     lines = (tmp_path / "out/SHA256SUMS").read_text().splitlines()
     sums = dict(line.split("  ")[::-1] for line in lines)
-    assert sums.keys() == files_of(tmp_path / "out").keys() - {"SHA256SUMS"}
+    assert sums.keys() == files_of(tmp_path / "out").keys() - {"SHA256SUMS", "README.md"}
     assert sums.items() >= summary.shards.items()
     assert json.loads((tmp_path / "out/summary.json").read_text())["shards"] == summary.shards
 

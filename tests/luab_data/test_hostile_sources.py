@@ -96,6 +96,7 @@ def test_linked_folders_are_not_walked(tmp_path, xmls):
 def test_what_is_no_file_is_passed_over_and_counted(monkeypatch, xmls):
     os.mkfifo(xmls / "pipe.xml")
     (xmls / "folder.xml").mkdir()
+    (xmls / "folder.xml" / "notes.txt").write_text("x")
     with socket.socket(socket.AF_UNIX) as server:
         with monkeypatch.context() as patch:
             patch.chdir(xmls)  # a socket's path is short

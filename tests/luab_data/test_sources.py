@@ -11,11 +11,15 @@ from fixtures.factories import WNIDS, raw_byproducts, raw_images, record_xml, ta
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from coco_ab.images import open_images as coco_images
+from imagenet_ab.images import open_images as imagenet_images
+from luab_attention.convert.image_stores import open_store
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.files.fingerprint import fingerprint
 from luab_data.sources.archives import Spooled, TarOfTars, TarStream
 from luab_data.sources.entries import Entry, Reject, entry_id
-from luab_data.sources.folders import ClassFilter, FolderSource, ZipSource
+from luab_data.sources.folders import FolderSource, ZipSource
+from luab_data.sources.parts import ClassFilter
 
 A, B = (f"{wnid}/{wnid}_0" for wnid in WNIDS)
 
@@ -63,6 +67,57 @@ def test_folder_rejects_a_second_file_of_an_id_and_ignores_other_files(tmp_path,
     assert reasons(items) == {f"{A}.jpg": f"second file of this id, beside '{A}.JPEG'"}
     assert [item for item in items if isinstance(item, str)] == list(images)
     assert source.ignored == 2
+
+
+def zip_of(path, folder, below=""):
+    """A zip of a folder's files, in a folder of the zip's."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                archive.write(file, f"{below}{file.relative_to(folder).as_posix()}")
+    return path
+
+
+@pytest.mark.parametrize("below", ["", "train/"])
+def test_a_misplaced_image_is_a_reject_and_no_class_in_a_folder_and_in_a_zip(tmp_path, images, below):
+    train = tmp_path / "train"
+    (train / "stray.JPEG").write_bytes(b"x")
+    (train / "synsets.txt").write_bytes(b"x")
+    for nested in (f"{WNIDS[0]}/backup/copy.JPEG", f"{WNIDS[0]}/backup/notes.txt", "spare/a/b.JPEG"):
+        (train / nested).parent.mkdir(parents=True, exist_ok=True)
+        (train / nested).write_bytes(b"x")
+    archive = zip_of(tmp_path / "train.zip", train, below)
+    for source, at in ((FolderSource(train), ""), (ZipSource(archive, depth=2, below=below), below)):
+        assert entries(source) == images
+        assert source.classes() == list(WNIDS)
+        assert reasons(source) == {
+            f"{at}stray.JPEG": "the file lies 1 folder too high: expected <class>/<name>",
+            f"{at}{WNIDS[0]}/backup/copy.JPEG": "the file lies 1 folder too deep: expected <class>/<name>",
+            f"{at}spare/a/b.JPEG": "the file lies 1 folder too deep: expected <class>/<name>",
+        }
+        assert source.ignored == 2
+
+
+def test_what_is_beside_the_split_in_a_zip_is_ignored(tmp_path, images):
+    archive = zip_of(tmp_path / "train.zip", tmp_path / "train", "train/")
+    with zipfile.ZipFile(archive, "a") as file:
+        file.writestr("val/val_1.JPEG", b"x")
+    source = ZipSource(archive, depth=2, below="train/")
+    assert (entries(source), reasons(source), source.ignored) == (images, {}, 1)
+
+
+def test_a_folder_without_a_usable_file_is_no_class(tmp_path, images):
+    train = tmp_path / "train"
+    (train / "links").mkdir()
+    (train / "links" / "a.JPEG").symlink_to("/etc/hostname")
+    (train / "empty").mkdir()
+    source = FolderSource(train)
+    assert source.classes() == list(WNIDS)
+    assert list(reasons(source)) == ["links/a.JPEG"]
+    inner = write_tar(tmp_path / "inner.tar", [(tarfile.TarInfo("notes.txt"), b"")]).read_bytes()
+    content = {f"{WNIDS[0]}.tar": write_tar(tmp_path / "i", [("a.JPEG", b"a")]).read_bytes()}
+    archive = write_tar(tmp_path / "a.tar", [*content.items(), ("empty.tar", inner)])
+    assert TarOfTars(archive).classes() == [WNIDS[0]]
 
 
 def test_flat_folder_and_zip_for_coco(tmp_path):
@@ -171,6 +226,16 @@ def test_a_length_of_many_digits_is_refused(tmp_path, digits, first):
     path.write_bytes(before + header.tobuf() + content.ljust(5120, b"\0") + ordinary.tobuf() + bytes(1024))
     with pytest.raises(SourceError, match=r"absurd\.tar.*cannot be read as a tar archive"):
         list(TarStream(path))
+
+
+@pytest.mark.parametrize("open_", [imagenet_images, coco_images, lambda path: list(open_store(path).names())])
+@pytest.mark.parametrize("kept", [0.99, 0.5, 0.01])
+def test_a_zip_that_was_cut_off_is_called_a_broken_zip(tmp_path, images, open_, kept):
+    path = zip_of(tmp_path / "train.zip", tmp_path / "train")
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * kept)])
+    with pytest.raises(SourceError, match=r"train\.zip' cannot be read as a zip: .*cut off.*Download "):
+        open_(path)
 
 
 @pytest.mark.parametrize("packing", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])

@@ -43,6 +43,18 @@ def test_a_share_of_each_class_is_held_out():
     assert counts.max() == 1 and 90 <= counts.sum() <= 110
 
 
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.6, 0.9, 0.99])
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_each_class_keeps_a_row_to_train_on(share, size):
+    labels = np.repeat(np.arange(200), size)
+    kept, held = hold_out(labels, len(labels), share)
+    assert set(labels[kept]) == set(range(200))
+    assert sorted([*kept, *held]) == list(range(len(labels)))
+    counts = np.bincount(labels[held], minlength=200)
+    assert counts.max() <= min(np.ceil(size * share), size - 1)
+    assert counts.min() >= min(np.floor(size * share), size - 1)
+
+
 def test_eval_share_holds_out_and_says_so(data, tmp_path):
     found = inputs_of(data, tmp_path, eval_share=0.2)
     assert (len(found.train), len(found.evaluated)) == (20, 5)

@@ -18,6 +18,7 @@ from luab_trainer.hub.checkpoint import checkpoint_to_resume
 from luab_trainer.plan import fingerprint, require_same_run, write_plan
 from luab_trainer.run import main
 from luab_vision.transforms import EvalTransform, ImageSettings
+from luab_vision.weights import WrongWeights, require_as_written
 
 STEP = {"checkpoint-1", "checkpoint-2"}
 
@@ -196,6 +197,42 @@ def test_verify_names_what_is_damaged(out, capsys):
     assert f"{out / 'checkpoint-2'}: as written" in shown
     (out / "README.md").write_text("edited")
     assert cli.main(["verify", str(out / "checkpoint-2")]) == 0
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+@pytest.mark.parametrize("part", ["checkpoint-2", "."])
+def test_a_list_that_was_cut_off_is_damage(out, part, kept, capsys):
+    """Else what it no longer lists could be damaged unseen."""
+    sums = out / part / "SHA256SUMS"
+    sums.write_text("".join(sums.read_text().splitlines(keepends=True)[:kept]))
+    for name in ("model.safetensors", "luab_head.safetensors"):
+        flip(out / part / name)
+    assert cli.main(["verify", str(out)]) == 1
+    problem = (
+        "model.safetensors is not listed in SHA256SUMS" if kept else "SHA256SUMS is damaged: it lists no"
+    )
+    assert f"{out / part}: {problem}" in capsys.readouterr().out
+    with pytest.raises(WrongWeights, match="SHA256SUMS"):
+        require_as_written(str(out / part))
+    if part != ".":
+        assert checkpoint_to_resume("True", str(out)) == str(out / "checkpoint-1")
+
+
+def test_what_lies_beside_the_model_and_what_is_hidden_is_no_damage(out):
+    for name in (
+        "eval_results.json",
+        "trainer_state.json",
+        "runs/events",
+        ".cache/x",
+        "checkpoint-2/.DS_Store",
+    ):
+        (out / name).parent.mkdir(exist_ok=True)
+        (out / name).write_text("x")
+    assert damage(out) == damage(out / "checkpoint-2") == []
+    (out / "checkpoint-2" / "optimizer.bin").write_text("x")
+    assert damage(out / "checkpoint-2") == [
+        "optimizer.bin is not listed in SHA256SUMS, which was cut off or written before it"
+    ]
 
 
 def test_verify_refuses_what_no_tool_of_ours_made(tmp_path, capsys):

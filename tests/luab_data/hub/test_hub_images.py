@@ -7,7 +7,7 @@ import pytest
 from fixtures.factories import WNIDS, image_bytes, noise_image, raw_byproducts
 from fixtures.hub.served import TOKEN
 
-import imagenet_ab
+import imagenet_ab.build
 from luab_data.errors import SourceError
 
 GATED = "ILSVRC/imagenet-1k"
@@ -76,6 +76,19 @@ def test_terms_that_are_not_accepted_name_the_page(hub, clients, published, toke
     assert f"images='{GATED}' is gated. Accept its terms at https://huggingface.co/datasets/{GATED}" in error
     assert "hf auth login" in error
     assert not hub.sent
+
+
+def build_of(folder):
+    return imagenet_ab.build.build_imagenet_ab(folder).arguments["images"]
+
+
+def test_a_build_says_which_commit_its_images_are_of(hub, clients, published, tmp_path):
+    """So that one that resumes does not mix two versions of a repository."""
+    result = clients.call(build_of, tmp_path / "out", token="hf_reader")
+    assert result.value == f"{GATED}@{published.branches['main'].id}", result.output
+    published.add(other=b"")
+    result = clients.call(build_of, tmp_path / "out", token="hf_reader")
+    assert f"images: '{GATED}@" in result.output and "files or by code that changed since" in result.output
 
 
 def byproducts_of(place):

@@ -89,7 +89,7 @@ def test_from_raw_files_to_a_private_repository_and_back(hub, clients, raw):
     published = {path: file.content for path, file in repository.files.items()}
     expected.pop("SHA256SUMS")
     sums = parse_sums(published.pop("SHA256SUMS").decode())
-    assert sums == {path: sha256(published[path]).hexdigest() for path in expected}
+    assert sums == {path: sha256(published[path]).hexdigest() for path in expected if path != "README.md"}
     assert published.pop("README.md") == expected.pop("README.md").replace(b"PATH_OR_ID", b"you/new")
     assert published.pop(".gitattributes")
     assert published == expected
@@ -132,6 +132,75 @@ def test_the_same_content_makes_no_commit_and_no_upload(hub, clients, raw):
     assert hub.dataset("you/same").titles == ["6 rows"]
     assert list(hub.dataset("you/same").tags) == ["v1"]
     assert hub.count("PUT /lfs/upload") == 6
+
+
+def edit_card(repository, text=b"Ask us at home.\n"):
+    """As people do on the Hub's page; the commit's id."""
+    card = repository.files["README.md"]
+    edited = File(card.content + text, False)
+    return repository.commit("main", "Update README.md", {**repository.files, "README.md": edited}).id
+
+
+def test_a_card_that_was_edited_on_the_hub_stays_without_other_content(hub, clients, raw):
+    for out in ("out", "out", "elsewhere"):
+        result = clients.call(push, *options("you/edited", out), token=TOKEN, cwd=raw)
+        assert result.status == 0, result.output
+        assert "version v1" in result.output
+        assert "README.md there" not in result.output
+        if out == "out":
+            edit_card(hub.dataset("you/edited"))
+    repository = hub.dataset("you/edited")
+    assert repository.titles == ["6 rows", "Update README.md", "Update README.md"]
+    assert list(repository.tags) == ["v1"]
+    assert repository.files["README.md"].content.endswith(b"Ask us at home.\n" * 2)
+
+
+@pytest.mark.parametrize("since", ["was edited since v1", "is not of a release"])
+def test_a_release_says_which_card_it_replaces(hub, clients, raw, since):
+    if since == "is not of a release":
+        hub.add("dataset", "you/edited", private=True).add(**{"README.md": b"# Ours\n"})
+        commit = hub.dataset("you/edited").branches["main"].id
+    else:
+        assert clients.call(push, *options("you/edited"), token=TOKEN, cwd=raw).status == 0
+        commit = edit_card(hub.dataset("you/edited"))
+        (raw / "train" / "n02123045" / "n02123045_2.JPEG").unlink()
+    result = clients.call(push, *options("you/edited", "out2"), token=TOKEN, cwd=raw)
+    assert result.status == 0, result.output
+    [said] = [line for line in result.output.splitlines() if "README.md there" in line]
+    address = f"{hub.url}/datasets/you/edited"
+    assert f"{address}: README.md there {since}, and this release replaces it." in said
+    assert said.endswith(f"{address}/blob/{commit}/README.md")
+    assert b"home" not in hub.dataset("you/edited").files["README.md"].content
+
+
+def test_another_configuration_does_not_replace_the_first(hub, clients, raw):
+    assert clients.call(push, *options("you/full"), token=TOKEN, cwd=raw).status == 0
+    before = dict(hub.dataset("you/full").files)
+    arguments = ["--byproducts", "ab.tar.gz", "--output-dir", "out2", "--push-to-hub", "you/full"]
+    result = clients.call(push, *arguments, "--config", "byproducts", token=TOKEN, cwd=raw)
+    assert result.status == 1
+    assert (
+        "error: --push-to-hub you/full: this repository holds the configuration 'full', which 'byproducts' "
+        "would replace. Name another repository." in result.output
+    )
+    assert hub.dataset("you/full").files == before
+    assert not (raw / "out2").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--images", "tarin", "--byproducts", "ab.tar.gz"], "images='tarin' is neither"),
+        (["--images", "train", "--byproducts", "ab.tra.gz"], "byproducts='ab.tra.gz' is neither"),
+        (["--images", "train", "--byproducts", "ab.tar.gz", "--classes", "n1"], "has no class 'n1'"),
+    ],
+)
+def test_a_mistyped_source_leaves_no_empty_repository(hub, clients, raw, arguments, message):
+    target = ["--output-dir", "out", "--push-to-hub", "you/typo"]
+    result = clients.call(push, *arguments, *target, token=TOKEN, cwd=raw)
+    assert result.status == 1
+    assert message in result.output
+    assert not hub.repositories
 
 
 def test_other_content_is_a_new_version_without_leftovers(hub, clients, raw):
