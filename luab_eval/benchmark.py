@@ -277,6 +277,11 @@ class Benchmark(ABC):
         return self.argument
 
     @property
+    def own_images(self) -> bool:
+        """Whether it reads only the argument's images, of which a dataset may have several rows each."""
+        return not self.folders
+
+    @property
     def key(self) -> str:
         """Its name in tables and results: unique among the benchmarks of one run."""
         return f"{self.name}:{self.label}" if self.label else self.name

@@ -117,7 +117,7 @@ def _own_and_side(argument: str) -> tuple[str, str]:
     return (own, side) if at and is_number else (argument, "")
 
 
-class ImageNetV2(Top1, Benchmark):
+class ImageNetV2(Top1):
     """New test images, sampled like ImageNet's. The folders are class numbers: 10 comes after 2."""
 
     name = "imagenet_v2"
@@ -161,7 +161,7 @@ class ImageNetV2Top(ImageNetV2):
     folders = ("imagenetv2-top-images-format-val", "imagenetv2-top-images", "imagenetv2-topimages")
 
 
-class Sketch(Top1, Benchmark):
+class Sketch(Top1):
     """ImageNet-Sketch."""
 
     name = "imagenet_sketch"

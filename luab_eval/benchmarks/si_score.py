@@ -39,7 +39,7 @@ def targets() -> dict[str, int]:
     return found
 
 
-class SIScore(Top1, Benchmark):
+class SIScore(Top1):
     """Top-1 accuracy over all 1000 classes.
 
     `accuracy` is the mean over images. With the published `metadata.csv` next to the class folders,

@@ -208,7 +208,7 @@ def row_images(rows: datasets.Dataset, column: str) -> Iterator[Path | RowImage]
             number += 1
 
 
-class DatasetAccuracy(Top1, Benchmark):
+class DatasetAccuracy(Top1):
     """Top-1 accuracy on any dataset that `run.py` accepts; its class names are the model's labels."""
 
     name = "dataset"
