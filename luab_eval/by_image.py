@@ -29,9 +29,7 @@ def by_image(rows: Scores, pixels: np.ndarray | None, benchmark: Benchmark) -> S
     count = np.bincount(image)
     references = np.zeros(len(image), np.int64) if rows.references is None else rows.references
     truths: list[list[tuple[str, int]]] = [[] for _ in first]
-    for at, target, reference in zip(
-        image.tolist(), rows.targets.tolist(), references.tolist(), strict=True
-    ):
+    for at, target, reference in zip(image.tolist(), rows.targets.tolist(), references.tolist(), strict=True):
         truths[at].append((rows.class_names[target], reference))
     together = np.array([hash_of(repr(sorted(each)).encode()) for each in truths], np.int64)
     per_image = np.bincount(image, rows.per_image) / count.mean()

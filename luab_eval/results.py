@@ -83,8 +83,9 @@ class Results:
         ]
         if others and not replace:
             raise ValueError(
-                f"{folder / FILE} has results of {', '.join(others)} with other weights, or computed in "
-                "another precision (--bf16). Give another --output-dir, or --replace to drop these results"
+                f"{folder / FILE} has results of {', '.join(others)} with other weights, another "
+                "configuration or precision (--bf16), or of an earlier version. Give another --output-dir, or "
+                "--replace to drop these results"
             )
         for name in others:
             self._drop(name)
