@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,8 @@ from luab_eval.results import Results
 from luab_eval.tasks import UnsuitedModel
 
 CACHE = "predictions"  # below the output folder
+# What makes the names of a model's training runs differ: "runs/plain-seed0", "plain/seed-1", "plain_seed=2".
+SEED = re.compile(r"[-_./ ]*seed[-_=]?\d+", re.IGNORECASE)
 
 
 def usable(
@@ -131,8 +134,11 @@ def _of_images(ids: np.ndarray, answers: Sequence[Predictions], columns: Sequenc
 
 
 def unique_names(names: Sequence[str]) -> list[str]:
-    """The last part of each path or id; more of it if two would be the same."""
-    parts = [tuple(part for part in name.replace("\\", "/").split("/") if part) or (name,) for name in names]
+    """The last part of each path or id; more of it if two would be the same.
+
+    A seed alone ("seed0") names no model: it keeps the folder that it is in.
+    """
+    parts = list(map(_parts, names))
     for length in range(1, max(map(len, parts)) + 1):
         short = ["/".join(part[-length:]) for part in parts]
         if len(set(short)) == len(set(parts)):
@@ -141,3 +147,10 @@ def unique_names(names: Sequence[str]) -> list[str]:
         name if short.count(name) == 1 else f"{name} ({short[: at + 1].count(name)})"
         for at, name in enumerate(short)
     ]
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    parts = tuple(part for part in name.replace("\\", "/").split("/") if part) or (name,)
+    if len(parts) > 1 and SEED.fullmatch(parts[-1]):
+        return (*parts[:-2], "/".join(parts[-2:]))
+    return parts

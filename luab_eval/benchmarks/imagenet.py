@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from luab_eval.benchmark import Benchmark, ImageSet, Predictions, Scores, Verdicts
+from luab_eval.benchmark import ImageSet, Predictions, Scores, Verdicts
 from luab_eval.benchmarks.val import ValBenchmark, ValOrOwn, val_number
 from luab_eval.image_sets.class_maps import first_name, real_labels, wnid_index, wnids
 from luab_eval.image_sets.folders import Folder, Top1, labeled_items, own_name, wrong_folders

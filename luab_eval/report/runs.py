@@ -6,7 +6,6 @@
 A results folder is untrusted: no pickle, no path out of the folder.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,10 +18,9 @@ from luab_eval.arrays import read_arrays
 from luab_eval.benchmarks import benchmark_class
 from luab_eval.models import FLOAT32
 from luab_eval.results import FILE, Shown, read
-from luab_eval.suite import unique_names
+from luab_eval.suite import SEED, unique_names
 
-# What makes the names of a model's training runs differ: "runs/plain-seed0", "plain/seed-1", "plain_seed=2".
-_SEED = re.compile(r"[-_./ ]*seed[-_=]?\d+", re.IGNORECASE)
+ALL_SEEDS = "-seed*"  # behind the name of a model's runs, where another model has that name
 
 
 @dataclass(frozen=True)
@@ -135,14 +133,25 @@ def precision_of(runs: Sequence[EvaluatedRun]) -> str:
 def by_model(runs: Sequence[EvaluatedRun]) -> dict[str, list[EvaluatedRun]]:
     """Model name -> its runs: those whose names are the same but for a seed ("plain-seed0", "plain-seed1").
 
-    The same checkpoint in several results (other benchmarks each) is one run for each benchmark.
+    A name without a seed ("plain") is a model of its own. The same checkpoint in several results (other
+    benchmarks each) is one run for each benchmark.
     """
-    together: dict[str, list[EvaluatedRun]] = {}
+    together: dict[tuple[str, bool], list[EvaluatedRun]] = {}
     for run in runs:
-        together.setdefault(_SEED.sub("", run.name) or "model", []).append(run)
-    checkpoints = {name: {run.name for run in group} for name, group in together.items()}
-    # A model with one checkpoint keeps the user's name.
-    return {name if len(checkpoints[name]) > 1 else group[0].name: group for name, group in together.items()}
+        seeded = SEED.search(run.name) is not None
+        name = SEED.sub("", run.name).strip("-_./ ") or "model"
+        together.setdefault((name, True) if seeded else (run.name, False), []).append(run)
+    single = {run.name for group in together.values() for run in group[:1] if _names(group) == 1}
+    models = {}
+    for (name, _), group in together.items():
+        # A model with one checkpoint keeps the user's name.
+        several = f"{name}{ALL_SEEDS}" if name in single else name
+        models[several if _names(group) > 1 else group[0].name] = group
+    return models
+
+
+def _names(runs: Sequence[EvaluatedRun]) -> int:
+    return len({run.name for run in runs})
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,11 @@ from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessor
 
 from luab_eval.models import fingerprint, load_classifier
 
-PRINT = "import sys; from luab_eval.models import load_classifier; print(load_classifier(sys.argv[1]).fingerprint)"
+PRINT = """
+import sys
+from luab_eval.models import load_classifier
+print(load_classifier(sys.argv[1]).fingerprint)
+"""
 
 
 def small_vit(**changes) -> ViTForImageClassification:

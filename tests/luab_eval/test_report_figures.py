@@ -101,6 +101,21 @@ def test_one_run_keeps_its_name_and_the_report_says_what_it_lacks(tmp_path):
     assert "One training run of plain-seed0, luab-seed0" in " ".join(table.notes())
 
 
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["plain", "plain-seed1"], [("plain", 1), ("plain-seed1", 1)]),
+        (["plain", "plain-seed1", "plain-seed2"], [("plain", 1), ("plain-seed*", 2)]),
+        (["seed0/plain", "seed1/plain"], [("plain", 2)]),
+        (["plain/seed0", "luab/seed1"], [("plain/seed0", 1), ("luab/seed1", 1)]),
+    ],
+)
+def test_only_names_with_a_seed_are_runs_of_one_model(tmp_path, names, expected):
+    models = {name: {"imagenet": right_on(50, range(20))} for name in names}
+    table = figures([evaluated(tmp_path, models)], resamples=100)
+    assert [(model.name, len(model.runs)) for model in table.models] == expected
+
+
 def test_seeds_alone_make_a_model(tmp_path):
     models = {f"seed{n}": {"imagenet": right_on(50, range(20))} for n in range(3)}
     (model,) = figures([evaluated(tmp_path, models)], resamples=100).models

@@ -12,8 +12,8 @@ from fixtures.miniatures import COLORS, PLAIN, QUIET, SIDE, ColorClassifier, pai
 from PIL import Image
 
 from luab_data.rows.columns import Columns
-from luab_eval.benchmarks import find_benchmark
 from luab_eval.alignment.viewings import read_viewings
+from luab_eval.benchmarks import find_benchmark
 from luab_eval.image_sets.attention import AttentionDataset
 from luab_eval.image_sets.class_maps import wnids
 from luab_eval.image_sets.pictures import same_pictures
