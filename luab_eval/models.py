@@ -31,10 +31,10 @@ TIMM = "timm:"
 TIMM_WEIGHTS = "model.safetensors"
 FLOAT32, BFLOAT16 = "float32", "bfloat16"
 BF16 = "-bf16"  # end of the fingerprint of a model that computes in it
-# Of a configuration, what changes no output: where it is from, names, and what calls ask for.
+# Of a configuration, what changes no output: where it is from, what `id2label` says too, what calls ask for.
 _NO_PART_OF_THE_MODEL = {
     *("_name_or_path", "architectures", "transformers_version", "dtype", "torch_dtype", "problem_type"),
-    *("id2label", "label2id", "label_names", "label_descriptions"),
+    *("label2id", "label_names", "label_descriptions"),
     *("output_attentions", "output_hidden_states", "return_dict"),
 }
 
@@ -206,10 +206,7 @@ def _from_timm(name: str) -> Classifier:
         weights = {"file": _timm_file(described, TIMM_WEIGHTS), "source": "", "custom_load": False}
         model = timm.create_model(of_timm, pretrained=True, pretrained_cfg_overlay=weights)
         require_finite(model.state_dict())
-        built = {
-            "architecture": model.pretrained_cfg["architecture"],
-            MODEL_ARGS: _timm_arguments(of_timm, described),
-        }
+        arguments = _timm_arguments(of_timm, described)
     except (OSError, RuntimeError, ValueError) as error:
         raise ValueError(
             f"--model {name}: no classifier could be loaded. It must be one of timm's "
@@ -222,6 +219,7 @@ def _from_timm(name: str) -> Classifier:
     except ValueError as error:
         raise ValueError(f"--model {name}: {error}") from error
     labels = model.pretrained_cfg.get("label_names") or [f"LABEL_{at}" for at in range(model.num_classes)]
+    built = {"architecture": model.pretrained_cfg["architecture"], MODEL_ARGS: arguments, "id2label": labels}
     return Classifier(name, model, labels, settings, fingerprint=fingerprint(model, built))
 
 

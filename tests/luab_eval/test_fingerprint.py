@@ -1,4 +1,4 @@
-"""A checkpoint is one by its weights and its configuration, wherever it is, and is not by names."""
+"""A checkpoint is one by its weights and its configuration, wherever it is."""
 
 import json
 import shutil
@@ -50,10 +50,14 @@ def test_another_configuration_is_another_model(saved, changes):
     assert changed(saved, **changes) != load_classifier(str(saved)).fingerprint
 
 
-def test_names_are_no_part_of_a_model(saved):
-    names = {str(at): f"class {at}" for at in range(3)}
-    changes = {"id2label": names, "label2id": {name: int(at) for at, name in names.items()}}
-    changes |= {"transformers_version": "4.0.0", "dtype": "float16", "_name_or_path": "elsewhere"}
+def test_names_of_classes_are_part_of_a_model(saved):
+    """Its answers are matched with classes by them."""
+    names = {"0": "bee", "1": "ant", "2": "cow"}
+    assert changed(saved, id2label=names) != load_classifier(str(saved)).fingerprint
+
+
+def test_where_a_configuration_is_from_is_no_part_of_a_model(saved):
+    changes = {"transformers_version": "4.0.0", "dtype": "float16", "_name_or_path": "elsewhere"}
     changes |= {"problem_type": "multi_label_classification"}
     assert changed(saved, **changes) == load_classifier(str(saved)).fingerprint
 
