@@ -395,6 +395,19 @@ def test_command_reads_a_dataset(checkpoint, colored, capsys):
     assert ["images", "1"] in [line.split() for line in printed.splitlines()]
 
 
+def test_command_keeps_the_results_of_another_split(checkpoint, colored, capsys):
+    image = Image.open(colored / "images" / "red" / "a.png")
+    row = {"image": image, "label": 0, "objects": {"bbox": [[0, 0, 64, 64]], "category": [0]}}
+    datasets.DatasetDict(validation=rows(row, row), test=rows(row)).save_to_disk(colored / "boxed")
+    dataset = ["--dataset", str(colored / "boxed"), "--output-dir", str(colored / "out"), *OPTIONS]
+    assert main(["--model", str(checkpoint), *dataset]) == 0
+    assert main(["--model", str(checkpoint), *dataset, "--split", "test"]) == 0
+    found = json.loads((colored / "out" / "results.json").read_text())["benchmarks"]
+    counts = {key: entry["models"]["model"]["n"] for key, entry in found.items() if "pointing" in key}
+    assert counts["pointing_game:boxed"] == 1 and counts["pointing_game:boxed@test"] == 1
+    assert "Pointing game (boxed@test)" in (colored / "out" / "report.md").read_text()
+
+
 def test_command_reads_labels_as_training_does_and_says_how_once(checkpoint, colored, caplog):
     image = Image.open(colored / "images" / "red" / "a.png")
     objects = {"bbox": [[0.0, 0.0, 64.0, 64.0]]}
