@@ -50,7 +50,7 @@ def load_ilsvrc_boxes(
     def label_of(name: str, what: str) -> int | None:
         return match([(name,)], known, what, "the labels'")[0]
 
-    for image in _images(Path(images)):
+    for image in images_in(Path(images)):
         image_id = image.relative_to(images).with_suffix("").as_posix()
         file = find_xml(files, image_id)
         if file is None:
@@ -156,7 +156,7 @@ def find_xml(files: Mapping[str, Sequence[Path]], image_id: str) -> Path | None:
     return fitting[0] if fitting else None
 
 
-def _images(folder: Path) -> list[Path]:
+def images_in(folder: Path) -> list[Path]:
     """The images in the folder or in its class folders, at any depth, sorted."""
     if not folder.is_dir():
         raise SourceError(f"images={str(folder)!r} is not a folder; give the one that holds the images.")

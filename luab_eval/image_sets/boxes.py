@@ -9,7 +9,7 @@ from pathlib import Path
 import datasets
 
 from luab_attention.boxes.boxes import ImageBoxes
-from luab_attention.boxes.formats import BoxFormat, box_format, load_boxes
+from luab_attention.boxes.formats import BoxFormat, box_format, load_boxes, without_partner
 from luab_attention.boxes.rows import RowBoxes, row_size
 from luab_attention.reading import Reading, label_name
 from luab_data.constants import IMAGE, IMAGE_ID
@@ -56,7 +56,8 @@ class BoxFolder:
         rows = load_boxes(images, boxes)
         # As for ImageNet: XML boxes refer to the stored orientation.
         upright = box_format(boxes) is not BoxFormat.ILSVRC
-        found, self.left_out = set_of_rows(self.own_name, rows, upright=upright)
+        found, left_out = set_of_rows(self.own_name, rows, upright=upright)
+        self.left_out = ", ".join(filter(None, (left_out, without_partner(images, boxes, rows))))
         return found
 
 

@@ -423,6 +423,14 @@ def test_command_reads_labels_as_training_does_and_says_how_once(checkpoint, col
     assert found["pointing_game:named"]["models"]["model"]["per_class"].keys() == {"green", "red"}
 
 
+def test_command_counts_images_without_boxes(checkpoint, colored, capsys):
+    picture(64, 64, (0, 0, 32, 32, "red")).save(colored / "images" / "red" / "alone.png")
+    sources = ["--images", str(colored / "images"), "--boxes", str(colored / "boxes.csv")]
+    out = ["--output-dir", str(colored / "out")]
+    assert main(["--model", str(checkpoint), *sources, *out, *OPTIONS]) == 0
+    assert "Left out: 1 image without boxes." in capsys.readouterr().out
+
+
 def test_command_leaves_out_boxes_of_the_stored_pixels_and_says_so(checkpoint, colored, capsys):
     on_its_side(colored / "images" / "red" / "a.png", picture(64, 128, (0, 0, 32, 32, "red")))
     file = colored / "boxes.csv"
