@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from luab_eval.alignment.people import People
 
 
+def name_bytes(name: str) -> bytes:
+    """A name in UTF-8; of a file name that is not UTF-8 its own bytes."""
+    return name.encode("utf-8", "surrogateescape")
+
+
 class Item(NamedTuple):
     """One image.
 
@@ -104,7 +109,7 @@ class Predictions:
     """A model's predictions on one image set of N images and K classes.
 
     Attributes:
-        ids: `[N]` bytes (UTF-8).
+        ids: `[N]` bytes, see `name_bytes`.
         targets: `[N]` int64.
         groups: `[N]` str.
         top: `[N, min(5, K)]` int64, the best classes, best first.

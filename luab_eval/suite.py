@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from luab_eval.arrays import hash_of
-from luab_eval.benchmark import Benchmark, Predictions, Scores
+from luab_eval.benchmark import Benchmark, Predictions, Scores, name_bytes
 from luab_eval.models import Classifier
 from luab_eval.passes import PassSettings
 from luab_eval.predict import predict
@@ -115,7 +115,7 @@ def truths_of(scores: Scores, answers: Sequence[Predictions]) -> np.ndarray:
     """`[M]` int64, a hash of what each score is measured against: the image's class, and its `references`."""
     classes = []
     for one in answers:
-        of_class = np.array([hash_of(name.encode()) for name in (*one.classes, "")], np.int64)
+        of_class = np.array([hash_of(name_bytes(name)) for name in (*one.classes, "")], np.int64)
         classes.append(of_class[one.targets])  # -1: none of the classes
     truths = _of_images(scores.ids, answers, classes)
     return truths if scores.references is None else truths ^ scores.references

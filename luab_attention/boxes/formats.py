@@ -62,7 +62,11 @@ def without_partner(images: str | Path, boxes: str | Path, rows: datasets.Datase
         rows: what `load_boxes` made of them.
     """
     used = {Path(each["path"]) for each in rows.cast_column(IMAGE, datasets.Image(decode=False))[IMAGE][:]}
-    counts = {("image without boxes", "images without boxes"): sum(image not in used for image in images_in(Path(images)))}
+    counts = {
+        ("image without boxes", "images without boxes"): sum(
+            image not in used for image in images_in(Path(images))
+        )
+    }
     if box_format(boxes) is BoxFormat.ILSVRC:
         files = xml_files(Path(boxes))
         read = {find_xml(files, image_id) for image_id in rows[IMAGE_ID][:]}

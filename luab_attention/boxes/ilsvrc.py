@@ -14,7 +14,7 @@ import numpy as np
 from luab_attention.boxes.box_xml import MAX_BYTES, BoxFile, parse_box_file
 from luab_attention.boxes.boxes import NOTHING, BoxedImage, ImageBoxes, box_rows
 from luab_attention.boxes.reader import BoxesById
-from luab_data.console.names import few
+from luab_data.console.names import few, is_utf8
 from luab_data.constants import IMAGE_ID, OTHER_CLASS
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.imagenet_classes import class_list
@@ -55,6 +55,10 @@ def load_ilsvrc_boxes(
         file = find_xml(files, image_id)
         if file is None:
             continue
+        if not is_utf8(image_id):
+            raise SourceError(
+                f"{image}: its path is not UTF-8, and no dataset can hold it. Rename the image."
+            )
         found = read_box_file(file)
         wnid = image_id.split("/")[0] if "/" in image_id else _only_class(found, file)
         label = label_of(wnid, "class folder")

@@ -60,7 +60,8 @@ class ReaL(ValBenchmark):
         )
 
     def verdicts(self, answers: Predictions) -> Verdicts:
-        labels = [real_labels()[val_number(name) - 1] for name in answers.ids.astype(str)]
+        names = [name.decode(errors="replace") for name in answers.ids.tolist()]
+        labels = [real_labels()[val_number(name) - 1] for name in names]
         best = answers.top[:, 0]
         right = np.array([answer in classes for answer, classes in zip(best, labels, strict=True)])
         truth = [" or ".join(first_name(answers.classes[k]) for k in sorted(classes)) for classes in labels]

@@ -102,7 +102,7 @@ def _exhibits(
             people = data_uri(overlay(picture, images.people[index].map))
         exhibits.append(
             Exhibit(
-                file=answers[0].ids[index].decode(),
+                file=answers[0].ids[index].decode(errors="replace"),
                 true=first_name(asked[0].verdicts.truth[index]),
                 image=data_uri(picture),
                 size=picture.size,

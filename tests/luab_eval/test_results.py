@@ -1,6 +1,8 @@
 """What a folder of results keeps: other models' results, one writer, whole files, and only real numbers."""
 
 import json
+import os
+import sys
 import warnings
 from pathlib import Path
 
@@ -56,6 +58,21 @@ def test_a_mistyped_model_leaves_the_results_as_they_are(checkpoints, images, tm
     assert evaluate(*arguments, checkpoints / "swapped", checkpoints / "nosuch") == 1
     assert "nosuch" in capsys.readouterr().err
     assert before == {path: path.read_bytes() for path in before}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such file names")
+def test_names_that_are_not_utf8_are_evaluated(checkpoints, images, tmp_path, capsys):
+    folder = images / wnids()[444]
+    os.rename(os.fsencode(folder / "1.png"), os.fsencode(folder) + b"/caf\xe9.png")
+    out = tmp_path / "out"
+    both = [checkpoints / "straight", checkpoints / "swapped"]
+    options = ["--benchmarks", f"folder:val={images}", "--output-dir", out, "--model", *both]
+    assert evaluate(*options) == 0, capsys.readouterr().err
+    assert evaluate(*options) == 0, capsys.readouterr().err
+    (file,) = (out / "per_image").rglob("straight-*.npz")
+    assert f"{wnids()[444]}/caf".encode() + b"\xe9.png" in read_arrays(file)["ids"].tolist()
+    assert f"{wnids()[444]}/caf\N{REPLACEMENT CHARACTER}.png" in (out / "report.html").read_text()
+    assert main(["compare", str(out)]) == 0
 
 
 def test_other_models_and_benchmarks_stay(checkpoints, images, tmp_path, capsys):
