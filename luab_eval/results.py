@@ -34,6 +34,7 @@ from luab_eval.models import BFLOAT16, FLOAT32, Classifier
 
 FILE = "results.json"
 PER_IMAGE = "per_image"
+MOST = 1e300  # of a metric: JSON has whole numbers that are larger than any float
 MOST_BYTES = 256 << 20  # of results.json: one with 50 models and ImageNet's classes takes 60 MB
 
 
@@ -246,12 +247,18 @@ def _check(content: dict[str, Any]) -> None:
     wrong += [why for why in content["skipped"].values() if not isinstance(why, str)]
     for entry in content["benchmarks"].values():
         texts = [entry[name] for name in ("benchmark", "summary", "paper", "download")]
-        texts.append(entry.get("label", ""))  # older results do not have it
+        texts += [entry.get(name, "") for name in ("label", "left_out")]  # older results do not have them
         wrong += [text for text in texts if not isinstance(text, str)]
         wrong += [entry["published_images"]] * (not isinstance(entry["published_images"], int | None))
         for of_model in entry["models"].values():
             numbers = of_model["metrics"].values()
-            wrong += [number for number in numbers if not isinstance(number, int | float)]
+            wrong += [number for number in numbers if not _is_number(number)]
             wrong += [of_model["per_image"]] * (not isinstance(of_model["per_image"], str))
+            if entry["primary"] not in of_model["metrics"]:
+                raise KeyError(f"no {entry['primary']} among the metrics")
     if wrong:
         raise TypeError(f"{str(wrong[0])[:80]!r} is of a wrong type")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MOST

@@ -145,7 +145,7 @@ def _read_row(
     runs_of = {name: group for name, group in runs_of.items() if group}
     runs = [run for group in runs_of.values() for run in group]
     scores = _scores(benchmark, runs, key)
-    values = np.array([run.result(key)["metrics"][benchmark.primary] for run in runs])
+    values = np.array([run.figure(key, benchmark.primary) for run in runs])
     _check(benchmark, scores, values, runs, key)
     return benchmark, runs_of, scores, values
 

@@ -49,6 +49,20 @@ class EvaluatedRun:
         """This run's entry for a benchmark in results.json."""
         return self.benchmarks[key]["models"][self.listed_as]
 
+    def figure(self, key: str, metric: str) -> float:
+        """This run's value of a benchmark's metric.
+
+        Raises:
+            ValueError: its results do not have it.
+        """
+        metrics = self.result(key)["metrics"]
+        if metric not in metrics:
+            raise ValueError(
+                f"{self.folder / FILE}: the results of {self.name} on {key} have no {metric}, but "
+                f"{few(list(metrics))}; evaluate it again"
+            )
+        return float(metrics[metric])
+
 
 def read_runs(paths: Sequence[Path]) -> list[EvaluatedRun]:
     """All checkpoints of some results.json files, or of the folders that hold them, in their order.

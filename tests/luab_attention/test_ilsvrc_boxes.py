@@ -66,9 +66,9 @@ def official(root, layout: str):
 def test_a_name_that_is_not_utf8_is_named(tmp_path):
     images, boxes = official(tmp_path, "folders")
     (image,) = (images / "n01440764").iterdir()
-    os.rename(image, os.fsencode(image.with_name("caf")) + b"\xe9.webp")
+    image.rename(image.with_name(os.fsdecode(b"caf\xe9.webp")))
     (file,) = (boxes / "val").glob("ILSVRC*2.xml")
-    os.rename(file, os.fsencode(file.with_name("caf")) + b"\xe9.xml")
+    file.rename(file.with_name(os.fsdecode(b"caf\xe9.xml")))
     with pytest.raises(SourceError, match="its path is not UTF-8, and no dataset can hold it. Rename the"):
         load_ilsvrc_boxes(images, boxes)
 

@@ -63,7 +63,7 @@ def test_a_mistyped_model_leaves_the_results_as_they_are(checkpoints, images, tm
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such file names")
 def test_names_that_are_not_utf8_are_evaluated(checkpoints, images, tmp_path, capsys):
     folder = images / wnids()[444]
-    os.rename(os.fsencode(folder / "1.png"), os.fsencode(folder) + b"/caf\xe9.png")
+    (folder / "1.png").rename(folder / os.fsdecode(b"caf\xe9.png"))
     out = tmp_path / "out"
     both = [checkpoints / "straight", checkpoints / "swapped"]
     options = ["--benchmarks", f"folder:val={images}", "--output-dir", out, "--model", *both]
@@ -177,6 +177,12 @@ def test_numbers_that_are_none_are_not_written(tmp_path, value):
         ('"accuracy": 0.5', '"accuracy": NaN'),
         ('"accuracy": 0.5', '"accuracy": "much"'),
         ('"name": "a"', '"name": ["a"]'),
+        ('"accuracy": 0.5', '"top": 0.5'),
+        ('"accuracy": 0.5', '"accuracy": true'),
+        ('"accuracy": 0.5', f'"accuracy": 1{"0" * 400}'),
+        ('"accuracy": 0.5', '"accuracy": 1e999'),
+        ('"primary": "accuracy"', '"primary": ["accuracy"]'),
+        ('"left_out": ""', '"left_out": ["a"]'),
         ('"published_images": 50000', '"published_images": "all"'),
         ('"models": {', '"models": 3, "x": {'),
         ('"fingerprint": "a"', '"fingerprint": {}'),
@@ -190,6 +196,16 @@ def test_odd_results_are_refused_in_one_line(tmp_path, capsys, old, new):
     (out / "results.json").write_text(text.replace(old, new))
     assert main(["compare", str(out)]) == 1
     assert "results.json: no results of luab evaluate" in capsys.readouterr().err
+
+
+def test_another_primary_metric_is_refused_in_one_line(tmp_path, capsys):
+    out = evaluated(tmp_path, {"a": {"imagenet": right_on(10, range(5))}})
+    text = (out / "results.json").read_text()
+    (out / "results.json").write_text(text.replace('"accuracy"', '"top"'))
+    assert main(["compare", str(out)]) == 1
+    assert "the results of a on imagenet have no accuracy, but top; evaluate it again" in (
+        capsys.readouterr().err
+    )
 
 
 def damaged(content: bytes, rng: np.random.Generator):
