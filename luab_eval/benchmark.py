@@ -212,6 +212,7 @@ class Verdicts:
         mapped: `[N]` int64, the class whose activation map is shown; None: `best`.
         note: A remark on the images, or "".
         words: Words for right and wrong.
+        images: `[N]` int64, the same for rows of one image. None: each is an image.
     """
 
     right: np.ndarray
@@ -222,6 +223,7 @@ class Verdicts:
     mapped: np.ndarray | None = None
     note: str = ""
     words: tuple[str, str] = ("right", "wrong")
+    images: np.ndarray | None = None
 
 
 class SumOf(Enum):

@@ -166,7 +166,8 @@ class PointingGameBenchmark(BoxBenchmark):
         right = scores_of(answers).per_image(self.primary).astype(bool)
         truth = [answers.classes[k] for k in answers.targets]
         words = ("in a box", "beside the boxes")
-        return Verdicts(right, answers.top[:, 0], truth, mapped=answers.targets, words=words)
+        images = answers.pixels if self.own_images else None
+        return Verdicts(right, answers.top[:, 0], truth, mapped=answers.targets, words=words, images=images)
 
 
 class EnergyPointingGameBenchmark(BoxBenchmark):

@@ -84,7 +84,9 @@ class Top1(Benchmark):
 
     def verdicts(self, answers: Predictions) -> Verdicts:
         """An image is right if the best class is its target."""
-        return Verdicts(answers.right(), answers.top[:, 0], [answers.classes[k] for k in answers.targets])
+        truth = [answers.classes[k] for k in answers.targets]
+        images = answers.pixels if self.own_images else None
+        return Verdicts(answers.right(), answers.top[:, 0], truth, images=images)
 
 
 class Folder(Top1):

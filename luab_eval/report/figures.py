@@ -17,6 +17,7 @@ from luab_eval.benchmark import Benchmark
 from luab_eval.benchmarks import benchmark_class
 from luab_eval.models import FLOAT32
 from luab_eval.report.certainty import assess
+from luab_eval.report.parts import in_figure
 from luab_eval.report.runs import (
     EvaluatedRun,
     RunScores,
@@ -165,7 +166,7 @@ def _row(key: str, models: dict[str, list[EvaluatedRun]], resamples: int, seed: 
         title=full_title(benchmark.title, entry.get("label", _label_of(key, benchmark.name))),
         metric=benchmark.primary,
         higher_is_better=benchmark.higher_is_better,
-        images=scores.scores.shape[1],
+        images=int(in_figure(benchmark, scores.groups).sum()),
         published_images=entry["published_images"],
         left_out=entry.get("left_out", ""),  # older results do not say it
         source=". ".join(filter(None, (entry["summary"], entry["paper"], entry["download"]))),

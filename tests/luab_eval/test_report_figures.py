@@ -69,6 +69,15 @@ def test_lower_is_better_turns_the_verdict(tmp_path):
     assert row.verdict("luab") == "better"
 
 
+def test_images_of_no_weight_are_not_counted(tmp_path):
+    """The Backgrounds Challenge has eight variants, and the gap is of two."""
+    groups = [SAME] * 30 + [RAND] * 30 + ["only_fg"] * 60
+    scores = {"plain": [1] * 60 + [0] * 60, "luab": [1] * 55 + [0] * 5 + [1] * 60}
+    models = {name: {"backgrounds": scored("backgrounds", own, groups)} for name, own in scores.items()}
+    (row,) = figures([evaluated(tmp_path, models)]).rows
+    assert (row.images, row.differences["luab"].differing) == (60, 5)
+
+
 def test_p_values_are_corrected_for_all_comparisons(tmp_path):
     base = {"imagenet": right_on(400, range(200)), "imagenet_a": scored("imagenet_a", [0, 1] * 100)}
     close = {"imagenet": right_on(400, range(190, 400)), "imagenet_a": scored("imagenet_a", [0, 1] * 100)}

@@ -68,6 +68,16 @@ def test_one_model_and_many_models():
     assert many == {"All right": [0], "The models differ": [2], "All wrong": [1]}
 
 
+def test_an_image_of_several_rows_is_drawn_and_counted_once():
+    """Rows 0 to 2 are of one image, of which one is wrong: it is one image of either kind."""
+    right = np.array([[1, 1, 0, 1, 0]], bool)
+    found = choose(right, ["a"], images=np.array([7, 7, 7, -8, 9]))
+    assert {c.title: (c.chosen.tolist(), c.total) for c in found} == {
+        "Right": ([0, 3], 2),
+        "Wrong": ([2, 4], 2),
+    }
+
+
 def test_light_falls_where_the_attention_is():
     image = Image.new("RGB", (256, 128), (200, 40, 40))
     attention = np.zeros((4, 8))
