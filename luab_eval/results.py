@@ -19,6 +19,7 @@ images as well; the rows of two models of one run are the same images in the sam
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,8 @@ class Results:
     """The results of this run and of earlier runs.
 
     Written after each benchmark, so an interrupted run keeps its results. Results of other models, and of
-    other benchmarks of the same weights, stay.
+    other benchmarks of the same weights, stay. A checkpoint is one model: its earlier results under another
+    name have its name of this run.
 
     Args:
         models: (name, fingerprint) of each model of this run.
@@ -77,10 +79,11 @@ class Results:
         self._benchmarks: dict[str, None] = {}
         self._skipped: dict[str, str] = {}
         prints = dict(models)
+        names = {fingerprint: name for name, fingerprint in models}
         others = [
             model["name"]
             for model in self.content["models"]
-            if model.get("fingerprint") != prints.get(model["name"], model.get("fingerprint"))
+            if model["name"] in prints and model.get("fingerprint") not in names
         ]
         if others and not replace:
             raise ValueError(
@@ -90,6 +93,12 @@ class Results:
             )
         for name in others:
             self._drop(name)
+        self._rename(
+            {
+                model["name"]: names.get(model.get("fingerprint"), model["name"])
+                for model in self.content["models"]
+            }
+        )
 
     def check(self, benchmarks: Sequence[Benchmark]) -> None:
         """Raise ValueError if the folder's results have another benchmark with the same name."""
@@ -178,6 +187,29 @@ class Results:
     def shown(self) -> Shown:
         """The models and benchmarks of this run."""
         return Shown(tuple(self._asked), tuple(self._benchmarks), dict(self._skipped))
+
+    def _rename(self, names: Mapping[str, str]) -> None:
+        """Give models the names that they have now; of two results of one, those under that name stay."""
+        renamed = {old: new for old, new in names.items() if old != new}
+        if not renamed:
+            return
+        for old, new in renamed.items():
+            warnings.warn(
+                f"{self.folder / FILE}: {old} is the same checkpoint as {new}: one model", stacklevel=3
+            )
+        former = {
+            names[model["name"]]: model | {"name": names[model["name"]]} for model in self.content["models"]
+        }
+        self.content["models"] = list(former.values())
+        for entry in self.content["benchmarks"].values():
+            kept = entry["models"]
+            entry["models"] = {names.get(name, name): result for name, result in kept.items()}
+            entry["models"] |= {name: kept[name] for name in kept if names.get(name) == name}
+        self.content["skipped"] = {
+            f"{key} of {renamed[name]}" if of and name in renamed else whole: why
+            for whole, why in self.content["skipped"].items()
+            for key, of, name in [whole.partition(" of ")]
+        }
 
     def _drop(self, name: str) -> None:
         self.content["models"] = [model for model in self.content["models"] if model["name"] != name]

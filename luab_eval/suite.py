@@ -79,6 +79,7 @@ def run(
     """
     names = unique_names([model if isinstance(model, str) else model.name for model in models])
     prints = [(load(model) if isinstance(model, str) else model).fingerprint for model in models]
+    _require_different(names, prints)
     results = Results(output_dir, list(zip(names, prints, strict=True)), replace_results)
     results.check(benchmarks)
     for key, why in (skipped or {}).items():
@@ -103,6 +104,17 @@ def run(
             results.add(benchmark, classifier, scores, pixels, truths)
     results.write()
     return results
+
+
+def _require_different(names: Sequence[str], prints: Sequence[str]) -> None:
+    """Raises ValueError if a checkpoint is given twice: it would count as two models."""
+    first: dict[str, str] = {}
+    for name, one in zip(names, prints, strict=True):
+        if (other := first.setdefault(one, name)) != name:
+            raise ValueError(
+                f"--model: {other} and {name} are the same checkpoint (the same weights and configuration); "
+                "leave one out"
+            )
 
 
 def pixels_of(ids: np.ndarray, answers: Sequence[Predictions]) -> np.ndarray | None:

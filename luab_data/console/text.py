@@ -32,7 +32,10 @@ _ERRORS = "luab.plain"
 
 
 def printable(text: str) -> str:
-    """`text` without characters that move the cursor, break a line, change the text direction, or are none."""
+    """`text` without characters that move the cursor, break a line, or change the text direction.
+
+    Nor those that stand for bytes of a name that is not UTF-8.
+    """
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 

@@ -27,6 +27,7 @@ from luab_eval.report.runs import (
     precision_of,
     read_runs,
     read_scores,
+    same_checkpoints,
 )
 from luab_eval.report.table import IN_PERCENT, PERCENT, Model, Row, Table, full_title, smallest_of
 from luab_eval.results import FILE, Shown
@@ -76,7 +77,7 @@ def figures(
         LEVEL,
         resamples,
         skipped,
-        (*_computed(precision), *_unshown(everything, runs)),
+        (*_computed(precision), *same_checkpoints(runs), *_unshown(everything, runs)),
         dict(min_difference),
     )
 
@@ -105,11 +106,13 @@ def _computed(precision: str) -> tuple[str, ...]:
 
 def _unshown(everything: Sequence[EvaluatedRun], runs: Sequence[EvaluatedRun]) -> tuple[str, ...]:
     """A remark on other results in the folder."""
-    shown = {run.name: run.benchmarks for run in runs}
+    shown: dict[str, set[str]] = {}
+    for run in runs:  # a checkpoint may be in several folders
+        shown.setdefault(run.name, set()).update(run.benchmarks)
     others = [
         f"{run.name} ({few(left)})"
         for run in everything
-        if (left := [key for key in run.benchmarks if key not in shown.get(run.name, {})])
+        if (left := [key for key in run.benchmarks if key not in shown.get(run.name, ())])
     ]
     if not others:
         return ()

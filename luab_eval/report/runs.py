@@ -68,13 +68,14 @@ def read_runs(paths: Sequence[Path]) -> list[EvaluatedRun]:
     """All checkpoints of some results.json files, or of the folders that hold them, in their order.
 
     If several checkpoints have one name, the results folder is added to it, with as much of its path as tells
-    the checkpoints apart. A checkpoint in several folders has one name, with the first of them.
+    the checkpoints apart. A checkpoint has one name, the first one that it is listed as, with the first of
+    its folders.
 
     Raises:
         ValueError: no such file, not a results.json, or nothing was evaluated in it; or several checkpoints
             of one name in one folder.
     """
-    runs = [run for path in paths for run in _read(path)]
+    runs = _of_one_name([run for path in paths for run in _read(path)])
     first: dict[str, dict[str, Path]] = {}  # name -> checkpoint -> its first folder
     for run in runs:
         first.setdefault(run.name, {}).setdefault(_checkpoint(run), run.folder.resolve())
@@ -90,6 +91,26 @@ def read_runs(paths: Sequence[Path]) -> list[EvaluatedRun]:
         ]
         _require_own_names(runs)
     return runs
+
+
+def same_checkpoints(runs: Sequence[EvaluatedRun]) -> list[str]:
+    """A remark on each model that is listed under several names."""
+    listed: dict[str, dict[str, None]] = {}
+    for run in runs:
+        listed.setdefault(run.name, {})[run.listed_as] = None
+    return [
+        f"{few(list(names))} are the same checkpoint, and one model: {name}."
+        for name, names in listed.items()
+        if len(names) > 1
+    ]
+
+
+def _of_one_name(runs: Sequence[EvaluatedRun]) -> list[EvaluatedRun]:
+    names: dict[str, str] = {}
+    return [
+        replace(run, name=names.setdefault(run.fingerprint, run.name)) if run.fingerprint else run
+        for run in runs
+    ]
 
 
 def _checkpoint(run: EvaluatedRun) -> str:

@@ -39,7 +39,9 @@ def write_report(
 
     Of several training runs of a model, the galleries show the first one's attention. `cards/<model>.md` is a
     model card with the results, ready to be uploaded: the checkpoint's own README.md where it has one, from
-    its folder or the Hub. The checkpoint itself stays as it is. `command`: what was typed, for the page's head.
+    its folder or the Hub. The checkpoint itself stays as it is.
+
+    `command`: what was typed, for the page's head.
 
     `shown`: what of the folder's results the report is about; default: all.
 

@@ -69,7 +69,7 @@ def test_a_name_that_is_not_utf8_is_named(tmp_path):
     image.rename(image.with_name(os.fsdecode(b"caf\xe9.webp")))
     (file,) = (boxes / "val").glob("ILSVRC*2.xml")
     file.rename(file.with_name(os.fsdecode(b"caf\xe9.xml")))
-    with pytest.raises(SourceError, match="its path is not UTF-8, and no dataset can hold it. Rename the"):
+    with pytest.raises(SourceError, match="its path is not UTF-8, and no dataset can hold it"):
         load_ilsvrc_boxes(images, boxes)
 
 

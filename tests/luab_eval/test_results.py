@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 import warnings
 from pathlib import Path
@@ -10,13 +11,14 @@ import numpy as np
 import pytest
 from filelock import FileLock
 from fixtures.evaluated import evaluated, right_on, scored
-from fixtures.miniatures import QUIET, color_classifier, paint, save_checkpoint
+from fixtures.miniatures import PLAIN, QUIET, color_classifier, paint, save_checkpoint
 
 from luab.cli import main
 from luab_data.files.whole import HOLDER, LOCK
 from luab_eval.arrays import read_arrays, write_arrays
 from luab_eval.benchmarks import find_benchmark
 from luab_eval.image_sets.class_maps import wnids
+from luab_eval.models import Classifier
 from luab_eval.report.figures import figures
 from luab_eval.results import Results
 from luab_eval.suite import run
@@ -115,6 +117,48 @@ def test_other_weights_under_the_same_name_are_refused(checkpoints, images, tmp_
     assert evaluate(*arguments, "--replace") == 0
     (value,) = results(out)["benchmarks"]["val"]["models"].values()
     assert value["metrics"]["accuracy"] == pytest.approx(2 / 3)
+
+
+def test_a_checkpoint_of_two_names_is_one_model(checkpoints, images, tmp_path, capsys):
+    """Another model of its last name gives it a longer one."""
+    out = tmp_path / "out"
+    for folder, kind in (("m", "straight"), ("q", "swapped")):
+        shutil.copytree(checkpoints / kind, tmp_path / folder / "base")
+    one, other = tmp_path / "m" / "base", tmp_path / "q" / "base"
+    arguments = ["--output-dir", out, "--benchmarks", f"folder:val={images}", "--model"]
+    assert evaluate(*arguments, one) == 0
+    with pytest.warns(UserWarning, match=r"base is the same checkpoint as m/base"):
+        assert evaluate(*arguments, one, other) == 0
+    assert [model["name"] for model in results(out)["models"]] == ["m/base", "q/base"]
+    capsys.readouterr()
+    assert main(["compare", "--json", str(out)]) == 0
+    assert len(json.loads(capsys.readouterr().out)["comparisons"]) == 1
+    assert evaluate(*arguments, one, one) == 1
+    assert "base (1) and base (2) are the same checkpoint" in capsys.readouterr().err
+
+
+def test_names_of_one_checkpoint_in_several_folders(tmp_path):
+    folders = []
+    for folder, name, prints in (("a", "base", "1"), ("b", "other", "2"), ("c", "copy", "1")):
+        out = Results(tmp_path / folder)
+        model = Classifier(name, None, [], PLAIN, fingerprint=prints)
+        out.add_model(model)
+        kind = "imagenet_r" if folder == "c" else "imagenet"
+        out.add(find_benchmark(kind), model, scored(kind, [1, 0] * 10))
+        folders.append(tmp_path / folder)
+    table = figures(folders)
+    assert [model.name for model in table.models] == ["base", "other"]
+    assert table.remarks == ("base, copy are the same checkpoint, and one model: base.",)
+    assert [list(row.estimates) for row in table.rows] == [["base", "other"], ["base"]]
+
+
+def test_names_that_are_swapped(tmp_path):
+    evaluated(tmp_path, {name: {"imagenet": right_on(10, range(n))} for name, n in (("a", 3), ("b", 5))})
+    with pytest.warns(UserWarning, match="same checkpoint"):
+        found = Results(tmp_path, [("b", "a"), ("a", "b")]).content
+    assert [(model["name"], model["fingerprint"]) for model in found["models"]] == [("b", "a"), ("a", "b")]
+    of_models = found["benchmarks"]["imagenet"]["models"]
+    assert {name: one["metrics"]["accuracy"] for name, one in of_models.items()} == {"b": 0.3, "a": 0.5}
 
 
 def test_a_folder_has_one_writer(checkpoints, images, tmp_path, capsys):
