@@ -123,8 +123,8 @@ def imagenet_outputs(labels: Sequence[str]) -> list[int]:
             f"The model's {len(labels)} outputs ({few(labels)}) are not ImageNet's 1000 classes: "
             f"{len(absent)} are not found, such as {few([names[index] for index in absent])}. They must be "
             "named in id2label by wnid or by ImageNet's names, or be exactly 1000 in ImageNet's order whose "
-            "names say nothing (LABEL_0). A model of other classes is evaluated on a <class>/<image> folder of "
-            "them: --benchmarks folder:NAME=PATH."
+            "names say nothing (LABEL_0). A model of other classes is evaluated on a <class>/<image> folder "
+            "of them: --benchmarks folder:NAME=PATH."
         )
     return [named[index] for index in range(len(wnids()))]
 
