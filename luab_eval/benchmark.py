@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from luab_eval.alignment.people import People
 
 
+def name_bytes(name: str) -> bytes:
+    """A name in UTF-8; of a file name that is not UTF-8 its own bytes."""
+    return name.encode("utf-8", "surrogateescape")
+
+
 class Item(NamedTuple):
     """One image.
 
@@ -104,7 +109,7 @@ class Predictions:
     """A model's predictions on one image set of N images and K classes.
 
     Attributes:
-        ids: `[N]` bytes (UTF-8).
+        ids: `[N]` bytes, see `name_bytes`.
         targets: `[N]` int64.
         groups: `[N]` str.
         top: `[N, min(5, K)]` int64, the best classes, best first.
@@ -207,6 +212,7 @@ class Verdicts:
         mapped: `[N]` int64, the class whose activation map is shown; None: `best`.
         note: A remark on the images, or "".
         words: Words for right and wrong.
+        images: `[N]` int64, the same for rows of one image. None: each is an image.
     """
 
     right: np.ndarray
@@ -217,6 +223,7 @@ class Verdicts:
     mapped: np.ndarray | None = None
     note: str = ""
     words: tuple[str, str] = ("right", "wrong")
+    images: np.ndarray | None = None
 
 
 class SumOf(Enum):
@@ -275,6 +282,11 @@ class Benchmark(ABC):
     def label(self) -> str:
         """A label that distinguishes it from the same benchmark with another argument."""
         return self.argument
+
+    @property
+    def own_images(self) -> bool:
+        """Whether it reads only the argument's images, of which a dataset may have several rows each."""
+        return not self.folders
 
     @property
     def key(self) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,19 +16,27 @@ from typing import Any
 import torch
 from huggingface_hub import hf_hub_download
 from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers.utils import CONFIG_NAME
 
 from luab_data.console.missing import require_extra
 from luab_data.console.names import few
 from luab_data.hub.retry import reason
 from luab_eval.image_sets.class_maps import folder_outputs, imagenet_outputs
 from luab_vision.processors import check_fits, image_settings, load_processor
-from luab_vision.timm_checkpoints import settings_of
+from luab_vision.timm_checkpoints import MODEL_ARGS, settings_of
 from luab_vision.transforms import ImageSettings
 
 TIMM = "timm:"
 TIMM_WEIGHTS = "model.safetensors"
 FLOAT32, BFLOAT16 = "float32", "bfloat16"
 BF16 = "-bf16"  # end of the fingerprint of a model that computes in it
+# Of a configuration, what changes no output: where it is from, what `id2label` says too, what calls ask for.
+_NO_PART_OF_THE_MODEL = {
+    *("_name_or_path", "architectures", "transformers_version", "dtype", "torch_dtype", "problem_type"),
+    *("label2id", "label_names", "label_descriptions"),
+    *("output_attentions", "output_hidden_states", "return_dict"),
+}
 
 
 class NotFinite(ValueError):
@@ -50,7 +58,8 @@ class Classifier:
         settings: The model's image settings.
         revision: Commit on the Hub; "" for a folder.
         seed: Seed of its training, if the checkpoint has it.
-        fingerprint: Hash of the weights, and the precision if it is not float32. Computed unless given.
+        fingerprint: Hash of the weights and the configuration, and the precision if it is not float32.
+            Computed unless given.
         source: What `load_classifier` loaded it from; "" if it did not.
         bf16: Whether the model computes in bfloat16, mixed (autocast); else in float32.
         compiled: The model by torch.compile, which shares its weights; None: it runs as it is.
@@ -124,13 +133,28 @@ def load_classifier(
     )
 
 
-def fingerprint(model: nn.Module) -> str:
-    """Hash of all weights and buffers, independent of their file."""
+def fingerprint(model: nn.Module, built: Mapping[str, Any] | None = None) -> str:
+    """Hash of all weights and buffers, independent of their file, and of how the model computes with them.
+
+    `built`: what says how it computes. Default: a model of transformers has a configuration.
+    """
+    if built is None:
+        built = model.config.to_dict() if isinstance(model, PreTrainedModel) else {}
     digest = hashlib.blake2b(type(model).__name__.encode(), digest_size=16)
+    digest.update(json.dumps(_computing(built), sort_keys=True, default=str).encode())
     for key, value in model.state_dict().items():
         digest.update(f"{key}{value.dtype}{tuple(value.shape)}".encode())
         digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
+
+
+def _computing(value: Any) -> Any:
+    """A configuration, or a part of it, without what changes no output; keys as in its file."""
+    if isinstance(value, Mapping):
+        return {str(key): _computing(part) for key, part in value.items() if key not in _NO_PART_OF_THE_MODEL}
+    if isinstance(value, list | tuple):
+        return [_computing(part) for part in value]
+    return sorted(map(str, value)) if isinstance(value, set | frozenset) else value
 
 
 def _from_transformers(name: str) -> Classifier:
@@ -179,9 +203,10 @@ def _from_timm(name: str) -> Classifier:
     try:
         # Without safetensors timm would load a pickle, so it gets the path of the file to read.
         described = timm.create_model(of_timm, pretrained=False).pretrained_cfg
-        weights = {"file": _timm_weights(described), "source": "", "custom_load": False}
+        weights = {"file": _timm_file(described, TIMM_WEIGHTS), "source": "", "custom_load": False}
         model = timm.create_model(of_timm, pretrained=True, pretrained_cfg_overlay=weights)
         require_finite(model.state_dict())
+        arguments = _timm_arguments(of_timm, described)
     except (OSError, RuntimeError, ValueError) as error:
         raise ValueError(
             f"--model {name}: no classifier could be loaded. It must be one of timm's "
@@ -194,20 +219,32 @@ def _from_timm(name: str) -> Classifier:
     except ValueError as error:
         raise ValueError(f"--model {name}: {error}") from error
     labels = model.pretrained_cfg.get("label_names") or [f"LABEL_{at}" for at in range(model.num_classes)]
-    return Classifier(name, model, labels, settings)
+    built = {"architecture": model.pretrained_cfg["architecture"], MODEL_ARGS: arguments, "id2label": labels}
+    return Classifier(name, model, labels, settings, fingerprint=fingerprint(model, built))
 
 
-def _timm_weights(described: dict[str, Any]) -> str:
-    """Path of the weights in safetensors, from timm's `pretrained_cfg`.
+def _timm_arguments(of_timm: str, described: Mapping[str, Any]) -> dict[str, Any]:
+    """What the config.json of a folder or a repository builds besides the architecture.
+
+    timm's own names have none: their repositories only hold weights.
+    """
+    if ":" not in of_timm:
+        return {}
+    file = _timm_file(described, CONFIG_NAME)
+    return json.loads(Path(file).read_text(encoding="utf-8")).get(MODEL_ARGS) or {}
+
+
+def _timm_file(described: Mapping[str, Any], name: str) -> str:
+    """Path of a file of a model's folder or repository, from timm's `pretrained_cfg`.
 
     Raises OSError if there is no such file, ValueError if the model has no repository.
     """
     if described.get("source") == "local-dir":
-        return str(Path(described["file"], TIMM_WEIGHTS))
+        return str(Path(described["file"], name))
     if not described.get("hf_hub_id"):
         raise ValueError("its weights are not on the Hub")
     repository, _, revision = described["hf_hub_id"].partition("@")
-    return hf_hub_download(repository, TIMM_WEIGHTS, revision=revision or None)
+    return hf_hub_download(repository, name, revision=revision or None)
 
 
 def _seed(folder: Path) -> int | None:

@@ -22,7 +22,7 @@ import numpy as np
 from luab_data.console.names import file_name
 from luab_data.console.text import printable
 from luab_eval.arrays import read_arrays, write_arrays
-from luab_eval.benchmark import ImageSet, Predictions
+from luab_eval.benchmark import ImageSet, Predictions, name_bytes
 from luab_eval.image_sets.class_maps import wnids
 from luab_eval.localization import LocalizationTask, MapTask
 from luab_eval.models import Classifier
@@ -67,7 +67,7 @@ def predict(classifier: Classifier, images: ImageSet, cache: Path, settings: Pas
         for file, part in zip(files, parts, strict=True)
     ]
     return Predictions(
-        ids=np.array([item.id.encode() for item in items]),
+        ids=np.array([name_bytes(item.id) for item in items]),
         targets=np.array([item.target for item in items], np.int64),
         groups=np.array([item.group for item in items]),
         top=_joined(complete, "top"),
@@ -92,7 +92,7 @@ def fingerprint(images: ImageSet, settings: ImageSettings, outputs: Sequence[int
             status = item.image.stat()
             source = (str(item.image.absolute()).removeprefix(within), status.st_size, status.st_mtime_ns)
         asked = item.target if images.stretched else ""
-        digest.update(f"{item.id}\0{asked}\0{source}\n".encode())
+        digest.update(name_bytes(f"{item.id}\0{asked}\0{source}\n"))
     return digest.hexdigest()
 
 

@@ -19,6 +19,7 @@ images as well; the rows of two models of one run are the same images in the sam
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,7 @@ from luab_eval.models import BFLOAT16, FLOAT32, Classifier
 
 FILE = "results.json"
 PER_IMAGE = "per_image"
+MOST = 1e300  # of a metric: JSON has whole numbers that are larger than any float
 MOST_BYTES = 256 << 20  # of results.json: one with 50 models and ImageNet's classes takes 60 MB
 
 
@@ -56,7 +58,8 @@ class Results:
     """The results of this run and of earlier runs.
 
     Written after each benchmark, so an interrupted run keeps its results. Results of other models, and of
-    other benchmarks of the same weights, stay.
+    other benchmarks of the same weights, stay. A checkpoint is one model: its earlier results under another
+    name have its name of this run.
 
     Args:
         models: (name, fingerprint) of each model of this run.
@@ -76,18 +79,26 @@ class Results:
         self._benchmarks: dict[str, None] = {}
         self._skipped: dict[str, str] = {}
         prints = dict(models)
+        names = {fingerprint: name for name, fingerprint in models}
         others = [
             model["name"]
             for model in self.content["models"]
-            if model.get("fingerprint") != prints.get(model["name"], model.get("fingerprint"))
+            if model["name"] in prints and model.get("fingerprint") not in names
         ]
         if others and not replace:
             raise ValueError(
-                f"{folder / FILE} has results of {', '.join(others)} with other weights, or computed in "
-                "another precision (--bf16). Give another --output-dir, or --replace to drop these results"
+                f"{folder / FILE} has results of {', '.join(others)} with other weights, another "
+                "configuration or precision (--bf16), or of an earlier version. Give another --output-dir, "
+                "or --replace to drop these results"
             )
         for name in others:
             self._drop(name)
+        self._rename(
+            {
+                model["name"]: names.get(model.get("fingerprint"), model["name"])
+                for model in self.content["models"]
+            }
+        )
 
     def check(self, benchmarks: Sequence[Benchmark]) -> None:
         """Raise ValueError if the folder's results have another benchmark with the same name."""
@@ -177,6 +188,29 @@ class Results:
         """The models and benchmarks of this run."""
         return Shown(tuple(self._asked), tuple(self._benchmarks), dict(self._skipped))
 
+    def _rename(self, names: Mapping[str, str]) -> None:
+        """Give models the names that they have now; of two results of one, those under that name stay."""
+        renamed = {old: new for old, new in names.items() if old != new}
+        if not renamed:
+            return
+        for old, new in renamed.items():
+            warnings.warn(
+                f"{self.folder / FILE}: {old} is the same checkpoint as {new}: one model", stacklevel=3
+            )
+        former = {
+            names[model["name"]]: model | {"name": names[model["name"]]} for model in self.content["models"]
+        }
+        self.content["models"] = list(former.values())
+        for entry in self.content["benchmarks"].values():
+            kept = entry["models"]
+            entry["models"] = {names.get(name, name): result for name, result in kept.items()}
+            entry["models"] |= {name: kept[name] for name in kept if names.get(name) == name}
+        self.content["skipped"] = {
+            f"{key} of {renamed[name]}" if of and name in renamed else whole: why
+            for whole, why in self.content["skipped"].items()
+            for key, of, name in [whole.partition(" of ")]
+        }
+
     def _drop(self, name: str) -> None:
         self.content["models"] = [model for model in self.content["models"] if model["name"] != name]
         for entry in self.content["benchmarks"].values():
@@ -245,12 +279,18 @@ def _check(content: dict[str, Any]) -> None:
     wrong += [why for why in content["skipped"].values() if not isinstance(why, str)]
     for entry in content["benchmarks"].values():
         texts = [entry[name] for name in ("benchmark", "summary", "paper", "download")]
-        texts.append(entry.get("label", ""))  # older results do not have it
+        texts += [entry.get(name, "") for name in ("label", "left_out")]  # older results do not have them
         wrong += [text for text in texts if not isinstance(text, str)]
         wrong += [entry["published_images"]] * (not isinstance(entry["published_images"], int | None))
         for of_model in entry["models"].values():
             numbers = of_model["metrics"].values()
-            wrong += [number for number in numbers if not isinstance(number, int | float)]
+            wrong += [number for number in numbers if not _is_number(number)]
             wrong += [of_model["per_image"]] * (not isinstance(of_model["per_image"], str))
+            if entry["primary"] not in of_model["metrics"]:
+                raise KeyError(f"no {entry['primary']} among the metrics")
     if wrong:
         raise TypeError(f"{str(wrong[0])[:80]!r} is of a wrong type")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MOST

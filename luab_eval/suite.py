@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from luab_eval.arrays import hash_of
-from luab_eval.benchmark import Benchmark, Predictions, Scores
+from luab_eval.benchmark import Benchmark, Predictions, Scores, name_bytes
 from luab_eval.models import Classifier
 from luab_eval.passes import PassSettings
 from luab_eval.predict import predict
@@ -17,6 +18,8 @@ from luab_eval.results import Results
 from luab_eval.tasks import UnsuitedModel
 
 CACHE = "predictions"  # below the output folder
+# What makes the names of a model's training runs differ: "runs/plain-seed0", "plain/seed-1", "plain_seed=2".
+SEED = re.compile(r"[-_./ ]*seed[-_=]?\d+", re.IGNORECASE)
 
 
 def usable(
@@ -76,6 +79,7 @@ def run(
     """
     names = unique_names([model if isinstance(model, str) else model.name for model in models])
     prints = [(load(model) if isinstance(model, str) else model).fingerprint for model in models]
+    _require_different(names, prints)
     results = Results(output_dir, list(zip(names, prints, strict=True)), replace_results)
     results.check(benchmarks)
     for key, why in (skipped or {}).items():
@@ -102,6 +106,17 @@ def run(
     return results
 
 
+def _require_different(names: Sequence[str], prints: Sequence[str]) -> None:
+    """Raises ValueError if a checkpoint is given twice: it would count as two models."""
+    first: dict[str, str] = {}
+    for name, one in zip(names, prints, strict=True):
+        if (other := first.setdefault(one, name)) != name:
+            raise ValueError(
+                f"--model: {other} and {name} are the same checkpoint (the same weights and configuration); "
+                "leave one out"
+            )
+
+
 def pixels_of(ids: np.ndarray, answers: Sequence[Predictions]) -> np.ndarray | None:
     """`[M]` the hash of each image of `ids` `[M]`; None if an image set has none."""
     hashes = [one.pixels for one in answers if one.pixels is not None]
@@ -112,7 +127,7 @@ def truths_of(scores: Scores, answers: Sequence[Predictions]) -> np.ndarray:
     """`[M]` int64, a hash of what each score is measured against: the image's class, and its `references`."""
     classes = []
     for one in answers:
-        of_class = np.array([hash_of(name.encode()) for name in (*one.classes, "")], np.int64)
+        of_class = np.array([hash_of(name_bytes(name)) for name in (*one.classes, "")], np.int64)
         classes.append(of_class[one.targets])  # -1: none of the classes
     truths = _of_images(scores.ids, answers, classes)
     return truths if scores.references is None else truths ^ scores.references
@@ -131,8 +146,11 @@ def _of_images(ids: np.ndarray, answers: Sequence[Predictions], columns: Sequenc
 
 
 def unique_names(names: Sequence[str]) -> list[str]:
-    """The last part of each path or id; more of it if two would be the same."""
-    parts = [tuple(part for part in name.replace("\\", "/").split("/") if part) or (name,) for name in names]
+    """The last part of each path or id; more of it if two would be the same.
+
+    A seed alone ("seed0") names no model: it keeps the folder that it is in.
+    """
+    parts = list(map(_parts, names))
     for length in range(1, max(map(len, parts)) + 1):
         short = ["/".join(part[-length:]) for part in parts]
         if len(set(short)) == len(set(parts)):
@@ -141,3 +159,10 @@ def unique_names(names: Sequence[str]) -> list[str]:
         name if short.count(name) == 1 else f"{name} ({short[: at + 1].count(name)})"
         for at, name in enumerate(short)
     ]
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    parts = tuple(part for part in name.replace("\\", "/").split("/") if part) or (name,)
+    if len(parts) > 1 and SEED.fullmatch(parts[-1]):
+        return (*parts[:-2], "/".join(parts[-2:]))
+    return parts

@@ -63,6 +63,23 @@ def evaluation_options(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def dataset_name(dataset: str, split: str, config: str | None, usual: str) -> str:
+    """What a dataset is called in keys and titles: NAME, NAME@SPLIT or NAME@CONFIG/SPLIT.
+
+    Its results are told apart from those of another split or configuration.
+
+    Args:
+        dataset: A folder or a Hub id.
+        split: Of the dataset, or a part of it.
+        config: The dataset's configuration, if one is given.
+        usual: The split that is not named: the one that is read if none is given.
+    """
+    name = Path(dataset).name or "dataset"
+    if config not in (None, "default"):
+        return f"{name}@{config}/{split}"
+    return name if split == usual else f"{name}@{split}"
+
+
 def _batch_size(text: str) -> int | None:
     """The option as a number; None for auto."""
     if text == AUTO:

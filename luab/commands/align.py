@@ -20,7 +20,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from luab.commands._evaluating import add_evaluation_options, evaluation_options, in_team
+from luab.commands._evaluating import add_evaluation_options, dataset_name, evaluation_options, in_team
 from luab_data.console.boundary import guarded
 from luab_data.console.missing import require_extra
 from luab_data.console.options import CommandParser
@@ -89,8 +89,7 @@ def run(options: argparse.Namespace, team: Team) -> int:
     from luab_eval.report.write import PAGE
     from luab_eval.suite import usable
 
-    options.split = split_of(options)
-    people = people_of(options)
+    people = people_of(options, *split_of(options))
     every = [benchmark(own=people) for benchmark in ALIGN]
     try:
         people.judged(Path())  # once for all metrics; what is wrong with it is said once too
@@ -109,8 +108,8 @@ def run(options: argparse.Namespace, team: Team) -> int:
     return 0
 
 
-def split_of(options: argparse.Namespace) -> str:
-    """The split to read.
+def split_of(options: argparse.Namespace) -> tuple[str, str]:
+    """The split to read, and the one that is read if none is given ("" if one must be).
 
     Raises:
         SourceError: no such split, or none is given and there are several.
@@ -118,16 +117,17 @@ def split_of(options: argparse.Namespace) -> str:
     from luab_data.rows.splits import EVAL_SPLITS, find_part, load_splits
 
     splits = load_splits(options.dataset, options.config)
+    known = [name for name in EVAL_SPLITS if name in splits] or list(splits)
+    usual = known[0] if known[0] in EVAL_SPLITS or len(known) == 1 else ""
     if options.split is None:
-        usual = [name for name in EVAL_SPLITS if name in splits] or list(splits)
-        if len(usual) > 1 and usual[0] not in EVAL_SPLITS:
+        if not usual:
             raise SourceError(f"{options.dataset} has the splits {', '.join(splits)}. Set --split.")
-        return usual[0]
+        return usual, usual
     find_part(splits, options.split, options.dataset, "split")
-    return str(options.split)
+    return str(options.split), usual
 
 
-def people_of(options: argparse.Namespace) -> AttentionDataset:
+def people_of(options: argparse.Namespace, split: str, usual: str) -> AttentionDataset:
     """The images and their people.
 
     Raises:
@@ -144,8 +144,8 @@ def people_of(options: argparse.Namespace) -> AttentionDataset:
         "label_format": options.label_format,
     }
     chosen = tuple((name, str(value)) for name, value in given.items() if value is not None)
-    place = DatasetPlace(options.dataset, options.split, options.config, chosen)
-    return attention_dataset(Path(options.dataset).name or "dataset", place)
+    place = DatasetPlace(options.dataset, split, options.config, chosen)
+    return attention_dataset(dataset_name(options.dataset, split, options.config, usual), place)
 
 
 def _in_options(message: str) -> str:

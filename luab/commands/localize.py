@@ -16,7 +16,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from luab.commands._evaluating import add_evaluation_options, evaluation_options, in_team
+from luab.commands._evaluating import add_evaluation_options, dataset_name, evaluation_options, in_team
 from luab_data.console.boundary import guarded
 from luab_data.console.missing import require_extra
 from luab_data.console.options import CommandParser
@@ -25,6 +25,8 @@ from luab_eval.team import Team
 
 if TYPE_CHECKING:
     from luab_eval.image_sets.boxes import BoxDataset, BoxFolder
+
+SPLIT = "validation"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     add("--boxes", type=Path, metavar="CSV_OR_DIR", help="their boxes")
     add("--dataset", metavar="DIR_OR_ID", help="instead of images and boxes: rows with an objects column")
     add("--config", help="the dataset's configuration")
-    add("--split", default="validation", help="the dataset's split (default: %(default)s)")
+    add("--split", default=SPLIT, help="the dataset's split (default: %(default)s)")
     add_evaluation_options(options, "runs/localize")
     return options
 
@@ -104,4 +106,4 @@ def where(options: argparse.Namespace) -> BoxFolder | BoxDataset:
     if options.dataset is None:
         return BoxFolder(options.images.name or "images", options.images, options.boxes)
     place = DatasetPlace(options.dataset, options.split, options.config)
-    return box_dataset(Path(options.dataset).name or "dataset", place)
+    return box_dataset(dataset_name(options.dataset, options.split, options.config, SPLIT), place)

@@ -8,10 +8,11 @@ import datasets
 
 from luab_attention.boxes.coco import load_coco_boxes
 from luab_attention.boxes.csv_boxes import CsvBoxes, load_csv_boxes
-from luab_attention.boxes.ilsvrc import IlsvrcBoxes, load_ilsvrc_boxes
+from luab_attention.boxes.ilsvrc import IlsvrcBoxes, find_xml, images_in, load_ilsvrc_boxes, xml_files
 from luab_attention.boxes.reader import BoxReader
 from luab_attention.boxes.rows import RowBoxes
-from luab_data.constants import IMAGE_ID
+from luab_data.console.text import counted
+from luab_data.constants import IMAGE, IMAGE_ID
 
 
 class BoxFormat(Enum):
@@ -48,6 +49,30 @@ def load_boxes(
     if chosen is BoxFormat.COCO:
         return load_coco_boxes(images, boxes)
     return load_csv_boxes(images, boxes, classes)
+
+
+def without_partner(images: str | Path, boxes: str | Path, rows: datasets.Dataset) -> str:
+    """The images without boxes, and the XML files without an image, in words; "" if there are none.
+
+    A CSV that names an image that is not there is an error, and COCO's file gives a warning.
+
+    Args:
+        images: as of `load_boxes`.
+        boxes: as of `load_boxes`.
+        rows: what `load_boxes` made of them.
+    """
+    used = {Path(each["path"]) for each in rows.cast_column(IMAGE, datasets.Image(decode=False))[IMAGE][:]}
+    counts = {
+        ("image without boxes", "images without boxes"): sum(
+            image not in used for image in images_in(Path(images))
+        )
+    }
+    if box_format(boxes) is BoxFormat.ILSVRC:
+        files = xml_files(Path(boxes))
+        read = {find_xml(files, image_id) for image_id in rows[IMAGE_ID][:]}
+        unread = sum(map(len, files.values())) - len(read)
+        counts["XML file without an image", "XML files without an image"] = unread
+    return ", ".join(counted(count, *words) for words, count in counts.items() if count)
 
 
 def box_reader(

@@ -14,7 +14,7 @@ import numpy as np
 from luab_attention.boxes.box_xml import MAX_BYTES, BoxFile, parse_box_file
 from luab_attention.boxes.boxes import NOTHING, BoxedImage, ImageBoxes, box_rows
 from luab_attention.boxes.reader import BoxesById
-from luab_data.console.names import few
+from luab_data.console.names import few, is_utf8
 from luab_data.constants import IMAGE_ID, OTHER_CLASS
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.imagenet_classes import class_list
@@ -50,11 +50,15 @@ def load_ilsvrc_boxes(
     def label_of(name: str, what: str) -> int | None:
         return match([(name,)], known, what, "the labels'")[0]
 
-    for image in _images(Path(images)):
+    for image in images_in(Path(images)):
         image_id = image.relative_to(images).with_suffix("").as_posix()
         file = find_xml(files, image_id)
         if file is None:
             continue
+        if not is_utf8(image_id):
+            raise SourceError(
+                f"{image}: its path is not UTF-8, and no dataset can hold it. Rename the image."
+            )
         found = read_box_file(file)
         wnid = image_id.split("/")[0] if "/" in image_id else _only_class(found, file)
         label = label_of(wnid, "class folder")
@@ -156,7 +160,7 @@ def find_xml(files: Mapping[str, Sequence[Path]], image_id: str) -> Path | None:
     return fitting[0] if fitting else None
 
 
-def _images(folder: Path) -> list[Path]:
+def images_in(folder: Path) -> list[Path]:
     """The images in the folder or in its class folders, at any depth, sorted."""
     if not folder.is_dir():
         raise SourceError(f"images={str(folder)!r} is not a folder; give the one that holds the images.")

@@ -22,6 +22,11 @@ def few(names: Sequence[object], most: int = MOST) -> str:
     return f"{shown}, ... ({len(names):,} in all)" if len(names) > most else shown
 
 
+def is_utf8(name: str) -> bool:
+    """Whether a file's name is text in UTF-8: others have stand-ins for their bytes (surrogates)."""
+    return name.isascii() or not any("\ud800" <= char <= "\udfff" for char in name)
+
+
 def file_name(name: str) -> str:
     """A file name for any text; different texts get different names on every file system.
 

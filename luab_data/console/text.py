@@ -12,8 +12,9 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
-# C0 and C1 controls (including ESC), line separators, and characters that change the text direction.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]+")
+# C0 and C1 controls (including ESC), line separators, characters that change the text direction, and what no
+# file in UTF-8 can hold: Python's stand-ins for the bytes of names that are not UTF-8.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]+")
 
 _SECRETS = (
     (
@@ -31,7 +32,10 @@ _ERRORS = "luab.plain"
 
 
 def printable(text: str) -> str:
-    """`text` without characters that move the cursor, break a line, or change the text direction."""
+    """`text` without characters that move the cursor, break a line, or change the text direction.
+
+    Nor those that stand for bytes of a name that is not UTF-8.
+    """
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 

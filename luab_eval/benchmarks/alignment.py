@@ -174,7 +174,10 @@ class SpearmanAlignment(AlignmentBenchmark):
         best = answers.top[:, 0]
         mapped = np.where(answers.targets >= 0, answers.targets, best)
         words = ("closer to people than the center", "no closer to people than the center")
-        return Verdicts(found[MODEL] > found[CENTER], best, truth, mapped=mapped, words=words)
+        pictures = self.own.judged(self._root).alignment.pictures
+        return Verdicts(
+            found[MODEL] > found[CENTER], best, truth, mapped=mapped, words=words, images=pictures
+        )
 
 
 class CorrelationAlignment(AlignmentBenchmark):

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from luab_eval.benchmark import Benchmark, ImageSet, Predictions, Scores, Verdicts
+from luab_eval.benchmark import ImageSet, Predictions, Scores, Verdicts
 from luab_eval.benchmarks.val import ValBenchmark, ValOrOwn, val_number
 from luab_eval.image_sets.class_maps import first_name, real_labels, wnid_index, wnids
 from luab_eval.image_sets.folders import Folder, Top1, labeled_items, own_name, wrong_folders
@@ -60,7 +60,8 @@ class ReaL(ValBenchmark):
         )
 
     def verdicts(self, answers: Predictions) -> Verdicts:
-        labels = [real_labels()[val_number(name) - 1] for name in answers.ids.astype(str)]
+        names = [name.decode(errors="replace") for name in answers.ids.tolist()]
+        labels = [real_labels()[val_number(name) - 1] for name in names]
         best = answers.top[:, 0]
         right = np.array([answer in classes for answer, classes in zip(best, labels, strict=True)])
         truth = [" or ".join(first_name(answers.classes[k]) for k in sorted(classes)) for classes in labels]
@@ -117,7 +118,7 @@ def _own_and_side(argument: str) -> tuple[str, str]:
     return (own, side) if at and is_number else (argument, "")
 
 
-class ImageNetV2(Top1, Benchmark):
+class ImageNetV2(Top1):
     """New test images, sampled like ImageNet's. The folders are class numbers: 10 comes after 2."""
 
     name = "imagenet_v2"
@@ -161,7 +162,7 @@ class ImageNetV2Top(ImageNetV2):
     folders = ("imagenetv2-top-images-format-val", "imagenetv2-top-images", "imagenetv2-topimages")
 
 
-class Sketch(Top1, Benchmark):
+class Sketch(Top1):
     """ImageNet-Sketch."""
 
     name = "imagenet_sketch"

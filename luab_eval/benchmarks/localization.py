@@ -16,6 +16,7 @@ from luab_data.console.names import few
 from luab_eval.arrays import hash_of
 from luab_eval.benchmark import ImageSet, Predictions, Scores, Verdicts
 from luab_eval.benchmarks.val import NUMBER, ValBenchmark, ValOrOwn
+from luab_eval.by_image import by_image
 from luab_eval.image_sets.boxes import BoxDataset, BoxFolder, box_dataset
 from luab_eval.image_sets.class_maps import wnids
 from luab_eval.image_sets.folders import own_name
@@ -116,11 +117,10 @@ class BoxBenchmark(ValOrOwn):
             answers.classes,
             boxes,
         )
-        # Official images have one class each.
-        scores = pairs if self.own is None or answers.pixels is None else by_image(pairs, answers.pixels)
         # A mean over images is summed in another order than the metric, so the last bits differ.
-        scores.metrics[self.primary] = self.statistic(scores.per_image, scores.groups)
-        return scores
+        pairs.metrics[self.primary] = self.statistic(pairs.per_image, pairs.groups)
+        # Official images have one class each.
+        return by_image(pairs, answers.pixels, self) if self.own_images else pairs
 
     @abstractmethod
     def metrics(self, localization: LocalizationScores) -> dict[str, float]:
@@ -166,7 +166,8 @@ class PointingGameBenchmark(BoxBenchmark):
         right = scores_of(answers).per_image(self.primary).astype(bool)
         truth = [answers.classes[k] for k in answers.targets]
         words = ("in a box", "beside the boxes")
-        return Verdicts(right, answers.top[:, 0], truth, mapped=answers.targets, words=words)
+        images = answers.pixels if self.own_images else None
+        return Verdicts(right, answers.top[:, 0], truth, mapped=answers.targets, words=words, images=images)
 
 
 class EnergyPointingGameBenchmark(BoxBenchmark):
@@ -191,40 +192,6 @@ def scores_of(answers: Predictions) -> LocalizationScores:
     if answers.looks is None:
         raise ValueError("these predictions do not say where the model looks: their image set has no boxes")
     return LocalizationScores(answers.looks, answers.targets)
-
-
-def by_image(pairs: Scores, pixels: np.ndarray) -> Scores:
-    """Scores of pairs of image and class -> scores of images.
-
-    The figure stays the mean over all pairs. In intervals and tests the pairs of an image, also from several
-    rows, are one image: they are not independent.
-
-    Args:
-        pairs: With `references` and `class_names`.
-        pixels: `[N]` of the pairs, the same for the same image.
-    """
-    assert pairs.references is not None and pairs.class_names is not None
-    _, index, position = np.unique(pixels, return_index=True, return_inverse=True)
-    first, image = np.unique(index[position], return_inverse=True)  # in the order of the pairs
-    if len(first) == len(pixels):
-        return pairs
-    count = np.bincount(image)
-    truths: list[list[tuple[str, int]]] = [[] for _ in first]
-    for at, target, reference in zip(
-        image.tolist(), pairs.targets.tolist(), pairs.references.tolist(), strict=True
-    ):
-        truths[at].append((pairs.class_names[target], reference))
-    together = np.array([hash_of(repr(sorted(each)).encode()) for each in truths], np.int64)
-    return Scores(
-        pairs.metrics,
-        pairs.ids[first],
-        pairs.groups[first],
-        np.where(count == 1, pairs.targets[first], -1),
-        np.bincount(image, pairs.per_image) / count.mean(),
-        references=np.where(count == 1, pairs.references[first], together),
-        of_classes=pairs.per_class(),
-        weights=None if (count == count[0]).all() else count / count.mean(),
-    )
 
 
 def own_boxes(benchmark: str, argument: str) -> BoxFolder | BoxDataset:

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from luab_eval.benchmark import Benchmark, ImageSet, Predictions, Scores
+from luab_eval.benchmark import ImageSet, Predictions, Scores
 from luab_eval.image_sets.class_maps import find_by_name
 from luab_eval.image_sets.folders import Top1, labeled_items, wrong_folders
 
@@ -39,7 +39,7 @@ def targets() -> dict[str, int]:
     return found
 
 
-class SIScore(Top1, Benchmark):
+class SIScore(Top1):
     """Top-1 accuracy over all 1000 classes.
 
     `accuracy` is the mean over images. With the published `metadata.csv` next to the class folders,

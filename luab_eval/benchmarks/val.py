@@ -105,6 +105,10 @@ class ValOrOwn(ValBenchmark):
     def label(self) -> str:
         return self.own.own_name if self.own else self.argument
 
+    @property
+    def own_images(self) -> bool:
+        return self.own is not None
+
     def find(self, root: Path) -> Path | None:
         return self.own.find(root) if self.own else super().find(root)
 

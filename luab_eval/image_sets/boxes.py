@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 
 import datasets
 
 from luab_attention.boxes.boxes import ImageBoxes
-from luab_attention.boxes.formats import BoxFormat, box_format, load_boxes
+from luab_attention.boxes.formats import BoxFormat, box_format, load_boxes, without_partner
 from luab_attention.boxes.rows import RowBoxes, row_size
 from luab_attention.reading import Reading, label_name
 from luab_data.constants import IMAGE, IMAGE_ID
@@ -56,7 +57,8 @@ class BoxFolder:
         rows = load_boxes(images, boxes)
         # As for ImageNet: XML boxes refer to the stored orientation.
         upright = box_format(boxes) is not BoxFormat.ILSVRC
-        found, self.left_out = set_of_rows(self.own_name, rows, upright=upright)
+        found, left_out = set_of_rows(self.own_name, rows, upright=upright)
+        self.left_out = ", ".join(filter(None, (left_out, without_partner(images, boxes, rows))))
         return found
 
 
@@ -65,8 +67,8 @@ class BoxDataset(OwnDataset):
 
     def image_set(self, root: Path) -> ImageSet:
         """The images with their boxes."""
-        rows, columns, _, without = self.read(root)
-        found, left_out = set_of_rows(self.own_name, rows, columns)
+        rows, columns, numbers, without = self.read(root)
+        found, left_out = set_of_rows(self.own_name, rows, columns, numbers=numbers)
         self.left_out = ", ".join(filter(None, (left_out, without)))
         return found
 
@@ -78,7 +80,11 @@ def box_dataset(own_name: str, place: str | DatasetPlace) -> BoxDataset:
 
 
 def set_of_rows(
-    name: str, rows: datasets.Dataset, columns: Columns | None = None, upright: bool = True
+    name: str,
+    rows: datasets.Dataset,
+    columns: Columns | None = None,
+    upright: bool = True,
+    numbers: Sequence[int] | None = None,
 ) -> tuple[ImageSet, str]:
     """Makes an item for each image and each class of it that has boxes.
 
@@ -90,6 +96,7 @@ def set_of_rows(
         columns: Names of the columns.
         upright: Whether the boxes refer to images with EXIF orientation applied. Boxes of an image that is
             portrait where they say landscape, or the reverse, are skipped.
+        numbers: What errors call each row. Default: its position.
 
     Returns:
         The image set, and a message on what was skipped.
@@ -106,8 +113,10 @@ def set_of_rows(
     rows = rows.cast_column(columns.image, datasets.Image(decode=False))
     items: list[Item] = []
     boxes: list[ImageBoxes] = []
-    for number, (row, image) in enumerate(zip(rows, row_images(rows, columns.image), strict=True)):
-        image_id = str(row.get(IMAGE_ID, number))
+    numbers = range(len(rows)) if numbers is None else numbers
+    ids = _ids(rows, numbers)
+    images_of = row_images(rows, columns.image)
+    for number, image_id, row, image in zip(numbers, ids, rows, images_of, strict=True):
         try:
             found = boxes_of.by_label(row, partial(row_size, row, columns.image, upright))
         except ValueError as error:
@@ -121,3 +130,13 @@ def set_of_rows(
     classes = None if names == wnids() else names
     images = ImageSet(f"boxes-{name}", items, classes, keep_logits=False, upright=upright, boxes=boxes)
     return images, boxes_of.note()
+
+
+def _ids(rows: datasets.Dataset, numbers: Sequence[int]) -> list[str]:
+    """A name for each row: its id, with its number in front if a row has none, or two have the same."""
+    if IMAGE_ID not in rows.column_names:
+        return [str(number) for number in numbers]
+    ids = rows[IMAGE_ID][:]
+    if None not in ids and len(set(ids)) == len(ids):
+        return [str(one) for one in ids]
+    return [f"{number} {one}" for number, one in zip(numbers, ids, strict=True)]

@@ -9,6 +9,7 @@ from luab_data.console.names import few
 from luab_data.images.files import Listing, class_folders, image_files, list_images
 from luab_data.images.pillow import SUFFIXES
 from luab_eval.benchmark import Benchmark, ImageSet, Item, Predictions, Scores, Verdicts
+from luab_eval.by_image import by_image
 
 
 def labeled_items(folder: Path, targets: Mapping[str, int], group: str = "", prefix: str = "") -> list[Item]:
@@ -66,8 +67,8 @@ def existing(path: Path, root: Path) -> Path | None:
     return next((place for place in (path, root / path) if place.exists()), None)
 
 
-class Top1:
-    """Mixin for a benchmark of one image set: the model's best class must be the image's class."""
+class Top1(Benchmark):
+    """A benchmark of one image set: the model's best class must be the image's class."""
 
     shows_verdicts = True
 
@@ -78,14 +79,17 @@ class Top1:
         metrics = {"accuracy": float(right.mean())}
         if answers.top.shape[1] >= 5:
             metrics["top5_accuracy"] = float(answers.right(5).mean())
-        return Scores(metrics, answers.ids, answers.groups, answers.targets, right, answers.classes)
+        rows = Scores(metrics, answers.ids, answers.groups, answers.targets, right, answers.classes)
+        return by_image(rows, answers.pixels, self) if self.own_images else rows
 
     def verdicts(self, answers: Predictions) -> Verdicts:
         """An image is right if the best class is its target."""
-        return Verdicts(answers.right(), answers.top[:, 0], [answers.classes[k] for k in answers.targets])
+        truth = [answers.classes[k] for k in answers.targets]
+        images = answers.pixels if self.own_images else None
+        return Verdicts(answers.right(), answers.top[:, 0], truth, images=images)
 
 
-class Folder(Top1, Benchmark):
+class Folder(Top1):
     """Any folder `<class>/<image>`: top-1 accuracy of a model whose labels are the folder names."""
 
     name = "folder"

@@ -19,7 +19,7 @@ from luab_data.rows.columns import Columns
 from luab_data.rows.labels import LabelFormat, say_notes
 from luab_data.rows.same_classes import class_feature
 from luab_data.rows.splits import find_part, load_splits, part_of, root_of, rows_at
-from luab_eval.benchmark import Benchmark, ImageSet, Item, RowImage
+from luab_eval.benchmark import ImageSet, Item, RowImage
 from luab_eval.image_sets.class_maps import wnids
 from luab_eval.image_sets.folders import Top1, existing, own_name
 
@@ -208,7 +208,7 @@ def row_images(rows: datasets.Dataset, column: str) -> Iterator[Path | RowImage]
             number += 1
 
 
-class DatasetAccuracy(Top1, Benchmark):
+class DatasetAccuracy(Top1):
     """Top-1 accuracy on any dataset that `run.py` accepts; its class names are the model's labels."""
 
     name = "dataset"

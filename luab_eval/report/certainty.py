@@ -14,7 +14,7 @@ from functools import partial
 import numpy as np
 
 from luab_eval.benchmark import Benchmark, SumOf
-from luab_eval.report.parts import FigurePart, groups_of, parts_of
+from luab_eval.report.parts import FigurePart, groups_of, in_figure, parts_of
 from luab_eval.report.runs import RunScores
 from luab_eval.report.table import FEWEST_DIFFERING
 from luab_eval.statistics.bootstrap import (
@@ -62,9 +62,10 @@ def assess(
         seed: Seed of the bootstrap.
     """
     parts = parts_of(benchmark, of)
+    counting = of.scores[:, in_figure(benchmark, of.groups)]
     differing = {
         name: int(
-            (np.abs(_mean_of_runs(of.scores, own) - _mean_of_runs(of.scores, rows[baseline])) > 1e-12).sum()
+            (np.abs(_mean_of_runs(counting, own) - _mean_of_runs(counting, rows[baseline])) > 1e-12).sum()
         )
         for name, own in rows.items()
         if name != baseline and baseline in rows

@@ -17,6 +17,7 @@ from luab_eval.benchmark import Benchmark
 from luab_eval.benchmarks import benchmark_class
 from luab_eval.models import FLOAT32
 from luab_eval.report.certainty import assess
+from luab_eval.report.parts import in_figure
 from luab_eval.report.runs import (
     EvaluatedRun,
     RunScores,
@@ -26,6 +27,7 @@ from luab_eval.report.runs import (
     precision_of,
     read_runs,
     read_scores,
+    same_checkpoints,
 )
 from luab_eval.report.table import IN_PERCENT, PERCENT, Model, Row, Table, full_title, smallest_of
 from luab_eval.results import FILE, Shown
@@ -75,7 +77,7 @@ def figures(
         LEVEL,
         resamples,
         skipped,
-        (*_computed(precision), *_unshown(everything, runs)),
+        (*_computed(precision), *same_checkpoints(runs), *_unshown(everything, runs)),
         dict(min_difference),
     )
 
@@ -104,11 +106,13 @@ def _computed(precision: str) -> tuple[str, ...]:
 
 def _unshown(everything: Sequence[EvaluatedRun], runs: Sequence[EvaluatedRun]) -> tuple[str, ...]:
     """A remark on other results in the folder."""
-    shown = {run.name: run.benchmarks for run in runs}
+    shown: dict[str, set[str]] = {}
+    for run in runs:  # a checkpoint may be in several folders
+        shown.setdefault(run.name, set()).update(run.benchmarks)
     others = [
         f"{run.name} ({few(left)})"
         for run in everything
-        if (left := [key for key in run.benchmarks if key not in shown.get(run.name, {})])
+        if (left := [key for key in run.benchmarks if key not in shown.get(run.name, ())])
     ]
     if not others:
         return ()
@@ -145,7 +149,7 @@ def _read_row(
     runs_of = {name: group for name, group in runs_of.items() if group}
     runs = [run for group in runs_of.values() for run in group]
     scores = _scores(benchmark, runs, key)
-    values = np.array([run.result(key)["metrics"][benchmark.primary] for run in runs])
+    values = np.array([run.figure(key, benchmark.primary) for run in runs])
     _check(benchmark, scores, values, runs, key)
     return benchmark, runs_of, scores, values
 
@@ -165,7 +169,7 @@ def _row(key: str, models: dict[str, list[EvaluatedRun]], resamples: int, seed: 
         title=full_title(benchmark.title, entry.get("label", _label_of(key, benchmark.name))),
         metric=benchmark.primary,
         higher_is_better=benchmark.higher_is_better,
-        images=scores.scores.shape[1],
+        images=int(in_figure(benchmark, scores.groups).sum()),
         published_images=entry["published_images"],
         left_out=entry.get("left_out", ""),  # older results do not say it
         source=". ".join(filter(None, (entry["summary"], entry["paper"], entry["download"]))),

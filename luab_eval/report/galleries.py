@@ -64,11 +64,12 @@ class Exhibit:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Some of the `total` images of a kind; `title` names the kind."""
+    """Some of the `total` images of a kind; `title` names the kind, which is of these `models`."""
 
     title: str
     total: int
     exhibits: tuple[Exhibit, ...]
+    models: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ def choose(
     seed: int = 0,
     among: np.ndarray | None = None,
     words: tuple[str, str] = ("right", "wrong"),
+    images: np.ndarray | None = None,
 ) -> list[Choice]:
     """Up to `each` images of every kind, drawn at random.
 
@@ -100,11 +102,14 @@ def choose(
         seed: Of the draw.
         among: [N] bool, the images that may be drawn; default: all.
         words: For right and for wrong, in the titles.
+        images: [N] the same for rows of one image, which is drawn and counted once. Default: all differ.
     """
     rng = np.random.default_rng(seed)
     choices = []
     for title, kind in _kinds(np.asarray(right, dtype=bool), models, *words):
         found = np.flatnonzero(kind if among is None else kind & among)
+        if images is not None:
+            found = found[np.sort(np.unique(images[found], return_index=True)[1])]
         if len(found):
             drawn = rng.choice(found, size=min(each, len(found)), replace=False)
             choices.append(Choice(title, np.sort(drawn), len(found)))

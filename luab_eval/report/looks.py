@@ -71,12 +71,15 @@ def galleries(
     right = np.stack([one.verdicts.right for one in asked])
     names, any_verdicts = [one.classifier.name for one in asked], asked[0].verdicts
     found = []
-    for choice in choose(right, names, each, among=any_verdicts.among, words=any_verdicts.words):
+    chosen = choose(
+        right, names, each, among=any_verdicts.among, words=any_verdicts.words, images=any_verdicts.images
+    )
+    for choice in chosen:
         exhibits = _exhibits(images, asked, choice.chosen, settings.device)
         kept, budget = within_budget(exhibits, budget)
         if kept:
             title = ", ".join(filter(None, (full_title(benchmark.title, benchmark.label), any_verdicts.note)))
-            found.append(Gallery(f"{title}: {choice.title}", choice.total, kept))
+            found.append(Gallery(f"{title}: {choice.title}", choice.total, kept, tuple(names)))
     return found
 
 
@@ -102,7 +105,7 @@ def _exhibits(
             people = data_uri(overlay(picture, images.people[index].map))
         exhibits.append(
             Exhibit(
-                file=answers[0].ids[index].decode(),
+                file=answers[0].ids[index].decode(errors="replace"),
                 true=first_name(asked[0].verdicts.truth[index]),
                 image=data_uri(picture),
                 size=picture.size,

@@ -57,6 +57,15 @@ def parts_of(benchmark: type[Benchmark], of: RunScores) -> list[FigurePart] | No
     )
 
 
+def in_figure(benchmark: type[Benchmark], of_images: np.ndarray) -> np.ndarray:
+    """`[N]` bool: whether an image's group has a weight in the figure, so that its score may change it."""
+    if benchmark.sum_of is not SumOf.GROUPS:
+        return np.ones(len(of_images), bool)
+    names, group = groups_of(of_images)
+    weights = np.array([benchmark.statistic(single, names) for single in np.eye(len(names))])
+    return (weights != 0)[group]  # NaN: a group is missing, and nothing is known of the others
+
+
 def groups_of(of_images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """`[N]` str -> the G names, and `[N]` which of them each is: `np.unique` without sorting millions."""
     listed = of_images.tolist()

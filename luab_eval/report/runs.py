@@ -6,7 +6,6 @@
 A results folder is untrusted: no pickle, no path out of the folder.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,10 +18,9 @@ from luab_eval.arrays import read_arrays
 from luab_eval.benchmarks import benchmark_class
 from luab_eval.models import FLOAT32
 from luab_eval.results import FILE, Shown, read
-from luab_eval.suite import unique_names
+from luab_eval.suite import SEED, unique_names
 
-# What makes the names of a model's training runs differ: "runs/plain-seed0", "plain/seed-1", "plain_seed=2".
-_SEED = re.compile(r"[-_./ ]*seed[-_=]?\d+", re.IGNORECASE)
+ALL_SEEDS = "-seed*"  # behind the name of a model's runs, where another model has that name
 
 
 @dataclass(frozen=True)
@@ -51,18 +49,33 @@ class EvaluatedRun:
         """This run's entry for a benchmark in results.json."""
         return self.benchmarks[key]["models"][self.listed_as]
 
+    def figure(self, key: str, metric: str) -> float:
+        """This run's value of a benchmark's metric.
+
+        Raises:
+            ValueError: its results do not have it.
+        """
+        metrics = self.result(key)["metrics"]
+        if metric not in metrics:
+            raise ValueError(
+                f"{self.folder / FILE}: the results of {self.name} on {key} have no {metric}, but "
+                f"{few(list(metrics))}; evaluate it again"
+            )
+        return float(metrics[metric])
+
 
 def read_runs(paths: Sequence[Path]) -> list[EvaluatedRun]:
     """All checkpoints of some results.json files, or of the folders that hold them, in their order.
 
     If several checkpoints have one name, the results folder is added to it, with as much of its path as tells
-    the checkpoints apart. A checkpoint in several folders has one name, with the first of them.
+    the checkpoints apart. A checkpoint has one name, the first one that it is listed as, with the first of
+    its folders.
 
     Raises:
         ValueError: no such file, not a results.json, or nothing was evaluated in it; or several checkpoints
             of one name in one folder.
     """
-    runs = [run for path in paths for run in _read(path)]
+    runs = _of_one_name([run for path in paths for run in _read(path)])
     first: dict[str, dict[str, Path]] = {}  # name -> checkpoint -> its first folder
     for run in runs:
         first.setdefault(run.name, {}).setdefault(_checkpoint(run), run.folder.resolve())
@@ -78,6 +91,26 @@ def read_runs(paths: Sequence[Path]) -> list[EvaluatedRun]:
         ]
         _require_own_names(runs)
     return runs
+
+
+def same_checkpoints(runs: Sequence[EvaluatedRun]) -> list[str]:
+    """A remark on each model that is listed under several names."""
+    listed: dict[str, dict[str, None]] = {}
+    for run in runs:
+        listed.setdefault(run.name, {})[run.listed_as] = None
+    return [
+        f"{few(list(names))} are the same checkpoint, and one model: {name}."
+        for name, names in listed.items()
+        if len(names) > 1
+    ]
+
+
+def _of_one_name(runs: Sequence[EvaluatedRun]) -> list[EvaluatedRun]:
+    names: dict[str, str] = {}
+    return [
+        replace(run, name=names.setdefault(run.fingerprint, run.name)) if run.fingerprint else run
+        for run in runs
+    ]
 
 
 def _checkpoint(run: EvaluatedRun) -> str:
@@ -135,14 +168,25 @@ def precision_of(runs: Sequence[EvaluatedRun]) -> str:
 def by_model(runs: Sequence[EvaluatedRun]) -> dict[str, list[EvaluatedRun]]:
     """Model name -> its runs: those whose names are the same but for a seed ("plain-seed0", "plain-seed1").
 
-    The same checkpoint in several results (other benchmarks each) is one run for each benchmark.
+    A name without a seed ("plain") is a model of its own. The same checkpoint in several results (other
+    benchmarks each) is one run for each benchmark.
     """
-    together: dict[str, list[EvaluatedRun]] = {}
+    together: dict[tuple[str, bool], list[EvaluatedRun]] = {}
     for run in runs:
-        together.setdefault(_SEED.sub("", run.name) or "model", []).append(run)
-    checkpoints = {name: {run.name for run in group} for name, group in together.items()}
-    # A model with one checkpoint keeps the user's name.
-    return {name if len(checkpoints[name]) > 1 else group[0].name: group for name, group in together.items()}
+        seeded = SEED.search(run.name) is not None
+        name = SEED.sub("", run.name).strip("-_./ ") or "model"
+        together.setdefault((name, True) if seeded else (run.name, False), []).append(run)
+    single = {run.name for group in together.values() for run in group[:1] if _names(group) == 1}
+    models = {}
+    for (name, _), group in together.items():
+        # A model with one checkpoint keeps the user's name.
+        several = f"{name}{ALL_SEEDS}" if name in single else name
+        models[several if _names(group) > 1 else group[0].name] = group
+    return models
+
+
+def _names(runs: Sequence[EvaluatedRun]) -> int:
+    return len({run.name for run in runs})
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,18 @@
 """Writes the report of an evaluation next to its results.json."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from yaml import YAMLError
-
-from luab_data.console.names import file_name
 from luab_eval.benchmark import Benchmark
 from luab_eval.models import Classifier
 from luab_eval.passes import PassSettings
+from luab_eval.report.cards import write_card
 from luab_eval.report.figures import figures
 from luab_eval.report.galleries import MAX_BYTES, Gallery
 from luab_eval.report.looks import galleries
-from luab_eval.report.markdown import markdown, update_card
+from luab_eval.report.markdown import markdown
 from luab_eval.report.page import Made, page
 from luab_eval.report.table import Table
 from luab_eval.results import Shown
@@ -41,8 +38,10 @@ def write_report(
     """Make `report.md` and `report.html` from the results of `suite.run` in `output_dir`.
 
     Of several training runs of a model, the galleries show the first one's attention. `cards/<model>.md` is a
-    model card with the results, ready to be uploaded: the checkpoint's own README.md where it has one. The
-    checkpoint itself stays as it is. `command`: what was typed, for the page's head.
+    model card with the results, ready to be uploaded: the checkpoint's own README.md where it has one, from
+    its folder or the Hub. The checkpoint itself stays as it is.
+
+    `command`: what was typed, for the page's head.
 
     `shown`: what of the folder's results the report is about; default: all.
 
@@ -68,24 +67,8 @@ def write_report(
     (output_dir / PAGE).write_text(page(table, looks, made), encoding="utf-8")
     for model in table.models:
         own = folders.get(model.runs[0])
-        _write_card(output_dir / CARDS, table, model.name, Path(own) if isinstance(own, str) else None)
+        write_card(output_dir / CARDS, table, model, own if isinstance(own, str) else None)
     return table
-
-
-def _write_card(cards: Path, table: Table, model: str, checkpoint: Path | None) -> None:
-    cards.mkdir(exist_ok=True)
-    card = cards / f"{file_name(model)}.md"  # a model's name may be a path
-    card.unlink(missing_ok=True)
-    if checkpoint is not None and (checkpoint / "README.md").is_file():
-        card.write_bytes((checkpoint / "README.md").read_bytes())
-        try:
-            update_card(card, table, model)
-        except (ValueError, YAMLError) as error:
-            card.unlink()
-            warnings.warn(f"{checkpoint}: README.md is unreadable, {card} is new: {error}", stacklevel=2)
-        else:
-            return
-    update_card(card, table, model)
 
 
 def _galleries(

@@ -209,6 +209,10 @@ def test_timm_is_an_extra(root, capsys):
         (["a/checkpoint-1", "b/checkpoint-1"], ["a/checkpoint-1", "b/checkpoint-1"]),
         (["microsoft/resnet-50"], ["resnet-50"]),
         (["runs/luab", "runs/luab"], ["luab (1)", "luab (2)"]),
+        (["runs/plain/seed0", "runs/luab/seed1"], ["plain/seed0", "luab/seed1"]),
+        (["runs/plain/seed0", "runs/luab"], ["plain/seed0", "luab"]),
+        (["a/plain/seed0", "b/plain/seed0"], ["a/plain/seed0", "b/plain/seed0"]),
+        (["seed0", "seed1"], ["seed0", "seed1"]),
     ],
 )
 def test_names_in_the_table(names, expected):

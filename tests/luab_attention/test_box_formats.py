@@ -7,7 +7,7 @@ from fixtures.factories import image_bytes, noise_image
 
 from luab_attention.boxes.boxes import ImageBoxes
 from luab_attention.boxes.csv_boxes import CsvBoxes
-from luab_attention.boxes.formats import BoxFormat, box_format, box_reader, load_boxes
+from luab_attention.boxes.formats import BoxFormat, box_format, box_reader, load_boxes, without_partner
 from luab_attention.boxes.ilsvrc import IlsvrcBoxes
 from luab_attention.boxes.rows import RowBoxes
 
@@ -48,6 +48,23 @@ def test_each_format_gives_the_same_boxes(files, name, reader):
     by_id, own = box_reader("label", rows, files / name), box_reader("label", rows)
     assert (type(by_id), type(own)) == (reader, RowBoxes)
     assert by_id.by_label(row, landscape) == own.by_label(row, landscape) == {1: OF_CAT}
+
+
+def test_images_and_boxes_that_are_alone_are_counted(files):
+    names, (csv, xml) = ["dog", "cat"], (files / "boxes.csv", files / "boxes")
+    for boxes in (csv, xml):
+        assert without_partner(files / "images", boxes, load_boxes(files / "images", boxes, names)) == ""
+    for name in ("cat/1.png", "cat/2.png"):
+        (files / "images" / name).write_bytes(image_bytes(noise_image(500, 375)))
+    (xml / "other").mkdir()
+    for name in ("3.xml", "other/4.xml"):
+        (xml / name).write_bytes(box_xml(("cat", 8, 8, 15, 15)))
+    found = {
+        boxes: without_partner(files / "images", boxes, load_boxes(files / "images", boxes, names))
+        for boxes in (csv, xml)
+    }
+    assert found[csv] == "2 images without boxes"
+    assert found[xml] == "2 images without boxes, 2 XML files without an image"
 
 
 def test_ids_of_another_column(files):

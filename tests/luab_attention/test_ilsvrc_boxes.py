@@ -1,5 +1,8 @@
 """ImageNet's official box files, good and bad: the rows that they become, their boxes by id."""
 
+import os
+import sys
+
 import pytest
 from datasets import ClassLabel, Dataset, Features, Value
 from fixtures.boxed import box_xml, picture
@@ -57,6 +60,17 @@ def official(root, layout: str):
         (root / "boxes" / "val" / f"{name}.xml").write_bytes(box_xml((wnid, 100, 100, 199, 199)))
     (root / "boxes" / "val" / "._ILSVRC2012_val_00000001.xml").write_bytes(b"\x00\x05\x16\x07")
     return root / "images", root / "boxes"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such file names")
+def test_a_name_that_is_not_utf8_is_named(tmp_path):
+    images, boxes = official(tmp_path, "folders")
+    (image,) = (images / "n01440764").iterdir()
+    image.rename(image.with_name(os.fsdecode(b"caf\xe9.webp")))
+    (file,) = (boxes / "val").glob("ILSVRC*2.xml")
+    file.rename(file.with_name(os.fsdecode(b"caf\xe9.xml")))
+    with pytest.raises(SourceError, match="its path is not UTF-8, and no dataset can hold it"):
+        load_ilsvrc_boxes(images, boxes)
 
 
 @pytest.mark.parametrize("layout", ["flat", "folders"])

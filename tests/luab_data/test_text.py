@@ -17,7 +17,9 @@ from luab_data.hub.retry import reason
 from luab_eval.report.terminal import grid
 
 
-@pytest.mark.parametrize("char", ["\x1b", "\n", "\r", "\x07", "\x9b", "\u202e", "\u2066", "\u200f", "\u2028"])
+@pytest.mark.parametrize(
+    "char", ["\x1b", "\n", "\r", "\x07", "\x9b", "\u202e", "\u2066", "\u200f", "\u2028", "\udce9"]
+)
 def test_names_cannot_move_the_cursor_or_turn_the_text(char):
     assert printable(f"a{char}b") == "a\N{REPLACEMENT CHARACTER}b"
     assert char not in "".join(grid([["name"], [f"a{char}b"]]))

@@ -885,6 +885,11 @@ def test_a_converted_source_and_its_only_split(tmp_path, checkpoints, capsys):
     assert "no verdict" not in printed
     results = json.loads((tmp_path / "out" / "results.json").read_text())["benchmarks"]
     assert results["align_nss:data, scanpaths"]["models"]["sees"]["n"] == 12
+    assert main(["--model", *checkpoints, *source, *OPTIONS, "--split", "train[2:]"]) == 0
+    capsys.readouterr()
+    results = json.loads((tmp_path / "out" / "results.json").read_text())["benchmarks"]
+    assert results["align_nss:data, scanpaths"]["models"]["sees"]["n"] == 12
+    assert results["align_nss:data@train[2:], scanpaths"]["models"]["sees"]["n"] == 10
     assert main(["--model", *checkpoints, *source, *OPTIONS, "--split", "nowhere"]) == 1
     assert "no split 'nowhere'; it has train. Set --split." in capsys.readouterr().err
     assert main(["--model", *checkpoints, *source, *OPTIONS, "--image-column", "photo"]) == 1

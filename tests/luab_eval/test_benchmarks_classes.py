@@ -47,10 +47,24 @@ def test_in9_joins_the_classes_below_its_nine():
         (NAMES, range(1000)),
         ([name.split(",")[0] for name in NAMES], range(1000)),
         ([f"LABEL_{k}" for k in range(1000)], range(1000)),
+        ([str(k) for k in range(1000)], range(1000)),
+        ([*NAMES[:600], *(f"another name of {k}" for k in range(600, 1000))], range(1000)),
         (["background", *NAMES], range(1, 1001)),
+        (["background", *(f"LABEL_{k}" for k in range(1000))], range(1, 1001)),
         ([*(f"other {k}" for k in range(50)), *wnids()], range(50, 1050)),
     ],
-    ids=["wnids", "reversed wnids", "names", "first names", "LABEL_k", "1001", "wnids after others"],
+    ids=[
+        "wnids",
+        "reversed wnids",
+        "names",
+        "first names",
+        "LABEL_k",
+        "k",
+        "most names",
+        "1001",
+        "1001 LABEL_k",
+        "wnids after others",
+    ],
 )
 def test_outputs_are_found(labels, expected):
     assert imagenet_outputs(labels) == list(expected)
@@ -58,8 +72,14 @@ def test_outputs_are_found(labels, expected):
 
 @pytest.mark.parametrize(
     "labels",
-    [["cat", "dog"], NAMES[::-1], [f"LABEL_{k}" for k in range(21_841)]],
-    ids=["2", "reversed", "22k"],
+    [
+        ["cat", "dog"],
+        NAMES[::-1],
+        [f"LABEL_{k}" for k in range(21_841)],
+        [f"product {k}" for k in range(1000)],
+        [*NAMES[:10], *(f"product {k}" for k in range(990))],
+    ],
+    ids=["2", "reversed", "22k", "1000 others", "1000 others, ten of ImageNet's"],
 )
 def test_outputs_that_cannot_be_told_are_refused(labels):
     # Reversed names: which "crane" is the bird?

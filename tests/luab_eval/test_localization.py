@@ -21,7 +21,7 @@ from luab_attention.boxes.boxes import ImageBoxes
 from luab_eval import suite
 from luab_eval.benchmark import ImageSet, Item
 from luab_eval.benchmarks import WHERE, find_benchmark, find_benchmarks
-from luab_eval.image_sets.boxes import BoxFolder, set_of_rows
+from luab_eval.image_sets.boxes import BoxFolder, box_dataset, set_of_rows
 from luab_eval.image_sets.class_maps import wnids
 from luab_eval.localization import HITS, LocalizationScores, LocalizationTask, attention_of, maps_after
 from luab_eval.models import Classifier, load_classifier
@@ -114,6 +114,25 @@ def test_each_label_of_an_image_is_asked_with_its_own_boxes(tmp_path):
     assert [item.id for item in images.items] == ["a/red", "a/green"]
     assert [boxes.bbox for boxes in images.boxes] == [[[0, 0, 64, 64]], [[64, 64, 64, 64]]]
     assert seen_by(color_model(), images, tmp_path).per_image("pointing_game").tolist() == [1, 1]
+
+
+@pytest.mark.parametrize("ids", [["a", "a", "b"], [None, None, None]])
+def test_ids_are_unique(ids):
+    image = picture(64, 64, (0, 0, 32, 32, "red"))
+    row = {"image": image, "label": 0, "objects": {"bbox": [[0, 0, 32, 32]], "category": [0]}}
+    images, _ = set_of_rows("toy", rows(*(row | {"image_id": one} for one in ids)))
+    assert [item.id for item in images.items] == [f"{number} {one}" for number, one in enumerate(ids)]
+
+
+def test_errors_name_the_row_of_the_dataset(tmp_path):
+    """Rows without a class are not read."""
+    box = {"bbox": [[0, 0, 32, 32]], "category": [0]}
+    good = {"image": picture(64, 64, (0, 0, 32, 32, "red")), "label": 0, "objects": box}
+    bad = good | {"objects": box | {"category": [0, 1]}}
+    own = rows(good | {"label": None}, good, bad)
+    datasets.DatasetDict(validation=own).save_to_disk(tmp_path / "boxed")
+    with pytest.raises(ValueError, match=r"toy, row 2 \(2\): column 'objects' has 1 boxes and 2 categories"):
+        box_dataset("toy", f"{tmp_path / 'boxed'}@validation").image_set(Path())
 
 
 def two_colored(number: int) -> dict:
@@ -395,6 +414,19 @@ def test_command_reads_a_dataset(checkpoint, colored, capsys):
     assert ["images", "1"] in [line.split() for line in printed.splitlines()]
 
 
+def test_command_keeps_the_results_of_another_split(checkpoint, colored, capsys):
+    image = Image.open(colored / "images" / "red" / "a.png")
+    row = {"image": image, "label": 0, "objects": {"bbox": [[0, 0, 64, 64]], "category": [0]}}
+    datasets.DatasetDict(validation=rows(row, row), test=rows(row)).save_to_disk(colored / "boxed")
+    dataset = ["--dataset", str(colored / "boxed"), "--output-dir", str(colored / "out"), *OPTIONS]
+    assert main(["--model", str(checkpoint), *dataset]) == 0
+    assert main(["--model", str(checkpoint), *dataset, "--split", "test"]) == 0
+    found = json.loads((colored / "out" / "results.json").read_text())["benchmarks"]
+    counts = {key: entry["models"]["model"]["n"] for key, entry in found.items() if "pointing" in key}
+    assert counts["pointing_game:boxed"] == 1 and counts["pointing_game:boxed@test"] == 1
+    assert "Pointing game (boxed@test)" in (colored / "out" / "report.md").read_text()
+
+
 def test_command_reads_labels_as_training_does_and_says_how_once(checkpoint, colored, caplog):
     image = Image.open(colored / "images" / "red" / "a.png")
     objects = {"bbox": [[0.0, 0.0, 64.0, 64.0]]}
@@ -408,6 +440,14 @@ def test_command_reads_labels_as_training_does_and_says_how_once(checkpoint, col
     assert said == [read]
     found = json.loads((colored / "out" / "results.json").read_text())["benchmarks"]
     assert found["pointing_game:named"]["models"]["model"]["per_class"].keys() == {"green", "red"}
+
+
+def test_command_counts_images_without_boxes(checkpoint, colored, capsys):
+    picture(64, 64, (0, 0, 32, 32, "red")).save(colored / "images" / "red" / "alone.png")
+    sources = ["--images", str(colored / "images"), "--boxes", str(colored / "boxes.csv")]
+    out = ["--output-dir", str(colored / "out")]
+    assert main(["--model", str(checkpoint), *sources, *out, *OPTIONS]) == 0
+    assert "Left out: 1 image without boxes." in capsys.readouterr().out
 
 
 def test_command_leaves_out_boxes_of_the_stored_pixels_and_says_so(checkpoint, colored, capsys):

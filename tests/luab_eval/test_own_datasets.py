@@ -17,12 +17,19 @@ from luab_eval.image_sets.own_datasets import DatasetPlace
 SHOWN = [(101, 0), (444, 1), (444, -1), (444, 0)]  # color, label: two right, one without a class, one wrong
 
 
+def picture(k: int, number: int) -> Image.Image:
+    """An image in the color of class k, of which one pixel makes it another for each number."""
+    image = Image.new("RGB", (SIDE, SIDE), tuple(COLORS[k].tolist()))
+    image.putpixel((1, 1), (100, 100, number))  # the checkpoint of the miniatures skips odd pixels
+    return image
+
+
 @pytest.fixture
 def own(tmp_path):
     """Photos in a color each, with a click at the left, and a box around the left half."""
     rows = []
-    for k, label in SHOWN:
-        image = Image.new("RGB", (SIDE, SIDE), tuple(COLORS[k].tolist()))
+    for number, (k, label) in enumerate(SHOWN):
+        image = picture(k, number)
         objects = {"bbox": [[0, 0, SIDE / 2, SIDE]], "category": [label]}
         row = {"photo": {"bytes": image_bytes(image), "path": None}, "species": label, "objects": objects}
         rows.append(row | {"tap": {"x": 0.25, "y": 0.5}})
@@ -62,7 +69,7 @@ def test_whatever_training_reads(tmp_path, kind):
     for number, (k, name) in enumerate([(101, wnids()[101]), (444, wnids()[444]), (444, wnids()[101])]):
         file = tmp_path / "own" / "test" / name / f"{number}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (SIDE, SIDE), tuple(COLORS[k].tolist())).save(file)
+        picture(k, number).save(file)
         rows.append({"at": f"{name}/{file.name}", "name": name, "click": {"x": 0.5, "y": 0.5}})
     if kind == "class folders with clicks":
         rows = [{"file_name": row["at"], "click": row["click"]} for row in rows]
@@ -118,7 +125,7 @@ def test_what_run_py_reads_is_judged(tmp_path):
     """Text for labels, JSONL with paths: as in training."""
     rows = []
     for number, (color, label) in enumerate(SHOWN):
-        Image.new("RGB", (SIDE, SIDE), tuple(COLORS[color].tolist())).save(tmp_path / f"{number}.png")
+        picture(color, number).save(tmp_path / f"{number}.png")
         rows.append({"image": f"{number}.png", "what": None if label < 0 else wnids()[(101, 444)[label]]})
     lines = "".join(f"{json.dumps(row)}\n" for row in rows)
     (tmp_path / "rows.jsonl").write_text(lines)

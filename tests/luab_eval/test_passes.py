@@ -70,7 +70,10 @@ def test_bfloat16_is_said_and_not_mixed_with_float32(data, tmp_path, capsys, mon
     assert rounded["fingerprint"] == exact["fingerprint"] + "-bf16"
 
     assert evaluate(data, tmp_path / "exact", "--bf16") == 1
-    assert "computed in another precision (--bf16). Give another --output-dir" in capsys.readouterr().err
+    assert (
+        "another configuration or precision (--bf16), or of an earlier version. Give another"
+        in capsys.readouterr().err
+    )
     assert evaluate(data, tmp_path / "exact", "--bf16", model="convnext") == 0, "a report of one precision"
     for folders in ([tmp_path / "exact"], [tmp_path / "exact", tmp_path / "bf16"]):
         capsys.readouterr()

@@ -186,7 +186,7 @@ def gallery(name: str) -> Gallery:
         Look("plain", name, 0.9, False, PIXEL, "wrong"),
         Look(name, "tench", 0.8, True, "", "right"),
     )
-    return Gallery(name, 12, (Exhibit(name, name, PIXEL, (96, 64), looks),))
+    return Gallery(name, 12, (Exhibit(name, name, PIXEL, (96, 64), looks),), ("plain", name))
 
 
 def test_page_says_it_all(table):
@@ -201,6 +201,9 @@ def test_page_says_it_all(table):
         "goldfish, 90%",
     ):
         assert said in text, said
+    assert "1 of 12 images, only" not in text
+    alone = " ".join("".join(Page(page(table, [replace(gallery("b"), models=("plain",))])).text).split())
+    assert "1 of 12 images, only of plain of the 2 models" in alone
     assert len(shown.all("table")) == 1
     assert all(header["scope"] in ("row", "col") for header in shown.all("th"))
     assert shown.all("svg")[0]["aria-label"] == "plain, ImageNet: 76.1, interval [75.1, 77.1]"

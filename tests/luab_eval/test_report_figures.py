@@ -69,6 +69,15 @@ def test_lower_is_better_turns_the_verdict(tmp_path):
     assert row.verdict("luab") == "better"
 
 
+def test_images_of_no_weight_are_not_counted(tmp_path):
+    """The Backgrounds Challenge has eight variants, and the gap is of two."""
+    groups = [SAME] * 30 + [RAND] * 30 + ["only_fg"] * 60
+    scores = {"plain": [1] * 60 + [0] * 60, "luab": [1] * 55 + [0] * 5 + [1] * 60}
+    models = {name: {"backgrounds": scored("backgrounds", own, groups)} for name, own in scores.items()}
+    (row,) = figures([evaluated(tmp_path, models)]).rows
+    assert (row.images, row.differences["luab"].differing) == (60, 5)
+
+
 def test_p_values_are_corrected_for_all_comparisons(tmp_path):
     base = {"imagenet": right_on(400, range(200)), "imagenet_a": scored("imagenet_a", [0, 1] * 100)}
     close = {"imagenet": right_on(400, range(190, 400)), "imagenet_a": scored("imagenet_a", [0, 1] * 100)}
@@ -99,6 +108,21 @@ def test_one_run_keeps_its_name_and_the_report_says_what_it_lacks(tmp_path):
     table = figures([evaluated(tmp_path, models)], resamples=100)
     assert [model.name for model in table.models] == ["plain-seed0", "luab-seed0"]
     assert "One training run of plain-seed0, luab-seed0" in " ".join(table.notes())
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["plain", "plain-seed1"], [("plain", 1), ("plain-seed1", 1)]),
+        (["plain", "plain-seed1", "plain-seed2"], [("plain", 1), ("plain-seed*", 2)]),
+        (["seed0/plain", "seed1/plain"], [("plain", 2)]),
+        (["plain/seed0", "luab/seed1"], [("plain/seed0", 1), ("luab/seed1", 1)]),
+    ],
+)
+def test_only_names_with_a_seed_are_runs_of_one_model(tmp_path, names, expected):
+    models = {name: {"imagenet": right_on(50, range(20))} for name in names}
+    table = figures([evaluated(tmp_path, models)], resamples=100)
+    assert [(model.name, len(model.runs)) for model in table.models] == expected
 
 
 def test_seeds_alone_make_a_model(tmp_path):

@@ -4,13 +4,16 @@ import base64
 import io
 import os
 import re
+import warnings
 from dataclasses import replace
 
+import httpx
 import numpy as np
 import pytest
 from fixtures.miniatures import COLORS, QUIET, color_classifier, nearest, paint
 from fixtures.tiny_models import tiny_model
 from huggingface_hub import ModelCard
+from huggingface_hub.errors import LocalEntryNotFoundError, RemoteEntryNotFoundError
 from PIL import Image
 
 from luab_eval import suite
@@ -63,6 +66,16 @@ def test_one_model_and_many_models():
     assert {c.title: c.chosen.tolist() for c in choose(right[:1], ["a"])} == {"Right": [0], "Wrong": [1, 2]}
     many = {choice.title: choice.chosen.tolist() for choice in choose(right, ["a", "b", "c"])}
     assert many == {"All right": [0], "The models differ": [2], "All wrong": [1]}
+
+
+def test_an_image_of_several_rows_is_drawn_and_counted_once():
+    """Rows 0 to 2 are of one image, of which one is wrong: it is one image of either kind."""
+    right = np.array([[1, 1, 0, 1, 0]], bool)
+    found = choose(right, ["a"], images=np.array([7, 7, 7, -8, 9]))
+    assert {c.title: (c.chosen.tolist(), c.total) for c in found} == {
+        "Right": ([0, 3], 2),
+        "Wrong": ([2, 4], 2),
+    }
 
 
 def test_light_falls_where_the_attention_is():
@@ -285,7 +298,17 @@ def test_the_whole_report(root):
 
 
 @pytest.mark.parametrize(
-    ("card", "kept"), [("---\nlicense: mit\n---\nMine.\n", True), ("---\n- : [\n---\nMine.\n", False)]
+    ("card", "kept"),
+    [
+        ("---\nlicense: mit\n---\nMine.\n", True),
+        ("---\n- : [\n---\nMine.\n", False),
+        ("---\n1: 2\n---\nMine.\n", False),
+        ("---\ntags: 5\n---\nMine.\n", False),
+        (f"---\na: {'[' * 3000}{']' * 3000}\n---\nMine.\n", False),
+        ("---\nmodel-index: [1]\n---\nMine.\n", False),
+        ("---\neval_results: abc\n---\nMine.\n", False),
+        ("---\nto_dict: 1\n---\nMine.\n", False),
+    ],
 )
 def test_the_checkpoints_own_card_is_the_one_to_upload(root, card, kept):
     checkpoint = root / "checkpoint"
@@ -298,6 +321,44 @@ def test_the_checkpoints_own_card_is_the_one_to_upload(root, card, kept):
     assert written.data.eval_results[0].dataset_type == "val"
     assert ("Mine." in written.text) == kept and (written.data.get("license") == "mit") == kept
     assert (checkpoint / "README.md").read_text(encoding="utf-8") == card
+
+
+def missing(*arguments, **options):
+    raise RemoteEntryNotFoundError(
+        "404", response=httpx.Response(404, request=httpx.Request("GET", "https://h"))
+    )
+
+
+def unreachable(*arguments, **options):
+    raise LocalEntryNotFoundError("no network")
+
+
+@pytest.mark.parametrize(
+    ("answer", "kept", "said"), [(None, True, False), (missing, False, False), (unreachable, False, True)]
+)
+def test_the_card_of_a_model_on_the_hub(root, monkeypatch, answer, kept, said):
+    asked = []
+
+    def download(*arguments, **options):
+        asked.append((arguments, options))
+        (root / "README.md").write_text("---\nlicense: mit\n---\nMine.\n")
+        return str(root / "README.md")
+
+    def load(name):
+        return replace(classifier("vit"), revision="0123456")
+
+    monkeypatch.setattr("luab_eval.report.cards.hf_hub_download", answer or download)
+    arguments = ["you/model"], [find_benchmark("folder:val=val")], root
+    suite.run(*arguments, root / "out", QUIET, load)
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        write_report(root / "out", *arguments[:2], root, QUIET, load, resamples=100)
+    told = [str(one.message) for one in found if "you/model" in str(one.message)]
+    assert [("its README.md cannot be had from the Hub: no network" in one) for one in told] == [True] * said
+    written = ModelCard.load(root / "out" / "cards" / "model.md")
+    assert ("Mine." in written.text) == kept
+    assert written.data.eval_results[0].dataset_type == "val"
+    assert asked == [(("you/model", "README.md"), {"revision": "0123456"})] * kept
 
 
 def test_of_several_training_runs_one_look_is_shown(root):

@@ -1,6 +1,9 @@
 """What a folder of results keeps: other models' results, one writer, whole files, and only real numbers."""
 
 import json
+import os
+import shutil
+import sys
 import warnings
 from pathlib import Path
 
@@ -8,13 +11,14 @@ import numpy as np
 import pytest
 from filelock import FileLock
 from fixtures.evaluated import evaluated, right_on, scored
-from fixtures.miniatures import QUIET, color_classifier, paint, save_checkpoint
+from fixtures.miniatures import PLAIN, QUIET, color_classifier, paint, save_checkpoint
 
 from luab.cli import main
 from luab_data.files.whole import HOLDER, LOCK
 from luab_eval.arrays import read_arrays, write_arrays
 from luab_eval.benchmarks import find_benchmark
 from luab_eval.image_sets.class_maps import wnids
+from luab_eval.models import Classifier
 from luab_eval.report.figures import figures
 from luab_eval.results import Results
 from luab_eval.suite import run
@@ -58,6 +62,21 @@ def test_a_mistyped_model_leaves_the_results_as_they_are(checkpoints, images, tm
     assert before == {path: path.read_bytes() for path in before}
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such file names")
+def test_names_that_are_not_utf8_are_evaluated(checkpoints, images, tmp_path, capsys):
+    folder = images / wnids()[444]
+    (folder / "1.png").rename(folder / os.fsdecode(b"caf\xe9.png"))
+    out = tmp_path / "out"
+    both = [checkpoints / "straight", checkpoints / "swapped"]
+    options = ["--benchmarks", f"folder:val={images}", "--output-dir", out, "--model", *both]
+    assert evaluate(*options) == 0, capsys.readouterr().err
+    assert evaluate(*options) == 0, capsys.readouterr().err
+    (file,) = (out / "per_image").rglob("straight-*.npz")
+    assert f"{wnids()[444]}/caf".encode() + b"\xe9.png" in read_arrays(file)["ids"].tolist()
+    assert f"{wnids()[444]}/caf\N{REPLACEMENT CHARACTER}.png" in (out / "report.html").read_text()
+    assert main(["compare", str(out)]) == 0
+
+
 def test_other_models_and_benchmarks_stay(checkpoints, images, tmp_path, capsys):
     out = tmp_path / "out"
     assert (
@@ -98,6 +117,48 @@ def test_other_weights_under_the_same_name_are_refused(checkpoints, images, tmp_
     assert evaluate(*arguments, "--replace") == 0
     (value,) = results(out)["benchmarks"]["val"]["models"].values()
     assert value["metrics"]["accuracy"] == pytest.approx(2 / 3)
+
+
+def test_a_checkpoint_of_two_names_is_one_model(checkpoints, images, tmp_path, capsys):
+    """Another model of its last name gives it a longer one."""
+    out = tmp_path / "out"
+    for folder, kind in (("m", "straight"), ("q", "swapped")):
+        shutil.copytree(checkpoints / kind, tmp_path / folder / "base")
+    one, other = tmp_path / "m" / "base", tmp_path / "q" / "base"
+    arguments = ["--output-dir", out, "--benchmarks", f"folder:val={images}", "--model"]
+    assert evaluate(*arguments, one) == 0
+    with pytest.warns(UserWarning, match=r"base is the same checkpoint as m/base"):
+        assert evaluate(*arguments, one, other) == 0
+    assert [model["name"] for model in results(out)["models"]] == ["m/base", "q/base"]
+    capsys.readouterr()
+    assert main(["compare", "--json", str(out)]) == 0
+    assert len(json.loads(capsys.readouterr().out)["comparisons"]) == 1
+    assert evaluate(*arguments, one, one) == 1
+    assert "base (1) and base (2) are the same checkpoint" in capsys.readouterr().err
+
+
+def test_names_of_one_checkpoint_in_several_folders(tmp_path):
+    folders = []
+    for folder, name, prints in (("a", "base", "1"), ("b", "other", "2"), ("c", "copy", "1")):
+        out = Results(tmp_path / folder)
+        model = Classifier(name, None, [], PLAIN, fingerprint=prints)
+        out.add_model(model)
+        kind = "imagenet_r" if folder == "c" else "imagenet"
+        out.add(find_benchmark(kind), model, scored(kind, [1, 0] * 10))
+        folders.append(tmp_path / folder)
+    table = figures(folders)
+    assert [model.name for model in table.models] == ["base", "other"]
+    assert table.remarks == ("base, copy are the same checkpoint, and one model: base.",)
+    assert [list(row.estimates) for row in table.rows] == [["base", "other"], ["base"]]
+
+
+def test_names_that_are_swapped(tmp_path):
+    evaluated(tmp_path, {name: {"imagenet": right_on(10, range(n))} for name, n in (("a", 3), ("b", 5))})
+    with pytest.warns(UserWarning, match="same checkpoint"):
+        found = Results(tmp_path, [("b", "a"), ("a", "b")]).content
+    assert [(model["name"], model["fingerprint"]) for model in found["models"]] == [("b", "a"), ("a", "b")]
+    of_models = found["benchmarks"]["imagenet"]["models"]
+    assert {name: one["metrics"]["accuracy"] for name, one in of_models.items()} == {"b": 0.3, "a": 0.5}
 
 
 def test_a_folder_has_one_writer(checkpoints, images, tmp_path, capsys):
@@ -160,6 +221,12 @@ def test_numbers_that_are_none_are_not_written(tmp_path, value):
         ('"accuracy": 0.5', '"accuracy": NaN'),
         ('"accuracy": 0.5', '"accuracy": "much"'),
         ('"name": "a"', '"name": ["a"]'),
+        ('"accuracy": 0.5', '"top": 0.5'),
+        ('"accuracy": 0.5', '"accuracy": true'),
+        ('"accuracy": 0.5', f'"accuracy": 1{"0" * 400}'),
+        ('"accuracy": 0.5', '"accuracy": 1e999'),
+        ('"primary": "accuracy"', '"primary": ["accuracy"]'),
+        ('"left_out": ""', '"left_out": ["a"]'),
         ('"published_images": 50000', '"published_images": "all"'),
         ('"models": {', '"models": 3, "x": {'),
         ('"fingerprint": "a"', '"fingerprint": {}'),
@@ -173,6 +240,16 @@ def test_odd_results_are_refused_in_one_line(tmp_path, capsys, old, new):
     (out / "results.json").write_text(text.replace(old, new))
     assert main(["compare", str(out)]) == 1
     assert "results.json: no results of luab evaluate" in capsys.readouterr().err
+
+
+def test_another_primary_metric_is_refused_in_one_line(tmp_path, capsys):
+    out = evaluated(tmp_path, {"a": {"imagenet": right_on(10, range(5))}})
+    text = (out / "results.json").read_text()
+    (out / "results.json").write_text(text.replace('"accuracy"', '"top"'))
+    assert main(["compare", str(out)]) == 1
+    assert "the results of a on imagenet have no accuracy, but top; evaluate it again" in (
+        capsys.readouterr().err
+    )
 
 
 def damaged(content: bytes, rng: np.random.Generator):
