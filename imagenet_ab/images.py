@@ -10,7 +10,7 @@ from luab_data.imagenet_classes import imagenet_names
 from luab_data.sources.archives import TarOfTars
 from luab_data.sources.entries import IMAGE_SUFFIXES, IMAGES, is_entry
 from luab_data.sources.folders import FolderSource, ZipSource, broken_zip
-from luab_data.sources.roots import TRAIN, choose_root, folders_below, say
+from luab_data.sources.roots import SPLITS, TRAIN, choose_root, folders_below, say
 from luab_data.sources.zip import BrokenZip, is_zip, zip_members
 
 HUB_DATASET = "ILSVRC/imagenet-1k"
@@ -57,8 +57,9 @@ def _open_folder(path: Path) -> FolderSource | HubImages:
     source = FolderSource(path)
     classes, known = source.classes() or [], imagenet_names()
     train = path / TRAIN
-    if classes == [TRAIN] and FolderSource(train).classes():  # images beside the class folders
-        say(path, str(train))
+    inside = set(FolderSource(train).classes() or []) if TRAIN in classes else set()
+    if inside and (set(classes) <= SPLITS or (known.keys() & inside and not known.keys() & set(classes))):
+        say(path, str(train))  # it has images beside the class folders
         return _of_train(FolderSource(train))
     above_train = TRAIN not in classes and train.is_dir() and not known.keys() & set(classes)
     if classes and not above_train:
@@ -101,7 +102,7 @@ def _topmost(classes: dict[str, set[str]]) -> dict[str, set[str]]:
 
     def is_split(root: str) -> bool:
         above, _, name = root.rpartition("/")
-        return name == TRAIN and classes.get(above) == {TRAIN}
+        return name == TRAIN and classes.get(above, {""}) <= SPLITS
 
     def is_inside(root: str) -> bool:
         return root in folders or any(str(each) in folders for each in PurePosixPath(root).parents)

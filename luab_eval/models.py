@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import hf_hub_download
+from huggingface_hub import hf_hub_download, try_to_load_from_cache
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.utils import CONFIG_NAME
@@ -31,10 +31,11 @@ TIMM = "timm:"
 TIMM_WEIGHTS = "model.safetensors"
 FLOAT32, BFLOAT16 = "float32", "bfloat16"
 BF16 = "-bf16"  # end of the fingerprint of a model that computes in it
+SCHEME = "v2-"  # beginning of a fingerprint; those of earlier versions are of the weights alone
 # Of a configuration, what changes no output: where it is from, what `id2label` says too, what calls ask for.
 _NO_PART_OF_THE_MODEL = {
     *("_name_or_path", "architectures", "transformers_version", "dtype", "torch_dtype", "problem_type"),
-    *("label2id", "label_names", "label_descriptions"),
+    *("label2id", "label_names", "label_descriptions", "license", "finetuning_task"),
     *("output_attentions", "output_hidden_states", "return_dict"),
 }
 
@@ -58,8 +59,8 @@ class Classifier:
         settings: The model's image settings.
         revision: Commit on the Hub; "" for a folder.
         seed: Seed of its training, if the checkpoint has it.
-        fingerprint: Hash of the weights and the configuration, and the precision if it is not float32.
-            Computed unless given.
+        fingerprint: Hash of the weights, the configuration and the image settings, and the precision if it is
+            not float32. Computed unless given.
         source: What `load_classifier` loaded it from; "" if it did not.
         bf16: Whether the model computes in bfloat16, mixed (autocast); else in float32.
         compiled: The model by torch.compile, which shares its weights; None: it runs as it is.
@@ -78,7 +79,8 @@ class Classifier:
 
     def __post_init__(self) -> None:
         if not self.fingerprint:
-            object.__setattr__(self, "fingerprint", fingerprint(self.model) + BF16 * self.bf16)
+            own = fingerprint(self.model, self.settings) + BF16 * self.bf16
+            object.__setattr__(self, "fingerprint", own)
 
     @property
     def precision(self) -> str:
@@ -133,19 +135,24 @@ def load_classifier(
     )
 
 
-def fingerprint(model: nn.Module, built: Mapping[str, Any] | None = None) -> str:
-    """Hash of all weights and buffers, independent of their file, and of how the model computes with them.
+def fingerprint(model: nn.Module, settings: ImageSettings, built: Mapping[str, Any] | None = None) -> str:
+    """Hash of all weights and buffers, independent of their file, and of how the model reads and computes.
 
-    `built`: what says how it computes. Default: a model of transformers has a configuration.
+    Args:
+        model: The model.
+        settings: How it reads images.
+        built: What says how it computes. Default: a model of transformers has a configuration, of which only
+            what differs from the defaults that all models share counts, as other versions have others.
     """
     if built is None:
-        built = model.config.to_dict() if isinstance(model, PreTrainedModel) else {}
+        built = model.config.to_diff_dict() if isinstance(model, PreTrainedModel) else {}
     digest = hashlib.blake2b(type(model).__name__.encode(), digest_size=16)
     digest.update(json.dumps(_computing(built), sort_keys=True, default=str).encode())
+    digest.update(repr(settings).encode())
     for key, value in model.state_dict().items():
         digest.update(f"{key}{value.dtype}{tuple(value.shape)}".encode())
         digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
-    return digest.hexdigest()
+    return SCHEME + digest.hexdigest()
 
 
 def _computing(value: Any) -> Any:
@@ -183,14 +190,19 @@ def _from_transformers(name: str) -> Classifier:
             "writes it, or a model's id on the Hub, with config.json, preprocessor_config.json and weights "
             f"in safetensors (never pickle, and no remote code). {error}"
         ) from error
-    revision = getattr(model.config, "_commit_hash", None) or ""
     try:
         settings = image_settings(load_processor(name))
         check_fits(model, settings)
         seed = _seed(Path(name))
     except ValueError as error:
         raise ValueError(f"--model {name}: {error}") from error
-    return Classifier(name, model, labels, settings, revision=revision, seed=seed)
+    return Classifier(name, model, labels, settings, revision=_revision(name), seed=seed)
+
+
+def _revision(name: str) -> str:
+    """The commit of a model that was loaded from the Hub; "" for a folder."""
+    config = None if Path(name).is_dir() else try_to_load_from_cache(name, CONFIG_NAME)
+    return Path(config).parent.name if isinstance(config, str) else ""
 
 
 def _from_timm(name: str) -> Classifier:
@@ -220,7 +232,7 @@ def _from_timm(name: str) -> Classifier:
         raise ValueError(f"--model {name}: {error}") from error
     labels = model.pretrained_cfg.get("label_names") or [f"LABEL_{at}" for at in range(model.num_classes)]
     built = {"architecture": model.pretrained_cfg["architecture"], MODEL_ARGS: arguments, "id2label": labels}
-    return Classifier(name, model, labels, settings, fingerprint=fingerprint(model, built))
+    return Classifier(name, model, labels, settings, fingerprint=fingerprint(model, settings, built))
 
 
 def _timm_arguments(of_timm: str, described: Mapping[str, Any]) -> dict[str, Any]:

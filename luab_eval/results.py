@@ -88,8 +88,8 @@ class Results:
         if others and not replace:
             raise ValueError(
                 f"{folder / FILE} has results of {', '.join(others)} with other weights, another "
-                "configuration or precision (--bf16), or of an earlier version. Give another --output-dir, "
-                "or --replace to drop these results"
+                "configuration, image processor or precision (--bf16), or of an earlier version. Give "
+                "another --output-dir, or --replace to drop these results"
             )
         for name in others:
             self._drop(name)

@@ -112,8 +112,8 @@ def _require_different(names: Sequence[str], prints: Sequence[str]) -> None:
     for name, one in zip(names, prints, strict=True):
         if (other := first.setdefault(one, name)) != name:
             raise ValueError(
-                f"--model: {other} and {name} are the same checkpoint (the same weights and configuration); "
-                "leave one out"
+                f"--model: {other} and {name} are the same checkpoint (the same weights, configuration and "
+                "image processor); leave one out"
             )
 
 

@@ -13,12 +13,12 @@ import datasets
 import numpy as np
 
 from luab_attention.boxes.formats import box_reader
-from luab_attention.boxes.reader import BoxReader
+from luab_attention.boxes.reader import NO_BOXES, OTHER_CLASSES, BoxReader
 from luab_attention.boxes.rows import ImageSizes, require_upright, row_size
 from luab_attention.columns import ATTENTION_SOURCE
 from luab_attention.traces.rows import TraceColumn, scanpaths_of, trace_column
 from luab_attention.traces.scanpath import Scanpath
-from luab_data.constants import HEIGHT, IMAGE, LABEL, NO_LABEL, OBJECTS, WIDTH
+from luab_data.constants import HEIGHT, IMAGE, LABEL, OBJECTS, WIDTH
 from luab_data.errors import SourceError
 from luab_data.rows.arrow import is_list, valid
 from luab_data.rows.splits import Part, find_part, load_splits, part_of
@@ -101,7 +101,8 @@ class TraceRows:
         ids = self.rows.select_columns([self.id_column]).with_format("arrow")[:][self.id_column]
         codes = ids.combine_chunks().dictionary_encode(null_encoding="encode").indices.to_numpy()
         _, first, of = np.unique(codes, return_index=True, return_inverse=True)
-        return np.where(valid(ids), first[of], own)
+        named = valid(ids) & np.array([each != "" for each in ids.to_pylist()], dtype=bool)
+        return np.where(named, first[of], own)
 
     def _light(self, columns: Sequence[str]) -> datasets.Dataset:
         """The rows with these columns, their traces and their ids; the image stays encoded."""
@@ -192,11 +193,16 @@ class ClassBoxes:
         self._sizes = ImageSizes()
 
     def __call__(self, row: Row) -> np.ndarray | None:
-        """Boxes in a row without a class are of none. Raises SourceError for invalid boxes."""
-        if self._reader.label is not None and row[self._reader.label] is None:
-            row = {**row, self._reader.label: NO_LABEL}
-        found = self._reader.by_label(row, partial(self._size, row))
-        return next(iter(found.values())).ratios() if found else None
+        """All boxes without categories in a row without a class. Raises SourceError for invalid boxes."""
+        size = partial(self._size, row)
+        if self._reader.label is None or row[self._reader.label] is not None:
+            found = self._reader.by_label(row, size)
+            return next(iter(found.values())).ratios() if found else None
+        boxes, categories = self._reader.read(row, size)
+        if categories is None and boxes.bbox:
+            return boxes.ratios()
+        self._reader.left_out[OTHER_CLASSES if boxes.bbox else NO_BOXES] += 1
+        return None
 
     def _size(self, row: Row) -> tuple[float, float]:
         """That of the image, if there is one: columns say on what the boxes were measured."""

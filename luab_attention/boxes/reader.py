@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,7 @@ class BoxReader(ABC):
         """
         labels: Any = row[self.label] if self.label is not None else 0
         labels = [] if labels is None else labels
-        several = not isinstance(labels, int)
+        several = isinstance(labels, Sequence | np.ndarray) and not isinstance(labels, str)
         asked: list[int] = list(dict.fromkeys(labels)) if several else [labels]
         found, categories = self.read(row, size)
         if several and categories is None and found.bbox:

@@ -1,6 +1,7 @@
 """Checks a folder of an earlier run: whether it is this build, and complete."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from luab_data.files.sums import CARD, SUMS, parse_sums
 
 FINISHED = ".build-finished"  # what a killed run may leave behind
 REMADE = ".build-remade"
+_OF_HUB = re.compile(r"(?P<dataset>[^@]+)@[0-9a-f]{40}")  # a dataset of the Hub, with its commit
 
 
 def finished_build(out: Path, arguments: dict[str, Any], store: ShardStore | None) -> Manifest | None:
@@ -31,7 +33,7 @@ def finished_build(out: Path, arguments: dict[str, Any], store: ShardStore | Non
         return None
     _require_descriptions(out)
     manifest = Manifest(**json.loads((out / SUMMARY).read_text(encoding="utf-8")))
-    require_same(out, manifest.arguments, arguments)
+    require_same(out, manifest.arguments, as_then(manifest.arguments, arguments))
     if store is not None:
         store.open()
     for name, sha256 in manifest.shards.items():
@@ -41,6 +43,20 @@ def finished_build(out: Path, arguments: dict[str, Any], store: ShardStore | Non
                 "repository that has it (--push-to-hub), or remove the folder and build it again."
             )
     return manifest
+
+
+def as_then(then: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """The arguments, with datasets of the Hub as earlier versions wrote them: without the commit."""
+    return {
+        name: then[name]
+        if isinstance(then.get(name), str)
+        and isinstance(value, str)
+        and (commit := _OF_HUB.fullmatch(value))
+        and not _OF_HUB.fullmatch(then[name])
+        and then[name].partition("@")[0] == commit["dataset"]
+        else value
+        for name, value in now.items()
+    }
 
 
 def _require_descriptions(out: Path) -> None:

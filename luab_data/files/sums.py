@@ -16,6 +16,7 @@ SUMS = "SHA256SUMS"  # of all other files of the folder
 CARD = "README.md"
 CHECKPOINT = "checkpoint-"  # begins the names of a run's checkpoints
 MODEL_FILES = ("config.json", ".safetensors")  # how the names of the files end that a model is loaded from
+STATE_FILES = ("trainer_state.json", ".pt", ".pth", ".bin")  # and those of the state of a training
 
 _LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<name>[\w.-]+(/[\w.-]+)*)", re.ASCII)
 
@@ -75,7 +76,7 @@ def damage(folder: Path, suffixes: tuple[str, ...] = ("",)) -> list[str]:
     if not sums:
         return [f"{SUMS} is damaged: it lists no file"]
     problems = [
-        f"{name} is not listed in {SUMS}, which was cut off or written before it"
+        f"{name} is not listed in {SUMS}, cut off or written before it (if it is yours, move it away)"
         for name in _unlisted(folder, sums)
         if name.endswith(suffixes)
     ]
@@ -90,17 +91,16 @@ def damage(folder: Path, suffixes: tuple[str, ...] = ("",)) -> list[str]:
 
 
 def _unlisted(folder: Path, sums: dict[str, str]) -> Iterator[str]:
-    """The files that a whole list has: all of a checkpoint, else those of a model.
+    """The files that a whole list has: those of the model, and of a checkpoint's training.
 
-    A run's output folder also has reports, which change, and checkpoints, which have their own lists. Hidden
-    files are of other programs.
+    A run's output folder also has checkpoints, which have their own lists. Other files are of other programs.
     """
-    of_checkpoint = folder.resolve().name.startswith(CHECKPOINT)
+    of_checkpoint = re.fullmatch(rf"{CHECKPOINT}\d+", folder.resolve().name)
+    wanted = (*MODEL_FILES, *STATE_FILES) if of_checkpoint else MODEL_FILES
     for path in sorted(folder.rglob("*") if of_checkpoint else folder.glob("*")):
         name = path.relative_to(folder).as_posix()
         hidden = any(part.startswith(".") for part in name.split("/"))
-        wanted = name not in (CARD, SUMS) and (of_checkpoint or name.endswith(MODEL_FILES))
-        if wanted and not hidden and name not in sums and path.is_file():
+        if name.endswith(wanted) and not hidden and name not in sums and path.is_file():
             yield name
 
 

@@ -15,6 +15,7 @@ from luab_data.sources.entries import IMAGE_SUFFIXES, IMAGES, is_entry
 MAX_DEPTH = 5  # of ILSVRC/Data/CLS-LOC/train/<class>
 MAX_FOLDERS = 5000  # that are looked at
 TRAIN = "train"
+SPLITS = {TRAIN, "val", "validation", "test"}  # folders beside each other that are no classes
 SHOWN = 5
 
 logger = get_logger(__name__)

@@ -17,8 +17,8 @@ from luab_data.console.text import counted
 from luab_data.imagenet_classes import imagenet_names
 from luab_data.rows.class_names import imagenet_classes, match
 
-# Labels that say nothing of their class: LABEL_7, class 7, 7.
-_SAYS_NOTHING = re.compile(r"((label|class|output)[-_ ]?)?\d+", re.IGNORECASE | re.ASCII)
+# Labels that say nothing of their class but its number: LABEL_7, class 7, 7.
+_NUMBERED = re.compile(r"(?:(?:label|class|output)[-_ ]?)?(\d+)", re.IGNORECASE | re.ASCII)
 BACKGROUND = 1  # outputs before the 1000 in models with a "background" class (MobileNet of TensorFlow)
 
 
@@ -99,8 +99,8 @@ def imagenet_outputs(labels: Sequence[str]) -> list[int]:
 
     Unambiguous names decide: a wnid, all of the class's names, or the first name if no other class has it.
     1000 outputs are assumed to be in ImageNet's order, and 1001 outputs to be "background" and these, if no
-    name contradicts it, and half of the names that say something are ImageNet's. This is necessary because
-    real models have labels such as LABEL_0, and two classes called "crane".
+    name or number contradicts it, and half of the names that say more are ImageNet's. This is necessary
+    because real models have labels such as LABEL_0, and two classes called "crane".
 
     Raises:
         ValueError: the outputs are not the 1000 classes, or their order is unknown.
@@ -113,8 +113,10 @@ def imagenet_outputs(labels: Sequence[str]) -> list[int]:
     for first in (0, BACKGROUND):
         if len(labels) != first + len(wnids()) or any(at != first + index for index, at in named.items()):
             continue
-        saying = sum(_SAYS_NOTHING.fullmatch(str(label)) is None for label in labels[first:])
-        if 2 * len(named) >= saying:
+        numbers = [_NUMBERED.fullmatch(str(label)) for label in labels]
+        before = {at - int(number[1]) for at, number in enumerate(numbers) if number}
+        in_order = before in (set(), {0}, {first})
+        if in_order and 2 * len(named) >= numbers[first:].count(None):
             return list(range(first, first + len(wnids())))
     absent = [index for index in range(len(wnids())) if index not in named]
     if absent:
@@ -122,9 +124,9 @@ def imagenet_outputs(labels: Sequence[str]) -> list[int]:
         raise ValueError(
             f"The model's {len(labels)} outputs ({few(labels)}) are not ImageNet's 1000 classes: "
             f"{len(absent)} are not found, such as {few([names[index] for index in absent])}. They must be "
-            "named in id2label by wnid or by ImageNet's names, or be exactly 1000 in ImageNet's order whose "
-            "names say nothing (LABEL_0). A model of other classes is evaluated on a <class>/<image> folder "
-            "of them: --benchmarks folder:NAME=PATH."
+            "named in id2label by wnid or by ImageNet's names, or be exactly 1000 in their order, called "
+            "by their places (LABEL_0 to LABEL_999). A model of other classes is evaluated on a "
+            "<class>/<image> folder of them: --benchmarks folder:NAME=PATH."
         )
     return [named[index] for index in range(len(wnids()))]
 

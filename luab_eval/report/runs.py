@@ -16,7 +16,7 @@ import numpy as np
 from luab_data.console.names import few
 from luab_eval.arrays import read_arrays
 from luab_eval.benchmarks import benchmark_class
-from luab_eval.models import FLOAT32
+from luab_eval.models import FLOAT32, SCHEME
 from luab_eval.results import FILE, Shown, read
 from luab_eval.suite import SEED, unique_names
 
@@ -106,9 +106,12 @@ def same_checkpoints(runs: Sequence[EvaluatedRun]) -> list[str]:
 
 
 def _of_one_name(runs: Sequence[EvaluatedRun]) -> list[EvaluatedRun]:
+    """One name for one checkpoint. Earlier fingerprints are of the weights alone, which two may share."""
     names: dict[str, str] = {}
     return [
-        replace(run, name=names.setdefault(run.fingerprint, run.name)) if run.fingerprint else run
+        replace(run, name=names.setdefault(run.fingerprint, run.name))
+        if run.fingerprint.startswith(SCHEME)
+        else run
         for run in runs
     ]
 

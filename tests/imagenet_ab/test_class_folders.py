@@ -45,6 +45,17 @@ def test_the_split_train_is_read_beside_flat_splits(tmp_path, classes):
         assert (source.classes(), list(source.ids())) == (list(classes), list(images))
 
 
+@pytest.mark.parametrize("classes", [WNIDS, PLAIN])
+def test_stray_images_hide_no_split_beside_others(tmp_path, classes):
+    images = raw_images(tmp_path / "data" / "train", classes=classes)
+    for split in ("train", "val"):
+        (tmp_path / "data" / split).mkdir(exist_ok=True)
+        (tmp_path / "data" / split / "stray_1.JPEG").write_bytes(b"x")
+    for source in both(tmp_path):
+        items = [item for item in source.ids() if isinstance(item, str)]
+        assert (source.classes(), items) == (list(classes), list(images))
+
+
 def test_a_class_called_train_stays_one(tmp_path):
     images = raw_images(tmp_path / "data", classes=("car", "train"))
     for source in both(tmp_path):

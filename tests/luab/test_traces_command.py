@@ -183,6 +183,22 @@ def test_boxes_without_a_category_are_of_the_rows_class(tmp_path):
     assert found[2] is None
 
 
+@pytest.mark.parametrize("label", ["cat", 0.0, None])
+def test_boxes_without_categories_are_of_whatever_class_a_row_has(tmp_path, label):
+    row = {"image_id": ["a"], "label": [label], "width": [10], "height": [10]}
+    row |= {"scanpaths": [[{"x": [0.5], "y": [0.5]}]], "objects": [{"bbox": [[0.0, 0.0, 5.0, 10.0]]}]}
+    dtype = "string" if isinstance(label, str) else "float32"
+    features = {"image_id": datasets.Value("string"), "label": datasets.Value(dtype)}
+    features |= {name: datasets.Value("int32") for name in ("width", "height")}
+    features |= {"scanpaths": column_feature("scanpaths", (), None)}
+    features |= {"objects": {"bbox": datasets.List(datasets.List(datasets.Value("float32")))}}
+    rows = datasets.Dataset.from_dict(row, features=datasets.Features(features))
+    traced = TraceRows(rows, Part("train", 0, 1), trace_column(rows.features), "image_id")
+    boxes = boxes_of(traced, None)
+    (found,) = (boxes(each.row) for each in traced.read("objects", "label", *SIZES))
+    assert found.tolist() == [[0, 0, 0.5, 1]]
+
+
 def write_turned(folder, upright):
     """Two rows of 60 x 40 pixels with a box; the file of the first is turned, and unless `upright` both."""
     rows = write_gaze(folder).select([0, 2])
@@ -398,7 +414,7 @@ def test_density_counts_annotators_the_same(gaze, tmp_path):
 
 def write_people(folder, ids):
     """Rows of two images, a row a person: all look at one place of the first, at another of the second."""
-    place = {"one": 0.1, "two": 0.9, None: 0.5}
+    place = {"one": 0.1, "two": 0.9, None: 0.5, "": 0.5}
     rows = {
         "image_id": ids,
         "scanpaths": [
@@ -430,9 +446,10 @@ def test_rows_of_one_image_are_put_together(tmp_path, monkeypatch, ids):
     assert [row["density"] for row in table] == [[1, 0, 0, 0], [0, 0, 0, 1]]
 
 
-def test_rows_without_an_id_are_images_of_their_own(tmp_path, monkeypatch):
+@pytest.mark.parametrize("none", [None, ""])
+def test_rows_without_an_id_are_images_of_their_own(tmp_path, monkeypatch, none):
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-    write_people(tmp_path / "rows", [None, "one", None, "one"])
+    write_people(tmp_path / "rows", [none, "one", none, "one"])
     traced = open_rows(Namespace(
         dataset=str(tmp_path / "rows"), config=None, split="train[1:]", column=None, id_column="image_id"
     ))  # fmt: skip

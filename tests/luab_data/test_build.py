@@ -29,6 +29,7 @@ from fixtures.factories import (
 from PIL import Image as PILImage
 
 from imagenet_ab.build import build_imagenet_ab
+from luab_data.build.finished import as_then
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.images.pillow import JPEG_QUALITY, checked_image
 
@@ -278,6 +279,15 @@ def test_a_finished_build_of_an_earlier_version_stays_one(raw, monkeypatch):
     build(tmp_path)
     monkeypatch.setattr("luab_data.build.raw.code_hash", lambda _: "0" * 64)
     assert build(tmp_path).rows == 6
+
+
+@pytest.mark.parametrize(
+    ("then", "same"), [("a/b", True), ("a/b@v1", True), ("a/c", False), (f"a/b@{'1' * 40}", False)]
+)
+def test_a_finished_build_may_be_of_a_dataset_without_its_commit(then, same):
+    now = {"images": f"a/b@{'0' * 40}", "max_side": 8}
+    found = as_then({"images": then, "max_side": 8}, now)
+    assert found == (now | {"images": then} if same else now)
 
 
 def test_the_quality_of_what_is_shrunk_is_on_the_card_and_stays_the_same(raw, monkeypatch):

@@ -77,9 +77,19 @@ def test_outputs_are_found(labels, expected):
         NAMES[::-1],
         [f"LABEL_{k}" for k in range(21_841)],
         [f"product {k}" for k in range(1000)],
+        sorted(str(k) for k in range(1000)),
+        [str(k) for k in range(1, 1001)],
         [*NAMES[:10], *(f"product {k}" for k in range(990))],
     ],
-    ids=["2", "reversed", "22k", "1000 others", "1000 others, ten of ImageNet's"],
+    ids=[
+        "2",
+        "reversed",
+        "22k",
+        "1000 others",
+        "numbers as text",
+        "numbers from 1",
+        "1000 others, ten of ImageNet's",
+    ],
 )
 def test_outputs_that_cannot_be_told_are_refused(labels):
     # Reversed names: which "crane" is the bird?

@@ -1,6 +1,7 @@
-"""A checkpoint is one by its weights and its configuration, wherever it is."""
+"""A checkpoint is one by its weights, its configuration and its image processor, wherever it is."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,8 @@ from luab_eval.models import fingerprint, load_classifier
 PRINT = """
 import sys
 from luab_eval.models import load_classifier
-print(load_classifier(sys.argv[1]).fingerprint)
+found = load_classifier(sys.argv[1])
+print(found.fingerprint, found.revision)
 """
 
 
@@ -58,23 +60,48 @@ def test_names_of_classes_are_part_of_a_model(saved):
 
 def test_where_a_configuration_is_from_is_no_part_of_a_model(saved):
     changes = {"transformers_version": "4.0.0", "dtype": "float16", "_name_or_path": "elsewhere"}
-    changes |= {"problem_type": "multi_label_classification"}
+    changes |= {"problem_type": "multi_label_classification", "license": "mit", "finetuning_task": "a"}
     assert changed(saved, **changes) == load_classifier(str(saved)).fingerprint
 
 
 def test_a_model_that_is_saved_and_loaded_is_the_same(saved, tmp_path):
     loaded = load_classifier(str(saved))
-    assert loaded.fingerprint == fingerprint(small_vit())
+    assert loaded.fingerprint == fingerprint(small_vit(), loaded.settings)
     loaded.model.save_pretrained(tmp_path / "again")
     shutil.copy(saved / "preprocessor_config.json", tmp_path / "again")
     assert load_classifier(str(tmp_path / "again")).fingerprint == loaded.fingerprint
 
 
-def test_another_process_finds_the_same(saved):
+@pytest.mark.parametrize("changes", [{"image_mean": [0.1, 0.2, 0.3]}, {"resample": 0}])
+def test_another_image_processor_is_another_model(saved, changes):
+    before = load_classifier(str(saved)).fingerprint
+    file = saved / "preprocessor_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    assert load_classifier(str(saved)).fingerprint != before
+
+
+def test_a_model_of_the_hub_has_its_commit(saved, tmp_path):
+    commit = "a" * 40
+    repository = tmp_path / "hub" / "models--someone--vit"
+    shutil.copytree(saved, repository / "snapshots" / commit)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit)
+    of_hub = in_another_process("someone/vit", HF_HUB_CACHE=str(tmp_path / "hub"), HF_HUB_OFFLINE="1")
+    of_folder = load_classifier(str(saved))
+    assert of_hub == [of_folder.fingerprint, commit]
+    assert of_folder.revision == ""
+
+
+def in_another_process(model, **environment):
     found = subprocess.run(
-        [sys.executable, "-c", PRINT, str(saved)], check=True, capture_output=True, text=True, timeout=300
-    )
-    assert found.stdout.strip() == load_classifier(str(saved)).fingerprint
+        [sys.executable, "-c", PRINT, model],
+        env=os.environ | environment, check=True, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    return found.stdout.split()
+
+
+def test_another_process_finds_the_same(saved):
+    assert in_another_process(str(saved)) == [load_classifier(str(saved)).fingerprint]
 
 
 def prints_of_timm(folder):

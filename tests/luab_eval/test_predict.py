@@ -159,7 +159,7 @@ def test_another_image_column_is_asked_again(tmp_path):
 
 def test_the_name_of_the_model_is_no_part_of_the_cache(images, tmp_path):
     first, second = color_classifier(), color_classifier()
-    assert first.fingerprint == second.fingerprint == fingerprint(ColorClassifier())
+    assert first.fingerprint == second.fingerprint == fingerprint(ColorClassifier(), PLAIN)
     predict(first, images, tmp_path / "cache", QUIET)
     predict(second, images, tmp_path / "cache", QUIET)
     assert second.model.seen == 0

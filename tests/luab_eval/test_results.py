@@ -18,7 +18,7 @@ from luab_data.files.whole import HOLDER, LOCK
 from luab_eval.arrays import read_arrays, write_arrays
 from luab_eval.benchmarks import find_benchmark
 from luab_eval.image_sets.class_maps import wnids
-from luab_eval.models import Classifier
+from luab_eval.models import SCHEME, Classifier
 from luab_eval.report.figures import figures
 from luab_eval.results import Results
 from luab_eval.suite import run
@@ -141,7 +141,7 @@ def test_names_of_one_checkpoint_in_several_folders(tmp_path):
     folders = []
     for folder, name, prints in (("a", "base", "1"), ("b", "other", "2"), ("c", "copy", "1")):
         out = Results(tmp_path / folder)
-        model = Classifier(name, None, [], PLAIN, fingerprint=prints)
+        model = Classifier(name, None, [], PLAIN, fingerprint=SCHEME + prints)
         out.add_model(model)
         kind = "imagenet_r" if folder == "c" else "imagenet"
         out.add(find_benchmark(kind), model, scored(kind, [1, 0] * 10))
@@ -150,6 +150,17 @@ def test_names_of_one_checkpoint_in_several_folders(tmp_path):
     assert [model.name for model in table.models] == ["base", "other"]
     assert table.remarks == ("base, copy are the same checkpoint, and one model: base.",)
     assert [list(row.estimates) for row in table.rows] == [["base", "other"], ["base"]]
+
+
+def test_weights_alone_make_no_checkpoint_of_two_names(tmp_path):
+    """Fingerprints of earlier versions are of the weights: copies with other configurations share them."""
+    for name in ("a", "b"):
+        evaluated(tmp_path / name, {name: {"imagenet": right_on(10, range(5))}})
+        file = tmp_path / name / "results.json"
+        content = json.loads(file.read_text())
+        content["models"][0]["fingerprint"] = "0" * 32
+        file.write_text(json.dumps(content))
+    assert [model.name for model in figures([tmp_path / "a", tmp_path / "b"]).models] == ["a", "b"]
 
 
 def test_names_that_are_swapped(tmp_path):

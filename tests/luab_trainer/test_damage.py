@@ -199,6 +199,11 @@ def test_verify_names_what_is_damaged(out, capsys):
     assert cli.main(["verify", str(out / "checkpoint-2")]) == 0
 
 
+def test_a_run_may_be_called_as_a_checkpoint(out, tmp_path):
+    shutil.copytree(out, tmp_path / "checkpoint-luab")
+    assert damage(tmp_path / "checkpoint-luab") == []
+
+
 @pytest.mark.parametrize("kept", [0, 1])
 @pytest.mark.parametrize("part", ["checkpoint-2", "."])
 def test_a_list_that_was_cut_off_is_damage(out, part, kept, capsys):
@@ -225,13 +230,16 @@ def test_what_lies_beside_the_model_and_what_is_hidden_is_no_damage(out):
         "runs/events",
         ".cache/x",
         "checkpoint-2/.DS_Store",
+        "checkpoint-2/desktop.ini",
+        "checkpoint-2/notes.txt",
     ):
         (out / name).parent.mkdir(exist_ok=True)
         (out / name).write_text("x")
     assert damage(out) == damage(out / "checkpoint-2") == []
     (out / "checkpoint-2" / "optimizer.bin").write_text("x")
     assert damage(out / "checkpoint-2") == [
-        "optimizer.bin is not listed in SHA256SUMS, which was cut off or written before it"
+        "optimizer.bin is not listed in SHA256SUMS, cut off or written before it (if it is yours, "
+        "move it away)"
     ]
 
 
