@@ -17,7 +17,7 @@ from luab_trainer.demo.report import table
 
 def test_demo_writes_table_figures_and_picture(tmp_path, capsys):
     out = tmp_path / "demo"
-    size = ["--images-per-class", "4", "--test-images-per-class", "2", "--epochs", "1", "--seeds", "1"]
+    size = ["--images-per-class", "8", "--test-images-per-class", "2", "--epochs", "1", "--seeds", "1"]
     assert main(["--output-dir", str(out), "--models", "convnext", "--full", *size]) == 0
     runs = json.loads((out / "results.json").read_text())
     assert [(each["run"]["arm"], each["run"]["seed"]) for each in runs] == [
