@@ -347,6 +347,7 @@ def test_the_figures_of_the_readme_are_those_of_the_report(evidence_report):
         "plain": "plain",
         "the paper's point loss alone": "point",
         "the attention loss alone": "attention",
+        "plain with CutMix": "cutmix",
         "LUAB": "luab",
         "LUAB, clicks shuffled (control)": "shuffled",
         "LUAB, clicks off the object (control)": "astray",
