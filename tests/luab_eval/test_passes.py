@@ -70,10 +70,7 @@ def test_bfloat16_is_said_and_not_mixed_with_float32(data, tmp_path, capsys, mon
     assert rounded["fingerprint"] == exact["fingerprint"] + "-bf16"
 
     assert evaluate(data, tmp_path / "exact", "--bf16") == 1
-    assert (
-        "image processor or precision (--bf16), or of an earlier version. Give"
-        in capsys.readouterr().err
-    )
+    assert "image processor or precision (--bf16), or of an earlier version. Give" in capsys.readouterr().err
     assert evaluate(data, tmp_path / "exact", "--bf16", model="convnext") == 0, "a report of one precision"
     for folders in ([tmp_path / "exact"], [tmp_path / "exact", tmp_path / "bf16"]):
         capsys.readouterr()
