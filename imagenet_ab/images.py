@@ -4,13 +4,14 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
+from luab_data.constants import TRAIN
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.hub.source import HubImages, hub_id
 from luab_data.imagenet_classes import imagenet_names
 from luab_data.sources.archives import TarOfTars
 from luab_data.sources.entries import IMAGE_SUFFIXES, IMAGES, is_entry
 from luab_data.sources.folders import FolderSource, ZipSource, broken_zip
-from luab_data.sources.roots import SPLITS, TRAIN, choose_root, folders_below, say
+from luab_data.sources.roots import SPLITS, choose_root, folders_below, say
 from luab_data.sources.zip import BrokenZip, is_zip, zip_members
 
 HUB_DATASET = "ILSVRC/imagenet-1k"

@@ -47,16 +47,14 @@ def finished_build(out: Path, arguments: dict[str, Any], store: ShardStore | Non
 
 def as_then(then: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
     """The arguments, with datasets of the Hub as earlier versions wrote them: without the commit."""
-    return {
-        name: then[name]
-        if isinstance(then.get(name), str)
-        and isinstance(value, str)
-        and (commit := _OF_HUB.fullmatch(value))
-        and not _OF_HUB.fullmatch(then[name])
-        and then[name].partition("@")[0] == commit["dataset"]
-        else value
-        for name, value in now.items()
-    }
+    return {name: _as_then(then.get(name), value) for name, value in now.items()}
+
+
+def _as_then(then: Any, now: Any) -> Any:
+    if not isinstance(then, str) or not isinstance(now, str) or _OF_HUB.fullmatch(then):
+        return now
+    found = _OF_HUB.fullmatch(now)
+    return then if found and found["dataset"] == then.partition("@")[0] else now
 
 
 def _require_descriptions(out: Path) -> None:

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from datasets.utils.logging import get_logger
 
+from luab_data.constants import TRAIN
 from luab_data.errors import SourceError
+from luab_data.rows.splits import EVAL_SPLITS
 from luab_data.sources.entries import IMAGE_SUFFIXES, IMAGES, is_entry
 
 MAX_DEPTH = 5  # of ILSVRC/Data/CLS-LOC/train/<class>
 MAX_FOLDERS = 5000  # that are looked at
-TRAIN = "train"
-SPLITS = {TRAIN, "val", "validation", "test"}  # folders beside each other that are no classes
+SPLITS = {TRAIN, *EVAL_SPLITS}  # folders beside each other that are no classes
 SHOWN = 5
 
 logger = get_logger(__name__)
