@@ -3,8 +3,11 @@
 A click says where an object is, not how far it reaches. The pixels next to the click are the object's, those
 beyond the radius are not, and of those between, GrabCut decides by color: it models the colors of both sides,
 and draws the border along edges of the image. Where colors say nothing, what is next to the click is left.
+
+Each process keeps what it cut out, a bit for a part of an image: in the next epochs the images come again.
 """
 
+import hashlib
 import math
 
 import cv2
@@ -18,6 +21,7 @@ SURE = 0.25  # the radius of what is the object's in any case, over that of the 
 FAR = 0.2  # share of the image, the farthest from the points, that is background whatever the radius
 PART = math.sqrt(0.5) / SIDE  # image ratios: the nearest part is at most so far from a point
 COLORS = 5  # in each of GrabCut's color models
+KEPT = 200_000  # cut-out objects that a process keeps, in 60 MB
 
 cv2.setNumThreads(1)  # a forked process of the data loader waits forever for the others
 
@@ -39,12 +43,35 @@ def cut_out(pixels: np.ndarray, distance: np.ndarray, radius: float) -> np.ndarr
     small = cv2.resize(pixels, near.shape, interpolation=cv2.INTER_AREA)
     sides = np.where(near, cv2.GC_PR_FGD, cv2.GC_BGD).astype(np.uint8)
     sides[near & (distance <= max(SURE * radius, PART))] = cv2.GC_FGD
+    return _object(small, sides).astype(np.float32)
+
+
+kept: dict[bytes, bytes] = {}  # by the digest of what GrabCut was given
+
+
+def _object(small: np.ndarray, sides: np.ndarray) -> np.ndarray:
+    """Which parts are the object's, 0 or 1, `[SIDE, SIDE]`.
+
+    Args:
+        small: The reduced image, uint8 RGB `[SIDE, SIDE, 3]`.
+        sides: What is known of each part, in GrabCut's numbers, uint8 `[SIDE, SIDE]`.
+    """
+    digest = hashlib.blake2b(small.tobytes() + sides.tobytes(), digest_size=16).digest()
+    bits = kept.get(digest)
+    if bits is None:
+        bits = np.packbits(_grab_cut(small, sides)).tobytes()
+        if len(kept) < KEPT:
+            kept[digest] = bits
+    return np.unpackbits(np.frombuffer(bits, np.uint8)).reshape(sides.shape)
+
+
+def _grab_cut(small: np.ndarray, sides: np.ndarray) -> np.ndarray:
     cv2.setRNGSeed(0)  # of the color models' first clusters
     models = np.zeros((2, 1, 13 * COLORS))
     cv2.grabCut(  # type: ignore[call-overload]  # its stubs know no mask of uint8
         small, sides, None, *models, ROUNDS, cv2.GC_INIT_WITH_MASK
     )
-    found: np.ndarray = np.isin(sides, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
+    found: np.ndarray = np.isin(sides, (cv2.GC_FGD, cv2.GC_PR_FGD))
     return found
 
 

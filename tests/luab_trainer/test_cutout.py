@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from luab_trainer.config import DISC, LUABConfig
+from luab_trainer.data import cutout
 from luab_trainer.data.background import BackgroundMix, _distance
 from luab_trainer.data.cutout import SIDE, SURE, cut_out, seen
 from luab_vision.geometry import WHOLE_IMAGE, View, from_view
@@ -141,6 +142,8 @@ def noise(seed):
 
 
 def cuts():
+    """Of 30 images, all worked out."""
+    cutout.kept.clear()
     return np.stack([cut(noise(seed), (0.4, 0.45), 0.35) for seed in range(30)])
 
 
@@ -148,6 +151,34 @@ def test_a_cut_is_the_same_again():
     found = cuts()
     cv2.setRNGSeed(7)
     np.testing.assert_array_equal(cuts(), found)
+
+
+def test_what_was_cut_out_is_kept(monkeypatch):
+    worked_out = cuts()
+    monkeypatch.setattr(cutout, "_grab_cut", None)
+    again = [cut(noise(seed), (0.4, 0.45), 0.35) for seed in range(30)]
+    np.testing.assert_array_equal(again, worked_out)
+    again[0][:] = 0.5  # the caller's own
+    np.testing.assert_array_equal(cut(noise(0), (0.4, 0.45), 0.35), worked_out[0])
+
+
+@pytest.mark.parametrize(
+    ("seed", "click", "radius"), [(1, (0.4, 0.45), 0.35), (0, (0.5, 0.45), 0.35), (0, (0.4, 0.45), 0.3)]
+)
+def test_another_image_click_or_radius_is_another_object(seed, click, radius):
+    cutout.kept.clear()
+    cut(noise(0), (0.4, 0.45), 0.35)
+    found = cut(noise(seed), click, radius)
+    assert len(cutout.kept) == 2
+    cutout.kept.clear()
+    np.testing.assert_array_equal(found, cut(noise(seed), click, radius))
+
+
+def test_no_more_is_kept_than_fits(monkeypatch):
+    worked_out = cuts()
+    monkeypatch.setattr(cutout, "KEPT", 10)
+    np.testing.assert_array_equal(cuts(), worked_out)
+    assert len(cutout.kept) == 10
 
 
 def _child(queue):
