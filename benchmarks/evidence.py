@@ -2,7 +2,7 @@
 
     python benchmarks/evidence.py --data ../shared/data --mobilenet ../shared/models/mobilenet_v1_imagenet \
         --results benchmarks/evidence.jsonl --output-dir runs/evidence
-    python benchmarks/evidence.py --quick ...     # 1 seed, the demo's world
+    python benchmarks/evidence.py --quick --output-dir runs/quick    # 1 seed, the demo's world, no data needed
 
 Every run is one process on one core. A finished run is a line of the results file, by all of its settings:
 the same command goes on where it was stopped, and with nothing left to train it only writes the table and the
@@ -10,7 +10,6 @@ figures (evidence_report.py).
 """
 
 import argparse
-import hashlib
 import json
 import multiprocessing
 import os
@@ -22,7 +21,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import arms
-import numpy as np
 from arms import (
     ARMS,
     CONTROL,
@@ -36,17 +34,18 @@ from arms import (
     WORLDS,
     Run,
 )
+from evidence_report import read_lines, report
 
 if TYPE_CHECKING:
     from luab_trainer.trainer import LUABTrainer
 
 ROOT = Path(__file__).resolve().parents[1]
+MINIATURES = ("imagenet_ab_mini", "coco_ab_mini")
 MOBILENET_SIZE = 128  # pixels
 
 
 def main() -> None:
     import datasets
-    from evidence_report import report
 
     datasets.disable_progress_bars()
     arguments = _parse()
@@ -75,9 +74,7 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=f"{__doc__}\n{arms.__doc__}", formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--data", type=Path, required=True, help="folder of imagenet_ab_mini and coco_ab_mini"
-    )
+    parser.add_argument("--data", type=Path, help=f"folder of {' and '.join(MINIATURES)}; demo needs none")
     parser.add_argument("--mobilenet", type=Path, help="checkpoint to fine-tune; without it, no such runs")
     parser.add_argument("--output-dir", type=Path, required=True, help="for worlds, checkpoints and figures")
     parser.add_argument("--results", type=Path, help="JSON lines, one a run (default: in the output folder)")
@@ -86,13 +83,20 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--arms", nargs="+", choices=list(ARMS), default=list(FINAL_ARMS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
     parser.add_argument("--images-per-class", type=int, default=250, help="of the demo's world")
-    parser.add_argument("--set", type=json.loads, default={}, help="JSON: options of the arms with clicks")
+    parser.add_argument("--set", type=_options, default={}, help="JSON: options of the arms with clicks")
     parser.add_argument("--epochs", type=int, help="of all arms (default: by world and model)")
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--quick", action="store_true", help="1 seed, the demo's world")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.seeds, arguments.worlds = arguments.seeds[:1], ["demo"]
+    miniatures = MINIATURES if set(arguments.worlds) - {"demo"} else ()
+    missing = [name for name in miniatures if arguments.data is None or not (arguments.data / name).is_dir()]
+    if missing:
+        parser.error(
+            f"--data {arguments.data} has no {' and no '.join(missing)}, which the worlds real and natural "
+            "are made of: name the folder that has, or take --worlds demo."
+        )
     if arguments.mobilenet is None:
         arguments.models = [model for model in arguments.models if model != "mobilenet"]
     if arguments.results is None:
@@ -101,12 +105,16 @@ def _parse() -> argparse.Namespace:
     return arguments
 
 
+def _options(text: str) -> dict[str, Any]:
+    options = json.loads(text)
+    if not isinstance(options, dict):
+        raise argparse.ArgumentTypeError(f"{text} is no JSON object of options.")
+    return options
+
+
 def _read(file: Path) -> dict[str, dict[str, Any]]:
     """The finished runs by key."""
-    if not file.is_file():
-        return {}
-    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    return {line["key"]: line for line in lines}
+    return {line["key"]: line for line in read_lines(file)} if file.is_file() else {}
 
 
 def _world(arguments: argparse.Namespace, world: str, seed: int) -> Path:
@@ -166,7 +174,6 @@ def train_and_test(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
     datasets.disable_progress_bars()
-    _cut_out_once()
     world = _world(arguments, run.world, run.seed)
     folder = _checkpoint(run, arguments)
     trainer = (_train_twice if run.arm == JTT else _train)(run, arguments, world / ARMS[run.arm][0])
@@ -193,24 +200,6 @@ def train_and_test(run: Run, arguments: argparse.Namespace) -> dict[str, Any]:
         "cpu_seconds": round(time.process_time()),
         "bf16": _in_bf16(run),
     }
-
-
-def _cut_out_once() -> None:
-    """Draws an object's border in the first epoch only: GrabCut finds the same one in each."""
-    from luab_trainer.data import background
-
-    drawn: dict[tuple[bytes, float], Any] = {}
-    draw = background.cut_out
-
-    def cut_out(pixels: np.ndarray, distance: np.ndarray, radius: float) -> Any:
-        # The crop's points, and so the distances, are rounded a little differently in each epoch.
-        given = pixels.tobytes() + distance.round(4).tobytes()
-        key = hashlib.blake2b(given, digest_size=16).digest(), radius
-        if key not in drawn:
-            drawn[key] = draw(pixels, distance, radius)
-        return drawn[key]
-
-    background.cut_out = cut_out
 
 
 def _in_bf16(run: Run) -> bool:

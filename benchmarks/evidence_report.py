@@ -24,6 +24,7 @@ HEAD = (
     "world", "model", "arm", "seeds", "in distribution", "hard", "pointing, hard", "gap closed, %",
     "luab - arm, hard",
 )  # fmt: skip
+IN_EACH_LINE = ("key", "world", "model", "arm", "seed", "scores", "accuracy_by_epoch")
 SWAPPED, OCCLUDED = "swapped", "occluded"
 JTT = "jtt"
 CHOOSING = 100  # worlds of seeds from here on choose settings, the others report
@@ -44,7 +45,7 @@ def main() -> None:
         "--arms", nargs="+", choices=list(ARMS), default=list(ARMS), help="the gap needs plain and oracle"
     )
     arguments = parser.parse_args()
-    lines = [json.loads(text) for text in arguments.results.read_text(encoding="utf-8").splitlines()]
+    lines = read_lines(arguments.results)
     asked = {"world": arguments.worlds, "model": arguments.models, "arm": arguments.arms}
     lines = [line for line in lines if line["seed"] < CHOOSING]
     chosen = [line for line in lines if all(line[name] in values for name, values in asked.items())]
@@ -56,6 +57,25 @@ def main() -> None:
         )
     arguments.output_dir.mkdir(parents=True, exist_ok=True)
     print(report(chosen, arguments.output_dir))
+
+
+def read_lines(file: Path) -> list[Line]:
+    """The runs of a results file."""
+    if not file.is_file():
+        raise SystemExit(f"{file} is no file: run evidence.py first, or name its results.")
+    lines = []
+    for number, text in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            line = json.loads(text)
+            missing = [name for name in IN_EACH_LINE if name not in line]
+        except (ValueError, TypeError) as error:
+            raise SystemExit(
+                f"{file}, line {number} is no run of evidence.py ({error}): delete it."
+            ) from None
+        if missing:
+            raise SystemExit(f"{file}, line {number} has no {', '.join(missing)}: delete it.")
+        lines.append(line)
+    return lines
 
 
 def report(lines: Iterable[Line], folder: Path) -> str:

@@ -53,7 +53,7 @@ def worlds(evidence):
 
 def line(arm, seed, swapped):
     scores = {"test": 80.0, "swapped": swapped, "pointing_swapped": 90.0}
-    names = {"world": "real", "model": "vit", "arm": arm, "seed": seed}
+    names = {"key": f"{arm}-{seed}", "world": "real", "model": "vit", "arm": arm, "seed": seed}
     return {**names, "scores": scores, "accuracy_by_epoch": [0.1, swapped / 100]}
 
 
@@ -148,6 +148,40 @@ def test_a_report_of_some_runs(evidence_report, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(sys, "argv", [*asked, "--worlds", "demo"])
     with pytest.raises(SystemExit, match=r"has no results .* \(it has real vit\)"):
         evidence_report.main()
+
+
+@pytest.mark.parametrize(
+    ("text", "refusal"),
+    [
+        ('{"key": 1', "line 2 is no run of evidence.py"),
+        ("[]", "line 2 has no key, world, model, arm, seed, scores, accuracy_by_epoch: delete it"),
+        ("3", "line 2 is no run of evidence.py"),
+    ],
+)
+def test_a_line_that_is_no_run_is_refused(evidence_report, tmp_path, text, refusal):
+    file = tmp_path / "results.jsonl"
+    file.write_text(json.dumps({**line("luab", 0, 40), "key": "a"}) + "\n" + text)
+    with pytest.raises(SystemExit, match=refusal):
+        evidence_report.read_lines(file)
+    with pytest.raises(SystemExit, match=r"nowhere\.jsonl is no file"):
+        evidence_report.read_lines(tmp_path / "nowhere.jsonl")
+
+
+def test_data_is_needed_for_the_worlds_that_are_made_of_it(evidence, monkeypatch, tmp_path, capsys):
+    asked = ["evidence.py", "--output-dir", str(tmp_path / "out")]
+    monkeypatch.setattr(sys, "argv", [*asked, "--quick"])
+    assert evidence._parse().worlds == ["demo"]
+    (tmp_path / "coco_ab_mini").mkdir()
+    for data in ([], ["--data", str(tmp_path)]):
+        monkeypatch.setattr(sys, "argv", [*asked, *data])
+        with pytest.raises(SystemExit):
+            evidence._parse()
+        missing = "imagenet_ab_mini, which" if data else "imagenet_ab_mini and no coco_ab_mini, which"
+        assert f"has no {missing} the worlds real and natural are made of" in capsys.readouterr().err
+    monkeypatch.setattr(sys, "argv", [*asked, "--quick", "--set", "[1]"])
+    with pytest.raises(SystemExit):
+        evidence._parse()
+    assert "argument --set: [1] is no JSON object of options" in capsys.readouterr().err
 
 
 def test_runs_that_all_have_changed_options_are_drawn_too(evidence_report, tmp_path):
@@ -286,19 +320,6 @@ def test_regions_are_where_the_objects_are_drawn(worlds, tmp_path):
         (path,) = row["scanpaths"]
         assert path["x"] == pytest.approx([0.1, 0.3]) and path["y"] == pytest.approx([0.2, 0.4])
         assert path["time"] == [0, 16]
-
-
-def test_a_border_is_drawn_once_for_the_same_points_of_an_image(evidence, monkeypatch):
-    from luab_trainer.data import background
-
-    drawn = []
-    monkeypatch.setattr(background, "cut_out", lambda *given: drawn.append(given) or len(drawn))
-    evidence._cut_out_once()
-    image, distance = np.zeros((8, 8, 3), np.uint8), np.full((32, 32), 0.25, np.float32)
-    assert background.cut_out(image, distance, 0.5) == 1
-    assert background.cut_out(image, distance + 1e-7, 0.5) == 1
-    others = [(image + 1, distance, 0.5), (image, distance + 0.01, 0.5), (image, distance, 0.4)]
-    assert [background.cut_out(*other) for other in others] == [2, 3, 4]
 
 
 def test_jtt_repeats_what_the_first_model_gets_wrong(evidence, tmp_path):
