@@ -2,7 +2,7 @@
 
     python benchmarks/evidence.py --data ../shared/data --mobilenet ../shared/models/mobilenet_v1_imagenet \
         --results benchmarks/evidence.jsonl --output-dir runs/evidence
-    python benchmarks/evidence.py --quick --output-dir runs/quick    # 1 seed, the demo's world, no data needed
+    python benchmarks/evidence.py --quick --output-dir runs/quick    # the demo, 1 seed; needs no data
 
 Every run is one process on one core. A finished run is a line of the results file, by all of its settings:
 the same command goes on where it was stopped, and with nothing left to train it only writes the table and the
