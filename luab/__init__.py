@@ -50,7 +50,19 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "show":
+        _require_eval()
     return getattr(import_module(_HOMES[name]), name)
+
+
+def _require_eval() -> None:
+    from luab_data.console.missing import require_extra
+    from luab_data.errors import SourceError
+
+    try:
+        require_extra("eval", "luab.show")
+    except SourceError as error:
+        raise ImportError(str(error)) from None
 
 
 def __dir__() -> list[str]:

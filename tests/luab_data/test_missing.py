@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+import luab
 from luab.cli import main
 from luab_data.console.missing import EXTRAS, require_extra
 from luab_data.errors import SourceError
@@ -44,3 +45,9 @@ def test_a_command_without_its_extra_ends_before_it_begins(command, monkeypatch,
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"luab {command[0]}: ") and line.endswith(": pip install 'luab[eval]'")
     assert not any(tmp_path.iterdir())
+
+
+def test_show_in_python_names_what_to_install(monkeypatch):
+    hide(monkeypatch, "jinja2")
+    with pytest.raises(ImportError, match=r"luab.show needs jinja2: pip install 'luab\[eval\]'"):
+        luab.show  # noqa: B018
