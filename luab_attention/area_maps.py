@@ -105,8 +105,10 @@ class Area(NamedTuple):
         found: np.ndarray = np.mean([part.averages(view, grid) / part.mass for part in self.parts], axis=0)
         return found[:, ::-1] if view.flipped else found
 
-    def is_in(self, view: View) -> bool:
-        """Whether the crop shows `LEAST` of it or more."""
+    def is_in(self, view: View, moves: Sequence[np.ndarray] = ()) -> bool:
+        """Whether the crop shows `LEAST` of it or more. Arguments as for `area_in_view`."""
+        if moves:
+            return bool(area_in_view(self, view, GRID, moves).any())
         return bool(self.density(view, (1, 1))[0, 0] * view.width * view.height >= LEAST)
 
 

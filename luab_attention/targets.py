@@ -135,7 +135,7 @@ def target_in_view(
         moves: What moved the crop's pixels after that, `[2, 3]` each; see `luab_vision.geometry.moved`. A
             point that is outside after any of them has lost its pixel, also if a later one takes it back.
     """
-    points, seen = _seen(byproduct.points, view, moves)
+    points, seen = seen_points(byproduct.points, view, moves)
     weights = np.asarray(byproduct.weights, np.float64)
     if outside == "drop":
         return only(points, weights, seen)
@@ -163,7 +163,7 @@ def of_sum_1(weights: np.ndarray) -> np.ndarray:
 
 def is_in_view(byproduct: Byproduct, view: View, moves: Sequence[np.ndarray] = ()) -> bool:
     """Whether any point with a weight is in the crop. Arguments as for `target_in_view`."""
-    return bool((_seen(byproduct.points, view, moves)[1] & (byproduct.weights > 0)).any())
+    return bool((seen_points(byproduct.points, view, moves)[1] & (byproduct.weights > 0)).any())
 
 
 def away_in_view(byproduct: Byproduct, view: View, moves: Sequence[np.ndarray] = ()) -> np.ndarray:
@@ -171,13 +171,18 @@ def away_in_view(byproduct: Byproduct, view: View, moves: Sequence[np.ndarray] =
 
     Arguments as for `target_in_view`.
     """
-    points, seen = _seen(byproduct.away, view, moves)
+    points, seen = seen_points(byproduct.away, view, moves)
     kept: np.ndarray = points[seen].astype(np.float32)
     return kept
 
 
-def _seen(points: np.ndarray, view: View, moves: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Points `[P, 2]` in crop ratios, and which of them the crop shows, bool `[P]`."""
+def seen_points(
+    points: np.ndarray, view: View, moves: Sequence[np.ndarray] = ()
+) -> tuple[np.ndarray, np.ndarray]:
+    """Points `[P, 2]` in crop ratios, after the moves, and which of them the crop still shows, bool `[P]`.
+
+    Arguments as for `target_in_view`.
+    """
     points = to_view(points, view)
     seen = inside(points)
     for move in moves:

@@ -24,12 +24,12 @@ import torch
 from torch import Tensor
 
 from luab_attention.area_maps import Area
-from luab_attention.targets import Byproduct
+from luab_attention.targets import Byproduct, seen_points
 from luab_trainer.config import BACKGROUND_RADIUS, BACKGROUND_SHARE, DISC, OBJECT
 from luab_trainer.data import area_mix
 from luab_trainer.data.cutout import SIDE, cut_out, seen
 from luab_trainer.data.reader import Row, RowReader
-from luab_vision.geometry import WHOLE_IMAGE, View, from_view, inside, to_view
+from luab_vision.geometry import WHOLE_IMAGE, View, from_view, to_view
 from luab_vision.transforms import EvalTransform
 
 COVER = 0.8  # radius, over that of the mix, within which the other image's object is covered: most of it
@@ -200,11 +200,12 @@ class Mixer:
         byproducts: Sequence[Byproduct | Area],
         donors: Donors,
         rng: np.random.Generator,
+        moves: Sequence[np.ndarray] = (),
     ) -> Tensor:
         """The crop before another background, or unchanged; uint8 `[h, w, 3]`.
 
-        An object without a byproduct in the crop would be lost, and its label be wrong: such a crop is not
-        mixed.
+        An object would be lost, and its label be wrong, where the crop shows no byproduct of it, or an
+        augmentation moves that out: such a crop is not mixed.
 
         Args:
             crop: uint8 `[h, w, 3]`, the view of the row's image.
@@ -215,11 +216,12 @@ class Mixer:
             byproducts: The row's byproducts.
             donors: Draws the other row.
             rng: The row's random generator.
+            moves: How augmentations will move the crop's pixels.
 
         Raises:
             ValueError: the other row cannot be read. Names it.
         """
-        objects = objects_in_view(labels, byproducts, view)
+        objects = objects_in_view(labels, byproducts, view, moves)
         if objects is None or rng.random() >= self.mix.share:
             return crop
         background = self._background(position, donors, rng)
@@ -247,25 +249,29 @@ class Mixer:
 
 
 def objects_in_view(
-    labels: int | Tensor, byproducts: Sequence[Byproduct | Area], view: View
+    labels: int | Tensor,
+    byproducts: Sequence[Byproduct | Area],
+    view: View,
+    moves: Sequence[np.ndarray] = (),
 ) -> Objects | None:
     """The points at the objects, in crop ratios, or the areas in the view. None: a label has none there.
 
     Only heavy points count: the start of a trace is on the way to the object. Only areas count that are
-    targets in this view. None also without a label.
+    targets in this view. None also without a label. With `moves`, as for `target_in_view`, only points and
+    areas count that the crop still shows after them; the points are where they are before.
     """
     missing = set(labels.nonzero().flatten().tolist()) if isinstance(labels, Tensor) else {labels}
     found, areas = [], []
     for byproduct in byproducts:
         if isinstance(byproduct, Area):
-            if byproduct.is_in(view):
+            if byproduct.is_in(view, moves):
                 areas.append(byproduct)
                 missing.discard(byproduct.label)
             continue
-        points = to_view(byproduct.points[byproduct.weights >= HEAVY * byproduct.weights.max()], view)
-        points = points[inside(points)]
-        if len(points):
-            found.append(points)
+        points = byproduct.points[byproduct.weights >= HEAVY * byproduct.weights.max()]
+        _, seen = seen_points(points, view, moves)
+        if seen.any():
+            found.append(to_view(points[seen], view))
             missing.discard(byproduct.label)
     if missing or not (found or areas):
         return None

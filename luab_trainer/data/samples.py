@@ -164,7 +164,7 @@ class RowToSample:
             pixels = self.reader.pixels(image)
             crop = self.transform.crop(pixels, view)
         if self.mixer is not None and donors is not None:
-            crop = self.mixer(crop, pixels, view, position, sample["labels"], byproducts, donors, rng)
+            crop = self.mixer(crop, pixels, view, position, sample["labels"], byproducts, donors, rng, moves)
         del pixels  # they would stay until the group's last row
         yield {"pixel_values": self.transform.changed(crop, steps), "row": position, **sample}
 

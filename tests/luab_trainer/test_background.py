@@ -16,6 +16,8 @@ from luab_trainer.data.dataset import ViewDataset, ViewIterableDataset
 from luab_trainer.plan import require_same_run, write_plan
 from luab_trainer.run import main
 from luab_vision.geometry import View, from_view, to_view
+from luab_vision.operations import Canvas
+from luab_vision.policies import named_policy
 from luab_vision.transforms import EvalTransform, ImageSettings, TrainTransform
 
 POINT = {"x": Value("float64"), "y": Value("float64")}
@@ -282,6 +284,30 @@ def test_with_several_labels_no_object_is_lost():
         for rows in (whole, lacking)
     ]
     assert any(blue[0]) and not any(blue[1])
+
+
+@pytest.mark.parametrize("byproduct", ["click", "boxes"])
+def test_an_object_that_an_augmentation_moves_out_of_the_crop_is_not_lost(byproduct, monkeypatch):
+    mixed = []
+    monkeypatch.setattr(BackgroundMix, "blend", lambda self, crop, *given: mixed.append(1) or crop)
+    policy = named_policy("rand-m9-n3-p1-inc1", Canvas((0, 0, 0)))
+    transform = TrainTransform(ImageSettings(size=40), scale=(0.6, 1.0), policy=policy)
+    rows = scenes(8)
+    for row, x in zip(rows, [0.02, 0.98] * 4, strict=True):  # a small move takes it out
+        row["click"] = {"x": x, "y": 0.5}
+        box = [max(60 * x - 1, 0), 29, 2, 2]
+        row["objects"] = {"bbox": [box], "category": [row["label"]]}
+        row |= {"width": 60, "height": 60}
+    count = [0, 0]
+    for seed in range(20):
+        dataset = ViewDataset(rows, transform, seed, byproduct=byproduct, mix=ALWAYS)
+        for number in range(len(rows)):
+            mixed.clear()
+            sample = dataset[number]
+            target = sample["target_weights" if byproduct == "click" else "target_maps"][0]
+            assert bool(mixed) == bool(target.any())
+            count[bool(mixed)] += 1
+    assert min(count) > 20
 
 
 def test_a_background_that_cannot_be_read_is_named():
