@@ -64,8 +64,9 @@ def main() -> None:
 
 def read_first(dataset) -> None:
     from luab_trainer.data import cutout
+    from luab_trainer.data.kept import Kept
 
-    cutout.kept.clear()
+    cutout.kept = Kept(cutout.BYTES, DRAWN)
     read_all(dataset)
 
 

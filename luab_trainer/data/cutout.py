@@ -4,7 +4,7 @@ A click says where an object is, not how far it reaches. The pixels next to the 
 beyond the radius are not, and of those between, GrabCut decides by color: it models the colors of both sides,
 and draws the border along edges of the image. Where colors say nothing, what is next to the click is left.
 
-Each process keeps what it cut out, a bit for a part of an image: in the next epochs the images come again.
+What was cut out is kept, a bit for a part of an image: in the next epochs the images come again.
 """
 
 import hashlib
@@ -13,6 +13,7 @@ import math
 import cv2
 import numpy as np
 
+from luab_trainer.data.kept import Kept
 from luab_vision.geometry import View
 
 SIDE = 32  # pixels of the reduced image in which the border is drawn: small objects are a few pixels there
@@ -21,7 +22,8 @@ SURE = 0.25  # the radius of what is the object's in any case, over that of the 
 FAR = 0.2  # share of the image, the farthest from the points, that is background whatever the radius
 PART = math.sqrt(0.5) / SIDE  # image ratios: the nearest part is at most so far from a point
 COLORS = 5  # in each of GrabCut's color models
-KEPT = 200_000  # cut-out objects that a process keeps, in 60 MB
+BYTES = SIDE * SIDE // 8  # of a cut-out object, a bit for each part
+SLOTS = 1 << 21  # cut-out objects that are kept at most, in 285 MB: those of ImageNet and more
 
 cv2.setNumThreads(1)  # a forked process of the data loader waits forever for the others
 
@@ -46,7 +48,7 @@ def cut_out(pixels: np.ndarray, distance: np.ndarray, radius: float) -> np.ndarr
     return _object(small, sides).astype(np.float32)
 
 
-kept: dict[bytes, bytes] = {}  # by the digest of what GrabCut was given
+kept = Kept(BYTES, SLOTS)  # by the digest of what GrabCut was given
 
 
 def _object(small: np.ndarray, sides: np.ndarray) -> np.ndarray:
@@ -60,8 +62,7 @@ def _object(small: np.ndarray, sides: np.ndarray) -> np.ndarray:
     bits = kept.get(digest)
     if bits is None:
         bits = np.packbits(_grab_cut(small, sides)).tobytes()
-        if len(kept) < KEPT:
-            kept[digest] = bits
+        kept.put(digest, bits)
     return np.unpackbits(np.frombuffer(bits, np.uint8)).reshape(sides.shape)
 
 

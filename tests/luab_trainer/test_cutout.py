@@ -11,6 +11,7 @@ from luab_trainer.config import DISC, LUABConfig
 from luab_trainer.data import cutout
 from luab_trainer.data.background import BackgroundMix, _distance
 from luab_trainer.data.cutout import SIDE, SURE, cut_out, seen
+from luab_trainer.data.kept import Kept
 from luab_vision.geometry import WHOLE_IMAGE, View, from_view
 from luab_vision.transforms import EvalTransform, ImageSettings
 
@@ -135,15 +136,24 @@ def test_a_crop_interpolates_linearly_between_the_parts(view):
     np.testing.assert_allclose(seen(found, view, (h, w)), by_hand, atol=2e-3)
 
 
+@pytest.fixture(autouse=True)
+def kept(monkeypatch):
+    monkeypatch.setattr(cutout, "kept", cutout.kept)
+
+
 def noise(seed):
     """An image whose cut depends on the first clusters of its colors."""
     pixels = np.random.default_rng(seed).integers(0, 256, (64, 64, 3), np.uint8)
     return torch.from_numpy(cv2.blur(pixels, (9, 9)))
 
 
+def forget():
+    cutout.kept = Kept(cutout.BYTES, 100)
+
+
 def cuts():
     """Of 30 images, all worked out."""
-    cutout.kept.clear()
+    forget()
     return np.stack([cut(noise(seed), (0.4, 0.45), 0.35) for seed in range(30)])
 
 
@@ -166,19 +176,11 @@ def test_what_was_cut_out_is_kept(monkeypatch):
     ("seed", "click", "radius"), [(1, (0.4, 0.45), 0.35), (0, (0.5, 0.45), 0.35), (0, (0.4, 0.45), 0.3)]
 )
 def test_another_image_click_or_radius_is_another_object(seed, click, radius):
-    cutout.kept.clear()
+    forget()
     cut(noise(0), (0.4, 0.45), 0.35)
     found = cut(noise(seed), click, radius)
-    assert len(cutout.kept) == 2
-    cutout.kept.clear()
+    forget()
     np.testing.assert_array_equal(found, cut(noise(seed), click, radius))
-
-
-def test_no_more_is_kept_than_fits(monkeypatch):
-    worked_out = cuts()
-    monkeypatch.setattr(cutout, "KEPT", 10)
-    np.testing.assert_array_equal(cuts(), worked_out)
-    assert len(cutout.kept) == 10
 
 
 def _child(queue):
