@@ -11,7 +11,7 @@ from typing import Any
 from luab_attention.convert import fields
 from luab_attention.convert.cub import Cub
 from luab_attention.convert.files import files_below
-from luab_attention.convert.frames import Frame, ImagePixels, Region
+from luab_attention.convert.frames import Frame, ImagePixels, OnScreen, Region
 from luab_attention.convert.records import PathPart, Read, SourceRecord
 from luab_attention.convert.source import AttentionSource
 from luab_attention.convert.tables import plain_rows
@@ -78,7 +78,7 @@ def _record(cells: list[str], name: str, annotator: str | None, names: Cub | Non
         shown_width, shown_height, left, top = values[3:HEAD]
         if min(shown_width, shown_height) < 1:
             raise RejectedRecord(f"the image was shown in {shown_width:g} x {shown_height:g} pixels")
-        frame = Region(left, top, shown_width, shown_height)
+        frame = OnScreen(Region(left, top, shown_width, shown_height), shown_width, shown_height)
     places = values[head:]
     path = PathPart(places[0::3], places[1::3], duration=places[2::3], annotator=annotator)
     file, label = (str(image), None) if names is None else names.of(image)

@@ -43,6 +43,17 @@ def test_pads_are_taken_off_and_cut_ids_completed(tmp_path):
     assert "pads leave -80" in found.rejects["master_sheet.csv, line 5"]
 
 
+def test_a_stated_degree_is_of_the_screen(tmp_path):
+    folder, stated = egd(tmp_path, fixation()), {"pixels_per_degree": 36.0}
+    images = write_images(tmp_path / "jpg", {f"{DICOM}.jpg": (250, 300)})
+    for name, side in (("whole", None), ("small", 60)):
+        row = converted(tmp_path / name, "egd_cxr", folder, images, max_side=side, stated=stated).rows[DICOM]
+        # shown 900 wide
+        assert row["attention_source"]["pixels_per_degree"] == near(row["width"] * 36 / 900)
+    row = converted(tmp_path / "out", "egd_cxr", folder, stated=stated).rows[DICOM]
+    assert row["attention_source"]["pixels_per_degree"] is None  # the image's size is not known
+
+
 def test_every_bad_fixation_is_rejected(tmp_path):
     lines = [fixation(), fixation(valid="0"), fixation(dicom="1a2b"), fixation(x=""), fixation(duration="-1")]
     found = converted(tmp_path / "out", "egd_cxr", egd(tmp_path, *lines, fixation(dicom="ffffffffff")))
