@@ -56,6 +56,8 @@ def read(path: Path, *, cub: Path | None = None) -> Read:
         for number, cells in plain_rows(file, BYPRODUCTS, ","):
             where = f"{name}, line {number}"
             try:
+                if isinstance(cells, RejectedRecord):
+                    raise cells
                 yield _record(cells, where, viewer, names)
             except RejectedRecord as error:
                 yield Reject(BYPRODUCTS, where, error.reason)

@@ -134,6 +134,17 @@ def test_stated_pixels_per_degree_replace_those_of_the_records(tmp_path):
     assert found.rows[DICOM]["attention_source"]["pixels_per_degree"] == 20
 
 
+def test_a_reading_whose_table_is_broken_is_one_reject(tmp_path):
+    readings = [f"P{number},train,False,i,{DICOM},1,2000,1000\n" for number in (1, 2)]
+    good = "0.5,0.75,500,250,1,0.5,1,40,41,0,0,2000,1000\n"
+    folder = reflacx(tmp_path, readings, {"P1": [], "P2": [good]})
+    (folder / "main_data/P1/fixations.csv").write_text("")
+    found = converted(tmp_path / "out", "reflacx", folder)
+    assert [path["annotator"] for path in found.rows[DICOM]["scanpaths"]] == ["P2"]
+    ((entry, reason),) = found.rejects.items()
+    assert entry == "metadata_phase_1.csv, line 2" and "no header" in reason and "P1" in reason
+
+
 def test_other_folders_are_an_error(tmp_path):
     for name in ("egd_cxr", "reflacx"):
         with pytest.raises(SourceError, match="pass the folder"):
