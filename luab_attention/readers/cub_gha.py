@@ -15,6 +15,7 @@ from luab_attention.convert.frames import Frame, ImagePixels, OnScreen, Region
 from luab_attention.convert.records import PathPart, Read, SourceRecord
 from luab_attention.convert.source import AttentionSource
 from luab_attention.convert.tables import plain_rows
+from luab_data.console.names import few
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.sources.entries import BYPRODUCTS, Reject
 
@@ -40,7 +41,7 @@ def read(path: Path, *, cub: Path | None = None) -> Read:
     """A record for each line of the file, or of each .txt in the folder.
 
     Raises:
-        SourceError: there is none, or the folder of CUB lacks a file.
+        SourceError: there is none, or files of the runs and of all runs, or the folder of CUB lacks a file.
     """
     names = None if cub is None else Cub(cub)
     files: list[tuple[str, Path]] = []
@@ -51,8 +52,16 @@ def read(path: Path, *, cub: Path | None = None) -> Read:
             files.append(each)
     if not files:
         raise SourceError(f"{BYPRODUCTS}={str(path)!r} holds no .txt file.")
+    runs = [name for name, file in files if _is_run(file)]
+    others = [name for name, file in files if not _is_run(file)]
+    if runs and others:
+        raise SourceError(
+            f"{BYPRODUCTS}={str(path)!r} holds files of runs ({few(runs)}) and others ({few(others)}): "
+            "Fixation.txt has the viewings of all runs, which would count twice. Pass one file, or a folder "
+            "of the runs alone."
+        )
     for name, file in files:
-        viewer = name.removesuffix(file.suffix) if "run" in file.stem.lower() else None
+        viewer = name.removesuffix(file.suffix) if _is_run(file) else None
         for number, cells in plain_rows(file, BYPRODUCTS, ","):
             where = f"{name}, line {number}"
             try:
@@ -61,6 +70,10 @@ def read(path: Path, *, cub: Path | None = None) -> Read:
                 yield _record(cells, where, viewer, names)
             except RejectedRecord as error:
                 yield Reject(BYPRODUCTS, where, error.reason)
+
+
+def _is_run(file: Path) -> bool:
+    return "run" in file.stem.lower()
 
 
 def _record(cells: list[str], name: str, annotator: str | None, names: Cub | None) -> SourceRecord:

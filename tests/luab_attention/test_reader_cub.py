@@ -38,6 +38,13 @@ def test_runs_of_one_name_in_two_folders_are_two_viewers(tmp_path):
     assert viewers == ["a/Fixation_run1", "b/Fixation_run1"]
 
 
+def test_a_folder_of_all_runs_and_single_ones_would_count_viewings_twice(tmp_path):
+    (tmp_path / "Fixation.txt").write_text("1,500,400,500,400,0,0,250,200,100\n")
+    (tmp_path / "Fixation_run1.txt").write_text("1,500,400,250,200,100\n")
+    with pytest.raises(SourceError, match=r"runs \(Fixation_run1.txt\) and others \(Fixation.txt\).*twice"):
+        converted(tmp_path / "out", "cub_gha", tmp_path)
+
+
 def test_lines_of_all_runs_are_places_on_the_display(tmp_path):
     # 500 x 375 shown as 1000 x 750 at (460, 165): (860, 455) is (0.4, 0.386667).
     (tmp_path / "Fixation.txt").write_text("8464,500,375,1000,750,460,165,860,455,179\n8465,5,5,5,5,5,5,5\n")
