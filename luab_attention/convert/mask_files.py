@@ -60,10 +60,12 @@ def binary_mask(data: bytes) -> np.ndarray:
         palette = np.reshape(image.getpalette() or [], (-1, 3))
         colored = np.arange(max(256, len(palette))) > 0  # a number without a color
         colored[: len(palette)] = palette.any(axis=1)
-        if (colored[numbers] != inside).any():
+        unclear = numbers[colored[numbers] != inside]
+        if unclear.size:
+            color = tuple(palette[unclear[0]].tolist())
             raise RejectedRecord(
-                f"a mask whose palette gives the number 0 the color {tuple(palette[0].tolist())}, or another "
-                f"number black, so that it is not known what is inside: {SAVE}"
+                f"a mask whose palette gives the number {unclear[0]} the color {color}, so that it is not "
+                f"known whether it is inside: {SAVE}"
             )
     if image.has_transparency_data and not image.mode.startswith("I"):
         opaque = np.asarray(image.convert("RGBA").getchannel("A"))
@@ -95,8 +97,8 @@ def _opened(data: bytes, formats: tuple[str, ...]) -> ImageFile.ImageFile:
         image = open_file(data)
     compression = image.info.get("compression")
     if image.format not in formats or (image.format == "TIFF" and compression in LOSSY_IN_TIFF):
-        kind = f"TIFF with {compression}" if image.format == "TIFF" else image.format
-        raise RejectedRecord(f"a mask in a {kind} has lost its values: save it as PNG")
+        kind = f"TIFF ({compression})" if image.format == "TIFF" else image.format
+        raise RejectedRecord(f"a mask in {kind}, which may have lost its values: save it as PNG")
     return image
 
 

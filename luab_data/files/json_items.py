@@ -50,7 +50,7 @@ def json_items(path: Path, role: str) -> Iterator[tuple[str | None, Any]]:
 def json_lines(path: Path, role: str) -> Iterator[tuple[int, Any]]:
     """The number, from 1, and the value of each line that is not empty.
 
-    A line that is not JSON gives a `RejectedRecord` in place of its value.
+    A line that is not UTF-8 or not JSON gives a `RejectedRecord` in place of its value.
 
     Raises:
         SourceError: a line above `MAX_ITEM` bytes.
@@ -66,10 +66,11 @@ def json_lines(path: Path, role: str) -> Iterator[tuple[int, Any]]:
                 )
             if not line.strip():
                 continue
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8", ESCAPE)
             try:
-                yield number, parse_json(line.decode("utf-8-sig" if number == 1 else "utf-8"))
-            except UnicodeDecodeError as error:
-                yield number, RejectedRecord(f"not UTF-8: {error.reason} at byte {error.start}")
+                if wrong := not_utf8(text):
+                    raise RejectedRecord(wrong[1])
+                yield number, parse_json(text)
             except RejectedRecord as error:
                 yield number, error
 

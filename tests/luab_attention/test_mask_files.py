@@ -92,13 +92,15 @@ def test_transparency_that_shows_another_mask_than_the_colors_is_refused(image):
 def test_formats_that_lose_values_are_refused(format):
     data = image_bytes(GRAY.convert("RGB"), format)
     for read in (binary_mask, class_map):
-        with pytest.raises(RejectedRecord, match=f"a mask in a {format} has lost its values: save it as PNG"):
+        with pytest.raises(
+            RejectedRecord, match=f"a mask in {format}, which may have lost its values: save it as PNG"
+        ):
             read(data)
 
 
 def test_a_tiff_that_loses_values_is_refused(tmp_path):
     GRAY.save(tmp_path / "a.tif", compression="jpeg")
-    with pytest.raises(RejectedRecord, match="a TIFF with jpeg"):
+    with pytest.raises(RejectedRecord, match=r"in TIFF \(jpeg\)"):
         binary_mask((tmp_path / "a.tif").read_bytes())
     GRAY.save(tmp_path / "a.tif", compression="tiff_lzw")
     np.testing.assert_array_equal(binary_mask((tmp_path / "a.tif").read_bytes()), OBJECT)
@@ -119,7 +121,7 @@ def test_numbers_that_a_decoder_changes_are_no_class_map():
     assert class_map(png(16, 0, b"\1\2")).tolist() == [[258]]
     assert class_map(b"P5 2 1 255\n\0\5").tolist() == class_map(b"P2 2 1 255\n0 5\n").tolist() == [[0, 5]]
     assert class_map(b"P5 1 1 65535\n\1\2").tolist() == [[258]]
-    with pytest.raises(RejectedRecord, match="a mask in a GIF has lost its values"):
+    with pytest.raises(RejectedRecord, match="a mask in GIF, which may have lost"):
         class_map(image_bytes(Image.fromarray(np.array([[0, 2, 5]], np.uint8)), "GIF"))
     for data in (
         png(4, 0, b"\x10"),

@@ -102,7 +102,7 @@ def test_rows_are_made_where_the_mask_files_are_not(tmp_path, reader):
     (row,) = made.table.to_pylist()
     assert row["image_id"] == "a/1" and len(row["masks"]) == 2
     assert [(reject.id, reject.reason) for reject in made.rejects] == [
-        ("a/2.png", "a mask in a JPEG has lost its values: save it as PNG")
+        ("a/2.png", "a mask in JPEG, which may have lost its values: save it as PNG")
     ]
 
 
