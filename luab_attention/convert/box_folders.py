@@ -5,7 +5,7 @@ from pathlib import Path
 from luab_attention.boxes.box_xml import MAX_BYTES, parse_box_file
 from luab_attention.convert.files import files_below
 from luab_attention.convert.frames import ImagePixels
-from luab_attention.convert.records import BoxPart, Read, SourceRecord
+from luab_attention.convert.records import BoxPart, Read, SourceRecord, Unannotated
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.files.regular import read_regular
 from luab_data.sources.entries import BYPRODUCTS, Reject
@@ -40,10 +40,10 @@ def box_records(folder: Path, base: int, one_class: bool) -> Read:
         raise SourceError(f"{BYPRODUCTS}={str(folder)!r} holds no XML file.")
 
 
-def _record(name: str, xml: bytes, base: int, one_class: bool) -> SourceRecord:
+def _record(name: str, xml: bytes, base: int, one_class: bool) -> SourceRecord | Unannotated:
     file = parse_box_file(xml, fractions=base == 1)
     if not file.objects:
-        raise RejectedRecord("there is no object")
+        return Unannotated("images without an object")
     boxes = [
         BoxPart(x0 - base, y0 - base, x1 - x0 + 1, y1 - y0 + 1, label)
         for label, (x0, y0, x1, y1) in file.objects

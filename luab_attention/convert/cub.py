@@ -31,7 +31,7 @@ class Cub:
         return self._names[image], self._names[image].partition("/")[0]
 
     def rows(self, name: str, cells: int) -> Iterator[tuple[int, list[str] | RejectedRecord]]:
-        """The number and the fields of each line of a list; of a line with more or fewer, the reason.
+        """The number and the fields of each line of a list; of a line that is none, the reason.
 
         Raises:
             SourceError: there is no such list.
@@ -40,7 +40,7 @@ class Cub:
         if not path.is_file():
             raise SourceError(f"there is no {path}: pass the folder CUB_200_2011.")
         for number, fields in plain_rows(path, "CUB"):
-            if len(fields) != cells:
+            if not isinstance(fields, RejectedRecord) and len(fields) != cells:
                 yield number, RejectedRecord(f"{len(fields)} fields, allowed are {cells}")
             else:
                 yield number, fields

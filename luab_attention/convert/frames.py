@@ -31,6 +31,10 @@ class Region(NamedTuple):
         """A point in ratios of the image."""
         return (x - self.x) / self.width, (y - self.y) / self.height
 
+    def shown(self, size: Size | None) -> Size | None:
+        """The image's own size: no screen is known."""
+        return size
+
     def numbers(self, x: Number, y: Number) -> tuple[Number, Number]:
         """The source's numbers of a point in ratios."""
         return self.x + x * self.width, self.y + y * self.height
@@ -51,6 +55,13 @@ class Frame(Protocol):
         """
         ...
 
+    def shown(self, size: Size | None) -> Size | None:
+        """Width and height of the image in pixels of the screen that showed it; `size` if none is known.
+
+        A source's pixels in a degree are those.
+        """
+        ...
+
 
 @dataclass(frozen=True)
 class ImagePixels:
@@ -66,6 +77,32 @@ class ImagePixels:
         """The image, moved by half a pixel for `base` 1."""
         width, height = _needed(size)
         return Region(self.base / 2, self.base / 2, width, height)
+
+    def shown(self, size: Size | None) -> Size | None:
+        """The image's own size: no screen is known."""
+        return size
+
+
+@dataclass(frozen=True)
+class OnScreen:
+    """A place on a screen that the source states.
+
+    Attributes:
+        place: the image's rectangle, in the source's numbers.
+        width, height: of the image on the screen, in the screen's pixels.
+    """
+
+    place: Region
+    width: float
+    height: float
+
+    def region(self, size: Size | None) -> Region:
+        """The place. It needs no size."""
+        return self.place
+
+    def shown(self, size: Size | None) -> Size:
+        """Width and height of the image on the screen, in the screen's pixels."""
+        return self.width, self.height
 
 
 @dataclass(frozen=True)

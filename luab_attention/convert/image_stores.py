@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from luab_data.errors import RejectedRecord, SourceError
-from luab_data.files.regular import read_regular
-from luab_data.images.files import image_files, list_images
+from luab_data.files.regular import read_regular, require_file_inside
+from luab_data.images.files import list_images
 from luab_data.sources.archives import GZIP_MAGIC
 from luab_data.sources.entries import IMAGE_SUFFIXES, IMAGES, MAX_IMAGE_BYTES, file_name_of, is_entry
 from luab_data.sources.folders import broken_zip
@@ -37,17 +37,19 @@ def open_store(path: Path) -> Store:
 class _Folder:
     def __init__(self, root: Path):
         self._root = root
+        self._listing = list_images(root)
+        self._links = frozenset(self._listing.links)
 
     def names(self) -> Iterator[tuple[str, str]]:
-        """Images directly in the folder, and at any depth below its folders."""
-        listing = list_images(self._root)
-        for name in image_files(self._root):
+        """Images directly in the folder, and at any depth below its folders; links that `read` refuses."""
+        listing = self._listing
+        below = (f"{folder}/{name}" for folder in listing.classes for name in listing.images[folder])
+        for name in (*listing.outside, *below, *listing.links):
             yield name, name
-        for folder in listing.classes:
-            for name in listing.images[folder]:
-                yield f"{folder}/{name}", f"{folder}/{name}"
 
     def read(self, place: str) -> bytes:
+        if place in self._links:
+            require_file_inside(self._root / place, self._root.resolve())
         return read_regular(self._root / place, MAX_IMAGE_BYTES)
 
 

@@ -2,18 +2,15 @@
 
 import io
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
+from luab_attention.convert.mask_files import MaskFile, file_mask
 from luab_data.console.text import counted
 from luab_data.errors import RejectedRecord
-from luab_data.files.regular import read_regular
 from luab_data.images.headers import MAX_PIXELS
-from luab_data.images.pillow import open_file
-from luab_data.sources.entries import MAX_IMAGE_BYTES
 
 MAX_COVERED = 10 * MAX_PIXELS  # by the outlines of a mask: some seconds
 
@@ -33,16 +30,6 @@ class Polygons(NamedTuple):
     """Outlines [x, y, x, y, ...] in pixels of the image. A pixel is inside if its center is."""
 
     outlines: list[list[float]]
-
-
-class MaskFile(NamedTuple):
-    """An image file: its path, and once it is read its bytes, or why it cannot be read.
-
-    `values`: the pixels' numbers that are inside, R + 256 G + 65536 B for color; None: all but 0.
-    """
-
-    content: Path | bytes | RejectedRecord
-    values: tuple[int, ...] | None = None
 
 
 class MaskBytes(NamedTuple):
@@ -197,47 +184,6 @@ class _Outline:
                 flips[rows - self._top, columns - self._left] ^= 1
         part = np.bitwise_xor.accumulate(flips[:, :-1], axis=1).view(bool)
         inside[self._top : self._bottom, self._left : self._right] |= part
-
-
-def read_mask_file(path: Path) -> bytes | RejectedRecord:
-    """The bytes of a mask file, or why it cannot be read."""
-    try:
-        return read_regular(path, MAX_IMAGE_BYTES)
-    except RejectedRecord as error:
-        return error
-
-
-def file_mask(content: MaskFile) -> np.ndarray:
-    """An image file -> bool [H, W]."""
-    found = content.content
-    found = read_mask_file(found) if isinstance(found, Path) else found
-    if isinstance(found, RejectedRecord):
-        raise found
-    numbers = class_map(found)
-    return numbers > 0 if content.values is None else np.isin(numbers, content.values)
-
-
-def class_map(data: bytes) -> np.ndarray:
-    """The pixels' numbers of an image file, int64 [H, W]: palette index or gray value; R + 256 G + 65536 B.
-
-    Raises:
-        RejectedRecord: it is no image, or in a format that loses values.
-    """
-    try:
-        image = open_file(data)
-        if image.format == "JPEG":
-            raise RejectedRecord("a mask in a JPEG has lost its values: save it as PNG")
-        image.load()
-    except RejectedRecord:
-        raise
-    except Exception as error:  # Pillow's decoders raise many types on broken files
-        raise RejectedRecord(f"the image cannot be decoded: {error}") from error
-    pixels = np.asarray(image).astype(np.int64)
-    if image.mode in ("1", "L", "P") or image.mode.startswith("I"):
-        return pixels
-    if image.mode in ("RGB", "RGBA"):
-        return pixels[..., 0] + 256 * pixels[..., 1] + 65536 * pixels[..., 2]
-    raise RejectedRecord(f"a mask in mode {image.mode}; allowed are gray, palette and RGB")
 
 
 def require_pixels(width: int, height: int) -> None:

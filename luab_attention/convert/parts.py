@@ -21,7 +21,7 @@ from luab_attention.columns import (
     ColumnLayout,
 )
 from luab_attention.convert.check import Positions, Truth
-from luab_attention.convert.frames import Region, Screen, Size
+from luab_attention.convert.frames import Region, Size
 from luab_attention.convert.masks import mask_pixels, mask_png
 from luab_attention.convert.records import HeatmapPart, PathPart, SourceRecord
 from luab_attention.gray import gray_image
@@ -149,8 +149,9 @@ class RowParts:
         if degree is None:
             if self._degree is None or not record.count:
                 return
-            degree = self._degree
-            across = record.frame.shown(measured) if isinstance(record.frame, Screen) else measured
+            degree, across = self._degree, record.frame.shown(measured)
+            if self.size is None and across != measured:
+                return  # of a screen, and how many pixels the image has is not known
         scale = 1.0 if self.size is None or across is None else self.size[0] / across[0]
         self._degrees.append(degree * scale)
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from luab_attention.columns import NOT_HERE
 from luab_attention.convert.frames import RATIOS, Frame
-from luab_attention.convert.masks import MaskContent, MaskFile, read_mask_file
+from luab_attention.convert.mask_files import MaskFile, read_mask_file
+from luab_attention.convert.masks import MaskContent
 from luab_data.errors import RejectedRecord
 from luab_data.sources.entries import BYPRODUCTS, Reject
 

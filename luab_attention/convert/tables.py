@@ -8,7 +8,7 @@ from typing import TextIO
 
 from luab_data.console.names import few
 from luab_data.errors import RejectedRecord, SourceError
-from luab_data.files.table_text import separator_hint
+from luab_data.files.table_text import ESCAPE, not_utf8, separator_hint
 
 MAX_LINE = 1 << 20  # characters
 
@@ -20,46 +20,51 @@ def table_rows(
 ) -> Iterator[tuple[int, Row | RejectedRecord]]:
     """The line number and the fields of each row below the header.
 
-    A row with more or fewer fields than the header gives a `RejectedRecord`, and so does a line with a wrong
-    quote. Such a row may have taken in many lines, if its quote is not closed: all but its first are read
-    again.
+    A row that is not UTF-8 gives a `RejectedRecord`, and so does one with more or fewer fields than the
+    header, or with a wrong quote. These two may have taken in many lines, if a quote is not closed: all but
+    the first are read again.
 
     Raises:
-        SourceError: not UTF-8, no header, a column of `needed` that is missing or there twice, a line above
-            `MAX_LINE` characters.
+        SourceError: no header, or one that is not UTF-8, a column of `needed` that is missing or there twice,
+            a line above `MAX_LINE` characters.
     """
     where = f"{role}={str(path)!r}"
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = _RowLines(_lines(file, where))
-            reader = csv.reader(lines, delimiter=separator, strict=True)
+    with path.open(encoding="utf-8-sig", errors=ESCAPE, newline="") as file:
+        lines = _RowLines(_lines(file, where))
+        reader = csv.reader(lines, delimiter=separator, strict=True)
+        try:
+            header = [name.strip() for name in next(reader, [])]
+        except csv.Error as error:
+            _require_utf8_header(where, lines)
+            raise SourceError(f"{where}, the header, is no CSV: {error}.") from error
+        _require_utf8_header(where, lines)
+        _require_columns(where, header, needed)
+        while True:
+            lines.next_row()
             try:
-                header = [name.strip() for name in next(reader, [])]
+                row = next(reader, None)
             except csv.Error as error:
-                raise SourceError(f"{where}, the header, is no CSV: {error}.") from error
-            _require_columns(where, header, needed)
-            while True:
-                lines.next_row()
-                try:
-                    row = next(reader, None)
-                except csv.Error as error:
-                    yield lines.again(), RejectedRecord(f"no CSV: {error}")
-                    continue
-                if row is None:
-                    return
-                if not row:
-                    continue
-                if len(row) != len(header):
-                    why = f"{len(row)} fields, the header has {len(header)}"
-                    yield lines.again(), RejectedRecord(why)
-                else:
-                    yield lines.number, dict(zip(header, row, strict=True))
-    except UnicodeDecodeError as error:
-        raise SourceError(f"{where} is not UTF-8 ({error.reason} at byte {error.start}).") from error
+                yield lines.again(), RejectedRecord(f"no CSV: {error}")
+                continue
+            if row is None:
+                return
+            if not row:
+                continue
+            if len(row) != len(header):
+                why = f"{len(row)} fields, the header has {len(header)}"
+                yield lines.again(), RejectedRecord(why)
+            elif wrong := not_utf8(lines.row):
+                yield lines.number, RejectedRecord(wrong[1])
+            else:
+                yield lines.number, dict(zip(header, row, strict=True))
 
 
-def plain_rows(path: Path, role: str, separator: str | None = None) -> Iterator[tuple[int, list[str]]]:
+def plain_rows(
+    path: Path, role: str, separator: str | None = None
+) -> Iterator[tuple[int, list[str] | RejectedRecord]]:
     """The line number and the fields of each line that is not empty, in a file without a header.
+
+    A line that is not UTF-8 gives a `RejectedRecord`.
 
     Args:
         path: the file.
@@ -67,16 +72,14 @@ def plain_rows(path: Path, role: str, separator: str | None = None) -> Iterator[
         separator: None: white space.
 
     Raises:
-        SourceError: not UTF-8, or a line above `MAX_LINE` characters.
+        SourceError: a line above `MAX_LINE` characters.
     """
-    where = f"{role}={str(path)!r}"
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            for number, line in enumerate(_lines(file, where), start=1):
-                if line.strip():
-                    yield number, [each.strip() for each in line.strip().split(separator)]
-    except UnicodeDecodeError as error:
-        raise SourceError(f"{where} is not UTF-8 ({error.reason} at byte {error.start}).") from error
+    with path.open(encoding="utf-8-sig", errors=ESCAPE) as file:
+        for number, line in enumerate(_lines(file, f"{role}={str(path)!r}"), start=1):
+            if wrong := not_utf8(line):
+                yield number, RejectedRecord(wrong[1])
+            elif line.strip():
+                yield number, [each.strip() for each in line.strip().split(separator)]
 
 
 class _RowLines:
@@ -97,6 +100,11 @@ class _RowLines:
         self._row.append(line)
         return line
 
+    @property
+    def row(self) -> str:
+        """The lines of this row so far."""
+        return "".join(self._row)
+
     def next_row(self) -> None:
         """The lines up to here are read for good."""
         self._row.clear()
@@ -116,6 +124,11 @@ def _lines(file: TextIO, where: str) -> Iterator[str]:
         if len(line) > MAX_LINE:
             raise SourceError(f"{where}, line {number:,}: more than the allowed {MAX_LINE:,} characters.")
         yield line
+
+
+def _require_utf8_header(where: str, lines: _RowLines) -> None:
+    if wrong := not_utf8(lines.row):
+        raise SourceError(f"{where}, the header: {wrong[1]}")
 
 
 def _require_columns(where: str, header: Sequence[str], needed: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ The target's box is on the display too. A path has the target's class if the tar
 duration of each fixation, in ms.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def read(
     screen: tuple[float, float] = DISPLAY,
     image_size: tuple[float, float] | None = None,
 ) -> Read:
-    """A record for each trial.
+    """A record for each trial, and one for the box of its target.
 
     Raises:
         SourceError: it is no JSON.
@@ -41,12 +42,18 @@ def read(
     for number, (_, item) in enumerate(json_items(path, BYPRODUCTS), start=1):
         name = f"{path.name}, trial {number}"
         try:
-            yield _record(item, name, Screen(*screen), image_size)
+            record = _trial(item, name, Screen(*screen), image_size)
+            yield record
+            if _is_present(item) and item.get("bbox") is not None:
+                name = f"{name}, box"
+                yield replace(
+                    record, name=name, paths=[], boxes=[_target(item["bbox"], record.paths[0].task)]
+                )
         except RejectedRecord as error:
             yield Reject(BYPRODUCTS, name, error.reason)
 
 
-def _record(item: Any, name: str, frame: Frame, image_size: tuple[float, float] | None) -> SourceRecord:
+def _trial(item: Any, name: str, frame: Frame, image_size: tuple[float, float] | None) -> SourceRecord:
     image = fields.text(fields.member(item, "name"), "name")
     x, y, durations = (fields.numbers(fields.member(item, axis), axis) for axis in "XYT")
     if not len(x) == len(y) == len(durations):
@@ -54,20 +61,17 @@ def _record(item: Any, name: str, frame: Frame, image_size: tuple[float, float] 
     if "length" in item and fields.whole(item["length"], "length") != len(x):
         raise RejectedRecord(f"length is {item['length']}, but there are {len(x)} fixations")
     task = fields.optional_text(item.get("task"), "task")
-    present = item.get("condition") == "present"
-    record = SourceRecord(image, name, frame, image_size)
-    record.paths.append(
-        PathPart(
-            x,
-            y,
-            duration=durations,
-            annotator=fields.optional_text(item.get("subject"), "subject"),
-            task=task,
-            label=task if present else None,
-        )
-    )
-    if present and item.get("bbox") is not None:
-        left, top, width, height = fields.numbers(item["bbox"], "bbox", 4)
-        key = repr((task, left, top, width, height))  # the file repeats a box for each subject
-        record.boxes.append(BoxPart(left, top, width, height, task, key))
-    return record
+    subject = fields.optional_text(item.get("subject"), "subject")
+    label = task if _is_present(item) else None
+    path = PathPart(x, y, duration=durations, annotator=subject, task=task, label=label)
+    return SourceRecord(image, name, frame, image_size, paths=[path])
+
+
+def _is_present(item: Any) -> bool:
+    return bool(item.get("condition") == "present")
+
+
+def _target(bbox: Any, task: str | None) -> BoxPart:
+    left, top, width, height = fields.numbers(bbox, "bbox", 4)
+    key = repr((task, left, top, width, height))  # the file repeats a box for each subject
+    return BoxPart(left, top, width, height, task, key)

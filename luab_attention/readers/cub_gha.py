@@ -11,10 +11,11 @@ from typing import Any
 from luab_attention.convert import fields
 from luab_attention.convert.cub import Cub
 from luab_attention.convert.files import files_below
-from luab_attention.convert.frames import Frame, ImagePixels, Region
+from luab_attention.convert.frames import Frame, ImagePixels, OnScreen, Region
 from luab_attention.convert.records import PathPart, Read, SourceRecord
 from luab_attention.convert.source import AttentionSource
 from luab_attention.convert.tables import plain_rows
+from luab_data.console.names import few
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.sources.entries import BYPRODUCTS, Reject
 
@@ -40,7 +41,7 @@ def read(path: Path, *, cub: Path | None = None) -> Read:
     """A record for each line of the file, or of each .txt in the folder.
 
     Raises:
-        SourceError: there is none, or the folder of CUB lacks a file.
+        SourceError: there is none, or files of the runs and of all runs, or the folder of CUB lacks a file.
     """
     names = None if cub is None else Cub(cub)
     files: list[tuple[str, Path]] = []
@@ -51,14 +52,28 @@ def read(path: Path, *, cub: Path | None = None) -> Read:
             files.append(each)
     if not files:
         raise SourceError(f"{BYPRODUCTS}={str(path)!r} holds no .txt file.")
+    runs = [name for name, file in files if _is_run(file)]
+    others = [name for name, file in files if not _is_run(file)]
+    if runs and others:
+        raise SourceError(
+            f"{BYPRODUCTS}={str(path)!r} holds files of runs ({few(runs)}) and others ({few(others)}): "
+            "Fixation.txt has the viewings of all runs, which would count twice. Pass one file, or a folder "
+            "of the runs alone."
+        )
     for name, file in files:
-        viewer = name.removesuffix(file.suffix) if "run" in file.stem.lower() else None
+        viewer = name.removesuffix(file.suffix) if _is_run(file) else None
         for number, cells in plain_rows(file, BYPRODUCTS, ","):
             where = f"{name}, line {number}"
             try:
+                if isinstance(cells, RejectedRecord):
+                    raise cells
                 yield _record(cells, where, viewer, names)
             except RejectedRecord as error:
                 yield Reject(BYPRODUCTS, where, error.reason)
+
+
+def _is_run(file: Path) -> bool:
+    return "run" in file.stem.lower()
 
 
 def _record(cells: list[str], name: str, annotator: str | None, names: Cub | None) -> SourceRecord:
@@ -78,7 +93,7 @@ def _record(cells: list[str], name: str, annotator: str | None, names: Cub | Non
         shown_width, shown_height, left, top = values[3:HEAD]
         if min(shown_width, shown_height) < 1:
             raise RejectedRecord(f"the image was shown in {shown_width:g} x {shown_height:g} pixels")
-        frame = Region(left, top, shown_width, shown_height)
+        frame = OnScreen(Region(left, top, shown_width, shown_height), shown_width, shown_height)
     places = values[head:]
     path = PathPart(places[0::3], places[1::3], duration=places[2::3], annotator=annotator)
     file, label = (str(image), None) if names is None else names.of(image)

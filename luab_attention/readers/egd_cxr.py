@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from luab_attention.convert import fields
-from luab_attention.convert.frames import Region
+from luab_attention.convert.frames import OnScreen, Region
 from luab_attention.convert.records import PathPart, Read, SourceRecord
 from luab_attention.convert.source import AttentionSource
 from luab_attention.convert.tables import table_rows
@@ -35,7 +35,7 @@ NEEDED = ("DICOM_ID", "SESSION_ID", "FPOGX", "FPOGY", "FPOGS", "FPOGD", "FPOGV")
 
 
 class _Image(NamedTuple):
-    region: Region
+    frame: OnScreen
     label: str | None
 
 
@@ -80,9 +80,9 @@ def _record(
     path_of: dict[str, list[float]],
     record: SourceRecord,
 ) -> SourceRecord:
-    region, label = images[dicom]
+    frame, label = images[dicom]
     path = PathPart(**path_of, annotator=session, key=session)  # type: ignore[arg-type]  # four lists
-    return SourceRecord(dicom, record.name, region, label=label, paths=[path], count=record.count)
+    return SourceRecord(dicom, record.name, frame, label=label, paths=[path], count=record.count)
 
 
 def _checked(rows: Any) -> Any:
@@ -118,8 +118,8 @@ def _images(path: Path) -> Any:
             width, height = SCREEN[0] - left - right, SCREEN[1] - top - bottom
             if min(width, height) < 1:
                 raise RejectedRecord(f"the pads leave {width:g} x {height:g} pixels for the image")
-            region = Region(left / SCREEN[0], top / SCREEN[1], width / SCREEN[0], height / SCREEN[1])
-            found[dicom] = _Image(region, _label(row))
+            place = Region(left / SCREEN[0], top / SCREEN[1], width / SCREEN[0], height / SCREEN[1])
+            found[dicom] = _Image(OnScreen(place, width, height), _label(row))
         except RejectedRecord as error:
             yield Reject(BYPRODUCTS, name, error.reason)
     return found

@@ -13,6 +13,7 @@ from luab_attention.convert.source import AttentionSource
 from luab_attention.readers.mask_folders import class_record
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.files.regular import read_regular
+from luab_data.files.table_text import utf8
 from luab_data.sources.entries import BYPRODUCTS, MAX_IMAGE_BYTES, Reject
 
 SOURCE = AttentionSource("ImageNet-S", "drawn by annotators", homepage="https://github.com/LUSSeg/ImageNet-S")
@@ -56,7 +57,7 @@ def read(path: Path, *, names: Path | None = None) -> Read:
 def _names(path: Path) -> list[str]:
     if not path.is_file():
         raise SourceError(f"--names {path}: there is no such file.")
-    names = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    names = [line.strip() for line in utf8(path.read_bytes(), f"--names {path}").splitlines() if line.strip()]
     if len(set(names)) != len(names) or len(names) > CLASSES:
         raise SourceError(f"--names {path}: allowed are at most {CLASSES} different names, one a line.")
     return names

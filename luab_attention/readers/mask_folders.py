@@ -1,7 +1,7 @@
 """A folder of mask images, named as the images they are of.
 
-`--pixels binary`: a mask an object; all but 0 is inside. `--pixels classes`: a class map; each number is a
-class. Palette indices, gray values, and R + 256 G + 65536 B of color are such numbers.
+`--pixels binary`: a mask an object; all but 0 is inside, which must be black. `--pixels classes`: a class
+map; each number is a class. Palette indices, gray values, and R + 256 G + 65536 B of color are such numbers.
 """
 
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from luab_attention.convert.files import files_below
-from luab_attention.convert.masks import MaskFile, class_map
+from luab_attention.convert.mask_files import MaskFile, binary_mask, class_map
 from luab_attention.convert.records import MaskPart, Read, SourceRecord
 from luab_attention.convert.source import AttentionSource
 from luab_data.errors import RejectedRecord, SourceError
@@ -74,10 +74,10 @@ def read(
             if pixels == "classes":
                 yield class_record(name, image, file, data, names, ignored)
                 continue
-            numbers = class_map(data)
+            size = binary_mask(data).shape[::-1]
             mask = MaskPart(MaskFile(file), folder if folders == "class" and rest else None)
             of_image = rest if folders == "class" and rest else image
-            yield SourceRecord(of_image, name, size=numbers.shape[::-1], masks=[mask])
+            yield SourceRecord(of_image, name, size=size, masks=[mask])
         except RejectedRecord as error:
             yield Reject(BYPRODUCTS, name, error.reason)
 

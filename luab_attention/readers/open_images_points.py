@@ -3,6 +3,8 @@
 `EstimatedYesNo` yes is a point, no is a point with sign -1, and unsure is rejected.
 """
 
+import csv
+import io
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -12,8 +14,9 @@ from luab_attention.columns import HERE, NOT_HERE
 from luab_attention.convert import fields
 from luab_attention.convert.records import PointPart, Read, SourceRecord
 from luab_attention.convert.source import AttentionSource
-from luab_attention.convert.tables import plain_rows, table_rows
+from luab_attention.convert.tables import table_rows
 from luab_data.errors import RejectedRecord, SourceError
+from luab_data.files.table_text import utf8
 from luab_data.sources.entries import BYPRODUCTS, Reject
 
 SOURCE = AttentionSource(
@@ -85,11 +88,18 @@ def _names(path: Path) -> dict[str, str]:
     if not path.is_file():
         raise SourceError(f"--class-names {path}: there is no such file.")
     found: dict[str, str] = {}
-    for number, cells in plain_rows(path, "--class-names", ","):
-        if len(cells) < 2:
-            raise SourceError(f"--class-names {path}, line {number}: allowed are an id and a name.")
-        label, name = cells[0], ",".join(cells[1:]).strip('"')
-        if name in found.values():
-            name = f"{name} ({label})"  # two classes of one name
-        found[label] = name
+    rows = csv.reader(io.StringIO(utf8(path.read_bytes(), f"--class-names {path}"), newline=""), strict=True)
+    try:
+        for cells in filter(None, rows):
+            if len(cells) != 2:
+                raise SourceError(
+                    f"--class-names {path}, line {rows.line_num}: {len(cells)} fields; allowed are an id and "
+                    "a name, in quotes if it has a comma."
+                )
+            label, name = (cell.strip() for cell in cells)
+            if name in found.values():
+                name = f"{name} ({label})"  # two classes of one name
+            found[label] = name
+    except csv.Error as error:
+        raise SourceError(f"--class-names {path}, line {rows.line_num}, is no CSV: {error}.") from error
     return found

@@ -73,15 +73,18 @@ def _reading(path: Path, root: Path, row: dict[str, str]) -> Any:
     require_file_inside(file, root)
     kept: list[tuple[float, ...]] = []
     first = ""
-    for number, line in table_rows(file, BYPRODUCTS, NEEDED):
-        name = f"{MAIN}/{reading}/{FIXATIONS}, line {number}"
-        try:
-            if isinstance(line, RejectedRecord):
-                raise line
-            kept.append(_fixation(line))
-            first = first or name
-        except RejectedRecord as error:
-            yield Reject(BYPRODUCTS, name, error.reason)
+    try:
+        for number, line in table_rows(file, BYPRODUCTS, NEEDED):
+            name = f"{MAIN}/{reading}/{FIXATIONS}, line {number}"
+            try:
+                if isinstance(line, RejectedRecord):
+                    raise line
+                kept.append(_fixation(line))
+                first = first or name
+            except RejectedRecord as error:
+                yield Reject(BYPRODUCTS, name, error.reason)
+    except SourceError as error:  # of one reading's table
+        raise RejectedRecord(str(error)) from error
     if not kept:
         return
     x, y, begin, duration, degrees = (list(values) for values in zip(*kept, strict=True))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from luab_data.errors import RejectedRecord, SourceError
+from luab_data.files.table_text import ESCAPE, not_utf8
 
 CHUNK = 1 << 20  # characters
 MAX_ITEM = 64 << 20  # characters of one item, or bytes of one line
@@ -29,30 +30,27 @@ def json_items(path: Path, role: str) -> Iterator[tuple[str | None, Any]]:
         is an array, and once with its value where it is not.
 
     Raises:
-        SourceError: the file is not JSON, is truncated, goes on behind its end, or has an item above
-            `MAX_ITEM` characters.
+        SourceError: the file is not UTF-8 or not JSON, is truncated, goes on behind its end, or has an item
+            above `MAX_ITEM` characters.
     """
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            reader = _Items(file, f"{role}={str(path)!r}")
-            first = reader.next()
-            if first == "[":
-                for item in reader.array():
-                    yield None, item
-            elif first == "{":
-                yield from reader.members()
-            else:
-                raise reader.error(f"begins with {first!r}; allowed are a JSON array and a JSON object")
-            if (left := reader.next()) != "":
-                raise reader.error(f"goes on behind its end, with {left!r}")
-    except UnicodeDecodeError as error:
-        raise SourceError(f"{role}={str(path)!r} is not UTF-8: {error}.") from error
+    with path.open(encoding="utf-8-sig", errors=ESCAPE) as file:
+        reader = _Items(file, f"{role}={str(path)!r}")
+        first = reader.next()
+        if first == "[":
+            for item in reader.array():
+                yield None, item
+        elif first == "{":
+            yield from reader.members()
+        else:
+            raise reader.error(f"begins with {first!r}; allowed are a JSON array and a JSON object")
+        if (left := reader.next()) != "":
+            raise reader.error(f"goes on behind its end, with {left!r}")
 
 
 def json_lines(path: Path, role: str) -> Iterator[tuple[int, Any]]:
     """The number, from 1, and the value of each line that is not empty.
 
-    A line that is not JSON gives a `RejectedRecord` in place of its value.
+    A line that is not UTF-8 or not JSON gives a `RejectedRecord` in place of its value.
 
     Raises:
         SourceError: a line above `MAX_ITEM` bytes.
@@ -68,10 +66,11 @@ def json_lines(path: Path, role: str) -> Iterator[tuple[int, Any]]:
                 )
             if not line.strip():
                 continue
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8", ESCAPE)
             try:
-                yield number, parse_json(line.decode("utf-8-sig" if number == 1 else "utf-8"))
-            except UnicodeDecodeError as error:
-                yield number, RejectedRecord(f"not UTF-8: {error.reason} at byte {error.start}")
+                if wrong := not_utf8(text):
+                    raise RejectedRecord(wrong[1])
+                yield number, parse_json(text)
             except RejectedRecord as error:
                 yield number, error
 
@@ -185,6 +184,9 @@ class _Items:
         more = self._file.read(max(size, CHUNK))
         if not more:
             return False
+        if wrong := not_utf8(more):
+            place, reason = wrong
+            raise SourceError(f"{self._name}, character {self._before + len(self._text) + place:,}: {reason}")
         self._before += self._at
         self._text = self._text[self._at :] + more
         self._at = 0

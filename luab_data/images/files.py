@@ -52,15 +52,25 @@ class Listing:
     Attributes:
         classes: Names of the class folders, sorted.
         images: For each class the paths of its images below its folder, at any depth, sorted.
+        outside: Names of the images in no class folder, sorted.
+        links: Paths below the listed folder of the links with an image suffix that are not followed.
         left_out: Number of skipped entries of each kind; files without an image suffix.
     """
 
     classes: list[str] = field(default_factory=list)
     images: dict[str, list[str]] = field(default_factory=dict)
+    outside: list[str] = field(default_factory=list)
+    links: list[str] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
 
     def __len__(self) -> int:
         return sum(map(len, self.images.values()))
+
+    def leave_out(self, kind: str, path: str) -> None:
+        """Counts a skipped entry."""
+        self.left_out[kind] += 1
+        if kind == LINK and is_image(path.rpartition("/")[2]):
+            self.links.append(path)
 
     def note(self) -> str:
         """The skipped files in words, such as "3 files that are no images (.md, .txt)", or ""."""
@@ -84,15 +94,17 @@ def list_images(folder: Path) -> Listing:
     for entry in _entries(folder):
         if entry.is_dir(follow_symlinks=False) and not _is_hidden(entry.name):
             found.classes.append(entry.name)
-            found.images[entry.name] = sorted(_images_below(folder / entry.name, homes, found.left_out))
+            found.images[entry.name] = sorted(_images_below(folder, entry.name, homes, found))
         elif kind := _left_out(entry, homes):
-            found.left_out[kind] += 1
+            found.leave_out(kind, entry.name)
         else:
-            found.left_out[OUTSIDE] += 1
+            found.outside.append(entry.name)
+            found.leave_out(OUTSIDE, entry.name)
     return found
 
 
-def _images_below(folder: Path, homes: tuple[Path, ...], left_out: Counter[str]) -> Iterator[str]:
+def _images_below(root: Path, name: str, homes: tuple[Path, ...], found: Listing) -> Iterator[str]:
+    folder = root / name
     waiting = [""]
     while waiting:
         prefix = waiting.pop()
@@ -100,7 +112,7 @@ def _images_below(folder: Path, homes: tuple[Path, ...], left_out: Counter[str])
             if entry.is_dir(follow_symlinks=False) and not _is_hidden(entry.name):
                 waiting.append(f"{prefix}{entry.name}/")
             elif kind := _left_out(entry, homes):
-                left_out[kind] += 1
+                found.leave_out(kind, f"{name}/{prefix}{entry.name}")
             else:
                 yield f"{prefix}{entry.name}"
 

@@ -5,7 +5,7 @@ import threading
 import warnings
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from luab_data.errors import RejectedRecord
@@ -109,7 +109,7 @@ def _checked(payload: bytes, max_side: int | None) -> bytes:
         return payload
 
 
-def open_file(payload: bytes) -> Image.Image:
+def open_file(payload: bytes) -> ImageFile.ImageFile:
     """Opens the bytes of an image file without decoding; the first of several pages or frames.
 
     Raises `RejectedRecord` for formats outside `FORMATS`, and for images that would take more than 5 s or 1

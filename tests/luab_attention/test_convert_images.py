@@ -294,3 +294,19 @@ def test_true_boxes_that_fit_an_image_twice_are_said(tmp_path, capsys, caplog):
     assert [len(row["objects"]["bbox"]) for row in found.rows.values()] == [0, 1]
     said = capsys.readouterr().err + caplog.text
     assert "true boxes: 1 image has none, because several fit the name, such as 1: a/1 and b/1" in said
+
+
+def test_links_out_of_the_folder_are_rejected_at_any_depth(tmp_path):
+    images = write_images(tmp_path / "photos", {"cat/1.jpg": (8, 6), "2.jpg": (8, 6)})
+    write_images(tmp_path / "secret", {"s.jpg": (9, 9)})
+    for link in ("out.jpg", "cat/out2.jpg"):
+        (images / link).symlink_to(tmp_path / "secret/s.jpg")
+    (images / "nowhere.jpg").symlink_to("absent.jpg")
+    (images / "again.jpg").symlink_to("cat/1.jpg")
+    names = ("2.jpg", "out.jpg", "cat/out2.jpg", "nowhere.jpg", "again.jpg")
+    found = converted(tmp_path / "out", "table", table(tmp_path / "a.csv", *names), images)
+    assert sorted(found.rows) == ["2", "again"]
+    reasons = [found.rejects[f"a.csv, line {number}"] for number in (3, 4, 5)]
+    texts = ("out of the folder", "out of the folder", "leads nowhere")
+    assert [text in reason for text, reason in zip(texts, reasons, strict=True)] == 3 * [True], reasons
+    assert found.rows["again"]["image"]["bytes"] == (images / "cat/1.jpg").read_bytes()

@@ -4,14 +4,11 @@ import time
 
 import numpy as np
 import pytest
-from fixtures.factories import image_bytes
-from PIL import Image
 
 from luab_attention.convert.brush import brush_mask
 from luab_attention.convert.masks import (
     Polygons,
     Runs,
-    class_map,
     coco_counts,
     mask_pixels,
     polygon_mask,
@@ -132,12 +129,3 @@ def test_a_broken_brush_is_refused():
             brush_mask(packed, 2, 2)
     with pytest.raises(RejectedRecord, match="longer than its image"):
         brush_mask(brush(runs=((1, 0, 1, 0), (1, 0, 2, 255))), 2, 2)
-
-
-def test_a_class_map_reads_color_as_one_number():
-    # ImageNet-S: (44, 1, 0) is class 300, (232, 3, 0) is 1000.
-    image = Image.fromarray(np.array([[[44, 1, 0], [232, 3, 0]]], np.uint8))
-    assert class_map(image_bytes(image)).tolist() == [[300, 1000]]
-    assert class_map(image_bytes(Image.fromarray(np.array([[7, 255]], np.uint8)))).tolist() == [[7, 255]]
-    with pytest.raises(RejectedRecord, match="save it as PNG"):
-        class_map(image_bytes(image, "JPEG"))

@@ -61,10 +61,12 @@ def test_hostile_and_broken_files_are_rejected(tmp_path):
     (tmp_path / "secret.xml").write_text(xml(box("dog", 1, 1, 5, 5)))
     (folder / "g.xml").symlink_to(tmp_path / "secret.xml")
     found = converted(tmp_path / "out", "voc", folder)
-    texts = {"b": "DOCTYPE", "c": "no object", "d": "ends before", "e": "xmax is '900'", "f": "well-formed"}
+    texts = {"b": "DOCTYPE", "d": "ends before", "e": "xmax is '900'", "f": "well-formed"}
     texts |= {"g": "leads out of the folder"}
     assert list(found.rows) == ["a"]
+    assert sorted(found.rejects) == [f"{name}.xml" for name in sorted(texts)]
     assert all(text in found.rejects[f"{name}.xml"] for name, text in texts.items())
+    assert found.manifest.ignored["byproducts"] == 1  # c: nobody drew an object
 
 
 def test_a_folder_without_xml_is_an_error(tmp_path):

@@ -41,11 +41,22 @@ def test_a_rejected_trial_takes_no_box_from_the_others(tmp_path):
     assert list(found.rejects) == ["fixations.json, trial 1"] and len(row["scanpaths"]) == 3
 
 
+def test_a_box_out_of_the_image_is_rejected_without_its_trial(tmp_path):
+    found = convert(
+        tmp_path, TRIAL | {"bbox": [1500, 500, 60, 100]}, TRIAL | {"bbox": [1, 2, 3], "subject": 3}
+    )
+    row = found.rows["000000478726"]
+    assert [path["annotator"] for path in row["scanpaths"]] == ["2", "3"] and row["objects"]["bbox"] == []
+    assert row["labels"] == [0]
+    assert sorted(found.rejects) == ["fixations.json, trial 1, box", "fixations.json, trial 2, box"]
+
+
 def test_every_bad_trial_is_rejected_with_its_reason(tmp_path):
     bad = [TRIAL | {"T": [1]}, TRIAL | {"length": 3}, TRIAL | {"X": ["a", 1]}, TRIAL | {"name": ""}, 3]
     bad += [TRIAL | {"bbox": [5000, 1, 2, 2], "task": "tv"}, TRIAL | {"X": [], "Y": [], "T": [], "length": 0}]
     found = convert(tmp_path, TRIAL, *bad)
-    reasons = [found.rejects[f"fixations.json, trial {number}"] for number in range(2, 9)]
+    names = [f"trial {number}" for number in (2, 3, 4, 5, 6)] + ["trial 7, box", "trial 8"]
+    reasons = [found.rejects[f"fixations.json, {name}"] for name in names]
     texts = [
         "2, 2 and 1",
         "length is 3",

@@ -38,14 +38,23 @@ def test_runs_of_one_name_in_two_folders_are_two_viewers(tmp_path):
     assert viewers == ["a/Fixation_run1", "b/Fixation_run1"]
 
 
+def test_a_folder_of_all_runs_and_single_ones_would_count_viewings_twice(tmp_path):
+    (tmp_path / "Fixation.txt").write_text("1,500,400,500,400,0,0,250,200,100\n")
+    (tmp_path / "Fixation_run1.txt").write_text("1,500,400,250,200,100\n")
+    with pytest.raises(SourceError, match=r"runs \(Fixation_run1.txt\) and others \(Fixation.txt\).*twice"):
+        converted(tmp_path / "out", "cub_gha", tmp_path)
+
+
 def test_lines_of_all_runs_are_places_on_the_display(tmp_path):
     # 500 x 375 shown as 1000 x 750 at (460, 165): (860, 455) is (0.4, 0.386667).
     (tmp_path / "Fixation.txt").write_text("8464,500,375,1000,750,460,165,860,455,179\n8465,5,5,5,5,5,5,5\n")
-    found = converted(tmp_path / "out", "cub_gha", tmp_path / "Fixation.txt", cub=cub(tmp_path))
+    options = {"cub": cub(tmp_path), "stated": {"pixels_per_degree": 40.0}}
+    found = converted(tmp_path / "out", "cub_gha", tmp_path / "Fixation.txt", **options)
     row = found.rows[NAME.removesuffix(".jpg")]
     assert (row["scanpaths"][0]["x"][0], row["scanpaths"][0]["y"][0]) == near((0.4, 0.386667))
     assert found.dataset.features["label"].names == ["146.Forsters_Tern"]
     assert (row["width"], row["height"]) == (500, 375)
+    assert row["attention_source"]["pixels_per_degree"] == 20  # 40 of the screen
     assert "8 values; allowed are 3 or 7" in found.rejects["Fixation.txt, line 2"]
 
 

@@ -66,6 +66,16 @@ def test_imagenet_s_counts_red_and_green_and_ignores_1000(tmp_path):
     assert found.dataset.features["labels"].feature.names == ["c300", "c5"]
 
 
+def test_imagenet_s_names_with_a_byte_order_mark(tmp_path):
+    save(tmp_path / "m/a/1.png", [[[1, 0, 0], [0, 0, 0]]])
+    (tmp_path / "names.txt").write_bytes(b"\xef\xbb\xbftench\r\ngoldfish\r\n")
+    found = converted(tmp_path / "out", "imagenet_s", tmp_path / "m", names=tmp_path / "names.txt")
+    assert found.dataset.features["labels"].feature.names == ["tench"]
+    (tmp_path / "names.txt").write_bytes(b"ch\xe8vre\n")
+    with pytest.raises(SourceError, match=r"--names .*line 1: byte 0xe8 is not UTF-8"):
+        converted(tmp_path / "2", "imagenet_s", tmp_path / "m", names=tmp_path / "names.txt")
+
+
 def test_options_that_contradict_each_other_are_an_error(tmp_path):
     save(tmp_path / "m/a.png", [[1]])
     for options in ({"names": ["a"]}, {"ignore": [9]}, {"folders": "class", "pixels": "classes"}):
@@ -92,7 +102,7 @@ def test_rows_are_made_where_the_mask_files_are_not(tmp_path, reader):
     (row,) = made.table.to_pylist()
     assert row["image_id"] == "a/1" and len(row["masks"]) == 2
     assert [(reject.id, reject.reason) for reject in made.rejects] == [
-        ("a/2.png", "a mask in a JPEG has lost its values: save it as PNG")
+        ("a/2.png", "a mask in JPEG, which may have lost its values: save it as PNG")
     ]
 
 

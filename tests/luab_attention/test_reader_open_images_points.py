@@ -1,6 +1,9 @@
 """Open Images' points: answers that say no are negative points."""
 
+import pytest
 from fixtures.converted import converted, near
+
+from luab_data.errors import SourceError
 
 HEAD = "ImageId,X,Y,Label,EstimatedYesNo,Source,YesVotes,NoVotes,UnsureVotes,TextLabel\n"
 
@@ -30,6 +33,21 @@ def test_classes_are_named_by_the_descriptions(tmp_path):
     )
     assert found.dataset.features["labels"].feature.names == ["Person"]
     assert "'/m/03' has no name" in found.rejects["points.csv, line 3"]
+
+
+def test_names_with_commas_and_quotes_are_those_of_the_file(tmp_path):
+    (tmp_path / "points.csv").write_text(HEAD + line(label="/m/1") + line(label="/m/2"))
+    (tmp_path / "names.csv").write_bytes(b'\xef\xbb\xbf/m/1,"Salt, pepper"\r\n/m/2,"The ""big"" one"\r\n\r\n')
+    options = {"class_names": tmp_path / "names.csv"}
+    found = converted(tmp_path / "out", "open_images_points", tmp_path / "points.csv", **options)
+    assert found.dataset.features["labels"].feature.names == ["Salt, pepper", 'The "big" one']
+    for text, reason in (
+        ("/m/1,Salt, pepper\n", "line 1: 3 fields"),
+        ('/m/1,"Salt"s\n', "line 1, is no CSV"),
+    ):
+        (tmp_path / "names.csv").write_text(text)
+        with pytest.raises(SourceError, match=reason):
+            converted(tmp_path / "2", "open_images_points", tmp_path / "points.csv", **options)
 
 
 def test_every_bad_line_is_rejected_with_its_reason(tmp_path):

@@ -43,6 +43,17 @@ def test_pads_are_taken_off_and_cut_ids_completed(tmp_path):
     assert "pads leave -80" in found.rejects["master_sheet.csv, line 5"]
 
 
+def test_a_stated_degree_is_of_the_screen(tmp_path):
+    folder, stated = egd(tmp_path, fixation()), {"pixels_per_degree": 36.0}
+    images = write_images(tmp_path / "jpg", {f"{DICOM}.jpg": (250, 300)})
+    for name, side in (("whole", None), ("small", 60)):
+        row = converted(tmp_path / name, "egd_cxr", folder, images, max_side=side, stated=stated).rows[DICOM]
+        # shown 900 wide
+        assert row["attention_source"]["pixels_per_degree"] == near(row["width"] * 36 / 900)
+    row = converted(tmp_path / "out", "egd_cxr", folder, stated=stated).rows[DICOM]
+    assert row["attention_source"]["pixels_per_degree"] is None  # the image's size is not known
+
+
 def test_every_bad_fixation_is_rejected(tmp_path):
     lines = [fixation(), fixation(valid="0"), fixation(dicom="1a2b"), fixation(x=""), fixation(duration="-1")]
     found = converted(tmp_path / "out", "egd_cxr", egd(tmp_path, *lines, fixation(dicom="ffffffffff")))
@@ -121,6 +132,17 @@ def test_stated_pixels_per_degree_replace_those_of_the_records(tmp_path):
     folder = reflacx(tmp_path, readings, {"P1": ["0.5,0.75,500,250,1,0.5,1,40,41,0,0,2000,1000\n"]})
     found = converted(tmp_path / "out", "reflacx", folder, stated={"pixels_per_degree": 20.0})
     assert found.rows[DICOM]["attention_source"]["pixels_per_degree"] == 20
+
+
+def test_a_reading_whose_table_is_broken_is_one_reject(tmp_path):
+    readings = [f"P{number},train,False,i,{DICOM},1,2000,1000\n" for number in (1, 2)]
+    good = "0.5,0.75,500,250,1,0.5,1,40,41,0,0,2000,1000\n"
+    folder = reflacx(tmp_path, readings, {"P1": [], "P2": [good]})
+    (folder / "main_data/P1/fixations.csv").write_text("")
+    found = converted(tmp_path / "out", "reflacx", folder)
+    assert [path["annotator"] for path in found.rows[DICOM]["scanpaths"]] == ["P2"]
+    ((entry, reason),) = found.rejects.items()
+    assert entry == "metadata_phase_1.csv, line 2" and "no header" in reason and "P1" in reason
 
 
 def test_other_folders_are_an_error(tmp_path):

@@ -46,7 +46,12 @@ def test_a_bad_line_is_given_with_its_reason(tmp_path):
     assert ["twice" in reasons[0], "not UTF-8" in reasons[1], "limit" in reasons[2]] == 3 * [True]
 
 
-def test_a_file_in_another_encoding_is_one_error(tmp_path):
-    (tmp_path / "a.json").write_bytes(b'["\xff"]')
+@pytest.mark.parametrize("chunk", [1, 7, 1 << 20])
+def test_a_file_in_another_encoding_is_one_error_with_the_place_and_the_fix(tmp_path, monkeypatch, chunk):
+    monkeypatch.setattr(module, "CHUNK", chunk)
+    (tmp_path / "a.json").write_bytes('["é", 1, '.encode() + b'"\xe8"]')
+    with pytest.raises(SourceError, match=r"character 10: byte 0xe8 is not UTF-8.*iconv -f WINDOWS-1252"):
+        list(json_items(tmp_path / "a.json", "file"))
+    (tmp_path / "a.json").write_bytes('["a"]'.encode("utf-16"))
     with pytest.raises(SourceError, match="not UTF-8"):
         list(json_items(tmp_path / "a.json", "file"))
