@@ -78,7 +78,7 @@ class LUABTrainer(UploadingTrainer):
         ValueError: the processing class, a dataset's transform and a `LUABModel` normalize differently; or
             `dataloader_drop_last` leaves nothing to train on, or has no effect; or `background_mix`,
             `cutmix` or `mixup` is not what the training dataset does; or the evaluation dataset has one of
-            the last two.
+            the last two; or the training dataset is a `Subset` or chain of others.
     """
 
     def __init__(
