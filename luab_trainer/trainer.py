@@ -65,7 +65,8 @@ class LUABTrainer(UploadingTrainer):
 
     Args:
         model: any `AutoModelForImageClassification`, wrapped according to `args` and trained in float32 (set
-            `bf16` or `fp16` for mixed precision); or a `LUABModel`, which is not changed.
+            `bf16` or `fp16` for mixed precision); or a `LUABModel`, which is not changed: `args` take its
+            losses.
         model_init: instead of `model`, a function that makes one; called again when the training starts.
         dataset_name: for the model card; a Hub id, or a folder, which is shown without its path.
         eval_dataset_name: the same for the evaluation dataset, if it is another one.
@@ -76,9 +77,10 @@ class LUABTrainer(UploadingTrainer):
 
     Raises:
         ValueError: the processing class, a dataset's transform and a `LUABModel` normalize differently; or
-            `dataloader_drop_last` leaves nothing to train on, or has no effect; or `background_mix`,
-            `cutmix` or `mixup` is not what the training dataset does; or the evaluation dataset has one of
-            the last two; or the training dataset is a `Subset` or chain of others.
+            `args` ask for other losses than a `LUABModel` has; or `dataloader_drop_last` leaves nothing to
+            train on, or has no effect; or `background_mix`, `cutmix` or `mixup` is not what the training
+            dataset does; or the evaluation dataset has one of the last two; or the training dataset wraps a
+            `ViewDataset`, as torch's `Subset` does.
     """
 
     def __init__(
@@ -181,10 +183,11 @@ class LUABTrainer(UploadingTrainer):
 
         Raises:
             ValueError: there is no `compute_objective`; or the space sets an option that there is not, that
-                belongs to the datasets, or to a value that is not allowed.
+                the datasets, the trainer or a `LUABModel` are made with, or to a value that is not allowed.
         """
         objective = require_objective(compute_objective)
-        space = None if hp_space is None else checked_space(hp_space, self.args)
+        made_with = self.model_init.made_with if isinstance(self.model_init, WrappingInit) else ()
+        space = None if hp_space is None else checked_space(hp_space, self.args, made_with)
         return super().hyperparameter_search(space, objective, **kwargs)
 
     # ---- Loss and logs

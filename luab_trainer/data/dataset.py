@@ -143,7 +143,7 @@ def check_dataset(args: LUABConfig, dataset: Any) -> None:
     dataset of another class does none of it here.
 
     Raises:
-        ValueError: the dataset does something else than they say, or it is a part or a chain of others.
+        ValueError: the dataset does something else than they say, or it wraps a `ViewDataset`.
     """
     if isinstance(dataset, ViewDataset | ViewIterableDataset):
         _check_mixes(args, dataset)
@@ -156,8 +156,8 @@ def _check_own_dataset(args: LUABConfig, dataset: Any) -> None:
     for held in views_in(dataset):
         raise ValueError(
             f"the training dataset is a {type(dataset).__name__} of a {type(held).__name__}, whose crops "
-            "would be the same in every epoch. Select the rows first: ViewDataset(rows.select(numbers), ...), "
-            "or of several ViewDataset(datasets.concatenate_datasets([rows, others]), ...)."
+            "would be the same in every epoch. Select rows first: ViewDataset(rows.select(numbers), ...). "
+            "Join several: ViewDataset(datasets.concatenate_datasets([rows, others]), ...)."
         )
     for name in ("background_mix", "cutmix", "mixup", "label_policy", "attention_sigma"):
         value = getattr(args, name)
