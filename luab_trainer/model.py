@@ -278,8 +278,8 @@ class LUABModel(nn.Module):
             raise ValueError(f"label_smoothing={label_smoothing}: give 0 or more and less than 1.")
         if label_smoothing and self.binary:
             raise ValueError(
-                f"label_smoothing={label_smoothing} (--label_smoothing_factor) is of the cross-entropy of one "
-                "label an image; in binary cross-entropy every class is 0 or 1. Leave it out."
+                f"label_smoothing={label_smoothing} (--label_smoothing_factor) is of the cross-entropy of "
+                "one label an image; in binary cross-entropy every class is 0 or 1. Leave it out."
             )
         return label_smoothing
 

@@ -131,8 +131,9 @@ class LUABTrainer(UploadingTrainer):
         self.add_callback(AttentionPictures(self, self._average))
         if args.early_stopping_patience is not None:
             self.add_callback(EarlyStopping(args.early_stopping_patience))
-        check_own_optimizer(args, kwargs)
-        check_layer_decay(self)
+        if args.do_train:
+            check_own_optimizer(args, kwargs)
+            check_layer_decay(self)
 
     @staticmethod
     def get_optimizer_cls_and_kwargs(  # type: ignore[override]  # of our own arguments
@@ -155,9 +156,12 @@ class LUABTrainer(UploadingTrainer):
         """As `Trainer.train`, with a lock on the output folder.
 
         Raises:
+            ValueError: `do_train` is off.
             SourceError: another run has the lock; the checkpoint is damaged, or of a run with other options;
                 a loss or gradient is not finite.
         """
+        if not self.args.do_train:
+            raise ValueError("do_train=False makes a trainer that only evaluates: leave it out to train.")
         # A search drops the model after each trial; the next one is made in `Trainer.train`.
         if self.model is not None and (warning := powerless(self.luab)) is not None:
             say(f"{warning}.")

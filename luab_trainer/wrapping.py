@@ -37,7 +37,8 @@ def wrapped(model: PreTrainedModel | LUABModel, args: LUABConfig, **kwargs: Any)
             `LUABModel` with other losses than `args` say, or images normalized in two ways.
     """
     if isinstance(model, LUABModel):
-        _check_not_changed(args)
+        if args.do_train:
+            _check_not_changed(args)
         _agree(args, model)
     else:
         model = _with_losses(_to_train(model, args), args)
@@ -62,7 +63,7 @@ def _to_train(model: PreTrainedModel, args: LUABConfig) -> PreTrainedModel:
     if model.dtype != torch.float32:
         say(f"the model's weights are {model.dtype}; they are trained in float32.")
         classifier = model.float()
-    if args.freeze is not None:
+    if args.freeze is not None and args.do_train:
         freeze(classifier, args.freeze)
     if args.lora_r is not None and args.do_train:
         set_seed(args.seed)  # the matrices' initial weights

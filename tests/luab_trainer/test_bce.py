@@ -73,7 +73,7 @@ def test_label_smoothing_is_refused_where_it_would_do_nothing(of):
     with pytest.raises(ValueError, match=r"label_smoothing=0.1 \(--label_smoothing_factor\) is of the cross"):
         LUABModel(tiny_model("vit", **of), label_smoothing=0.1, **kind)
     for value in (1.0, -0.1, float("nan")):
-        with pytest.raises(ValueError, match="label_smoothing=.*: give 0 or more and less than 1"):
+        with pytest.raises(ValueError, match=r"label_smoothing=.*: give 0 or more and less than 1"):
             LUABModel(tiny_model("vit"), label_smoothing=value)
 
 
