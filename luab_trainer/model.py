@@ -81,7 +81,8 @@ class LUABModel(nn.Module):
             `spatial_attention`.
         attention_heads: heads of these layers, the same way.
         byproduct: what the targets are made from.
-        label_smoothing: label smoothing of the cross-entropy, 0 to 1.
+        label_smoothing: label smoothing of the cross-entropy, 0 or more and less than 1. Binary cross-entropy
+            has none.
         classification_loss: "ce", or "bce" for one label per image: binary cross-entropy, in which each class
             that a mixed crop shows by more than `SEEN` counts in full (Wightman et al., "ResNet strikes
             back", 2021).
@@ -118,8 +119,8 @@ class LUABModel(nn.Module):
         if loss not in LOSSES:
             raise ValueError(f"loss={loss!r} is unknown; take one of {', '.join(LOSSES)}.")
         self.model = model
-        self.label_smoothing = label_smoothing
         self.binary = self._is_bce(classification_loss) or self.multi_label
+        self.label_smoothing = self._checked_smoothing(label_smoothing)
         self.mean, self.std, self.bgr = mean, std, bgr
         self.weights: dict[str, float] = {}
         share = MULTI_LABEL_SHARE if self.binary else 1.0
@@ -271,6 +272,16 @@ class LUABModel(nn.Module):
                 "cross-entropy without it. Leave it out."
             )
         return classification_loss == "bce"
+
+    def _checked_smoothing(self, label_smoothing: float) -> float:
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(f"label_smoothing={label_smoothing}: give 0 or more and less than 1.")
+        if label_smoothing and self.binary:
+            raise ValueError(
+                f"label_smoothing={label_smoothing} (--label_smoothing_factor) is of the cross-entropy of "
+                "one label an image; in binary cross-entropy every class is 0 or 1. Leave it out."
+            )
+        return label_smoothing
 
     def head_state_dict(self) -> dict[str, Tensor]:
         """The parameters outside the classifier, which a plain checkpoint does not hold."""

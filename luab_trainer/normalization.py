@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from transformers import BaseImageProcessor
 
-from luab_trainer.data.dataset import ViewDataset, ViewIterableDataset
+from luab_trainer.data.dataset import views_in
 from luab_trainer.model import LUABModel
 from luab_vision.processors import image_settings
 from luab_vision.timm_checkpoints import declared_normalization
@@ -31,21 +31,21 @@ def settle_normalization(
     Raises:
         ValueError: two of them differ.
     """
-    said = {}
+    said = []
     if model.mean is not None and model.std is not None:
-        said["the LUABModel"] = Normalization(three(model.mean), three(model.std), model.bgr)
+        said.append(("the LUABModel", Normalization(three(model.mean), three(model.std), model.bgr)))
     if processing_class is not None:
-        said["the processing_class"] = image_settings(processing_class).normalization
+        said.append(("the processing_class", image_settings(processing_class).normalization))
     if (declared := declared_normalization(model.config)) is not None:
-        said["the classifier's config"] = declared
+        said.append(("the classifier's config", declared))
     for name, dataset in (("train_dataset", train_dataset), ("eval_dataset", eval_dataset)):
-        if isinstance(dataset, ViewDataset | ViewIterableDataset):
-            said[f"the {name}'s transform"] = dataset.to_sample.transform.settings.normalization
-    for one, other in itertools.pairwise(said):
-        if said[one].bgr != said[other].bgr or not np.allclose(said[one][:2], said[other][:2]):
+        for view in views_in(dataset):
+            said.append((f"the {name}'s transform", view.to_sample.transform.settings.normalization))
+    for (one, of_one), (other, of_other) in itertools.pairwise(said):
+        if of_one.bgr != of_other.bgr or not np.allclose(of_one[:2], of_other[:2]):
             raise ValueError(
-                f"Images would be normalized in two ways: {one} says {said[one]}, {other} {said[other]}. "
+                f"Images would be normalized in two ways: {one} says {of_one}, {other} {of_other}. "
                 "Make the transform's settings by luab_vision.processors.image_settings(processor)."
             )
     if said:
-        model.mean, model.std, model.bgr = next(iter(said.values()))
+        model.mean, model.std, model.bgr = said[0][1]

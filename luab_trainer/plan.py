@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sized
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from luab_trainer.data.dataset import ViewDataset, ViewIterableDataset
 from luab_trainer.model import LUABModel
 
 PLAN_FILE = "run_plan.json"
+COUNT = "the number of training rows"
 ROWS = "the fingerprint of the training rows"
 FROZEN = "the fingerprint of the weights that the adapter is for"
 _NAMES_OF_ROWS = ("--dataset", "--dataset_config", "--train_split")  # may change for the same rows
@@ -100,8 +102,9 @@ def fingerprint(dataset: Any) -> dict[str, Any]:
     """A fingerprint of a `ViewDataset`: the number of rows, their labels and byproducts.
 
     It covers the images of some rows too. It covers traces only if they are the byproduct to learn from.
-    Without rows for those that are made on the fly. Of a stream, which is not read, the number of its shards:
-    the order of its rows depends on it. What no option says of a background mix is added.
+    Of rows that are made on the fly, and of a dataset of another class, it is their number. Of a stream,
+    which is not read, the number of its shards: the order of its rows depends on it. What no option says of a
+    background mix is added.
     """
     if isinstance(dataset, ViewIterableDataset):
         return {**_of_mix(dataset), "the shards of the stream": dataset.rows.num_shards}
@@ -117,7 +120,7 @@ def _of_mix(dataset: Any) -> dict[str, Any]:
 def _of_rows(dataset: Any) -> dict[str, Any]:
     rows = getattr(dataset, "rows", None)
     if not isinstance(dataset, ViewDataset) or not isinstance(rows, datasets.Dataset) or not len(rows):
-        return {}
+        return {COUNT: len(dataset)} if isinstance(dataset, Sized) else {}
     image, *others = dataset.to_sample.reader.needed
     names = {name for name in (*others, IMAGE_ID) if name in rows.column_names and name != image}
     table = rows.select_columns(sorted(names)).with_format("arrow")
@@ -127,7 +130,7 @@ def _of_rows(dataset: Any) -> dict[str, Any]:
     some = np.unique(np.linspace(0, len(rows) - 1, SAMPLED_ROWS).astype(int)).tolist()
     for start in range(0, len(some), 16):
         digest.update(_bytes(rows.with_format("arrow")[some[start : start + 16]]))
-    return {"the number of training rows": len(rows), ROWS: digest.hexdigest()[:16]}
+    return {COUNT: len(rows), ROWS: digest.hexdigest()[:16]}
 
 
 def write_plan(folder: Path, plan: dict[str, Any]) -> None:
@@ -146,6 +149,7 @@ def require_same_run(checkpoint: Path, plan: dict[str, Any]) -> None:
         return
     if "--background_radius" in before:
         before.setdefault("--background_shape", DISC)  # a version without it had no other
+    before.setdefault(COUNT, plan.get(COUNT))  # a version that did not count the rows of every dataset
     same_rows = ROWS in plan and before.get(ROWS) == plan[ROWS]
     differing = [
         f"{name} is {_shown(plan.get(name))}, the checkpoint's is {_shown(before.get(name))}"

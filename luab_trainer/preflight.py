@@ -75,10 +75,6 @@ def check_ready(trainer: LUABTrainer, checkpoint: str | None) -> None:
         _check_metric(args.metric_for_best_model, metrics_of(trainer))
     if not args.do_train:
         return
-    if args.label_smoothing_factor and trainer.luab.multi_label:
-        raise SourceError(
-            f"--label_smoothing_factor {args.label_smoothing_factor} is for one label an image; leave it out."
-        )
     if args.activation_checkpointing and not trainer.luab.model.supports_gradient_checkpointing:
         kind = type(trainer.luab.model).__name__
         raise SourceError(f"--activation_checkpointing: {kind} does not support it; leave it out.")

@@ -25,6 +25,8 @@ def check_sharding(trainer: Any) -> None:
             "an adapter (LoRA) does not go with FSDP and DeepSpeed: a checkpoint has it merged into whole "
             f"weights. {plain}"
         )
+    if not trainer.args.do_train:
+        return
     if trainer.args.ema_decay is not None:
         raise ValueError(
             f"--ema_decay {trainer.args.ema_decay:g} does not go with FSDP and DeepSpeed: the average is of "

@@ -65,7 +65,8 @@ class LUABTrainer(UploadingTrainer):
 
     Args:
         model: any `AutoModelForImageClassification`, wrapped according to `args` and trained in float32 (set
-            `bf16` or `fp16` for mixed precision); or a `LUABModel`, which is not changed.
+            `bf16` or `fp16` for mixed precision); or a `LUABModel`, which is not changed: `args` take its
+            losses.
         model_init: instead of `model`, a function that makes one; called again when the training starts.
         dataset_name: for the model card; a Hub id, or a folder, which is shown without its path.
         eval_dataset_name: the same for the evaluation dataset, if it is another one.
@@ -76,9 +77,10 @@ class LUABTrainer(UploadingTrainer):
 
     Raises:
         ValueError: the processing class, a dataset's transform and a `LUABModel` normalize differently; or
-            `dataloader_drop_last` leaves nothing to train on, or has no effect; or `background_mix`,
-            `cutmix` or `mixup` is not what the training dataset does; or the evaluation dataset has one of
-            the last two.
+            `args` ask for other losses than a `LUABModel` has; or `dataloader_drop_last` leaves nothing to
+            train on, or has no effect; or `background_mix`, `cutmix` or `mixup` is not what the training
+            dataset does; or the evaluation dataset has one of the last two; or the training dataset wraps a
+            `ViewDataset`, as torch's `Subset` does.
     """
 
     def __init__(
@@ -129,8 +131,9 @@ class LUABTrainer(UploadingTrainer):
         self.add_callback(AttentionPictures(self, self._average))
         if args.early_stopping_patience is not None:
             self.add_callback(EarlyStopping(args.early_stopping_patience))
-        check_own_optimizer(args, kwargs)
-        check_layer_decay(self)
+        if args.do_train:
+            check_own_optimizer(args, kwargs)
+            check_layer_decay(self)
 
     @staticmethod
     def get_optimizer_cls_and_kwargs(  # type: ignore[override]  # of our own arguments
@@ -153,9 +156,12 @@ class LUABTrainer(UploadingTrainer):
         """As `Trainer.train`, with a lock on the output folder.
 
         Raises:
+            ValueError: `do_train` is off.
             SourceError: another run has the lock; the checkpoint is damaged, or of a run with other options;
                 a loss or gradient is not finite.
         """
+        if not self.args.do_train:
+            raise ValueError("do_train=False makes a trainer that only evaluates: leave it out to train.")
         # A search drops the model after each trial; the next one is made in `Trainer.train`.
         if self.model is not None and (warning := powerless(self.luab)) is not None:
             say(f"{warning}.")
@@ -181,10 +187,11 @@ class LUABTrainer(UploadingTrainer):
 
         Raises:
             ValueError: there is no `compute_objective`; or the space sets an option that there is not, that
-                belongs to the datasets, or to a value that is not allowed.
+                the datasets, the trainer or a `LUABModel` are made with, or to a value that is not allowed.
         """
         objective = require_objective(compute_objective)
-        space = None if hp_space is None else checked_space(hp_space, self.args)
+        made_with = self.model_init.made_with if isinstance(self.model_init, WrappingInit) else ()
+        space = None if hp_space is None else checked_space(hp_space, self.args, made_with)
         return super().hyperparameter_search(space, objective, **kwargs)
 
     # ---- Loss and logs

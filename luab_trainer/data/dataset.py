@@ -139,14 +139,47 @@ class ViewIterableDataset(torch.utils.data.IterableDataset[Sample]):
 def check_dataset(args: LUABConfig, dataset: Any) -> None:
     """Brings what `args` say of the samples in line with a training dataset: byproduct, labels, and mixes.
 
-    Where `args` have the defaults, they become what the dataset does; otherwise they must say what it does.
+    Where `args` have the defaults, they become what the dataset does; otherwise they must say what it does. A
+    dataset of another class does none of it here.
 
     Raises:
-        ValueError: the dataset does something else than they say.
+        ValueError: the dataset does something else than they say, or it wraps a `ViewDataset`.
     """
     if isinstance(dataset, ViewDataset | ViewIterableDataset):
         _check_mixes(args, dataset)
         _check_byproduct(args, dataset.to_sample)
+    elif dataset is not None:
+        _check_own_dataset(args, dataset)
+
+
+def _check_own_dataset(args: LUABConfig, dataset: Any) -> None:
+    for held in views_in(dataset):
+        raise ValueError(
+            f"the training dataset is a {type(dataset).__name__} of a {type(held).__name__}, whose crops "
+            "would be the same in every epoch. Select rows first: ViewDataset(rows.select(numbers), ...). "
+            "Join several: ViewDataset(datasets.concatenate_datasets([rows, others]), ...)."
+        )
+    for name in ("background_mix", "cutmix", "mixup", "label_policy", "attention_sigma"):
+        value = getattr(args, name)
+        if value and value != getattr(LUABConfig, name):
+            raise ValueError(
+                f"{name}={value!r} is what a ViewDataset does, and the training dataset is a "
+                f"{type(dataset).__name__}: leave it out of the arguments, or make a ViewDataset."
+            )
+
+
+def views_in(dataset: Any) -> Iterator[ViewDataset | ViewIterableDataset]:
+    """The dataset if it is one of views, or those that a dict or torch's wrappers of datasets hold."""
+    if isinstance(dataset, ViewDataset | ViewIterableDataset):
+        yield dataset
+    elif isinstance(dataset, dict):
+        for each in dataset.values():
+            yield from views_in(each)
+    elif isinstance(dataset, torch.utils.data.Subset):
+        yield from views_in(dataset.dataset)
+    elif isinstance(dataset, torch.utils.data.ConcatDataset | torch.utils.data.ChainDataset):
+        for each in dataset.datasets:
+            yield from views_in(each)
 
 
 def _check_byproduct(args: LUABConfig, to_sample: RowToSample) -> None:
@@ -200,9 +233,8 @@ def _agree(args: LUABConfig, names: Sequence[str], done: Sequence[Any] | None, m
 
 def check_not_paired(dataset: Any) -> None:
     """Raises ValueError if crops to evaluate on, of one dataset or a dict of them, are of two images."""
-    for each in dataset.values() if isinstance(dataset, dict) else [dataset]:
-        pairer = each.to_sample.pairer if isinstance(each, ViewDataset | ViewIterableDataset) else None
-        if pairer is not None:
+    for view in views_in(dataset):
+        if (pairer := view.to_sample.pairer) is not None:
             name = "mixup" if pairer.cutmix is None else "cutmix"
             raise ValueError(
                 f"the dataset to evaluate on has {name}, and a crop of two images has no class to be right "

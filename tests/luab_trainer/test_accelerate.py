@@ -116,16 +116,18 @@ def test_lamb_in_two_processes_is_that_of_one(folder, clients):
 
 def test_what_does_not_go_with_weights_in_parts_is_refused():
     plain = SimpleNamespace(model=None)
-    args = SimpleNamespace(ema_decay=None, layer_decay=0.5, lamb=False)
+    args = SimpleNamespace(ema_decay=None, layer_decay=0.5, lamb=False, do_train=True)
     parts = {"luab": plain, "is_fsdp_enabled": False, "is_deepspeed_enabled": True, "args": args}
     with pytest.raises(ValueError, match=r"--layer_decay 0.5 does not go with DeepSpeed"):
         check_sharding(SimpleNamespace(**parts))
-    args = SimpleNamespace(ema_decay=0.9, layer_decay=None, lamb=False)
+    args = SimpleNamespace(ema_decay=0.9, layer_decay=None, lamb=False, do_train=True)
     with pytest.raises(ValueError, match=r"--ema_decay 0.9 does not go with FSDP and DeepSpeed"):
         check_sharding(SimpleNamespace(**{**parts, "args": args}))
-    args = SimpleNamespace(ema_decay=None, layer_decay=None, lamb=True)
+    args = SimpleNamespace(ema_decay=None, layer_decay=None, lamb=True, do_train=True)
     with pytest.raises(ValueError, match="--lamb does not go with FSDP and DeepSpeed: its steps go by the"):
         check_sharding(SimpleNamespace(**{**parts, "args": args}))
+    args = SimpleNamespace(ema_decay=0.9, layer_decay=0.5, lamb=True, do_train=False)
+    check_sharding(SimpleNamespace(**{**parts, "args": args}))
     peft = pytest.importorskip("peft")
     model = peft.get_peft_model(tiny_model("vit"), peft.LoraConfig(r=1, target_modules=["q_proj"]))
     with pytest.raises(ValueError, match="does not go with FSDP and DeepSpeed: a checkpoint has it merged"):

@@ -11,9 +11,11 @@ from fixtures.with_timm import APART, needs_timm
 from torch.nn import functional as F
 
 from luab_trainer.arguments import parse
+from luab_trainer.config import LUABConfig
 from luab_trainer.losses.point import PointLoss
 from luab_trainer.model import MULTI_LABEL, MULTI_LABEL_SHARE, LUABModel
 from luab_trainer.run import main, train
+from luab_trainer.trainer import LUABTrainer
 
 LABELS = torch.tensor([0, 3, 1, 4])
 SHARES = torch.tensor([[0.79, 0.21, 0, 0, 0], [0.81, 0.19, 0, 0, 0], [0, 0, 1, 0, 0], [0.5, 0, 0, 0, 0.5]])
@@ -63,6 +65,22 @@ def test_what_it_is_not_for_is_refused():
         LUABModel(tiny_model("vit"), classification_loss="focal")
     with pytest.raises(ValueError, match="is for one label an image"):
         LUABModel(tiny_model("vit", problem_type=MULTI_LABEL), classification_loss="bce")
+
+
+@pytest.mark.parametrize("of", [{"problem_type": MULTI_LABEL}, {}])
+def test_label_smoothing_is_refused_where_it_would_do_nothing(of):
+    kind = {} if of else {"classification_loss": "bce"}
+    with pytest.raises(ValueError, match=r"label_smoothing=0.1 \(--label_smoothing_factor\) is of the cross"):
+        LUABModel(tiny_model("vit", **of), label_smoothing=0.1, **kind)
+    for value in (1.0, -0.1, float("nan")):
+        with pytest.raises(ValueError, match=r"label_smoothing=.*: give 0 or more and less than 1"):
+            LUABModel(tiny_model("vit"), label_smoothing=value)
+
+
+def test_a_trainer_of_several_labels_does_not_smooth_them(tmp_path):
+    args = LUABConfig(str(tmp_path), label_smoothing_factor=0.3, use_cpu=True, report_to="none")
+    with pytest.raises(ValueError, match=r"label_smoothing=0.3 .* Leave it out"):
+        LUABTrainer(tiny_model("vit", problem_type=MULTI_LABEL), args)
 
 
 def test_a_run_says_it_and_resumes_only_with_it(tmp_path, capsys):

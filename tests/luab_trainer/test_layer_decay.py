@@ -9,6 +9,7 @@ from fixtures.tiny_models import tiny_model
 from safetensors.torch import load_file
 
 from luab_trainer.config import LUABConfig
+from luab_trainer.model import LUABModel
 from luab_trainer.run import main
 from luab_trainer.trainer import LUABTrainer
 
@@ -141,6 +142,18 @@ def test_it_is_refused_where_all_that_is_trained_has_one_rate(tmp_path):
     with pytest.raises(ValueError, match=r"layer_decay=0\.5 does nothing: only what follows the last block"):
         trainer(tmp_path, tiny_model("vit"), freeze=str(blocks))
     trainer(tmp_path, tiny_model("vit"), freeze=str(blocks - 1))
+
+
+def test_a_trainer_that_only_evaluates_has_no_rates(tmp_path):
+    """Nor does it freeze or adapt anything, so it does not train."""
+    model = tiny_model("vit")
+    own = torch.optim.SGD(model.parameters(), lr=1.0)
+    more = {"do_train": False, "freeze": "99", "optimizers": (own, None)}
+    for each in (model, LUABModel(tiny_model("vit"), "both")):
+        run = trainer(tmp_path, each, **more)
+        assert all(parameter.requires_grad for parameter in run.luab.parameters())
+        with pytest.raises(ValueError, match="do_train=False makes a trainer that only evaluates"):
+            run.train()
 
 
 def test_an_optimizer_of_the_users_own_is_refused(tmp_path):

@@ -284,6 +284,7 @@ def test_two_processes_evaluate_like_one(data, tmp_path, clients):
     ("more", "message"),
     [
         ({"byproduct": "trace"}, "take --byproduct click"),
+        ({"label_smoothing_factor": 0.1}, "label_smoothing=0.1 (--label_smoothing_factor) is of the cross-"),
         ({"eval_split": "train[90"}, "write it like 'train"),
         ({"train_split": "fit[:50%]"}, "has no split 'fit'; it has train, validation"),
         (

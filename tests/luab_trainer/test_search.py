@@ -1,5 +1,6 @@
 """`hyperparameter_search`: each trial is a run of its own, with our options among those it sets."""
 
+import json
 import sys
 from importlib.machinery import ModuleSpec
 from types import ModuleType, SimpleNamespace
@@ -13,6 +14,8 @@ from transformers.trainer_utils import BestRun
 
 from luab_trainer.config import LUABConfig
 from luab_trainer.data.dataset import ViewDataset
+from luab_trainer.model import LUABModel
+from luab_trainer.search import checked_space
 from luab_trainer.trainer import LUABTrainer
 from luab_vision.processors import square_processor
 from luab_vision.transforms import EvalTransform, ImageSettings
@@ -64,7 +67,7 @@ class Noting(LUABTrainer):
         return super().create_optimizer(model)
 
 
-def trainer(folder, **arguments):
+def trainer(folder, model_init=lambda: tiny_model("vit"), **arguments):
     data = ViewDataset(clicked_dataset(8), EvalTransform(ImageSettings(size=IMAGE_SIZE)), byproduct="click")
     args = LUABConfig(
         str(folder), loss="attention", background_mix=0.0, max_steps=3, logging_steps=2, learning_rate=1e-3,
@@ -72,7 +75,7 @@ def trainer(folder, **arguments):
         metric_for_best_model="accuracy", use_cpu=True, disable_tqdm=True, report_to="none", **arguments,
     )  # fmt: skip
     return Noting(
-        model_init=lambda: tiny_model("vit"), args=args, train_dataset=data, eval_dataset=data,
+        model_init=model_init, args=args, train_dataset=data, eval_dataset=data,
         processing_class=square_processor(IMAGE_SIZE),
     )  # fmt: skip
 
@@ -124,11 +127,47 @@ def test_a_trial_logs_what_the_same_run_alone_logs(tmp_path, optuna):
         ({"cutmix": 0.5}, "'cutmix', which the datasets have been made with"),
         ({"background_shape": "object"}, "'background_shape', which the datasets have been made with"),
         ({"attention_sigma": 0.1}, "'attention_sigma', which the datasets have been made with"),
+        ({"early_stopping_patience": 2}, "'early_stopping_patience', which the trainer has been made with"),
+        ({"bf16": True}, "'bf16', which the trainer has been made with; make one for each"),
+        ({"learning_rate": float("nan")}, "--learning_rate nan: give a number of 0 or more"),
+        ({"remove_unused_columns": True}, "--remove_unused_columns True: our own dataset reads"),
+        ({"check_own": 1}, "'check_own', which is no option of LUABConfig"),
     ],
 )
 def test_values_that_cannot_be_searched_end_it(tmp_path, optuna, values, said):
     with pytest.raises(ValueError, match=said):
         search(trainer(tmp_path), lambda trial: values)
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_distributions_are_checked_by_name(tmp_path, nested):
+    space = {"early_stopping_patience": [1, 2], "learning_rate": [1e-4, 1e-3]}
+    checked = checked_space(lambda trial: {"parameters": space} if nested else space, trainer(tmp_path).args)
+    with pytest.raises(ValueError, match="'early_stopping_patience', which the trainer"):
+        checked(None)
+    del space["early_stopping_patience"]
+    assert "learning_rate" in str(checked(None))
+
+
+def test_a_weight_of_a_ready_model_cannot_be_searched(tmp_path, optuna):
+    run = trainer(tmp_path, model_init=lambda: LUABModel(tiny_model("vit"), "attention"))
+    with pytest.raises(ValueError, match="'attention_weight', which model_init makes its LUABModel with"):
+        search(run, lambda trial: {"attention_weight": trial.params["value"]})
+    search(run, lambda trial: {"learning_rate": 1e-3 * trial.params["value"]})
+    assert [weight for weight, _ in run.noted] == [2.0, 2.0, 2.0]
+
+
+def test_a_model_init_may_make_a_ready_model_of_the_trial(tmp_path, optuna):
+    def make(trial):
+        weight = None if trial is None else trial.params["value"]
+        return LUABModel(tiny_model("vit"), "attention", attention_weight=weight)
+
+    run = trainer(tmp_path, model_init=make)
+    search(run, lambda trial: {"learning_rate": 1e-3})
+    assert [weight for weight, _ in run.noted] == VALUES
+    for number, weight in enumerate(VALUES):
+        saved = json.loads((tmp_path / f"run-{number}/checkpoint-3/training_args.json").read_text())
+        assert saved["attention_weight"] == weight
 
 
 def test_the_objective_must_be_given(tmp_path, optuna):

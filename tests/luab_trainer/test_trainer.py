@@ -264,7 +264,7 @@ def test_load_best_model_at_end_brings_the_head_back(tmp_path):
 
 
 def test_a_ready_luab_model_is_taken_as_it_is(tmp_path):
-    luab = LUABModel(tiny_model("convnext"), "attention", attention_weight=7.0, mean=MEAN, std=STD)
+    luab = LUABModel(tiny_model("convnext"), "both", **WEIGHTS, mean=MEAN, std=STD)
     assert trainer(tmp_path, luab).model is luab
 
 

@@ -3,11 +3,13 @@
 import pytest
 import torch
 from fixtures.clicked import clicked_dataset
-from fixtures.tiny_models import IMAGE_SIZE, tiny_model
+from fixtures.tiny_models import IMAGE_SIZE, NUM_LABELS, tiny_model
+from torch.utils.data import ChainDataset, ConcatDataset, Subset
 
 from luab_data.errors import SourceError
 from luab_trainer.config import LUABConfig
 from luab_trainer.data.background import BackgroundMix
+from luab_trainer.data.cutmix import CutMix
 from luab_trainer.data.dataset import ViewDataset, ViewIterableDataset
 from luab_trainer.preflight import check_ready
 from luab_trainer.trainer import LUABTrainer
@@ -38,8 +40,8 @@ def trainer(folder, train=None, evaluation=None, **arguments):
 class Own(torch.utils.data.Dataset):
     """A user's dataset, which is no `ViewDataset`."""
 
-    def __init__(self, byproduct):
-        self.samples = list(samples(8, byproduct))
+    def __init__(self, byproduct, count=8):
+        self.samples = list(samples(count, byproduct))
 
     def __len__(self):
         return len(self.samples)
@@ -54,6 +56,66 @@ def test_a_mix_that_the_dataset_does_not_do_is_refused(tmp_path):
         trainer(tmp_path, background_mix=0.5)
     mixing = ViewDataset(clicked_dataset(8), TRANSFORM, byproduct="click", mix=BackgroundMix(0.5))
     trainer(tmp_path, train=mixing, background_mix=0.5).train()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"background_mix": 0.9}, {"cutmix": 0.5}, {"mixup": 0.5}, {"label_policy": "authors"},
+        {"byproduct": "scanpath", "attention_sigma": 0.1},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_a_dataset_of_ones_own_does_not_do_is_refused(tmp_path, given):
+    name, value = list(given.items())[-1]
+    with pytest.raises(ValueError, match=f"{name}={value!r} is what a ViewDataset does, .* is a Own: leave"):
+        trainer(tmp_path, train=Own("click"), **given)
+
+
+def test_a_dataset_of_ones_own_trains_with_the_defaults_and_says_no_mix(tmp_path):
+    run = trainer(tmp_path, train=Own("click"))
+    run.train()
+    run.save_model()
+    assert "mix" not in (tmp_path / "README.md").read_text()
+    run.args.cutmix = 0.5  # as a hyperparameter search would set it
+    with pytest.raises(ValueError, match=r"cutmix=0.5 is what a ViewDataset does"):
+        run.train()
+
+
+def test_a_run_does_not_go_on_with_more_rows_of_ones_own(tmp_path):
+    saved = {"save_strategy": "steps", "save_steps": 1}
+    trainer(tmp_path, train=Own("click"), **saved).train()
+    with pytest.raises(SourceError, match="the number of training rows is 12, the checkpoint's is 8"):
+        trainer(tmp_path, train=Own("click", 12), max_steps=3).train(resume_from_checkpoint=True)
+    trainer(tmp_path, train=Own("click"), max_steps=3).train(resume_from_checkpoint=True)
+
+
+@pytest.mark.parametrize(
+    ("wrap", "kind", "of"),
+    [
+        (lambda: Subset(samples(8), range(4)), "Subset", "ViewDataset"),
+        (lambda: Subset(Subset(samples(8), range(6)), range(4)), "Subset", "ViewDataset"),
+        (lambda: ConcatDataset([Own("click"), samples(8)]), "ConcatDataset", "ViewDataset"),
+        (lambda: ChainDataset([stream(8)]), "ChainDataset", "ViewIterableDataset"),
+    ],
+)
+def test_a_part_or_a_chain_of_view_datasets_does_not_train(tmp_path, wrap, kind, of):
+    """They do not hand on the epoch, so each row would have the same crop in all."""
+    with pytest.raises(ValueError, match=rf"is a {kind} of a {of}, whose crops .*rows\.select\(numbers\)"):
+        trainer(tmp_path, train=wrap())
+
+
+def test_parts_of_view_datasets_evaluate_and_are_checked_as_whole_ones(tmp_path):
+    metrics = trainer(tmp_path, evaluation=Subset(samples(8), range(4))).evaluate()
+    assert {"eval_attention", "eval_accuracy"} <= metrics.keys()
+    paired = ViewDataset(clicked_dataset(8), TRANSFORM, cutmix=CutMix(0.5), num_labels=NUM_LABELS)
+    with pytest.raises(ValueError, match="the dataset to evaluate on has cutmix"):
+        trainer(tmp_path, evaluation={"part": Subset(paired, range(4))})
+    grey = EvalTransform(ImageSettings(size=IMAGE_SIZE, mean=(0.5,) * 3, std=(0.25,) * 3))
+    other = ViewDataset(clicked_dataset(8), grey)
+    for evaluation in (ConcatDataset([samples(8), other]), {"one": samples(8), "other": other}):
+        with pytest.raises(ValueError, match="normalized in two ways: the eval_dataset's transform says"):
+            trainer(tmp_path, evaluation=evaluation)
 
 
 def test_datasets_of_ones_own_without_targets_are_named_once(tmp_path, caplog):

@@ -1,0 +1,113 @@
+"""LUABTrainer with a `LUABModel`: the arguments, the plan and the card say what it trains."""
+
+import json
+
+import pytest
+from fixtures.clicked import clicked_dataset
+from fixtures.tiny_models import IMAGE_SIZE, tiny_model
+
+from luab_trainer.config import LUABConfig
+from luab_trainer.data.dataset import ViewDataset
+from luab_trainer.model import MULTI_LABEL, LUABModel
+from luab_trainer.trainer import LUABTrainer
+from luab_trainer.wrapping import OF_THE_MODEL
+from luab_vision.processors import square_processor
+from luab_vision.transforms import EvalTransform, ImageSettings
+
+DEFAULTS = {name: getattr(LUABConfig, name) for name in OF_THE_MODEL}
+
+
+def config(folder, **arguments):
+    return LUABConfig(
+        str(folder), max_steps=1, per_device_train_batch_size=4, save_steps=1, use_cpu=True,
+        disable_tqdm=True, report_to="none", **arguments,
+    )  # fmt: skip
+
+
+def trainer(model, args, **more):
+    data = ViewDataset(clicked_dataset(8), EvalTransform(ImageSettings(size=IMAGE_SIZE)), byproduct="click")
+    return LUABTrainer(model, args, train_dataset=data, processing_class=square_processor(IMAGE_SIZE), **more)
+
+
+@pytest.mark.parametrize(
+    ("made", "taken"),
+    [
+        ({"loss": "none"}, {"loss": "none"}),
+        ({"loss": "point", "point_weight": 3.0}, {"loss": "point", "point_weight": 3.0}),
+        ({"loss": "none", "label_smoothing": 0.1}, {"loss": "none", "label_smoothing_factor": 0.1}),
+        (
+            {"loss": "both", "attention_weight": 7.0, "attention_form": "kl", "attention_layers": "last1"},
+            {
+                "loss": "both", "point_weight": 10.0, "attention_weight": 7.0, "attention_form": "kl",
+                "attention_radius": 0.15, "attention_tolerance": 0.0, "attention_layers": "1",
+            },
+        ),
+        (
+            {"loss": "attention", "attention_heads": "0,3", "classification_loss": "bce"},
+            {
+                "attention_weight": 0.1, "attention_radius": 0.25, "attention_tolerance": 0.5,
+                "attention_heads": "0,3", "classification_loss": "bce",
+            },
+        ),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_the_arguments_take_the_losses_of_the_model(tmp_path, made, taken):
+    run = trainer(LUABModel(tiny_model("vit"), **made), config(tmp_path))
+    assert {name: getattr(run.args, name) for name in OF_THE_MODEL} == DEFAULTS | taken
+    run.train()
+    run.save_model()
+    card = (tmp_path / "README.md").read_text()
+    assert f"luab-{taken.get('loss', 'attention')}\n" in card
+    assert ("label smoothing" in card) == ("label_smoothing" in made)
+    for file in ("training_args.json", "checkpoint-1/run_plan.json"):
+        saved = json.loads((tmp_path / file).read_text())
+        assert saved["loss" if "loss" in saved else "--loss"] == taken.get("loss", "attention")
+
+
+def test_a_model_of_several_labels_has_binary_cross_entropy_without_an_argument(tmp_path):
+    luab = LUABModel(tiny_model("vit", problem_type=MULTI_LABEL), "none")
+    assert trainer(luab, config(tmp_path)).args.classification_loss == "ce"
+
+
+@pytest.mark.parametrize(
+    ("made", "given", "has"),
+    [
+        ({}, {"loss": "both"}, "loss='both', but the model is a LUABModel with loss='none'"),
+        ({}, {"attention_weight": 7.0}, "attention_weight=7.0, but .* with loss='none'"),
+        ({}, {"attention_layers": "last1"}, "attention_layers='last1', but .* with loss='none'"),
+        ({"loss": "attention"}, {"point_weight": 1.0}, "point_weight=1.0, but .* with loss='attention'"),
+        ({"loss": "attention"}, {"attention_weight": 7.0}, "=7.0, but .* with attention_weight=2.0"),
+        ({"loss": "attention"}, {"attention_form": "kl"}, "='kl', but .* with attention_form='hinge'"),
+        ({"loss": "attention"}, {"attention_radius": 0.1}, "=0.1, but .* with attention_radius=0.25"),
+        ({"loss": "attention"}, {"attention_layers": "0"}, "='0', but .* with attention_layers='all'"),
+        ({}, {"classification_loss": "bce"}, "='bce', but .* with classification_loss='ce'"),
+        ({}, {"label_smoothing_factor": 0.1}, "=0.1, but .* with label_smoothing_factor=0.0"),
+    ],
+)
+def test_other_losses_than_the_models_are_refused(tmp_path, made, given, has):
+    with pytest.raises(ValueError, match=f"{has}, which is not changed: give both the same"):
+        trainer(LUABModel(tiny_model("vit"), **made), config(tmp_path, **given))
+
+
+@pytest.mark.parametrize("layers", ["0,1", "last2", "last1", "1"])
+def test_the_same_in_other_words_is_the_same(tmp_path, layers):
+    made = "all" if layers in ("0,1", "last2") else "last1"
+    luab = LUABModel(tiny_model("vit"), "both", point_weight=10, attention_layers=made)
+    args = config(tmp_path, loss="both", point_weight=10.0, attention_layers=layers, attention_weight=2)
+    assert trainer(luab, args).args.attention_layers == layers
+
+
+def test_each_model_of_a_model_init_is_said(tmp_path):
+    made = iter([("none", None), ("both", 7.0), ("both", 3.0), ("none", None)])
+
+    def make():
+        loss, weight = next(made)
+        return LUABModel(tiny_model("vit"), loss, attention_weight=weight)
+
+    run = trainer(None, config(tmp_path), model_init=make)
+    said = [(run.args.loss, run.args.attention_weight)]
+    for _ in range(3):
+        run.train()
+        said.append((run.args.loss, run.args.attention_weight))
+    assert said == [("none", None), ("both", 7.0), ("both", 3.0), ("none", None)]
