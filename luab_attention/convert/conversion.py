@@ -159,7 +159,7 @@ class _WithTruth:
         found = self._gathered.get(entry_id)
         if self._truth is not None and entry_id in self._truths:
             truth = self._truth.get(self._truths[entry_id])
-            found += (replace(each, points=[], paths=[], label=None, count=0) for each in truth)
+            found += (replace(each, points=[], paths=[], label=None, counted=False) for each in truth)
         return with_files(found)
 
     def ids(self) -> Iterator[str | Reject]:

@@ -7,9 +7,9 @@ from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
-from luab_attention.columns import HEATMAPS, MASKS, OPTIONAL, SCANPATHS
+from luab_attention.columns import HEATMAPS, MASKS, OPTIONAL, SCANPATHS, SEGMENT
 from luab_attention.convert.image_keys import image_key
-from luab_attention.convert.records import Read, SourceRecord, Unannotated
+from luab_attention.convert.records import PathPart, Read, SourceRecord, Unannotated
 from luab_data.constants import OBJECTS, POINTS
 from luab_data.errors import RejectedRecord
 from luab_data.sources.entries import BYPRODUCTS, Reject
@@ -109,6 +109,10 @@ class Gathered:
             for reject in record.rejects(f"its image {record.image_id[:200]!a}: {error.reason}", self.role):
                 self._rejects.extend(self._write(reject))
             return
+        if not record.counted:
+            if key in self._chunks:  # otherwise there is nothing that it could tell more about
+                self._chunks[key].extend(self._write(record))
+            return
         self._chunks.setdefault(key, array("Q")).extend(self._write(record))
         (self._sized if record.size is not None else self._unsized).add(key)
         self.with_images |= record.image is not None
@@ -119,6 +123,8 @@ class Gathered:
                 for field in OPTIONAL[column]:
                     if field not in fields and getattr(part, field) is not None:
                         fields.add(field)
+                if isinstance(part, PathPart) and part.may_lose:
+                    fields.add(SEGMENT)
 
     def _note_labels(self, key: str, record: SourceRecord) -> None:
         for label in dict.fromkeys(record.labels()):

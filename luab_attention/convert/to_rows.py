@@ -31,8 +31,8 @@ SHAPE_PIXELS, SHAPE_RATIO = 2.0, 0.01
 class AttentionToRow:
     """Makes rows from pairs whose byproducts are lists of records; picklable, so that Ray can run it.
 
-    A record that does not fit is rejected, the others of its image are kept. An image without a usable record
-    gives no row.
+    A record that does not fit is rejected, the others of its image are kept; so is an entry among those of a
+    record. An image without a usable record gives no row.
 
     Attributes:
         layout: the columns.
@@ -101,16 +101,23 @@ class AttentionToRow:
         rejects: list[Reject] = []
         kept: list[SourceRecord] = []
         left_out: list[str] = []
-        for record in records:
+        left = [*records[::-1]]  # the next one is the last
+        while left:
+            record = left.pop()
             try:
                 if record.size is not None and stated is not None:
                     _require_shape(record.size, measured or stated, same=measured is None)
                 parts.add(record)
             except RejectedRecord as error:
+                if len(record.entries) > 1:
+                    left += record.halves()[::-1]
+                    continue
                 rejects += record.rejects(error.reason, self.role)
-                if not record.count:
+                if not record.counted:
                     unplaced = UNSIZED if parts.size is None else UNFIT
                     left_out.append(NOT_NAMED if isinstance(error, UnknownClass) else unplaced)
+                elif (lost := record.lost()) is not None:
+                    left.append(lost)
                 continue
             kept.append(record)
         return parts, rejects, kept, left_out
