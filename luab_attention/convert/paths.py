@@ -61,7 +61,10 @@ def extend(value: dict[str, Any], more: dict[str, Any]) -> None:
 
 
 def finished(value: dict[str, Any], lost: Sequence[float]) -> dict[str, Any]:
-    """A viewing with all of its pieces: in the order of time, with a new segment after each lost sample.
+    """A viewing with all of its pieces, in the order of time.
+
+    Of samples, a new segment begins after each lost one, so that the sample before it does not get its time.
+    A fixation has its own duration.
 
     Args:
         value: the viewing.
@@ -71,10 +74,12 @@ def finished(value: dict[str, Any], lost: Sequence[float]) -> dict[str, Any]:
         return value
     order = np.argsort(value[TIME], kind="stable")
     ordered = {name: [value[name][at] for at in order] for name in LISTS if value[name] is not None}
+    if value[KEY] is None or value[DURATION] is not None:
+        return value | ordered
     # Of a sample and a lost one of the same time, the sample is before.
     before = np.searchsorted(np.sort(lost), ordered[TIME])
     own = ordered.get(SEGMENT)
-    if before[0] != before[-1] or (own is None and value[KEY] is not None):
+    if own is None or before[0] != before[-1]:
         new = np.diff(before) != 0
         if own is not None:
             new |= np.diff(own) != 0

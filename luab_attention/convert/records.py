@@ -44,8 +44,8 @@ class PathPart(NamedTuple):
 
     @property
     def may_lose(self) -> bool:
-        """Whether samples may be missing between its own: then it has segments."""
-        return self.key is not None and self.time is not None
+        """Whether a sample counts until the next one, and some may be lost: then it has segments."""
+        return self.key is not None and self.time is not None and self.duration is None
 
     def cut(self, begin: int, end: int) -> "PathPart":
         """The samples from `begin` to before `end`."""

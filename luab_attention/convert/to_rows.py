@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from luab_attention.columns import ATTENTION_SOURCE, KINDS, SCANPATHS, ColumnLayout
-from luab_attention.convert.check import check_row, count_outside
+from luab_attention.convert.check import check_row, count_like_ratios, count_outside
 from luab_attention.convert.parts import RowParts, UnknownClass
 from luab_attention.convert.records import SourceRecord
 from luab_attention.convert.source import AttentionSource
@@ -71,7 +71,8 @@ class AttentionToRow:
             return Outcome(None, tuple(rejects))
         row = self._row(pair.id, encoded, parts)
         counts = {self.role: used} | ({IMAGES: 1} if self.joined else {})
-        facts = _facts(row) | count_outside(parts.positions) | check_row(parts.positions, parts.truths)
+        facts = _facts(row) | count_outside(parts.positions) | count_like_ratios(parts.positions)
+        facts |= check_row(parts.positions, parts.truths)
         return Outcome(row, tuple(rejects), counts, facts | dict.fromkeys(left_out, 1))
 
     def refused(self, pair: LoadedPair, reason: str, /) -> Outcome:

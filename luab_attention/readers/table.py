@@ -63,7 +63,12 @@ def add_options(add: Any) -> None:
         help="how the screen showed the image: as large as possible, in its own size in the middle, or "
         "stretched (default: letterbox)",
     )
-    option("--image-size", type=size, metavar="WxH", help="size of all images, if nothing else states it")
+    option(
+        "--image-size",
+        type=size,
+        metavar="WxH",
+        help="of all images whose size no columns state; without --images",
+    )
     option("--time-unit", choices=_TIMES, help="of time and duration (default: ms)")
     option("--separator", metavar="CHARACTER", help="default: a comma, in .tsv a tab")
     for name, what in COLUMNS.items():

@@ -80,7 +80,7 @@ def test_samples_become_paths_by_annotator_in_the_order_of_time(tmp_path):
     assert ann["x"] == near([0.1, -0.2, 0.3]) and ann["y"] == near([0.2, 1.3, 0.4])
     assert ann["time"] == [0, 100, 400] and ann["duration"] == [10_000, 40_000, 20_000]
     assert found.manifest.used["byproducts"] == 5
-    assert ann["segment"] == [0, 0, 0] and "label" not in found.dataset.column_names
+    assert "segment" not in ann and "label" not in found.dataset.column_names
 
 
 def test_a_line_of_json_may_hold_a_whole_path_or_several_points(tmp_path):
@@ -319,6 +319,12 @@ def test_a_blink_gives_its_time_to_no_sample(tmp_path, lost):
     assert held(found).tolist() == [0, 100, 0]
 
 
+def test_a_fixation_has_its_own_duration_whatever_is_lost_after_it(tmp_path):
+    lines = ["a.png,0.2,0.5,0,90,4", "a.png,,,100,0,4", "a.png,0.8,0.5,1000,100,4"]
+    (path,), _ = gaze(tmp_path, *lines, head="file,x,y,time,duration,segment")
+    assert (path["time"], path["duration"], path["segment"]) == ([0, 1000], [90, 100], [4, 4])
+
+
 @pytest.mark.parametrize("head", ["file,x,y,time,annotator", "file,x,y,time,annotator,segment"])
 def test_a_lost_sample_breaks_its_own_path_at_its_time(tmp_path, head):
     """Wherever its line stands."""
@@ -388,3 +394,35 @@ def test_numbers_have_no_underscores(tmp_path, number):
     )
     found = converted(tmp_path / "out", "table", path)
     assert list(found.rejects) == ["a.csv, line 3", "a.csv, line 4"]
+
+
+@pytest.mark.parametrize("reader", ["table", "coco_search18"])
+def test_images_tell_their_sizes(tmp_path, reader):
+    images = write_images(tmp_path / "photos", {"a.png": (200, 200)})
+    path = write(tmp_path / "a.csv", "file,x,y\na.png,50,50\n")
+    with pytest.raises(SourceError, match="--image-size goes without --images"):
+        converted(tmp_path / "out", reader, path, images, image_size=(100.0, 100.0))
+
+
+@pytest.mark.parametrize(
+    ("options", "numbers", "warned"),
+    [
+        ({"units": "percent"}, "0.{n},0.5", True),
+        ({"units": "pixels"}, "0.{n},1", True),
+        ({"units": "pixels", "screen": (80, 80), "fit": "stretch"}, "0.{n},1", True),
+        ({"units": "percent"}, "{n},0.5", False),  # one of 7 is at most 1
+        ({"units": "pixels"}, "0,0", False),
+        ({"units": "pixels"}, "-1,-1", False),
+        ({"units": "ratio"}, "0.{n},0.5", False),
+    ],
+)
+def test_ratios_that_are_read_in_another_unit_are_a_warning(
+    tmp_path, capsys, caplog, options, numbers, warned
+):
+    images = write_images(tmp_path / "photos", {"a.png": (40, 30)})
+    lines = [f"a.png,{numbers.format(n=n)}" for n in range(1, 8)]
+    path = write(tmp_path / "a.csv", "\n".join(["file,x,y", *lines, ""]))
+    found = converted(tmp_path / "out", "table", path, images, **options)
+    said = caplog.text or capsys.readouterr().err
+    assert ("7 of 7 points in percent or pixels have no number above 1" in said) == warned
+    assert not any("percent or pixels" in fact for fact in found.manifest.shown_facts())
