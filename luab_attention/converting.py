@@ -8,7 +8,7 @@ from typing import Any
 from datasets.utils.logging import get_logger
 
 from luab_attention.convert.card import card_text
-from luab_attention.convert.check import check_report, check_warning, outside_warning
+from luab_attention.convert.check import check_report, check_warning, outside_warning, ratios_warning
 from luab_attention.convert.conversion import Conversion
 from luab_attention.convert.images import DEFAULT, ImageRows
 from luab_attention.convert.picture import PICTURE, draw_folder
@@ -91,6 +91,11 @@ def convert(
     choice = ImageRows(images_split, images_config)
     if images is None and choice != DEFAULT:
         raise SourceError("--images-split and --images-config go with --images.")
+    if images is not None and own.get("image_size") is not None:
+        raise SourceError(
+            "--image-size goes without --images, which tell the size of each: leave it out. Of a table in "
+            "pixels of larger copies of the images, say --screen WxH --fit stretch."
+        )
     try:
         records = found.read(place, **own)
         if (stated or {}).get("pixels_per_degree") is not None:
@@ -120,12 +125,10 @@ def convert(
         print(f"ignored: {count:,} {what}")
     for line in check_report(manifest.facts):
         print(line)
-    warning = check_warning(manifest.facts)
-    if warning is not None:
-        logger.warning(warning)
-    warning = outside_warning(manifest.facts)
-    if warning is not None:
-        logger.warning(warning)
+    for warning_of in (check_warning, outside_warning, ratios_warning):
+        warning = warning_of(manifest.facts)
+        if warning is not None:
+            logger.warning(warning)
     if draw_folder(Path(out), manifest):
         print(f"{Path(out) / PICTURE}: what was read, on twelve images")
     return manifest

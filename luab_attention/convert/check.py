@@ -17,6 +17,8 @@ from luab_data.build.manifest import INNER
 
 COMPARED = "points compared with true boxes or masks"
 PLACES, OUTSIDE = "points and samples", "points and samples outside the image"
+NO_RATIOS = f"{INNER}points and samples in percent or pixels"
+LIKE_RATIOS = f"{INNER}of these from 0 to 1, in both axes"
 AS_READ = "of these inside, as read"
 SWAPPED, MIRRORED, UPSIDE_DOWN = "x and y swapped", "mirrored left to right", "mirrored upside down"
 FROM_1, FROM_0 = "counted from 1", "counted from 0"
@@ -25,6 +27,7 @@ READINGS = (SWAPPED, MIRRORED, UPSIDE_DOWN, FROM_1, FROM_0)
 # A warning needs a difference of this many standard deviations, and of this share of the points: neighboring
 # samples of a gaze depend on each other, so that chance alone gives more than independent points would.
 SIGMAS, SHARE = 4.0, 0.01
+ROUNDING = 1e-6
 
 
 class Truth(NamedTuple):
@@ -126,6 +129,33 @@ def count_outside(positions: Sequence[Positions]) -> dict[str, int]:
         _add(counts, PLACES, len(each.ratios))
         _add(counts, OUTSIDE, int(outside.sum()))
     return counts
+
+
+def count_like_ratios(positions: Sequence[Positions]) -> dict[str, int]:
+    """The points of a row that were read as percents or pixels, and those whose numbers look like ratios.
+
+    (0, 0) is a lost sample in every unit.
+    """
+    counts: dict[str, int] = {}
+    for each in positions:
+        if min(each.region.width, each.region.height) > 1:
+            numbers = np.stack(each.region.numbers(*each.ratios.T), axis=1)
+            numbers = numbers[(np.abs(numbers) > ROUNDING).any(axis=1)]
+            like = ((numbers >= -ROUNDING) & (numbers <= 1 + ROUNDING)).all(axis=1)
+            _add(counts, NO_RATIOS, len(like))
+            _add(counts, LIKE_RATIOS, int(like.sum()))
+    return counts
+
+
+def ratios_warning(facts: Mapping[str, int]) -> str | None:
+    """What to say if the numbers of most points look like ratios and were read as percents or pixels."""
+    like, places = facts.get(LIKE_RATIOS, 0), facts.get(NO_RATIOS, 0)
+    if 2 * like <= places:
+        return None
+    return (
+        f"{like:,} of {places:,} points in percent or pixels have no number above 1, so that they lie in the "
+        "corner: these look like ratios. See the options of the source, such as --units, and the picture."
+    )
 
 
 def outside_warning(facts: Mapping[str, int]) -> str | None:

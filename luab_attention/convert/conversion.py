@@ -9,7 +9,8 @@ from datasets.utils.logging import get_logger
 
 from luab_attention.columns import MASKS, ColumnLayout, attention_features
 from luab_attention.convert.gather import Gathered
-from luab_attention.convert.images import DEFAULT, ImageRows, Matching, StreamedImages, open_images
+from luab_attention.convert.images import DEFAULT, ImageRows, StreamedImages, open_images
+from luab_attention.convert.matching import Matching
 from luab_attention.convert.records import Read, Records, with_files
 from luab_attention.convert.source import AttentionSource
 from luab_attention.convert.to_rows import AttentionToRow
@@ -159,7 +160,7 @@ class _WithTruth:
         found = self._gathered.get(entry_id)
         if self._truth is not None and entry_id in self._truths:
             truth = self._truth.get(self._truths[entry_id])
-            found += (replace(each, points=[], paths=[], label=None, count=0) for each in truth)
+            found += (replace(each, points=[], paths=[], label=None, counted=False) for each in truth)
         return with_files(found)
 
     def ids(self) -> Iterator[str | Reject]:
@@ -197,14 +198,21 @@ class _WithTruth:
 
 
 def _matched(gathered: Gathered, truth: Gathered) -> dict[str, str]:
-    """The key in the truth of each image that has one: the same, or the only one that ends as it does."""
+    """The key in the truth of each image that has one: the same, or the only one that ends as it does.
+
+    Of several, it is the only one with the image's suffix.
+    """
     matching = Matching(gathered)
     fitting: dict[str, list[str]] = {}
     for key in truth.ids():
-        image = matching.key(key)
+        image = matching.key(truth.file_name(key))
         if image is not None:
             fitting.setdefault(image, []).append(key)
     exact = {image: image for image in fitting if image in truth}
+    for image, keys in fitting.items():
+        alike = [key for key in keys if matching.has_suffix(image, truth.file_name(key))]
+        if len(keys) > 1 and len(alike) == 1:
+            exact.setdefault(image, alike[0])
     several = {image: keys for image, keys in fitting.items() if len(keys) > 1 and image not in exact}
     if several:
         image, keys = next(iter(several.items()))

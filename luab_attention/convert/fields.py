@@ -15,7 +15,7 @@ def number(value: Any, name: str, low: float = -MAX_NUMBER, high: float = MAX_NU
     found: Any = value
     if isinstance(value, str):
         try:
-            found = float(value)
+            found = None if "_" in value else float(value)  # Python's own numbers may have underscores
         except ValueError:
             found = None
     if isinstance(found, bool) or not isinstance(found, int | float) or not low <= found <= high:
@@ -34,12 +34,18 @@ def whole(value: Any, name: str, low: int = 0, high: int = 10**15) -> int:
     return value
 
 
-def numbers(value: Any, name: str, length: int | None = None, low: float = -MAX_NUMBER) -> list[float]:
-    """A list of finite numbers from `low`, of this length."""
+def numbers(
+    value: Any,
+    name: str,
+    length: int | None = None,
+    low: float = -MAX_NUMBER,
+    high: float = MAX_NUMBER,
+) -> list[float]:
+    """A list of finite numbers from `low` to `high`, of this length."""
     found = items(value, name)
     if length is not None and len(found) != length:
         raise RejectedRecord(f"{name} has {len(found)} numbers, allowed are {length}")
-    return [number(each, f"{name}[{place}]", low) for place, each in enumerate(found)]
+    return [number(each, f"{name}[{place}]", low, high) for place, each in enumerate(found)]
 
 
 def items(value: Any, name: str) -> list[Any]:

@@ -150,6 +150,17 @@ def frame_of(units: Units, base: int = 0, screen: Size | None = None, fit: Fit =
     return RATIOS if units == "ratio" else PERCENT
 
 
+def require_near(ratios: np.ndarray, far: float) -> None:
+    """Raises RejectedRecord if one of the places [N, 2] is more than `far` widths or heights away."""
+    away = ~(np.abs(ratios) <= far).all(axis=1)  # also for NaN
+    if away.any():
+        x, y = ratios[np.argmax(away)]
+        raise RejectedRecord(
+            f"({x:g}, {y:g}) in ratios of the image is further away than {far:g} times its size: check the "
+            "unit, the order and the size"
+        )
+
+
 def _needed(size: Size | None) -> Size:
     if size is None:
         raise RejectedRecord(

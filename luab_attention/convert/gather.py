@@ -4,12 +4,13 @@ import pickle
 import tempfile
 import zlib
 from array import array
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from luab_attention.columns import HEATMAPS, MASKS, OPTIONAL, SCANPATHS
-from luab_attention.convert.image_keys import image_key
-from luab_attention.convert.records import Read, SourceRecord, Unannotated
+from luab_attention.columns import HEATMAPS, MASKS, OPTIONAL, SCANPATHS, SEGMENT
+from luab_attention.convert.image_keys import key_and_suffix
+from luab_attention.convert.records import PathPart, Read, SourceRecord, Unannotated
 from luab_data.constants import OBJECTS, POINTS
 from luab_data.errors import RejectedRecord
 from luab_data.sources.entries import BYPRODUCTS, Reject
@@ -19,6 +20,8 @@ _PARTS = {POINTS: "points", SCANPATHS: "paths", OBJECTS: "boxes", MASKS: "masks"
 
 class Gathered:
     """All records of a source in a compressed scratch file, by image; what they have, in memory.
+
+    An image is called by its name without suffix, unless another has this name with another suffix.
 
     The records are our own objects in a file without a name, deleted with this object. A `Lookup` whose
     payloads are lists of records.
@@ -35,6 +38,7 @@ class Gathered:
         sized: whether each image has a size.
         found: the number of the source's entries.
         unannotated: how many entries of each kind nobody annotated; `ignored` counts them all.
+        with_suffix: the images that are called with their suffix.
     """
 
     def __init__(self, records: Read, place: str | Path, role: str = BYPRODUCTS):
@@ -46,14 +50,15 @@ class Gathered:
         self.labels: dict[str, int] = {}
         self.found = 0
         self.with_images = False
+        self.with_suffix: set[str] = set()
         self._chunks: dict[str, array[int]] = {}  # id -> begin and end of each of its records
+        self._suffixes: dict[str, str] = {}  # id -> the suffix of its name, if it has one
         self._rejects: array[int] = array("Q")
         self._file = tempfile.TemporaryFile(prefix="luab-")  # noqa: SIM115 - lives as long as the object
         self._end = 0
         self._unsized: set[str] = set()
         self._sized: set[str] = set()
         self._own: dict[str, str | None] = {}  # image -> its own class; None: several
-        self._part_labels = False
         for record in records:
             if isinstance(record, Unannotated):
                 self.ignored += 1
@@ -64,6 +69,7 @@ class Gathered:
             else:
                 self.found += record.count
                 self._add(record)
+        self._drop_suffixes()
 
     @property
     def single(self) -> bool:
@@ -78,6 +84,14 @@ class Gathered:
     def states_size(self, entry_id: str) -> bool:
         """Whether a record of an image states its size."""
         return entry_id in self._sized
+
+    def suffix(self, entry_id: str) -> str:
+        """The suffix of an image's name in lower case, "" if it has none."""
+        return self._suffixes.get(entry_id, "")
+
+    def file_name(self, entry_id: str) -> str:
+        """An image's name with its suffix."""
+        return entry_id if entry_id in self.with_suffix else entry_id + self.suffix(entry_id)
 
     def __len__(self) -> int:
         return len(self._chunks)
@@ -104,12 +118,19 @@ class Gathered:
 
     def _add(self, record: SourceRecord) -> None:
         try:
-            key = image_key(record.image_id)
+            key, suffix = key_and_suffix(record.image_id)
+            key += suffix
         except RejectedRecord as error:
             for reject in record.rejects(f"its image {record.image_id[:200]!a}: {error.reason}", self.role):
                 self._rejects.extend(self._write(reject))
             return
+        if not record.counted:
+            if key in self._chunks:  # otherwise there is nothing that it could tell more about
+                self._chunks[key].extend(self._write(record))
+            return
         self._chunks.setdefault(key, array("Q")).extend(self._write(record))
+        if suffix:
+            self._suffixes[key] = suffix
         (self._sized if record.size is not None else self._unsized).add(key)
         self.with_images |= record.image is not None
         self._note_labels(key, record)
@@ -119,14 +140,39 @@ class Gathered:
                 for field in OPTIONAL[column]:
                     if field not in fields and getattr(part, field) is not None:
                         fields.add(field)
+                if isinstance(part, PathPart) and part.may_lose:
+                    fields.add(SEGMENT)
 
     def _note_labels(self, key: str, record: SourceRecord) -> None:
         for label in dict.fromkeys(record.labels()):
             self.labels[label] = self.labels.get(label, 0) + 1
         if record.label is not None:
-            self._own[key] = record.label if self._own.get(key, record.label) == record.label else None
+            self._note_own(key, record.label)
         elif next(record.present(), None) is not None:
-            self._own[key] = None
+            self._note_own(key, None)
+
+    def _note_own(self, key: str, label: str | None) -> None:
+        self._own[key] = label if self._own.get(key, label) == label else None
+
+    def _drop_suffixes(self) -> None:
+        """Calls images by their names without suffix, now that all names are known."""
+        keys = {name: name.removesuffix(suffix) for name, suffix in self._suffixes.items()}
+        number = Counter(keys.values())
+        self.with_suffix = {name for name, key in keys.items() if number[key] > 1}
+        # `a.jpg.png` cannot be `a.jpg` beside an `a.jpg` that keeps its suffix.
+        self.with_suffix |= {name for name, key in keys.items() if key in self.with_suffix}
+        keys |= {name: name for name in self.with_suffix}
+        chunks, own = self._chunks, self._own
+        self._chunks, self._own = {}, {}
+        for name, places in chunks.items():
+            before = self._chunks.get(keys.get(name, name))
+            merged = places if before is None else array("Q", sorted([*before, *places]))
+            self._chunks[keys.get(name, name)] = merged
+        for name, label in own.items():
+            self._note_own(keys.get(name, name), label)
+        self._sized = {keys.get(name, name) for name in self._sized}
+        self._unsized = {keys.get(name, name) for name in self._unsized}
+        self._suffixes = {keys[name]: suffix for name, suffix in self._suffixes.items()}
 
     def _write(self, item: SourceRecord | Reject) -> tuple[int, int]:
         packed = zlib.compress(pickle.dumps(item, pickle.HIGHEST_PROTOCOL), 1)

@@ -33,7 +33,20 @@ def forms(key: str) -> tuple[str, ...]:
 
 
 def image_key(name: str) -> str:
-    """The path without suffix, with `/`, and with COCO's ids as 12 digits. It is never opened as a path.
+    """The first part of `key_and_suffix`. Raises RejectedRecord."""
+    return key_and_suffix(name)[0]
+
+
+def suffix_of(name: str) -> str:
+    """The suffix of an image file in lower case, "" if it has none."""
+    lower = name.lower()
+    return next((suffix for suffix in SUFFIXES if lower.endswith(suffix)), "")
+
+
+def key_and_suffix(name: str) -> tuple[str, str]:
+    """The path without suffix, with `/`, and with COCO's ids as 12 digits; and the suffix, in lower case.
+
+    The key is never opened as a path.
 
     Raises:
         RejectedRecord: it is empty, absurdly long, or climbs with `..`.
@@ -43,12 +56,13 @@ def image_key(name: str) -> str:
         raise RejectedRecord(f"a name has 1 to {MAX_KEY} characters")
     if ".." in parts or _UNSAFE.search(name):
         raise RejectedRecord("a name with '..' or a control character")
-    if parts[-1].lower().endswith(SUFFIXES):
+    suffix = suffix_of(parts[-1])
+    if suffix:
         parts[-1] = parts[-1].rpartition(".")[0] or parts[-1]
     coco = _COCO.fullmatch(parts[-1])
     if coco is not None:
         parts[-1] = coco.group(1)
-    return same_form("/".join(parts))
+    return same_form("/".join(parts)), suffix
 
 
 def ends(key: str) -> Iterator[str]:

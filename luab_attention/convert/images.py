@@ -1,20 +1,20 @@
 """The images of a conversion: a folder, a zip, a tar or a dataset on the Hub, matched by name.
 
 A name matches a file by its path, or by the path's end: `cat/1.jpg` is `photos/cat/1.jpg` if no other file
-ends the same way. An upload to Label Studio also matches a file without the prefix that it got there, if no
-other upload has that name. Files that the source does not name are counted, and not read.
+ends the same way, and `photos/cat/1.png` if there is no such JPEG. An upload to Label Studio also matches a
+file without the prefix that it got there, if no other upload has that name. Files that the source does not
+name are counted, and not read.
 """
 
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from luab_attention.convert.gather import Gathered
-from luab_attention.convert.image_keys import ends, forms, image_key
 from luab_attention.convert.image_stores import Store, open_store
+from luab_attention.convert.matching import Matching
 from luab_data.console.names import few
 from luab_data.constants import TRAIN
 from luab_data.errors import RejectedRecord, SourceError
@@ -94,20 +94,32 @@ class Several:
             yield from (Reject(IMAGES, printable(name), self.reason(key)) for name in names[1:])
 
 
-def _by_key(names: Iterable[tuple[str, Any]], matching: "Matching") -> tuple[dict[str, Any], Several, int]:
-    """The place of the first file of each key, the keys with several, and the number of files without one."""
-    places: dict[str, Any] = {}
-    first: dict[str, str] = {}
+def _by_key(names: Iterable[tuple[str, Any]], matching: Matching) -> tuple[dict[str, Any], Several, int]:
+    """The place of the file of each key, the keys with several, and the number of files without one.
+
+    Of several files, the only one with the suffix that the source names is meant.
+    """
+    first: dict[str, tuple[str, Any]] = {}
+    more: dict[str, list[tuple[str, Any]]] = {}
     several, ignored = Several(), 0
     for name, at in names:
         key = matching.key(name)
         if key is None:
             ignored += 1
-        elif key in places:
-            several.add(key, first[key], name)
+        elif key in first:
+            more.setdefault(key, [first[key]]).append((name, at))
         else:
-            places[key], first[key] = at, name
-    return places, several, ignored
+            first[key] = name, at
+    for key, files in more.items():
+        exact = [file for file in files if matching.has_suffix(key, file[0])]
+        if len(exact) == 1:
+            first[key] = exact[0]
+            matching.left_out.update(name for name, _ in files if name != exact[0][0])
+            ignored += len(files) - 1
+        else:
+            for name, _ in files[1:]:
+                several.add(key, files[0][0], name)
+    return {key: at for key, (_, at) in first.items()}, several, ignored
 
 
 class StreamedImages:
@@ -125,7 +137,7 @@ class StreamedImages:
 
     role = IMAGES
 
-    def __init__(self, images: HubImages, matching: "Matching", source: str | Path):
+    def __init__(self, images: HubImages, matching: Matching, source: str | Path):
         self.place = images.place
         self.ignored = 0
         self._images, self._source = images, source
@@ -167,43 +179,6 @@ class StreamedImages:
             "with their folders, or download the dataset and pass its folder: entries of such names are then "
             "rejected."
         )
-
-
-# Label Studio's address of an upload: 8 hex digits keep uploads of one name apart.
-_UPLOAD = re.compile(r"(?:.*/)?data/upload/(?:.*/)?[0-9a-f]{8}-([^/]+)", re.ASCII)
-
-
-class Matching:
-    """Finds the key that a file's path means, among those of a source."""
-
-    def __init__(self, wanted: Gathered):
-        self._wanted = wanted
-        self._longer: dict[str, list[str]] = {}  # last part -> keys with folders
-        self._uploads: dict[str, list[str]] = {}  # name before the upload -> keys
-        self.seen: list[str] = []  # the first files, for messages
-        for key in wanted.ids():
-            if "/" in key:
-                self._longer.setdefault(key.rpartition("/")[2], []).append(key)
-            if (uploaded := _UPLOAD.fullmatch(key)) is not None:
-                self._uploads.setdefault(image_key(f"{uploaded[1]}.jpg"), []).append(key)  # any suffix
-
-    def key(self, name: str) -> str | None:
-        """The key of a file, or None."""
-        if len(self.seen) < 3:
-            self.seen.append(name)
-        try:
-            path = image_key(name)
-        except RejectedRecord:
-            return None
-        return next((key for form in forms(path) if (key := self._key(form)) is not None), None)
-
-    def _key(self, path: str) -> str | None:
-        found = next((end for end in ends(path) if end in self._wanted), None)
-        if found is not None:
-            return found
-        fitting = [key for key in self._longer.get(path.rpartition("/")[2], ()) if key.endswith(f"/{path}")]
-        fitting = fitting or self._uploads.get(path.rpartition("/")[2], [])
-        return fitting[0] if len(fitting) == 1 else None
 
 
 def no_match(place: str | Path, wanted: Gathered, seen: list[str]) -> SourceError:

@@ -9,28 +9,23 @@ import numpy as np
 from luab_attention.boxes.boxes import BBOX, CATEGORY, REASONS, usable
 from luab_attention.columns import (
     ANNOTATOR,
-    DURATION,
     HEATMAPS,
     HERE,
     MASKS,
     NOT_HERE,
     SCANPATHS,
-    SEGMENT,
-    TASK,
-    TIME,
     ColumnLayout,
 )
 from luab_attention.convert.check import Positions, Truth
-from luab_attention.convert.frames import Region, Size
+from luab_attention.convert.frames import Region, Size, require_near
 from luab_attention.convert.masks import mask_pixels, mask_png
-from luab_attention.convert.records import HeatmapPart, PathPart, SourceRecord
+from luab_attention.convert.paths import KEY, extend, finished, path_ratios, path_value
+from luab_attention.convert.records import HeatmapPart, SourceRecord
 from luab_attention.gray import gray_image
 from luab_attention.points import FAR_OUTSIDE, SIGN, WEIGHT, X, Y
 from luab_data.constants import IMAGE, LABEL, NO_LABEL, OBJECTS, POINTS
 from luab_data.errors import RejectedRecord
 from luab_data.images.pillow import checked_image
-
-FAR_AWAY = 1000.0  # widths of the image: beyond this a sample is no place on any screen
 
 
 class UnknownClass(RejectedRecord):
@@ -72,6 +67,7 @@ class RowParts:
         self._values: dict[str, list[dict[str, Any]]] = {kind: [] for kind in layout.fields}
         self._degrees: list[float] = []
         self._keys: dict[tuple[str, str], dict[str, Any]] = {}  # of viewings in pieces, and repeated boxes
+        self._lost: dict[str, list[float]] = {}  # of a viewing's key: times of the samples that it lost
 
     @property
     def pixels_per_degree(self) -> float | None:
@@ -89,20 +85,22 @@ class RowParts:
         if region is not None:
             for x, y, label, weight, sign in record.points:
                 point = np.array([region.ratios(x, y)])
-                _require_near(point, FAR_OUTSIDE)
+                require_near(point, FAR_OUTSIDE)
                 self._number(label)
                 value = {X: point[0, 0], Y: point[0, 1], LABEL: label, WEIGHT: weight, SIGN: sign}
                 values.append((POINTS, value))
                 if sign != NOT_HERE:
                     positions.append(Positions(point, label, record.frame, region, size))
             for path in record.paths:
-                ratios = _path_ratios(path, region)
-                values.append((SCANPATHS, _path_value(path, ratios)))
+                if not path.x and path.lost:
+                    continue
+                ratios = path_ratios(path, region)
+                values.append((SCANPATHS, path_value(path, ratios)))
                 positions.append(Positions(ratios, path.label, record.frame, region, size))
             for box in record.boxes:
                 place = self._box(box, region)
                 bbox = place * np.tile(self.size or (1, 1), 2)
-                values.append((OBJECTS, {BBOX: bbox, LABEL: box.label, "key": box.key}))
+                values.append((OBJECTS, {BBOX: bbox, LABEL: box.label, KEY: box.key}))
                 truths.append(Truth(place, box.label))
         for mask in record.masks:
             pixels = mask_pixels(mask.content, size)
@@ -112,7 +110,10 @@ class RowParts:
             truths.append(Truth(pixels, mask.label))
         for heatmap in record.heatmaps:
             values.append((HEATMAPS, _heatmap_value(heatmap)))
-        self._keep(record, values, labels)
+        self._keep(values, labels)
+        for path in record.paths:
+            if path.key is not None:
+                self._lost.setdefault(path.key, []).extend(path.lost)
         self._note_degree(record, size)
         self.positions += positions
         self.truths += truths
@@ -126,21 +127,21 @@ class RowParts:
             if self._layout.classes:
                 objects[CATEGORY] = [self._number(each[LABEL]) for each in found]
             return objects
+        if kind == SCANPATHS:
+            found = [finished(each, self._lost.get(each[KEY], [])) for each in found]
         needed = (IMAGE,) if kind in (MASKS, HEATMAPS) else (X, Y)
         return [self._filled({name: each.get(name) for name in (*needed, *fields)}) for each in found]
 
-    def _keep(
-        self, record: SourceRecord, values: list[tuple[str, dict[str, Any]]], labels: Sequence[int]
-    ) -> None:
+    def _keep(self, values: list[tuple[str, dict[str, Any]]], labels: Sequence[int]) -> None:
         for kind, value in values:
-            key = value.pop("key", None)
+            key = value.get(KEY)
             if key is None:
                 self._values[kind].append(value)
             elif (kind, key) not in self._keys:
                 self._keys[kind, key] = value
                 self._values[kind].append(value)
             elif kind == SCANPATHS:
-                _extend(self._keys[kind, key], value)
+                extend(self._keys[kind, key], value)
         self.labels += [label for label in dict.fromkeys(labels) if label not in self.labels]
 
     def _note_degree(self, record: SourceRecord, measured: Size | None) -> None:
@@ -188,54 +189,6 @@ class RowParts:
         return place
 
 
-def _path_ratios(path: PathPart, region: Region) -> np.ndarray:
-    lengths = {name: len(getattr(path, name)) for name in (X, Y)}
-    lengths |= {
-        name: len(value) for name in (TIME, DURATION, SEGMENT) if (value := getattr(path, name)) is not None
-    }
-    if len(set(lengths.values())) > 1:
-        raise RejectedRecord(f"a path with lists of different lengths: {lengths}")
-    if not path.x:
-        raise RejectedRecord("a path without a sample")
-    if path.time is not None and path.key is None and (np.diff(path.time) < 0).any():
-        raise RejectedRecord("a path whose times go back")
-    if path.duration is not None and min(path.duration) < 0:
-        raise RejectedRecord(f"a path with a duration below 0: {min(path.duration):g} ms")
-    ratios = np.stack(region.ratios(np.array(path.x), np.array(path.y)), axis=1)
-    _require_near(ratios, FAR_AWAY)
-    return ratios
-
-
-def _path_value(path: PathPart, ratios: np.ndarray) -> dict[str, Any]:
-    value: dict[str, Any] = {X: ratios[:, 0].tolist(), Y: ratios[:, 1].tolist(), "key": path.key}
-    for name in (TIME, DURATION, SEGMENT, ANNOTATOR, TASK, LABEL, WEIGHT):
-        value[name] = getattr(path, name)
-    return value
-
-
-def _extend(value: dict[str, Any], more: dict[str, Any]) -> None:
-    """Adds a later piece of a viewing, in the order of time if there are times."""
-    for name in (X, Y, TIME, DURATION, SEGMENT):
-        if (value[name] is None) != (more[name] is None):
-            raise RejectedRecord(f"the pieces of a path do not all have {name}")
-    if value[WEIGHT] != more[WEIGHT]:
-        raise RejectedRecord(
-            f"the weight {_weight(more)} in a path of the weight {_weight(value)}: a path has one weight. "
-            "Tell the paths apart by annotator or task"
-        )
-    lists = [name for name in (X, Y, TIME, DURATION, SEGMENT) if value[name] is not None]
-    for name in lists:
-        value[name] = [*value[name], *more[name]]
-    if value[TIME] is not None:
-        order = np.argsort(value[TIME], kind="stable")
-        for name in lists:
-            value[name] = [value[name][at] for at in order]
-
-
-def _weight(value: dict[str, Any]) -> str:
-    return "1 (not stated)" if value[WEIGHT] is None else f"{value[WEIGHT]:g}"
-
-
 def _heatmap_value(heatmap: HeatmapPart) -> dict[str, Any]:
     image = {"bytes": checked_image(heatmap.content), "path": None}
     try:
@@ -243,13 +196,3 @@ def _heatmap_value(heatmap: HeatmapPart) -> dict[str, Any]:
     except ValueError as error:  # training would refuse it
         raise RejectedRecord(str(error)) from error
     return {IMAGE: image, LABEL: heatmap.label, ANNOTATOR: heatmap.annotator}
-
-
-def _require_near(ratios: np.ndarray, far: float) -> None:
-    away = ~(np.abs(ratios) <= far).all(axis=1)  # also for NaN
-    if away.any():
-        x, y = ratios[np.argmax(away)]
-        raise RejectedRecord(
-            f"({x:g}, {y:g}) in ratios of the image is further away than {far:g} times its size: check the "
-            "unit, the order and the size"
-        )

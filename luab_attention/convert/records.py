@@ -1,6 +1,6 @@
 """What a reader gives: one `SourceRecord` for each entry of its source, in the source's own numbers."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -27,7 +27,8 @@ class PathPart(NamedTuple):
     """One viewing: samples or fixations in order.
 
     Times and durations are in ms. Parts of an image with the same `key` are one viewing, which a source gives
-    in pieces.
+    in pieces: its samples come in the order of time. `lost` has the times of samples that are not there:
+    those before and after them are not connected.
     """
 
     x: list[float]
@@ -40,6 +41,22 @@ class PathPart(NamedTuple):
     label: str | None = None
     weight: float | None = None
     key: str | None = None
+    lost: Sequence[float] = ()
+
+    @property
+    def may_lose(self) -> bool:
+        """Whether a sample counts until the next one, and some may be lost: then it has segments."""
+        return self.key is not None and self.time is not None and self.duration is None
+
+    def cut(self, begin: int, end: int) -> "PathPart":
+        """The samples from `begin` to before `end`."""
+        return self._replace(
+            x=self.x[begin:end],
+            y=self.y[begin:end],
+            time=None if self.time is None else self.time[begin:end],
+            duration=None if self.duration is None else self.duration[begin:end],
+            segment=None if self.segment is None else self.segment[begin:end],
+        )
 
 
 class BoxPart(NamedTuple):
@@ -71,19 +88,29 @@ class HeatmapPart(NamedTuple):
     annotator: str | None = None
 
 
+class Entry(NamedTuple):
+    """One of a record's entries: its name, for `rejects.jsonl`, and how many points or samples it has."""
+
+    name: str
+    parts: int = 1
+
+
 @dataclass(frozen=True)
 class SourceRecord:
     """One entry of a source, or several that follow each other and belong to one image.
 
     Attributes:
         image_id: the image, by any name that tells which it is: see `image_key`.
-        name: of the entry, for `rejects.jsonl`.
+        name: of the entry, or of the first, for `rejects.jsonl`.
         frame: where the image is among the numbers.
         size: width and height of the image in pixels, if the source states them.
         label: the image's own class.
         image: the image file's bytes, if the source has them.
         pixels_per_degree: image pixels in a degree of visual angle.
-        count: number of the source's entries.
+        entries: its entries, if each can be rejected alone. Then the record has points alone in their order,
+            or the samples of one path with a key.
+        counted: False if it is no entry of the source, but tells more about an image: its true boxes, or the
+            samples that a path lost.
     """
 
     image_id: str
@@ -98,7 +125,13 @@ class SourceRecord:
     heatmaps: list[HeatmapPart] = field(default_factory=list)
     image: bytes | None = None
     pixels_per_degree: float | None = None
-    count: int = 1
+    entries: Sequence[Entry] = ()
+    counted: bool = True
+
+    @property
+    def count(self) -> int:
+        """Number of the source's entries."""
+        return (len(self.entries) or 1) if self.counted else 0
 
     def labels(self) -> Iterator[str]:
         """The classes that it names, in order, also those that it says are not there."""
@@ -117,9 +150,26 @@ class SourceRecord:
 
     def rejects(self, reason: str, role: str = BYPRODUCTS) -> list[Reject]:
         """A reject for each of its entries."""
-        if self.count == 1:
-            return [Reject(role, self.name, reason)]
-        return [Reject(role, f"{self.name}, {n} of {self.count}", reason) for n in range(1, self.count + 1)]
+        names = [entry.name for entry in self.entries] or [self.name]
+        return [Reject(role, name, reason) for name in names] if self.counted else []
+
+    def halves(self) -> tuple["SourceRecord", "SourceRecord"]:
+        """The record in two, each with half of its entries."""
+        middle = len(self.entries) // 2
+        at = sum(entry.parts for entry in self.entries[:middle])
+        end = sum(entry.parts for entry in self.entries)
+        return self._cut(self.entries[:middle], 0, at), self._cut(self.entries[middle:], at, end)
+
+    def _cut(self, entries: Sequence[Entry], begin: int, end: int) -> "SourceRecord":
+        paths = [path.cut(begin, end) for path in self.paths]
+        return replace(
+            self, name=entries[0].name, entries=entries, points=self.points[begin:end], paths=paths
+        )
+
+    def lost(self) -> "SourceRecord | None":
+        """What is left of it if it cannot be used: the times of the samples of viewings in pieces."""
+        paths = [PathPart([], [], key=path.key, lost=path.time or ()) for path in self.paths if path.may_lose]
+        return SourceRecord(self.image_id, self.name, paths=paths, counted=False) if paths else None
 
 
 class Records(list[SourceRecord]):

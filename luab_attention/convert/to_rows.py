@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from luab_attention.columns import ATTENTION_SOURCE, KINDS, SCANPATHS, ColumnLayout
-from luab_attention.convert.check import check_row, count_outside
+from luab_attention.convert.check import check_row, count_like_ratios, count_outside
 from luab_attention.convert.parts import RowParts, UnknownClass
 from luab_attention.convert.records import SourceRecord
 from luab_attention.convert.source import AttentionSource
@@ -31,8 +31,8 @@ SHAPE_PIXELS, SHAPE_RATIO = 2.0, 0.01
 class AttentionToRow:
     """Makes rows from pairs whose byproducts are lists of records; picklable, so that Ray can run it.
 
-    A record that does not fit is rejected, the others of its image are kept. An image without a usable record
-    gives no row.
+    A record that does not fit is rejected, the others of its image are kept; so is an entry among those of a
+    record. An image without a usable record gives no row.
 
     Attributes:
         layout: the columns.
@@ -71,7 +71,8 @@ class AttentionToRow:
             return Outcome(None, tuple(rejects))
         row = self._row(pair.id, encoded, parts)
         counts = {self.role: used} | ({IMAGES: 1} if self.joined else {})
-        facts = _facts(row) | count_outside(parts.positions) | check_row(parts.positions, parts.truths)
+        facts = _facts(row) | count_outside(parts.positions) | count_like_ratios(parts.positions)
+        facts |= check_row(parts.positions, parts.truths)
         return Outcome(row, tuple(rejects), counts, facts | dict.fromkeys(left_out, 1))
 
     def refused(self, pair: LoadedPair, reason: str, /) -> Outcome:
@@ -101,16 +102,23 @@ class AttentionToRow:
         rejects: list[Reject] = []
         kept: list[SourceRecord] = []
         left_out: list[str] = []
-        for record in records:
+        left = [*records[::-1]]  # the next one is the last
+        while left:
+            record = left.pop()
             try:
                 if record.size is not None and stated is not None:
                     _require_shape(record.size, measured or stated, same=measured is None)
                 parts.add(record)
             except RejectedRecord as error:
+                if len(record.entries) > 1:
+                    left += record.halves()[::-1]
+                    continue
                 rejects += record.rejects(error.reason, self.role)
-                if not record.count:
+                if not record.counted:
                     unplaced = UNSIZED if parts.size is None else UNFIT
                     left_out.append(NOT_NAMED if isinstance(error, UnknownClass) else unplaced)
+                elif (lost := record.lost()) is not None:
+                    left.append(lost)
                 continue
             kept.append(record)
         return parts, rejects, kept, left_out

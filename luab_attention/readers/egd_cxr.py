@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from luab_attention.convert import fields
 from luab_attention.convert.frames import OnScreen, Region
-from luab_attention.convert.records import PathPart, Read, SourceRecord
+from luab_attention.convert.records import Entry, PathPart, Read, SourceRecord
 from luab_attention.convert.source import AttentionSource
 from luab_attention.convert.tables import table_rows
 from luab_data.errors import RejectedRecord, SourceError
@@ -55,18 +55,17 @@ def read(path: Path) -> Read:
     rows = table_rows(path / FIXATIONS, BYPRODUCTS, NEEDED)
     for (dicom, session), lines in groupby(_checked(rows), itemgetter(0, 1)):
         path_of: dict[str, list[float]] = {"x": [], "y": [], "time": [], "duration": []}
-        first = ""
+        entries: list[Entry] = []
         for _, _, name, values in lines:
             if isinstance(values, RejectedRecord):
                 yield Reject(BYPRODUCTS, name, values.reason)
                 continue
-            first = first or name
+            entries.append(Entry(name))
             for each, value in zip(path_of.values(), values, strict=True):
                 each.append(value)
-        count = len(path_of["x"])
-        if not count:
+        if not entries:
             continue
-        record = SourceRecord(dicom, first, count=count)
+        record = SourceRecord(dicom, entries[0].name, entries=entries)
         try:
             yield _record(_whole_id(dicom, images), images, session, path_of, record)
         except RejectedRecord as error:
@@ -82,7 +81,7 @@ def _record(
 ) -> SourceRecord:
     frame, label = images[dicom]
     path = PathPart(**path_of, annotator=session, key=session)  # type: ignore[arg-type]  # four lists
-    return SourceRecord(dicom, record.name, frame, label=label, paths=[path], count=record.count)
+    return SourceRecord(dicom, record.name, frame, label=label, paths=[path], entries=record.entries)
 
 
 def _checked(rows: Any) -> Any:

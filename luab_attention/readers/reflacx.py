@@ -11,7 +11,7 @@ from typing import Any
 
 from luab_attention.convert import fields
 from luab_attention.convert.frames import ImagePixels
-from luab_attention.convert.records import PathPart, Read, SourceRecord
+from luab_attention.convert.records import Entry, PathPart, Read, SourceRecord
 from luab_attention.convert.source import AttentionSource
 from luab_attention.convert.tables import table_rows
 from luab_data.errors import RejectedRecord, SourceError
@@ -72,7 +72,7 @@ def _reading(path: Path, root: Path, row: dict[str, str]) -> Any:
     file = path / MAIN / reading / FIXATIONS
     require_file_inside(file, root)
     kept: list[tuple[float, ...]] = []
-    first = ""
+    entries: list[Entry] = []
     try:
         for number, line in table_rows(file, BYPRODUCTS, NEEDED):
             name = f"{MAIN}/{reading}/{FIXATIONS}, line {number}"
@@ -80,7 +80,7 @@ def _reading(path: Path, root: Path, row: dict[str, str]) -> Any:
                 if isinstance(line, RejectedRecord):
                     raise line
                 kept.append(_fixation(line))
-                first = first or name
+                entries.append(Entry(name))
             except RejectedRecord as error:
                 yield Reject(BYPRODUCTS, name, error.reason)
     except SourceError as error:  # of one reading's table
@@ -90,12 +90,12 @@ def _reading(path: Path, root: Path, row: dict[str, str]) -> Any:
     x, y, begin, duration, degrees = (list(values) for values in zip(*kept, strict=True))
     yield SourceRecord(
         dicom,
-        first,
+        entries[0].name,
         PIXELS,
         (size[0], size[1]),
-        paths=[PathPart(x, y, begin, duration, annotator=reading)],
+        paths=[PathPart(x, y, begin, duration, annotator=reading, key=entries[0].name)],
         pixels_per_degree=median(degrees),
-        count=len(kept),
+        entries=entries,
     )
 
 

@@ -1,10 +1,11 @@
 """The images of a conversion: folder, zip, tar, Parquet; names that fit by their end, twice, or not."""
 
+import json
 import zipfile
 
 import datasets
 import pytest
-from fixtures.converted import converted, write_images
+from fixtures.converted import converted, near, write_images
 from fixtures.factories import image_bytes, noise_image, write_tar
 
 from luab_attention.convert.image_keys import ends, image_key, name_in_url
@@ -158,7 +159,7 @@ def test_a_damaged_image_costs_its_records_alone(tmp_path):
     (images / "cat/2.jpg").write_bytes(image_bytes(noise_image(300, 300), "PNG")[:400])
     found = converted(tmp_path / "out", "table", table(tmp_path / "a.csv", "dog/1.jpg", "2", "2"), images)
     assert list(found.rows) == ["dog/1"]
-    assert sorted(found.rejects) == ["2", "a.csv, line 3, 1 of 2", "a.csv, line 3, 2 of 2"]
+    assert sorted(found.rejects) == ["2", "a.csv, line 3", "a.csv, line 4"]
 
 
 def test_a_choice_among_files_is_an_error(tmp_path):
@@ -310,3 +311,64 @@ def test_links_out_of_the_folder_are_rejected_at_any_depth(tmp_path):
     texts = ("out of the folder", "out of the folder", "leads nowhere")
     assert [text in reason for text, reason in zip(texts, reasons, strict=True)] == 3 * [True], reasons
     assert found.rows["again"]["image"]["bytes"] == (images / "cat/1.jpg").read_bytes()
+
+
+def test_images_that_differ_by_their_suffix_are_two(tmp_path):
+    (tmp_path / "a.csv").write_text(
+        "file,x,y,label\na.jpg,.1,.1,cat\na.PNG,.9,.9,dog\nb.jpg,.5,.5,cat\nb,.6,.6,cat\nc.jpg.png,.5,.5,cat\n"
+    )
+    found = converted(tmp_path / "out", "table", tmp_path / "a.csv")
+    assert {key: [p["x"] for p in row["points"]] for key, row in found.rows.items()} == {
+        "a.jpg": near([0.1]), "a.png": near([0.9]), "b": near([0.5, 0.6]), "c.jpg": near([0.5]),
+    }  # fmt: skip
+    assert [row["label"] for row in found.rows.values()] == [0, 1, 0, 0]
+
+
+@pytest.mark.parametrize("parquet", [False, True])
+def test_an_exact_file_name_wins(tmp_path, parquet):
+    """Of `b` only the JPEG is named, and of `c` none."""
+    sizes = {
+        "x/a.jpg": (8, 6),
+        "x/a.png": (9, 6),
+        "b.gif": (11, 6),
+        "b.jpg": (10, 6),
+        "c.jpg": (4, 4),
+        "c.png": (4, 5),
+    }
+    images = write_images(tmp_path / "photos", sizes)
+    if parquet:
+        rows = [{"path": name, "bytes": (images / name).read_bytes()} for name in sizes]
+        images = images_in_parquet(tmp_path / "parquet", train=rows)
+    path = table(tmp_path / "a.csv", "a.jpg", "a.png", "b.jpg", "c")
+    found = converted(tmp_path / "out", "table", path, images)
+    assert {key: row["width"] for key, row in found.rows.items()} == {"a.jpg": 8, "a.png": 9, "b": 10}
+    assert "c.jpg and c.png: name it" in found.rejects["a.csv, line 5"]
+    assert found.manifest.ignored["images"] == 1
+
+
+def test_a_name_that_contains_another_is_not_it(tmp_path):
+    images = write_images(tmp_path / "photos", {"a.jpg": (8, 6), "a.jpg.png": (9, 6), "a.gif": (7, 6)})
+    for names, widths in ((["a.jpg", "a.gif", "a.jpg.png"], [8, 7, 9]), (["a.jpg.png"], [9])):
+        path = table(tmp_path / "a.csv", *names)
+        found = converted(tmp_path / f"out{len(names)}", "table", path, images)
+        assert [row["width"] for row in found.rows.values()] == widths and not found.rejects
+
+
+def test_true_boxes_are_those_of_the_same_suffix(tmp_path):
+    for named, of_truth in ((("a.jpg", "a.png"), ("a.jpg", "a.png")), (("a.jpg",), ("a.jpg", "a.png"))):
+        out = tmp_path / str(len(named))
+        out.mkdir()
+        truth = {
+            "images": [
+                {"id": n, "file_name": name, "width": 10, "height": 10} for n, name in enumerate(of_truth)
+            ],
+            "categories": [{"id": 1, "name": "cat"}],
+            "annotations": [
+                {"image_id": n, "category_id": 1, "bbox": [n, 0, 5, 5]} for n in range(len(of_truth))
+            ],
+        }
+        (out / "boxes.json").write_text(json.dumps(truth))
+        path = table(out / "a.csv", *named)
+        found = converted(out / "out", "table", path, boxes=out / "boxes.json")
+        boxes = [row["objects"]["bbox"] for row in found.rows.values()]
+        assert boxes == [[[n, 0, 5, 5]] for n in range(len(named))]

@@ -149,3 +149,16 @@ def test_other_folders_are_an_error(tmp_path):
     for name in ("egd_cxr", "reflacx"):
         with pytest.raises(SourceError, match="pass the folder"):
             converted(tmp_path / "out", name, tmp_path)
+
+
+def test_one_fixation_far_away_costs_itself_alone(tmp_path):
+    lines = [fixation(), fixation(x="1e7", begin="2"), fixation(begin="3")]
+    found = converted(tmp_path / "out", "egd_cxr", egd(tmp_path, *lines))
+    (path,) = found.rows[DICOM]["scanpaths"]
+    assert path["time"] == [1500, 3000] and "fixations.csv, line 3" in found.rejects
+    readings = [f"P1,train,False,i,{DICOM},1,20,10\n", f"P2,train,False,i,{DICOM},1,20,10\n"]
+    lines = [f"{n},{n}.5,{x},5,1,0.5,1,60,61,0,0,200000,100000\n" for n, x in enumerate((5, 150000, 10))]
+    folder = reflacx(tmp_path, readings, {"P1": lines, "P2": lines})
+    found = converted(tmp_path / "2", "reflacx", folder)
+    assert [path["x"] for path in found.rows[DICOM]["scanpaths"]] == 2 * [near([0.25, 0.5])]
+    assert [f"main_data/P{n}/fixations.csv, line 3" for n in (1, 2)] == list(found.rejects)

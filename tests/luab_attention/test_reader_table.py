@@ -5,6 +5,8 @@ import pytest
 from fixtures.converted import converted, near, write_images
 
 from luab_attention.reading import Reading, read_rows
+from luab_attention.traces.dwell import held
+from luab_attention.traces.rows import TraceColumn, scanpaths_of
 from luab_data.errors import SourceError
 
 
@@ -244,6 +246,33 @@ def test_columns_that_the_other_kind_has_are_named(tmp_path, capsys, caplog, kin
     assert f"a.csv: {unread}: {kind} have no such field" in capsys.readouterr().err + caplog.text
 
 
+@pytest.mark.parametrize(
+    ("head", "options", "unread"),
+    [
+        (
+            "Label,Weight,note",
+            {},
+            "Label (did you mean label?), Weight (did you mean weight?), note not read.",
+        ),
+        ("Label,label,note", {"label_column": "Label"}, "a.csv: label, note not read."),
+        ("width,label,weight", {}, "a.csv: width not read."),
+        ("label,weight,sign", {}, ""),
+    ],
+)
+def test_columns_that_are_not_read_are_named(tmp_path, capsys, caplog, head, options, unread):
+    path = write(tmp_path / "a.csv", f"file,x,y,{head}\na.jpg,0.1,0.1,1,1,1\nb.jpg,0.1,0.1,1,1,1\n")
+    converted(tmp_path / "out", "table", path, **options)
+    said = caplog.text or capsys.readouterr().err
+    assert said.count("not read.") == bool(unread) and unread in said
+
+
+def test_fields_that_are_not_read_are_named_wherever_they_are(tmp_path, capsys, caplog):
+    lines = '{"file": "a", "x": 0.5, "y": 0.5}\n{"file": "a", "x": 0.5, "y": 0.5, "lable": "cat"}\n'
+    converted(tmp_path / "out", "table", write(tmp_path / "a.jsonl", lines))
+    said = caplog.text or capsys.readouterr().err
+    assert "a.jsonl: lable (did you mean label?) not read." in said
+
+
 def test_a_path_has_one_weight(tmp_path):
     """Lines of one path follow each other, or come later in the file."""
     lines = ["file,x,y,annotator,weight", "a.jpg,0.1,0.1,ann,2", "a.jpg,0.2,0.2,ann,3", "b.jpg,0.5,0.5,ann,",
@@ -268,3 +297,132 @@ def test_images_that_fit_no_name_are_one_error(tmp_path):
     with pytest.raises(SourceError) as error:
         converted(tmp_path / "out", "table", write(tmp_path / "a.csv", "file,x,y\na.jpg,1,2\n"), images)
     assert "It holds other.jpg; the images are called a." in str(error.value)
+
+
+def gaze(tmp_path, *lines, head="file,x,y,time", **options):
+    """The paths of a.png in a table of gaze with these lines, and what was rejected."""
+    table = write(tmp_path / "a.csv", "\n".join([head, *lines, ""]))
+    found = converted(tmp_path / "out", "table", table, kind="scanpaths", **options)
+    return found.rows["a"]["scanpaths"], found.rejects
+
+
+@pytest.mark.parametrize(
+    "lost", ["a.png,,,100", "a.png,nan,0.5,100", "a.png,1e8,0.5,100", "a.png,.,.,", "x", ",,,100"]
+)
+def test_a_blink_gives_its_time_to_no_sample(tmp_path, lost):
+    (path,), rejects = gaze(
+        tmp_path, "a.png,0.2,0.5,0", lost, "a.png,0.8,0.5,1000", "a.png,0.8,0.5,1100", "b.png,0.1,0.5,0"
+    )
+    assert list(rejects) == ["a.csv, line 3"]
+    assert (path["time"], path["segment"]) == ([0, 1000, 1100], [0, 1, 1])
+    (found,) = scanpaths_of({"scanpaths": [path]}, TraceColumn("scanpaths", False, True, False))
+    assert held(found).tolist() == [0, 100, 0]
+
+
+def test_a_fixation_has_its_own_duration_whatever_is_lost_after_it(tmp_path):
+    lines = ["a.png,0.2,0.5,0,90,4", "a.png,,,100,0,4", "a.png,0.8,0.5,1000,100,4"]
+    (path,), _ = gaze(tmp_path, *lines, head="file,x,y,time,duration,segment")
+    assert (path["time"], path["duration"], path["segment"]) == ([0, 1000], [90, 100], [4, 4])
+
+
+@pytest.mark.parametrize("head", ["file,x,y,time,annotator", "file,x,y,time,annotator,segment"])
+def test_a_lost_sample_breaks_its_own_path_at_its_time(tmp_path, head):
+    """Wherever its line stands."""
+    lines = ["b.png,0.1,0.5,0,ann", "a.png,,,-5,bob", "a.png,,,15,ann", "a.png,0.1,0.5,0,ann",
+             "a.png,0.5,0.5,0,bob", "a.png,0.3,0.5,20,ann", "a.png,0.7,0.5,20,bob", "a.png,0.2,0.5,10,ann",
+             "c.png,,,0,ann"]  # fmt: skip
+    lines = [f"{line},7" for line in lines] if head.endswith("segment") else lines
+    (ann, bob), rejects = gaze(tmp_path, *lines, head=head)
+    assert ann["x"] == near([0.1, 0.2, 0.3]) and ann["segment"] == [0, 0, 1]
+    assert bob["segment"] == ([7, 7] if head.endswith("segment") else [0, 0])
+    assert list(rejects) == [f"a.csv, line {number}" for number in (3, 4, 10)]
+
+
+def test_one_bad_line_costs_itself_alone(tmp_path):
+    images = write_images(tmp_path / "photos", {"a.png": (100, 100)})
+    lines = [f"a.png,{x},10" for x in (10, 20, 5000, 30, 6000)]
+    table = write(tmp_path / "a.csv", "\n".join(["file,x,y", *lines, ""]))
+    found = converted(tmp_path / "out", "table", table, images, units="pixels")
+    assert [point["x"] for point in found.rows["a"]["points"]] == near([0.1, 0.2, 0.3])
+    assert list(found.rejects) == ["a.csv, line 4", "a.csv, line 6"]
+    assert found.rejects["a.csv, line 6"].startswith("(60, 0.1) in ratios of the image is further away than")
+
+
+def test_a_line_of_several_points_is_rejected_as_a_whole(tmp_path):
+    lines = [
+        f'{{"file": "a.png", "x": {x}, "y": [0.5, 0.5]}}' for x in ("[0.1, 0.2]", "[0.3, 50]", "[0.4, 0.5]")
+    ]
+    found = converted(tmp_path / "out", "table", write(tmp_path / "a.jsonl", "\n".join(lines)))
+    assert [point["x"] for point in found.rows["a"]["points"]] == near([0.1, 0.2, 0.4, 0.5])
+    assert list(found.rejects) == ["a.jsonl, line 2"]
+
+
+def test_a_lost_sample_of_gaze_costs_itself_alone(tmp_path):
+    """EyeLink writes 1e8 for it."""
+    lines = [f"a.png,{1e8 if n == 50 else 500 + n},400,{2 * n}" for n in range(100)]
+    (path,), rejects = gaze(tmp_path, *lines, units="pixels", image_size=(1000, 800))
+    assert (len(path["x"]), path["segment"]) == (99, [0] * 50 + [1] * 49)
+    assert list(rejects) == ["a.csv, line 52"]
+
+
+@pytest.mark.parametrize("between", [[], ["b.png,0.5,0.5,0"]])
+def test_samples_are_in_the_order_of_time_wherever_their_lines_are(tmp_path, between):
+    lines = ["a.png,0.1,0.5,200", "a.png,0.2,0.5,100", *between, "a.png,0.3,0.5,150"]
+    (path,), _ = gaze(tmp_path, *lines)
+    assert path["time"] == [100, 150, 200] and path["x"] == near([0.2, 0.3, 0.1])
+
+
+def test_the_lines_of_a_path_all_have_a_segment_or_none(tmp_path):
+    lines = ["a.png,0.1,0.5,0,3", "a.png,0.2,0.5,10,", "a.png,0.3,0.5,20,3"]
+    (path,), rejects = gaze(tmp_path, *lines, head="file,x,y,time,segment")
+    assert path["segment"] == [0, 1] and path["time"] == [0, 20]
+    assert rejects == {"a.csv, line 3": "the pieces of a path do not all have segment"}
+
+
+def test_epoch_times_may_be_in_microseconds(tmp_path):
+    lines = [f"a.png,0.1,0.5,{time}" for time in (1_700_000_000_000_000, 1_700_000_000_010_000, 1e17)]
+    (path,), rejects = gaze(tmp_path, *lines, time_unit="us")
+    assert path["time"] == near([1.7e12, 1.7e12 + 10])
+    assert rejects == {"a.csv, line 4": "time is '1e+17'; allowed is a number from -1e+16 to 1e+16"}
+
+
+@pytest.mark.parametrize("number", ["0.1_5", "1_0"])
+def test_numbers_have_no_underscores(tmp_path, number):
+    path = write(
+        tmp_path / "a.csv",
+        f"file,x,y,weight\na.png,0.1,0.5,1\na.png,{number},0.5,1\na.png,0.1,0.1,{number}\n",
+    )
+    found = converted(tmp_path / "out", "table", path)
+    assert list(found.rejects) == ["a.csv, line 3", "a.csv, line 4"]
+
+
+@pytest.mark.parametrize("reader", ["table", "coco_search18"])
+def test_images_tell_their_sizes(tmp_path, reader):
+    images = write_images(tmp_path / "photos", {"a.png": (200, 200)})
+    path = write(tmp_path / "a.csv", "file,x,y\na.png,50,50\n")
+    with pytest.raises(SourceError, match="--image-size goes without --images"):
+        converted(tmp_path / "out", reader, path, images, image_size=(100.0, 100.0))
+
+
+@pytest.mark.parametrize(
+    ("options", "numbers", "warned"),
+    [
+        ({"units": "percent"}, "0.{n},0.5", True),
+        ({"units": "pixels"}, "0.{n},1", True),
+        ({"units": "pixels", "screen": (80, 80), "fit": "stretch"}, "0.{n},1", True),
+        ({"units": "percent"}, "{n},0.5", False),  # one of 7 is at most 1
+        ({"units": "pixels"}, "0,0", False),
+        ({"units": "pixels"}, "-1,-1", False),
+        ({"units": "ratio"}, "0.{n},0.5", False),
+    ],
+)
+def test_ratios_that_are_read_in_another_unit_are_a_warning(
+    tmp_path, capsys, caplog, options, numbers, warned
+):
+    images = write_images(tmp_path / "photos", {"a.png": (40, 30)})
+    lines = [f"a.png,{numbers.format(n=n)}" for n in range(1, 8)]
+    path = write(tmp_path / "a.csv", "\n".join(["file,x,y", *lines, ""]))
+    found = converted(tmp_path / "out", "table", path, images, **options)
+    said = caplog.text or capsys.readouterr().err
+    assert ("7 of 7 points in percent or pixels have no number above 1" in said) == warned
+    assert not any("percent or pixels" in fact for fact in found.manifest.shown_facts())
