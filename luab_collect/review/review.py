@@ -1,6 +1,5 @@
 """The quality of all submitted pages of work, what the rules propose, and what was decided."""
 
-import math
 from collections import Counter
 from collections.abc import Iterator, MutableMapping
 from dataclasses import asdict, dataclass
@@ -30,6 +29,7 @@ class Decision:
     reason: str
     by: str
     at: float  # epoch seconds
+    submission: int | None = None  # about an annotator: of her work, the last submission that it covers
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,8 @@ def read_review(connection: Connection, project: Project, known: Facts | None = 
     decided = list(decisions(connection))
     rejected = {work for work, verdict, _ in submitted if verdict == REJECT}
     kept = [known[work] for work, _, _ in submitted if work not in rejected]
-    until = {each.id: each.at for each in decided}  # the last decision about each
-    settled = {work for work, _, at in submitted if at <= until.get(known[work].annotator, -math.inf)}
+    until = {each.id: each.submission or 0 for each in decided}  # by the last decision about each
+    settled = {work for work, _, number in submitted if number <= until.get(known[work].annotator, 0)}
     figures = quality(kept, _gold(connection), len(project.classes), frozenset(settled))
     return Review(
         figures,
@@ -103,20 +103,20 @@ def decisions(connection: Connection) -> Iterator[Decision]:
     )
     for row in connection.execute(query):
         subject, identifier = ("work", row.work_id) if row.work_id else ("annotator", row.pseudonym)
-        yield Decision(subject, identifier, row.verdict, row.reason, row.by, row.at)
+        yield Decision(subject, identifier, row.verdict, row.reason, row.by, row.at, row.submission)
 
 
-def _submitted(connection: Connection) -> Iterator[tuple[str, str | None, float]]:
-    """Id of each submitted page of work, whether it was accepted or rejected, and when it was submitted."""
+def _submitted(connection: Connection) -> Iterator[tuple[str, str | None, int]]:
+    """Of each submitted page of work: its id, whether it was accepted or rejected, its submission's number."""
     w, a = t.work.c, t.annotators.c
     query = (
-        select(w.id, w.verdict, w.submitted, a.verdict.label("of_all"))
+        select(w.id, w.verdict, w.submission, a.verdict.label("of_all"))
         .join(t.annotators, a.id == w.annotator_id)
         .where(w.state == "submitted", a.withdrawn.is_(None))
         .order_by(w.submission)
     )
     for row in connection.execute(query):
-        yield row.id, standing(row.verdict, row.of_all), row.submitted
+        yield row.id, standing(row.verdict, row.of_all), row.submission
 
 
 def _gold(connection: Connection) -> dict[str, Gold]:
