@@ -107,7 +107,7 @@ def decisions(connection: Connection) -> Iterator[Decision]:
 
 
 def _submitted(connection: Connection) -> Iterator[tuple[str, str | None, int]]:
-    """Of each submitted page of work: its id, whether it was accepted or rejected, its submission's number."""
+    """Of each submitted page of work: its id, accept, reject or None, and the number of its submission."""
     w, a = t.work.c, t.annotators.c
     query = (
         select(w.id, w.verdict, w.submission, a.verdict.label("of_all"))
