@@ -9,8 +9,8 @@
 
 A link is shown once: the database holds only its hash. Who has it works under that name, so send each link to
 one person. Names stay in a table that no export reads. A code belongs to one complete assignment, also if its
-work was rejected or withdrawn; a code that is not listed was not made here. An assignment is complete with fewer
-pages than were planned where no more are left for her.
+work was rejected or withdrawn; a code that is not listed was not made here. An assignment is complete with
+fewer pages than were planned where no more are left for her.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ The last decision that covers a page of work is the verdict of its row, so that 
 one, whichever of the two it is about.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, and_, func, insert, select, update
 
@@ -66,7 +66,7 @@ def decide(
         her = connection.execute(select(a.id, a.verdict).join(t.work).where(covered)).first()
         if her is None:
             raise Refusal("work", "there is no such submitted page of work")
-        subject = {"work_id": work}
+        subject: dict[str, Any] = {"work_id": work}
     else:
         her = connection.execute(select(a.id, a.verdict).where(a.pseudonym == annotator)).first()
         if her is None:
