@@ -37,8 +37,8 @@ def _copied(classes: Sequence[ClassSpec], source: Path, folder: Path) -> Iterato
             content = _checked(source, each.icon)
         except RejectedRecord as error:
             raise SourceError(
-                f"--classes: the icon of {each.name!r} is {each.icon!r}: {error.reason}. An icon is a file in "
-                f"or below the CSV's folder {str(source)!r}, of at most {MAX_ICON_BYTES >> 20} MiB: SVG, "
+                f"--classes: the icon of {each.name!r} is {each.icon!r}: {error.reason}. An icon is a file "
+                f"in or below the CSV's folder {str(source)!r}, of at most {MAX_ICON_BYTES >> 20} MiB: SVG, "
                 f"{', '.join(SHOWN_BY_BROWSERS)}."
             ) from error
         name = f"{ICONS}/{number}{Path(each.icon).suffix.lower()}"
