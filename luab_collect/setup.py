@@ -12,6 +12,7 @@ from luab_collect.icons import with_icons
 from luab_collect.items import list_items, write_items
 from luab_collect.pages import strings
 from luab_collect.plan import plan_lines, plan_pages
+from luab_collect.practice import practice_lines
 from luab_collect.project import CONSENT, INSTRUCTIONS, KEY, SETTINGS, Project, project_of, write_key
 from luab_collect.settings import Settings, dump_settings, faults_explained
 from luab_data.errors import SourceError
@@ -89,6 +90,7 @@ def init_project(
         write_items(unfinished, listed)
         pages = plan_pages(project, listed.items)
         lines = [*listed.lines(), *plan_lines(pages, listed.items, project.overlap)]
+        lines += practice_lines(listed.items, project.task, project.class_names)
         if folder.exists():
             folder.rmdir()
         unfinished.rename(folder)

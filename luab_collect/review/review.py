@@ -8,13 +8,14 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from luab_collect.derive import page_result
+from luab_collect.practice import practice_pages
 from luab_collect.project import Project
 from luab_collect.quality.facts import Gold, PageFacts, page_facts
 from luab_collect.quality.figures import ProjectQuality, quality
 from luab_collect.quality.rules import Proposal, proposals
 from luab_collect.store import tables as t
 from luab_collect.store.leases import REJECT
-from luab_collect.store.results import standing, stored_work
+from luab_collect.store.results import known_items, standing, stored_work
 
 Facts = MutableMapping[str, PageFacts]  # page of work -> its facts, which never change once it is submitted
 
@@ -80,7 +81,7 @@ def read_review(connection: Connection, project: Project, known: Facts | None = 
     kept = [known[work] for work, _, _ in submitted if work not in rejected]
     until = {each.id: each.submission or 0 for each in decided}  # by the last decision about each
     settled = {work for work, _, number in submitted if number <= until.get(known[work].annotator, 0)}
-    figures = quality(kept, _gold(connection), len(project.classes), frozenset(settled))
+    figures = quality(kept, _gold(connection, project), len(project.classes), frozenset(settled))
     return Review(
         figures,
         dict(Counter(known[work].annotator for work in sorted(rejected))),
@@ -119,6 +120,9 @@ def _submitted(connection: Connection) -> Iterator[tuple[str, str | None, int]]:
         yield row.id, standing(row.verdict, row.of_all), row.submission
 
 
-def _gold(connection: Connection) -> dict[str, Gold]:
-    i = t.items.c
-    return {row.id: row.gold for row in connection.execute(select(i.id, i.gold)) if row.gold is not None}
+def _gold(connection: Connection, project: Project) -> dict[str, Gold]:
+    """What checks the work: the known answers but for those that the practice shows."""
+    known = known_items(connection)
+    practiced = practice_pages(known, project.task, project.class_names)
+    shown = {item.id for page in practiced for item in page.items}
+    return {item.id: item.gold for item in known if item.gold is not None and item.id not in shown}

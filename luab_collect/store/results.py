@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, select
 
 from luab_collect.events import DURABLE, Event
 from luab_collect.loading import unseen
+from luab_collect.plan import GOLD
 from luab_collect.store import tables as t
 from luab_collect.store.ingest import RawEvent, unpack
 from luab_collect.store.leases import REJECT
@@ -135,6 +136,14 @@ def page_items(connection: Connection, page_id: int) -> tuple[StoredItem, ...]:
         .order_by(p.position)
     )
     return tuple(StoredItem(*row) for row in connection.execute(query))
+
+
+def known_items(connection: Connection) -> list[StoredItem]:
+    """The images whose answer is known."""
+    i = t.items.c
+    query = select(i.id, i.key, i.file, i.width, i.height, i.gold).where(i.gold.is_not(None)).order_by(i.id)
+    rows = connection.execute(query)
+    return [StoredItem(row.id, row.key, row.file, row.width, row.height, GOLD, row.gold) for row in rows]
 
 
 def raw_events(connection: Connection, work_id: str) -> dict[int, list[RawEvent]]:

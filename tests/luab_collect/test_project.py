@@ -219,6 +219,7 @@ Image.new("RGB", (8, 8)).save(PICTURE, "PNG")
         ("signs/a cat.PNG", PICTURE.getvalue(), "icons/0.png"),
         ("cat.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "icons/0.svg"),
     ],
+    ids=["beside", "below", "svg"],
 )
 def test_icons_beside_a_csv_are_copied_into_the_project(tmp_path, images, icon, content, kept):
     project = with_icon(tmp_path, images, icon, content)
@@ -238,6 +239,7 @@ def test_icons_beside_a_csv_are_copied_into_the_project(tmp_path, images, icon, 
         ("cat.txt", PICTURE.getvalue(), "no suffix of an image"),
         ("cat.png", PICTURE.getvalue() + bytes(1 << 20), "allowed are 1,048,576"),
     ],
+    ids=lambda value: "" if isinstance(value, bytes) else value,
 )
 def test_icons_that_are_refused(tmp_path, images, icon, content, expected):
     with pytest.raises(SourceError, match=rf"the icon of 'cat' is .*({expected}).* below the CSV's folder"):
@@ -285,6 +287,25 @@ def test_the_command_makes_a_project(tmp_path, images, capsys):
     assert "2 pages of work, each for 1 annotator" in shown
     assert main(["collect", "init", str(tmp_path / "shop"), *given]) == 1
     assert capsys.readouterr().err.startswith("luab collect: ")
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (1, "1 for practice + 0 to check the work: give more of them"),
+        (5, "3 for practice + 2 to check the work"),
+    ],
+)
+def test_init_says_how_many_known_answers_check_the_work(tmp_path, images, number, told):
+    (tmp_path / "classes.txt").write_text("cat\n")
+    for at in range(number):
+        Image.new("RGB", (8, 6 + at)).save(images / "cat" / f"{at}.png")
+    (tmp_path / "gold.csv").write_text(
+        "file,class\n" + "".join(f"cat/{at}.png,cat\n" for at in range(number))
+    )
+    classes = str(tmp_path / "classes.txt")
+    _, lines = init_project(tmp_path / "shop", "place", images, classes, gold=tmp_path / "gold.csv")
+    assert lines[-1] == f"images with a known answer: {told}"
 
 
 def test_an_unknown_command_gets_a_suggestion(capsys):
