@@ -4,6 +4,7 @@
 
 shop/project.yaml       settings: `luab_collect.settings`
 shop/items.jsonl        images that are asked about: `luab_collect.items`
+shop/icons/             the classes' icons, if there are any: `luab_collect.icons`
 shop/instructions.md    what annotators read first, Markdown
 shop/consent.md         what they agree to, Markdown
 shop/secret.key         random, for keyed hashes (pseudonyms, addresses of images)

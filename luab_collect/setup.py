@@ -48,16 +48,7 @@ def init_project(
         SourceError: the folder has files, or an argument is unusable; nothing is left behind.
     """
     folder = Path(folder)
-    if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
-        raise SourceError(f"{str(folder)!r} is there, and not an empty folder: give another name.")
-    if task == "place" and candidates is not None:
-        raise SourceError(
-            f"--candidates {str(candidates)!r} is of --task select: on `place` each image is asked about for "
-            "all classes. Leave it out."
-        )
-    for name, path in (("--images", images), ("--candidates", candidates), ("--gold", gold)):
-        if path is not None and not Path(path).exists():
-            raise SourceError(f"{name} {str(path)!r}: there is no such file or folder.")
+    _require_usable(folder, task, images, candidates, gold)
     images_per_page, pages_per_hit = SIZES[task]
     given = {name: value for name, value in settings.items() if value is not None}
     if task == "place" and classes == COCO:
@@ -98,6 +89,22 @@ def init_project(
         shutil.rmtree(unfinished, ignore_errors=True)
     sync(folder.parent)
     return Project.read(folder), lines
+
+
+def _require_usable(
+    folder: Path, task: str, images: str | Path, candidates: str | Path | None, gold: str | Path | None
+) -> None:
+    """Raises SourceError for a folder with files, and for inputs that are not there or not of the task."""
+    if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
+        raise SourceError(f"{str(folder)!r} is there, and not an empty folder: give another name.")
+    if task == "place" and candidates is not None:
+        raise SourceError(
+            f"--candidates {str(candidates)!r} is of --task select: on `place` each image is asked about for "
+            "all classes. Leave it out."
+        )
+    for name, path in (("--images", images), ("--candidates", candidates), ("--gold", gold)):
+        if path is not None and not Path(path).exists():
+            raise SourceError(f"{name} {str(path)!r}: there is no such file or folder.")
 
 
 def write_project(folder: Path, settings: Settings) -> None:

@@ -38,8 +38,8 @@ def add_options(options: argparse.ArgumentParser) -> None:
         "--gold",
         type=Path,
         metavar="CSV",
-        help="file,class,present,x0,y0,x1,y1: images with a known answer; a class that is not named is unknown "
-        "on `select`, not shown on `place`",
+        help="file,class,present,x0,y0,x1,y1: images with a known answer; a class that is not named is "
+        "unknown on `select`, not shown on `place`",
     )
     add("--name", help="shown to annotators (default: the folder's name)")
     add("--language", help="of the pages (default: en)")
