@@ -29,6 +29,7 @@ def read_classes(given: str) -> tuple[ClassSpec, ...]:
 
     A text file has one class a line: its name, and after a tab its definition. A CSV has a header with
     `name` and any of the other settings of a class; `links` and `confusable` separate their values by `|`.
+    An `icon` is a path from the CSV's folder; `luab_collect.icons` copies it.
     A name that is a wnid of ImageNet is replaced by ImageNet's name for it, and stays the images' folder.
 
     Raises:

@@ -2,7 +2,8 @@
 
 `file` is the image's path below the project's images. `present`: yes (default) or no. The box is in pixels of
 the upright image, both corners inside, and may be absent. A line with `present` no and no class says that
-the image shows none of the project's classes.
+the image shows none of the project's classes. A class that no line of an image names is unknown on
+`select`, and not shown on `place`.
 """
 
 import math

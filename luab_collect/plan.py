@@ -49,7 +49,7 @@ def plan_pages(project: Project, items: Sequence[ProjectItem]) -> list[PlannedPa
     """The pages of work in the order in which they are handed out; raises SourceError if there is none."""
     made = list(_place(project, items) if project.task == "place" else _select(project, items))
     if not made:
-        raise SourceError(f"{project.folder}: nothing is asked about any of its {len(items):,} images.")
+        raise SourceError(f"{project.name}: nothing is asked about any of its {len(items):,} images.")
     order = _rng(project.seed, "pages").permutation(len(made))
     return [
         PlannedPage(number, made[int(at)].class_name, made[int(at)].items) for number, at in enumerate(order)

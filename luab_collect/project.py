@@ -4,6 +4,7 @@
 
 shop/project.yaml       settings: `luab_collect.settings`
 shop/items.jsonl        images that are asked about: `luab_collect.items`
+shop/icons/             the classes' icons, if there are any: `luab_collect.icons`
 shop/instructions.md    what annotators read first, Markdown
 shop/consent.md         what they agree to, Markdown
 shop/secret.key         random, for keyed hashes (pseudonyms, addresses of images)
@@ -164,10 +165,16 @@ class Project:
             raise SourceError(f"{self.folder / name} is not UTF-8: {error}.") from error
 
 
-def project_of(folder: Path, settings: Settings) -> Project:
-    """The project with these settings, checked as a whole; raises SourceError."""
+def project_of(folder: Path, settings: Settings, place: str | None = None) -> Project:
+    """The project with these settings, checked as a whole; raises SourceError.
+
+    Args:
+        folder: Its folder.
+        settings: Its settings.
+        place: Where they are, for errors; None: in the folder.
+    """
     folder = folder.resolve()
-    place = folder / SETTINGS
+    place = place or str(folder / SETTINGS)
     images = (folder / settings.images).resolve()
     if not images.is_dir():
         raise SourceError(f"{place}: images is {str(images)!r}, and there is no such folder.")
@@ -194,7 +201,7 @@ def project_of(folder: Path, settings: Settings) -> Project:
     return Project(folder, settings, images, files.get("candidates"), files.get("gold"), categories)
 
 
-def _check_classes(settings: Settings, place: Path) -> None:
+def _check_classes(settings: Settings, place: str) -> None:
     names = [each.name for each in settings.classes]
     require_different(names, f"{place}: classes")
     for each in settings.classes:
@@ -216,7 +223,7 @@ def require_different(names: Iterable[str], where: str) -> None:
         )
 
 
-def _check_icons(folder: Path, settings: Settings, place: Path) -> None:
+def _check_icons(folder: Path, settings: Settings, place: str) -> None:
     for each in settings.classes:
         if each.icon is None:
             continue
@@ -229,7 +236,7 @@ def _check_icons(folder: Path, settings: Settings, place: Path) -> None:
             ) from None
 
 
-def _categories(settings: Settings, place: Path) -> tuple[str, ...]:
+def _categories(settings: Settings, place: str) -> tuple[str, ...]:
     """The categories of icons in order: those that are listed, then others as the classes name them."""
     if settings.task != "place":
         return ()

@@ -8,8 +8,11 @@ from typing import Any
 
 from coco_ab.classes import COCO_PAGES
 from luab_collect.class_files import COCO, read_classes
+from luab_collect.icons import with_icons
 from luab_collect.items import list_items, write_items
+from luab_collect.pages import strings
 from luab_collect.plan import plan_lines, plan_pages
+from luab_collect.practice import practice_lines
 from luab_collect.project import CONSENT, INSTRUCTIONS, KEY, SETTINGS, Project, project_of, write_key
 from luab_collect.settings import Settings, dump_settings, faults_explained
 from luab_data.errors import SourceError
@@ -37,7 +40,7 @@ def init_project(
         task: `select` or `place`.
         images: The folder of images, which stay where they are.
         classes: A file, or `coco`: see `luab_collect.class_files`.
-        candidates: CSV `file,class`, instead of class folders.
+        candidates: `select`: CSV `file,class`, instead of class folders.
         gold: CSV of images whose answer is known.
         settings: Further settings of `project.yaml`; None: the default.
 
@@ -45,11 +48,7 @@ def init_project(
         SourceError: the folder has files, or an argument is unusable; nothing is left behind.
     """
     folder = Path(folder)
-    if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
-        raise SourceError(f"{str(folder)!r} is there, and not an empty folder: give another name.")
-    for name, path in (("--images", images), ("--candidates", candidates), ("--gold", gold)):
-        if path is not None and not Path(path).exists():
-            raise SourceError(f"{name} {str(path)!r}: there is no such file or folder.")
+    _require_usable(folder, task, images, candidates, gold)
     images_per_page, pages_per_hit = SIZES[task]
     given = {name: value for name, value in settings.items() if value is not None}
     if task == "place" and classes == COCO:
@@ -69,16 +68,20 @@ def init_project(
     }
     with faults_explained("settings"):
         made = Settings(**(content | given))
+    strings(made.language)
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         unfinished.chmod(0o700)  # it holds the key and the annotators' ids
+        named = with_icons(made.classes, Path(classes).parent, unfinished)
+        made = made.model_copy(update={"classes": named})
         write_project(unfinished, made)
-        project = project_of(unfinished, made)
+        project = project_of(unfinished, made, "settings")
         listed = list_items(project)
         write_items(unfinished, listed)
         pages = plan_pages(project, listed.items)
         lines = [*listed.lines(), *plan_lines(pages, listed.items, project.overlap)]
+        lines += practice_lines(listed.items, project.task, project.class_names)
         if folder.exists():
             folder.rmdir()
         unfinished.rename(folder)
@@ -86,6 +89,22 @@ def init_project(
         shutil.rmtree(unfinished, ignore_errors=True)
     sync(folder.parent)
     return Project.read(folder), lines
+
+
+def _require_usable(
+    folder: Path, task: str, images: str | Path, candidates: str | Path | None, gold: str | Path | None
+) -> None:
+    """Raises SourceError for a folder with files, and for inputs that are not there or not of the task."""
+    if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
+        raise SourceError(f"{str(folder)!r} is there, and not an empty folder: give another name.")
+    if task == "place" and candidates is not None:
+        raise SourceError(
+            f"--candidates {str(candidates)!r} is of --task select: on `place` each image is asked about for "
+            "all classes. Leave it out."
+        )
+    for name, path in (("--images", images), ("--candidates", candidates), ("--gold", gold)):
+        if path is not None and not Path(path).exists():
+            raise SourceError(f"{name} {str(path)!r}: there is no such file or folder.")
 
 
 def write_project(folder: Path, settings: Settings) -> None:

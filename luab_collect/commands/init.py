@@ -24,15 +24,23 @@ def add_options(options: argparse.ArgumentParser) -> None:
         required=True,
         metavar="FILE",
         help="one class a line (after a tab: its definition); a CSV with name, definition, links, category, "
-        "icon, folder, confusable; or `coco`: its 80 classes in 11 categories",
+        "icon (a file beside the CSV, which is copied), folder, confusable; or `coco`: its 80 classes in 11 "
+        "categories",
     )
     add(
         "--candidates",
         type=Path,
         metavar="CSV",
-        help="file,class: of which classes an image may be (default: class folders; without them, all)",
+        help="`select`: file,class: of which classes an image may be (default: class folders; without them, "
+        "all)",
     )
-    add("--gold", type=Path, metavar="CSV", help="file,class,present,x0,y0,x1,y1: images with a known answer")
+    add(
+        "--gold",
+        type=Path,
+        metavar="CSV",
+        help="file,class,present,x0,y0,x1,y1: images with a known answer; a class that is not named is "
+        "unknown on `select`, not shown on `place`",
+    )
     add("--name", help="shown to annotators (default: the folder's name)")
     add("--language", help="of the pages (default: en)")
     add("--overlap", type=int, metavar="N", help="annotators an image (default: 1)")

@@ -3,13 +3,14 @@
     luab collect people shop add Ann Ben           prints a link for each; a new link ends the earlier one
     luab collect people shop list
     luab collect people shop revoke Ann            ends her link and sessions; her work stays
-    luab collect people shop codes                 completion codes: whose, of which platform, since when
+    luab collect people shop codes                 completion codes: whose, since when, for how many pages
     luab collect people shop codes CODE CODE       whether they are true
     luab collect people shop codes --json          for programs
 
 A link is shown once: the database holds only its hash. Who has it works under that name, so send each link to
 one person. Names stay in a table that no export reads. A code belongs to one complete assignment, also if its
-work was rejected or withdrawn; a code that is not listed was not made here.
+work was rejected or withdrawn; a code that is not listed was not made here. An assignment is complete with
+fewer pages than were planned where no more are left for her.
 """
 
 from __future__ import annotations
@@ -138,7 +139,11 @@ def _codes(store: ProjectStore, wanted: list[str], as_json: bool) -> int:
 def _code_line(code: dict[str, Any]) -> str:
     from datetime import datetime, timezone
 
+    from luab_data.console.text import counted
+
     whose = "withdrew" if code["withdrawn"] else code["outside_id"] or "id removed"
     at = f"{datetime.fromtimestamp(code['completed'], timezone.utc):%Y-%m-%d %H:%M} UTC"
     note = ["rejected"] if code["verdict"] == "reject" else []
-    return "\t".join([code["code"], code["annotator"], code["platform"], whose, at, *note])
+    done = "removed" if code["done"] is None else f"{code['done']:,}"
+    pages = f"{done} of {counted(code['pages'], 'page')}"
+    return "\t".join([code["code"], code["annotator"], code["platform"], whose, at, pages, *note])

@@ -7,9 +7,10 @@
 
 ID is an annotator (10 hex digits) or a page of work (32). Nothing is rejected by itself: the rules, whose
 thresholds are in project.yaml under `quality`, propose, and a person decides, with the reason kept. Rejected
-work does not count and is not exported; its pages go to other annotators. A later decision undoes an earlier
-one. The rules propose nothing that was decided about: a page of work, or what an annotator had submitted by
-then. The admin's page of `luab collect serve` replays each page of work.
+work does not count and is not exported; its pages go to other annotators. A decision about an annotator
+covers what she has submitted by then. Of several decisions that cover a page of work the last one holds. The
+rules propose nothing that was decided about. The admin's page of `luab collect serve` replays each page of
+work.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+
+    from luab_collect.store.decisions import Decided
 
 ANNOTATOR_DIGITS, WORK_DIGITS = 10, 32
 
@@ -46,6 +49,7 @@ def run(given: argparse.Namespace) -> int:
     from luab_collect.review.review import read_review
     from luab_collect.review.text import full
     from luab_collect.store.opening import ProjectStore
+    from luab_data.console.text import counted
     from luab_data.errors import SourceError
     from luab_data.files.whole import write_json
 
@@ -57,8 +61,9 @@ def run(given: argparse.Namespace) -> int:
         if decided is not None:
             verdict = "accept" if given.accept else "reject"
             with store.writing() as connection:
-                _decide(connection, decided, verdict, given.reason)
-            print(f"{verdict}: {decided}")
+                covered = _decide(connection, decided, verdict, given.reason)
+            undone = f", of which {covered.undone:,} decided otherwise before" if covered.undone else ""
+            print(f"{verdict}: {decided} ({counted(covered.pages, 'page')} of work{undone})")
             return 0
         with store.reading() as connection:
             review = read_review(connection, store.project)
@@ -72,7 +77,7 @@ def run(given: argparse.Namespace) -> int:
     return 0
 
 
-def _decide(connection: Connection, identifier: str, verdict: str, reason: str) -> None:
+def _decide(connection: Connection, identifier: str, verdict: str, reason: str) -> Decided:
     from luab_collect.store.decisions import decide
     from luab_collect.store.refusals import Refusal
     from luab_data.errors import SourceError
@@ -85,6 +90,8 @@ def _decide(connection: Connection, identifier: str, verdict: str, reason: str) 
         )
     try:
         about = {subject: identifier}
-        decide(connection, verdict=verdict, reason=reason, by=getpass.getuser(), now=time.time(), **about)
+        return decide(
+            connection, verdict=verdict, reason=reason, by=getpass.getuser(), now=time.time(), **about
+        )
     except Refusal as error:
         raise SourceError(f"--{verdict} {identifier!a}: {error.reason}.") from error

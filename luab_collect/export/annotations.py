@@ -9,8 +9,9 @@ from typing import Any
 from coco_ab.byproducts import RECORD
 from coco_ab.json_types import snake_case
 from imagenet_ab.fields import RATIO, Annotation, Hover, Position, TimedPoint
-from luab_collect.export.views import ItemView, pointed
+from luab_collect.export.views import ItemView
 from luab_collect.items import ProjectItem
+from luab_collect.places import pointed
 from luab_collect.results import ContentBox, PlaceItem, Sample, SelectItem
 from luab_collect.thinning import hovered_unselected, released_place_track, released_track
 

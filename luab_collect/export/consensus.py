@@ -13,12 +13,10 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from luab_collect.events import PLACE
-from luab_collect.export.views import ItemView, pointed
+from luab_collect.export.views import ItemView
+from luab_collect.places import Point, final_places, selected_place
 from luab_collect.plan import DISTRACTOR
 from luab_collect.results import PlaceItem, SelectItem
-
-Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -52,13 +50,10 @@ def select_votes(views: Iterable[ItemView]) -> list[Vote]:
     votes = []
     for name, seen in by_class.items():
         chosen = [each for each in seen.values() if each.selected]
-        firsts = [found[0] for each in chosen if (found := pointed(each.selects, *PLACE))]
+        firsts = [place for each in chosen if (place := selected_place(each)) is not None]
         click = None
         if firsts:
-            click = (
-                sum(each.x for each in firsts) / len(firsts),
-                sum(each.y for each in firsts) / len(firsts),
-            )
+            click = sum(x for x, _ in firsts) / len(firsts), sum(y for _, y in firsts) / len(firsts)
         votes.append(Vote(name, len(chosen), len(seen), click))
     return votes
 
@@ -75,13 +70,6 @@ def place_votes(views: Iterable[ItemView]) -> list[Vote]:
         for label, place in final_places(seen).items():
             by_class.setdefault(label, []).append(place)
     return [Vote(name, len(places), len(last), medoid(places)) for name, places in by_class.items()]
-
-
-def final_places(seen: PlaceItem) -> dict[str, Point]:
-    """Class -> where its icon was at the end; of several icons, the one that was touched last."""
-    placed = [icon for icon in seen.icons if icon.place is not None]
-    placed.sort(key=lambda icon: icon.actions[-1].t)
-    return {icon.label: icon.place for icon in placed if icon.place is not None}
 
 
 def medoid(points: Sequence[Point]) -> Point:

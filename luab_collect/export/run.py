@@ -52,21 +52,27 @@ class Exported:
         self._works = works
         self._accepted_only = accepted_only
         self.counts = {"submitted": 0, "exported": 0, "rejected": 0, "undecided, left out": 0}
-        self.unseen = 0  # images of the exported pages that never came in the browser
+        self.unseen = 0  # images of the exported pages that never came in the browser, by page
+        self.missing: set[str] = set()  # their ids
+        self.left_out: set[str] = set()  # ids of images on pages that are not exported
         self.outside = 0  # selections and icons of them that are no place in their image
         self.digest = sha256()
 
     def __iter__(self) -> Iterator[StoredWork]:
         for work in self._works:
             self.counts["submitted"] += 1
+            left_out = ""
             if work.verdict == "reject":
-                self.counts["rejected"] += 1
+                left_out = "rejected"
             elif self._accepted_only and work.verdict != "accept":
-                self.counts["undecided, left out"] += 1
-            else:
-                self.counts["exported"] += 1
-                self.digest.update(work.id.encode())
-                yield work
+                left_out = "undecided, left out"
+            if left_out:
+                self.counts[left_out] += 1
+                self.left_out.update(item.id for item in work.items)
+                continue
+            self.counts["exported"] += 1
+            self.digest.update(work.id.encode())
+            yield work
 
     def lines(self) -> list[str]:
         """The counts in words."""
@@ -120,7 +126,9 @@ def export(
         exported = Exported(works, accepted_only)
         for work in exported:
             result = page_result(work)
-            exported.unseen += sum(not item.loaded for item in result.items)
+            missing = [item.item for item in result.items if not item.loaded]
+            exported.unseen += len(missing)
+            exported.missing.update(missing)
             exported.outside += result.outside
             for view in views_of(result, {item.id: item.role for item in work.items}):
                 spool.add(view)
@@ -144,19 +152,25 @@ def export(
         manifest.report(),
         *_left_out(out),
         *written,
-        *_not_asked(left, project.task),
+        *_without_views(left, project.task, exported),
     ]
 
 
-def _not_asked(left: Sequence[ProjectItem], task: str) -> list[str]:
-    """How many images nobody was asked about, in words; a gold image may be on no page."""
-    gold = sum(task == "select" and not item.classes for item in left)
-    waiting = len(left) - gold
-    may_be = "candidates of no class, of which not all need be on a page"
-    return [
-        *([f"{counted(waiting, 'image')} that nobody has been asked about yet"] if waiting else []),
-        *([f"{counted(gold, 'gold image')} that nobody was asked about: {may_be}"] if gold else []),
-    ]
+def _without_views(left: Sequence[ProjectItem], task: str, exported: Exported) -> list[str]:
+    """How many images have no answer in the export, in words, and why."""
+
+    def why(item: ProjectItem) -> tuple[str, str]:
+        if item.id in exported.missing:
+            return "image", "that came in the browser of nobody whose work is exported"
+        if item.id in exported.left_out:
+            return "image", "of which all work is rejected or left out"
+        if task == "select" and not item.classes:
+            may_be = "candidates of no class, of which not all need be on a page"
+            return "gold image", f"that nobody was asked about: {may_be}"
+        return "image", "of which nobody has submitted work yet"
+
+    reasons = Counter(map(why, left)).most_common()
+    return [f"{counted(number, noun)} {reason}" for (noun, reason), number in reasons]
 
 
 def _settings(project: Project) -> str:

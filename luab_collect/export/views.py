@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from luab_collect.results import PageResult, PlaceItem, Sample, SelectItem
+from luab_collect.results import PageResult, PlaceItem, SelectItem
 
 
 @dataclass(frozen=True)
@@ -57,15 +57,6 @@ def views_of(result: PageResult, roles: dict[str, str]) -> Iterator[ItemView]:
             pointers=result.pointers,
             seen=item,
         )
-
-
-def pointed(samples: tuple[Sample, ...], low: float, high: float) -> list[Sample]:
-    """The samples that are places: not from the keyboard, which selects no place, and within a range."""
-    return [
-        each
-        for each in samples
-        if each.pointer != "keyboard" and low <= each.x <= high and low <= each.y <= high
-    ]
 
 
 class Spool:

@@ -8,7 +8,8 @@ from statistics import median
 
 import numpy as np
 
-from luab_collect.quality.facts import PageFacts, Point
+from luab_collect.places import Point
+from luab_collect.quality.facts import PageFacts
 from luab_collect.quality.proportions import LEVEL, Proportion
 from luab_data.console.text import counted
 

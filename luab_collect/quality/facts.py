@@ -5,13 +5,13 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from luab_collect.places import KEYBOARD, Point, final_places, selected_place
 from luab_collect.results import PageResult, PlaceItem, Sample, SelectItem
 
 # What is known of an image (`luab_collect.gold`): class -> boxes [x0, y0, x1, y1] in ratios, none where it is
 # not known where; None: the class is not shown. Of a class that is not named nothing is known on a `select`
 # page; on a `place` page it is not shown.
 Gold = Mapping[str, Sequence[Sequence[float]] | None]
-Point = tuple[float, float]
 
 # Of a trace that can be recognized: distinct positions. No two hands make so many alike.
 MIN_DISTINCT = 10
@@ -25,7 +25,7 @@ class PageFacts:
     Attributes:
         answers: item -> the classes that the annotator says it shows.
         asked: The class of a `select` page; None: all classes of the project.
-        points: (item, class) -> where the annotator says that it is, in ratios; a keyboard selects no place.
+        points: (item, class) -> where the annotator says that it is, in ratios, as it is exported.
         clicks: Number of clicks with a mouse, and of those with no movement over the image before.
         fingerprints: item -> fingerprint of its trace, of traces that can be recognized.
         images: Number of images, and of those that never came: they have no answer.
@@ -60,14 +60,14 @@ def page_facts(result: PageResult) -> PageFacts:
         if not item.loaded:
             continue
         if isinstance(item, SelectItem):
-            shown = frozenset({result.class_name or ""} if item.selected else ())
-            if shown and item.selects and item.selects[0].pointer != "keyboard":
-                points[item.item, result.class_name or ""] = (item.selects[0].x, item.selects[0].y)
+            asked = result.class_name or ""
+            shown = frozenset({asked} if item.selected else ())
+            if (place := selected_place(item)) is not None:
+                points[item.item, asked] = place
         else:
-            placed = [icon for icon in item.icons if icon.place is not None]
-            shown = frozenset(icon.label for icon in placed)
-            for icon in placed:  # of two icons of a class the first one, as the released rule has one a class
-                points.setdefault((item.item, icon.label), icon.place or (math.nan, math.nan))
+            places = final_places(item)
+            shown = frozenset(places)
+            points |= {(item.item, name): place for name, place in places.items()}
         answers[item.item] = answers.get(item.item, frozenset()) | shown
         made, without = _clicks(item)
         clicks, unmoved = clicks + made, unmoved + without
@@ -91,9 +91,11 @@ def page_facts(result: PageResult) -> PageFacts:
 def fingerprint(track: Iterable[Sample]) -> str | None:
     """Equal for traces through the same positions; None: too short to tell.
 
-    Times do not count: a program that replays a trace waits as it likes.
+    Times do not count: a program that replays a trace waits as it likes. Nor does the keyboard, with which
+    all hands make the same steps.
     """
-    positions = [(round(each.x, _DIGITS), round(each.y, _DIGITS)) for each in track]
+    by_hand = [each for each in track if each.pointer != KEYBOARD]
+    positions = [(round(each.x, _DIGITS), round(each.y, _DIGITS)) for each in by_hand]
     distinct = [place for at, place in enumerate(positions) if at == 0 or place != positions[at - 1]]
     if len(set(distinct)) < MIN_DISTINCT:
         return None

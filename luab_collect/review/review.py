@@ -1,6 +1,5 @@
 """The quality of all submitted pages of work, what the rules propose, and what was decided."""
 
-import math
 from collections import Counter
 from collections.abc import Iterator, MutableMapping
 from dataclasses import asdict, dataclass
@@ -9,13 +8,14 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from luab_collect.derive import page_result
+from luab_collect.practice import practice_pages
 from luab_collect.project import Project
 from luab_collect.quality.facts import Gold, PageFacts, page_facts
 from luab_collect.quality.figures import ProjectQuality, quality
 from luab_collect.quality.rules import Proposal, proposals
 from luab_collect.store import tables as t
 from luab_collect.store.leases import REJECT
-from luab_collect.store.results import standing, stored_work
+from luab_collect.store.results import known_items, standing, stored_work
 
 Facts = MutableMapping[str, PageFacts]  # page of work -> its facts, which never change once it is submitted
 
@@ -30,6 +30,7 @@ class Decision:
     reason: str
     by: str
     at: float  # epoch seconds
+    submission: int | None = None  # about an annotator: of her work, the last submission that it covers
 
 
 @dataclass(frozen=True)
@@ -78,9 +79,9 @@ def read_review(connection: Connection, project: Project, known: Facts | None = 
     decided = list(decisions(connection))
     rejected = {work for work, verdict, _ in submitted if verdict == REJECT}
     kept = [known[work] for work, _, _ in submitted if work not in rejected]
-    until = {each.id: each.at for each in decided}  # the last decision about each
-    settled = {work for work, _, at in submitted if at <= until.get(known[work].annotator, -math.inf)}
-    figures = quality(kept, _gold(connection), len(project.classes), frozenset(settled))
+    until = {each.id: each.submission or 0 for each in decided}  # by the last decision about each
+    settled = {work for work, _, number in submitted if number <= until.get(known[work].annotator, 0)}
+    figures = quality(kept, _gold(connection, project), len(project.classes), frozenset(settled))
     return Review(
         figures,
         dict(Counter(known[work].annotator for work in sorted(rejected))),
@@ -103,22 +104,25 @@ def decisions(connection: Connection) -> Iterator[Decision]:
     )
     for row in connection.execute(query):
         subject, identifier = ("work", row.work_id) if row.work_id else ("annotator", row.pseudonym)
-        yield Decision(subject, identifier, row.verdict, row.reason, row.by, row.at)
+        yield Decision(subject, identifier, row.verdict, row.reason, row.by, row.at, row.submission)
 
 
-def _submitted(connection: Connection) -> Iterator[tuple[str, str | None, float]]:
-    """Id of each submitted page of work, whether it was accepted or rejected, and when it was submitted."""
+def _submitted(connection: Connection) -> Iterator[tuple[str, str | None, int]]:
+    """Of each submitted page of work: its id, accept, reject or None, and the number of its submission."""
     w, a = t.work.c, t.annotators.c
     query = (
-        select(w.id, w.verdict, w.submitted, a.verdict.label("of_all"))
+        select(w.id, w.verdict, w.submission, a.verdict.label("of_all"))
         .join(t.annotators, a.id == w.annotator_id)
         .where(w.state == "submitted", a.withdrawn.is_(None))
         .order_by(w.submission)
     )
     for row in connection.execute(query):
-        yield row.id, standing(row.verdict, row.of_all), row.submitted
+        yield row.id, standing(row.verdict, row.of_all), row.submission
 
 
-def _gold(connection: Connection) -> dict[str, Gold]:
-    i = t.items.c
-    return {row.id: row.gold for row in connection.execute(select(i.id, i.gold)) if row.gold is not None}
+def _gold(connection: Connection, project: Project) -> dict[str, Gold]:
+    """What checks the work: the known answers but for those that the practice shows."""
+    known = known_items(connection)
+    practiced = practice_pages(known, project.task, project.class_names)
+    shown = {item.id for page in practiced for item in page.items}
+    return {item.id: item.gold for item in known if item.gold is not None and item.id not in shown}

@@ -4,17 +4,13 @@ from hashlib import sha256
 from typing import Any
 
 from markdown_it import MarkdownIt
-from sqlalchemy import select
 
 from luab_collect.pages import strings
-from luab_collect.project import Project
+from luab_collect.practice import PracticePage, practice_pages
 from luab_collect.server.studio import Studio
 from luab_collect.settings import ClassSpec
-from luab_collect.store import tables as t
 from luab_collect.store.opening import ProjectStore
-from luab_collect.store.results import StoredItem
-
-PRACTICE_IMAGES = {"select": 12, "place": 3}  # of the practice
+from luab_collect.store.results import StoredItem, known_items
 
 JsonObject = dict[str, Any]
 
@@ -69,43 +65,23 @@ def shown(item: StoredItem) -> JsonObject:
 
 def practice(store: ProjectStore) -> list[JsonObject]:
     """The practice pages, with the answers; none without images whose answer is known."""
-    i = t.items.c
     with store.reading() as connection:
-        query = (
-            select(i.id, i.key, i.file, i.width, i.height, i.gold).where(i.gold.is_not(None)).order_by(i.id)
-        )
-        rows = connection.execute(query).all()
-    known = [StoredItem(row.id, row.key, row.file, row.width, row.height, "gold", row.gold) for row in rows]
-    known = [item for item in known if item.gold]
-    return _place(known) if store.project.task == "place" else _select(known, store.project)
+        pages = practice_pages(known_items(connection), store.project.task, store.project.class_names)
+    return [_place(each) if each.class_name is None else _select(each, each.class_name) for each in pages]
 
 
-def _select(known: list[StoredItem], project: Project) -> list[JsonObject]:
-    """One page about the class of which most is known, if both answers occur."""
-    best: list[StoredItem] = []
-    asked = ""
-    for name in project.class_names:
-        yes = [item for item in known if (item.gold or {}).get(name) is not None]
-        no = [item for item in known if name in (item.gold or {}) and (item.gold or {})[name] is None]
-        half = PRACTICE_IMAGES["select"] // 2
-        if yes and no and min(len(yes), half) + min(len(no), half) > len(best):
-            best, asked = yes[:half] + no[:half], name
-    if not best:
-        return []
-    best.sort(key=lambda item: item.key)  # a keyed hash: the answers are mixed
-    items = [{**shown(item), "answer": (item.gold or {})[asked] is not None} for item in best]
-    return [{"class_name": asked, "items": items}]
+def _select(page: PracticePage[StoredItem], name: str) -> JsonObject:
+    mixed = sorted(page.items, key=lambda item: item.key)  # by a keyed hash: the answers are mixed
+    items = [{**shown(item), "answer": (item.gold or {})[name] is not None} for item in mixed]
+    return {"class_name": name, "items": items}
 
 
-def _place(known: list[StoredItem]) -> list[JsonObject]:
-    pages = []
-    for item in known:
-        answers = [
-            {"label": name, "box": box}
-            for name, boxes in (item.gold or {}).items()
-            if boxes is not None
-            for box in (boxes or [None])
-        ]
-        if answers:
-            pages.append({"items": [{**shown(item), "answers": answers}]})
-    return pages[: PRACTICE_IMAGES["place"]]
+def _place(page: PracticePage[StoredItem]) -> JsonObject:
+    [item] = page.items
+    answers = [
+        {"label": name, "box": box}
+        for name, boxes in (item.gold or {}).items()
+        if boxes is not None
+        for box in (boxes or [None])
+    ]
+    return {"items": [{**shown(item), "answers": answers}]}

@@ -6,6 +6,7 @@ from pathlib import Path
 from fastapi import Response
 from sqlalchemy import select
 
+from luab_collect.icons import MAX_ICON_BYTES
 from luab_collect.server.studio import Studio
 from luab_collect.store import tables as t
 from luab_collect.store.refusals import Refusal
@@ -13,7 +14,6 @@ from luab_data.errors import RejectedRecord
 from luab_data.files.regular import read_regular, require_file_inside
 from luab_data.images.headers import MAX_BYTES
 
-MAX_ICON_BYTES = 1 << 20
 CACHED = {"Cache-Control": "private, max-age=31536000, immutable"}
 # An icon (SVG) cannot run its scripts in an <img>; `sandbox` keeps it from running them by itself.
 ICON_HEADERS = {

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, or_, select, update
+from sqlalchemy import Connection, Row, and_, func, select, update
 
 from luab_collect.store import tables as t
 from luab_collect.store.refusals import Refusal
@@ -97,8 +97,5 @@ def counting() -> Any:
 
 def _kept() -> Any:
     """Neither rejected nor withdrawn."""
-    return and_(
-        or_(t.work.c.verdict.is_(None), t.work.c.verdict != REJECT),
-        or_(t.annotators.c.verdict.is_(None), t.annotators.c.verdict != REJECT),
-        t.annotators.c.withdrawn.is_(None),
-    )
+    verdict = func.coalesce(t.work.c.verdict, t.annotators.c.verdict, "")  # as `results.standing`
+    return and_(verdict != REJECT, t.annotators.c.withdrawn.is_(None))

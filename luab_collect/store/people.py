@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, case, delete, func, insert, select, update
 
 from luab_collect.platforms import LINK
 from luab_collect.store import tables as t
@@ -188,9 +188,11 @@ def codes(connection: Connection) -> list[dict[str, Any]]:
     """The completion codes in the order of completion, with whose they are.
 
     `outside_id` is None where it was removed: by retention, or because she withdrew. `completed` is in epoch
-    seconds.
+    seconds. Of the `pages` that were planned `done` were submitted, also if they were rejected; None: she
+    withdrew, and her pages were removed.
     """
-    a, s, o = t.annotators.c, t.assignments.c, t.outside_ids.c
+    a, s, o, w = t.annotators.c, t.assignments.c, t.outside_ids.c, t.work.c
+    submitted = select(func.count()).where(w.assignment_id == s.id, w.state == "submitted").scalar_subquery()
     joined = t.assignments.join(t.annotators, a.id == s.annotator_id)
     query = (
         select(
@@ -200,6 +202,7 @@ def codes(connection: Connection) -> list[dict[str, Any]]:
             o.outside_id,
             s.completed,
             s.pages,
+            case((a.withdrawn.is_(None), submitted)).label("done"),
             a.verdict,
             a.withdrawn.is_not(None).label("withdrawn"),
         )

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, select
 
 from luab_collect.events import DURABLE, Event
 from luab_collect.loading import unseen
+from luab_collect.plan import GOLD
 from luab_collect.store import tables as t
 from luab_collect.store.ingest import RawEvent, unpack
 from luab_collect.store.leases import REJECT
@@ -41,7 +42,7 @@ class StoredWork:
         state: leased, submitted, returned.
         created: Epoch seconds.
         submitted: Epoch seconds, or None.
-        verdict: The last decision about it: accept, reject; or that about all work of its annotator.
+        verdict: The last decision that covers it: accept, reject; see `standing`.
         items: Its images.
         events: Epoch of the tab -> events in order.
         conflicts: Number of refused batches.
@@ -115,8 +116,14 @@ def stored_work(
 
 
 def standing(of_page: str | None, of_all: str | None) -> str | None:
-    """What was decided about a page of work, from the last decisions about it and about its annotator."""
-    return REJECT if REJECT in (of_page, of_all) else of_page or of_all
+    """What was decided about a page of work.
+
+    Args:
+        of_page: The last decision about it, or about what its annotator had submitted by then.
+        of_all: The last decision about its annotator. Of work that it does not cover, a reject holds as well:
+            who is rejected gets no more work. An accept does not, because nobody has looked at it.
+    """
+    return of_page or (REJECT if of_all == REJECT else None)
 
 
 def page_items(connection: Connection, page_id: int) -> tuple[StoredItem, ...]:
@@ -129,6 +136,14 @@ def page_items(connection: Connection, page_id: int) -> tuple[StoredItem, ...]:
         .order_by(p.position)
     )
     return tuple(StoredItem(*row) for row in connection.execute(query))
+
+
+def known_items(connection: Connection) -> list[StoredItem]:
+    """The images whose answer is known."""
+    i = t.items.c
+    query = select(i.id, i.key, i.file, i.width, i.height, i.gold).where(i.gold.is_not(None)).order_by(i.id)
+    rows = connection.execute(query)
+    return [StoredItem(row.id, row.key, row.file, row.width, row.height, GOLD, row.gold) for row in rows]
 
 
 def raw_events(connection: Connection, work_id: str) -> dict[int, list[RawEvent]]:

@@ -46,7 +46,7 @@ annotators = Table(
     Column("created", Float, nullable=False),
     Column("practiced", Float),
     Column("withdrawn", Float),
-    Column("verdict", String(16)),  # the last decision about all her work: accept, reject
+    Column("verdict", String(16)),  # the last decision about her: accept, reject
 )
 
 # Who an annotator is outside. No export reads these two.
@@ -158,7 +158,7 @@ work = Table(
     Column("submitted_epoch", Integer),
     Column("submitted_seq", Integer),
     Column("blank", Boolean, nullable=False, server_default=false()),  # none of its images came
-    Column("verdict", String(16)),  # the last decision: accept, reject
+    Column("verdict", String(16)),  # the last decision about it, also with all of its annotator's
     UniqueConstraint("annotator_id", "page_id"),  # no page twice to one annotator
     CheckConstraint("state IN ('leased', 'submitted', 'returned')", name="state"),
     Index(None, "state", "leased_until"),
@@ -202,6 +202,7 @@ decisions = Table(
     Column("reason", Text, nullable=False),
     Column("by", String(255), nullable=False),
     Column("at", Float, nullable=False),
+    Column("submission", Integer),  # about an annotator: of her work, the last submission that it covers
     CheckConstraint("(work_id IS NULL) <> (annotator_id IS NULL)", name="subject"),
 )
 webhooks = Table(

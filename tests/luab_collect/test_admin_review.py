@@ -108,17 +108,18 @@ def test_a_decision_is_kept_with_its_reason(admin):
 
 
 def test_the_list_says_of_work_what_the_export_does(admin):
-    """An accepted page of an annotator all of whose work is rejected is not exported."""
+    """Of decisions about a page and about its annotator the last one holds."""
     one = works(admin)["works"][-1]
-    about = [{"work": one["id"], "verdict": "accept"}]
-    about += [{"annotator": one["annotator"], "verdict": verdict} for verdict in ("reject", "accept")]
+    page, hers = {"work": one["id"]}, {"annotator": one["annotator"]}
+    about = [page | {"verdict": "accept"}, hers | {"verdict": "reject"}, page | {"verdict": "accept"}]
+    about += [page | {"verdict": "reject"}, hers | {"verdict": "accept"}]
     seen = []
     for body in about:
         assert admin.post("/admin/api/decisions", json=body | {"reason": "looked"}).status_code == 200
         listed = {each["id"]: each["verdict"] for each in works(admin)["works"]}
         seen.append(listed[one["id"]])
         assert seen[-1] == admin.get(f"/admin/api/work/{one['id']}").json()["verdict"]
-    assert seen == ["accept", "reject", "accept"]
+    assert seen == ["accept", "reject", "accept", "reject", "accept"]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from fixtures.shops import Annotator, Running, add_people, event, page_events
 from sqlalchemy import select
 
 from luab_collect.items import read_items
+from luab_collect.review.review import read_review
 from luab_collect.server import bodies
 from luab_collect.server.answers import STATUS
 from luab_collect.store import tables as t
@@ -153,6 +154,21 @@ def test_a_changed_consent_is_asked_for_again(tmp_path):
         with running.store.reading() as connection:
             texts = set(connection.execute(select(t.texts.c.body)).scalars())
         assert texts == {"We record your *mouse traces*.\n", "other"}
+
+
+def test_what_the_practice_shows_checks_nobody(tmp_path):
+    """Its answers are told to everybody who enters; the same images come back on pages of work."""
+    gold = {f"gold{n}": {"cat": [[0.0, 0.0, 1.0, 1.0]] if n % 2 else None} for n in range(15)}
+    running = Running(tmp_path / "shop", images=16, pages_per_hit=16, **gold)  # 7 show a cat, 8 do not
+    with running.client:
+        (ann,) = running.annotators("Ann")
+        (page,) = ann.get("/api/project").json()["practice"]
+        assert sum(item["answer"] for item in page["items"]) == 6 and len(page["items"]) == 12
+        assert ann.post("/api/practice").status_code == 200
+        while ann.work()["state"] == "page":
+            ann.finish()
+    with running.store.reading() as connection:
+        assert read_review(connection, running.store.project).quality.whole.recall.total == 1
 
 
 def test_practice_comes_first_where_answers_are_known(tmp_path):

@@ -251,7 +251,7 @@ def test_images_that_only_gold_names_are_not_waited_for(tmp_path):
     project = make_project(tmp_path, "select", [*FILES, *gold], "cat\ndog\n", **settings)
     told = "\n".join(export(project, all_work(project, 1, truthful), tmp_path / "out"))
     assert "19 gold images that nobody was asked about: candidates of no class" in told
-    assert "nobody has been asked" not in told
+    assert "nobody has submitted" not in told
 
 
 def test_a_keyboard_gives_a_label_and_no_click(shop, tmp_path):

@@ -77,6 +77,45 @@ def test_a_database_of_the_first_version_opens_with_its_work(engine):
     check_first_version(engine)
 
 
+LATER_WORK = """
+INSERT INTO work (id, assignment_id, annotator_id, page_id, position, state, created, leased_until, submitted)
+SELECT 'bcbcbcbcbcbcbcbcbcbcbcbcbcbcbcbc', assignment_id, annotator_id, 2, 1, 'submitted', 1e9, 1e9,
+    1000000090.0 FROM work WHERE position = 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("decided", "verdicts", "taken"),
+    [
+        ([("annotator", "accept", 80)], ["accept", None], [1, 1]),  # the later page is not looked at
+        ([("annotator", "accept", 95)], ["accept", "accept"], [1, 1]),
+        ([("annotator", "reject", 80)], ["reject", None], [0, 0]),
+        ([("annotator", "reject", 80), ("work", "accept", 85)], ["accept", None], [1, 0]),
+        ([("work", "reject", 85), ("annotator", "accept", 95)], ["accept", "accept"], [1, 1]),
+    ],
+)
+def test_decisions_of_earlier_versions_cover_what_was_submitted(engine, decided, verdicts, taken):
+    load_first_version(engine)
+    with engine.begin() as connection:
+        connection.execute(text(LATER_WORK))
+        for number, (subject, verdict, second) in enumerate(decided, start=2):
+            table, row = ("work", "ab" * 16) if subject == "work" else ("annotators", 1)
+            values = {"n": number, "row": row, "verdict": verdict, "at": 1e9 + second}
+            into = f'decisions (id, {subject}_id, verdict, reason, "by", at)'
+            connection.execute(
+                text(f"INSERT INTO {into} VALUES (:n, :row, :verdict, 'why', 'me', :at)"), values
+            )
+            connection.execute(text(f"UPDATE {table} SET verdict = :verdict WHERE id = :row"), values)
+    upgrade(engine)
+    with engine.connect() as connection:
+        assert (
+            list(connection.execute(select(t.work.c.verdict).order_by(t.work.c.position)).scalars())
+            == verdicts
+        )
+        found = connection.execute(select(t.pages.c.taken).where(t.pages.c.id <= 2).order_by(t.pages.c.id))
+        assert list(found.scalars()) == taken
+
+
 LATER = """
 import sqlalchemy as sa
 from alembic import op

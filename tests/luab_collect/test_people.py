@@ -116,14 +116,32 @@ def test_codes_are_listed_with_whose_they_are_and_checked(tmp_path, capsys):
             "outside_id": outside_id,
             "completed": 0,
             "pages": 1,
+            "done": done,
             "verdict": verdict,
             "withdrawn": withdrawn,
         }
-        for code, who, platform, outside_id, verdict, withdrawn in (
-            (first, worker, "url", "worker 7", "reject", False),
-            (second, ann, "link", None, None, True),
+        for code, who, platform, outside_id, done, verdict, withdrawn in (
+            (first, worker, "url", "worker 7", 1, "reject", False),
+            (second, ann, "link", None, None, None, True),
         )
     ]
+
+
+def test_a_code_says_how_many_of_the_planned_pages_were_done(tmp_path, capsys):
+    running = Running(tmp_path / "shop", images=15, pages_per_hit=5)  # 5 pages
+    with running.client:
+        ann, ben = running.annotators("Ann", "Ben")
+        ann.begin()
+        ben.finish()
+        while ann.work()["state"] == "page":
+            ann.finish()
+        assert ben.work()["state"] == "done"
+    assert main(["people", str(tmp_path / "shop"), "codes", "--json"]) == 0
+    told = {each["annotator"]: (each["done"], each["pages"]) for each in json.loads(capsys.readouterr().out)}
+    assert told == {ann.pseudonym: (4, 5), ben.pseudonym: (1, 4)}
+    assert main(["people", str(tmp_path / "shop"), "codes"]) == 0
+    lines = {line.split("\t")[1]: line.split("\t")[5] for line in capsys.readouterr().out.splitlines()}
+    assert lines == {ann.pseudonym: "4 of 5 pages", ben.pseudonym: "1 of 4 pages"}
 
 
 def test_pseudonyms_are_keyed_hashes(tmp_path):

@@ -1,5 +1,6 @@
 """`luab collect init` and `project.yaml`: what is accepted, what is refused, and with which words."""
 
+import io
 import stat
 
 import pytest
@@ -197,6 +198,67 @@ def test_wnids_get_imagenets_names(tmp_path):
     assert (mine.name, mine.folder) == ("mine", None)
 
 
+def with_icon(tmp_path, images, icon, content=b""):
+    """A project whose class `cat` has an icon with this path from the CSV, and this content."""
+    listing = tmp_path / "given" / "classes.csv"
+    (listing.parent / "signs").mkdir(parents=True)
+    listing.write_text(f"name,icon\ncat,{icon}\ndog,\n")
+    if content:
+        (listing.parent / icon).write_bytes(content)
+    return init_project(tmp_path / "street", "place", images, str(listing))[0]
+
+
+PICTURE = io.BytesIO()
+Image.new("RGB", (8, 8)).save(PICTURE, "PNG")
+
+
+@pytest.mark.parametrize(
+    ("icon", "content", "kept"),
+    [
+        ("cat.png", PICTURE.getvalue(), "icons/0.png"),
+        ("signs/a cat.PNG", PICTURE.getvalue(), "icons/0.png"),
+        ("cat.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "icons/0.svg"),
+    ],
+    ids=["beside", "below", "svg"],
+)
+def test_icons_beside_a_csv_are_copied_into_the_project(tmp_path, images, icon, content, kept):
+    project = with_icon(tmp_path, images, icon, content)
+    assert [each.icon for each in project.classes] == [kept, None]
+    assert (project.folder / kept).read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("icon", "content", "expected"),
+    [
+        ("cat.png", b"", "there is no such file"),
+        ("../photos/cat/a.jpg", b"", "it is in another folder"),
+        ("/etc/passwd", b"", "it is in another folder"),
+        ("signs", b"", "Is a directory"),
+        ("cat.png", b"<svg>", "not an image"),
+        ("cat.svg", b"root:x:0:0", "it is no SVG"),
+        ("cat.txt", PICTURE.getvalue(), "no suffix of an image"),
+        ("cat.png", PICTURE.getvalue() + bytes(1 << 20), "allowed are 1,048,576"),
+    ],
+    ids=lambda value: "" if isinstance(value, bytes) else value,
+)
+def test_icons_that_are_refused(tmp_path, images, icon, content, expected):
+    with pytest.raises(SourceError, match=rf"the icon of 'cat' is .*({expected}).* below the CSV's folder"):
+        with_icon(tmp_path, images, icon, content)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["classes.txt", "given", "photos"]
+
+
+def test_init_refuses_what_no_page_could_use(tmp_path, images):
+    (tmp_path / "candidates.csv").write_text("file,class\nnot_there.png,nonsense\n")
+    with pytest.raises(SourceError, match=r"--candidates '.*' is of --task select"):
+        init_project(tmp_path / "street", "place", images, "coco", candidates=tmp_path / "candidates.csv")
+    with pytest.raises(SourceError, match="language: 'de' has no texts; allowed: en"):
+        made(tmp_path, images, language="de")
+    (tmp_path / "classes.csv").write_text("name,confusable\ncat,dgo\ndog,\n")
+    with pytest.raises(SourceError, match=r"^settings: class 'cat' is confusable"):  # no folder that is gone
+        init_project(tmp_path / "street", "select", images, str(tmp_path / "classes.csv"))
+    assert not (tmp_path / "street").exists() and not (tmp_path / "shop").exists()
+
+
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
@@ -225,6 +287,25 @@ def test_the_command_makes_a_project(tmp_path, images, capsys):
     assert "2 pages of work, each for 1 annotator" in shown
     assert main(["collect", "init", str(tmp_path / "shop"), *given]) == 1
     assert capsys.readouterr().err.startswith("luab collect: ")
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (1, "1 for practice + 0 to check the work: give more of them"),
+        (5, "3 for practice + 2 to check the work"),
+    ],
+)
+def test_init_says_how_many_known_answers_check_the_work(tmp_path, images, number, told):
+    (tmp_path / "classes.txt").write_text("cat\n")
+    for at in range(number):
+        Image.new("RGB", (8, 6 + at)).save(images / "cat" / f"{at}.png")
+    (tmp_path / "gold.csv").write_text(
+        "file,class\n" + "".join(f"cat/{at}.png,cat\n" for at in range(number))
+    )
+    classes = str(tmp_path / "classes.txt")
+    _, lines = init_project(tmp_path / "shop", "place", images, classes, gold=tmp_path / "gold.csv")
+    assert lines[-1] == f"images with a known answer: {told}"
 
 
 def test_an_unknown_command_gets_a_suggestion(capsys):

@@ -1,13 +1,18 @@
 """Figures of quality, worked out by hand."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from fixtures.page_results import page, place_item, select_item, track
+from fixtures.pages_of_work import Screen
 from krippendorff import alpha
 from scipy.stats import binomtest
 
+from luab_collect.derive import page_result
+from luab_collect.export.consensus import place_votes, select_votes
+from luab_collect.export.views import views_of
 from luab_collect.quality.agreement import (
     answers_of,
     consensus_distances,
@@ -18,6 +23,7 @@ from luab_collect.quality.agreement import (
 from luab_collect.quality.facts import fingerprint, page_facts
 from luab_collect.quality.figures import quality
 from luab_collect.quality.proportions import Proportion
+from luab_collect.results import Sample
 
 CIRCLE = tuple((0.5 + 0.3 * math.cos(at / 3), 0.5 + 0.3 * math.sin(at / 3)) for at in range(15))
 
@@ -215,6 +221,47 @@ def test_replayed_traces_are_found_whatever_their_times():
     )
     found = quality(facts(*pages), {}, 1)
     assert {name: each.replayed for name, each in found.annotators.items()} == {"a": 1, "b": 1, "c": 0}
+
+
+def test_a_keyboard_replays_nothing():
+    """Its steps are 0.01 for everybody: two icons that are moved to the left go through the same places."""
+
+    def moved(item):
+        screen = Screen({item: [100, 100, 400, 300]}, pointer="keyboard").open()
+        at = {"item": item, "after": 80, "icon": 1, "label": "cat"}
+        screen.add("category", category=0, pointer="keyboard", trusted=True).at("pick", 0.5, 0.5, **at)
+        for step in range(1, 13):
+            screen.at("drag", 0.5 - 0.01 * step, 0.5, **at)
+        return screen.at("add", 0.38, 0.5, **at).submit().work(class_name=None)
+
+    pages = [page_result(replace(moved(item), annotator=who)) for who, item in (("a", "i"), ("b", "j"))]
+    assert all(each.items[0].track[-1].pointer == "keyboard" for each in pages)
+    assert quality(facts(*pages), {}, 1).whole.replayed == 0
+    by_mouse = tuple(replace(each, pointer="mouse") for each in pages[0].items[0].track)
+    assert fingerprint(by_mouse) is not None and fingerprint(pages[0].items[0].track) is None
+
+
+def test_the_places_that_are_judged_are_those_that_are_exported():
+    """Of two icons of a class the one that was touched last; of selections the first that is a place."""
+    first, last = (0.1, 0.1), (0.8, 0.8)
+    placed = place_item("i", [("cat", last), ("cat", first)])
+    moved = replace(placed.icons[0].actions[0], t=20.0)  # the first icon was touched last
+    placed = replace(placed, icons=(replace(placed.icons[0], actions=(moved,)), placed.icons[1]))
+    selects = (
+        Sample(0.0, 0.0, 1.0, "keyboard"),
+        Sample(9.0, 0.5, 2.0),
+        Sample(*last, 3.0),
+        Sample(*first, 4.0),
+    )
+    selected = replace(select_item("j", first), selects=selects)
+    views = [
+        view
+        for each in (page("a", placed), page("a", selected, asked="cat"))
+        for view in views_of(each, {"i": "target", "j": "target"})
+    ]
+    assert [vote.point for vote in (*place_votes(views), *select_votes(views))] == [last, last]
+    found = facts(page("a", placed), page("a", selected, asked="cat"))
+    assert [dict(each.points) for each in found] == [{("i", "cat"): last}, {("j", "cat"): last}]
 
 
 def test_figures_of_annotators_and_pages_add_up():

@@ -3,15 +3,16 @@
 import json
 
 import pytest
-from fixtures.shops import Running
+from fixtures.shops import Running, page_events
 from fixtures.trials import make_trial
 
 from luab_collect.commands import run
+from luab_collect.export.run import Exported
 from luab_collect.project import Project
 from luab_collect.review.review import read_review
 from luab_collect.review.text import summary, table
-from luab_collect.store.decisions import decide
 from luab_collect.store.opening import ProjectStore
+from luab_collect.store.results import stored_work
 from luab_data.errors import SourceError
 
 
@@ -80,17 +81,12 @@ def test_work_after_a_decision_is_looked_at_again(tmp_path):
             review = read_review(connection, running.store.project)
         return [(each.subject, each.id, each.reason) for each in review.proposals if each.rule == "untrusted"]
 
-    def decide_about(**subject):
-        now = running.clock()
-        with running.store.writing() as connection:
-            decide(connection, verdict="accept", reason="a screen reader", by="me", now=now, **subject)
-
     with running.client:
         (ann,) = running.annotators("Ann")
         ann.finish(trusted=False)
         [(subject, who, reason)] = proposed()
         assert (subject, who) == ("annotator", ann.pseudonym) and reason.startswith("7 events")
-        decide_about(annotator=who)
+        running.decide("accept", annotator=who)
         assert proposed() == []  # nor is the page that was looked at
         ann.finish()
         assert proposed() == []
@@ -99,10 +95,67 @@ def test_work_after_a_decision_is_looked_at_again(tmp_path):
         [(subject, who, reason)] = proposed()
         assert (subject, who) == ("annotator", ann.pseudonym)
         assert reason.startswith("14 events") and reason.endswith("(3 pages since the last decision)")
-        decide_about(work=later)  # a page alone: the others are still to be looked at
+        running.decide("accept", work=later)  # a page alone: the others are still to be looked at
         assert [(subject, who) for subject, who, _ in proposed()] == [("annotator", ann.pseudonym)]
-        decide_about(annotator=who)
+        running.decide("accept", annotator=who)
         assert proposed() == []
+
+
+def exported(store, accepted_only=False):
+    with store.reading() as connection:
+        pages = Exported(stored_work(connection), accepted_only)
+        list(pages)
+    return {name: number for name, number in pages.counts.items() if number and name != "submitted"}
+
+
+def test_an_accept_covers_what_was_submitted_by_then(tmp_path):
+    running = Running(tmp_path / "shop", images=18, pages_per_hit=6)
+    with running.client:
+        (ann,) = running.annotators("Ann")
+        ann.finish()
+        running.decide("accept", annotator=ann.pseudonym)
+        running.clock.now -= 1e6  # a clock that is set back changes nothing
+        for _ in range(3):
+            ann.finish(trusted=False)
+        assert exported(running.store, accepted_only=True) == {"exported": 1, "undecided, left out": 3}
+        assert exported(running.store) == {"exported": 4}
+        with running.store.reading() as connection:
+            review = read_review(connection, running.store.project)
+        assert "(3 pages since the last decision)" in review.proposals[0].reason
+        running.decide("accept", annotator=ann.pseudonym)
+        assert exported(running.store, accepted_only=True) == {"exported": 4}
+
+
+def test_the_last_decision_that_covers_a_page_holds(tmp_path):
+    running = Running(tmp_path / "shop", images=9, pages_per_hit=3)
+    with running.client:
+        (ben,) = running.annotators("Ben")
+        first, _ = ben.finish()["work"], ben.finish()
+        ben.begin()
+        assert running.decide("reject", annotator=ben.pseudonym) == (2, 0)
+        assert exported(running.store) == {"rejected": 2}
+        assert running.decide("accept", work=first) == (1, 1)
+        assert exported(running.store) == {"exported": 1, "rejected": 1}
+        assert running.taken() == [1, 0, 0]  # neither the rejected page nor the one at work
+        assert running.decide("reject", work=first) == (1, 1)
+        assert exported(running.store) == {"rejected": 2}
+        assert running.decide("accept", annotator=ben.pseudonym) == (2, 2)
+        assert exported(running.store, accepted_only=True) == {"exported": 2}
+        assert running.taken() == [1, 1, 1]
+
+
+def test_work_that_comes_after_a_reject_is_rejected(tmp_path):
+    running = Running(tmp_path / "shop")
+    with running.client:
+        (ben,) = running.annotators("Ben")
+        page, base, epoch = ben.begin()
+        assert running.decide("reject", annotator=ben.pseudonym) == (0, 0)
+        events = page_events(page["items"][0]["id"])
+        ben.send(base, epoch, events)
+        assert ben.post(f"{base}/submit", {"epoch": epoch, "last_seq": len(events)}).status_code == 200
+        assert exported(running.store) == {"rejected": 1}
+        assert running.decide("accept", annotator=ben.pseudonym) == (1, 1)
+        assert exported(running.store, accepted_only=True) == {"exported": 1}
 
 
 def test_pages_are_read_once(worked, monkeypatch):

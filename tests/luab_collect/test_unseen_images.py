@@ -24,6 +24,7 @@ from luab_collect.quality.thresholds import QualityThresholds
 from luab_collect.review.review import read_review
 from luab_collect.review.text import summary, table
 from luab_collect.server.admin import create_admin_app
+from luab_collect.settings import Shares
 from luab_collect.store.decisions import decide
 from luab_collect.store.progress import progress
 from luab_collect.store.results import stored_work
@@ -150,6 +151,27 @@ def test_the_export_has_no_vote_of_who_did_not_see_the_image(shop, tmp_path, lay
     if layout == "plain":  # seen by both it would be undecided, and have no row
         assert row["votes"] == [{"label": 0, "yes": 1, "asked": 1}]
         assert len(rows) == 1
+
+
+@pytest.mark.parametrize("accepted_only", [False, True])
+def test_the_export_says_why_an_image_has_no_answer(tmp_path, accepted_only):
+    """Four pages: one is exported, of one no image came, one is rejected or undecided, one is not done."""
+    files = [f"{name}/{n}.png" for name in ("cat", "dog") for n in range(4)]
+    shares = Shares(target=1.0, distractor=0.0, gold=0.0)
+    shop = make_project(tmp_path, "select", files, "cat\ndog\n", images_per_page=2, shares=shares)
+    done, blind, left, _ = all_work(shop, 1, lambda who, item, name: (0.5, 0.5))
+    for at, item in enumerate(blind.items):
+        told = {"seq": 900 + at, "kind": "missing", "t": 1e4, "item": item.id}
+        seen = [each for each in blind.events[1] if each.kind != "select"]
+        blind = replace(blind, events={1: [*seen, parse_event(told)]})
+    left = replace(left, verdict=None if accepted_only else "reject")
+    works = [replace(done, verdict="accept"), replace(blind, verdict="accept"), left]
+    told = export(shop, works, tmp_path / "out", accepted_only=accepted_only)
+    assert sorted(line for line in told if " images " in line and line.startswith("2 ")) == [
+        "2 images of which all work is rejected or left out",
+        "2 images of which nobody has submitted work yet",
+        "2 images that came in the browser of nobody whose work is exported",
+    ]
 
 
 def test_there_is_nothing_to_export_of_images_that_nobody_saw(shop, tmp_path):
