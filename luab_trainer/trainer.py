@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader, Dataset, Sampler
 from transformers import PreTrainedModel
 from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_utils import BestRun, EvalLoopOutput, TrainOutput
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, BestRun, EvalLoopOutput, TrainOutput
 
 from luab_data.files.sums import SUMS, require_undamaged, write_sums
 from luab_data.files.whole import write_json
@@ -31,7 +31,7 @@ from luab_trainer.hub.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from luab_trainer.hub.model_card import card_splits, license_of, model_card
+from luab_trainer.hub.model_card import BestWeights, card_splits, license_of, model_card
 from luab_trainer.hub.upload import AFTER_TRAINING, model_files, public_arguments
 from luab_trainer.hub.uploading_trainer import UploadingTrainer
 from luab_trainer.lamb import lamb
@@ -115,6 +115,7 @@ class LUABTrainer(UploadingTrainer):
         self.run_arguments = run_arguments or {}
         self._finite = FiniteSteps(row_names(None))
         self._saving_checkpoint = False
+        self._best: BestWeights | None = None
         self.facts: list[tuple[str, str]] = []  # of the run, for the card
         self._train_terms, self._eval_terms = TermMeans(), TermMeans()
         self._without_targets: set[str] = set()  # "training", "evaluation"
@@ -162,6 +163,7 @@ class LUABTrainer(UploadingTrainer):
         self._train_terms.clear()  # of an earlier trial, since its last log
         self._finite = FiniteSteps(row_names(self.train_dataset))
         self._average.drop()  # of a training that failed
+        self._best = None
         with self.args.only_run():
             value = None if resume_from_checkpoint is None else str(resume_from_checkpoint)
             checkpoint = checkpoint_to_resume(value, self.args.output_dir)
@@ -353,6 +355,11 @@ class LUABTrainer(UploadingTrainer):
         self._average.drop()
         self._statistics.stale = False
 
+    def best_model_is_read(self, folder: Path) -> None:
+        """The card then has the results of that step."""
+        step = int(folder.name.removeprefix(f"{PREFIX_CHECKPOINT_DIR}-"))
+        self._best = BestWeights(step, len(self.state.log_history))
+
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """Writes our card; the arguments of the trainer's method are ignored."""
         if self.is_world_process_zero():
@@ -362,9 +369,8 @@ class LUABTrainer(UploadingTrainer):
         names = (self.dataset_name, self.eval_dataset_name or self.dataset_name)
         splits = card_splits(self.run_arguments)
         resized = self.run_arguments.get("image_size") is not None
-        card = model_card(
-            self.luab, self.args, self.state, *names, self._base_license, splits, self.facts, resized
-        )
+        facts = self._base_license, splits, self.facts, resized, self._best
+        card = model_card(self.luab, self.args, self.state, *names, *facts)
         (folder / CARD_FILE).write_text(card, encoding="utf-8")
 
     @cached_property
