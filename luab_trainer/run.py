@@ -239,11 +239,16 @@ def evaluate(
     game, by_class = pointing_game(trainer, rows, settings, columns)
     trainer.save_metrics("eval", metrics | game, combined=False)
     trainer.log_metrics("eval", metrics | game)  # with a progress bar the log prints nothing
-    if trainer.luab.multi_label and trainer.is_world_process_zero():
+    if not trainer.is_world_process_zero():
+        return metrics | game
+    classes = Path(trainer.args.output_dir, CLASSES_FILE)
+    if trainer.luab.multi_label:
         names = [trainer.luab.config.id2label[i] for i in range(trainer.luab.config.num_labels)]
         if isinstance(trainer.compute_metrics, MultiLabelMetrics):
             by_class = trainer.compute_metrics.by_class | by_class
-        write_classes(Path(trainer.args.output_dir, CLASSES_FILE), names, by_class)
+        write_classes(classes, names, by_class)
+    else:
+        classes.unlink(missing_ok=True)  # of an earlier evaluation into the same folder
     return metrics | game
 
 

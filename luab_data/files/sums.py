@@ -6,7 +6,8 @@ it.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from luab_data.errors import SourceError
@@ -60,6 +61,21 @@ def listed_files(folder: Path) -> list[str]:
         return list(parse_sums((folder / SUMS).read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return []
+
+
+def remove_listed(folder: Path, names: Collection[str] | None = None) -> None:
+    """Removes files that `SHA256SUMS` lists, and so are of an earlier run, and folders that this empties.
+
+    Args:
+        folder: The folder of the list, which stays.
+        names: Of the files; None: all.
+    """
+    for name in listed_files(folder):
+        if names is None or name in names:
+            (folder / name).unlink(missing_ok=True)
+            for parent in Path(name).parents[:-1]:
+                with suppress(OSError):  # other files are there
+                    (folder / parent).rmdir()
 
 
 def damage(folder: Path, suffixes: tuple[str, ...] = ("",)) -> list[str]:

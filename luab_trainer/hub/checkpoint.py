@@ -13,8 +13,8 @@ from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from luab_data.errors import SourceError
-from luab_data.files.sums import SUMS, damage, listed_files, require_undamaged
-from luab_trainer.lora import ADAPTER_FOLDER, is_adapted, load_adapter, merged, save_adapter
+from luab_data.files.sums import SUMS, damage, listed_files, remove_listed, require_undamaged
+from luab_trainer.lora import ADAPTER_FILES, ADAPTER_FOLDER, is_adapted, load_adapter, merged, save_adapter
 from luab_trainer.model import LUABModel
 from luab_trainer.public_names import source_name
 from luab_trainer.said import say
@@ -49,10 +49,11 @@ def save_checkpoint(
             k.removeprefix(_CLASSIFIER): v for k, v in state_dict.items() if k.startswith(_CLASSIFIER)
         }
         luab.model.save_pretrained(folder, state_dict=classifier)
+        remove_listed(Path(folder), ADAPTER_FILES)  # of an earlier run into the same folder
     if head:
         save_file(head, Path(folder, HEAD_FILE), metadata={"format": "pt"})
     else:
-        Path(folder, HEAD_FILE).unlink(missing_ok=True)  # of an earlier run into the same folder
+        Path(folder, HEAD_FILE).unlink(missing_ok=True)  # likewise
 
 
 def require_whole_checkpoints(plugin: FullyShardedDataParallelPlugin) -> None:

@@ -119,6 +119,19 @@ def test_a_revision_of_its_own_is_made_and_main_stays(hub, clients, work):
     assert not repository.titles
 
 
+def test_a_repository_keeps_nothing_of_an_earlier_model(hub, clients, work):
+    adapter = {"adapter/adapter_config.json": b"{}", "adapter/adapter_model.safetensors": b""}
+    results = {"eval_results.json": b"{}", "eval_classes.json": b"{}"}
+    others = {"adapter/notes.txt": b"", "samples/image.png": b""}
+    hub.add("model", "you/again").add(**adapter, **results, **others, **{"luab_head.safetensors": b""})
+    (work / "out" / "eval_results.json").write_text("{}")
+    options = {"do_eval": False, "loss": "attention", "max_steps": 1}
+    result = clients.call(train, options, "you/again", token=TOKEN, cwd=work)
+    assert result.status == 0, result.output
+    left_out = {"eval_results.json", "luab_head.safetensors"}
+    assert set(hub.model("you/again").files) == {*PUBLISHED, *others} - left_out
+
+
 def test_a_failed_upload_is_reported_and_the_next_one_catches_up(hub, clients, work):
     hub.fail("POST .*/commit/", 500)
     result = clients.call(train, {"hub_always_push": True}, "you/catches-up", token=TOKEN, cwd=work)
