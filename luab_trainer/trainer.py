@@ -375,8 +375,8 @@ class LUABTrainer(UploadingTrainer):
         names = (self.dataset_name, self.eval_dataset_name or self.dataset_name)
         splits = card_splits(self.run_arguments)
         resized = self.run_arguments.get("image_size") is not None
-        facts = self._base_license, splits, self.facts, resized, self._best
-        card = model_card(self.luab, self.args, self.state, *names, *facts)
+        license_, facts, best = self._base_license, self.facts, self._best
+        card = model_card(self.luab, self.args, self.state, *names, license_, splits, facts, resized, best)
         (folder / CARD_FILE).write_text(card, encoding="utf-8")
 
     @cached_property

@@ -10,7 +10,7 @@ from fixtures.clicked import clicked_dataset
 from fixtures.hub.served import TOKEN
 from fixtures.tiny_models import tiny_model
 from fixtures.with_timm import make_importable, needs_timm
-from huggingface_hub import ModelCard
+from huggingface_hub import ModelCard, constants
 from huggingface_hub.cli.hf import main as hf
 from PIL import Image
 from safetensors.torch import save
@@ -130,6 +130,42 @@ def test_a_repository_keeps_nothing_of_an_earlier_model(hub, clients, work):
     assert result.status == 0, result.output
     left_out = {"eval_results.json", "luab_head.safetensors"}
     assert set(hub.model("you/again").files) == {*PUBLISHED, *others} - left_out
+
+
+def evaluate_loss(model, loss, out, offline=False):
+    """`run.py --do_train False` with a loss."""
+    constants.HF_HUB_OFFLINE = offline
+    values = {
+        "model": model, "dataset": "data", "output_dir": out, "loss": loss, "do_train": False,
+        "use_cpu": True, "disable_tqdm": True, "report_to": "none",
+    }  # fmt: skip
+    main([text for name, value in values.items() for text in (f"--{name}", str(value))])
+
+
+def test_the_head_of_a_model_on_the_hub_is_evaluated(hub, clients, work):
+    result = clients.call(train, {}, "you/headed", token=TOKEN, cwd=work)
+    assert result.status == 0, result.output
+    for model, out in (("you/headed", "on-hub"), ("out", "here")):
+        result = clients.call(evaluate_loss, model, "both", out, cwd=work)
+        assert result.status == 0, result.output
+    here, there = (json.loads((work / out / "eval_results.json").read_text()) for out in ("here", "on-hub"))
+    assert here["eval_point"] == there["eval_point"]
+    result = clients.call(evaluate_loss, "you/headed", "point", "offline", True, cwd=work)
+    assert result.status == 0, result.output
+
+
+def test_a_model_on_the_hub_without_the_head_is_refused(hub, clients, work):
+    result = clients.call(train, {"loss": "none"}, "you/plain", token=TOKEN, cwd=work)
+    assert result.status == 0, result.output
+    result = clients.call(evaluate_loss, "you/plain", "attention", "unused", cwd=work)
+    assert result.status == 0, result.output
+    missing = "it has no luab_head.safetensors, and the point loss is that of its own head."
+    unknown = "the head of its point loss, luab_head.safetensors, cannot be had from the Hub: "
+    for offline, message in ((False, missing), (True, unknown)):
+        result = clients.call(evaluate_loss, "you/plain", "point", "refused", offline, cwd=work)
+        assert result.status == 1
+        assert f"run.py: --model you/plain: {message}" in result.output
+        assert "evaluate with --loss none." in result.output
 
 
 def test_a_failed_upload_is_reported_and_the_next_one_catches_up(hub, clients, work):
