@@ -66,16 +66,22 @@ def listed_files(folder: Path) -> list[str]:
 def remove_listed(folder: Path, names: Collection[str] | None = None) -> None:
     """Removes files that `SHA256SUMS` lists, and so are of an earlier run, and folders that this empties.
 
+    Links to other folders are not followed: the list may be a stranger's.
+
     Args:
         folder: The folder of the list, which stays.
         names: Of the files; None: all.
     """
+    home = folder.resolve()
     for name in listed_files(folder):
-        if names is None or name in names:
-            (folder / name).unlink(missing_ok=True)
+        file = home / name
+        if names is not None and name not in names:
+            continue
+        if file.is_file() and file.parent.resolve() == file.parent:
+            file.unlink()
             for parent in Path(name).parents[:-1]:
                 with suppress(OSError):  # other files are there
-                    (folder / parent).rmdir()
+                    (home / parent).rmdir()
 
 
 def damage(folder: Path, suffixes: tuple[str, ...] = ("",)) -> list[str]:
