@@ -137,21 +137,27 @@ def load_head_of_model(luab: LUABModel, model: str) -> None:
     if not luab.head_state_dict():
         return
     fix = f"evaluate with --loss {ATTENTION if ATTENTION in luab.weights else 'none'}"
-    try:
-        file = Path(model, HEAD_FILE) if Path(model).is_dir() else Path(hf_hub_download(model, HEAD_FILE))
-    except RemoteEntryNotFoundError:
-        file = Path(HEAD_FILE)  # not there
-    except (HTTPError, OSError) as error:
-        raise SourceError(
-            f"--model {model}: the head of its point loss, {HEAD_FILE}, cannot be had from the Hub: "
-            f"{reason(error)} Try again, or {fix}."
-        ) from error
-    if problem := _take_head(luab, file):
-        found = f"its {HEAD_FILE} holds {problem}" if file.is_file() else f"it has no {HEAD_FILE}"
-        raise SourceError(
-            f"--model {model}: {found}, and the point loss is that of its own head. Give a model that was "
-            f"trained with --loss point or both, or {fix}."
-        )
+    file: Path | None = Path(model, HEAD_FILE)
+    if not Path(model).is_dir():
+        try:
+            file = Path(hf_hub_download(model, HEAD_FILE))
+        except RemoteEntryNotFoundError:
+            file = None
+        except (HTTPError, OSError) as error:
+            raise SourceError(
+                f"--model {model}: the head of its point loss, {HEAD_FILE}, cannot be had from the Hub: "
+                f"{reason(error)} Try again, or {fix}."
+            ) from error
+    if file is None or not file.is_file():
+        problem = f"it has no {HEAD_FILE}"
+    elif found := _take_head(luab, file):
+        problem = f"its {HEAD_FILE} holds {found}"
+    else:
+        return
+    raise SourceError(
+        f"--model {model}: {problem}, and the point loss is that of its own head. Give a model that was "
+        f"trained with --loss point or both, or {fix}."
+    )
 
 
 def _take_head(luab: LUABModel, file: Path) -> str:

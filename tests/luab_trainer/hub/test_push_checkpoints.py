@@ -159,6 +159,7 @@ def test_a_model_on_the_hub_without_the_head_is_refused(hub, clients, work):
     assert result.status == 0, result.output
     result = clients.call(evaluate_loss, "you/plain", "attention", "unused", cwd=work)
     assert result.status == 0, result.output
+    shutil.copy(work / "out" / "model.safetensors", work / "luab_head.safetensors")  # not of this model
     missing = "it has no luab_head.safetensors, and the point loss is that of its own head."
     unknown = "the head of its point loss, luab_head.safetensors, cannot be had from the Hub: "
     for offline, message in ((False, missing), (True, unknown)):
