@@ -28,6 +28,7 @@ from luab_vision.tracing import Wanted, traced
 ADAPTER_FOLDER = "adapter"  # in a checkpoint
 ADAPTER_FILE = "adapter_model.safetensors"  # PEFT's
 ADAPTER_CONFIG = "adapter_config.json"  # PEFT's
+ADAPTER_FILES = (f"{ADAPTER_FOLDER}/{ADAPTER_CONFIG}", f"{ADAPTER_FOLDER}/{ADAPTER_FILE}")
 _OF_CONVOLUTIONS = ("stride", "kernel_size", "dilation", "padding")
 _OF_LORA = ".lora_"  # in the names of the matrices
 

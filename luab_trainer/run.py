@@ -41,7 +41,7 @@ from luab_trainer.data.inputs import Inputs, read_inputs
 from luab_trainer.data.mixup import MixUp
 from luab_trainer.data.stream_inputs import read_stream_inputs
 from luab_trainer.data.streaming import StreamedSamples
-from luab_trainer.hub.checkpoint import checkpoint_to_resume, load_head
+from luab_trainer.hub.checkpoint import checkpoint_to_resume, load_head_of_model
 from luab_trainer.metrics.multi_label import CLASSES_FILE, MultiLabelMetrics, write_classes
 from luab_trainer.options.together import notes_of, problem_of
 from luab_trainer.pointing import plays_pointing_game, pointing_game
@@ -171,8 +171,8 @@ def train(
     if eval_rows is not None and plays_pointing_game(trainer, eval_rows):
         RowBoxes(columns.label, eval_rows)  # refuses a column that holds no boxes
         require_upright(eval_rows, columns.image)
-    if run.model is not None and not args.do_train and trainer.luab.head_state_dict():
-        load_head(trainer.luab, run.model)
+    if run.model is not None and not args.do_train:
+        load_head_of_model(trainer.luab, run.model)
     announce(trainer, run, inputs, new_head, checkpoint)
     if args.do_train:
         trainer.train(resume_from_checkpoint=checkpoint)
@@ -239,11 +239,16 @@ def evaluate(
     game, by_class = pointing_game(trainer, rows, settings, columns)
     trainer.save_metrics("eval", metrics | game, combined=False)
     trainer.log_metrics("eval", metrics | game)  # with a progress bar the log prints nothing
-    if trainer.luab.multi_label and trainer.is_world_process_zero():
+    if not trainer.is_world_process_zero():
+        return metrics | game
+    classes = Path(trainer.args.output_dir, CLASSES_FILE)
+    if trainer.luab.multi_label:
         names = [trainer.luab.config.id2label[i] for i in range(trainer.luab.config.num_labels)]
         if isinstance(trainer.compute_metrics, MultiLabelMetrics):
             by_class = trainer.compute_metrics.by_class | by_class
-        write_classes(Path(trainer.args.output_dir, CLASSES_FILE), names, by_class)
+        write_classes(classes, names, by_class)
+    else:
+        classes.unlink(missing_ok=True)  # of an earlier evaluation into the same folder
     return metrics | game
 
 

@@ -12,9 +12,9 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader, Dataset, Sampler
 from transformers import PreTrainedModel
 from transformers.trainer import TRAINER_STATE_NAME
-from transformers.trainer_utils import BestRun, EvalLoopOutput, TrainOutput
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, BestRun, EvalLoopOutput, TrainOutput
 
-from luab_data.files.sums import SUMS, require_undamaged, write_sums
+from luab_data.files.sums import SUMS, remove_listed, require_undamaged, write_sums
 from luab_data.files.whole import write_json
 from luab_trainer.announcement import powerless
 from luab_trainer.averaging import WeightAverage
@@ -31,8 +31,9 @@ from luab_trainer.hub.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from luab_trainer.hub.model_card import card_splits, license_of, model_card
-from luab_trainer.hub.upload import AFTER_TRAINING, model_files, public_arguments
+from luab_trainer.hub.earlier_results import EarlierResults
+from luab_trainer.hub.model_card import BestWeights, card_splits, license_of, model_card
+from luab_trainer.hub.upload import public_arguments, signed_files
 from luab_trainer.hub.uploading_trainer import UploadingTrainer
 from luab_trainer.lamb import lamb
 from luab_trainer.layer_decay import check_layer_decay, check_own_optimizer, decay_by_depth, scales
@@ -117,6 +118,8 @@ class LUABTrainer(UploadingTrainer):
         self.run_arguments = run_arguments or {}
         self._finite = FiniteSteps(row_names(None))
         self._saving_checkpoint = False
+        self._best: BestWeights | None = None
+        self._earlier_results = EarlierResults()
         self.facts: list[tuple[str, str]] = []  # of the run, for the card
         self._train_terms, self._eval_terms = TermMeans(), TermMeans()
         self._without_targets: set[str] = set()  # "training", "evaluation"
@@ -168,6 +171,8 @@ class LUABTrainer(UploadingTrainer):
         self._train_terms.clear()  # of an earlier trial, since its last log
         self._finite = FiniteSteps(row_names(self.train_dataset))
         self._average.drop()  # of a training that failed
+        self._best = None
+        self._earlier_results.note(Path(self.args.output_dir))
         with self.args.only_run():
             value = None if resume_from_checkpoint is None else str(resume_from_checkpoint)
             checkpoint = checkpoint_to_resume(value, self.args.output_dir)
@@ -316,19 +321,22 @@ class LUABTrainer(UploadingTrainer):
         if self.processing_class is not None:
             self.processing_class.save_pretrained(folder)
         write_json(folder / ARGUMENTS_FILE, public_arguments(self.args, self.run_arguments), indent=2)
+        self._earlier_results.remove(folder)
         self._write_card(folder)
         if not self._saving_checkpoint:
-            write_sums(folder, (name for name in model_files(folder) if name not in AFTER_TRAINING))
+            write_sums(folder, signed_files(folder, is_adapted(self.luab.model)))
 
     @contextmanager
     def saving_checkpoint(self, folder: Path) -> Iterator[None]:
         """With the plan of the run, and sums that are written last: without them it is not whole."""
         plan = self._plan()
         if self.args.should_save:
-            for name in (SUMS, TRAINER_STATE_NAME):  # of an earlier run into the same folder
+            remove_listed(folder)  # of an earlier run into the same folder
+            for name in (SUMS, TRAINER_STATE_NAME):
                 (folder / name).unlink(missing_ok=True)
             folder.mkdir(parents=True, exist_ok=True)
             write_plan(folder, plan)
+        self.accelerator.wait_for_everyone()  # each process writes files of its own
         self._saving_checkpoint = True
         try:
             yield
@@ -360,6 +368,11 @@ class LUABTrainer(UploadingTrainer):
         self._average.drop()
         self._statistics.stale = False
 
+    def best_model_is_read(self, folder: Path) -> None:
+        """The card then has the results of that step."""
+        step = int(folder.name.removeprefix(f"{PREFIX_CHECKPOINT_DIR}-"))
+        self._best = BestWeights(step, len(self.state.log_history))
+
     def create_model_card(self, *args: Any, **kwargs: Any) -> None:
         """Writes our card; the arguments of the trainer's method are ignored."""
         if self.is_world_process_zero():
@@ -369,9 +382,8 @@ class LUABTrainer(UploadingTrainer):
         names = (self.dataset_name, self.eval_dataset_name or self.dataset_name)
         splits = card_splits(self.run_arguments)
         resized = self.run_arguments.get("image_size") is not None
-        card = model_card(
-            self.luab, self.args, self.state, *names, self._base_license, splits, self.facts, resized
-        )
+        license_, facts, best = self._base_license, self.facts, self._best
+        card = model_card(self.luab, self.args, self.state, *names, license_, splits, facts, resized, best)
         (folder / CARD_FILE).write_text(card, encoding="utf-8")
 
     @cached_property

@@ -6,7 +6,8 @@ it.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from luab_data.errors import SourceError
@@ -60,6 +61,27 @@ def listed_files(folder: Path) -> list[str]:
         return list(parse_sums((folder / SUMS).read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return []
+
+
+def remove_listed(folder: Path, names: Collection[str] | None = None) -> None:
+    """Removes files that `SHA256SUMS` lists, and so are of an earlier run, and folders that this empties.
+
+    Links to other folders are not followed: the list may be a stranger's.
+
+    Args:
+        folder: The folder of the list, which stays.
+        names: Of the files; None: all.
+    """
+    home = folder.resolve()
+    for name in listed_files(folder):
+        file = home / name
+        if names is not None and name not in names:
+            continue
+        if file.is_file() and file.parent.resolve() == file.parent:
+            file.unlink()
+            for parent in Path(name).parents[:-1]:
+                with suppress(OSError):  # other files are there
+                    (home / parent).rmdir()
 
 
 def damage(folder: Path, suffixes: tuple[str, ...] = ("",)) -> list[str]:

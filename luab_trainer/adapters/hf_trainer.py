@@ -77,6 +77,9 @@ class OpenTrainer(Trainer):
         """Read the weights of the best checkpoint. Not called where they are sharded."""
         raise NotImplementedError
 
+    def best_model_is_read(self, folder: Path) -> None:
+        """Called when the model has the weights of the best checkpoint, also where they are sharded."""
+
     def upload_checkpoint(self, folder: Path) -> None:
         """Upload a checkpoint while training goes on. Called in the first process only."""
         raise NotImplementedError
@@ -135,12 +138,14 @@ class OpenTrainer(Trainer):
             self.read_model(resume_from_checkpoint)
 
     def _load_best_model(self) -> None:
+        best = self.state.best_model_checkpoint
+        if best is None:  # which `Trainer` has excluded
+            return
         if self.is_fsdp_enabled or self.is_deepspeed_enabled:
             super()._load_best_model()
         else:
-            best = self.state.best_model_checkpoint
-            if best is not None:  # as `Trainer` has seen
-                self.read_best_model(Path(best))
+            self.read_best_model(Path(best))
+        self.best_model_is_read(Path(best))
 
     def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
         """The trainer's own copies a fixed list of files, pickles its arguments, and hides a failure."""

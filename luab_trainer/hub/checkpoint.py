@@ -6,16 +6,21 @@ from pathlib import Path
 
 from accelerate import FullyShardedDataParallelPlugin
 from accelerate.utils.constants import FSDP_MODEL_NAME
+from huggingface_hub import hf_hub_download
+from huggingface_hub.errors import HTTPError, RemoteEntryNotFoundError
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.distributed.fsdp import StateDictType
 from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
+from luab_data.console.names import few
 from luab_data.errors import SourceError
-from luab_data.files.sums import SUMS, damage, listed_files, require_undamaged
-from luab_trainer.lora import ADAPTER_FOLDER, is_adapted, load_adapter, merged, save_adapter
-from luab_trainer.model import LUABModel
+from luab_data.files.sums import SUMS, damage, listed_files, remove_listed, require_undamaged
+from luab_data.hub.retry import reason
+from luab_trainer.lora import ADAPTER_FILES, ADAPTER_FOLDER, is_adapted, load_adapter, merged, save_adapter
+from luab_trainer.model import ATTENTION, LUABModel
 from luab_trainer.public_names import source_name
 from luab_trainer.said import say
 from luab_vision.hooks import plain
@@ -49,10 +54,11 @@ def save_checkpoint(
             k.removeprefix(_CLASSIFIER): v for k, v in state_dict.items() if k.startswith(_CLASSIFIER)
         }
         luab.model.save_pretrained(folder, state_dict=classifier)
+        remove_listed(Path(folder), ADAPTER_FILES)  # of an earlier run into the same folder
     if head:
         save_file(head, Path(folder, HEAD_FILE), metadata={"format": "pt"})
     else:
-        Path(folder, HEAD_FILE).unlink(missing_ok=True)  # of an earlier run into the same folder
+        Path(folder, HEAD_FILE).unlink(missing_ok=True)  # likewise
 
 
 def require_whole_checkpoints(plugin: FullyShardedDataParallelPlugin) -> None:
@@ -105,21 +111,70 @@ def load_checkpoint(luab: LUABModel, folder: str | Path) -> None:
 
 
 def load_head(luab: LUABModel, folder: str | Path) -> None:
-    """Load the byproduct losses' own head in place.
+    """Load the head of a checkpoint's byproduct losses in place.
 
     Raises:
-        SourceError: the checkpoint was trained with other losses.
+        SourceError: the checkpoint was trained with other losses, or its head is damaged.
     """
     file = Path(folder, HEAD_FILE)
-    head = load_file(file) if file.is_file() else {}
-    expected = luab.head_state_dict()
-    if {k: v.shape for k, v in head.items()} != {k: v.shape for k, v in expected.items()}:
+    if problem := _take_head(luab, file):
         raise SourceError(
-            f"{file} holds {sorted(head) or 'nothing'}, but this run's losses need "
-            f"{sorted(expected) or 'nothing'}: the checkpoint was trained with another --loss. Resume with "
-            f"the same one, or start anew from its classifier with --model {folder}."
+            f"{file} holds {problem}: the checkpoint was trained with another --loss. Resume with the same "
+            f"one, or start anew from its classifier with --model {folder}."
         )
-    luab.load_state_dict(head, strict=False)
+
+
+def load_head_of_model(luab: LUABModel, model: str) -> None:
+    """Load the head of a model to evaluate in place, if this loss has one.
+
+    Args:
+        luab: The classifier, already loaded, and its losses.
+        model: Where the classifier is from: a folder, or a model on the Hub.
+
+    Raises:
+        SourceError: the model has no such head, or it cannot be had.
+    """
+    if not luab.head_state_dict():
+        return
+    fix = f"evaluate with --loss {ATTENTION if ATTENTION in luab.weights else 'none'}"
+    file: Path | None = Path(model, HEAD_FILE)
+    if not Path(model).is_dir():
+        try:
+            file = Path(hf_hub_download(model, HEAD_FILE))
+        except RemoteEntryNotFoundError:
+            file = None
+        except (HTTPError, OSError) as error:
+            raise SourceError(
+                f"--model {model}: the head of its point loss, {HEAD_FILE}, cannot be had from the Hub: "
+                f"{reason(error)} Try again, or {fix}."
+            ) from error
+    if file is None or not file.is_file():
+        problem = f"it has no {HEAD_FILE}"
+    elif found := _take_head(luab, file):
+        problem = f"its {HEAD_FILE} holds {found}"
+    else:
+        return
+    raise SourceError(
+        f"--model {model}: {problem}, and the point loss is that of its own head. Give a model that was "
+        f"trained with --loss point or both, or {fix}."
+    )
+
+
+def _take_head(luab: LUABModel, file: Path) -> str:
+    """Loads a head in place, or says what its file, which may be missing, holds instead."""
+    try:
+        head = load_file(file) if file.is_file() else {}
+        require_finite(head)
+    except (SafetensorError, WrongWeights) as error:
+        raise SourceError(f"{file}: {error}. Take another copy.") from error
+    expected = luab.head_state_dict()
+    if {k: v.shape for k, v in head.items()} == {k: v.shape for k, v in expected.items()}:
+        luab.load_state_dict(head, strict=False)
+        return ""
+    if head.keys() == expected.keys():
+        return "weights of other shapes than this run's losses"
+    found, needed = (few(sorted(weights)) or "nothing" for weights in (head, expected))
+    return f"{found}, but this run's losses need {needed}"
 
 
 def checkpoint_to_resume(value: str | None, output_dir: str) -> str | None:

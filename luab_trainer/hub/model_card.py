@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from huggingface_hub import EvalResult, HfApi, ModelCardData
 from huggingface_hub.errors import HTTPError
@@ -81,6 +81,18 @@ mAP: mean over the classes of average precision (not interpolated, as in scikit-
 0.5. mAP and `f1_macro` skip classes without an evaluated image (`classes_without_positive`)."""
 
 
+class BestWeights(NamedTuple):
+    """The model's weights, if they are those of the best checkpoint and not of the last step.
+
+    Attributes:
+        step: Of the training, after which they were saved.
+        logged: Entries of the log when they were loaded; later entries are about these weights.
+    """
+
+    step: int
+    logged: int
+
+
 def model_card(
     luab: LUABModel,
     args: LUABConfig,
@@ -91,18 +103,20 @@ def model_card(
     splits: tuple[str | None, str | None] = (None, None),
     facts: Sequence[tuple[str, str]] = (),
     resized: bool = False,
+    best: BestWeights | None = None,
 ) -> str:
     """Markdown with a YAML header. Only the last part of local folders is shown.
 
     `base_license`: license of the initial model, if known. `splits`: splits of training and evaluation, if
     given. `facts`: facts on the rows, the model and the loss, from `luab_trainer.announcement`. `resized`:
-    whether the model takes images of another size than the initial one.
+    whether the model takes images of another size than the initial one. `best`: if the weights are not those
+    of the last step.
     """
     dataset_name, _ = name_and_id(dataset)
     eval_name, _ = name_and_id(evaluated_on or dataset)
     base_name, _ = name_and_id(luab.config.name_or_path or None)
     from_scratch = not luab.config.name_or_path
-    results = last_results(state)
+    results = results_of(state, best)
     header = _header(
         args, dataset, evaluated_on or dataset, luab.config.name_or_path, base_license, splits, results
     )
@@ -120,7 +134,7 @@ def model_card(
         )
         or "Not evaluated yet.",
         meaning=_MULTI_LABEL_RESULTS if MAP in results else "",
-        training=_table(("", ""), [*facts, *_schedule(args, state)]),
+        training=_table(("", ""), [*facts, *_schedule(args, state, best)]),
         head=" `luab_head.safetensors` is the head of the point loss; only further training needs it."
         if luab.head_state_dict()
         else "",
@@ -186,12 +200,13 @@ def _header(
     )
 
 
-def _schedule(args: LUABConfig, state: TrainerState) -> list[tuple[str, Any]]:
+def _schedule(args: LUABConfig, state: TrainerState, best: BestWeights | None) -> list[tuple[str, Any]]:
     """Steps, batch size and learning rate of the training."""
+    kept = "" if best is None else f"; the weights are those of step {best.step}, the best"
     # If the batch size was found automatically, it is in the state.
     batch = (state.train_batch_size or args.train_batch_size) // max(args.n_gpu, 1)
     return [
-        ("steps", f"{state.global_step} of {state.max_steps}"),
+        ("steps", f"{state.global_step} of {state.max_steps}{kept}"),
         ("epochs", f"{state.epoch or 0:.2f}"),
         ("batch size (a device)", batch),
         ("gradient accumulation, processes", f"{args.gradient_accumulation_steps}, {args.world_size}"),
@@ -213,10 +228,16 @@ def license_of(model: str) -> str | None:
     return card.license if card is not None else None
 
 
-def last_results(state: TrainerState) -> dict[str, float]:
-    """The newest value of each evaluation metric in the log, without `eval_`."""
+def results_of(state: TrainerState, best: BestWeights | None = None) -> dict[str, float]:
+    """The newest value of each evaluation metric of the model's weights, without `eval_`.
+
+    Evaluations of other steps are of other weights.
+    """
+    step, logged = (state.global_step, len(state.log_history)) if best is None else best
     results: dict[str, float] = {}
-    for entry in state.log_history:
+    for number, entry in enumerate(state.log_history):
+        if entry.get("step") != step and number < logged:
+            continue
         for key, value in entry.items():
             if key.startswith("eval_") and not any(word in key for word in _NOT_RESULTS):
                 results[key.removeprefix("eval_")] = value

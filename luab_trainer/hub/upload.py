@@ -14,22 +14,22 @@ from huggingface_hub.errors import HTTPError
 from transformers.utils.logging import get_logger
 
 from luab_data.errors import SourceError
-from luab_data.files.sums import SUMS, require_undamaged
+from luab_data.files.sums import SUMS, listed_files, require_undamaged
 from luab_data.hub.retry import patiently, reason
 from luab_trainer.config import LUABConfig
 from luab_trainer.hub.checkpoint import HEAD_FILE
-from luab_trainer.lora import ADAPTER_CONFIG, ADAPTER_FILE, ADAPTER_FOLDER
-from luab_trainer.metrics.multi_label import CLASSES_FILE
+from luab_trainer.hub.earlier_results import RESULT_FILES
+from luab_trainer.lora import ADAPTER_FILES, ADAPTER_FOLDER
 from luab_trainer.public_names import public_options
 
 # The files of a model repository: no pickle (the optimizer's state is one), and no other files of the folder.
 FILES = (
     "README.md", "config.json", "preprocessor_config.json", "model*.safetensors",
     "model.safetensors.index.json",
-    f"{ADAPTER_FOLDER}/{ADAPTER_CONFIG}", f"{ADAPTER_FOLDER}/{ADAPTER_FILE}",
-    HEAD_FILE, "training_args.json", "eval_results.json", CLASSES_FILE,
+    *ADAPTER_FILES, HEAD_FILE, "training_args.json", *RESULT_FILES,
 )  # fmt: skip
-AFTER_TRAINING = ("README.md", "eval_results.json", CLASSES_FILE)  # the FILES that change after training
+AFTER_TRAINING = ("README.md", *RESULT_FILES)  # the FILES that change after training
+OF_SOME = (*ADAPTER_FILES, HEAD_FILE, *RESULT_FILES)  # the FILES that not every model has
 STAGED = "_upload"  # folder in the output folder
 
 logger = get_logger(__name__)
@@ -62,7 +62,7 @@ class Uploads:
         staged = self._staged / folder.name
         try:
             _stage(folder, staged)
-            upload = self._api.run_as_future(self._upload, staged, message)
+            upload = self._api.run_as_future(self._upload, staged, model_files(staged), message)
         except OSError as error:
             upload = Future()
             upload.set_exception(error)
@@ -79,7 +79,8 @@ class Uploads:
             folder, f"{folder} is not uploaded", "Save the model again from its last checkpoint."
         )
         try:
-            return patiently(lambda: self._upload(folder, message, SUMS), f"upload to {self.repo_id}")
+            names = [*published_files(folder), SUMS]
+            return patiently(lambda: self._upload(folder, names, message), f"upload to {self.repo_id}")
         except (HTTPError, OSError, RuntimeError, ValueError) as error:
             raise SourceError(
                 f"the model is in {folder}, but its upload to {self.repo_id} failed: {reason(error)} Run the "
@@ -87,12 +88,12 @@ class Uploads:
                 f"`hf upload {self.repo_id} {folder} --exclude 'checkpoint-*/*'`."
             ) from error
 
-    def _upload(self, folder: Path, message: str | None, *more: str) -> CommitInfo:
-        names = [*model_files(folder), *more]
+    def _upload(self, folder: Path, names: list[str], message: str | None) -> CommitInfo:
+        """Uploads these files. Those that only an earlier model had are deleted: its history keeps them."""
         return self._api.upload_folder(
             repo_id=self.repo_id, token=self._token, revision=self._revision,
             folder_path=folder, allow_patterns=names, ignore_patterns=["checkpoint-*/*"],
-            commit_message=message,
+            delete_patterns=list(OF_SOME), commit_message=message,
         )  # fmt: skip
 
     def _settle(self, done: Future[CommitInfo], staged: Path) -> None:
@@ -126,17 +127,29 @@ def public_arguments(args: LUABConfig, others: Mapping[str, Any] | None = None) 
 
 
 def model_files(folder: Path) -> list[str]:
-    """The files of a model that are published, below its folder."""
+    """The files below a model's folder whose names are those of a model."""
     paths = [*folder.iterdir(), *Path(folder, ADAPTER_FOLDER).glob("*")]
     names = [path.relative_to(folder).as_posix() for path in paths]
     return [name for name in names if any(fnmatch(name, pattern) for pattern in FILES)]
+
+
+def signed_files(folder: Path, adapted: bool) -> list[str]:
+    """Those of a model that was just saved, for `SHA256SUMS`; an adapter only if the model has one."""
+    others = (*AFTER_TRAINING, *(() if adapted else ADAPTER_FILES))
+    return [name for name in model_files(folder) if name not in others]
+
+
+def published_files(folder: Path) -> list[str]:
+    """Those in its `SHA256SUMS`, and those that are written later: others were not saved with the model."""
+    own = {*listed_files(folder), *AFTER_TRAINING}
+    return [name for name in model_files(folder) if name in own]
 
 
 def _stage(folder: Path, staged: Path) -> None:
     """Links the files to upload, so that the checkpoint may be deleted in the meantime."""
     shutil.rmtree(staged, ignore_errors=True)
     staged.mkdir(parents=True)
-    for name in model_files(folder):
+    for name in published_files(folder):
         (staged / name).parent.mkdir(exist_ok=True)
         _link(folder / name, staged / name)
 

@@ -4,7 +4,8 @@ import json
 
 import pytest
 import torch
-from fixtures.tiny_models import images, tiny_model
+from fixtures.clicked import clicked_dataset
+from fixtures.tiny_models import IMAGE_SIZE, images, tiny_model
 from huggingface_hub import ModelCard
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModelForImageClassification, ViTImageProcessor, pipeline
@@ -12,9 +13,11 @@ from transformers.utils import logging
 
 from luab_data.errors import SourceError
 from luab_trainer.config import LUABConfig
+from luab_trainer.data.dataset import ViewDataset
 from luab_trainer.hub.checkpoint import HEAD_FILE, load_checkpoint, save_checkpoint
 from luab_trainer.model import LUABModel
 from luab_trainer.trainer import LUABTrainer
+from luab_vision.transforms import EvalTransform, ImageSettings
 
 PROCESSOR = ViTImageProcessor(size={"height": 32, "width": 32})
 
@@ -26,8 +29,8 @@ def saved(tmp_path):
     model = tiny_model("vit", id2label={i: f"animal {i}" for i in range(5)})
     trainer = LUABTrainer(model, config, processing_class=PROCESSOR, dataset_name="you/imagenet_ab")
     trainer.state.log_history = [
-        {"eval_accuracy": 0.1},
-        {"eval_accuracy": 0.75, "eval_pointing_game": 0.5, "epoch": 1},
+        {"eval_accuracy": 0.1, "step": 0},
+        {"eval_accuracy": 0.75, "eval_pointing_game": 0.5, "epoch": 1, "step": 0},
     ]
     trainer.save_model()
     return tmp_path / "luab-vit", trainer
@@ -153,3 +156,53 @@ def test_the_card_names_base_model_and_local_data_without_paths(tmp_path):
     assert card.data.base_model is None
     assert card.data.datasets is None
     assert str(tmp_path) not in card.content
+
+
+def evaluating_trainer(folder, **arguments):
+    """A trainer of 8 steps, one row each, on rows that it also evaluates."""
+    data = ViewDataset(clicked_dataset(8), EvalTransform(ImageSettings(size=IMAGE_SIZE)), byproduct="click")
+    config = LUABConfig(
+        str(folder), loss="none", max_steps=8, per_device_train_batch_size=1, learning_rate=1e-2,
+        eval_strategy="steps", use_cpu=True, disable_tqdm=True, report_to="none", **arguments,
+    )  # fmt: skip
+    return LUABTrainer(tiny_model("vit"), config, train_dataset=data, eval_dataset=data)
+
+
+def results_on_card(folder):
+    results = ModelCard.load(folder / "README.md").data.eval_results or []
+    return {result.metric_type: result.metric_value for result in results}
+
+
+def test_a_card_has_the_results_of_its_own_weights(tmp_path):
+    run = evaluating_trainer(tmp_path, eval_steps=4, save_steps=3)
+    run.train()
+    assert results_on_card(tmp_path / "checkpoint-6") == {}
+    assert "Not evaluated yet." in (tmp_path / "checkpoint-6" / "README.md").read_text()
+    run.save_model()
+    logged = [entry for entry in run.state.log_history if "eval_ce" in entry]
+    assert [entry["step"] for entry in logged] == [4, 8]
+    assert results_on_card(tmp_path)["ce"] == logged[1]["eval_ce"]
+    again = run.evaluate()
+    assert results_on_card(tmp_path)["ce"] == pytest.approx(again["eval_ce"])
+
+
+def test_a_card_of_the_best_model_has_its_results(tmp_path):
+    run = evaluating_trainer(
+        tmp_path, eval_steps=1, save_steps=1, load_best_model_at_end=True,
+        metric_for_best_model="ce", greater_is_better=True,  # as the last step is not
+    )  # fmt: skip
+    run.train()
+    best = run.state.best_global_step
+    assert best < run.state.global_step
+    run.save_model()
+    logged = {entry["step"]: entry["eval_ce"] for entry in run.state.log_history if "eval_ce" in entry}
+    assert results_on_card(tmp_path)["ce"] == logged[best]
+    steps = f"| steps | 8 of 8; the weights are those of step {best}, the best |"
+    assert steps in (tmp_path / "README.md").read_text()
+    run.log({"eval_pointing_game": 0.5})  # as run.py does once the training is over
+    run.save_model()
+    assert results_on_card(tmp_path)["pointing_game"] == 0.5
+    run.args.load_best_model_at_end = False
+    run.train()
+    run.save_model()
+    assert "| steps | 8 of 8 |" in (tmp_path / "README.md").read_text()

@@ -12,7 +12,7 @@ from fixtures.tiny_models import tiny_model
 
 from luab import cli
 from luab_data.errors import SourceError
-from luab_data.files.sums import damage, write_sums
+from luab_data.files.sums import damage, remove_listed, write_sums
 from luab_trainer.data.dataset import ViewDataset
 from luab_trainer.hub.checkpoint import checkpoint_to_resume
 from luab_trainer.plan import fingerprint, require_same_run, write_plan
@@ -255,3 +255,20 @@ def test_sums_cover_folders_below(tmp_path):
     write_sums(tmp_path)
     flip(tmp_path / "below" / "state.pt")
     assert damage(tmp_path) == ["below/state.pt is damaged: its SHA-256 is not the one in SHA256SUMS"]
+
+
+def test_what_is_listed_is_removed_and_nothing_else(tmp_path):
+    run, others = tmp_path / "run", tmp_path / "others"
+    for file in (run / "a", run / "below" / "b", run / "kept" / "c", others / "d"):
+        file.parent.mkdir(exist_ok=True, parents=True)
+        file.write_text("x")
+    (run / "link").symlink_to(others)
+    write_sums(run, ["a", "below/b", "kept/c", "link/d"])
+    (run / "kept" / "mine").touch()
+    remove_listed(run, ["a"])
+    assert not (run / "a").exists()
+    (run / "below" / "b").rename(run / "below" / "moved")
+    remove_listed(run)
+    left = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
+    assert left == {"SHA256SUMS", "kept/mine", "below/moved"}
+    assert (others / "d").is_file(), "a link is not followed"

@@ -2,15 +2,19 @@
 
 import json
 import math
+import shutil
 from dataclasses import fields, replace
 
 import pytest
 import torch
 from fixtures.small_runs import options, write_config, write_splits
+from fixtures.tiny_models import tiny_model
+from safetensors.torch import save_file
 from transformers import AutoModelForImageClassification, TrainingArguments
 
 from luab_data.errors import SourceError
 from luab_trainer.config import LUABConfig
+from luab_trainer.model import LUABModel
 from luab_trainer.options.inherited import AS_DOCUMENTED, OURS, RANGES, REFUSED
 from luab_trainer.preflight import check_output_folder
 from luab_trainer.run import main
@@ -222,11 +226,43 @@ def test_do_train_false_evaluates_and_changes_no_checkpoint(world, trained, tmp_
     assert {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()} == before
 
 
+<<<<<<< HEAD
 def test_do_train_false_notes_what_this_model_could_not_train_with(world, trained, tmp_path, capsys):
     more = {"from_config": None, "model": trained, "do_train": False, "freeze": 99, "layer_decay": 0.5}
     main(options(world, world / "data", tmp_path / "out", **more))
     said = "--do_train False trains nothing, so --freeze 99, --layer_decay 0.5 do nothing"
     assert said in capsys.readouterr().err
+=======
+@pytest.mark.parametrize(
+    ("loss", "fix"), [("point", "evaluate with --loss none"), ("both", "evaluate with --loss attention")]
+)
+def test_an_evaluation_of_the_point_loss_needs_its_head(world, trained, tmp_path, loss, fix):
+    more = {"from_config": None, "model": trained, "do_train": False, "max_steps": None, "loss": loss}
+    with pytest.raises(SystemExit) as exit_:
+        main(options(world, world / "data", tmp_path / "out", **more))
+    assert str(exit_.value) == (
+        f"run.py: --model {trained}: it has no luab_head.safetensors, and the point loss is that of its own "
+        f"head. Give a model that was trained with --loss point or both, or {fix}."
+    )
+
+
+def test_a_head_that_is_no_head_is_refused(world, trained, tmp_path):
+    model = shutil.copytree(trained, tmp_path / "model", ignore=shutil.ignore_patterns("SHA256SUMS"))
+    more = {"from_config": None, "model": model, "do_train": False, "max_steps": None, "loss": "point"}
+    head = LUABModel(tiny_model("vit"), "point").head_state_dict()
+    for weights, message in (
+        ({"weight": torch.zeros(1)}, "holds weight, but this run's losses need point.head.bias, point."),
+        ({name: value[:1] for name, value in head.items()}, "holds weights of other shapes than this run's"),
+        ({name: value / 0 for name, value in head.items()}, "its weights hold NaN or infinity"),
+    ):
+        save_file(weights, model / "luab_head.safetensors")
+        with pytest.raises(SystemExit) as exit_:
+            main(options(world, world / "data", tmp_path / "out", **more))
+        assert message in str(exit_.value)
+    (model / "luab_head.safetensors").write_bytes(b"no head")
+    with pytest.raises(SystemExit, match=r"luab_head\.safetensors: .* Take another copy\.$"):
+        main(options(world, world / "data", tmp_path / "out", **more))
+>>>>>>> wt-trainerhub
 
 
 def test_do_train_false_needs_no_training_split(world, trained, tmp_path):

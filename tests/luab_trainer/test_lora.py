@@ -14,9 +14,11 @@ from torch import nn
 from transformers import AutoImageProcessor, AutoModelForImageClassification, pipeline
 
 from luab_data.errors import SourceError
+from luab_data.files.sums import damage
 from luab_trainer.arguments import parse
 from luab_trainer.config import LUABConfig
 from luab_trainer.data.dataset import ViewDataset
+from luab_trainer.hub.upload import published_files
 from luab_trainer.lora import (
     adapted,
     adapter_text,
@@ -202,6 +204,29 @@ def test_the_folder_the_announcement_and_the_card(data, tmp_path, capsys, monkey
     torch.testing.assert_close(names["model"].eval()(pixels).logits, logits, rtol=1e-4, atol=1e-5)
     assert len(found) == 5
     assert pipeline("image-classification", str(out)).model.config.num_labels == 5
+
+
+def test_a_later_model_without_an_adapter_is_not_published_with_it(data, tmp_path):
+    folder, out = base(tmp_path / "base"), tmp_path / "out"
+    main(run_options(data, folder, out, save_strategy="steps", save_steps=4))
+    (out / "adapter" / "notes.txt").write_text("mine")
+    main(run_options(data, folder, out, lora_r=None, save_strategy="steps", save_steps=4))
+    assert [path.name for path in (out / "adapter").iterdir()] == ["notes.txt"]
+    assert not (out / "checkpoint-4" / "adapter").exists()
+    for part in (out, out / "checkpoint-4"):
+        assert damage(part) == []
+        assert not [name for name in published_files(part) if name.startswith("adapter")]
+
+
+def test_an_adapter_of_other_programs_stays_and_is_not_published(data, tmp_path):
+    own = tmp_path / "out" / "adapter" / "adapter_model.safetensors"
+    own.parent.mkdir(parents=True)
+    own.write_text("mine")
+    main(run_options(data, base(tmp_path / "base"), tmp_path / "out", lora_r=None))
+    assert own.read_text() == "mine"
+    assert "adapter" not in (tmp_path / "out" / "SHA256SUMS").read_text()
+    assert "model.safetensors" in published_files(tmp_path / "out")
+    assert "adapter/adapter_model.safetensors" not in published_files(tmp_path / "out")
 
 
 def test_at_another_size_the_card_only_points_to_the_merged_model(data, tmp_path):

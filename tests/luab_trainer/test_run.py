@@ -18,6 +18,7 @@ from luab_data.rows.columns import Columns
 from luab_eval.models import load_classifier
 from luab_trainer.arguments import RunArguments, parse
 from luab_trainer.config import LUABConfig
+from luab_trainer.options.file import Option, read_options
 from luab_trainer.options.together import notes_of
 from luab_trainer.run import main, train
 from luab_vision.precision import SLOW
@@ -333,6 +334,14 @@ def test_a_cpu_that_is_slow_in_bfloat16_is_said(capability, has, slow, do_train,
         ("# " + "x" * 1_000_001, "is larger than 1,000,000 bytes"),
         ("[1]", "must hold"),
         ("a: [", "is not YAML"),
+        ("seed: !!int 3", "tags (tag:yaml.org,2002:int) are not supported"),
+        ("lora_targets: [[a]]", "lora_targets takes a list of texts, not of lists"),
+        (
+            "lr_scheduler_kwargs: {a: {b: no}}",
+            "lr_scheduler_kwargs.a.b: no is not clear; write true, false or",
+        ),
+        ("lr_scheduler_kwargs: {a: [010]}", "lr_scheduler_kwargs.a: 010 is not clear"),
+        ("lr_scheduler_kwargs: {a: 2026-01-31}", "2026-01-31 is not clear"),
     ],
 )
 def test_wrong_yaml_says_the_fix(tmp_path, text, message, capsys):
@@ -355,6 +364,36 @@ def test_a_yaml_file_holds_the_texts_of_the_command_line(tmp_path):
     assert (run.model, run.eval_split, args.run_name) == ("10", None, "yes")
     assert (args.use_cpu, args.bf16, args.save_strategy, args.learning_rate) == (True, False, "no", 2)
     assert (args.lr_scheduler_kwargs, args.report_to) == ({"num_cycles": 2}, [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": 1e-6, "b": -1, "c": 2.5E+3, "d": true, "e": null, "f": {"g": [0, 1e2, "h"]}}',
+        '{"a": "1e-6", "no": "no", "2": "3", "b": "true", "c": "", "d": "a b", "e": "2026-01-31"}',
+        "{}",
+    ],
+)
+def test_an_object_in_a_yaml_file_is_that_of_the_command_line(tmp_path, text):
+    file = tmp_path / "config.yaml"
+    file.write_text(f"object: {text}")
+    assert read_options(file, {"object": Option("dict | str | None", None)}) == {"object": json.loads(text)}
+
+
+def test_plain_words_of_an_object_and_of_a_list(tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_text("object: {a: 1e-6, b: .5, c: 3., d: +1, e: cosine, f: ~}\nwords: [no, 1e-6, 010]")
+    found = read_options(file, {"object": Option("dict", None), "words": Option("list[str]", None)})
+    assert found == {
+        "object": {"a": 1e-6, "b": 0.5, "c": 3.0, "d": 1, "e": "cosine", "f": None},
+        "words": ["no", "1e-6", "010"],
+    }
+
+
+def test_a_smallest_learning_rate_from_a_yaml_file(data, config, tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_text("lr_scheduler_type: cosine_with_min_lr\nlr_scheduler_kwargs: {min_lr: 1e-6}\n")
+    main([str(file), *options(data, config, tmp_path / "out")])
 
 
 @pytest.mark.parametrize(

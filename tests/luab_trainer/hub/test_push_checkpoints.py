@@ -10,7 +10,7 @@ from fixtures.clicked import clicked_dataset
 from fixtures.hub.served import TOKEN
 from fixtures.tiny_models import tiny_model
 from fixtures.with_timm import make_importable, needs_timm
-from huggingface_hub import ModelCard
+from huggingface_hub import ModelCard, constants
 from huggingface_hub.cli.hf import main as hf
 from PIL import Image
 from safetensors.torch import save
@@ -117,6 +117,56 @@ def test_a_revision_of_its_own_is_made_and_main_stays(hub, clients, work):
     repository = hub.model("you/tries")
     assert sorted(repository.branches["second-try"].files) == PUBLISHED
     assert not repository.titles
+
+
+def test_a_repository_keeps_nothing_of_an_earlier_model(hub, clients, work):
+    adapter = {"adapter/adapter_config.json": b"{}", "adapter/adapter_model.safetensors": b""}
+    results = {"eval_results.json": b"{}", "eval_classes.json": b"{}"}
+    others = {"adapter/notes.txt": b"", "samples/image.png": b""}
+    hub.add("model", "you/again").add(**adapter, **results, **others, **{"luab_head.safetensors": b""})
+    (work / "out" / "eval_results.json").write_text("{}")
+    options = {"do_eval": False, "loss": "attention", "max_steps": 1}
+    result = clients.call(train, options, "you/again", token=TOKEN, cwd=work)
+    assert result.status == 0, result.output
+    left_out = {"eval_results.json", "luab_head.safetensors"}
+    assert set(hub.model("you/again").files) == {*PUBLISHED, *others} - left_out
+
+
+def evaluate_loss(model, loss, out, offline=False):
+    """`run.py --do_train False` with a loss."""
+    constants.HF_HUB_OFFLINE = offline
+    values = {
+        "model": model, "dataset": "data", "output_dir": out, "loss": loss, "do_train": False,
+        "use_cpu": True, "disable_tqdm": True, "report_to": "none",
+    }  # fmt: skip
+    main([text for name, value in values.items() for text in (f"--{name}", str(value))])
+
+
+def test_the_head_of_a_model_on_the_hub_is_evaluated(hub, clients, work):
+    result = clients.call(train, {}, "you/headed", token=TOKEN, cwd=work)
+    assert result.status == 0, result.output
+    for model, out in (("you/headed", "on-hub"), ("out", "here")):
+        result = clients.call(evaluate_loss, model, "both", out, cwd=work)
+        assert result.status == 0, result.output
+    here, there = (json.loads((work / out / "eval_results.json").read_text()) for out in ("here", "on-hub"))
+    assert here["eval_point"] == there["eval_point"]
+    result = clients.call(evaluate_loss, "you/headed", "point", "offline", True, cwd=work)
+    assert result.status == 0, result.output
+
+
+def test_a_model_on_the_hub_without_the_head_is_refused(hub, clients, work):
+    result = clients.call(train, {"loss": "none"}, "you/plain", token=TOKEN, cwd=work)
+    assert result.status == 0, result.output
+    result = clients.call(evaluate_loss, "you/plain", "attention", "unused", cwd=work)
+    assert result.status == 0, result.output
+    shutil.copy(work / "out" / "model.safetensors", work / "luab_head.safetensors")  # not of this model
+    missing = "it has no luab_head.safetensors, and the point loss is that of its own head."
+    unknown = "the head of its point loss, luab_head.safetensors, cannot be had from the Hub: "
+    for offline, message in ((False, missing), (True, unknown)):
+        result = clients.call(evaluate_loss, "you/plain", "point", "refused", offline, cwd=work)
+        assert result.status == 1
+        assert f"run.py: --model you/plain: {message}" in result.output
+        assert "evaluate with --loss none." in result.output
 
 
 def test_a_failed_upload_is_reported_and_the_next_one_catches_up(hub, clients, work):
