@@ -226,13 +226,13 @@ def test_do_train_false_evaluates_and_changes_no_checkpoint(world, trained, tmp_
     assert {path: path.read_bytes() for path in trained.rglob("*") if path.is_file()} == before
 
 
-<<<<<<< HEAD
 def test_do_train_false_notes_what_this_model_could_not_train_with(world, trained, tmp_path, capsys):
     more = {"from_config": None, "model": trained, "do_train": False, "freeze": 99, "layer_decay": 0.5}
     main(options(world, world / "data", tmp_path / "out", **more))
     said = "--do_train False trains nothing, so --freeze 99, --layer_decay 0.5 do nothing"
     assert said in capsys.readouterr().err
-=======
+
+
 @pytest.mark.parametrize(
     ("loss", "fix"), [("point", "evaluate with --loss none"), ("both", "evaluate with --loss attention")]
 )
@@ -262,7 +262,6 @@ def test_a_head_that_is_no_head_is_refused(world, trained, tmp_path):
     (model / "luab_head.safetensors").write_bytes(b"no head")
     with pytest.raises(SystemExit, match=r"luab_head\.safetensors: .* Take another copy\.$"):
         main(options(world, world / "data", tmp_path / "out", **more))
->>>>>>> wt-trainerhub
 
 
 def test_do_train_false_needs_no_training_split(world, trained, tmp_path):
