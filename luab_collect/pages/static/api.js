@@ -17,6 +17,11 @@ export class Refused extends Error {
   get passing() {
     return this.status >= 500 || this.status === 429 || this.status === 408;
   }
+
+  /** Whether who asks is at fault, not what is sent: another annotator's page, a session's end. */
+  get ofCaller() {
+    return [401, 403, 404].includes(this.status);
+  }
 }
 
 export class Api {
