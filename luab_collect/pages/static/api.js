@@ -35,6 +35,12 @@ export class Api {
     return this.entry !== null;
   }
 
+  /** Whether the address is meanwhile somebody else's. */
+  get moved() {
+    const now = entryOf(location);
+    return now !== null && JSON.stringify(now) !== JSON.stringify(this.entry);
+  }
+
   /** Starts or goes on with a session; answers {session, annotator, resumed}. */
   async enter(fresh = false) {
     const key = JSON.stringify(this.entry);

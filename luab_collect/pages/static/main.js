@@ -136,4 +136,7 @@ class Studio {
 
 // A page from the back-forward cache has given its lock away.
 window.addEventListener("pageshow", (event) => event.persisted && location.reload());
-new Studio().start();
+const studio = new Studio();
+// Another annotator's link differs only after `#`, which by itself loads nothing.
+window.addEventListener("hashchange", () => studio.api.moved && location.reload());
+studio.start();

@@ -168,6 +168,21 @@ def test_icons_of_a_computer_that_opened_the_page_earlier_have_numbers_of_their_
     assert placed == [(1, "cat", 0.2, 0.2), (2, "dog", 0.8, 0.8)]
 
 
+def test_another_annotators_link_in_the_same_tab_is_hers(birds, begin, contexts):
+    ann, ben = birds.annotator(), birds.annotator()
+    page = begin(ann)
+    click(page, 0)
+    page.evaluate("location.hash = '#main'")  # nobody's
+    click(page, 1)
+    page.goto(ben.link)  # as typed into the address: it loads nothing by itself
+    page.get_by_role("button", name="Start").click()
+    assert selected(page) == []
+    images_shown(page)
+    click(page, 3)
+    submit(page)
+    assert (selects(ann), selects(ben)) == (2, 1)
+
+
 def test_back_and_a_closed_tab_go_on_with_the_selections(birds, begin, contexts):
     annotator, context = birds.annotator(), contexts()
     page = begin(annotator, context)
