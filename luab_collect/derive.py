@@ -113,6 +113,8 @@ class _Page:
     def read_epoch(self, events: Sequence[Event], offset: float) -> None:
         """Reads one epoch; `offset` is added to its times."""
         self._layouts = {}
+        # A label that an earlier tab took up and did not place: its number is given again.
+        self.icons = {number: icon for number, icon in self.icons.items() if icon.actions}
         self._visible_since = max(self.last, events[0].t + offset)
         for event in events:
             self.last = max(self.last, event.t + offset)
@@ -199,6 +201,8 @@ class _Page:
             kind, end = "remove", None
         if end is None and icon.place is None:
             return  # it is not there
+        if end is not None:
+            icon.label = fields["label"]  # as the page shows it
         icon.actions.append(IconAction(kind, icon.place, end, sample.t, sample.pointer, sample.trusted))
         icon.place = end
 

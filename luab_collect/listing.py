@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
+from luab_collect.media_types import media_type
 from luab_data.errors import RejectedRecord
 from luab_data.files.regular import read_regular, require_file_inside
 from luab_data.images.files import is_image
 from luab_data.images.pillow import checked_image, open_file, upright_size
 from luab_data.sources.entries import MAX_IMAGE_BYTES, entry_id, printable
 
-# Pillow's names of the formats that browsers show, of those that are read.
-SHOWN_BY_BROWSERS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "AVIF")
 SCRIPTED = (".svg", ".svgz")
 MAX_PATH = 1000  # characters
 
@@ -85,9 +84,11 @@ def check_file(folder: Path, file: str) -> CheckedImage:
     content = read_regular(folder / file, MAX_IMAGE_BYTES)
     checked_image(content)
     with open_file(content) as image:
-        kind, moves = str(image.format), getattr(image, "is_animated", False)
-    if kind not in SHOWN_BY_BROWSERS:
-        raise RejectedRecord(f"browsers do not show {kind}; save it as PNG or JPEG")
+        kind = str(image.format)
+        # A phone's JPEG may hold more pictures (MPO): browsers show the first one.
+        moves = kind != "MPO" and getattr(image, "is_animated", False)
+    if media_type(content) is None:
+        raise RejectedRecord(f"browsers do not show this {kind}; save it as PNG or JPEG")
     if moves:
         raise RejectedRecord(f"a {kind} that moves; save one of its pictures")
     width, height = upright_size(content)

@@ -70,18 +70,20 @@ def work_routes(studio: Studio, entry: Entrance) -> APIRouter:
         "/api/work/{work}/epochs",
         openapi_extra=takes(Nothing),
         responses=documented("json", "session", "work", "submitted", "too_large", "request"),
-        summary="A tab takes the page over",
+        summary="A tab takes the page over, and gets the events to draw it from",
     )
     async def epochs(work: WorkId, request: Request) -> dict[str, Any]:
         session = await session_of(studio, request)
         parse(Nothing, await read_body(request))
         now = studio.now()
 
-        def change(connection: Connection) -> dict[str, Any]:
+        def change(connection: Connection) -> int:
             row = leases.own(connection, work, session.annotator)
-            return {"epoch": leases.take_over(connection, row, studio.store.rules, now)}
+            return leases.take_over(connection, row, studio.store.rules, now)
 
-        return await studio.write(change)
+        epoch = await studio.write(change)
+        # Read after it: from now on no earlier tab changes what the page shows.
+        return {"epoch": epoch, "events": await run_in_threadpool(_durable, studio, work)}
 
     @routes.post(
         "/api/work/{work}/events",
@@ -180,8 +182,13 @@ def _page(studio: Studio, work: Row[Any]) -> dict[str, Any]:
             "class_name": connection.execute(query).scalar(),
             "items": [shown(item) for item in results.page_items(connection, work.page_id)],
             "epoch": work.epoch or None,
-            **results.to_go_on(connection, work),
+            "acked": results.acked(connection, work.id),
         }
+
+
+def _durable(studio: Studio, work: str) -> list[ingest.RawEvent]:
+    with studio.store.reading() as connection:
+        return results.durable_events(connection, work)
 
 
 def _batch(

@@ -7,6 +7,7 @@ from fastapi import Response
 from sqlalchemy import select
 
 from luab_collect.icons import MAX_ICON_BYTES
+from luab_collect.media_types import media_type
 from luab_collect.server.studio import Studio
 from luab_collect.store import tables as t
 from luab_collect.store.refusals import Refusal
@@ -20,14 +21,6 @@ ICON_HEADERS = {
     "Cache-Control": "private, max-age=3600",
     "Content-Security-Policy": "default-src 'none'; sandbox",
 }
-
-_STARTS = (
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"GIF87a", "image/gif"),
-    (b"GIF89a", "image/gif"),
-    (b"BM", "image/bmp"),
-)
 
 
 def image(studio: Studio, key: str) -> Response:
@@ -55,18 +48,6 @@ def icon(studio: Studio, number: int) -> Response:
     if kind is None:
         raise Refusal("missing", "the icon is no image")
     return Response(content, media_type=kind, headers=ICON_HEADERS)
-
-
-def media_type(content: bytes) -> str | None:
-    """The type of an image that browsers show, by its first bytes."""
-    for start, kind in _STARTS:
-        if content.startswith(start):
-            return kind
-    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
-        return "image/webp"
-    if content[4:12] in (b"ftypavif", b"ftypavis"):
-        return "image/avif"
-    return None
 
 
 def _read(path: Path, folder: Path, limit: int) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 import numpy as np
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
 from luab_collect.gold import Gold, gold_in_ratios, read_gold
 from luab_collect.items import read_items
@@ -80,10 +80,10 @@ def simulate(
         SourceError: real people work in the project; nobody answers at `url`.
     """
     with store.writing() as connection:
-        names = [row.name for row in store_people.link_names(connection)]
-        if real := [name for name in names if not name.startswith(NAME)]:
+        if real := _people(connection):
+            who = "annotator who is" if real == 1 else "annotators who are"
             raise SourceError(
-                f"the project has {len(real):,} links of people: simulated work would be mixed with theirs. "
+                f"the project has {real:,} {who} not simulated: simulated work would be mixed with theirs. "
                 "Simulate in a project of its own, which `luab collect init` makes from the same images."
             )
         tokens = [
@@ -95,6 +95,14 @@ def simulate(
     seconds = time.monotonic() - begun
     stored, size = _stored(store, [work for log in logs for work in log.pages])
     return report(people, logs, seconds, stored, size)
+
+
+def _people(connection: Connection) -> int:
+    """Number of annotators who have no link of a simulated one; who withdrew has no work here."""
+    a, c = t.annotators.c, t.links.c
+    simulated = select(c.annotator_id).where(c.name.startswith(NAME))
+    query = select(func.count()).where(a.withdrawn.is_(None), a.id.not_in(simulated))
+    return connection.execute(query).scalar_one()
 
 
 async def _all(

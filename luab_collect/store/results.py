@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, func, select
 
 from luab_collect.events import DURABLE, Event
 from luab_collect.loading import unseen
@@ -163,15 +163,17 @@ def _each_event(connection: Connection, work_id: str) -> Iterator[tuple[int, Raw
             yield row.epoch, event
 
 
-def to_go_on(connection: Connection, work: Row[Any]) -> dict[str, Any]:
-    """What a page needs to go on: `acked` (epoch -> last number), `events` (durable ones, with `epoch`)."""
-    acked: dict[str, int] = {}
-    durable: list[RawEvent] = []
-    for epoch, event in _each_event(connection, work.id):
-        acked[str(epoch)] = event["seq"]
-        if event["kind"] in DURABLE:
-            durable.append({**event, "epoch": epoch})
-    return {"acked": acked, "events": durable}
+def acked(connection: Connection, work_id: str) -> dict[str, int]:
+    """Epoch -> number of its last stored event."""
+    b = t.batches.c
+    query = select(b.epoch, func.max(b.last_seq)).where(b.work_id == work_id).group_by(b.epoch)
+    return {str(epoch): last for epoch, last in connection.execute(query.order_by(b.epoch))}
+
+
+def durable_events(connection: Connection, work_id: str) -> list[RawEvent]:
+    """What a tab that takes over draws the page from: events with their `epoch`, without samples of paths."""
+    events = _each_event(connection, work_id)
+    return [{**event, "epoch": epoch} for epoch, event in events if event["kind"] in DURABLE]
 
 
 def seen_categories(connection: Connection, work_id: str) -> set[int]:

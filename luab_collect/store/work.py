@@ -96,11 +96,10 @@ def begin_next(
 
 
 def where_it_ended(connection: Connection, annotator: int, visit: str | None) -> Standing:
-    """The place of who gets no more work: her last assignment, for its code, if it is complete."""
-    assignment = _latest(connection, annotator, visit)
-    if assignment is None or assignment.completed is None:
-        return Standing(None)
-    return Standing(assignment, _done(connection, assignment.id))
+    """The place of who gets no more work: her last complete assignment, for its code."""
+    query = _assignments(annotator, visit).where(t.assignments.c.completed.is_not(None))
+    assignment = connection.execute(query.order_by(t.assignments.c.number.desc()).limit(1)).first()
+    return Standing(None) if assignment is None else Standing(assignment, _done(connection, assignment.id))
 
 
 def has_begun(connection: Connection, annotator: int) -> bool:
@@ -161,9 +160,14 @@ def submit(
 
 def _latest(connection: Connection, annotator: int, visit: str | None) -> Row[Any] | None:
     c = t.assignments.c
-    query = select(t.assignments).where(c.annotator_id == annotator, c.visit == visit)
     # A complete one only if there is no other.
-    return connection.execute(query.order_by(c.completed.is_not(None), c.number.desc()).limit(1)).first()
+    query = _assignments(annotator, visit).order_by(c.completed.is_not(None), c.number.desc())
+    return connection.execute(query.limit(1)).first()
+
+
+def _assignments(annotator: int, visit: str | None) -> Any:
+    c = t.assignments.c
+    return select(t.assignments).where(c.annotator_id == annotator, c.visit == visit)
 
 
 def _following(connection: Connection, greatest: Any) -> int:

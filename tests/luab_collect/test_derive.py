@@ -74,6 +74,24 @@ def test_what_a_place_page_says():
     assert [sample.x for sample in item.track] == [0.1, 0.9]
 
 
+def test_a_number_that_an_earlier_tab_took_up_and_did_not_place_is_given_again():
+    first = screen().at("pick", 0.5, 0.5, icon=1, label="cat").at("cancel", 0.5, 0.5, icon=1, label="cat")
+    first.at("pick", 0.5, 0.5, icon=2, label="cat").at("add", 0.1, 0.1, icon=2, label="cat")
+    second = screen().at("pick", 0.7, 0.7, icon=1, label="car").at("add", 0.8, 0.8, icon=1, label="car")
+    work = Work((Item("a"),), {1: first.parsed(), 2: second.parsed()}, class_name=None)
+    car, cat = only(page_result(work)).icons
+    assert (car.icon, car.label, car.place) == (1, "car", (0.8, 0.8))
+    assert [[sample.x for sample in path] for path in car.paths] == [[0.7, 0.8]]
+    assert (cat.icon, cat.label, cat.place) == (2, "cat", (0.1, 0.1))
+
+
+def test_an_icon_has_the_label_that_the_page_shows():
+    page = screen().at("add", 0.2, 0.2, icon=1, label="cat").at("add", 0.8, 0.8, icon=1, label="car")
+    page.at("pick", 0.8, 0.8, icon=1, label="dog").at("cancel", 0.8, 0.8, icon=1, label="dog")
+    (icon,) = only(page_result(page.work(class_name=None))).icons
+    assert (icon.label, icon.place) == ("car", (0.8, 0.8))
+
+
 def far(event, x, y):
     """The same event, with pixels that are far outside of the image, whatever its ratios say."""
     return event | {"cx": BOX[0] + x * BOX[2], "cy": BOX[1] + y * BOX[3]}

@@ -11,6 +11,7 @@ from PIL import Image
 
 from luab_collect.gold import gold_in_ratios, read_gold
 from luab_collect.items import ProjectItem, item_id, list_items, read_items, write_items
+from luab_collect.media_types import media_type
 from luab_collect.project import project_of
 from luab_collect.settings import Settings
 from luab_data.errors import RejectedRecord, SourceError
@@ -152,7 +153,7 @@ def test_hostile_files_are_left_out_with_their_reasons(tmp_path, photos):
     assert "claims 60000 x 60000 pixels" in found["bomb.png"]
     assert "SVG is not shown" in found["script.svg"] and "not an image" in found["script.png"]
     assert "not an image" in found["page.jpg"] and "cannot be decoded" in found["cut.jpg"]
-    assert found["tiff.tif"] == "browsers do not show TIFF; save it as PNG or JPEG"
+    assert found["tiff.tif"] == "browsers do not show this TIFF; save it as PNG or JPEG"
     assert "GIF that moves" in found["moves.gif"]
     assert "leads out of the folder" in found["out.jpg"] and "leads nowhere" in found["dead.jpg"]
     assert "unsafe name" in found["new\\nline.jpg"] and "unsafe name" in found["back\\slash.jpg"]
@@ -175,6 +176,36 @@ def test_sizes_are_those_of_the_upright_image(tmp_path, photos):
     (photos / "turned.jpg").write_bytes(encoded(exif=exif))
     (item,) = list_items(project(tmp_path, "place")).items
     assert (item.width, item.height, item.classes) == (6, 8, ())
+
+
+def test_a_jpeg_with_a_second_picture_is_one_image(tmp_path, photos):
+    """As phones write it, for depth or HDR; Pillow calls it MPO."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    smaller = Image.new("RGB", (4, 3))
+    (photos / "phone.jpg").write_bytes(encoded("MPO", save_all=True, append_images=[smaller], exif=exif))
+    (item,) = list_items(project(tmp_path, "place")).items
+    assert (item.width, item.height) == (6, 8)
+    assert media_type((photos / "phone.jpg").read_bytes()) == "image/jpeg"
+
+
+def of_brand(brand, compatible):
+    """An AVIF whose file names these brands."""
+    content = encoded("AVIF", (16, 16))
+    size = int.from_bytes(content[:4], "big")
+    assert content[4:12] == b"ftypavif"
+    return content[:8] + brand + content[12:16] + compatible.ljust(size - 16, b"\0") + content[size:]
+
+
+def test_an_image_is_used_only_if_it_is_served(tmp_path, photos):
+    (photos / "named.avif").write_bytes(of_brand(b"mif1", b"miafavif"))
+    (photos / "nameless.avif").write_bytes(of_brand(b"mif1", b"miaf"))
+    (photos / "good.jpg").write_bytes(encoded())
+    listed = list_items(project(tmp_path))
+    assert {item.file for item in listed.items} == {"good.jpg", "named.avif"}
+    assert list(reasons(listed)) == ["nameless.avif"]
+    assert media_type((photos / "named.avif").read_bytes()) == "image/avif"
+    assert media_type(of_brand(b"mif1", b"heic")) is None
 
 
 def test_a_folder_without_images_is_an_error(tmp_path, photos):

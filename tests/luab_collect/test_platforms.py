@@ -286,3 +286,16 @@ def test_who_is_rejected_on_her_last_page_can_finish_it_and_gets_its_code(tmp_pa
         done = ann.work()
         assert (done["state"], done["more"]) == ("done", False) and done["completion"]["code"]
         assert ann.post("/api/assignments").json() == done
+
+
+def test_who_is_rejected_in_her_next_assignment_gets_the_code_of_the_complete_one(tmp_path):
+    running = Running(tmp_path / "shop", pages_per_hit=1)
+    with running.client:
+        (ann,) = running.annotators("Ann")
+        ann.finish()
+        complete = ann.work()
+        assert ann.post("/api/assignments").json()["state"] == "page"
+        with running.store.writing() as connection:
+            about = {"annotator": ann.pseudonym, "verdict": "reject", "reason": "no care"}
+            decide(connection, **about, by="me", now=running.clock())
+        assert ann.work() == complete | {"more": False}

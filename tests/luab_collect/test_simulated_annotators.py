@@ -7,6 +7,7 @@ from fixtures.trials import add_person, make_trial
 
 from luab_collect.commands import run
 from luab_collect.project import Project
+from luab_collect.store import people
 from luab_collect.store.opening import ProjectStore
 from luab_collect.store.results import stored_work
 from luab_data.errors import SourceError
@@ -74,9 +75,22 @@ def test_other_boxes_than_golds(tmp_path):
 def test_peoples_projects_are_left_alone(tmp_path):
     shop = make_trial(tmp_path)
     add_person(shop, "Ann")
-    with pytest.raises(SourceError, match="1 links of people"):
+    with pytest.raises(SourceError, match="1 annotator who is not simulated"):
         run("simulate", [str(shop), "--annotators", "1"])
     assert works(shop, all_states=True) == []
+
+
+def test_people_without_a_link_are_people_too(tmp_path):
+    """They came from a platform, or their links were revoked or purged."""
+    shop = make_trial(tmp_path, platforms={"url": {"annotator": "worker"}})
+    add_person(shop, "Ann")
+    store = ProjectStore(Project.read(shop))
+    with store.writing() as connection:
+        people.annotator_of(connection, store.secret, "url", "W1", 1.0)
+        people.revoke_link(connection, "Ann")
+    store.close()
+    with pytest.raises(SourceError, match="2 annotators who are not simulated"):
+        run("simulate", [str(shop), "--annotators", "1"])
 
 
 @pytest.fixture(scope="module")

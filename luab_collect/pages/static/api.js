@@ -17,6 +17,11 @@ export class Refused extends Error {
   get passing() {
     return this.status >= 500 || this.status === 429 || this.status === 408;
   }
+
+  /** Whether who asks is at fault, not what is sent: another annotator's page, a session's end. */
+  get ofCaller() {
+    return [401, 403, 404].includes(this.status);
+  }
 }
 
 export class Api {
@@ -28,6 +33,12 @@ export class Api {
 
   get enterable() {
     return this.entry !== null;
+  }
+
+  /** Whether the address is meanwhile somebody else's. */
+  get moved() {
+    const now = entryOf(location);
+    return now !== null && JSON.stringify(now) !== JSON.stringify(this.entry);
   }
 
   /** Starts or goes on with a session; answers {session, annotator, resumed}. */

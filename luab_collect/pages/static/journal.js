@@ -1,6 +1,6 @@
 // What the server has not acknowledged yet, on this computer's disk (IndexedDB). A chunk is a run of events of one
-// page of work and epoch; it is deleted when all of it has been acknowledged. What the server refused for good is kept
-// for thirty days, and not sent again.
+// page of work and epoch; it is deleted when all of it has been acknowledged, one that ends with `submit` when the page's
+// submission was answered. What the server refused for good is kept for thirty days, and not sent again.
 
 const DATABASE = "luab-collect";
 const STORE = "chunks";
@@ -36,10 +36,10 @@ export class Journal {
     return chunks.flatMap((chunk) => chunk.events.map((event) => ({ epoch: chunk.epoch, ...event })));
   }
 
-  /** Deletes chunks of which every event is acknowledged. */
+  /** Deletes chunks of which every event is acknowledged, but the page's end: see `forget`. */
   acknowledge(work, epoch, through) {
     const range = IDBKeyRange.bound([work, epoch], [work, epoch, []]);
-    return this.#sweep(range, (chunk) => chunk.last <= through);
+    return this.#sweep(range, (chunk) => chunk.last <= through && chunk.events.at(-1).kind !== "submit");
   }
 
   /** Notes that the server will never take what is here of an epoch. */
@@ -53,13 +53,13 @@ export class Journal {
     return this.#sweep(IDBKeyRange.bound([work], [work, []]), (chunk) => !chunk.refused);
   }
 
-  /** Pages of work other than `work` that have events to send here; those above 30 days old are deleted first. */
-  async others(work) {
+  /** Pages of work that have events to send here; those above 30 days old are deleted first. */
+  async works() {
     const before = Date.now() - KEPT_DAYS * 24 * 3600 * 1000;
     await this.#sweep(null, (chunk) => chunk.at < before);
     const found = new Set();
     await this.#each(null, (cursor) => !cursor.value.refused && found.add(cursor.value.work), "readonly");
-    return [...found].filter((each) => each !== work);
+    return [...found];
   }
 
   #sweep(range, doomed) {

@@ -1,48 +1,51 @@
-// Events that an earlier tab wrote to this computer's disk and could not send.
+// What earlier tabs wrote to this computer's disk, and the server has not got: events, and submissions of pages.
 
+import { unansweredSubmit } from "./restore.js";
+import { submitPage } from "./submission.js";
 import { Uploader } from "./uploader.js";
 
 /**
- * Sends those of a page of work, epoch by epoch: {sent: whether there were any, refused: [Stopped] of epochs that the
- * server will never take}. These are settled: they stay in the journal, and are neither sent nor told of again. Raises
- * Stopped for what it may take later.
+ * Sends those of all pages of work, and submits pages that were finished, also where others have got them meanwhile:
+ * Map of page of work -> [Stopped] of epochs that were refused. What the server will never take is settled: it stays in
+ * the journal, and is neither sent nor told of again. What may be another annotator's stays for her, for thirty days.
  */
-export async function sendLeft(given, work, acked = {}) {
-  const left = await given.journal.unsent(work).catch(() => []);
-  const unsent = left.filter((event) => event.seq > (acked[event.epoch] ?? 0));
-  const refused = [];
-  for (const epoch of new Set(unsent.map((event) => event.epoch))) {
-    const events = unsent.filter((event) => event.epoch === epoch).map(({ epoch: _, ...event }) => event);
-    try {
-      await sendEpoch(given, work, epoch, acked[epoch] ?? 0, events);
-    } catch (error) {
-      if (!error.forever) throw error;
-      await given.journal.settle(work, epoch).catch(() => {});
-      refused.push(error);
-    }
+export async function sendLeft(given) {
+  const refused = new Map();
+  for (const work of await given.journal.works().catch(() => [])) {
+    const errors = await sendPage(given, work);
+    for (const error of errors) console.warn(`events of page ${work} were refused, and stay here:`, error);
+    if (errors.length) refused.set(work, errors);
   }
-  return { sent: unsent.length > 0, refused };
+  return refused;
 }
 
-async function sendEpoch({ api, connection, journal }, work, epoch, acked, events) {
+async function sendPage(given, work) {
+  const left = await given.journal.unsent(work).catch(() => []);
+  const errors = [];
+  for (const epoch of new Set(left.map((event) => event.epoch))) {
+    const events = left.filter((event) => event.epoch === epoch).map(({ epoch: _, ...event }) => event);
+    try {
+      await sendEpoch(given, work, epoch, events);
+    } catch (error) {
+      errors.push(error);
+      if (!error.forever) return errors;
+      await given.journal.settle(work, epoch).catch(() => {});
+    }
+  }
+  const submit = unansweredSubmit(left);
+  if (submit && !errors.some(({ epoch }) => epoch === submit.epoch)) {
+    const refusal = (error) => console.warn(`page ${work} was not submitted:`, error);
+    await submitPage(given, work, submit.epoch, submit.seq).catch(refusal);
+  }
+  return errors;
+}
+
+async function sendEpoch({ api, connection, journal }, work, epoch, events) {
   const uploader = new Uploader({ api, connection, journal, work, changed() {}, stopped() {} });
-  uploader.lane(epoch, acked);
   uploader.push(epoch, events);
   try {
     await uploader.drain();
   } finally {
     uploader.close();
-  }
-}
-
-/** Sends those of all other pages of work. What may be another annotator's stays for her, for thirty days. */
-export async function sendOthers(given, current) {
-  for (const work of await given.journal.others(current).catch(() => [])) {
-    try {
-      const { refused } = await sendLeft(given, work);
-      for (const error of refused) console.warn(`events of page ${work} were refused, and stay here:`, error);
-    } catch (error) {
-      console.warn(`events of page ${work} stay here:`, error);
-    }
   }
 }

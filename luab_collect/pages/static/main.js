@@ -4,7 +4,7 @@ import { Api, Refused } from "./api.js";
 import { banner, unbanner } from "./banner.js";
 import { Connection } from "./connection.js";
 import { Journal } from "./journal.js";
-import { sendLeft, sendOthers } from "./leftovers.js";
+import { sendLeft } from "./leftovers.js";
 import { WriterLock } from "./lock.js";
 import { done, message } from "./messages.js";
 import { practice } from "./practice.js";
@@ -39,13 +39,15 @@ class Studio {
   async run() {
     this.project = await this.connection.persist(() => this.api.get("project"));
     for (let failures = 0; this.lock.held; ) {
+      const refused = await sendLeft(this); // before the server says what comes next: a page may have been finished
       const next = await this.connection.persist(() => this.api.get("work"));
+      if (!this.lock.held) return undefined;
       if (next.state === "done") return done(next.completion, next.more ? () => this.#more() : null);
       if (next.state === "nothing") return message("nothing");
       if (next.state === "consent") await this.#consent();
       else if (next.state === "practice") await this.#practice();
       else {
-        const result = await this.#page(next);
+        const result = await this.#page(next, refused.get(next.page.work));
         if (result in ENDS) return message(ENDS[result]);
         if (result === "superseded") return this.#overtaken();
         failures = result === "again" ? failures + 1 : 0;
@@ -80,32 +82,16 @@ class Studio {
     this.instructed = true;
   }
 
-  async #page(next) {
-    if (await this.#begins(next)) await this.#instructions(false);
-    let left = { sent: false, refused: [] };
-    try {
-      left = await sendLeft(this, next.page.work, next.page.acked);
-    } catch (error) {
-      if (error.code in ENDS) return error.code;
-      left.refused.push(error);
-    }
-    // They stay in the journal for thirty days; the page goes on from what the server has.
-    for (const error of left.refused) console.warn("events of an earlier tab were refused:", error);
-    if (left.refused.length) banner("banner.refused", { reason: left.refused[0].message });
-    const page = left.sent ? (await this.connection.persist(() => this.api.get("work"))).page : next.page;
-    if (page?.work !== next.page.work) return "closed";
-    sendOthers(this, page.work);
-    this.work = new Work({ ...this, ...next, page });
+  // `refused`: events of earlier tabs, which stay in the journal; the page goes on from what the server has.
+  async #page(next, refused = []) {
+    const begun = next.assignment.done || Object.keys(next.page.acked).length || refused.length;
+    if (!begun) await this.#instructions(false);
+    if (refused.length) banner("banner.refused", { reason: refused[0].message });
+    this.work = new Work({ ...this, ...next });
     const result = await this.work.run(!this.unfinished);
     this.unfinished = result === "unfinished";
     if (result === "submitted") unbanner("banner.refused"); // it was about this page
     return result;
-  }
-
-  // Nothing of this assignment has been done yet, in whatever tab.
-  async #begins({ assignment, page }) {
-    if (assignment.done || page.events?.length) return false;
-    return !(await this.journal.unsent(page.work).catch(() => [])).length;
   }
 
   // Another computer has gone on with this page of work; no lock reaches there.
@@ -150,4 +136,7 @@ class Studio {
 
 // A page from the back-forward cache has given its lock away.
 window.addEventListener("pageshow", (event) => event.persisted && location.reload());
-new Studio().start();
+const studio = new Studio();
+// Another annotator's link differs only after `#`, which by itself loads nothing.
+window.addEventListener("hashchange", () => studio.api.moved && location.reload());
+studio.start();

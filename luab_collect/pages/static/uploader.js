@@ -9,8 +9,6 @@ const MOST = 192 * 1024; // bytes in one batch, when there is a backlog
 const MOST_EVENTS = 4000;
 const LAST_BIT = 60 * 1024;
 
-const NOT_NOW = [401, 403, 404]; // who asks is at fault, not what is sent: another annotator's page, a session's end
-
 /** The server will not take the events; `code` says why, `epoch` whose they are. `forever`: not later either. */
 export class Stopped extends Error {
   constructor(code, epoch, reason, forever = false) {
@@ -157,8 +155,7 @@ export class Uploader {
     } else if (error.status === 413 && count > 1) {
       this.most = text.length / 2; // also for all later ones
     } else {
-      const forever = !NOT_NOW.includes(error.status);
-      throw new Stopped(error.code || String(error.status), lane.epoch, error.message, forever);
+      throw new Stopped(error.code || String(error.status), lane.epoch, error.message, !error.ofCaller);
     }
   }
 }

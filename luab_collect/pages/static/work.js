@@ -1,5 +1,6 @@
 // One page of work: its epoch, what it looked like, its events, its submission.
 
+import { Refused } from "./api.js";
 import { banner, unbanner } from "./banner.js";
 import { announce, show } from "./dom.js";
 import { Frame } from "./frame.js";
@@ -7,6 +8,7 @@ import { EventLog } from "./log.js";
 import { byKeyboard, pointerOf } from "./pointers.js";
 import { restored, unansweredSubmit } from "./restore.js";
 import { t } from "./strings.js";
+import { submitPage } from "./submission.js";
 import { Stopped, Uploader } from "./uploader.js";
 
 const SLOW = 6000; // ms; what is on this computer's disk is said to be saved, unless sending it takes longer
@@ -29,10 +31,11 @@ export class Work {
 
   /** Resolves to "submitted", or "again". `resubmit`: go on with a submission that had no answer. */
   async run(resubmit = true) {
-    const events = this.page.events ?? [];
+    const taken = await this.#takeOver();
+    if (!taken) return "submitted";
+    const { epoch, events } = taken;
     const submit = resubmit ? unansweredSubmit(events) : null;
     if (submit) return this.#finish(submit.epoch, submit.seq);
-    const { epoch } = await this.connection.persist(() => this.api.post(`work/${this.page.work}/epochs`));
     this.log = new EventLog({
       work: this.page.work,
       epoch,
@@ -58,6 +61,17 @@ export class Work {
     const result = await this.ended;
     this.close();
     return result;
+  }
+
+  // {epoch, events}: what the page shows is drawn from these. Before, another device could still have changed it; now its
+  // changes are refused. null: it has submitted the page.
+  async #takeOver() {
+    try {
+      return await this.connection.persist(() => this.api.post(`work/${this.page.work}/epochs`));
+    } catch (error) {
+      if (error instanceof Refused && error.code === "submitted") return null;
+      throw error;
+    }
   }
 
   /** Stops writing, and keeps what there is; for another tab that takes over. */
@@ -117,9 +131,7 @@ export class Work {
   async #finish(epoch, seq) {
     try {
       await this.uploader.drain();
-      const path = `work/${this.page.work}/submit`;
-      await this.connection.persist(() => this.api.post(path, { epoch, last_seq: seq }));
-      await this.journal.forget(this.page.work).catch(() => {});
+      await submitPage(this, this.page.work, epoch, seq);
       return "submitted";
     } catch (error) {
       if (error instanceof Stopped) return this.#reopen(error.code, error.message);

@@ -214,20 +214,22 @@ LEFTOVERS = """async (status, code) => {
     const { Refused } = await import("/static/api.js");
     const [sent, settled] = [[], []];
     const post = async (path, text) => {
+        if (path.endsWith("/submit")) return sent.push("submit");
         const batch = JSON.parse(text);
         sent.push(batch.epoch);
         if (batch.epoch === 1) throw new Refused(status, { error: code });
         return { acked_through: batch.events.at(-1).seq };
     };
     const journal = {
-        unsent: async () => [1, 2].map((epoch) => ({ epoch, seq: 1, kind: "offline", t: 0 })),
+        works: async () => ["w"],
+        unsent: async () => [1, 2].map((epoch) => ({ epoch, seq: 1, kind: "submit", t: 0 })),
         settle: async (work, epoch) => settled.push(epoch),
         acknowledge: async () => {},
+        forget: async () => {},
     };
     const given = { api: { post }, journal, connection: { persist: (task) => task(), wake() {} } };
-    const left = module.sendLeft(given, "w");
-    const failure = await left.then(({ refused }) => refused.length, (error) => error.code);
-    return { sent, settled, failure };
+    const refused = await module.sendLeft(given);
+    return { sent, settled, refused: refused.get("w").map((error) => error.code) };
 }"""
 
 
@@ -235,13 +237,13 @@ LEFTOVERS = """async (status, code) => {
     "status, code", [(409, "superseded"), (409, "conflict"), (409, "submitted"), (422, "event")]
 )
 def test_a_refused_epoch_is_settled_and_the_next_one_is_sent(module: Call, status, code):
-    expected = {"sent": [1, 2], "settled": [1], "failure": 1}
+    expected = {"sent": [1, 2, "submit"], "settled": [1], "refused": [code]}
     assert module("leftovers.js", LEFTOVERS, status, code) == expected
 
 
 @pytest.mark.parametrize("status, code", [(404, "work"), (401, "session"), (403, "withdrawn")])
 def test_what_another_caller_may_send_is_not_settled(module: Call, status, code):
-    expected = {"sent": [1], "settled": [], "failure": code}
+    expected = {"sent": [1], "settled": [], "refused": [code]}
     assert module("leftovers.js", LEFTOVERS, status, code) == expected
 
 

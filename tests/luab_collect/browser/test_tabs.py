@@ -2,24 +2,32 @@
 
 import os
 import signal
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
 from fixtures.annotating import ARGUMENTS, CHROMIUM, images_shown, make_project, served, wait
 from fixtures.paging import (
     EVENTS,
     PHONE,
+    SUBMIT,
+    center,
+    chip,
     click,
+    drag,
     journal,
     selected,
     selects,
+    spot,
     submit,
 )
-from sqlalchemy import update
 
 from luab_collect.derive import page_result
+from luab_collect.store import leases, people
 from luab_collect.store import tables as t
+from luab_collect.store import work as works
 
 
 def test_a_second_tab_offers_to_take_over_and_the_first_one_stops(birds, begin, contexts):
@@ -111,6 +119,70 @@ def test_two_computers_at_once_keep_what_is_shown(birds, begin, contexts):
     desk.wait_for_selector("h1:has-text('another device')")
 
 
+def reading_instructions(annotator: Any, context: Any) -> Any:
+    page = context.new_page()
+    page.goto(annotator.link)
+    page.get_by_role("button", name="Start").wait_for()
+    return page
+
+
+def test_a_computer_that_opened_the_page_earlier_shows_what_was_selected_since(birds, begin, contexts):
+    annotator = birds.annotator()
+    desk = reading_instructions(annotator, contexts())
+    phone = begin(annotator, **PHONE)
+    click(phone, 0)
+    wait(lambda: selects(annotator) == 1, phone)
+    desk.get_by_role("button", name="Start").click()
+    assert selected(desk) == [0]
+    images_shown(desk)
+    click(desk, 2)
+    submit(desk)
+    result = page_result(annotator.works()[0])
+    assert [number for number, item in enumerate(result.items) if item.selected] == [0, 2]
+
+
+def test_a_page_that_another_computer_has_submitted_since_is_followed_by_the_next(birds, begin, contexts):
+    annotator = birds.annotator()
+    desk = reading_instructions(annotator, contexts())
+    phone = begin(annotator, **PHONE)
+    click(phone, 1)
+    submit(phone)
+    desk.get_by_role("button", name="Start").click()
+    desk.wait_for_selector(".progress:has-text('Page 2')")
+    assert selected(desk) == []
+
+
+def test_icons_of_a_computer_that_opened_the_page_earlier_have_numbers_of_their_own(things, begin, contexts):
+    annotator = things.annotator()
+    desk = reading_instructions(annotator, contexts())
+    laptop = begin(annotator)
+    drag(laptop, center(chip(laptop, "cat")), spot(laptop, 0.2, 0.2))
+    wait(lambda: "add" in annotator.kinds(), laptop)
+    desk.get_by_role("button", name="Start").click()
+    desk.wait_for_selector(".pin:not(.ghost)")
+    images_shown(desk)
+    drag(desk, center(chip(desk, "dog")), spot(desk, 0.8, 0.8))
+    wait(lambda: annotator.kinds().count("add") == 2, desk)
+    (item,) = page_result(annotator.works()[0]).items
+    placed = [(icon.icon, icon.label, *(round(each, 1) for each in icon.place)) for icon in item.icons]
+    assert placed == [(1, "cat", 0.2, 0.2), (2, "dog", 0.8, 0.8)]
+
+
+def test_another_annotators_link_in_the_same_tab_is_hers(birds, begin, contexts):
+    ann, ben = birds.annotator(), birds.annotator()
+    page = begin(ann)
+    click(page, 0)
+    page.evaluate("location.hash = '#main'")  # nobody's
+    click(page, 1)
+    page.goto(ben.link)  # as typed into the address: it loads nothing by itself
+    page.get_by_role("button", name="Start").click()
+    assert selected(page) == []
+    images_shown(page)
+    click(page, 3)
+    submit(page)
+    assert (selects(ann), selects(ben)) == (2, 1)
+
+
 def test_back_and_a_closed_tab_go_on_with_the_selections(birds, begin, contexts):
     annotator, context = birds.annotator(), contexts()
     page = begin(annotator, context)
@@ -160,15 +232,22 @@ def persistent(playwright: Any, profile: Path) -> Any:
     return playwright.chromium.launch_persistent_context(profile, executable_path=CHROMIUM, args=ARGUMENTS)
 
 
+def goes_to_another(running: Any) -> None:
+    """Her page of work took her too long, and is another annotator's now."""
+    store = running.studio.store
+    with store.writing() as connection:
+        leases.give_back(connection, t.work.c.state == "leased")
+        other = people.annotator_of(connection, store.secret, "link", "another one", 1.0)
+        assert works.where(connection, other.id, None, store.rules, time.time()).work is not None
+
+
 def test_what_another_page_of_work_left_is_sent_too(begin, contexts, tmp_path):
     with served(make_project(tmp_path / "shop", "select", 6, overlap=1)) as running:
         annotator, context = running.annotator(), contexts()
         page = begin(annotator, context)
         context.route(EVENTS, lambda route: route.abort())
         click(page, 0)
-        (first,) = annotator.works()
-        with running.studio.store.writing() as connection:  # it took her too long, and went to another one
-            connection.execute(update(t.work).where(t.work.c.id == first.id).values(state="returned"))
+        goes_to_another(running)
         context.unroute_all()
         page.reload()
         page.get_by_role("button", name="Start").click()
@@ -176,3 +255,33 @@ def test_what_another_page_of_work_left_is_sent_too(begin, contexts, tmp_path):
         wait(lambda: selects(annotator) == 1, page)
         assert [work.state for work in annotator.works()] == ["returned", "leased"]
         wait(lambda: not any(kind == "select" for _, _, kind in journal(page)), page)
+
+
+@pytest.mark.parametrize("cut", [(EVENTS, SUBMIT), (SUBMIT,)], ids=["no event came", "all events came"])
+@pytest.mark.parametrize(
+    ("pages", "then"),
+    [(2, ".progress:has-text('Page 2')"), (1, ".code")],
+    ids=["another page is left", "no page is left"],
+)
+def test_a_page_that_was_finished_counts_also_if_another_annotator_has_got_it(
+    begin, contexts, tmp_path, pages, then, cut
+):
+    settings = {"overlap": 1, "images_per_page": 3, "pages_per_hit": pages}
+    with served(make_project(tmp_path / "shop", "select", 3 * pages, **settings)) as running:
+        annotator, context = running.annotator(), contexts()
+        page = begin(annotator, context)
+        for address in cut:
+            context.route(address, lambda route: route.abort())
+        click(page, 0)
+        page.locator(".bar .primary").click()
+        wait(lambda: any(kind == "submit" for _, _, kind in journal(page)), page)
+        if EVENTS not in cut:
+            wait(lambda: "submit" in annotator.kinds(), page)
+        goes_to_another(running)
+        context.unroute_all()
+        page.reload()
+        page.wait_for_selector(then)
+        first = annotator.works()[0]
+        assert first.state == "submitted"
+        assert [item.selected for item in page_result(first).items] == [True, False, False]
+        assert all(epoch != 1 or kind != "submit" for epoch, _, kind in journal(page))
