@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from luab_collect.listing import SHOWN_BY_BROWSERS, check_file
+from luab_collect.listing import check_file
+from luab_collect.media_types import FORMATS
 from luab_collect.settings import ClassSpec
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.files.regular import read_regular
@@ -39,7 +40,7 @@ def _copied(classes: Sequence[ClassSpec], source: Path, folder: Path) -> Iterato
             raise SourceError(
                 f"--classes: the icon of {each.name!r} is {each.icon!r}: {error.reason}. An icon is a file "
                 f"in or below the CSV's folder {str(source)!r}, of at most {MAX_ICON_BYTES >> 20} MiB: SVG, "
-                f"{', '.join(SHOWN_BY_BROWSERS)}."
+                f"{', '.join(FORMATS)}."
             ) from error
         name = f"{ICONS}/{number}{Path(each.icon).suffix.lower()}"
         (folder / ICONS).mkdir(exist_ok=True)

@@ -1,5 +1,6 @@
 """The type of an image that browsers show, by its first bytes."""
 
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WebP", "AVIF")  # as messages name them
 _STARTS = (
     (b"\xff\xd8\xff", "image/jpeg"),
     (b"\x89PNG\r\n\x1a\n", "image/png"),
