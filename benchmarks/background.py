@@ -63,10 +63,10 @@ def main() -> None:
 
 
 def read_first(dataset) -> None:
-    from luab_trainer.data import cutout
-    from luab_trainer.data.kept import Kept
+    from luab_trainer.data.cutout import room_for_objects
 
-    cutout.kept = Kept(cutout.BYTES, DRAWN)
+    if (mixer := dataset.to_sample.mixer) is not None:
+        mixer.kept = room_for_objects()
     read_all(dataset)
 
 

@@ -27,7 +27,8 @@ from luab_attention.area_maps import Area
 from luab_attention.targets import Byproduct, seen_points
 from luab_trainer.config import BACKGROUND_RADIUS, BACKGROUND_SHARE, DISC, OBJECT
 from luab_trainer.data import area_mix
-from luab_trainer.data.cutout import SIDE, cut_out, seen
+from luab_trainer.data.cutout import SIDE, cut_out, room_for_objects, seen
+from luab_trainer.data.kept import Kept
 from luab_trainer.data.reader import Row, RowReader
 from luab_vision.geometry import WHOLE_IMAGE, View, from_view, to_view
 from luab_vision.transforms import EvalTransform
@@ -101,6 +102,7 @@ class BackgroundMix:
         view: View,
         objects: Objects,
         rng: np.random.Generator,
+        kept: Kept | None = None,
     ) -> Tensor:
         """The crop at the points or in the areas, the background elsewhere, uint8 `[h, w, 3]`.
 
@@ -112,19 +114,26 @@ class BackgroundMix:
             view: The crop's part of its image.
             objects: Points of the crop's byproducts, or areas.
             rng: Draws the radius or the level, and the hole.
+            kept: Where objects that were cut out are kept.
         """
         if isinstance(objects, np.ndarray):
-            near = self._at_points(crop, image, view, objects, rng)
+            near = self._at_points(crop, image, view, objects, rng, kept)
         else:
             near = self._in_areas(crop, view, objects, rng)
         return torch.lerp(background.float(), crop.float(), near).round().to(torch.uint8)
 
     def _at_points(
-        self, crop: Tensor, image: np.ndarray, view: View, points: np.ndarray, rng: np.random.Generator
+        self,
+        crop: Tensor,
+        image: np.ndarray,
+        view: View,
+        points: np.ndarray,
+        rng: np.random.Generator,
+        kept: Kept | None,
     ) -> Tensor:
         if self.shape == OBJECT:
             there = _distance((SIDE, SIDE), WHOLE_IMAGE, from_view(points, view))
-            found = cut_out(image, there, self.radius)
+            found = cut_out(image, there, self.radius, kept)
             if found is not None:
                 return self._with_holes(seen(found, view, _size(crop)), crop, view, rng)
         radius = rng.uniform(0.5, 1) * self.radius
@@ -189,6 +198,7 @@ class Mixer:
 
     def __init__(self, mix: BackgroundMix, reader: RowReader, transform: EvalTransform):
         self.mix, self.reader, self.transform = mix, reader, transform
+        self.kept = room_for_objects() if mix.shape == OBJECT else None
 
     def __call__(
         self,
@@ -225,7 +235,9 @@ class Mixer:
         if objects is None or rng.random() >= self.mix.share:
             return crop
         background = self._background(position, donors, rng)
-        return crop if background is None else self.mix.blend(crop, background, image, view, objects, rng)
+        if background is None:
+            return crop
+        return self.mix.blend(crop, background, image, view, objects, rng, self.kept)
 
     def _background(self, position: int, donors: Donors, rng: np.random.Generator) -> Tensor | None:
         """The background of another row; None if none of the rows drawn has a byproduct."""

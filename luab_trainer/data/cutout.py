@@ -4,7 +4,7 @@ A click says where an object is, not how far it reaches. The pixels next to the 
 beyond the radius are not, and of those between, GrabCut decides by color: it models the colors of both sides,
 and draws the border along edges of the image. Where colors say nothing, what is next to the click is left.
 
-What was cut out is kept, a bit for a part of an image: in the next epochs the images come again.
+What was cut out may be kept, a bit for a part of an image: in the next epochs the images come again.
 """
 
 import hashlib
@@ -28,7 +28,14 @@ SLOTS = 1 << 21  # cut-out objects that are kept at most, in 285 MB: those of Im
 cv2.setNumThreads(1)  # a forked process of the data loader waits forever for the others
 
 
-def cut_out(pixels: np.ndarray, distance: np.ndarray, radius: float) -> np.ndarray | None:
+def room_for_objects() -> Kept:
+    """Where cut-out objects are kept."""
+    return Kept(BYTES, SLOTS)
+
+
+def cut_out(
+    pixels: np.ndarray, distance: np.ndarray, radius: float, kept: Kept | None = None
+) -> np.ndarray | None:
     """How much of each part of an image is the object's, float32 `[SIDE, SIDE]`: 0 or 1.
 
     None where too little of the image is within the radius to tell colors apart.
@@ -37,6 +44,7 @@ def cut_out(pixels: np.ndarray, distance: np.ndarray, radius: float) -> np.ndarr
         pixels: The whole image, uint8 RGB `[H, W, 3]`.
         distance: From each part of it to the nearest point, `[SIDE, SIDE]`, in image ratios.
         radius: Distance beyond which nothing is the object's, in image ratios.
+        kept: Where the object may be from an earlier epoch, and is kept. None: nowhere.
     """
     radius = min(radius, float(np.quantile(distance, 1 - FAR)))
     near = distance <= radius
@@ -45,28 +53,23 @@ def cut_out(pixels: np.ndarray, distance: np.ndarray, radius: float) -> np.ndarr
     small = cv2.resize(pixels, near.shape, interpolation=cv2.INTER_AREA)
     sides = np.where(near, cv2.GC_PR_FGD, cv2.GC_BGD).astype(np.uint8)
     sides[near & (distance <= max(SURE * radius, PART))] = cv2.GC_FGD
-    return _object(small, sides).astype(np.float32)
-
-
-kept = Kept(BYTES, SLOTS)  # by the digest of what GrabCut was given
-
-
-def _object(small: np.ndarray, sides: np.ndarray) -> np.ndarray:
-    """Which parts are the object's, 0 or 1, `[SIDE, SIDE]`.
-
-    Args:
-        small: The reduced image, uint8 RGB `[SIDE, SIDE, 3]`.
-        sides: What is known of each part, in GrabCut's numbers, uint8 `[SIDE, SIDE]`.
-    """
+    if kept is None:
+        return _grab_cut(small, sides).astype(np.float32)
     digest = hashlib.blake2b(small.tobytes() + sides.tobytes(), digest_size=16).digest()
     bits = kept.get(digest)
     if bits is None:
         bits = np.packbits(_grab_cut(small, sides)).tobytes()
         kept.put(digest, bits)
-    return np.unpackbits(np.frombuffer(bits, np.uint8)).reshape(sides.shape)
+    return np.unpackbits(np.frombuffer(bits, np.uint8)).reshape(sides.shape).astype(np.float32)
 
 
 def _grab_cut(small: np.ndarray, sides: np.ndarray) -> np.ndarray:
+    """Which parts are the object's, bool `[SIDE, SIDE]`.
+
+    Args:
+        small: The reduced image, uint8 RGB `[SIDE, SIDE, 3]`.
+        sides: What is known of each part, in GrabCut's numbers, uint8 `[SIDE, SIDE]`.
+    """
     cv2.setRNGSeed(0)  # of the color models' first clusters
     models = np.zeros((2, 1, 13 * COLORS))
     cv2.grabCut(  # type: ignore[call-overload]  # its stubs know no mask of uint8

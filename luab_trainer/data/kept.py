@@ -11,16 +11,20 @@ class Kept:
     """Values of one size by their key, in memory that processes forked from this one share.
 
     Processes write without a lock. So each value has a checksum over its key and itself: a value that two
-    processes wrote at once is not found. Where a key's slots are taken, its value is not kept.
+    processes wrote at once is not found. Where a key's slots are taken, its value is not kept. What is pickled,
+    as for a spawned process, begins empty.
 
     Args:
         size: Bytes of a value.
-        slots: Most values. Memory is taken as they are written.
+        slots: Most values. A page of memory is taken as its first value is written.
     """
 
     def __init__(self, size: int, slots: int):
-        self._width, self._slots = CHECK + size, slots
+        self._size, self._width, self._slots = size, CHECK + size, slots
         self._memory = mmap.mmap(-1, slots * self._width)
+
+    def __reduce__(self) -> tuple[type["Kept"], tuple[int, int]]:
+        return Kept, (self._size, self._slots)
 
     def get(self, key: bytes) -> bytes | None:
         """The value of a key, a digest; None if it is not kept."""

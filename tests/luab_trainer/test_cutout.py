@@ -27,9 +27,10 @@ def scene(center=(0.5, 0.5), size=(96, 96), seed=0):
     return torch.from_numpy(pixels.clip(0, 255).astype(np.uint8)), square
 
 
-def cut(pixels, click, radius, view=WHOLE_IMAGE, size=None):
+def cut(pixels, click, radius, view=WHOLE_IMAGE, size=None, kept=None):
     """The object in a view, by default of the whole image, [h, w]; None if there is no cut."""
-    found = cut_out(pixels.numpy(), _distance((SIDE, SIDE), WHOLE_IMAGE, np.array([click])), radius)
+    distance = _distance((SIDE, SIDE), WHOLE_IMAGE, np.array([click]))
+    found = cut_out(pixels.numpy(), distance, radius, kept)
     return None if found is None else seen(found, view, size or pixels.shape[:2])
 
 
@@ -136,25 +137,14 @@ def test_a_crop_interpolates_linearly_between_the_parts(view):
     np.testing.assert_allclose(seen(found, view, (h, w)), by_hand, atol=2e-3)
 
 
-@pytest.fixture(autouse=True)
-def kept(monkeypatch):
-    monkeypatch.setattr(cutout, "kept", cutout.kept)
-
-
 def noise(seed):
     """An image whose cut depends on the first clusters of its colors."""
     pixels = np.random.default_rng(seed).integers(0, 256, (64, 64, 3), np.uint8)
     return torch.from_numpy(cv2.blur(pixels, (9, 9)))
 
 
-def forget():
-    cutout.kept = Kept(cutout.BYTES, 100)
-
-
-def cuts():
-    """Of 30 images, all worked out."""
-    forget()
-    return np.stack([cut(noise(seed), (0.4, 0.45), 0.35) for seed in range(30)])
+def cuts(kept=None):
+    return np.stack([cut(noise(seed), (0.4, 0.45), 0.35, kept=kept) for seed in range(30)])
 
 
 def test_a_cut_is_the_same_again():
@@ -164,22 +154,19 @@ def test_a_cut_is_the_same_again():
 
 
 def test_what_was_cut_out_is_kept(monkeypatch):
-    worked_out = cuts()
+    worked_out, kept = cuts(), Kept(cutout.BYTES, 1000)
+    np.testing.assert_array_equal(cuts(kept), worked_out)
     monkeypatch.setattr(cutout, "_grab_cut", None)
-    again = [cut(noise(seed), (0.4, 0.45), 0.35) for seed in range(30)]
-    np.testing.assert_array_equal(again, worked_out)
-    again[0][:] = 0.5  # the caller's own
-    np.testing.assert_array_equal(cut(noise(0), (0.4, 0.45), 0.35), worked_out[0])
+    np.testing.assert_array_equal(cuts(kept), worked_out)
 
 
 @pytest.mark.parametrize(
     ("seed", "click", "radius"), [(1, (0.4, 0.45), 0.35), (0, (0.5, 0.45), 0.35), (0, (0.4, 0.45), 0.3)]
 )
 def test_another_image_click_or_radius_is_another_object(seed, click, radius):
-    forget()
-    cut(noise(0), (0.4, 0.45), 0.35)
-    found = cut(noise(seed), click, radius)
-    forget()
+    kept = Kept(cutout.BYTES, 1000)
+    cut(noise(0), (0.4, 0.45), 0.35, kept=kept)
+    found = cut(noise(seed), click, radius, kept=kept)
     np.testing.assert_array_equal(found, cut(noise(seed), click, radius))
 
 

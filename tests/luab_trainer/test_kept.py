@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import pickle
 
 import pytest
 import torch
@@ -67,8 +68,17 @@ def test_a_forked_process_keeps_for_all():
     assert {key: kept.get(key) for key in values} == values
 
 
+def test_a_spawned_process_begins_empty():
+    kept, values = Kept(24, 1000), some(5)
+    for key, value in values.items():
+        kept.put(key, value)
+    copy = pickle.loads(pickle.dumps(kept))  # as a spawned process gets it
+    assert [copy.get(key) for key in values] == [None] * 5
+    copy.put(*next(iter(values.items())))
+    assert copy.get(next(iter(values))) is not None
+
+
 def test_the_next_epoch_of_a_loader_with_processes_cuts_nothing_anew(monkeypatch):
-    monkeypatch.setattr(cutout, "kept", Kept(cutout.BYTES, 1000))
     pictures = [Image.effect_noise((32, 32), 60 + number).convert("RGB") for number in range(16)]
     rows = Dataset.from_list(
         [
