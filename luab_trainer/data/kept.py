@@ -10,9 +10,9 @@ PROBES = 8  # slots in a row that a value may have
 class Kept:
     """Values of one size by their key, in memory that processes forked from this one share.
 
-    Processes write without a lock. So each value has a checksum over its key and itself: a value that two
-    processes wrote at once is not found. Where a key's slots are taken, its value is not kept. What is pickled,
-    as for a spawned process, begins empty.
+    Processes write without a lock. So each value has a checksum over its key and itself, and one that two of
+    them wrote at once is not found. A value whose slots are taken is not kept. A pickled copy, as a spawned
+    process gets it, begins empty.
 
     Args:
         size: Bytes of a value.
