@@ -11,7 +11,7 @@ from luab_attention.columns import NOT_HERE
 from luab_attention.convert import fields
 from luab_attention.convert.frames import Frame
 from luab_attention.convert.records import Entry, PathPart, PointPart, SourceRecord
-from luab_attention.convert.tables import table_rows
+from luab_attention.convert.tables import RejectedRow, table_rows
 from luab_data.console.names import few
 from luab_data.console.text import counted, did_you_mean
 from luab_data.errors import RejectedRecord
@@ -139,7 +139,8 @@ class TableLines:
                     seen |= dict.fromkeys(row)
                 yield self.line(row, name)
             except RejectedRecord as error:
-                lost = self.lost(row) if isinstance(row, dict) and self.kind == "scanpaths" else ()
+                found = row.fields if isinstance(row, RejectedRow) else row
+                lost = self.lost(found) if isinstance(found, dict) and self.kind == "scanpaths" else ()
                 yield BadLine(name, error.reason, *lost)
         self._warn_of_unread(path.name, seen)
 

@@ -7,6 +7,7 @@ from typing import Any
 from luab_attention.columns import ATTENTION_SOURCE, KINDS, SCANPATHS, ColumnLayout
 from luab_attention.convert.check import check_row, count_like_ratios, count_outside
 from luab_attention.convert.parts import RowParts, UnknownClass
+from luab_attention.convert.paths import common_forms
 from luab_attention.convert.records import SourceRecord
 from luab_attention.convert.source import AttentionSource
 from luab_data.build.batches import Outcome
@@ -98,7 +99,8 @@ class AttentionToRow:
     ) -> tuple[RowParts, list[Reject], list[SourceRecord], list[str]]:
         """The parts, the rejects, the records that are kept, and the facts about true boxes that are not."""
         stated = next((record.size for record in records if record.size is not None), None)
-        parts = RowParts(self.layout, size or stated, measured, self.source.pixels_per_degree)
+        forms = common_forms(path for record in records for path in record.paths)
+        parts = RowParts(self.layout, size or stated, measured, self.source.pixels_per_degree, forms)
         rejects: list[Reject] = []
         kept: list[SourceRecord] = []
         left_out: list[str] = []

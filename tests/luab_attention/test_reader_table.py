@@ -307,7 +307,17 @@ def gaze(tmp_path, *lines, head="file,x,y,time", **options):
 
 
 @pytest.mark.parametrize(
-    "lost", ["a.png,,,100", "a.png,nan,0.5,100", "a.png,1e8,0.5,100", "a.png,.,.,", "x", ",,,100"]
+    "lost",
+    [
+        "a.png,,,100",
+        "a.png,nan,0.5,100",
+        "a.png,1e8,0.5,100",
+        "a.png,.,.,",
+        "x",
+        ",,,100",
+        "a.png,0.5,0.5,",
+        "a.png,0.5,0.5,NA",
+    ],
 )
 def test_a_blink_gives_its_time_to_no_sample(tmp_path, lost):
     (path,), rejects = gaze(
@@ -336,6 +346,33 @@ def test_a_lost_sample_breaks_its_own_path_at_its_time(tmp_path, head):
     assert ann["x"] == near([0.1, 0.2, 0.3]) and ann["segment"] == [0, 0, 1]
     assert bob["segment"] == ([7, 7] if head.endswith("segment") else [0, 0])
     assert list(rejects) == [f"a.csv, line {number}" for number in (3, 4, 10)]
+
+
+@pytest.mark.parametrize(
+    ("lost", "segments"),
+    [
+        (b"a.png,0.5,0.5,NA,ann", ([0, 0, 1], [0, 0, 0])),
+        (b"a.png,0.5,0.5,,ann", ([0, 0, 1], [0, 0, 0])),
+        (b"a.png,1e8,0.5,20,ann", ([0, 0, 1], [0, 0, 0])),
+        (b"a.png,0.5\xff,0.5,20,ann", ([0, 0, 1], [0, 0, 0])),
+        (b"a.png,0.5\xff,0.5,NA,ann", ([0, 0, 1], [0, 0, 0])),
+        (b"a.png,0.5,0.5,20,ann\xff", ([0, 0, 0], [0, 0, 0])),  # nobody knows whose it is
+        (b"x", ([0, 0, 0], [0, 0, 0])),
+    ],
+)
+def test_a_lost_sample_breaks_its_own_path_among_others(tmp_path, lost, segments):
+    """The lost line stands between the line of one annotator and that of another."""
+    before = [
+        b"a.png,0.1,0.5,0,ann",
+        b"a.png,0.1,0.5,0,bob",
+        b"a.png,0.2,0.5,10,ann",
+        b"a.png,0.2,0.5,10,bob",
+    ]
+    lines = [b"file,x,y,time,annotator", *before, lost, b"a.png,0.3,0.5,5000,ann", b"a.png,0.3,0.5,20,bob"]
+    (tmp_path / "a.csv").write_bytes(b"\n".join(lines))
+    found = converted(tmp_path / "out", "table", tmp_path / "a.csv", kind="scanpaths")
+    ann, bob = found.rows["a"]["scanpaths"]
+    assert (ann["segment"], bob["segment"]) == segments and list(found.rejects) == ["a.csv, line 6"]
 
 
 def test_one_bad_line_costs_itself_alone(tmp_path):
@@ -376,7 +413,35 @@ def test_the_lines_of_a_path_all_have_a_segment_or_none(tmp_path):
     lines = ["a.png,0.1,0.5,0,3", "a.png,0.2,0.5,10,", "a.png,0.3,0.5,20,3"]
     (path,), rejects = gaze(tmp_path, *lines, head="file,x,y,time,segment")
     assert path["segment"] == [0, 1] and path["time"] == [0, 20]
-    assert rejects == {"a.csv, line 3": "the pieces of a path do not all have segment"}
+    assert rejects == {"a.csv, line 3": "it has no segment, which other samples of its path have"}
+
+
+@pytest.mark.parametrize(
+    ("head", "bad", "rest"),
+    [
+        ("time", "", ["10", "20", "30"]),
+        ("time,duration", "0,", ["10,5", "20,5", "30,5"]),
+        ("time,segment", "0,", ["10,1", "20,1", "30,1"]),
+        ("time,weight", "0,", ["10,2", "20,2", "30,2"]),
+        ("time,duration", "0,5", ["10,", "20,", "30,"]),
+    ],
+)
+def test_the_form_of_a_path_is_that_of_most_samples(tmp_path, head, bad, rest):
+    lines = [f"a.png,0.1,0.5,{each}" for each in (bad, *rest)]
+    (path,), rejects = gaze(tmp_path, *lines, head=f"file,x,y,{head}")
+    assert path["time"] == [10, 20, 30] and list(rejects) == ["a.csv, line 2"]
+
+
+def test_a_column_may_be_empty_in_some_paths_alone(tmp_path):
+    lines = ["a.png,0.1,0.5,0,5,ann", "a.png,0.1,0.5,0,,bob", "a.png,0.2,0.5,9,5,ann", "a.png,0.2,0.5,9,,bob"]
+    (ann, bob), rejects = gaze(tmp_path, *lines, head="file,x,y,time,duration,annotator")
+    assert (ann["duration"], bob["duration"], rejects) == ([5, 5], None, {})
+
+
+def test_of_two_forms_the_one_with_the_time_is_kept(tmp_path):
+    (path,), rejects = gaze(tmp_path, "a.png,0.1,0.5,", "a.png,0.2,0.5,10")
+    assert path["time"] == [10]
+    assert rejects == {"a.csv, line 2": "it has no time, which other samples of its path have"}
 
 
 def test_epoch_times_may_be_in_microseconds(tmp_path):
