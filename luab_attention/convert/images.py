@@ -27,6 +27,7 @@ class MatchedImages:
 
     Attributes:
         several: the keys that several files fit: they have no image.
+        left_out: see `Store`.
 
     Raises:
         SourceError: it holds none of them.
@@ -36,11 +37,12 @@ class MatchedImages:
 
     def __init__(self, store: Store, place: str | Path, wanted: Gathered):
         self.place = place
+        self.left_out = store.left_out
         self._store = store
         matching = Matching(wanted)
         self._places, self.several, self.ignored = _by_key(store.names(), matching)
         if not self._places:
-            raise no_match(place, wanted, matching.seen)
+            raise no_match(place, wanted, matching.seen, store.left_out)
 
     def __contains__(self, entry_id: str) -> bool:
         return entry_id in self._places
@@ -136,6 +138,7 @@ class StreamedImages:
     """
 
     role = IMAGES
+    left_out = ""
 
     def __init__(self, images: HubImages, matching: Matching, source: str | Path):
         self.place = images.place
@@ -181,12 +184,13 @@ class StreamedImages:
         )
 
 
-def no_match(place: str | Path, wanted: Gathered, seen: list[str]) -> SourceError:
+def no_match(place: str | Path, wanted: Gathered, seen: list[str], left_out: str) -> SourceError:
     """The error if no file has a name of the source."""
     names = [key for key, _ in zip(wanted.ids(), range(3), strict=False)]
     return SourceError(
         f"{IMAGES}={str(place)!r}: none of its files is an image that {wanted.place} names. It holds "
         f"{few(seen) or 'no image file'}; the images are called {few(names) or 'nothing'}."
+        + (f" {left_out}." if left_out else "")
     )
 
 

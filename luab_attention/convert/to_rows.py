@@ -40,6 +40,7 @@ class AttentionToRow:
         source: of the column `attention_source`.
         joined: whether the image is another source's, which must have it.
         max_side: larger images are shrunk to this many pixels.
+        left_out: what of the images is not read although it may be meant, for the records without an image.
         role: of the records.
     """
 
@@ -47,6 +48,7 @@ class AttentionToRow:
     source: AttentionSource
     joined: bool = False
     max_side: int | None = None
+    left_out: str = ""
     role: str = BYPRODUCTS
 
     def __call__(self, pair: LoadedPair, /) -> Outcome:
@@ -91,7 +93,8 @@ class AttentionToRow:
         if isinstance(found, RejectedRecord):
             raise found
         if found is None:
-            raise RejectedRecord("there is no image of this name")
+            more = f"; {self.left_out}" if self.left_out else ""
+            raise RejectedRecord(f"there is no image of this name{more}")
         return bytes(found)
 
     def _parts(

@@ -313,6 +313,22 @@ def test_links_out_of_the_folder_are_rejected_at_any_depth(tmp_path):
     assert found.rows["again"]["image"]["bytes"] == (images / "cat/1.jpg").read_bytes()
 
 
+def test_linked_folders_are_named_where_an_image_is_missing(tmp_path):
+    write_images(tmp_path / "all", {"cat/1.jpg": (8, 6), "dog/2.jpg": (8, 6)})
+    images = write_images(tmp_path / "photos", {"dog/2.jpg": (8, 6)})
+    (images / "cat").symlink_to(tmp_path / "all/cat")
+    (images / "dog/more").symlink_to(tmp_path / "all/dog")
+    (images / "dog/3.jpg").symlink_to(tmp_path / "all/dog/2.jpg")
+    names = table(tmp_path / "a.csv", "cat/1.jpg", "dog/2.jpg", "dog/3.jpg")
+    found = converted(tmp_path / "out", "table", names, images)
+    said = "2 linked folders are not followed (cat, dog/more): pass the folder itself, or put a copy in"
+    assert list(found.rows) == ["dog/2"]
+    assert f"there is no image of this name; {said}" in found.rejects["a.csv, line 2"]
+    assert found.rejects["a.csv, line 4"].endswith("in its place, or pass the folder that the links lead to")
+    with pytest.raises(SourceError, match=r"dog/3.jpg; .* called cat/1. 2 linked folders are not"):
+        converted(tmp_path / "none", "table", table(tmp_path / "b.csv", "cat/1.jpg"), images)
+
+
 def test_images_that_differ_by_their_suffix_are_two(tmp_path):
     (tmp_path / "a.csv").write_text(
         "file,x,y,label\na.jpg,.1,.1,cat\na.PNG,.9,.9,dog\nb.jpg,.5,.5,cat\nb,.6,.6,cat\nc.jpg.png,.5,.5,cat\n"
