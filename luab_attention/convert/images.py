@@ -9,7 +9,7 @@ name are counted, and not read.
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from luab_attention.convert.gather import Gathered
@@ -88,12 +88,21 @@ class Several:
         if len(set(names)) == 1:
             return f"its name fits {len(names):,} images called {names[0]}: keep one"
         shown = " and ".join(names) if len(names) == 2 else few(names)
-        return f"its name fits {shown}: name it with its folder, or pass the folder of one"
+        return f"its name fits {shown}: {_fix(names)}"
 
     def rejects(self) -> Iterator[Reject]:
         """Each file but the first of a key: that one is refused with the key's entries."""
         for key, names in self._names.items():
             yield from (Reject(IMAGES, printable(name), self.reason(key)) for name in names[1:])
+
+
+def _fix(names: list[str]) -> str:
+    """How to tell files of different paths apart."""
+    paths = [PurePosixPath(name) for name in names]
+    if len({path.with_suffix("") for path in paths}) > 1:
+        return "name it with its folder, or pass the folder of one"
+    suffixes = {path.suffix.lower() for path in paths}
+    return "name it with its suffix" if len(suffixes) == len(paths) else "keep one"
 
 
 def _by_key(names: Iterable[tuple[str, Any]], matching: Matching) -> tuple[dict[str, Any], Several, int]:

@@ -358,8 +358,15 @@ def test_an_exact_file_name_wins(tmp_path, parquet):
     path = table(tmp_path / "a.csv", "a.jpg", "a.png", "b.jpg", "c")
     found = converted(tmp_path / "out", "table", path, images)
     assert {key: row["width"] for key, row in found.rows.items()} == {"a.jpg": 8, "a.png": 9, "b": 10}
-    assert "c.jpg and c.png: name it" in found.rejects["a.csv, line 5"]
+    assert found.rejects["a.csv, line 5"].endswith("c.jpg and c.png: name it with its suffix")
     assert found.manifest.ignored["images"] == 1
+
+
+def test_files_that_differ_by_the_case_of_their_suffix_are_not_told_apart(tmp_path):
+    images = write_images(tmp_path / "photos", {"a.jpg": (8, 6), "a.JPG": (9, 6), "b.jpg": (8, 6)})
+    found = converted(tmp_path / "out", "table", table(tmp_path / "a.csv", "a.jpg", "b.jpg"), images)
+    assert list(found.rows) == ["b"]
+    assert found.rejects["a.csv, line 2"].endswith("its name fits a.JPG and a.jpg: keep one")
 
 
 def test_a_name_that_contains_another_is_not_it(tmp_path):
