@@ -465,8 +465,17 @@ def test_numbers_have_no_underscores(tmp_path, number):
 def test_images_tell_their_sizes(tmp_path, reader):
     images = write_images(tmp_path / "photos", {"a.png": (200, 200)})
     path = write(tmp_path / "a.csv", "file,x,y\na.png,50,50\n")
-    with pytest.raises(SourceError, match="--image-size goes without --images"):
+    with pytest.raises(SourceError, match=r"--image-size goes without --images.* columns width and height"):
         converted(tmp_path / "out", reader, path, images, image_size=(100.0, 100.0))
+
+
+def test_columns_tell_the_size_of_the_copy_that_a_screen_showed(tmp_path):
+    images = write_images(tmp_path / "photos", {"a.png": (256, 192)})
+    path = write(tmp_path / "a.csv", "file,x,y,width,height\na.png,1216,540,1024,768\n")
+    options = {"units": "pixels", "screen": (1920, 1080), "fit": "center"}
+    found = converted(tmp_path / "out", "table", path, images, **options)
+    (point,) = found.rows["a"]["points"]
+    assert (point["x"], point["y"], found.rows["a"]["width"]) == (0.75, 0.5, 256)
 
 
 @pytest.mark.parametrize(
@@ -479,6 +488,7 @@ def test_images_tell_their_sizes(tmp_path, reader):
         ({"units": "pixels"}, "0,0", False),
         ({"units": "pixels"}, "-1,-1", False),
         ({"units": "ratio"}, "0.{n},0.5", False),
+        ({"units": "ratio", "screen": (8, 8), "fit": "center"}, "0.{n},0.5", False),  # less than the image
     ],
 )
 def test_ratios_that_are_read_in_another_unit_are_a_warning(
