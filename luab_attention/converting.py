@@ -93,9 +93,9 @@ def convert(
         raise SourceError("--images-split and --images-config go with --images.")
     if images is not None and own.get("image_size") is not None:
         raise SourceError(
-            "--image-size goes without --images, which tell the size of each: leave it out. If larger copies of "
-            "the images were shown, give their size in the columns width and height of a table. If its pixels "
-            "are those of the copies, not of a screen, --screen WxH --fit stretch does it too."
+            "--image-size goes without --images, which tell the size of each: leave it out. If larger copies "
+            "of the images were shown, give their size in the columns width and height of a table. If its "
+            "pixels are those of the copies, not of a screen, --screen WxH --fit stretch does it too."
         )
     try:
         records = found.read(place, **own)

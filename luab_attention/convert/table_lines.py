@@ -153,11 +153,13 @@ class TableLines:
         x, y = (self._list(row, f"{axis}_column", several) for axis in self.order)
         if x is None or y is None:
             raise RejectedRecord("there is no position: x or y is empty")
+        names = [self.column(f"{axis}_column") for axis in self.order]
         if len(x) != len(y):
-            names = [self.column(f"{axis}_column") for axis in self.order]
             raise RejectedRecord(
                 f"{names[0]} has {counted(len(x), 'number')} and {names[1]} {len(y)}: each point needs both"
             )
+        if not x:
+            raise RejectedRecord(f"{names[0]} has no number")
         path = self.kind == "scanpaths"
         time = self._ms(row, "time_column", several, -fields.MAX_NUMBER) if path else None
         duration = self._ms(row, "duration_column", several, 0.0) if path else None

@@ -394,6 +394,13 @@ def test_a_line_of_several_points_is_rejected_as_a_whole(tmp_path):
     assert list(found.rejects) == ["a.jsonl, line 2"]
 
 
+@pytest.mark.parametrize("kind", ["points", "scanpaths"])
+def test_a_line_of_no_points_is_rejected(tmp_path, kind):
+    lines = '{"file": "a.png", "x": [0.1], "y": [0.5]}\n{"file": "b.png", "x": [], "y": []}\n'
+    found = converted(tmp_path / "out", "table", write(tmp_path / "a.jsonl", lines), kind=kind)
+    assert list(found.rows) == ["a"] and found.rejects == {"a.jsonl, line 2": "x has no number"}
+
+
 def test_a_lost_sample_of_gaze_costs_itself_alone(tmp_path):
     """EyeLink writes 1e8 for it."""
     lines = [f"a.png,{1e8 if n == 50 else 500 + n},400,{2 * n}" for n in range(100)]
