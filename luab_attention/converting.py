@@ -93,8 +93,9 @@ def convert(
         raise SourceError("--images-split and --images-config go with --images.")
     if images is not None and own.get("image_size") is not None:
         raise SourceError(
-            "--image-size goes without --images, which tell the size of each: leave it out. Of a table in "
-            "pixels of larger copies of the images, say --screen WxH --fit stretch."
+            "--image-size goes without --images, which tell the size of each: leave it out. If larger copies "
+            "of the images were shown, give their size in the columns width and height of a table. If its "
+            "pixels are those of the copies, not of a screen, --screen WxH --fit stretch does it too."
         )
     try:
         records = found.read(place, **own)

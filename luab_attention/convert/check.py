@@ -138,7 +138,8 @@ def count_like_ratios(positions: Sequence[Positions]) -> dict[str, int]:
     """
     counts: dict[str, int] = {}
     for each in positions:
-        if min(each.region.width, each.region.height) > 1:
+        ratios = isinstance(each.frame, Screen) and each.frame.units == "ratio"
+        if not ratios and min(each.region.width, each.region.height) > 1:
             numbers = np.stack(each.region.numbers(*each.ratios.T), axis=1)
             numbers = numbers[(np.abs(numbers) > ROUNDING).any(axis=1)]
             like = ((numbers >= -ROUNDING) & (numbers <= 1 + ROUNDING)).all(axis=1)

@@ -95,7 +95,8 @@ class Conversion:
 
     def to_batch(self, max_side: int | None = None) -> RowByRow:
         """The function that makes rows of `pairs`."""
-        return RowByRow(AttentionToRow(self.layout, self.source, self.images is not None, max_side))
+        left_out = "" if self.images is None else self.images.left_out
+        return RowByRow(AttentionToRow(self.layout, self.source, self.images is not None, max_side, left_out))
 
     def _streamed(
         self, images: StreamedImages, lookup: "_WithTruth", found: Found

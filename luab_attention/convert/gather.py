@@ -52,6 +52,7 @@ class Gathered:
         self.with_images = False
         self.with_suffix: set[str] = set()
         self._chunks: dict[str, array[int]] = {}  # id -> begin and end of each of its records
+        self._early: dict[str, array[int]] = {}  # those that are not counted, of images without another yet
         self._suffixes: dict[str, str] = {}  # id -> the suffix of its name, if it has one
         self._rejects: array[int] = array("Q")
         self._file = tempfile.TemporaryFile(prefix="luab-")  # noqa: SIM115 - lives as long as the object
@@ -69,6 +70,7 @@ class Gathered:
             else:
                 self.found += record.count
                 self._add(record)
+        self._early.clear()  # there is nothing that they could tell more about
         self._drop_suffixes()
 
     @property
@@ -125,10 +127,12 @@ class Gathered:
                 self._rejects.extend(self._write(reject))
             return
         if not record.counted:
-            if key in self._chunks:  # otherwise there is nothing that it could tell more about
-                self._chunks[key].extend(self._write(record))
+            places = self._chunks if key in self._chunks else self._early
+            places.setdefault(key, array("Q")).extend(self._write(record))
             return
-        self._chunks.setdefault(key, array("Q")).extend(self._write(record))
+        if key not in self._chunks:
+            self._chunks[key] = self._early.pop(key, array("Q"))
+        self._chunks[key].extend(self._write(record))
         if suffix:
             self._suffixes[key] = suffix
         (self._sized if record.size is not None else self._unsized).add(key)

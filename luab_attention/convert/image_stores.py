@@ -5,18 +5,33 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+from luab_attention.convert.files import FOLDER_FIX, LINK_FIX
+from luab_data.console.names import few
+from luab_data.console.text import counted
 from luab_data.errors import RejectedRecord, SourceError
 from luab_data.files.regular import read_regular, require_file_inside
 from luab_data.images.files import list_images
 from luab_data.sources.archives import GZIP_MAGIC
-from luab_data.sources.entries import IMAGE_SUFFIXES, IMAGES, MAX_IMAGE_BYTES, file_name_of, is_entry
+from luab_data.sources.entries import (
+    IMAGE_SUFFIXES,
+    IMAGES,
+    MAX_IMAGE_BYTES,
+    file_name_of,
+    is_entry,
+    printable,
+)
 from luab_data.sources.folders import broken_zip
 from luab_data.sources.tar import MAX_HEADER_BYTES, BoundedReader, archive_errors, check_plain, members
 from luab_data.sources.zip import BrokenZip, ZipMember, is_zip, read_member, zip_members
 
 
 class Store(Protocol):
-    """Image files that can be read in any order."""
+    """Image files that can be read in any order.
+
+    `left_out` says what of them is not read although it may be meant, with the fix, or is "".
+    """
+
+    left_out: str
 
     def names(self) -> Iterable[tuple[str, Any]]:
         """The path of each file, and what `read` needs."""
@@ -39,6 +54,12 @@ class _Folder:
         self._root = root
         self._listing = list_images(root)
         self._links = frozenset(self._listing.links)
+        linked = self._listing.linked_folders
+        self.left_out = ""
+        if linked:
+            number = counted(len(linked), "linked folder is", "linked folders are")
+            names = few([printable(name) for name in linked])
+            self.left_out = f"{number} not followed ({names}): {FOLDER_FIX}"
 
     def names(self) -> Iterator[tuple[str, str]]:
         """Images directly in the folder, and at any depth below its folders; links that `read` refuses."""
@@ -49,11 +70,13 @@ class _Folder:
 
     def read(self, place: str) -> bytes:
         if place in self._links:
-            require_file_inside(self._root / place, self._root.resolve())
+            require_file_inside(self._root / place, self._root.resolve(), LINK_FIX)
         return read_regular(self._root / place, MAX_IMAGE_BYTES)
 
 
 class _Zip:
+    left_out = ""
+
     def __init__(self, path: Path):
         self._path = path
         self._file = path.open("rb")
@@ -71,6 +94,8 @@ class _Zip:
 
 
 class _Tar:
+    left_out = ""
+
     def __init__(self, path: Path):
         self._path = path
         self._file = path.open("rb")

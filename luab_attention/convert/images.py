@@ -9,7 +9,7 @@ name are counted, and not read.
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from luab_attention.convert.gather import Gathered
@@ -27,6 +27,7 @@ class MatchedImages:
 
     Attributes:
         several: the keys that several files fit: they have no image.
+        left_out: see `Store`.
 
     Raises:
         SourceError: it holds none of them.
@@ -36,11 +37,12 @@ class MatchedImages:
 
     def __init__(self, store: Store, place: str | Path, wanted: Gathered):
         self.place = place
+        self.left_out = store.left_out
         self._store = store
         matching = Matching(wanted)
         self._places, self.several, self.ignored = _by_key(store.names(), matching)
         if not self._places:
-            raise no_match(place, wanted, matching.seen)
+            raise no_match(place, wanted, matching.seen, store.left_out)
 
     def __contains__(self, entry_id: str) -> bool:
         return entry_id in self._places
@@ -86,12 +88,21 @@ class Several:
         if len(set(names)) == 1:
             return f"its name fits {len(names):,} images called {names[0]}: keep one"
         shown = " and ".join(names) if len(names) == 2 else few(names)
-        return f"its name fits {shown}: name it with its folder, or pass the folder of one"
+        return f"its name fits {shown}: {_fix(names)}"
 
     def rejects(self) -> Iterator[Reject]:
         """Each file but the first of a key: that one is refused with the key's entries."""
         for key, names in self._names.items():
             yield from (Reject(IMAGES, printable(name), self.reason(key)) for name in names[1:])
+
+
+def _fix(names: list[str]) -> str:
+    """How to tell files of different paths apart."""
+    paths = [PurePosixPath(name) for name in names]
+    if len({path.with_suffix("") for path in paths}) > 1:
+        return "name it with its folder, or pass the folder of one"
+    suffixes = {path.suffix.lower() for path in paths}
+    return "name it with its suffix" if len(suffixes) == len(paths) else "keep one"
 
 
 def _by_key(names: Iterable[tuple[str, Any]], matching: Matching) -> tuple[dict[str, Any], Several, int]:
@@ -136,6 +147,7 @@ class StreamedImages:
     """
 
     role = IMAGES
+    left_out = ""
 
     def __init__(self, images: HubImages, matching: Matching, source: str | Path):
         self.place = images.place
@@ -181,12 +193,13 @@ class StreamedImages:
         )
 
 
-def no_match(place: str | Path, wanted: Gathered, seen: list[str]) -> SourceError:
+def no_match(place: str | Path, wanted: Gathered, seen: list[str], left_out: str) -> SourceError:
     """The error if no file has a name of the source."""
     names = [key for key, _ in zip(wanted.ids(), range(3), strict=False)]
     return SourceError(
         f"{IMAGES}={str(place)!r}: none of its files is an image that {wanted.place} names. It holds "
         f"{few(seen) or 'no image file'}; the images are called {few(names) or 'nothing'}."
+        + (f" {left_out}." if left_out else "")
     )
 
 

@@ -54,7 +54,7 @@ def binary_mask(data: bytes) -> np.ndarray:
             another mask than the numbers.
     """
     image = _opened(data, LOSSLESS)
-    numbers = _numbers(image)
+    numbers = _numbers(image, SAVE)
     inside: np.ndarray = numbers > 0
     if image.mode == "P":
         palette = np.reshape(image.getpalette() or [], (-1, 3))
@@ -86,7 +86,7 @@ def class_map(data: bytes) -> np.ndarray:
     """
     image = _opened(data, WITH_NUMBERS)
     _require_unscaled(image)
-    numbers = _numbers(image)
+    numbers = _numbers(image, "save its numbers as a gray PNG")
     if image.mode == "RGBA" and (numbers[np.asarray(image.getchannel("A")) < 255] > 0).any():
         raise RejectedRecord("a class map with colors in transparent pixels: save it without transparency")
     return numbers
@@ -112,7 +112,7 @@ def _decoding() -> Iterator[None]:
         raise RejectedRecord(f"the image cannot be decoded: {error}") from error
 
 
-def _numbers(image: Image.Image) -> np.ndarray:
+def _numbers(image: Image.Image, fix: str) -> np.ndarray:
     with _decoding():
         image.load()
     pixels = np.asarray(image).astype(np.int64)
@@ -122,7 +122,7 @@ def _numbers(image: Image.Image) -> np.ndarray:
         return pixels
     if image.mode in ("RGB", "RGBA"):
         return pixels[..., 0] + 256 * pixels[..., 1] + 65536 * pixels[..., 2]
-    raise RejectedRecord(f"a mask in mode {image.mode}; allowed are gray, palette and RGB")
+    raise RejectedRecord(f"a mask in mode {image.mode}; allowed are gray, palette and RGB: {fix}")
 
 
 def _require_unscaled(image: ImageFile.ImageFile) -> None:

@@ -1,7 +1,9 @@
 """The parts of an image's records -> the values of a row's columns, in ratios of the image."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from statistics import median
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,13 +16,22 @@ from luab_attention.columns import (
     MASKS,
     NOT_HERE,
     SCANPATHS,
+    TIME,
     ColumnLayout,
 )
 from luab_attention.convert.check import Positions, Truth
 from luab_attention.convert.frames import Region, Size, require_near
 from luab_attention.convert.masks import mask_pixels, mask_png
-from luab_attention.convert.paths import KEY, extend, finished, path_ratios, path_value
-from luab_attention.convert.records import HeatmapPart, SourceRecord
+from luab_attention.convert.paths import (
+    KEY,
+    Form,
+    extend,
+    finished,
+    path_ratios,
+    path_value,
+    require_form,
+)
+from luab_attention.convert.records import HeatmapPart, PathPart, SourceRecord
 from luab_attention.gray import gray_image
 from luab_attention.points import FAR_OUTSIDE, SIGN, WEIGHT, X, Y
 from luab_data.constants import IMAGE, LABEL, NO_LABEL, OBJECTS, POINTS
@@ -42,6 +53,7 @@ class RowParts:
             before it is shrunk.
         degree: pixels in a degree of visual angle for records that do not tell: of the screen that a source
             has, otherwise of the image as measured.
+        forms: of the viewings in pieces, by key.
 
     Attributes:
         labels: numbers of the classes, in order, each once.
@@ -55,6 +67,7 @@ class RowParts:
         size: Size | None,
         measured: Size | None = None,
         degree: float | None = None,
+        forms: Mapping[str, Form] = MappingProxyType({}),
     ):
         self.size = size
         self.labels: list[int] = []
@@ -63,6 +76,7 @@ class RowParts:
         self._layout = layout
         self._measured = measured or size
         self._degree = degree
+        self._forms = forms
         self._numbers = {name: number for number, name in enumerate(layout.classes)}
         self._values: dict[str, list[dict[str, Any]]] = {kind: [] for kind in layout.fields}
         self._degrees: list[float] = []
@@ -94,6 +108,7 @@ class RowParts:
             for path in record.paths:
                 if not path.x and path.lost:
                     continue
+                require_form(path, self._forms)
                 ratios = path_ratios(path, region)
                 values.append((SCANPATHS, path_value(path, ratios)))
                 positions.append(Positions(ratios, path.label, record.frame, region, size))
@@ -112,8 +127,8 @@ class RowParts:
             values.append((HEATMAPS, _heatmap_value(heatmap)))
         self._keep(values, labels)
         for path in record.paths:
-            if path.key is not None:
-                self._lost.setdefault(path.key, []).extend(path.lost)
+            if path.key is not None and path.lost:
+                self._lost.setdefault(path.key, []).extend(self._lost_times(path))
         self._note_degree(record, size)
         self.positions += positions
         self.truths += truths
@@ -143,6 +158,13 @@ class RowParts:
             elif kind == SCANPATHS:
                 extend(self._keys[kind, key], value)
         self.labels += [label for label in dict.fromkeys(labels) if label not in self.labels]
+
+    def _lost_times(self, path: PathPart) -> list[float]:
+        """When a viewing lost samples: where the time is not known, that of its last sample so far."""
+        value = self._keys.get((SCANPATHS, path.key or ""), {})
+        last = (value.get(TIME) or [math.nan])[-1]
+        times = (last if math.isnan(time) else time for time in path.lost)
+        return [time for time in times if not math.isnan(time)]
 
     def _note_degree(self, record: SourceRecord, measured: Size | None) -> None:
         """Pixels of the row's image, which may be a smaller copy of the measured one."""

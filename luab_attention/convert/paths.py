@@ -1,7 +1,8 @@
 """Viewings -> values of the column `scanpaths`: pieces joined in the order of time, cut at lost samples."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,8 +15,56 @@ from luab_data.errors import RejectedRecord
 
 FAR_AWAY = 1000.0  # widths of the image: beyond this a sample is no place on any screen
 
-LISTS = (X, Y, TIME, DURATION, SEGMENT)
+OPTIONAL_LISTS = (TIME, DURATION, SEGMENT)
+LISTS = (X, Y, *OPTIONAL_LISTS)
 KEY = "key"
+
+
+class Form(NamedTuple):
+    """What all pieces of a viewing have in common: which lists they have, and the weight."""
+
+    lists: tuple[str, ...]
+    weight: float | None
+
+    @property
+    def weight_text(self) -> str:
+        """The weight in words."""
+        return "1 (not stated)" if self.weight is None else f"{self.weight:g}"
+
+
+def form_of(path: PathPart) -> Form:
+    """The form of a viewing, or of a piece of one."""
+    return Form(tuple(name for name in OPTIONAL_LISTS if getattr(path, name) is not None), path.weight)
+
+
+def common_forms(paths: Iterable[PathPart]) -> dict[str, Form]:
+    """For each key of viewings in pieces, the form that most samples have, or of equal ones the fullest."""
+    samples: dict[str, Counter[Form]] = {}
+    for path in paths:
+        if path.key is not None and path.x:
+            samples.setdefault(path.key, Counter())[form_of(path)] += len(path.x)
+    return {key: _most_common(forms) for key, forms in samples.items()}
+
+
+def _most_common(forms: Counter[Form]) -> Form:
+    return max(forms, key=lambda form: (forms[form], len(form.lists)))
+
+
+def require_form(path: PathPart, forms: Mapping[str, Form]) -> None:
+    """Raises RejectedRecord for a piece with other lists or another weight than its viewing."""
+    own = form_of(path)
+    form = own if path.key is None else forms.get(path.key, own)
+    for name in form.lists:
+        if name not in own.lists:
+            raise RejectedRecord(f"it has no {name}, which other samples of its path have")
+    for name in own.lists:
+        if name not in form.lists:
+            raise RejectedRecord(f"it has a {name}, which other samples of its path do not have")
+    if own.weight != form.weight:
+        raise RejectedRecord(
+            f"the weight {own.weight_text} in a path of the weight {form.weight_text}: a path has one. "
+            "Tell the paths apart by annotator or task"
+        )
 
 
 def path_ratios(path: PathPart, region: Region) -> np.ndarray:
@@ -37,7 +86,7 @@ def path_ratios(path: PathPart, region: Region) -> np.ndarray:
 def path_value(path: PathPart, ratios: np.ndarray) -> dict[str, Any]:
     """A viewing, or a piece of one, with its samples in ratios [N, 2]."""
     value: dict[str, Any] = {X: ratios[:, 0].tolist(), Y: ratios[:, 1].tolist(), KEY: path.key}
-    for name in (TIME, DURATION, SEGMENT):
+    for name in OPTIONAL_LISTS:
         samples = getattr(path, name)
         value[name] = None if samples is None else list(samples)
     for name in (ANNOTATOR, TASK, LABEL, WEIGHT):
@@ -46,15 +95,7 @@ def path_value(path: PathPart, ratios: np.ndarray) -> dict[str, Any]:
 
 
 def extend(value: dict[str, Any], more: dict[str, Any]) -> None:
-    """Adds a later piece of a viewing. Raises RejectedRecord if it has other lists or another weight."""
-    for name in LISTS:
-        if (value[name] is None) != (more[name] is None):
-            raise RejectedRecord(f"the pieces of a path do not all have {name}")
-    if value[WEIGHT] != more[WEIGHT]:
-        raise RejectedRecord(
-            f"the weight {_weight(more)} in a path of the weight {_weight(value)}: a path has one weight. "
-            "Tell the paths apart by annotator or task"
-        )
+    """Adds a later piece of a viewing, which has the same form."""
     for name in LISTS:
         if value[name] is not None:
             value[name] += more[name]
@@ -85,7 +126,3 @@ def finished(value: dict[str, Any], lost: Sequence[float]) -> dict[str, Any]:
             new |= np.diff(own) != 0
         ordered[SEGMENT] = np.append(0, np.cumsum(new)).tolist()
     return value | ordered
-
-
-def _weight(value: dict[str, Any]) -> str:
-    return "1 (not stated)" if value[WEIGHT] is None else f"{value[WEIGHT]:g}"

@@ -1,5 +1,6 @@
 """What a reader gives: one `SourceRecord` for each entry of its source, in the source's own numbers."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,8 +28,9 @@ class PathPart(NamedTuple):
     """One viewing: samples or fixations in order.
 
     Times and durations are in ms. Parts of an image with the same `key` are one viewing, which a source gives
-    in pieces: its samples come in the order of time. `lost` has the times of samples that are not there:
-    those before and after them are not connected.
+    in pieces: its samples come in the order of time. `lost` has the times of samples that are not there, NaN
+    for a time that is not known: it was after the samples that the source has before it. The samples before
+    and after a lost one are not connected.
     """
 
     x: list[float]
@@ -168,7 +170,11 @@ class SourceRecord:
 
     def lost(self) -> "SourceRecord | None":
         """What is left of it if it cannot be used: the times of the samples of viewings in pieces."""
-        paths = [PathPart([], [], key=path.key, lost=path.time or ()) for path in self.paths if path.may_lose]
+        paths = [
+            PathPart([], [], key=path.key, lost=path.time or (math.nan,))
+            for path in self.paths
+            if path.key is not None
+        ]
         return SourceRecord(self.image_id, self.name, paths=paths, counted=False) if paths else None
 
 

@@ -11,7 +11,7 @@ from luab_attention.columns import NOT_HERE
 from luab_attention.convert import fields
 from luab_attention.convert.frames import Frame
 from luab_attention.convert.records import Entry, PathPart, PointPart, SourceRecord
-from luab_attention.convert.tables import table_rows
+from luab_attention.convert.tables import RejectedRow, table_rows
 from luab_data.console.names import few
 from luab_data.console.text import counted, did_you_mean
 from luab_data.errors import RejectedRecord
@@ -139,7 +139,8 @@ class TableLines:
                     seen |= dict.fromkeys(row)
                 yield self.line(row, name)
             except RejectedRecord as error:
-                lost = self.lost(row) if isinstance(row, dict) and self.kind == "scanpaths" else ()
+                found = row.fields if isinstance(row, RejectedRow) else row
+                lost = self.lost(found) if isinstance(found, dict) and self.kind == "scanpaths" else ()
                 yield BadLine(name, error.reason, *lost)
         self._warn_of_unread(path.name, seen)
 
@@ -152,11 +153,13 @@ class TableLines:
         x, y = (self._list(row, f"{axis}_column", several) for axis in self.order)
         if x is None or y is None:
             raise RejectedRecord("there is no position: x or y is empty")
+        names = [self.column(f"{axis}_column") for axis in self.order]
         if len(x) != len(y):
-            names = [self.column(f"{axis}_column") for axis in self.order]
             raise RejectedRecord(
                 f"{names[0]} has {counted(len(x), 'number')} and {names[1]} {len(y)}: each point needs both"
             )
+        if not x:
+            raise RejectedRecord(f"{names[0]} has no number")
         path = self.kind == "scanpaths"
         time = self._ms(row, "time_column", several, -fields.MAX_NUMBER) if path else None
         duration = self._ms(row, "duration_column", several, 0.0) if path else None

@@ -15,14 +15,22 @@ MAX_LINE = 1 << 20  # characters
 Row = dict[str, str]
 
 
+class RejectedRow(RejectedRecord):
+    """A row with a byte that is not UTF-8. Its other `fields` can be read."""
+
+    def __init__(self, reason: str, fields: Row):
+        super().__init__(reason)
+        self.fields = fields
+
+
 def table_rows(
     path: Path, role: str, needed: Sequence[str], separator: str = ","
 ) -> Iterator[tuple[int, Row | RejectedRecord]]:
     """The line number and the fields of each row below the header.
 
-    A row that is not UTF-8 gives a `RejectedRecord`, and so does one with more or fewer fields than the
-    header, or with a wrong quote. These two may have taken in many lines, if a quote is not closed: all but
-    the first are read again.
+    A row that is not UTF-8 gives a `RejectedRow`. One with more or fewer fields than the header, or with a
+    wrong quote, gives a `RejectedRecord`: it may have taken in many lines, if a quote is not closed, and all
+    but the first are read again.
 
     Raises:
         SourceError: no header, or one that is not UTF-8, a column of `needed` that is missing or there twice,
@@ -53,10 +61,10 @@ def table_rows(
             if len(row) != len(header):
                 why = f"{len(row)} fields, the header has {len(header)}"
                 yield lines.again(), RejectedRecord(why)
-            elif wrong := not_utf8(lines.row):
-                yield lines.number, RejectedRecord(wrong[1])
-            else:
-                yield lines.number, dict(zip(header, row, strict=True))
+                continue
+            fields = dict(zip(header, row, strict=True))
+            wrong = not_utf8(lines.row)
+            yield lines.number, fields if wrong is None else RejectedRow(wrong[1], fields)
 
 
 def plain_rows(

@@ -7,6 +7,7 @@ from typing import Any
 from luab_attention.columns import ATTENTION_SOURCE, KINDS, SCANPATHS, ColumnLayout
 from luab_attention.convert.check import check_row, count_like_ratios, count_outside
 from luab_attention.convert.parts import RowParts, UnknownClass
+from luab_attention.convert.paths import common_forms
 from luab_attention.convert.records import SourceRecord
 from luab_attention.convert.source import AttentionSource
 from luab_data.build.batches import Outcome
@@ -39,6 +40,7 @@ class AttentionToRow:
         source: of the column `attention_source`.
         joined: whether the image is another source's, which must have it.
         max_side: larger images are shrunk to this many pixels.
+        left_out: what of the images is not read although it may be meant, for the records without an image.
         role: of the records.
     """
 
@@ -46,6 +48,7 @@ class AttentionToRow:
     source: AttentionSource
     joined: bool = False
     max_side: int | None = None
+    left_out: str = ""
     role: str = BYPRODUCTS
 
     def __call__(self, pair: LoadedPair, /) -> Outcome:
@@ -90,7 +93,8 @@ class AttentionToRow:
         if isinstance(found, RejectedRecord):
             raise found
         if found is None:
-            raise RejectedRecord("there is no image of this name")
+            more = f"; {self.left_out}" if self.left_out else ""
+            raise RejectedRecord(f"there is no image of this name{more}")
         return bytes(found)
 
     def _parts(
@@ -98,7 +102,8 @@ class AttentionToRow:
     ) -> tuple[RowParts, list[Reject], list[SourceRecord], list[str]]:
         """The parts, the rejects, the records that are kept, and the facts about true boxes that are not."""
         stated = next((record.size for record in records if record.size is not None), None)
-        parts = RowParts(self.layout, size or stated, measured, self.source.pixels_per_degree)
+        forms = common_forms(path for record in records for path in record.paths)
+        parts = RowParts(self.layout, size or stated, measured, self.source.pixels_per_degree, forms)
         rejects: list[Reject] = []
         kept: list[SourceRecord] = []
         left_out: list[str] = []

@@ -84,7 +84,10 @@ def _reading(path: Path, root: Path, row: dict[str, str]) -> Any:
             except RejectedRecord as error:
                 yield Reject(BYPRODUCTS, name, error.reason)
     except SourceError as error:  # of one reading's table
-        raise RejectedRecord(str(error)) from error
+        reason = str(error).replace(f"{BYPRODUCTS}={str(file)!r}", f"{MAIN}/{reading}/{FIXATIONS}")
+        for entry in entries:
+            yield Reject(BYPRODUCTS, entry.name, reason)
+        raise RejectedRecord(reason) from error
     if not kept:
         return
     x, y, begin, duration, degrees = (list(values) for values in zip(*kept, strict=True))

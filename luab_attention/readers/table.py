@@ -5,6 +5,7 @@ label are one path. In JSON Lines, x and y may also be lists: then a line is a w
 """
 
 import argparse
+import math
 from array import array
 from itertools import groupby
 from operator import attrgetter
@@ -129,22 +130,22 @@ def read(
         raise SourceError(f"--separator {separator!r}: allowed is one character; a tab is $'\\t'.")
     frame = frame_of(units, base, screen, fit or "letterbox")
     lines = TableLines(kind, order, frame, image_size, _TIMES[time_unit or "ms"], given)
-    lost = _Lost()
+    lost = _Lost(path.name)
     for _, group in groupby(lines.checked(path, separator), attrgetter("key")):
         batch: list[Line] = []
         for line in group:
             if isinstance(line, BadLine):
                 yield Reject(BYPRODUCTS, line.name, line.reason)
-                lost.add(line)
+                yield from lost.add(line)
                 continue
-            lost.last = line
+            if not batch:
+                yield from lost.before(line)
             batch.append(line)
             if len(batch) == MAX_PIECE:
                 yield lines.record(batch)
                 batch = []
         if batch:
             yield lines.record(batch)
-    yield from lost.records(path.name)
 
 
 def _require_used(options: dict[str, tuple[bool, str]]) -> None:
@@ -159,28 +160,28 @@ def _require_used(options: dict[str, tuple[bool, str]]) -> None:
 
 
 class _Lost:
-    """When the paths of a table lost samples: the times of the lines that are rejected.
+    """The samples that rejected lines lost, until the next good line.
 
-    A line without a path or a time that can be read was where it stands, behind the line before it.
-
-    Attributes:
-        last: the last line that was not rejected.
+    A line whose path cannot be read was of the path of the good lines before and after it, if that is one.
     """
 
-    def __init__(self) -> None:
-        self.last: Line | None = None
-        self._times: dict[PathOf, array[float]] = {}
+    def __init__(self, name: str):
+        self._name = name
+        self._before: PathOf | None = None
+        self._unplaced: array[float] = array("d")
 
-    def add(self, line: BadLine) -> None:
-        """A line that is rejected."""
-        before = None if self.last is None else self.last.path
-        path, time = line.path or before, line.time
-        if time is None and path == before and self.last is not None and self.last.time is not None:
-            time = self.last.time[0]
-        if path is not None and time is not None:
-            self._times.setdefault(path, array("d")).append(time)
+    def add(self, line: BadLine) -> Read:
+        """A line that is rejected. Its record, if its path can be read."""
+        time = math.nan if line.time is None else line.time
+        if line.path is None:
+            self._unplaced.append(time)
+        else:
+            yield lost_samples(line.path, [time], self._name)
 
-    def records(self, name: str) -> Read:
-        """They come last, when all other samples of their paths are known."""
-        for path, times in self._times.items():
-            yield lost_samples(path, times.tolist(), name)
+    def before(self, line: Line) -> Read:
+        """What was lost since the last good line, now that the next one is known: samples with times."""
+        path = None if line.time is None else line.path
+        if self._unplaced and path is not None and path == self._before:
+            yield lost_samples(path, self._unplaced.tolist(), self._name)
+        self._unplaced = array("d")
+        self._before = path

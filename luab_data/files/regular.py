@@ -7,14 +7,20 @@ from pathlib import Path
 from luab_data.errors import RejectedRecord
 
 
-def require_file_inside(path: Path, folder: Path) -> None:
-    """Raises RejectedRecord for a link that leads out of `folder` (resolved) or nowhere."""
+def require_file_inside(path: Path, folder: Path, fix: str = "put the file itself in its place") -> None:
+    """Raises RejectedRecord for a link that leads out of `folder` (resolved) or nowhere.
+
+    Args:
+        path: the file.
+        folder: what it has to be in.
+        fix: what to do about a link that leads out, for the message.
+    """
     try:
         target = path.resolve(strict=True)
     except (OSError, RuntimeError):  # RuntimeError: circular links, before Python 3.13
         raise RejectedRecord("a link that leads nowhere") from None
     if not target.is_relative_to(folder):
-        raise RejectedRecord("a link that leads out of the folder: put the file itself in its place")
+        raise RejectedRecord(f"a link that leads out of the folder: {fix}")
 
 
 def read_regular(path: Path, max_bytes: int) -> bytes:

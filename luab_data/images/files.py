@@ -14,10 +14,11 @@ from luab_data.images.pillow import SUFFIXES
 IGNORED = ("__MACOSX",)
 
 # Kinds of skipped entries, besides files without an image suffix; singular and plural.
-HIDDEN, LINK, PIPE, OUTSIDE = "hidden", "link", "pipe", "outside"
+HIDDEN, LINK, LINKED, PIPE, OUTSIDE = "hidden", "link", "linked folder", "pipe", "outside"
 _WORDS = {
     OUTSIDE: ("image in no class folder", "images in no class folder"),
-    LINK: ("link to a folder or out of the folder", "links to folders or out of the folder"),
+    LINKED: ("link to a folder", "links to folders"),
+    LINK: ("link out of the folder", "links out of the folder"),
     PIPE: ("pipe or device", "pipes or devices"),
     HIDDEN: ("hidden entry", "hidden entries"),
 }
@@ -54,6 +55,7 @@ class Listing:
         images: For each class the paths of its images below its folder, at any depth, sorted.
         outside: Names of the images in no class folder, sorted.
         links: Paths below the listed folder of the links with an image suffix that are not followed.
+        linked_folders: Those of the links to folders, which are not followed either.
         left_out: Number of skipped entries of each kind; files without an image suffix.
     """
 
@@ -61,6 +63,7 @@ class Listing:
     images: dict[str, list[str]] = field(default_factory=dict)
     outside: list[str] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
+    linked_folders: list[str] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
 
     def __len__(self) -> int:
@@ -71,6 +74,8 @@ class Listing:
         self.left_out[kind] += 1
         if kind == LINK and is_image(path.rpartition("/")[2]):
             self.links.append(path)
+        elif kind == LINKED:
+            self.linked_folders.append(path)
 
     def note(self) -> str:
         """The skipped files in words, such as "3 files that are no images (.md, .txt)", or ""."""
@@ -128,6 +133,8 @@ def _left_out(entry: os.DirEntry[str], homes: tuple[Path, ...]) -> str | None:
         return HIDDEN
     if entry.is_symlink():
         target = Path(entry.path).resolve()
+        if target.is_dir():
+            return LINKED
         if not target.is_file() or not any(target.is_relative_to(home) for home in homes):
             return LINK
     elif not entry.is_file():

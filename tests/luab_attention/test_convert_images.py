@@ -313,6 +313,22 @@ def test_links_out_of_the_folder_are_rejected_at_any_depth(tmp_path):
     assert found.rows["again"]["image"]["bytes"] == (images / "cat/1.jpg").read_bytes()
 
 
+def test_linked_folders_are_named_where_an_image_is_missing(tmp_path):
+    write_images(tmp_path / "all", {"cat/1.jpg": (8, 6), "dog/2.jpg": (8, 6)})
+    images = write_images(tmp_path / "photos", {"dog/2.jpg": (8, 6)})
+    (images / "cat").symlink_to(tmp_path / "all/cat")
+    (images / "dog/more").symlink_to(tmp_path / "all/dog")
+    (images / "dog/3.jpg").symlink_to(tmp_path / "all/dog/2.jpg")
+    names = table(tmp_path / "a.csv", "cat/1.jpg", "dog/2.jpg", "dog/3.jpg")
+    found = converted(tmp_path / "out", "table", names, images)
+    said = "2 linked folders are not followed (cat, dog/more): pass the folder itself, or put a copy in"
+    assert list(found.rows) == ["dog/2"]
+    assert f"there is no image of this name; {said}" in found.rejects["a.csv, line 2"]
+    assert found.rejects["a.csv, line 4"].endswith("in its place, or pass the folder that the links lead to")
+    with pytest.raises(SourceError, match=r"dog/3.jpg; .* called cat/1. 2 linked folders are not"):
+        converted(tmp_path / "none", "table", table(tmp_path / "b.csv", "cat/1.jpg"), images)
+
+
 def test_images_that_differ_by_their_suffix_are_two(tmp_path):
     (tmp_path / "a.csv").write_text(
         "file,x,y,label\na.jpg,.1,.1,cat\na.PNG,.9,.9,dog\nb.jpg,.5,.5,cat\nb,.6,.6,cat\nc.jpg.png,.5,.5,cat\n"
@@ -342,8 +358,15 @@ def test_an_exact_file_name_wins(tmp_path, parquet):
     path = table(tmp_path / "a.csv", "a.jpg", "a.png", "b.jpg", "c")
     found = converted(tmp_path / "out", "table", path, images)
     assert {key: row["width"] for key, row in found.rows.items()} == {"a.jpg": 8, "a.png": 9, "b": 10}
-    assert "c.jpg and c.png: name it" in found.rejects["a.csv, line 5"]
+    assert found.rejects["a.csv, line 5"].endswith("c.jpg and c.png: name it with its suffix")
     assert found.manifest.ignored["images"] == 1
+
+
+def test_files_that_differ_by_the_case_of_their_suffix_are_not_told_apart(tmp_path):
+    images = write_images(tmp_path / "photos", {"a.jpg": (8, 6), "a.JPG": (9, 6), "b.jpg": (8, 6)})
+    found = converted(tmp_path / "out", "table", table(tmp_path / "a.csv", "a.jpg", "b.jpg"), images)
+    assert list(found.rows) == ["b"]
+    assert found.rejects["a.csv, line 2"].endswith("its name fits a.JPG and a.jpg: keep one")
 
 
 def test_a_name_that_contains_another_is_not_it(tmp_path):

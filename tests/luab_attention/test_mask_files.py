@@ -56,6 +56,16 @@ def test_a_palette_and_transparency_that_say_the_same_are_read():
         np.testing.assert_array_equal(binary_mask(image_bytes(image)), OBJECT)
 
 
+def test_a_mode_that_is_not_read_names_the_fix():
+    image = image_bytes(GRAY.convert("LA"))
+    for read, fix in (
+        (binary_mask, "save it as a gray PNG, 0 outside"),
+        (class_map, "save its numbers as a"),
+    ):
+        with pytest.raises(RejectedRecord, match=f"mode LA; .* RGB: {fix}"):
+            read(image)
+
+
 @pytest.mark.parametrize(
     "image",
     [

@@ -69,6 +69,14 @@ def test_hostile_and_broken_files_are_rejected(tmp_path):
     assert found.manifest.ignored["byproducts"] == 1  # c: nobody drew an object
 
 
+def test_a_linked_folder_is_a_reject(tmp_path):
+    folder = write(tmp_path / "Annotations", {"a.xml": xml(box("dog", 1, 1, 5, 5))})
+    (folder / "more").symlink_to(write(tmp_path / "more", {"b.xml": xml(box("dog", 1, 1, 5, 5))}))
+    found = converted(tmp_path / "out", "voc", folder)
+    assert list(found.rows) == ["a"]
+    assert found.rejects["more"].startswith("a linked folder, which is not followed: pass the folder itself")
+
+
 def test_a_folder_without_xml_is_an_error(tmp_path):
     with pytest.raises(SourceError, match="holds no XML"):
         converted(tmp_path / "out", "voc", write(tmp_path / "x", {"a.txt": ""}))

@@ -6,6 +6,7 @@ from fixtures.converted import converted, near, write_images
 from luab.cli import main
 from luab.traces.rows import scale_of
 from luab_attention.blur import PEOPLE, TARGET, fixation_sigma
+from luab_attention.convert.tables import MAX_LINE
 from luab_data.errors import SourceError
 
 DICOM = "1a2b3c4d-00000000-11111111-22222222-33333333"
@@ -142,7 +143,20 @@ def test_a_reading_whose_table_is_broken_is_one_reject(tmp_path):
     found = converted(tmp_path / "out", "reflacx", folder)
     assert [path["annotator"] for path in found.rows[DICOM]["scanpaths"]] == ["P2"]
     ((entry, reason),) = found.rejects.items()
-    assert entry == "metadata_phase_1.csv, line 2" and "no header" in reason and "P1" in reason
+    assert entry == "metadata_phase_1.csv, line 2" and "no header" in reason
+    assert reason.startswith("main_data/P1/fixations.csv has no column")
+
+
+def test_the_fixations_before_a_broken_line_are_rejected_with_their_reading(tmp_path):
+    readings = [f"P{number},train,False,i,{DICOM},1,2000,1000\n" for number in (1, 2)]
+    good = "0.5,0.75,500,250,1,0.5,1,40,41,0,0,2000,1000\n"
+    folder = reflacx(tmp_path, readings, {"P1": [good, "9" * (MAX_LINE + 1)], "P2": [good]})
+    found = converted(tmp_path / "out", "reflacx", folder)
+    assert [path["annotator"] for path in found.rows[DICOM]["scanpaths"]] == ["P2"]
+    assert list(found.rejects) == ["main_data/P1/fixations.csv, line 2", "metadata_phase_1.csv, line 2"]
+    assert {reason.partition(": ")[0] for reason in found.rejects.values()} == {
+        "main_data/P1/fixations.csv, line 3"
+    }
 
 
 def test_other_folders_are_an_error(tmp_path):

@@ -307,7 +307,17 @@ def gaze(tmp_path, *lines, head="file,x,y,time", **options):
 
 
 @pytest.mark.parametrize(
-    "lost", ["a.png,,,100", "a.png,nan,0.5,100", "a.png,1e8,0.5,100", "a.png,.,.,", "x", ",,,100"]
+    "lost",
+    [
+        "a.png,,,100",
+        "a.png,nan,0.5,100",
+        "a.png,1e8,0.5,100",
+        "a.png,.,.,",
+        "x",
+        ",,,100",
+        "a.png,0.5,0.5,",
+        "a.png,0.5,0.5,NA",
+    ],
 )
 def test_a_blink_gives_its_time_to_no_sample(tmp_path, lost):
     (path,), rejects = gaze(
@@ -338,6 +348,33 @@ def test_a_lost_sample_breaks_its_own_path_at_its_time(tmp_path, head):
     assert list(rejects) == [f"a.csv, line {number}" for number in (3, 4, 10)]
 
 
+@pytest.mark.parametrize(
+    ("lost", "segments"),
+    [
+        (b"a.png,0.5,0.5,NA,ann", ([0, 0, 1], [0, 0, 0])),
+        (b"a.png,0.5,0.5,,ann", ([0, 0, 1], [0, 0, 0])),
+        (b"a.png,1e8,0.5,20,ann", ([0, 0, 1], [0, 0, 0])),
+        (b"a.png,0.5\xff,0.5,20,ann", ([0, 0, 1], [0, 0, 0])),
+        (b"a.png,0.5\xff,0.5,NA,ann", ([0, 0, 1], [0, 0, 0])),
+        (b"a.png,0.5,0.5,20,ann\xff", ([0, 0, 0], [0, 0, 0])),  # nobody knows whose it is
+        (b"x", ([0, 0, 0], [0, 0, 0])),
+    ],
+)
+def test_a_lost_sample_breaks_its_own_path_among_others(tmp_path, lost, segments):
+    """The lost line stands between the line of one annotator and that of another."""
+    before = [
+        b"a.png,0.1,0.5,0,ann",
+        b"a.png,0.1,0.5,0,bob",
+        b"a.png,0.2,0.5,10,ann",
+        b"a.png,0.2,0.5,10,bob",
+    ]
+    lines = [b"file,x,y,time,annotator", *before, lost, b"a.png,0.3,0.5,5000,ann", b"a.png,0.3,0.5,20,bob"]
+    (tmp_path / "a.csv").write_bytes(b"\n".join(lines))
+    found = converted(tmp_path / "out", "table", tmp_path / "a.csv", kind="scanpaths")
+    ann, bob = found.rows["a"]["scanpaths"]
+    assert (ann["segment"], bob["segment"]) == segments and list(found.rejects) == ["a.csv, line 6"]
+
+
 def test_one_bad_line_costs_itself_alone(tmp_path):
     images = write_images(tmp_path / "photos", {"a.png": (100, 100)})
     lines = [f"a.png,{x},10" for x in (10, 20, 5000, 30, 6000)]
@@ -355,6 +392,13 @@ def test_a_line_of_several_points_is_rejected_as_a_whole(tmp_path):
     found = converted(tmp_path / "out", "table", write(tmp_path / "a.jsonl", "\n".join(lines)))
     assert [point["x"] for point in found.rows["a"]["points"]] == near([0.1, 0.2, 0.4, 0.5])
     assert list(found.rejects) == ["a.jsonl, line 2"]
+
+
+@pytest.mark.parametrize("kind", ["points", "scanpaths"])
+def test_a_line_of_no_points_is_rejected(tmp_path, kind):
+    lines = '{"file": "a.png", "x": [0.1], "y": [0.5]}\n{"file": "b.png", "x": [], "y": []}\n'
+    found = converted(tmp_path / "out", "table", write(tmp_path / "a.jsonl", lines), kind=kind)
+    assert list(found.rows) == ["a"] and found.rejects == {"a.jsonl, line 2": "x has no number"}
 
 
 def test_a_lost_sample_of_gaze_costs_itself_alone(tmp_path):
@@ -376,7 +420,35 @@ def test_the_lines_of_a_path_all_have_a_segment_or_none(tmp_path):
     lines = ["a.png,0.1,0.5,0,3", "a.png,0.2,0.5,10,", "a.png,0.3,0.5,20,3"]
     (path,), rejects = gaze(tmp_path, *lines, head="file,x,y,time,segment")
     assert path["segment"] == [0, 1] and path["time"] == [0, 20]
-    assert rejects == {"a.csv, line 3": "the pieces of a path do not all have segment"}
+    assert rejects == {"a.csv, line 3": "it has no segment, which other samples of its path have"}
+
+
+@pytest.mark.parametrize(
+    ("head", "bad", "rest"),
+    [
+        ("time", "", ["10", "20", "30"]),
+        ("time,duration", "0,", ["10,5", "20,5", "30,5"]),
+        ("time,segment", "0,", ["10,1", "20,1", "30,1"]),
+        ("time,weight", "0,", ["10,2", "20,2", "30,2"]),
+        ("time,duration", "0,5", ["10,", "20,", "30,"]),
+    ],
+)
+def test_the_form_of_a_path_is_that_of_most_samples(tmp_path, head, bad, rest):
+    lines = [f"a.png,0.1,0.5,{each}" for each in (bad, *rest)]
+    (path,), rejects = gaze(tmp_path, *lines, head=f"file,x,y,{head}")
+    assert path["time"] == [10, 20, 30] and list(rejects) == ["a.csv, line 2"]
+
+
+def test_a_column_may_be_empty_in_some_paths_alone(tmp_path):
+    lines = ["a.png,0.1,0.5,0,5,ann", "a.png,0.1,0.5,0,,bob", "a.png,0.2,0.5,9,5,ann", "a.png,0.2,0.5,9,,bob"]
+    (ann, bob), rejects = gaze(tmp_path, *lines, head="file,x,y,time,duration,annotator")
+    assert (ann["duration"], bob["duration"], rejects) == ([5, 5], None, {})
+
+
+def test_of_two_forms_the_one_with_the_time_is_kept(tmp_path):
+    (path,), rejects = gaze(tmp_path, "a.png,0.1,0.5,", "a.png,0.2,0.5,10")
+    assert path["time"] == [10]
+    assert rejects == {"a.csv, line 2": "it has no time, which other samples of its path have"}
 
 
 def test_epoch_times_may_be_in_microseconds(tmp_path):
@@ -400,8 +472,17 @@ def test_numbers_have_no_underscores(tmp_path, number):
 def test_images_tell_their_sizes(tmp_path, reader):
     images = write_images(tmp_path / "photos", {"a.png": (200, 200)})
     path = write(tmp_path / "a.csv", "file,x,y\na.png,50,50\n")
-    with pytest.raises(SourceError, match="--image-size goes without --images"):
+    with pytest.raises(SourceError, match=r"--image-size goes without --images.* columns width and height"):
         converted(tmp_path / "out", reader, path, images, image_size=(100.0, 100.0))
+
+
+def test_columns_tell_the_size_of_the_copy_that_a_screen_showed(tmp_path):
+    images = write_images(tmp_path / "photos", {"a.png": (256, 192)})
+    path = write(tmp_path / "a.csv", "file,x,y,width,height\na.png,1216,540,1024,768\n")
+    options = {"units": "pixels", "screen": (1920, 1080), "fit": "center"}
+    found = converted(tmp_path / "out", "table", path, images, **options)
+    (point,) = found.rows["a"]["points"]
+    assert (point["x"], point["y"], found.rows["a"]["width"]) == (0.75, 0.5, 256)
 
 
 @pytest.mark.parametrize(
@@ -414,6 +495,7 @@ def test_images_tell_their_sizes(tmp_path, reader):
         ({"units": "pixels"}, "0,0", False),
         ({"units": "pixels"}, "-1,-1", False),
         ({"units": "ratio"}, "0.{n},0.5", False),
+        ({"units": "ratio", "screen": (8, 8), "fit": "center"}, "0.{n},0.5", False),  # less than the image
     ],
 )
 def test_ratios_that_are_read_in_another_unit_are_a_warning(

@@ -67,7 +67,7 @@ def test_what_is_left_out_is_counted_and_nothing_hangs(littered):
     assert found.images[wnids()[101]] == sorted(found.images[wnids()[101]])
     assert found.note() == (
         "3 files that are no images (.md, .txt, no suffix), 1 image in no class folder, "
-        "7 links to folders or out of the folder, 1 pipe or device, 2 hidden entries"
+        "4 links to folders, 3 links out of the folder, 1 pipe or device, 2 hidden entries"
     )
 
 
