@@ -17,7 +17,7 @@ from luab_collect.store.leases import Rules
 from luab_collect.store.migrate import newest, upgrade
 from luab_collect.store.opening import ProjectStore
 from luab_collect.store.people import annotator_of
-from luab_collect.store.results import stored_work
+from luab_collect.store.results import known_items, stored_work
 from luab_collect.store.work import where
 from luab_data.errors import SourceError
 
@@ -150,6 +150,16 @@ def test_a_later_version_changes_a_database_wholly_or_not_at_all(engine, tmp_pat
         with engine.connect() as connection:
             assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
     check_first_version(engine)
+
+
+def test_images_whose_answer_is_known_are_read_alone(tmp_path, database):
+    project = make_shop(tmp_path / "shop", database=database, gold0={"cat": None}, gold1={"cat": []})
+    store = ProjectStore(project)
+    with store.reading() as connection:
+        assert len(list(connection.execute(select(t.items.c.id)))) > 2
+        found = known_items(connection)
+    store.close()
+    assert sorted(str(item.gold) for item in found) == ["{'cat': None}", "{'cat': []}"]
 
 
 def test_a_newer_database_is_refused(engine):
