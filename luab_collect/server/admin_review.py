@@ -83,8 +83,8 @@ def _data_routes(studio: Studio) -> APIRouter:
     async def decision(request: Request) -> dict[str, Any]:
         given = parse(DecisionBody, await read_body(request))
         now = studio.now()
-        await studio.write(lambda c: decide(c, **given.model_dump(), by=BY, now=now))
-        return {}
+        covered = await studio.write(lambda c: decide(c, **given.model_dump(), by=BY, now=now))
+        return covered._asdict()
 
     return routes
 
