@@ -107,6 +107,26 @@ def decisions(connection: Connection) -> Iterator[Decision]:
         yield Decision(subject, identifier, row.verdict, row.reason, row.by, row.at, row.submission)
 
 
+def decisions_about(connection: Connection, work: str, annotator: str) -> list[Decision]:
+    """The decisions about a page of work, and those about its annotator that cover it or hold for all her work.
+
+    Args:
+        connection: To the database.
+        work: Its id.
+        annotator: Her pseudonym.
+    """
+    number = connection.execute(select(t.work.c.submission).where(t.work.c.id == work)).scalar()
+    about = [each for each in decisions(connection) if each.id in (work, annotator)]
+    last = max((at for at, each in enumerate(about) if each.subject == "annotator"), default=None)
+
+    def holds(at: int, each: Decision) -> bool:
+        if each.subject == "work" or (at == last and each.verdict == REJECT):
+            return True
+        return number is not None and (each.submission or 0) >= number
+
+    return [each for at, each in enumerate(about) if holds(at, each)]
+
+
 def _submitted(connection: Connection) -> Iterator[tuple[str, str | None, int]]:
     """Of each submitted page of work: its id, accept, reject or None, and the number of its submission."""
     w, a = t.work.c, t.annotators.c
