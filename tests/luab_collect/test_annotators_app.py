@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from luab_collect.items import read_items
 from luab_collect.review.review import read_review
+from luab_collect.review.text import figures
 from luab_collect.server import bodies
 from luab_collect.server.answers import STATUS
 from luab_collect.store import tables as t
@@ -170,7 +171,10 @@ def test_what_the_practice_shows_checks_nobody(tmp_path):
         while ann.work()["state"] == "page":
             ann.finish()
     with running.store.reading() as connection:
-        assert read_review(connection, running.store.project).quality.whole.recall.total == 1
+        review = read_review(connection, running.store.project)
+    assert review.quality.whole.recall.total == 1
+    told = "the practice shows 12 of 15 images with a known answer: they are not counted as gold"
+    assert told in figures(review) and review.to_json()["gold"] == {"images": 15, "practiced": 12}
 
 
 def test_practice_comes_first_where_answers_are_known(tmp_path):

@@ -212,3 +212,10 @@ def test_a_project_without_work_has_a_review(tmp_path, capsys):
     assert run("review", [str(shop)]) == 0
     assert "No page of work was submitted yet." in capsys.readouterr().out
     assert summary(review_of(shop))[0].startswith("gold recall -")
+
+
+def test_a_project_without_gold_has_no_word_of_the_practice(tmp_path):
+    running = Running(tmp_path / "shop")
+    with running.client, running.store.reading() as connection:
+        review = read_review(connection, running.store.project)
+    assert review.practiced == review.gold_images == 0 and "practice" not in "".join(summary(review))

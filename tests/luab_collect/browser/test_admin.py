@@ -103,6 +103,8 @@ def test_the_overview_shows_progress_quality_and_proposals(page):
     assert page.get_by_role("progressbar").is_visible()
     for name in ("Krippendorff's alpha", "gold recall", "submitted in the last hour"):
         assert page.locator("dt", has_text=name).is_visible()
+    practiced = page.locator("p", has_text="images with a known answer: they are not counted as gold.")
+    assert practiced.inner_text().startswith("The practice shows 8 of 8 ")
     proposed = page.get_by_role("region", name="Proposed by the rules")
     assert "events were made by a program" in proposed.inner_text()
     assert violations(page) == []
