@@ -118,7 +118,7 @@ def decisions(connection: Connection) -> Iterator[Decision]:
 
 
 def decisions_about(connection: Connection, work: str, annotator: str) -> list[Decision]:
-    """The decisions about a page of work, and those about its annotator that cover it or hold for all her work.
+    """The decisions about a page of work, and those about its annotator that cover it or hold for all.
 
     Args:
         connection: To the database.

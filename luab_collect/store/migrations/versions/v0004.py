@@ -31,8 +31,8 @@ WHERE work.state = 'submitted' AND COALESCE(work.verdict, '') <> 'reject' AND EX
 def upgrade() -> None:
     """Adds what a decision covers, by its time, which is all that is known.
 
-    No page of work that was rejected counts now, and none that counted is rejected. Accepts of annotators do not
-    reach the pages that came later.
+    No page of work that was rejected counts now, and none that counted is rejected. Accepts of annotators do
+    not reach the pages that came later.
     """
     op.add_column("decisions", sa.Column("submission", sa.Integer(), nullable=True))
     connection = op.get_bind()
