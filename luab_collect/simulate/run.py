@@ -84,8 +84,9 @@ def simulate(
             who = "annotator who is" if real == 1 else "annotators who are"
             raise SourceError(
                 f"the project has {real:,} {who} not known to be simulated (simulated ones are known by "
-                "their links, which `luab collect purge` removes): simulated work would be mixed with theirs. "
-                "Simulate in a project of its own, which `luab collect init` makes from the same images."
+                "their links, which `luab collect purge` removes): simulated work would be mixed with "
+                "theirs. Simulate in a project of its own, which `luab collect init` makes from the same "
+                "images."
             )
         tokens = [
             store_people.add_link(connection, store.secret, f"{NAME} {seed}-{person.number}", time.time())
