@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from luab_collect.plan import GOLD, PlannedPage
 from luab_collect.quality.facts import Gold
 
 IMAGES = {"select": 12, "place": 3}  # of the practice
@@ -56,11 +57,26 @@ def practice_pages(items: Iterable[Item], task: str, classes: Sequence[str]) -> 
     return [PracticePage(asked, tuple(best))] if best else []
 
 
-def practice_lines(items: Sequence[Known], task: str, classes: Sequence[str]) -> list[str]:
-    """How many images with a known answer check the work, in words; none where no answer is known."""
-    known = sum(bool(item.gold) for item in items)
-    shown = sum(len(page.items) for page in practice_pages(items, task, classes))
+def practice_lines(
+    pages: Iterable[PlannedPage], items: Sequence[Known], task: str, classes: Sequence[str]
+) -> list[str]:
+    """How many images with a known answer check the work, in words; none where no answer is known.
+
+    Args:
+        pages: Of work.
+        items: The project's images.
+        task: See `practice_pages`.
+        classes: See there.
+    """
+    known = {item.id for item in items if item.gold}
     if not known:
         return []
-    more = "" if known > shown else ": give more of them"
-    return [f"images with a known answer: {shown:,} for practice + {known - shown:,} to check the work{more}"]
+    shown = {item.id for page in practice_pages(items, task, classes) for item in page.items}
+    asked = {entry.item for page in pages for entry in page.items if entry.role == GOLD}
+    check, idle = (known & asked) - shown, known - asked - shown
+    told = f"images with a known answer: {len(shown):,} for practice + {len(check):,} to check the work"
+    if idle:
+        told += f" + {len(idle):,} on no page"
+    if not check:
+        told += ": raise shares.gold" if idle else ": give more of them"
+    return [told]

@@ -81,7 +81,7 @@ def init_project(
         write_items(unfinished, listed)
         pages = plan_pages(project, listed.items)
         lines = [*listed.lines(), *plan_lines(pages, listed.items, project.overlap)]
-        lines += practice_lines(listed.items, project.task, project.class_names)
+        lines += practice_lines(pages, listed.items, project.task, project.class_names)
         if folder.exists():
             folder.rmdir()
         unfinished.rename(folder)

@@ -1,7 +1,7 @@
 """The quality of all submitted pages of work, what the rules propose, and what was decided."""
 
 from collections import Counter
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -10,12 +10,12 @@ from sqlalchemy import Connection, select
 from luab_collect.derive import page_result
 from luab_collect.practice import practice_pages
 from luab_collect.project import Project
-from luab_collect.quality.facts import Gold, PageFacts, page_facts
+from luab_collect.quality.facts import PageFacts, page_facts
 from luab_collect.quality.figures import ProjectQuality, quality
 from luab_collect.quality.rules import Proposal, proposals
 from luab_collect.store import tables as t
 from luab_collect.store.leases import REJECT
-from luab_collect.store.results import known_items, standing, stored_work
+from luab_collect.store.results import StoredItem, known_items, standing, stored_work
 
 Facts = MutableMapping[str, PageFacts]  # page of work -> its facts, which never change once it is submitted
 
@@ -43,12 +43,16 @@ class Review:
         proposals: Of the rules, without what a person has decided about: a page of work, or what an annotator
             had submitted by then.
         decisions: All of them, the newest last.
+        gold_images: Number of images with a known answer.
+        practiced: Of these, those that the practice shows, which are in no figure.
     """
 
     quality: ProjectQuality
     rejected: dict[str, int]
     proposals: list[Proposal]
     decisions: list[Decision]
+    gold_images: int
+    practiced: int
 
     def to_json(self) -> dict[str, Any]:
         """For a file, and for the admin's page."""
@@ -59,6 +63,7 @@ class Review:
             "rejected": self.rejected,
             "proposals": [asdict(each) for each in self.proposals],
             "decisions": [asdict(each) for each in self.decisions],
+            "gold": {"images": self.gold_images, "practiced": self.practiced},
         }
 
 
@@ -81,7 +86,10 @@ def read_review(connection: Connection, project: Project, known: Facts | None = 
     kept = [known[work] for work, _, _ in submitted if work not in rejected]
     until = {each.id: each.submission or 0 for each in decided}  # by the last decision about each
     settled = {work for work, _, number in submitted if number <= until.get(known[work].annotator, 0)}
-    figures = quality(kept, _gold(connection, project), len(project.classes), frozenset(settled))
+    images = known_items(connection)
+    shown = _practiced(images, project)
+    gold = {item.id: item.gold for item in images if item.gold is not None and item.id not in shown}
+    figures = quality(kept, gold, len(project.classes), frozenset(settled))
     return Review(
         figures,
         dict(Counter(known[work].annotator for work in sorted(rejected))),
@@ -91,6 +99,8 @@ def read_review(connection: Connection, project: Project, known: Facts | None = 
             if each.subject == "annotator" or each.id not in until
         ],
         decided,
+        len(images),
+        len(shown),
     )
 
 
@@ -107,6 +117,26 @@ def decisions(connection: Connection) -> Iterator[Decision]:
         yield Decision(subject, identifier, row.verdict, row.reason, row.by, row.at, row.submission)
 
 
+def decisions_about(connection: Connection, work: str, annotator: str) -> list[Decision]:
+    """The decisions about a page of work, and those about its annotator that cover it or hold for all.
+
+    Args:
+        connection: To the database.
+        work: Its id.
+        annotator: Her pseudonym.
+    """
+    number = connection.execute(select(t.work.c.submission).where(t.work.c.id == work)).scalar()
+    about = [each for each in decisions(connection) if each.id in (work, annotator)]
+    last = max((at for at, each in enumerate(about) if each.subject == "annotator"), default=None)
+
+    def holds(at: int, each: Decision) -> bool:
+        if each.subject == "work" or (at == last and each.verdict == REJECT):
+            return True
+        return number is not None and (each.submission or 0) >= number
+
+    return [each for at, each in enumerate(about) if holds(at, each)]
+
+
 def _submitted(connection: Connection) -> Iterator[tuple[str, str | None, int]]:
     """Of each submitted page of work: its id, accept, reject or None, and the number of its submission."""
     w, a = t.work.c, t.annotators.c
@@ -120,9 +150,7 @@ def _submitted(connection: Connection) -> Iterator[tuple[str, str | None, int]]:
         yield row.id, standing(row.verdict, row.of_all), row.submission
 
 
-def _gold(connection: Connection, project: Project) -> dict[str, Gold]:
-    """What checks the work: the known answers but for those that the practice shows."""
-    known = known_items(connection)
-    practiced = practice_pages(known, project.task, project.class_names)
-    shown = {item.id for page in practiced for item in page.items}
-    return {item.id: item.gold for item in known if item.gold is not None and item.id not in shown}
+def _practiced(images: Iterable[StoredItem], project: Project) -> set[str]:
+    """Those images that the practice shows with their answers, so that they check nobody."""
+    pages = practice_pages(images, project.task, project.class_names)
+    return {item.id for page in pages for item in page.items}

@@ -28,6 +28,11 @@ def figures(review: Review) -> list[str]:
         f"gold recall {whole.recall}, precision {whole.precision}, points in the box {whole.in_box}",
         f"agreement (Krippendorff's alpha) {review.quality.agreement}, with the majority {whole.majority}",
     ]
+    if review.practiced:
+        lines.append(
+            f"the practice shows {review.practiced:,} of {counted(review.gold_images, 'image')} with a known "
+            "answer: they are not counted as gold"
+        )
     if whole.unseen.count:
         lines.append(
             f"no answer about {whole.unseen.count:,} of {counted(whole.unseen.total, 'image')} shown: the "

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, func, select
 from luab_collect import pages
 from luab_collect.loading import unseen
 from luab_collect.quality.facts import PageFacts
-from luab_collect.review.review import decisions, read_review
+from luab_collect.review.review import decisions_about, read_review
 from luab_collect.review.timeline import timeline
 from luab_collect.server import media
 from luab_collect.server.answers import documented
@@ -83,8 +83,8 @@ def _data_routes(studio: Studio) -> APIRouter:
     async def decision(request: Request) -> dict[str, Any]:
         given = parse(DecisionBody, await read_body(request))
         now = studio.now()
-        await studio.write(lambda c: decide(c, **given.model_dump(), by=BY, now=now))
-        return {}
+        covered = await studio.write(lambda c: decide(c, **given.model_dump(), by=BY, now=now))
+        return covered._asdict()
 
     return routes
 
@@ -124,7 +124,6 @@ def _work(connection: Connection, identifier: str) -> dict[str, Any]:
     if not found:
         raise Refusal("work", "there is no such page of work")
     [work] = found
-    about = {work.id, work.annotator}
     return {
         "id": work.id,
         "annotator": work.annotator,
@@ -138,5 +137,5 @@ def _work(connection: Connection, identifier: str) -> dict[str, Any]:
         ),
         "items": [{**asdict(item), "url": f"/admin/media/{item.key}"} for item in work.items],
         "events": timeline(work),
-        "decisions": [asdict(each) for each in decisions(connection) if each.id in about],
+        "decisions": [asdict(each) for each in decisions_about(connection, work.id, work.annotator)],
     }

@@ -183,6 +183,8 @@ def _page(studio: Studio, work: Row[Any]) -> dict[str, Any]:
             "items": [shown(item) for item in results.page_items(connection, work.page_id)],
             "epoch": work.epoch or None,
             "acked": results.acked(connection, work.id),
+            # For one more version: tabs that were opened before an upgrade draw the page from these.
+            "events": results.durable_events(connection, work.id),
         }
 
 

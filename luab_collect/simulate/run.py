@@ -77,14 +77,16 @@ def simulate(
         start_s: They come within so many seconds.
 
     Raises:
-        SourceError: real people work in the project; nobody answers at `url`.
+        SourceError: real people work in the project, or may; nobody answers at `url`.
     """
     with store.writing() as connection:
         if real := _people(connection):
             who = "annotator who is" if real == 1 else "annotators who are"
             raise SourceError(
-                f"the project has {real:,} {who} not simulated: simulated work would be mixed with theirs. "
-                "Simulate in a project of its own, which `luab collect init` makes from the same images."
+                f"the project has {real:,} {who} not known to be simulated (simulated ones are known by "
+                "their links, which `luab collect purge` removes): simulated work would be mixed with "
+                "theirs. Simulate in a project of its own, which `luab collect init` makes from the same "
+                "images."
             )
         tokens = [
             store_people.add_link(connection, store.secret, f"{NAME} {seed}-{person.number}", time.time())
@@ -98,7 +100,7 @@ def simulate(
 
 
 def _people(connection: Connection) -> int:
-    """Number of annotators who have no link of a simulated one; who withdrew has no work here."""
+    """Number of annotators without the link of a simulated one; who withdrew has no work here."""
     a, c = t.annotators.c, t.links.c
     simulated = select(c.annotator_id).where(c.name.startswith(NAME))
     query = select(func.count()).where(a.withdrawn.is_(None), a.id.not_in(simulated))

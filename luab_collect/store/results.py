@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Text, cast, func, select
 
 from luab_collect.events import DURABLE, Event
 from luab_collect.loading import unseen
@@ -141,7 +141,8 @@ def page_items(connection: Connection, page_id: int) -> tuple[StoredItem, ...]:
 def known_items(connection: Connection) -> list[StoredItem]:
     """The images whose answer is known."""
     i = t.items.c
-    query = select(i.id, i.key, i.file, i.width, i.height, i.gold).where(i.gold.is_not(None)).order_by(i.id)
+    known = cast(i.gold, Text) != "null"  # None is stored as JSON's null, which is a value to SQL
+    query = select(i.id, i.key, i.file, i.width, i.height, i.gold).where(known).order_by(i.id)
     rows = connection.execute(query)
     return [StoredItem(row.id, row.key, row.file, row.width, row.height, GOLD, row.gold) for row in rows]
 

@@ -113,13 +113,16 @@ def test_the_list_says_of_work_what_the_export_does(admin):
     page, hers = {"work": one["id"]}, {"annotator": one["annotator"]}
     about = [page | {"verdict": "accept"}, hers | {"verdict": "reject"}, page | {"verdict": "accept"}]
     about += [page | {"verdict": "reject"}, hers | {"verdict": "accept"}]
-    seen = []
+    seen, undone = [], []
     for body in about:
-        assert admin.post("/admin/api/decisions", json=body | {"reason": "looked"}).status_code == 200
+        answer = admin.post("/admin/api/decisions", json=body | {"reason": "looked"})
+        assert answer.status_code == 200 and answer.json()["pages"] >= 1
+        undone.append(answer.json()["undone"])
         listed = {each["id"]: each["verdict"] for each in works(admin)["works"]}
         seen.append(listed[one["id"]])
         assert seen[-1] == admin.get(f"/admin/api/work/{one['id']}").json()["verdict"]
     assert seen == ["accept", "reject", "accept", "reject", "accept"]
+    assert undone[0] == 0 and undone[1] >= 1 and undone[2:4] == [1, 1]
 
 
 @pytest.mark.parametrize(

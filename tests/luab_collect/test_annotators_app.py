@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from luab_collect.items import read_items
 from luab_collect.review.review import read_review
+from luab_collect.review.text import figures
 from luab_collect.server import bodies
 from luab_collect.server.answers import STATUS
 from luab_collect.store import tables as t
@@ -81,10 +82,8 @@ def test_a_page_goes_on_with_what_was_durable(ann):
     ann.send(base, epoch, [event(1, "open"), event(2, "move", item=item), event(3, "select", item=item)])
     again = ann.work()["page"]
     assert again["work"] == page["work"] and again["acked"] == {"1": 3} and again["epoch"] == 1
-    assert (
-        "events" not in again
-    )  # it is drawn when a tab has taken it over: before, another one may change it
-    taken = ann.post(f"{base}/epochs").json()
+    taken = ann.post(f"{base}/epochs").json()  # it is drawn from these: before, another tab may change it
+    assert again["events"] == taken["events"]  # tabs of an earlier version are drawn from the former
     assert (taken["epoch"], ann.work()["page"]["epoch"]) == (2, 2)
     assert [(each["seq"], each["kind"], each["epoch"]) for each in taken["events"]] == [
         (1, "open", 1),
@@ -172,7 +171,10 @@ def test_what_the_practice_shows_checks_nobody(tmp_path):
         while ann.work()["state"] == "page":
             ann.finish()
     with running.store.reading() as connection:
-        assert read_review(connection, running.store.project).quality.whole.recall.total == 1
+        review = read_review(connection, running.store.project)
+    assert review.quality.whole.recall.total == 1
+    told = "the practice shows 12 of 15 images with a known answer: they are not counted as gold"
+    assert told in figures(review) and review.to_json()["gold"] == {"images": 15, "practiced": 12}
 
 
 def test_practice_comes_first_where_answers_are_known(tmp_path):

@@ -308,6 +308,30 @@ def test_init_says_how_many_known_answers_check_the_work(tmp_path, images, numbe
     assert lines[-1] == f"images with a known answer: {told}"
 
 
+@pytest.mark.parametrize(
+    ("shares", "told"),
+    [
+        # Of the gold images on the page all but two are of the practice, too.
+        ({}, "12 for practice + 2 to check the work + 10 on no page"),
+        (
+            {"shares": {"target": 0.9, "distractor": 0.1, "gold": 0.0}},
+            "12 for practice + 0 to check the work + 12 on no page: raise shares.gold",
+        ),
+    ],
+)
+def test_init_counts_known_answers_on_pages(tmp_path, shares, told):
+    for folder, number in (("cat", 40), ("check", 24)):
+        (tmp_path / "photos" / folder).mkdir(parents=True)
+        for at in range(number):
+            Image.new("RGB", (8, 6), (at, at, len(folder))).save(tmp_path / "photos" / folder / f"{at}.png")
+    (tmp_path / "classes.txt").write_text("cat\n")
+    lines = [f"check/{at}.png,cat,{'yes' if at % 2 else 'no'}\n" for at in range(24)]
+    (tmp_path / "gold.csv").write_text("file,class,present\n" + "".join(lines))
+    given = [tmp_path / "photos", str(tmp_path / "classes.txt"), None, tmp_path / "gold.csv"]
+    _, lines = init_project(tmp_path / "shop", "select", *given, **shares)
+    assert lines[-1] == f"images with a known answer: {told}"
+
+
 def test_an_unknown_command_gets_a_suggestion(capsys):
     assert main(["collect", "int"]) == 2
     assert "there is no command 'int' (did you mean init?)" in capsys.readouterr().err

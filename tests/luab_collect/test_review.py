@@ -9,7 +9,7 @@ from fixtures.trials import make_trial
 from luab_collect.commands import run
 from luab_collect.export.run import Exported
 from luab_collect.project import Project
-from luab_collect.review.review import read_review
+from luab_collect.review.review import decisions_about, read_review
 from luab_collect.review.text import summary, table
 from luab_collect.store.opening import ProjectStore
 from luab_collect.store.results import stored_work
@@ -144,6 +144,30 @@ def test_the_last_decision_that_covers_a_page_holds(tmp_path):
         assert running.taken() == [1, 1, 1]
 
 
+def test_a_page_lists_the_decisions_that_cover_it_and_a_standing_reject(tmp_path):
+    running = Running(tmp_path / "shop", images=18, pages_per_hit=6)
+    with running.client:
+        (ann,) = running.annotators("Ann")
+        first = ann.finish()["work"]
+        running.decide("accept", annotator=ann.pseudonym)
+        second = ann.finish()["work"]
+        running.decide("reject", work=second)
+        third = ann.begin()[0]["work"]
+
+        def listed():
+            with running.store.reading() as connection:
+                about = [decisions_about(connection, work, ann.pseudonym) for work in (first, second, third)]
+            return [[(each.subject, each.verdict) for each in one] for one in about]
+
+        hers, page = ("annotator", "accept"), ("work", "reject")
+        assert listed() == [[hers], [page], []]
+        running.decide("reject", annotator=ann.pseudonym)
+        reject = ("annotator", "reject")  # she gets no more work, and what she still submits is rejected
+        assert listed() == [[hers, reject], [page, reject], [reject]]
+        running.decide("accept", annotator=ann.pseudonym)
+        assert listed() == [[hers, reject, hers], [page, reject, hers], []]
+
+
 def test_work_that_comes_after_a_reject_is_rejected(tmp_path):
     running = Running(tmp_path / "shop")
     with running.client:
@@ -188,3 +212,10 @@ def test_a_project_without_work_has_a_review(tmp_path, capsys):
     assert run("review", [str(shop)]) == 0
     assert "No page of work was submitted yet." in capsys.readouterr().out
     assert summary(review_of(shop))[0].startswith("gold recall -")
+
+
+def test_a_project_without_gold_has_no_word_of_the_practice(tmp_path):
+    running = Running(tmp_path / "shop")
+    with running.client, running.store.reading() as connection:
+        review = read_review(connection, running.store.project)
+    assert review.practiced == review.gold_images == 0 and "practice" not in "".join(summary(review))

@@ -75,7 +75,7 @@ def test_other_boxes_than_golds(tmp_path):
 def test_peoples_projects_are_left_alone(tmp_path):
     shop = make_trial(tmp_path)
     add_person(shop, "Ann")
-    with pytest.raises(SourceError, match="1 annotator who is not simulated"):
+    with pytest.raises(SourceError, match="1 annotator who is not known to be simulated"):
         run("simulate", [str(shop), "--annotators", "1"])
     assert works(shop, all_states=True) == []
 
@@ -89,7 +89,16 @@ def test_people_without_a_link_are_people_too(tmp_path):
         people.annotator_of(connection, store.secret, "url", "W1", 1.0)
         people.revoke_link(connection, "Ann")
     store.close()
-    with pytest.raises(SourceError, match="2 annotators who are not simulated"):
+    with pytest.raises(SourceError, match="2 annotators who are not known to be simulated"):
+        run("simulate", [str(shop), "--annotators", "1"])
+
+
+def test_simulated_annotators_whose_links_were_purged_may_be_people(tmp_path):
+    shop = make_trial(tmp_path)
+    assert run("simulate", [str(shop), "--annotators", "1", "--pages", "1", "--no-images"]) == 0
+    assert run("purge", [str(shop), "--older-than", "0"]) == 0
+    message = "1 annotator who is not known to be simulated .*which `luab collect purge` removes"
+    with pytest.raises(SourceError, match=message):
         run("simulate", [str(shop), "--annotators", "1"])
 
 

@@ -67,7 +67,7 @@ async function oneWork(mine, id) {
     player(work),
     answers(work),
     decided(work.decisions),
-    work.state === "submitted" ? decisionForm("Decide about this page of work", { work: id }, route) : null);
+    work.state === "submitted" ? decisionForm("Decide about this page of work", { work: id }, decidedNow) : null);
 }
 
 function answers(work) {
@@ -86,6 +86,11 @@ function answers(work) {
     ]));
 }
 
+async function decidedNow(told) {
+  await route();
+  document.querySelector("h1").after(h("p", {}, told));
+}
+
 async function route() {
   const mine = ++visit;
   try {
@@ -95,7 +100,8 @@ async function route() {
       const one = kind === "annotator";
       const list = await works(Number.parseInt(one ? offset : id, 10) || 0, one ? id : null);
       if (mine !== visit) return;
-      if (one) page(`Annotator ${id}`, ...list, decisionForm("Decide about all work of this annotator", { annotator: id }, route));
+      const title = "Decide about what this annotator has submitted";
+      if (one) page(`Annotator ${id}`, ...list, decisionForm(title, { annotator: id }, decidedNow));
       else page("Pages of work", ...list);
     } else await overview(mine);
   } catch (error) {

@@ -2,9 +2,9 @@
 
 import { announce, h } from "/static/dom.js";
 import { ask } from "./server.js";
-import { moment } from "./words.js";
+import { moment, number } from "./words.js";
 
-/** A form about {work: ID} or {annotator: ID}; `done` is called when the decision is kept. */
+/** A form about {work: ID} or {annotator: ID}; `done` is called with what a decision covered when it is kept. */
 export function decisionForm(title, about, done) {
   const reason = h("textarea", { id: "reason", rows: 3, maxlength: 2000, required: true, "aria-describedby": "kept" });
   const problem = h("p", { class: "need", role: "alert" });
@@ -16,9 +16,11 @@ export function decisionForm(title, about, done) {
       return;
     }
     try {
-      await ask("decisions", { ...about, verdict, reason: reason.value.trim() });
-      announce(`Kept: ${verdict}.`);
-      done();
+      const { pages, undone } = await ask("decisions", { ...about, verdict, reason: reason.value.trim() });
+      const otherwise = undone ? `, of which ${number(undone)} decided otherwise before` : "";
+      const told = `Kept: ${verdict} (${number(pages)} ${pages === 1 ? "page" : "pages"} of work${otherwise}).`;
+      announce(told);
+      done(told);
     } catch (error) {
       problem.textContent = error.message;
     }

@@ -31,7 +31,8 @@ export function progressSection(progress) {
 }
 
 /** From GET /admin/api/review. */
-export function qualitySection({ whole, agreement }) {
+export function qualitySection({ whole, agreement, gold }) {
+  const practiced = `The practice shows ${number(gold.practiced)} of ${number(gold.images)} images with a known answer: `;
   return section("quality", "Quality",
     figures([
       ["gold recall", interval(whole.recall)],
@@ -43,6 +44,7 @@ export function qualitySection({ whole, agreement }) {
       ["visible, a page", seconds(whole.visible)],
       ["images that never came: no answer", number(whole.unseen.count)],
     ]),
+    gold.practiced ? h("p", {}, practiced, "they are not counted as gold.") : null,
     h("p", { class: "muted" }, "With 95 % intervals, and how many decisions they rest on. Distances are in ratios of the image."));
 }
 

@@ -83,7 +83,7 @@ export class Api {
     return answer;
   }
 
-  async #fetch(method, path, text, { keepalive = false, zip = false } = {}) {
+  async #fetch(method, path, text, { keepalive = false, zip = false, signal: ended } = {}) {
     const headers = {};
     if (this.session && path !== "enter") headers.Authorization = `Bearer ${this.session}`;
     if (text !== undefined) headers["Content-Type"] = "application/json";
@@ -92,9 +92,15 @@ export class Api {
       body = await zipped(text);
       headers["Content-Encoding"] = "gzip";
     }
-    const signal = keepalive ? undefined : AbortSignal.timeout(TIMEOUT);
+    const signal = keepalive ? undefined : until(ended);
     return fetch(new URL(path, BASE), { method, headers, body, keepalive, signal, cache: "no-store" });
   }
+}
+
+// Older browsers lack `any`: there a request that nobody waits for any more arrives all the same.
+function until(ended) {
+  const late = AbortSignal.timeout(TIMEOUT);
+  return ended && AbortSignal.any ? AbortSignal.any([late, ended]) : late;
 }
 
 function zipped(text) {

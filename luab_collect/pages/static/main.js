@@ -21,6 +21,7 @@ class Studio {
     this.connection = new Connection((state) => this.#banner(state));
     this.work = null;
     this.instructed = false;
+    this.runs = 0;
   }
 
   async start() {
@@ -37,11 +38,13 @@ class Studio {
 
   /** Follows what the server says comes next. */
   async run() {
+    const mine = ++this.runs; // a tab that lost the lock and took it back runs anew
+    const goesOn = () => this.lock.held && mine === this.runs;
     this.project = await this.connection.persist(() => this.api.get("project"));
-    for (let failures = 0; this.lock.held; ) {
+    for (let failures = 0; goesOn(); ) {
       const refused = await sendLeft(this); // before the server says what comes next: a page may have been finished
       const next = await this.connection.persist(() => this.api.get("work"));
-      if (!this.lock.held) return undefined;
+      if (!goesOn()) return undefined;
       if (next.state === "done") return done(next.completion, next.more ? () => this.#more() : null);
       if (next.state === "nothing") return message("nothing");
       if (next.state === "consent") await this.#consent();

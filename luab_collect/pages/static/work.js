@@ -13,7 +13,7 @@ import { Stopped, Uploader } from "./uploader.js";
 
 const SLOW = 6000; // ms; what is on this computer's disk is said to be saved, unless sending it takes longer
 
-/** Shows a page of work until it is submitted ("submitted") or has to be asked for again ("again"). */
+/** Shows a page of work until it is submitted ("submitted"), has to be asked for again ("again") or is another tab's. */
 export class Work {
   constructor({ api, connection, journal, project, assignment, page }) {
     Object.assign(this, { api, connection, journal, project, assignment, page });
@@ -29,9 +29,10 @@ export class Work {
     });
   }
 
-  /** Resolves to "submitted", or "again". `resubmit`: go on with a submission that had no answer. */
+  /** Resolves to "submitted", "again" or "closed". `resubmit`: go on with a submission that had no answer. */
   async run(resubmit = true) {
     const taken = await this.#takeOver();
+    if (this.stop.signal.aborted) return "closed";
     if (!taken) return "submitted";
     const { epoch, events } = taken;
     const submit = resubmit ? unansweredSubmit(events) : null;
@@ -55,6 +56,7 @@ export class Work {
     show(this.frame.element);
     await visible(this.stop.signal);
     await this.log.start();
+    if (this.stop.signal.aborted) return "closed";
     this.frame.task.start();
     this.#watch();
     this.#say();
@@ -64,12 +66,14 @@ export class Work {
   }
 
   // {epoch, events}: what the page shows is drawn from these. Before, another device could still have changed it; now its
-  // changes are refused. null: it has submitted the page.
+  // changes are refused. null: it has submitted the page, or this tab was closed, whose epoch would end the other tab's.
   async #takeOver() {
+    const { signal } = this.stop;
+    const post = () => this.api.post(`work/${this.page.work}/epochs`, {}, { signal });
     try {
-      return await this.connection.persist(() => this.api.post(`work/${this.page.work}/epochs`));
+      return await this.connection.persist(() => (signal.aborted ? null : post()));
     } catch (error) {
-      if (error instanceof Refused && error.code === "submitted") return null;
+      if (signal.aborted || (error instanceof Refused && error.code === "submitted")) return null;
       throw error;
     }
   }

@@ -1,6 +1,7 @@
 """The admin's pages in a browser: figures, replay, decisions, keyboard, axe, hostile names, screenshots."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -102,6 +103,8 @@ def test_the_overview_shows_progress_quality_and_proposals(page):
     assert page.get_by_role("progressbar").is_visible()
     for name in ("Krippendorff's alpha", "gold recall", "submitted in the last hour"):
         assert page.locator("dt", has_text=name).is_visible()
+    practiced = page.locator("p", has_text="images with a known answer: they are not counted as gold.")
+    assert practiced.inner_text().startswith("The practice shows 8 of 8 ")
     proposed = page.get_by_role("region", name="Proposed by the rules")
     assert "events were made by a program" in proposed.inner_text()
     assert violations(page) == []
@@ -151,6 +154,21 @@ def test_a_decision_by_keyboard_needs_its_reason(page):
     assert page.locator("main img").count() == 0
     page.reload()  # this tab still has the token
     page.get_by_role("heading", name="Decisions").wait_for()
+
+
+def test_a_decision_says_what_it_covers_and_takes_back(page):
+    page.get_by_role("link", name="Pages of work").click()
+    row = page.locator("tbody tr", has_not_text="reject").first
+    annotator = row.locator("td a").first.inner_text()
+    row.locator("th a").click()
+    page.get_by_label("Reason").fill("blurred")
+    page.get_by_role("button", name="Reject").click()
+    page.get_by_text("Kept: reject (1 page of work).").first.wait_for()
+    page.get_by_role("link", name=annotator).click()
+    page.get_by_role("heading", name="Decide about what this annotator has submitted").wait_for()
+    page.get_by_label("Reason").fill("looked at some")
+    page.get_by_role("button", name="Accept").click()
+    page.locator("main p", has_text=re.compile(r", of which \d decided otherwise before\)")).wait_for()
 
 
 def test_without_the_token_nothing_is_shown(admin, contexts):

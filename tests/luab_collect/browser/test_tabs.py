@@ -48,6 +48,29 @@ def test_a_second_tab_offers_to_take_over_and_the_first_one_stops(birds, begin, 
     assert selects(annotator) == 3
 
 
+def test_a_tab_that_lost_its_turn_while_it_took_the_page_over_stays_out(birds, contexts):
+    annotator, context = birds.annotator(), contexts()
+    first, held = reading_instructions(annotator, context), []
+    first.route("**/api/work/*/epochs", lambda route: held.append(route))
+    first.get_by_role("button", name="Start").click()
+    wait(lambda: held, first)
+    second = context.new_page()
+    second.goto(annotator.link)
+    second.get_by_role("button", name="Go on here").click()
+    second.get_by_role("button", name="Start").click()
+    images_shown(second)
+    click(second, 1)
+    with suppress(Exception):
+        held[0].continue_()  # too late
+    first.bring_to_front()
+    first.wait_for_timeout(1500)  # it does not try again either
+    assert first.get_by_role("button", name="Go on here").is_visible()
+    second.bring_to_front()
+    click(second, 2)
+    submit(second)
+    assert list(annotator.works()[0].events) == [1] and selects(annotator) == 2
+
+
 def test_images_that_are_missing_in_some_tabs_and_come_in_the_last_were_seen(birds, begin, contexts):
     annotator, context = birds.annotator(), contexts()
     context.route("**/media/*", lambda route: route.abort())

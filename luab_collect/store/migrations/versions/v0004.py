@@ -1,4 +1,7 @@
-"""Decisions about annotators cover what was submitted by then; the last one that covers a page holds."""
+"""Decisions about annotators cover what was submitted by then; the last one that covers a page holds.
+
+Before, a reject of either a page or its annotator won. What was decided then stays as it was.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,29 +18,23 @@ UPDATE decisions SET submission = (
     AND work.submitted <= decisions.at
 ) WHERE annotator_id IS NOT NULL
 """
-_OF_PAGE = "UPDATE work SET verdict = :verdict WHERE id = :work_id"
-_OF_ANNOTATOR = (
-    "UPDATE work SET verdict = :verdict WHERE annotator_id = :annotator_id AND submission <= :submission"
+_OF_ANNOTATORS = """
+UPDATE work SET verdict = (SELECT annotators.verdict FROM annotators WHERE annotators.id = work.annotator_id)
+WHERE work.state = 'submitted' AND COALESCE(work.verdict, '') <> 'reject' AND EXISTS (
+    SELECT 1 FROM decisions JOIN annotators ON annotators.id = decisions.annotator_id
+    WHERE annotators.id = work.annotator_id
+    AND (annotators.verdict = 'reject' OR work.submission <= decisions.submission)
 )
-_DECISIONS = "SELECT work_id, annotator_id, verdict, submission FROM decisions ORDER BY id"
-_KEPT = """
-SELECT COUNT(*) FROM work JOIN annotators ON annotators.id = work.annotator_id
-WHERE work.page_id = pages.id AND annotators.withdrawn IS NULL
-AND COALESCE(work.verdict, annotators.verdict, '') <> 'reject'
 """
-_COUNTS = (
-    f"UPDATE pages SET taken = ({_KEPT} AND work.state <> 'returned' AND NOT work.blank), "
-    f"blank = ({_KEPT} AND work.blank)"
-)
 
 
 def upgrade() -> None:
-    """Adds what a decision covers, by its time, which is all that is known, and decides anew in order."""
+    """Adds what a decision covers, by its time, which is all that is known.
+
+    No page of work that was rejected counts now, and none that counted is rejected. Accepts of annotators do
+    not reach the pages that came later.
+    """
     op.add_column("decisions", sa.Column("submission", sa.Integer(), nullable=True))
     connection = op.get_bind()
     connection.execute(sa.text(_COVERED))
-    decisions = connection.execute(sa.text(_DECISIONS)).mappings().all()
-    for decision in decisions:
-        connection.execute(sa.text(_OF_PAGE if decision["work_id"] else _OF_ANNOTATOR), dict(decision))
-    if decisions:
-        connection.execute(sa.text(_COUNTS))
+    connection.execute(sa.text(_OF_ANNOTATORS))
