@@ -10,7 +10,7 @@ from luab_collect.quality.facts import Gold
 IMAGES = {"select": 12, "place": 3}  # of the practice
 
 
-class Known(Protocol):
+class KnownImage(Protocol):
     """An image, and what is known of it."""
 
     @property
@@ -22,7 +22,7 @@ class Known(Protocol):
         """See there."""
 
 
-Item = TypeVar("Item", bound=Known)
+Item = TypeVar("Item", bound=KnownImage)
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def practice_pages(items: Iterable[Item], task: str, classes: Sequence[str]) -> 
 
 
 def practice_lines(
-    pages: Iterable[PlannedPage], items: Sequence[Known], task: str, classes: Sequence[str]
+    pages: Iterable[PlannedPage], items: Sequence[KnownImage], task: str, classes: Sequence[str]
 ) -> list[str]:
     """How many images with a known answer check the work, in words; none where no answer is known.
 

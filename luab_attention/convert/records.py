@@ -90,7 +90,7 @@ class HeatmapPart(NamedTuple):
     annotator: str | None = None
 
 
-class Entry(NamedTuple):
+class RecordEntry(NamedTuple):
     """One of a record's entries: its name, for `rejects.jsonl`, and how many points or samples it has."""
 
     name: str
@@ -127,7 +127,7 @@ class SourceRecord:
     heatmaps: list[HeatmapPart] = field(default_factory=list)
     image: bytes | None = None
     pixels_per_degree: float | None = None
-    entries: Sequence[Entry] = ()
+    entries: Sequence[RecordEntry] = ()
     counted: bool = True
 
     @property
@@ -162,7 +162,7 @@ class SourceRecord:
         end = sum(entry.parts for entry in self.entries)
         return self._cut(self.entries[:middle], 0, at), self._cut(self.entries[middle:], at, end)
 
-    def _cut(self, entries: Sequence[Entry], begin: int, end: int) -> "SourceRecord":
+    def _cut(self, entries: Sequence[RecordEntry], begin: int, end: int) -> "SourceRecord":
         paths = [path.cut(begin, end) for path in self.paths]
         return replace(
             self, name=entries[0].name, entries=entries, points=self.points[begin:end], paths=paths

@@ -10,7 +10,7 @@ from datasets.utils.logging import get_logger
 from luab_attention.columns import NOT_HERE
 from luab_attention.convert import fields
 from luab_attention.convert.frames import Frame
-from luab_attention.convert.records import Entry, PathPart, PointPart, SourceRecord
+from luab_attention.convert.records import PathPart, PointPart, RecordEntry, SourceRecord
 from luab_attention.convert.tables import RejectedRow, table_rows
 from luab_data.console.names import few
 from luab_data.console.text import counted, did_you_mean
@@ -56,7 +56,7 @@ PathOf = tuple[str, str | None, str | None, str | None]  # image, annotator, tas
 
 
 @dataclass
-class Line:
+class TableLine:
     """One line: its image, its parts, and what makes a path of it with others."""
 
     name: str
@@ -117,7 +117,7 @@ class TableLines:
         """The name of a column."""
         return self.columns.get(option, default_column(option))
 
-    def checked(self, path: Path, separator: str | None) -> Iterator[Line | BadLine]:
+    def checked(self, path: Path, separator: str | None) -> Iterator[TableLine | BadLine]:
         """The lines of a table; warns at the end of columns that were not read."""
         rows: Iterator[tuple[int, Any]]
         if path.suffix.lower() in JSON:
@@ -144,7 +144,7 @@ class TableLines:
                 yield BadLine(name, error.reason, *lost)
         self._warn_of_unread(path.name, seen)
 
-    def line(self, row: dict[str, Any], name: str) -> Line:
+    def line(self, row: dict[str, Any], name: str) -> TableLine:
         """A checked line. Raises RejectedRecord."""
         missing = [column for column in self.columns.values() if column not in row]
         if missing:
@@ -165,7 +165,7 @@ class TableLines:
         duration = self._ms(row, "duration_column", several, 0.0) if path else None
         segment = self._list(row, "segment_column", several, 0.0) if path else None
         weight, sign = self._value(row, "weight_column"), self._value(row, "sign_column")
-        return Line(
+        return TableLine(
             name=name,
             image=self._image(row),
             x=x,
@@ -200,11 +200,11 @@ class TableLines:
             pass
         return path, time
 
-    def record(self, lines: list[Line]) -> SourceRecord:
+    def record(self, lines: list[TableLine]) -> SourceRecord:
         """The record of lines with one key."""
         first = lines[0]
         label = None if first.sign == NOT_HERE else first.label  # of the image, if it has no other
-        entries = [Entry(line.name, len(line.x)) for line in lines]
+        entries = [RecordEntry(line.name, len(line.x)) for line in lines]
         record = SourceRecord(first.image, first.name, self.frame, first.size, label, entries=entries)
         if self.kind == "points":
             for line in lines:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from luab_attention.convert import fields
 from luab_attention.convert.frames import OnScreen, Region
-from luab_attention.convert.records import Entry, PathPart, Read, SourceRecord
+from luab_attention.convert.records import PathPart, Read, RecordEntry, SourceRecord
 from luab_attention.convert.source import AttentionSource
 from luab_attention.convert.tables import table_rows
 from luab_data.errors import RejectedRecord, SourceError
@@ -55,12 +55,12 @@ def read(path: Path) -> Read:
     rows = table_rows(path / FIXATIONS, BYPRODUCTS, NEEDED)
     for (dicom, session), lines in groupby(_checked(rows), itemgetter(0, 1)):
         path_of: dict[str, list[float]] = {"x": [], "y": [], "time": [], "duration": []}
-        entries: list[Entry] = []
+        entries: list[RecordEntry] = []
         for _, _, name, values in lines:
             if isinstance(values, RejectedRecord):
                 yield Reject(BYPRODUCTS, name, values.reason)
                 continue
-            entries.append(Entry(name))
+            entries.append(RecordEntry(name))
             for each, value in zip(path_of.values(), values, strict=True):
                 each.append(value)
         if not entries:

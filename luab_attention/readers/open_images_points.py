@@ -12,7 +12,7 @@ from typing import Any
 
 from luab_attention.columns import HERE, NOT_HERE
 from luab_attention.convert import fields
-from luab_attention.convert.records import Entry, PointPart, Read, SourceRecord
+from luab_attention.convert.records import PointPart, Read, RecordEntry, SourceRecord
 from luab_attention.convert.source import AttentionSource
 from luab_attention.convert.tables import table_rows
 from luab_data.errors import RejectedRecord, SourceError
@@ -50,13 +50,13 @@ def read(path: Path, *, class_names: Path | None = None) -> Read:
     names = {} if class_names is None else _names(class_names)
     for image, lines in groupby(_lines(path, names), itemgetter(0)):
         batch: list[PointPart] = []
-        entries: list[Entry] = []
+        entries: list[RecordEntry] = []
         for _, name, point in lines:
             if isinstance(point, RejectedRecord):
                 yield Reject(BYPRODUCTS, name, point.reason)
                 continue
             batch.append(point)
-            entries.append(Entry(name))
+            entries.append(RecordEntry(name))
             if len(batch) == MAX_PIECE:
                 yield SourceRecord(image, entries[0].name, points=batch, entries=entries)
                 batch, entries = [], []

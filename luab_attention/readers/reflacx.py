@@ -11,7 +11,7 @@ from typing import Any
 
 from luab_attention.convert import fields
 from luab_attention.convert.frames import ImagePixels
-from luab_attention.convert.records import Entry, PathPart, Read, SourceRecord
+from luab_attention.convert.records import PathPart, Read, RecordEntry, SourceRecord
 from luab_attention.convert.source import AttentionSource
 from luab_attention.convert.tables import table_rows
 from luab_data.errors import RejectedRecord, SourceError
@@ -72,7 +72,7 @@ def _reading(path: Path, root: Path, row: dict[str, str]) -> Any:
     file = path / MAIN / reading / FIXATIONS
     require_file_inside(file, root)
     kept: list[tuple[float, ...]] = []
-    entries: list[Entry] = []
+    entries: list[RecordEntry] = []
     try:
         for number, line in table_rows(file, BYPRODUCTS, NEEDED):
             name = f"{MAIN}/{reading}/{FIXATIONS}, line {number}"
@@ -80,7 +80,7 @@ def _reading(path: Path, root: Path, row: dict[str, str]) -> Any:
                 if isinstance(line, RejectedRecord):
                     raise line
                 kept.append(_fixation(line))
-                entries.append(Entry(name))
+                entries.append(RecordEntry(name))
             except RejectedRecord as error:
                 yield Reject(BYPRODUCTS, name, error.reason)
     except SourceError as error:  # of one reading's table

@@ -23,9 +23,9 @@ from luab_attention.convert.table_lines import (
     UNREAD,
     BadLine,
     Kind,
-    Line,
     Order,
     PathOf,
+    TableLine,
     TableLines,
     default_column,
     lost_samples,
@@ -132,7 +132,7 @@ def read(
     lines = TableLines(kind, order, frame, image_size, _TIMES[time_unit or "ms"], given)
     lost = _Lost(path.name)
     for _, group in groupby(lines.checked(path, separator), attrgetter("key")):
-        batch: list[Line] = []
+        batch: list[TableLine] = []
         for line in group:
             if isinstance(line, BadLine):
                 yield Reject(BYPRODUCTS, line.name, line.reason)
@@ -178,7 +178,7 @@ class _Lost:
         else:
             yield lost_samples(line.path, [time], self._name)
 
-    def before(self, line: Line) -> Read:
+    def before(self, line: TableLine) -> Read:
         """What was lost since the last good line, now that the next one is known: samples with times."""
         path = None if line.time is None else line.path
         if self._unplaced and path is not None and path == self._before:
