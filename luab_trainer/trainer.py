@@ -1,5 +1,6 @@
 """transformers' Trainer for `LUABModel`: logs each term, saves plain checkpoints."""
 
+import copy
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -66,8 +67,9 @@ class LUABTrainer(UploadingTrainer):
 
     Args:
         model: any `AutoModelForImageClassification`, wrapped according to `args` and trained in float32 (set
-            `bf16` or `fp16` for mixed precision); or a `LUABModel`, which is not changed: `args` take its
-            losses.
+            `bf16` or `fp16` for mixed precision); or a `LUABModel`, which is not changed: the trainer's `args`
+            take its losses.
+        args: the run's settings. They are copied: what is set later must be set in the trainer's `args`.
         model_init: instead of `model`, a function that makes one; called again when the training starts.
         dataset_name: for the model card; a Hub id, or a folder, which is shown without its path.
         eval_dataset_name: the same for the evaluation dataset, if it is another one.
@@ -97,6 +99,7 @@ class LUABTrainer(UploadingTrainer):
     ):
         if args is None:
             raise ValueError("LUABTrainer needs args, a LUABConfig.")
+        args = copy.copy(args)  # which takes what the model and the dataset do: the user's serves others too
         check_drop_last(args, kwargs.get("train_dataset"))
         check_repeats(args, kwargs.get("train_dataset"))
         check_dataset(args, kwargs.get("train_dataset"))

@@ -7,6 +7,7 @@ from fixtures.clicked import clicked_dataset
 from fixtures.tiny_models import IMAGE_SIZE, tiny_model
 
 from luab_trainer.config import LUABConfig
+from luab_trainer.data.background import BackgroundMix
 from luab_trainer.data.dataset import ViewDataset
 from luab_trainer.model import MULTI_LABEL, LUABModel
 from luab_trainer.trainer import LUABTrainer
@@ -15,6 +16,7 @@ from luab_vision.processors import square_processor
 from luab_vision.transforms import EvalTransform, ImageSettings
 
 DEFAULTS = {name: getattr(LUABConfig, name) for name in OF_THE_MODEL}
+TRANSFORM = EvalTransform(ImageSettings(size=IMAGE_SIZE))
 
 
 def config(folder, **arguments):
@@ -24,8 +26,14 @@ def config(folder, **arguments):
     )  # fmt: skip
 
 
-def trainer(model, args, **more):
-    data = ViewDataset(clicked_dataset(8), EvalTransform(ImageSettings(size=IMAGE_SIZE)), byproduct="click")
+def boxed(**more):
+    rows = clicked_dataset(8)
+    objects = [{"bbox": [[4.0, 8.0, 30.0, 24.0]], "category": [label]} for label in rows["label"]]
+    return ViewDataset(rows.add_column("objects", objects), TRANSFORM, byproduct="boxes", **more)
+
+
+def trainer(model, args, data=None, **more):
+    data = data or ViewDataset(clicked_dataset(8), TRANSFORM, byproduct="click")
     return LUABTrainer(model, args, train_dataset=data, processing_class=square_processor(IMAGE_SIZE), **more)
 
 
@@ -111,3 +119,21 @@ def test_each_model_of_a_model_init_is_said(tmp_path):
         run.train()
         said.append((run.args.loss, run.args.attention_weight))
     assert said == [("none", None), ("both", 7.0), ("both", 3.0), ("none", None)]
+
+
+def test_a_config_serves_several_trainers(tmp_path):
+    """What one takes from its model and its dataset is not asked of the next."""
+    args = config(tmp_path)
+    before = dict(vars(args))
+    ready = LUABModel(tiny_model("vit"), "attention", byproduct="boxes")
+    found = [trainer(ready, args, data=boxed(mix=BackgroundMix(0.5)))]
+    found += [trainer(LUABModel(tiny_model(kind), "attention"), args) for kind in ("vit", "resnet")]
+    for loss in ("none", "both"):
+        found += [trainer(LUABModel(tiny_model("vit"), loss), args), trainer(tiny_model("vit"), args)]
+    found.append(trainer(None, args, model_init=lambda: LUABModel(tiny_model("vit"), "point")))
+    losses = ["attention", "attention", "attention", "none", "attention", "both", "attention", "point"]
+    assert [run.args.loss for run in found] == losses
+    assert [run.args.attention_radius for run in found] == [None, 0.25, 0.35, None, None, 0.25, None, None]
+    assert [run.args.background_mix for run in found] == [0.5, *[0.0] * 7]
+    assert [run.args.byproduct for run in found] == ["boxes", *["click"] * 7]
+    assert vars(args) == before
