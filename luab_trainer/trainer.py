@@ -12,10 +12,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader, Dataset, Sampler
 from transformers import PreTrainedModel
-from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, BestRun, EvalLoopOutput, TrainOutput
 
-from luab_data.files.sums import SUMS, remove_listed, require_undamaged, write_sums
+from luab_data.files.sums import require_undamaged, write_sums
 from luab_data.files.whole import write_json
 from luab_trainer.announcement import powerless
 from luab_trainer.averaging import WeightAverage
@@ -32,6 +31,7 @@ from luab_trainer.hub.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from luab_trainer.hub.checkpoint_folder import CheckpointFolder
 from luab_trainer.hub.earlier_results import EarlierResults
 from luab_trainer.hub.model_card import BestWeights, card_splits, license_of, model_card
 from luab_trainer.hub.upload import public_arguments, signed_files
@@ -67,8 +67,8 @@ class LUABTrainer(UploadingTrainer):
 
     Args:
         model: any `AutoModelForImageClassification`, wrapped according to `args` and trained in float32 (set
-            `bf16` or `fp16` for mixed precision); or a `LUABModel`, which is not changed: the trainer's `args`
-            take its losses.
+            `bf16` or `fp16` for mixed precision); or a `LUABModel`, which is not changed: the trainer's
+            `args` take its losses.
         args: the run's settings. They are copied: what is set later must be set in the trainer's `args`.
         model_init: instead of `model`, a function that makes one; called again when the training starts.
         dataset_name: for the model card; a Hub id, or a folder, which is shown without its path.
@@ -121,6 +121,7 @@ class LUABTrainer(UploadingTrainer):
         self.run_arguments = run_arguments or {}
         self._finite = FiniteSteps(row_names(None))
         self._saving_checkpoint = False
+        self._checkpoint_folder = CheckpointFolder()
         self._best: BestWeights | None = None
         self._earlier_results = EarlierResults()
         self.facts: list[tuple[str, str]] = []  # of the run, for the card
@@ -334,10 +335,7 @@ class LUABTrainer(UploadingTrainer):
         """With the plan of the run, and sums that are written last: without them it is not whole."""
         plan = self._plan()
         if self.args.should_save:
-            remove_listed(folder)  # of an earlier run into the same folder
-            for name in (SUMS, TRAINER_STATE_NAME):
-                (folder / name).unlink(missing_ok=True)
-            folder.mkdir(parents=True, exist_ok=True)
+            self._checkpoint_folder.empty(folder)
             write_plan(folder, plan)
         self.accelerator.wait_for_everyone()  # each process writes files of its own
         self._saving_checkpoint = True
@@ -348,7 +346,7 @@ class LUABTrainer(UploadingTrainer):
 
     def checkpoint_is_written(self, folder: Path) -> None:
         """Sums up its files, so that damage is seen."""
-        write_sums(folder)
+        self._checkpoint_folder.sum_up(folder)
 
     def _plan(self) -> dict[str, Any]:
         options = public_arguments(self.args, self.run_arguments)

@@ -24,8 +24,8 @@ from luab_trainer.public_names import public_options
 
 # The files of a model repository: no pickle (the optimizer's state is one), and no other files of the folder.
 FILES = (
-    "README.md", "config.json", "preprocessor_config.json", "model*.safetensors",
-    "model.safetensors.index.json",
+    "README.md", "config.json", "preprocessor_config.json",
+    "model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json",
     *ADAPTER_FILES, HEAD_FILE, "training_args.json", *RESULT_FILES,
 )  # fmt: skip
 AFTER_TRAINING = ("README.md", *RESULT_FILES)  # the FILES that change after training
