@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Sized
 from pathlib import Path
 from typing import Any
 
 import datasets
 import numpy as np
 import pyarrow as pa
+from transformers.trainer_utils import has_length
 
 from luab_data.constants import IMAGE_ID
 from luab_data.errors import SourceError
@@ -120,7 +120,7 @@ def _of_mix(dataset: Any) -> dict[str, Any]:
 def _of_rows(dataset: Any) -> dict[str, Any]:
     rows = getattr(dataset, "rows", None)
     if not isinstance(dataset, ViewDataset) or not isinstance(rows, datasets.Dataset) or not len(rows):
-        return {COUNT: len(dataset)} if isinstance(dataset, Sized) else {}
+        return {COUNT: len(dataset)} if has_length(dataset) else {}
     image, *others = dataset.to_sample.reader.needed
     names = {name for name in (*others, IMAGE_ID) if name in rows.column_names and name != image}
     table = rows.select_columns(sorted(names)).with_format("arrow")
