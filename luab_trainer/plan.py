@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ PLAN_FILE = "run_plan.json"
 COUNT = "the number of training rows"
 ROWS = "the fingerprint of the training rows"
 FROZEN = "the fingerprint of the weights that the adapter is for"
+VERSION = (
+    "the version of the plan"  # earlier ones have none, and not the losses that a LUABModel was made with
+)
 _NAMES_OF_ROWS = ("--dataset", "--dataset_config", "--train_split")  # may change for the same rows
 SAMPLED_ROWS = 256  # rows whose images are part of a dataset's fingerprint
 
@@ -57,7 +61,8 @@ def run_plan(
         options: All arguments of the run by name; for folders only the last part.
         rows: The `fingerprint` of the training dataset.
     """
-    plan: dict[str, Any] = {f"--{name}": _name(options[name]) for name in DEPENDS if name in options}
+    plan: dict[str, Any] = {VERSION: 2}
+    plan |= {f"--{name}": _name(options[name]) for name in DEPENDS if name in options}
     plan |= {f"--{name}_weight": weight for name, weight in luab.weights.items()}
     if "attention" in luab.weights:
         if luab.attention.radius is not None:
@@ -138,10 +143,15 @@ def write_plan(folder: Path, plan: dict[str, Any]) -> None:
     write_json(folder / PLAN_FILE, plan)
 
 
-def require_same_run(checkpoint: Path, plan: dict[str, Any]) -> None:
+def require_same_run(checkpoint: Path, plan: dict[str, Any], of_the_model: Iterable[str] = ()) -> None:
     """Raises SourceError with each difference if the checkpoint is of another run.
 
     A checkpoint of an earlier version has no plan and is accepted.
+
+    Args:
+        checkpoint: The folder.
+        plan: The run's.
+        of_the_model: The arguments that come from a `LUABModel`, where the run has one.
     """
     try:
         before = json.loads((checkpoint / PLAN_FILE).read_text(encoding="utf-8"))
@@ -149,6 +159,9 @@ def require_same_run(checkpoint: Path, plan: dict[str, Any]) -> None:
         return
     if "--background_radius" in before:
         before.setdefault("--background_shape", DISC)  # a version without it had no other
+    if VERSION not in before:
+        not_said = (VERSION, *(f"--{name}" for name in of_the_model if name in DEPENDS))
+        before |= {name: plan[name] for name in not_said if name in plan}
     before.setdefault(COUNT, plan.get(COUNT))  # a version that did not count the rows of every dataset
     same_rows = ROWS in plan and before.get(ROWS) == plan[ROWS]
     differing = [

@@ -49,7 +49,7 @@ from luab_trainer.search import Objective, Space, checked_space, require_objecti
 from luab_trainer.sharding import check_sharding
 from luab_trainer.stopping import EarlyStopping
 from luab_trainer.terms import TermMeans, real_rows
-from luab_trainer.wrapping import WrappingInit, wrapped
+from luab_trainer.wrapping import OF_THE_MODEL, WrappingInit, wrapped
 
 ARGUMENTS_FILE = "training_args.json"
 CARD_FILE = "README.md"
@@ -104,6 +104,7 @@ class LUABTrainer(UploadingTrainer):
         check_repeats(args, kwargs.get("train_dataset"))
         check_dataset(args, kwargs.get("train_dataset"))
         check_not_paired(kwargs.get("eval_dataset"))
+        self._ready = isinstance(model, LUABModel)
         if model is None and model_init is not None:
             kwargs["model_init"] = WrappingInit(model_init, args, **kwargs)
             multi_label = kwargs["model_init"].first.multi_label
@@ -181,7 +182,7 @@ class LUABTrainer(UploadingTrainer):
             value = None if resume_from_checkpoint is None else str(resume_from_checkpoint)
             checkpoint = checkpoint_to_resume(value, self.args.output_dir)
             if checkpoint is not None:
-                require_same_run(Path(checkpoint), self._plan())
+                require_same_run(Path(checkpoint), self._plan(), self._of_the_model)
                 check_fsdp(checkpoint, self.is_fsdp_enabled)
             output = super().train(resume_from_checkpoint=checkpoint, **kwargs)
         self._finite.check()
@@ -199,9 +200,15 @@ class LUABTrainer(UploadingTrainer):
                 the datasets, the trainer or a `LUABModel` are made with, or to a value that is not allowed.
         """
         objective = require_objective(compute_objective)
-        made_with = self.model_init.made_with if isinstance(self.model_init, WrappingInit) else ()
-        space = None if hp_space is None else checked_space(hp_space, self.args, made_with)
+        space = None if hp_space is None else checked_space(hp_space, self.args, self._of_the_model)
         return super().hyperparameter_search(space, objective, **kwargs)
+
+    @property
+    def _of_the_model(self) -> tuple[str, ...]:
+        """The arguments that come from a `LUABModel`."""
+        if isinstance(self.model_init, WrappingInit):
+            return self.model_init.made_with
+        return OF_THE_MODEL if self._ready else ()
 
     # ---- Loss and logs
 

@@ -6,6 +6,7 @@ import pytest
 from fixtures.clicked import clicked_dataset
 from fixtures.tiny_models import IMAGE_SIZE, tiny_model
 
+from luab_data.errors import SourceError
 from luab_trainer.config import LUABConfig
 from luab_trainer.data.background import BackgroundMix
 from luab_trainer.data.dataset import ViewDataset
@@ -137,3 +138,49 @@ def test_a_config_serves_several_trainers(tmp_path):
     assert [run.args.background_mix for run in found] == [0.5, *[0.0] * 7]
     assert [run.args.byproduct for run in found] == ["boxes", *["click"] * 7]
     assert vars(args) == before
+
+
+def older(folder):
+    """Makes the checkpoint one of a version whose plan said the losses of the arguments, not of the model."""
+    file = folder / "checkpoint-1" / "run_plan.json"
+    plan = json.loads(file.read_text()) | {"--loss": "attention", "--attention_form": "hinge"}
+    plan |= {"--label_smoothing_factor": 0.0}
+    del plan["the version of the plan"]
+    plan.pop("--classification_loss", None)
+    file.write_text(json.dumps(plan))
+    (file.parent / "SHA256SUMS").unlink()
+    return str(file.parent)
+
+
+@pytest.mark.parametrize("init", [False, True])
+@pytest.mark.parametrize(
+    "made",
+    [
+        {"loss": "both", "attention_form": "kl", "label_smoothing": 0.1},
+        {"loss": "point", "classification_loss": "bce"},
+    ],
+    ids=str,
+)
+def test_a_checkpoint_of_an_earlier_version_goes_on(tmp_path, made, init):
+    def again(**changed):
+        luab = LUABModel(tiny_model("vit"), **made | changed)
+        more = {"model_init": lambda: luab} if init else {}
+        run = trainer(None if init else luab, config(tmp_path), **more)
+        run.args.max_steps = 2
+        return run
+
+    again().train()
+    checkpoint = older(tmp_path)
+    with pytest.raises(SourceError, match=r"--point_weight is 7\.0, the checkpoint's is (10|0\.5)"):
+        again(point_weight=7.0).train(resume_from_checkpoint=checkpoint)
+    run = again()
+    run.train(resume_from_checkpoint=checkpoint)
+    assert run.state.global_step == 2
+
+
+def test_the_losses_of_a_plain_classifier_were_said_in_earlier_versions(tmp_path):
+    trainer(tiny_model("vit"), config(tmp_path, attention_form="kl")).train()
+    with pytest.raises(SourceError, match="--attention_form is kl, the checkpoint's is hinge"):
+        trainer(tiny_model("vit"), config(tmp_path, attention_form="kl")).train(
+            resume_from_checkpoint=older(tmp_path)
+        )
