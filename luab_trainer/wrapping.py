@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, set_seed
 
+from luab_data.rows.columns import AREA_KINDS
 from luab_trainer.adapters.hf_trainer import has_adapter
 from luab_trainer.classifier import probability_to_drop
 from luab_trainer.config import LUABConfig
@@ -115,7 +116,17 @@ def _agree(args: LUABConfig, model: LUABModel) -> None:
                 f"{name}={value!r}, but the model is a LUABModel with {has}, which is not changed: give both "
                 "the same, leave it out of the arguments, or pass the classifier itself."
             )
+    _check_radius(args)
     args.check_own()  # with these losses
+
+
+def _check_radius(args: LUABConfig) -> None:
+    if args.byproduct in AREA_KINDS and args.attention_radius is not None:
+        raise ValueError(
+            f"byproduct={args.byproduct!r}, but the model is a LUABModel with attention_radius="
+            f"{args.attention_radius:g}, which is the distance from a point: make it with "
+            f"byproduct={args.byproduct!r} and no attention_radius."
+        )
 
 
 def _made_by(model: LUABModel, args: LUABConfig) -> dict[str, Any]:

@@ -99,6 +99,15 @@ def test_other_losses_than_the_models_are_refused(tmp_path, made, given, has):
         trainer(LUABModel(tiny_model("vit"), **made), config(tmp_path, **given))
 
 
+@pytest.mark.parametrize("made", [{}, {"byproduct": "boxes", "attention_radius": 0.25}], ids=str)
+def test_a_radius_does_not_go_with_boxes_and_the_model_is_what_changes(tmp_path, made):
+    luab = LUABModel(tiny_model("vit"), "attention", **made)
+    fix = "make it with byproduct='boxes' and no attention_radius"
+    with pytest.raises(ValueError, match=f"a LUABModel with attention_radius=0.25, .*: {fix}"):
+        trainer(luab, config(tmp_path), data=boxed())
+    trainer(LUABModel(tiny_model("vit"), "attention", byproduct="boxes"), config(tmp_path), data=boxed())
+
+
 @pytest.mark.parametrize("layers", ["0,1", "last2", "last1", "1"])
 def test_the_same_in_other_words_is_the_same(tmp_path, layers):
     made = "all" if layers in ("0,1", "last2") else "last1"
