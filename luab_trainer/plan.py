@@ -17,6 +17,7 @@ from luab_data.files.whole import write_json
 from luab_data.rows.columns import AREA_KINDS
 from luab_trainer.config import DISC, LUABConfig
 from luab_trainer.data.dataset import ViewDataset, ViewIterableDataset
+from luab_trainer.losses.attention import AttentionLoss
 from luab_trainer.model import LUABModel
 
 PLAN_FILE = "run_plan.json"
@@ -65,9 +66,13 @@ def run_plan(
     plan |= {f"--{name}": _name(options[name]) for name in DEPENDS if name in options}
     plan |= {f"--{name}_weight": weight for name, weight in luab.weights.items()}
     if "attention" in luab.weights:
-        if luab.attention.radius is not None:
-            plan["--attention_radius"] = luab.attention.radius
-        plan["--attention_tolerance"] = luab.attention.tolerance
+        loss = luab.attention
+        if not isinstance(loss, AttentionLoss):
+            plan["the attention loss"] = type(loss).__name__
+        else:
+            if loss.radius is not None:
+                plan["--attention_radius"] = loss.radius
+            plan["--attention_tolerance"] = loss.tolerance
         plan |= {f"--attention_{what}": list(asked) for what, asked in luab.spatial.chosen.items()}
     if args.used == "scanpath":
         plan["--attention_sigma"] = args.attention_sigma

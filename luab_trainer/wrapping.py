@@ -13,6 +13,7 @@ from luab_trainer.classifier import probability_to_drop
 from luab_trainer.config import LUABConfig
 from luab_trainer.freezing import freeze
 from luab_trainer.lora import adapted, check_adapter, is_adapted
+from luab_trainer.losses.attention import AttentionLoss
 from luab_trainer.model import ATTENTION, LOSSES, POINT, LUABModel
 from luab_trainer.normalization import settle_normalization
 from luab_trainer.said import say
@@ -132,14 +133,16 @@ def _check_radius(args: LUABConfig) -> None:
 def _made_by(model: LUABModel, args: LUABConfig) -> dict[str, Any]:
     """The values of `OF_THE_MODEL`; the defaults for what the model does not have."""
     made = {name: getattr(LUABConfig, name) for name in OF_THE_MODEL}
-    made["loss"] = next(loss for loss, terms in LOSSES.items() if set(terms) == set(model.weights))
+    ours = model.weights.keys() & {POINT, ATTENTION}  # a subclass may have terms of its own
+    made["loss"] = next(loss for loss, terms in LOSSES.items() if set(terms) == ours)
     made["classification_loss"] = "bce" if model.binary and not model.multi_label else "ce"
     made["label_smoothing_factor"] = model.label_smoothing
     made |= {f"{term}_weight": weight for term, weight in model.weights.items()}
     if ATTENTION in model.weights:
-        made |= {
-            f"attention_{name}": getattr(model.attention, name) for name in ("form", "radius", "tolerance")
-        }
+        loss = model.attention
+        if isinstance(loss, AttentionLoss):
+            how = {"form": loss.form, "radius": loss.radius, "tolerance": loss.tolerance}
+            made |= {f"attention_{name}": value for name, value in how.items()}
         asked = spatial_attention(model.model, args.attention_layers, args.attention_heads).chosen
         for what in ("layers", "heads"):
             numbers = model.spatial.chosen.get(what)

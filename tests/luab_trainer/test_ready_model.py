@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 from fixtures.clicked import clicked_dataset
 from fixtures.tiny_models import IMAGE_SIZE, tiny_model
 
@@ -11,6 +12,7 @@ from luab_trainer.config import LUABConfig
 from luab_trainer.data.background import BackgroundMix
 from luab_trainer.data.dataset import ViewDataset
 from luab_trainer.model import MULTI_LABEL, LUABModel
+from luab_trainer.pictures import attention_picture, some_samples
 from luab_trainer.trainer import LUABTrainer
 from luab_trainer.wrapping import OF_THE_MODEL
 from luab_vision.processors import square_processor
@@ -106,6 +108,47 @@ def test_a_radius_does_not_go_with_boxes_and_the_model_is_what_changes(tmp_path,
     with pytest.raises(ValueError, match=f"a LUABModel with attention_radius=0.25, .*: {fix}"):
         trainer(luab, config(tmp_path), data=boxed())
     trainer(LUABModel(tiny_model("vit"), "attention", byproduct="boxes"), config(tmp_path), data=boxed())
+
+
+class Entropic(LUABModel):
+    """With a term of its own: the entropy of the predictions."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.weights["entropy"] = 0.5
+
+    def forward(self, *args, **inputs):
+        out = super().forward(*args, **inputs)
+        entropy = torch.distributions.Categorical(logits=out.logits).entropy()
+        out.terms["entropy"] = entropy
+        out.loss = out.loss + self.weights["entropy"] * entropy.mean()
+        return out
+
+
+class Everywhere(torch.nn.Module):
+    """An attention loss of its own, with no radius."""
+
+    def forward(self, attention, *targets):
+        return attention.square().sum((-2, -1)).mean((-2, -1))
+
+
+@pytest.mark.parametrize("loss", ["none", "attention", "both"])
+def test_a_model_may_have_terms_and_losses_of_its_own(tmp_path, loss):
+    luab = Entropic(tiny_model("vit"), loss)
+    if loss != "none":
+        luab.attention = Everywhere()
+    run = trainer(luab, config(tmp_path, logging_steps=1))
+    assert (run.args.loss, run.args.attention_radius) == (loss, None)
+    run.train()
+    run.save_model()
+    assert "entropy" in run.state.log_history[0]
+    card = (tmp_path / "README.md").read_text()
+    assert "0.5 x entropy" in card
+    assert ("| attention loss | Everywhere |" in card) == (loss != "none")
+    plan = json.loads((tmp_path / "checkpoint-1/run_plan.json").read_text())
+    assert plan["--entropy_weight"] == 0.5
+    assert plan.get("the attention loss") == (None if loss == "none" else "Everywhere")
+    assert attention_picture(run.luab, some_samples(run.train_dataset)).size
 
 
 @pytest.mark.parametrize("layers", ["0,1", "last2", "last1", "1"])
