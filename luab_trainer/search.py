@@ -42,8 +42,8 @@ def checked_space(space: Space, args: LUABConfig, of_the_model: Iterable[str] = 
     @wraps(space)
     def checked(trial: Any) -> dict[str, Any]:
         values = space(trial)
-        # Without one these are distributions, for a backend that draws by itself. wandb's are one level in; in
-        # Ray's, "wandb" configures its logger.
+        # Without one these are distributions, for a backend that draws by itself. wandb's are one level in;
+        # among Ray's, "wandb" is the configuration of its logger.
         names = values if trial is not None else values.get("parameters", values).keys() - {"wandb"}
         for name in names:
             if name not in options:

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from transformers import PreTrainedModel
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, BestRun, EvalLoopOutput, TrainOutput
 
-from luab_data.files.sums import require_undamaged, write_sums
+from luab_data.files.sums import remove_listed, require_undamaged, write_sums
 from luab_data.files.whole import write_json
 from luab_trainer.announcement import powerless
 from luab_trainer.averaging import WeightAverage
@@ -50,6 +50,7 @@ from luab_trainer.sharding import check_sharding
 from luab_trainer.stopping import EarlyStopping
 from luab_trainer.terms import TermMeans, real_rows
 from luab_trainer.wrapping import OF_THE_MODEL, WrappingInit, wrapped
+from luab_vision.processors import PROCESSOR_FILE
 
 ARGUMENTS_FILE = "training_args.json"
 CARD_FILE = "README.md"
@@ -331,11 +332,14 @@ class LUABTrainer(UploadingTrainer):
         save_checkpoint(self.luab, folder, state_dict)
         if self.processing_class is not None:
             self.processing_class.save_pretrained(folder)
+        else:
+            remove_listed(folder, [PROCESSOR_FILE])  # of an earlier run into the same folder
         write_json(folder / ARGUMENTS_FILE, public_arguments(self.args, self.run_arguments), indent=2)
         self._earlier_results.remove(folder)
         self._write_card(folder)
         if not self._saving_checkpoint:
-            write_sums(folder, signed_files(folder, is_adapted(self.luab.model)))
+            adapted, processed = is_adapted(self.luab.model), self.processing_class is not None
+            write_sums(folder, signed_files(folder, adapted, processed))
 
     @contextmanager
     def saving_checkpoint(self, folder: Path) -> Iterator[None]:

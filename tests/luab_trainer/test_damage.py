@@ -8,16 +8,18 @@ import datasets
 import pytest
 import torch
 from fixtures.clicked import clicked_dataset
-from fixtures.tiny_models import tiny_model
+from fixtures.tiny_models import IMAGE_SIZE, tiny_model
 
 from luab import cli
 from luab_data.errors import SourceError
 from luab_data.files.sums import damage, remove_listed, write_sums
+from luab_trainer.config import LUABConfig
 from luab_trainer.data.dataset import ViewDataset
 from luab_trainer.hub.checkpoint import checkpoint_to_resume
 from luab_trainer.hub.upload import published_files
 from luab_trainer.plan import fingerprint, require_same_run, write_plan
 from luab_trainer.run import main
+from luab_trainer.trainer import LUABTrainer
 from luab_vision.transforms import EvalTransform, ImageSettings
 from luab_vision.weights import WrongWeights, require_as_written
 
@@ -160,6 +162,25 @@ def test_what_a_killed_run_left_in_a_checkpoint_is_not_of_the_next(finished, tmp
         "README.md", "config.json", "luab_head.safetensors", "model.safetensors", "training_args.json",
         "preprocessor_config.json",
     }  # fmt: skip
+
+
+def test_a_model_without_a_processor_has_not_that_of_an_earlier_run(out):
+    processor = out / "preprocessor_config.json"
+    args = LUABConfig(
+        str(out), loss="none", max_steps=1, save_steps=1, use_cpu=True, disable_tqdm=True, report_to="none"
+    )  # fmt: skip
+    data = ViewDataset(clicked_dataset(8), EvalTransform(ImageSettings(size=IMAGE_SIZE)))
+    trainer = LUABTrainer(tiny_model("vit"), args, train_dataset=data)
+    assert processor.is_file()
+    trainer.train()
+    trainer.save_model()
+    for folder in (out, out / "checkpoint-1"):
+        assert damage(folder) == []
+        assert not (folder / processor.name).exists()
+    processor.write_text("mine")
+    trainer.save_model()
+    assert processor.read_text() == "mine"
+    assert processor.name not in published_files(out)
 
 
 OTHERS = {
