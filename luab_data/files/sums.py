@@ -82,7 +82,7 @@ def remove_files(folder: Path, names: Iterable[str]) -> None:
     for name in names:
         file = home / name
         if file.is_file() and file.parent.resolve() == file.parent:
-            file.unlink()
+            file.unlink(missing_ok=True)  # another node may save into the same folder
             for parent in Path(name).parents[:-1]:
                 with suppress(OSError):  # other files are there
                     (home / parent).rmdir()
