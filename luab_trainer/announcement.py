@@ -79,7 +79,8 @@ def model_facts(
         facts.append(("byproduct", byproduct_text(args)))
     if ATTENTION in luab.weights:
         asked = [f"{what} {', '.join(map(str, numbers))}" for what, numbers in luab.spatial.chosen.items()]
-        facts.append(("attention loss", "; ".join([luab.attention.extra_repr(), *asked])))
+        form = luab.attention.extra_repr() or type(luab.attention).__name__
+        facts.append(("attention loss", "; ".join([form, *asked])))
         if warning := hurts(luab, args):
             facts.append(("warning", warning))
     if args.background_mix and args.do_train:

@@ -22,7 +22,7 @@ from luab_eval.report.galleries import lit_by, overlay, thumbnail
 from luab_trainer.averaging import WeightAverage
 from luab_trainer.data.collator import collate
 from luab_trainer.data.dataset import ViewDataset
-from luab_trainer.losses.attention import defaults
+from luab_trainer.losses.attention import AttentionLoss, defaults
 from luab_trainer.model import ATTENTION, LUABModel
 from luab_trainer.said import say
 from luab_vision.model_attention import spatial_attention
@@ -101,7 +101,8 @@ def attention_picture(luab: LUABModel, samples: Sequence[dict[str, Any]]) -> Ima
     luab.eval()
     maps = attention_maps(luab.model, values, shown_classes(batch).to(device)[:, None])[:, 0]
     luab.train(training)
-    radius = (luab.attention.radius if ATTENTION in luab.weights else None) or usual_radius(luab.model)
+    loss = luab.attention if ATTENTION in luab.weights else None
+    radius = (loss.radius if isinstance(loss, AttentionLoss) else None) or usual_radius(luab.model)
     rows = []
     for number, attention in enumerate(maps.float().cpu().numpy()):
         crop = thumbnail(Image.fromarray(crops[number].numpy()))

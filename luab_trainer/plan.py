@@ -2,13 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Sized
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import datasets
 import numpy as np
 import pyarrow as pa
+from transformers.trainer_utils import has_length
 
 from luab_data.constants import IMAGE_ID
 from luab_data.errors import SourceError
@@ -16,12 +17,16 @@ from luab_data.files.whole import write_json
 from luab_data.rows.columns import AREA_KINDS
 from luab_trainer.config import DISC, LUABConfig
 from luab_trainer.data.dataset import ViewDataset, ViewIterableDataset
+from luab_trainer.losses.attention import AttentionLoss
 from luab_trainer.model import LUABModel
 
 PLAN_FILE = "run_plan.json"
 COUNT = "the number of training rows"
 ROWS = "the fingerprint of the training rows"
 FROZEN = "the fingerprint of the weights that the adapter is for"
+VERSION = (
+    "the version of the plan"  # earlier ones have none, and not the losses that a LUABModel was made with
+)
 _NAMES_OF_ROWS = ("--dataset", "--dataset_config", "--train_split")  # may change for the same rows
 SAMPLED_ROWS = 256  # rows whose images are part of a dataset's fingerprint
 
@@ -57,12 +62,17 @@ def run_plan(
         options: All arguments of the run by name; for folders only the last part.
         rows: The `fingerprint` of the training dataset.
     """
-    plan: dict[str, Any] = {f"--{name}": _name(options[name]) for name in DEPENDS if name in options}
+    plan: dict[str, Any] = {VERSION: 2}
+    plan |= {f"--{name}": _name(options[name]) for name in DEPENDS if name in options}
     plan |= {f"--{name}_weight": weight for name, weight in luab.weights.items()}
     if "attention" in luab.weights:
-        if luab.attention.radius is not None:
-            plan["--attention_radius"] = luab.attention.radius
-        plan["--attention_tolerance"] = luab.attention.tolerance
+        loss = luab.attention
+        if not isinstance(loss, AttentionLoss):
+            plan["the attention loss"] = type(loss).__name__
+        else:
+            if loss.radius is not None:
+                plan["--attention_radius"] = loss.radius
+            plan["--attention_tolerance"] = loss.tolerance
         plan |= {f"--attention_{what}": list(asked) for what, asked in luab.spatial.chosen.items()}
     if args.used == "scanpath":
         plan["--attention_sigma"] = args.attention_sigma
@@ -120,7 +130,7 @@ def _of_mix(dataset: Any) -> dict[str, Any]:
 def _of_rows(dataset: Any) -> dict[str, Any]:
     rows = getattr(dataset, "rows", None)
     if not isinstance(dataset, ViewDataset) or not isinstance(rows, datasets.Dataset) or not len(rows):
-        return {COUNT: len(dataset)} if isinstance(dataset, Sized) else {}
+        return {COUNT: len(dataset)} if has_length(dataset) else {}
     image, *others = dataset.to_sample.reader.needed
     names = {name for name in (*others, IMAGE_ID) if name in rows.column_names and name != image}
     table = rows.select_columns(sorted(names)).with_format("arrow")
@@ -138,10 +148,15 @@ def write_plan(folder: Path, plan: dict[str, Any]) -> None:
     write_json(folder / PLAN_FILE, plan)
 
 
-def require_same_run(checkpoint: Path, plan: dict[str, Any]) -> None:
+def require_same_run(checkpoint: Path, plan: dict[str, Any], of_the_model: Iterable[str] = ()) -> None:
     """Raises SourceError with each difference if the checkpoint is of another run.
 
     A checkpoint of an earlier version has no plan and is accepted.
+
+    Args:
+        checkpoint: The folder.
+        plan: The run's.
+        of_the_model: The arguments that come from a `LUABModel`, where the run has one.
     """
     try:
         before = json.loads((checkpoint / PLAN_FILE).read_text(encoding="utf-8"))
@@ -149,6 +164,9 @@ def require_same_run(checkpoint: Path, plan: dict[str, Any]) -> None:
         return
     if "--background_radius" in before:
         before.setdefault("--background_shape", DISC)  # a version without it had no other
+    if VERSION not in before:
+        not_said = (VERSION, *(f"--{name}" for name in of_the_model if name in DEPENDS))
+        before |= {name: plan[name] for name in not_said if name in plan}
     before.setdefault(COUNT, plan.get(COUNT))  # a version that did not count the rows of every dataset
     same_rows = ROWS in plan and before.get(ROWS) == plan[ROWS]
     differing = [

@@ -37,11 +37,18 @@ def checked_space(space: Space, args: LUABConfig, of_the_model: Iterable[str] = 
     own_model = "which model_init makes its LUABModel with; let it return the classifier itself"
     fixed |= dict.fromkeys(of_the_model, own_model)
 
+    options = [field.name for field in fields(args)]
+
     @wraps(space)
     def checked(trial: Any) -> dict[str, Any]:
         values = space(trial)
-        # Without one these are distributions, for a backend that draws by itself. wandb's are one level in.
-        for name in values if trial is not None else values.get("parameters", values):
+        # Without one these are distributions, for a backend that draws by itself. wandb's are one level in;
+        # among Ray's, "wandb" is the configuration of its logger.
+        names = values if trial is not None else values.get("parameters", values).keys() - {"wandb"}
+        for name in names:
+            if name not in options:
+                hint = did_you_mean(name, options)
+                raise ValueError(f"hp_space sets {name!r}, which is no option of LUABConfig{hint}.")
             if name in fixed:
                 raise ValueError(f"hp_space sets {name!r}, {fixed[name]}.")
         if trial is not None:
@@ -52,13 +59,9 @@ def checked_space(space: Space, args: LUABConfig, of_the_model: Iterable[str] = 
 
 
 def check_trial(values: dict[str, Any], args: LUABConfig) -> None:
-    """Raises ValueError for options that there are not, or with a value that is not allowed."""
+    """Raises ValueError for options with a value that is not allowed."""
     tried = copy.copy(args)
-    options = [field.name for field in fields(args)]
     for name, value in values.items():
-        if name not in options:
-            hint = did_you_mean(name, options)
-            raise ValueError(f"hp_space sets {name!r}, which is no option of LUABConfig{hint}.")
         former = getattr(args, name)
         setattr(tried, name, value if former is None else type(former)(value))  # as transformers sets it
     tried.check_own()

@@ -1,5 +1,6 @@
 """transformers' Trainer for `LUABModel`: logs each term, saves plain checkpoints."""
 
+import copy
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,10 +12,9 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader, Dataset, Sampler
 from transformers import PreTrainedModel
-from transformers.trainer import TRAINER_STATE_NAME
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, BestRun, EvalLoopOutput, TrainOutput
 
-from luab_data.files.sums import SUMS, remove_listed, require_undamaged, write_sums
+from luab_data.files.sums import remove_listed, require_undamaged, write_sums
 from luab_data.files.whole import write_json
 from luab_trainer.announcement import powerless
 from luab_trainer.averaging import WeightAverage
@@ -31,6 +31,7 @@ from luab_trainer.hub.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from luab_trainer.hub.checkpoint_folder import CheckpointFolder
 from luab_trainer.hub.earlier_results import EarlierResults
 from luab_trainer.hub.model_card import BestWeights, card_splits, license_of, model_card
 from luab_trainer.hub.upload import public_arguments, signed_files
@@ -48,7 +49,8 @@ from luab_trainer.search import Objective, Space, checked_space, require_objecti
 from luab_trainer.sharding import check_sharding
 from luab_trainer.stopping import EarlyStopping
 from luab_trainer.terms import TermMeans, real_rows
-from luab_trainer.wrapping import WrappingInit, wrapped
+from luab_trainer.wrapping import OF_THE_MODEL, WrappingInit, wrapped
+from luab_vision.processors import PROCESSOR_FILE
 
 ARGUMENTS_FILE = "training_args.json"
 CARD_FILE = "README.md"
@@ -66,8 +68,9 @@ class LUABTrainer(UploadingTrainer):
 
     Args:
         model: any `AutoModelForImageClassification`, wrapped according to `args` and trained in float32 (set
-            `bf16` or `fp16` for mixed precision); or a `LUABModel`, which is not changed: `args` take its
-            losses.
+            `bf16` or `fp16` for mixed precision); or a `LUABModel`, which is not changed: the trainer's
+            `args` take its losses.
+        args: the run's settings. They are copied: what is set later must be set in the trainer's `args`.
         model_init: instead of `model`, a function that makes one; called again when the training starts.
         dataset_name: for the model card; a Hub id, or a folder, which is shown without its path.
         eval_dataset_name: the same for the evaluation dataset, if it is another one.
@@ -97,10 +100,12 @@ class LUABTrainer(UploadingTrainer):
     ):
         if args is None:
             raise ValueError("LUABTrainer needs args, a LUABConfig.")
+        args = copy.copy(args)  # which takes what the model and the dataset do: the user's serves others too
         check_drop_last(args, kwargs.get("train_dataset"))
         check_repeats(args, kwargs.get("train_dataset"))
         check_dataset(args, kwargs.get("train_dataset"))
         check_not_paired(kwargs.get("eval_dataset"))
+        self._ready = isinstance(model, LUABModel)
         if model is None and model_init is not None:
             kwargs["model_init"] = WrappingInit(model_init, args, **kwargs)
             multi_label = kwargs["model_init"].first.multi_label
@@ -118,6 +123,7 @@ class LUABTrainer(UploadingTrainer):
         self.run_arguments = run_arguments or {}
         self._finite = FiniteSteps(row_names(None))
         self._saving_checkpoint = False
+        self._checkpoint_folder = CheckpointFolder()
         self._best: BestWeights | None = None
         self._earlier_results = EarlierResults()
         self.facts: list[tuple[str, str]] = []  # of the run, for the card
@@ -177,7 +183,7 @@ class LUABTrainer(UploadingTrainer):
             value = None if resume_from_checkpoint is None else str(resume_from_checkpoint)
             checkpoint = checkpoint_to_resume(value, self.args.output_dir)
             if checkpoint is not None:
-                require_same_run(Path(checkpoint), self._plan())
+                require_same_run(Path(checkpoint), self._plan(), self._of_the_model)
                 check_fsdp(checkpoint, self.is_fsdp_enabled)
             output = super().train(resume_from_checkpoint=checkpoint, **kwargs)
         self._finite.check()
@@ -195,9 +201,15 @@ class LUABTrainer(UploadingTrainer):
                 the datasets, the trainer or a `LUABModel` are made with, or to a value that is not allowed.
         """
         objective = require_objective(compute_objective)
-        made_with = self.model_init.made_with if isinstance(self.model_init, WrappingInit) else ()
-        space = None if hp_space is None else checked_space(hp_space, self.args, made_with)
+        space = None if hp_space is None else checked_space(hp_space, self.args, self._of_the_model)
         return super().hyperparameter_search(space, objective, **kwargs)
+
+    @property
+    def _of_the_model(self) -> tuple[str, ...]:
+        """The arguments that come from a `LUABModel`."""
+        if isinstance(self.model_init, WrappingInit):
+            return self.model_init.made_with
+        return OF_THE_MODEL if self._ready else ()
 
     # ---- Loss and logs
 
@@ -320,21 +332,21 @@ class LUABTrainer(UploadingTrainer):
         save_checkpoint(self.luab, folder, state_dict)
         if self.processing_class is not None:
             self.processing_class.save_pretrained(folder)
+        else:
+            remove_listed(folder, [PROCESSOR_FILE])  # of an earlier run into the same folder
         write_json(folder / ARGUMENTS_FILE, public_arguments(self.args, self.run_arguments), indent=2)
         self._earlier_results.remove(folder)
         self._write_card(folder)
         if not self._saving_checkpoint:
-            write_sums(folder, signed_files(folder, is_adapted(self.luab.model)))
+            adapted, processed = is_adapted(self.luab.model), self.processing_class is not None
+            write_sums(folder, signed_files(folder, adapted, processed))
 
     @contextmanager
     def saving_checkpoint(self, folder: Path) -> Iterator[None]:
         """With the plan of the run, and sums that are written last: without them it is not whole."""
         plan = self._plan()
         if self.args.should_save:
-            remove_listed(folder)  # of an earlier run into the same folder
-            for name in (SUMS, TRAINER_STATE_NAME):
-                (folder / name).unlink(missing_ok=True)
-            folder.mkdir(parents=True, exist_ok=True)
+            self._checkpoint_folder.empty(folder)
             write_plan(folder, plan)
         self.accelerator.wait_for_everyone()  # each process writes files of its own
         self._saving_checkpoint = True
@@ -345,7 +357,7 @@ class LUABTrainer(UploadingTrainer):
 
     def checkpoint_is_written(self, folder: Path) -> None:
         """Sums up its files, so that damage is seen."""
-        write_sums(folder)
+        self._checkpoint_folder.sum_up(folder)
 
     def _plan(self) -> dict[str, Any]:
         options = public_arguments(self.args, self.run_arguments)

@@ -7,11 +7,13 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, set_seed
 
+from luab_data.rows.columns import AREA_KINDS
 from luab_trainer.adapters.hf_trainer import has_adapter
 from luab_trainer.classifier import probability_to_drop
 from luab_trainer.config import LUABConfig
 from luab_trainer.freezing import freeze
 from luab_trainer.lora import adapted, check_adapter, is_adapted
+from luab_trainer.losses.attention import AttentionLoss
 from luab_trainer.model import ATTENTION, LOSSES, POINT, LUABModel
 from luab_trainer.normalization import settle_normalization
 from luab_trainer.said import say
@@ -115,20 +117,32 @@ def _agree(args: LUABConfig, model: LUABModel) -> None:
                 f"{name}={value!r}, but the model is a LUABModel with {has}, which is not changed: give both "
                 "the same, leave it out of the arguments, or pass the classifier itself."
             )
+    _check_radius(args)
     args.check_own()  # with these losses
+
+
+def _check_radius(args: LUABConfig) -> None:
+    if args.byproduct in AREA_KINDS and args.attention_radius is not None:
+        raise ValueError(
+            f"byproduct={args.byproduct!r}, but the model is a LUABModel with attention_radius="
+            f"{args.attention_radius:g}, which is the distance from a point: make it with "
+            f"byproduct={args.byproduct!r} and no attention_radius."
+        )
 
 
 def _made_by(model: LUABModel, args: LUABConfig) -> dict[str, Any]:
     """The values of `OF_THE_MODEL`; the defaults for what the model does not have."""
     made = {name: getattr(LUABConfig, name) for name in OF_THE_MODEL}
-    made["loss"] = next(loss for loss, terms in LOSSES.items() if set(terms) == set(model.weights))
+    ours = model.weights.keys() & {POINT, ATTENTION}  # a subclass may have terms of its own
+    made["loss"] = next(loss for loss, terms in LOSSES.items() if set(terms) == ours)
     made["classification_loss"] = "bce" if model.binary and not model.multi_label else "ce"
     made["label_smoothing_factor"] = model.label_smoothing
     made |= {f"{term}_weight": weight for term, weight in model.weights.items()}
     if ATTENTION in model.weights:
-        made |= {
-            f"attention_{name}": getattr(model.attention, name) for name in ("form", "radius", "tolerance")
-        }
+        loss = model.attention
+        if isinstance(loss, AttentionLoss):
+            how = {"form": loss.form, "radius": loss.radius, "tolerance": loss.tolerance}
+            made |= {f"attention_{name}": value for name, value in how.items()}
         asked = spatial_attention(model.model, args.attention_layers, args.attention_heads).chosen
         for what in ("layers", "heads"):
             numbers = model.spatial.chosen.get(what)

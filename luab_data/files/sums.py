@@ -66,19 +66,23 @@ def listed_files(folder: Path) -> list[str]:
 def remove_listed(folder: Path, names: Collection[str] | None = None) -> None:
     """Removes files that `SHA256SUMS` lists, and so are of an earlier run, and folders that this empties.
 
-    Links to other folders are not followed: the list may be a stranger's.
-
     Args:
         folder: The folder of the list, which stays.
         names: Of the files; None: all.
     """
+    remove_files(folder, [name for name in listed_files(folder) if names is None or name in names])
+
+
+def remove_files(folder: Path, names: Iterable[str]) -> None:
+    """Removes files below a folder, and folders that this empties.
+
+    Links to other folders are not followed: the names may be a stranger's.
+    """
     home = folder.resolve()
-    for name in listed_files(folder):
+    for name in names:
         file = home / name
-        if names is not None and name not in names:
-            continue
         if file.is_file() and file.parent.resolve() == file.parent:
-            file.unlink()
+            file.unlink(missing_ok=True)  # another node may save into the same folder
             for parent in Path(name).parents[:-1]:
                 with suppress(OSError):  # other files are there
                     (home / parent).rmdir()
@@ -99,7 +103,7 @@ def damage(folder: Path, suffixes: tuple[str, ...] = ("",)) -> list[str]:
         return [f"{SUMS} is damaged: it lists no file"]
     problems = [
         f"{name} is not listed in {SUMS}, cut off or written before it (if it is yours, move it away)"
-        for name in _unlisted(folder, sums)
+        for name in unlisted(folder, sums)
         if name.endswith(suffixes)
     ]
     for name, sha256 in sums.items():
@@ -112,8 +116,8 @@ def damage(folder: Path, suffixes: tuple[str, ...] = ("",)) -> list[str]:
     return problems
 
 
-def _unlisted(folder: Path, sums: dict[str, str]) -> Iterator[str]:
-    """The files that a whole list has: those of the model, and of a checkpoint's training.
+def unlisted(folder: Path, sums: Collection[str]) -> Iterator[str]:
+    """The files that a whole list has, and this one has not: of the model, and of a checkpoint's training.
 
     A run's output folder also has checkpoints, which have their own lists. Other files are of other programs.
     """

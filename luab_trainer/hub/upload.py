@@ -21,15 +21,15 @@ from luab_trainer.hub.checkpoint import HEAD_FILE
 from luab_trainer.hub.earlier_results import RESULT_FILES
 from luab_trainer.lora import ADAPTER_FILES, ADAPTER_FOLDER
 from luab_trainer.public_names import public_options
+from luab_vision.processors import PROCESSOR_FILE
 
 # The files of a model repository: no pickle (the optimizer's state is one), and no other files of the folder.
 FILES = (
-    "README.md", "config.json", "preprocessor_config.json", "model*.safetensors",
-    "model.safetensors.index.json",
+    "README.md", "config.json", PROCESSOR_FILE,
+    "model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json",
     *ADAPTER_FILES, HEAD_FILE, "training_args.json", *RESULT_FILES,
 )  # fmt: skip
 AFTER_TRAINING = ("README.md", *RESULT_FILES)  # the FILES that change after training
-OF_SOME = (*ADAPTER_FILES, HEAD_FILE, *RESULT_FILES)  # the FILES that not every model has
 STAGED = "_upload"  # folder in the output folder
 
 logger = get_logger(__name__)
@@ -93,7 +93,7 @@ class Uploads:
         return self._api.upload_folder(
             repo_id=self.repo_id, token=self._token, revision=self._revision,
             folder_path=folder, allow_patterns=names, ignore_patterns=["checkpoint-*/*"],
-            delete_patterns=list(OF_SOME), commit_message=message,
+            delete_patterns=[*FILES, SUMS], commit_message=message,
         )  # fmt: skip
 
     def _settle(self, done: Future[CommitInfo], staged: Path) -> None:
@@ -133,9 +133,15 @@ def model_files(folder: Path) -> list[str]:
     return [name for name in names if any(fnmatch(name, pattern) for pattern in FILES)]
 
 
-def signed_files(folder: Path, adapted: bool) -> list[str]:
-    """Those of a model that was just saved, for `SHA256SUMS`; an adapter only if the model has one."""
-    others = (*AFTER_TRAINING, *(() if adapted else ADAPTER_FILES))
+def signed_files(folder: Path, adapted: bool, processed: bool) -> list[str]:
+    """Those of a model that was just saved, for `SHA256SUMS`.
+
+    Args:
+        folder: Where it was saved.
+        adapted: Whether it has an adapter; else one that is there is another model's.
+        processed: The same of an image processor.
+    """
+    others = {*AFTER_TRAINING, *(() if adapted else ADAPTER_FILES), *(() if processed else (PROCESSOR_FILE,))}
     return [name for name in model_files(folder) if name not in others]
 
 

@@ -8,15 +8,18 @@ import datasets
 import pytest
 import torch
 from fixtures.clicked import clicked_dataset
-from fixtures.tiny_models import tiny_model
+from fixtures.tiny_models import IMAGE_SIZE, tiny_model
 
 from luab import cli
 from luab_data.errors import SourceError
 from luab_data.files.sums import damage, remove_listed, write_sums
+from luab_trainer.config import LUABConfig
 from luab_trainer.data.dataset import ViewDataset
 from luab_trainer.hub.checkpoint import checkpoint_to_resume
+from luab_trainer.hub.upload import published_files
 from luab_trainer.plan import fingerprint, require_same_run, write_plan
 from luab_trainer.run import main
+from luab_trainer.trainer import LUABTrainer
 from luab_vision.transforms import EvalTransform, ImageSettings
 from luab_vision.weights import WrongWeights, require_as_written
 
@@ -117,11 +120,67 @@ def test_a_kill_before_the_sums_leaves_no_whole_checkpoint(finished, tmp_path, m
     def killed(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("luab_trainer.trainer.write_sums", killed)
+    monkeypatch.setattr("luab_trainer.hub.checkpoint_folder.write_sums", killed)
     with pytest.raises(SystemExit):
         main(options(finished, tmp_path / "out", save_total_limit=1))
     with pytest.raises(SourceError, match=r"checkpoint-1 has no SHA256SUMS, so it is incomplete"):
         checkpoint_to_resume("True", str(tmp_path / "out"))
+
+
+def test_files_of_other_people_in_a_checkpoint_outlive_later_runs(finished, out, caplog):
+    own = {"notes/my list (1).txt", "predictions.csv", "probe.safetensors"}
+    checkpoint = out / "checkpoint-1"
+    for name in own:
+        (checkpoint / name).parent.mkdir(exist_ok=True)
+        (checkpoint / name).write_text("mine")
+    for _ in range(2):
+        caplog.clear()
+        main(options(finished, out, max_steps=1))
+        assert {name for name in own if (checkpoint / name).read_text() == "mine"} == own
+        assert "checkpoint-1/probe.safetensors is not of this run: move it away" in caplog.text
+        assert caplog.text.count("is not of this run") == 1
+        assert [problem.partition(" is ")[0] for problem in damage(checkpoint)] == ["probe.safetensors"]
+    (checkpoint / "probe.safetensors").unlink()
+    assert damage(checkpoint) == []
+
+
+def test_what_a_killed_run_left_in_a_checkpoint_is_not_of_the_next(finished, tmp_path):
+    """It had no list yet."""
+    checkpoint = tmp_path / "out" / "checkpoint-1"
+    left = {
+        "adapter/adapter_config.json", "adapter/adapter_model.safetensors", "rng_state_3.pth", "scaler.pt",
+        "luab_trained_weights.safetensors", "model-00001-of-00002.safetensors", "eval_results.json",
+        "pytorch_model_fsdp.bin", "model.safetensors", "global_step1/mp_rank_00_model_states.pt",
+    }  # fmt: skip
+    for name in left:
+        (checkpoint / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkpoint / name).write_text("of the killed run")
+    main(options(finished, tmp_path / "out", max_steps=1))
+    assert damage(checkpoint) == []
+    assert {name for name in left if (checkpoint / name).exists()} == {"model.safetensors"}
+    assert set(published_files(checkpoint)) == {
+        "README.md", "config.json", "luab_head.safetensors", "model.safetensors", "training_args.json",
+        "preprocessor_config.json",
+    }  # fmt: skip
+
+
+def test_a_model_without_a_processor_has_not_that_of_an_earlier_run(out):
+    processor = out / "preprocessor_config.json"
+    args = LUABConfig(
+        str(out), loss="none", max_steps=1, save_steps=1, use_cpu=True, disable_tqdm=True, report_to="none"
+    )  # fmt: skip
+    data = ViewDataset(clicked_dataset(8), EvalTransform(ImageSettings(size=IMAGE_SIZE)))
+    trainer = LUABTrainer(tiny_model("vit"), args, train_dataset=data)
+    assert processor.is_file()
+    trainer.train()
+    trainer.save_model()
+    for folder in (out, out / "checkpoint-1"):
+        assert damage(folder) == []
+        assert not (folder / processor.name).exists()
+    processor.write_text("mine")
+    trainer.save_model()
+    assert processor.read_text() == "mine"
+    assert processor.name not in published_files(out)
 
 
 OTHERS = {

@@ -141,11 +141,14 @@ def test_values_that_cannot_be_searched_end_it(tmp_path, optuna, values, said):
 
 @pytest.mark.parametrize("nested", [False, True])
 def test_distributions_are_checked_by_name(tmp_path, nested):
-    space = {"early_stopping_patience": [1, 2], "learning_rate": [1e-4, 1e-3]}
+    space = {"early_stopping_patience": [1, 2], "learning_rate": [1e-4, 1e-3], "wandb": {}}
     checked = checked_space(lambda trial: {"parameters": space} if nested else space, trainer(tmp_path).args)
     with pytest.raises(ValueError, match="'early_stopping_patience', which the trainer"):
         checked(None)
-    del space["early_stopping_patience"]
+    space["learning_rat"] = space.pop("early_stopping_patience")
+    with pytest.raises(ValueError, match=r"'learning_rat', which is no option .* mean .*learning_rate"):
+        checked(None)
+    del space["learning_rat"]
     assert "learning_rate" in str(checked(None))
 
 

@@ -90,6 +90,27 @@ def test_a_run_does_not_go_on_with_more_rows_of_ones_own(tmp_path):
     trainer(tmp_path, train=Own("click"), max_steps=3).train(resume_from_checkpoint=True)
 
 
+class Stream(torch.utils.data.IterableDataset):
+    """A user's stream, with no length."""
+
+    def __iter__(self):
+        return iter(Own("click"))
+
+
+class UnknownLength(Stream):
+    def __len__(self):
+        raise TypeError("its length is not known")
+
+
+@pytest.mark.parametrize("make", [Stream, UnknownLength, lambda: ChainDataset([Stream(), Stream()])])
+def test_a_stream_of_ones_own_goes_on_from_its_checkpoints(tmp_path, make):
+    saved = {"save_strategy": "steps", "save_steps": 1}
+    trainer(tmp_path, train=make(), **saved).train()
+    run = trainer(tmp_path, train=make(), max_steps=3)
+    run.train(resume_from_checkpoint=True)
+    assert run.state.global_step == 3
+
+
 @pytest.mark.parametrize(
     ("wrap", "kind", "of"),
     [

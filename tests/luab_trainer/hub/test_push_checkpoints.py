@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fixtures.clicked import clicked_dataset
 from fixtures.hub.served import TOKEN
-from fixtures.tiny_models import tiny_model
+from fixtures.tiny_models import IMAGE_SIZE, tiny_model
 from fixtures.with_timm import make_importable, needs_timm
 from huggingface_hub import ModelCard, constants
 from huggingface_hub.cli.hf import main as hf
@@ -21,9 +21,12 @@ from luab_data.hub import retry
 from luab_trainer.arguments import parse
 from luab_trainer.classifier import load_start
 from luab_trainer.config import LUABConfig
+from luab_trainer.data.dataset import ViewDataset
 from luab_trainer.hub.upload import public_arguments
 from luab_trainer.run import main
+from luab_trainer.trainer import LUABTrainer
 from luab_vision.processors import square_processor
+from luab_vision.transforms import EvalTransform, ImageSettings
 
 PUBLISHED = [
     ".gitattributes", "README.md", "SHA256SUMS", "config.json", "eval_results.json",
@@ -123,13 +126,36 @@ def test_a_repository_keeps_nothing_of_an_earlier_model(hub, clients, work):
     adapter = {"adapter/adapter_config.json": b"{}", "adapter/adapter_model.safetensors": b""}
     results = {"eval_results.json": b"{}", "eval_classes.json": b"{}"}
     others = {"adapter/notes.txt": b"", "samples/image.png": b""}
-    hub.add("model", "you/again").add(**adapter, **results, **others, **{"luab_head.safetensors": b""})
+    shards = {"model-00001-of-00002.safetensors": b"", "model.safetensors.index.json": b"{}"}
+    earlier = adapter | results | shards | {"luab_head.safetensors": b""}
+    hub.add("model", "you/again").add(**earlier, **others)
     (work / "out" / "eval_results.json").write_text("{}")
     options = {"do_eval": False, "loss": "attention", "max_steps": 1}
     result = clients.call(train, options, "you/again", token=TOKEN, cwd=work)
     assert result.status == 0, result.output
     left_out = {"eval_results.json", "luab_head.safetensors"}
     assert set(hub.model("you/again").files) == {*PUBLISHED, *others} - left_out
+
+
+def train_without_processor(target):
+    args = LUABConfig(
+        "out", loss="none", max_steps=1, save_steps=1, use_cpu=True, disable_tqdm=True, report_to="none",
+        push_to_hub=True, hub_model_id=target,
+    )  # fmt: skip
+    data = ViewDataset(clicked_dataset(8), EvalTransform(ImageSettings(size=IMAGE_SIZE)))
+    trainer = LUABTrainer(tiny_model("vit"), args, train_dataset=data)
+    trainer.train()
+    trainer.push_to_hub()
+
+
+def test_a_model_without_a_processor_has_no_earlier_one_in_its_repository(hub, clients, work):
+    result = clients.call(train, {"max_steps": 1}, "you/bare", token=TOKEN, cwd=work)
+    assert result.status == 0, result.output
+    assert "preprocessor_config.json" in hub.model("you/bare").files
+    result = clients.call(train_without_processor, "you/bare", token=TOKEN, cwd=work)
+    assert result.status == 0, result.output
+    left_out = {"preprocessor_config.json", "eval_results.json", "luab_head.safetensors"}
+    assert set(hub.model("you/bare").files) == set(PUBLISHED) - left_out
 
 
 def evaluate_loss(model, loss, out, offline=False):
