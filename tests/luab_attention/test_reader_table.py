@@ -267,10 +267,10 @@ def test_columns_that_are_not_read_are_named(tmp_path, capsys, caplog, head, opt
 
 
 def test_fields_that_are_not_read_are_named_wherever_they_are(tmp_path, capsys, caplog):
-    lines = '{"file": "a", "x": 0.5, "y": 0.5}\n{"file": "a", "x": 0.5, "y": 0.5, "lable": "cat"}\n'
+    lines = '{"file": "a", "x": 0.5, "y": 0.5}\n{"file": "a", "x": 0.5, "y": 0.5, "labels": "cat"}\n'
     converted(tmp_path / "out", "table", write(tmp_path / "a.jsonl", lines))
     said = caplog.text or capsys.readouterr().err
-    assert "a.jsonl: lable (did you mean label?) not read." in said
+    assert "a.jsonl: labels (did you mean label?) not read." in said
 
 
 def test_a_path_has_one_weight(tmp_path):
