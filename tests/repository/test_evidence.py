@@ -176,8 +176,10 @@ def test_data_is_needed_for_the_worlds_that_are_made_of_it(evidence, monkeypatch
         monkeypatch.setattr(sys, "argv", [*asked, *data])
         with pytest.raises(SystemExit):
             evidence._parse()
-        missing = "imagenet_ab_mini, which" if data else "imagenet_ab_mini and no coco_ab_mini, which"
-        assert f"has no {missing} the worlds real and natural are made of" in capsys.readouterr().err
+        missing = (
+            "imagenet_ab_mini: --data " if data else "imagenet_ab_mini and coco_ab_mini: there is no --data."
+        )
+        assert f"the worlds real and natural are made of {missing}" in capsys.readouterr().err
     monkeypatch.setattr(sys, "argv", [*asked, "--quick", "--set", "[1]"])
     with pytest.raises(SystemExit):
         evidence._parse()
