@@ -93,10 +93,10 @@ def _parse() -> argparse.Namespace:
     miniatures = MINIATURES if set(arguments.worlds) - {"demo"} else ()
     missing = [name for name in miniatures if arguments.data is None or not (arguments.data / name).is_dir()]
     if missing:
+        there = "there is no --data" if arguments.data is None else f"--data {arguments.data} has none"
         parser.error(
-            f"the worlds real and natural are made of {' and '.join(missing)}: "
-            f"{'there is no --data' if arguments.data is None else f'--data {arguments.data} has none'}. Name "
-            "the folder that has, or take --worlds demo."
+            f"the worlds real and natural are made of {' and '.join(missing)}: {there}. Name the folder that "
+            "has, or take --worlds demo."
         )
     if arguments.mobilenet is None:
         arguments.models = [model for model in arguments.models if model != "mobilenet"]
