@@ -44,7 +44,7 @@ export function qualitySection({ whole, agreement, gold }) {
       ["visible, a page", seconds(whole.visible)],
       ["images that never came: no answer", number(whole.unseen.count)],
     ]),
-    gold.practiced ? h("p", {}, practiced, "they are not counted as gold.") : null,
+    gold.practiced ? h("p", { class: "muted" }, practiced, "they are not counted as gold.") : null,
     h("p", { class: "muted" }, "With 95 % intervals, and how many decisions they rest on. Distances are in ratios of the image."));
 }
 
