@@ -64,7 +64,7 @@ def read_lines(file: Path) -> list[Line]:
     if not file.is_file():
         raise SystemExit(f"{file} is no file: run evidence.py first, or name its results.")
     lines = []
-    for number, text in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, text in enumerate(file.read_bytes().splitlines(), start=1):
         try:
             line = json.loads(text)
             missing = [name for name in IN_EACH_LINE if name not in line]

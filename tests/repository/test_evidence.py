@@ -154,13 +154,14 @@ def test_a_report_of_some_runs(evidence_report, monkeypatch, tmp_path, capsys):
     ("text", "refusal"),
     [
         ('{"key": 1', "line 2 is no run of evidence.py"),
+        ('{"key": "\udcff"}', "line 2 is no run of evidence.py"),
         ("[]", "line 2 has no key, world, model, arm, seed, scores, accuracy_by_epoch: delete it"),
         ("3", "line 2 is no run of evidence.py"),
     ],
 )
 def test_a_line_that_is_no_run_is_refused(evidence_report, tmp_path, text, refusal):
     file = tmp_path / "results.jsonl"
-    file.write_text(json.dumps({**line("luab", 0, 40), "key": "a"}) + "\n" + text)
+    file.write_text(json.dumps({**line("luab", 0, 40), "key": "a"}) + "\n" + text, errors="surrogateescape")
     with pytest.raises(SystemExit, match=refusal):
         evidence_report.read_lines(file)
     with pytest.raises(SystemExit, match=r"nowhere\.jsonl is no file"):
